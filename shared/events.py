@@ -1,0 +1,142 @@
+"""The life of a job, as the worker tells it: a sequence of typed events in the job's own Redis stream.
+
+`seq` counts within one attempt. The stream id of an event is `{attempt}-{seq}`: Redis itself then refuses an
+event that was sent twice and one from an attempt that has been superseded.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from shared.models import ModelRecord
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1] = 1
+    at: float = Field(default_factory=time.time)
+
+
+class Queued(_Event):
+    """The bot has sent the job."""
+
+    kind: Literal["queued"] = "queued"
+
+
+class Started(_Event):
+    """A worker took the job and reads the text. `resumed` when it goes on from a checkpoint."""
+
+    kind: Literal["started"] = "started"
+    worker: str
+    resumed: bool = False
+
+
+class Progress(_Event):
+    """How far a training has come. Losses are in nats per character, None until known.
+
+    Attributes:
+        epoch: the running epoch, from 1.
+        epochs: how many there will be.
+        step, steps: position within the epoch, in batches.
+        eta_s: estimated seconds to the end.
+        chars_per_s: speed of learning.
+    """
+
+    kind: Literal["progress"] = "progress"
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    train_loss: float | None = None
+    heldout_loss: float | None = None
+    eta_s: float | None = None
+    chars_per_s: float | None = None
+
+
+class Sample(_Event):
+    """A few lines that the model wrote after an epoch, with that epoch's losses (nats per character)."""
+
+    kind: Literal["sample"] = "sample"
+    epoch: int
+    text: str
+    train_loss: float | None = None
+    heldout_loss: float | None = None
+
+
+class Finished(_Event):
+    """A training ended well. The loss curve lies in Redis (`keys.artifact(job_id, "loss.png")`).
+
+    Attributes:
+        model: the model as the registry knows it.
+        samples: text drawn from the finished model.
+        seconds: time spent training.
+        stopped: why it ended: all epochs done, no more progress, out of time, or asked to.
+        notes: warnings in plain words.
+    """
+
+    kind: Literal["finished"] = "finished"
+    model: ModelRecord
+    samples: tuple[str, ...]
+    seconds: float
+    stopped: Literal["done", "early", "time", "finish"] = "done"
+    notes: tuple[str, ...] = ()
+
+
+class Generated(_Event):
+    """The answer to a GenerateJob.
+
+    Attributes:
+        seed: the seed as the person gave it, or the window drawn from the corpus.
+        text: what the model wrote after it.
+        notes: warnings in plain words (characters the model never saw).
+        seconds: time spent writing.
+    """
+
+    kind: Literal["generated"] = "generated"
+    seed: str
+    text: str
+    temperature: float
+    random_seed: int
+    notes: tuple[str, ...] = ()
+    seconds: float
+
+
+class Failed(_Event):
+    """The job ended in an error; `problem` and `remedy` are shown to the person."""
+
+    kind: Literal["failed"] = "failed"
+    problem: str
+    remedy: str = ""
+
+
+class Cancelled(_Event):
+    """The job was cancelled by a person."""
+
+    kind: Literal["cancelled"] = "cancelled"
+
+
+class Interrupted(_Event):
+    """The worker is stopping; it has saved a checkpoint and the job went back to the queue."""
+
+    kind: Literal["interrupted"] = "interrupted"
+
+
+Event = Annotated[
+    Queued | Started | Progress | Sample | Finished | Generated | Failed | Cancelled | Interrupted,
+    Field(discriminator="kind"),
+]
+TERMINAL = frozenset({"finished", "generated", "failed", "cancelled"})
+_adapter: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def parse_event(data: str | bytes) -> Event:
+    """Read an event from its JSON.
+
+    Raises:
+        pydantic.ValidationError: the data is not an event of this version.
+    """
+    return _adapter.validate_json(data)

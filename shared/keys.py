@@ -1,0 +1,60 @@
+"""Every Redis key of the project, so that two parts cannot disagree and a reader can see them all.
+
+Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
+"""
+
+from __future__ import annotations
+
+DOORBELL = "events"
+"""Stream: one entry `{job: id}` for each event of any job, trimmed; tells a reader which job's stream grew."""
+
+UNDELIVERED = "jobs:undelivered"
+"""Set of job ids whose final result the bot has not shown yet; it follows them again after a restart."""
+
+WAITING = "jobs:waiting"
+"""Sorted set of train job ids not yet started, by the time of asking."""
+
+
+def job(job_id: str) -> str:
+    """Hash: `job` (JSON), `card` (`channel:message`), `attempt`."""
+    return f"job:{job_id}"
+
+
+def job_events(job_id: str) -> str:
+    """Stream of the job's events, field `event` (JSON)."""
+    return f"job:{job_id}:events"
+
+
+def job_control(job_id: str) -> str:
+    """String: `cancel` or `finish`, set by the bot, polled by the worker."""
+    return f"job:{job_id}:control"
+
+
+def artifact(job_id: str, name: str) -> str:
+    """String: bytes of a file that belongs to the job's result."""
+    return f"job:{job_id}:file:{name}"
+
+
+def corpus(sha256: str) -> str:
+    """String: the text, UTF-8, zlib-compressed, expiring."""
+    return f"corpus:{sha256}"
+
+
+def model(model_id: str) -> str:
+    """String: a ModelRecord (JSON)."""
+    return f"model:{model_id}"
+
+
+def guild_models(guild_id: int) -> str:
+    """Hash of a guild's models: name -> model id."""
+    return f"guild:{guild_id}:models"
+
+
+def channel(channel_id: int) -> str:
+    """Hash of a channel's choices: `model` (id of its current model)."""
+    return f"channel:{channel_id}"
+
+
+def workers(queue: str) -> str:
+    """Sorted set of the workers that serve a queue: name -> time at which its word expires."""
+    return f"workers:{queue}"

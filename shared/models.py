@@ -1,0 +1,41 @@
+"""What the bot may know of a model without opening its files."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.jobs import RecipeName
+
+
+class ModelRecord(BaseModel):
+    """A model in a guild's registry.
+
+    Attributes:
+        model_id: its folder's name in the model store; unguessable.
+        name: unique in the guild.
+        scope: who may use it: everyone in the guild, or only its channel (texts that a member uploaded).
+        channel_id: where it was trained.
+        owner_id: the user who trained it.
+        train_loss, heldout_loss: nats per character of the best epoch; held-out is None when nothing was held out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1] = 1
+    model_id: str
+    name: str
+    guild_id: int
+    channel_id: int
+    owner_id: int
+    scope: Literal["guild", "channel"]
+    recipe: RecipeName
+    corpus_title: str
+    corpus_chars: int
+    parameters: int
+    epochs: int
+    train_loss: float
+    heldout_loss: float | None = None
+    created_at: float = Field(default_factory=time.time)

@@ -1,0 +1,107 @@
+"""All settings, read from the environment and from `.env` in the working directory.
+
+`.env.example` explains each one for the operator.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+
+
+class Settings(BaseSettings):
+    """The settings of every process; each reads the ones that concern it."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    # Discord
+    discord_token: SecretStr | None = None
+    command_prefix: str = Field("!", min_length=1, max_length=5)
+    discord_api_url: str | None = None
+    """REST base of another Discord (the playground); None: the real one."""
+    discord_gateway_url: str | None = None
+
+    # Redis and files
+    redis_url: SecretStr | None = None
+    data_dir: Path = Path("data")
+    model_store: str | None = None
+    """Any fsspec URL; None: the folder `models` in the data folder."""
+    corpora_dir: Path | None = None
+
+    # Texts
+    gutenberg_mirrors: tuple[str, ...] = (
+        "https://www.gutenberg.org/cache/epub/{number}/pg{number}.txt",
+        "https://aleph.pglaf.org/cache/epub/{number}/pg{number}.txt",
+        "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
+    )
+    fetch_timeout_s: float = Field(20.0, gt=0)
+    """Time limit for one book from one mirror."""
+    corpus_max_mb: float = Field(20.0, gt=0)
+    corpus_min_chars: int = Field(1_000, ge=200)
+    corpus_ttl_hours: float = Field(24.0, gt=0)
+
+    # Training and generating
+    train_minutes: float = Field(8.0, gt=0)
+    """How long `!train` runs when the person gives neither --epochs nor --minutes (recipe `char`)."""
+    train_max_minutes: float = Field(180.0, gt=0)
+    train_max_epochs: int = Field(500, ge=1)
+    generate_length: int = Field(300, ge=1)
+    generate_max_length: int = Field(4_000, ge=1)
+    generate_temperature: float = Field(0.8, ge=0, le=2)
+    generate_timeout_s: int = Field(60, ge=5)
+    warm_models: int = Field(4, ge=1)
+    """Models that a generate worker keeps in memory."""
+    card_interval_s: float = Field(2.0, ge=1.0)
+    """Least time between two edits of one card."""
+
+    # Running
+    playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "json", "console"] = "auto"
+
+    @field_validator("data_dir", "corpora_dir")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value is not None else None
+
+    @property
+    def redis_address(self) -> str:
+        """The Redis URL in force: the setting, else the one `make run` left in the data folder, else the usual port.
+
+        May hold a password: never log it.
+        """
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        try:
+            return self.redis_url_file.read_text("utf-8").strip() or DEFAULT_REDIS_URL
+        except OSError:
+            return DEFAULT_REDIS_URL
+
+    @property
+    def redis_url_file(self) -> Path:
+        """Where `make run` writes the address of the Redis it started."""
+        return self.data_dir / "run" / "redis.url"
+
+    @property
+    def broker_url(self) -> str:
+        """`redis_address` as Celery wants it: kombu calls a Unix socket `redis+socket://`."""
+        return self.redis_address.replace("unix://", "redis+socket://", 1)
+
+    @property
+    def model_store_url(self) -> str:
+        """The fsspec URL of the model store."""
+        return self.model_store or str(self.data_dir / "models")
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
