@@ -1,0 +1,172 @@
+"""One way of logging for every process: structlog over the standard library, to standard error.
+
+Our own records (`structlog.get_logger()`) and those of libraries (discord.py, Celery, aiohttp) pass through the
+same processors, the last of which takes out secrets.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from shared.settings import Settings
+
+REDACTED = "[redacted]"
+
+# Three base64url parts: the bot's id, a timestamp, a signature.
+# https://discord.com/developers/docs/reference#authentication
+_DISCORD_TOKEN = re.compile(r"[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}")
+# The path of a webhook or an interaction holds its token.
+_DISCORD_PATH = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w-]{20,}")
+_URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/@]+@", re.IGNORECASE)
+_SECRET_FIELD = re.compile(r"token|password|secret|authorization", re.IGNORECASE)
+
+# At DEBUG these write whole payloads - messages of people, task arguments - into the log.
+_CHATTY = ("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis", "matplotlib", "fsspec", "PIL", "h5py")
+# A line per request says nothing that a failed one does not say better.
+_QUIET = ("aiohttp.access",)
+
+
+class Redactor:
+    """A structlog processor that takes secrets out of every value.
+
+    What it finds: the exact secrets it is given, anything built like a Discord token, tokens in the paths of
+    webhooks and interactions, passwords in URLs, and the value of any field named like a secret.
+
+    Args:
+        secrets: values to look for literally; ones shorter than four characters are ignored, since they would
+            take ordinary words with them.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+        """Return the event with its values cleaned."""
+        return {key: self._field(key, value) for key, value in event_dict.items()}
+
+    def text(self, value: str) -> str:
+        """Return `value` without secrets."""
+        if self._known is not None:
+            value = self._known.sub(REDACTED, value)
+        value = _DISCORD_TOKEN.sub(REDACTED, value)
+        value = _DISCORD_PATH.sub(rf"\1{REDACTED}", value)
+        return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", value)
+
+    def _field(self, key: object, value: object) -> object:
+        if isinstance(key, str) and _SECRET_FIELD.search(key) and isinstance(value, str | bytes) and value:
+            return REDACTED
+        return self._value(value)
+
+    def _value(self, value: object) -> object:
+        match value:
+            case None | bool() | int() | float():
+                return value
+            case str():
+                return self.text(value)
+            case Mapping():
+                return {self.text(str(key)): self._field(key, item) for key, item in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self._value(item) for item in value]
+            case _:
+                # A renderer would call repr() later, past this point.
+                return self.text(repr(value))
+
+
+def known_secrets(settings: Settings) -> list[str]:
+    """The secrets that this process holds: the bot's token and the password of Redis, as written and decoded."""
+    secrets = [settings.discord_token.get_secret_value()] if settings.discord_token else []
+    if settings.redis_url is not None:
+        try:
+            password = urlsplit(settings.redis_url.get_secret_value()).password
+        except ValueError:  # not a URL; whoever connects says so
+            password = None
+        if password:
+            secrets += [password, unquote(password)]
+    return secrets
+
+
+def job_context(
+    job_id: str | None = None, *, guild_id: int | None = None, channel_id: int | None = None
+) -> AbstractContextManager[None]:
+    """Within the block, every record of this thread or asyncio task names the job and where it was asked for."""
+    given = {"job_id": job_id, "guild_id": guild_id, "channel_id": channel_id}
+    return structlog.contextvars.bound_contextvars(**{key: value for key, value in given.items() if value is not None})
+
+
+def configure_logging(service: str, settings: Settings, *, stream: IO[str] | None = None) -> None:
+    """Set up logging for this process; calling it again replaces the former set-up.
+
+    Celery must be told to keep its hands off: connect `celery.signals.setup_logging` to a function that calls
+    this one.
+
+    Args:
+        service: name of the process (`bot`, `train`, `generate`), put on each record.
+        settings: `log_level` and `log_format` (`auto`: for people on a terminal, else JSON lines).
+        stream: where to write; standard error by default, so that a command's output on stdout stays clean.
+    """
+    out = stream if stream is not None else sys.stderr
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty())
+
+    def add_service(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+        event_dict.setdefault("service", service)
+        return event_dict
+
+    # The records' `extra` is left out on purpose: Celery puts a task's arguments there.
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        add_service,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=common,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,  # before the redactor: exceptions quote URLs
+            Redactor(known_secrets(settings)),
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    root.setLevel(level)
+    for names, least in ((_CHATTY, logging.INFO), (_QUIET, logging.WARNING)):
+        for name in names:
+            logging.getLogger(name).setLevel(max(level, least))
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger("uncaught").critical("uncaught exception", exc_info=(kind, error, trace))

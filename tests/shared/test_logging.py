@@ -1,0 +1,184 @@
+"""What reaches the log, and what must not."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.logging import REDACTED, Redactor, configure_logging, job_context
+from shared.settings import Settings
+
+# Built like tokens, and belonging to nobody.
+ID_PART = "MTIzNDU2Nzg5MDEyMzQ1Njc4"
+TOKEN = f"{ID_PART}.GaBcDe.{'x1y2z3-_' * 4}"
+PASSWORD = "s3cr3t-Pass"
+BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, hook = list(root.handlers), root.level, sys.excepthook
+    levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if hasattr(logger, "level")}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    sys.excepthook = hook
+    logging.captureWarnings(False)
+    for name in root.manager.loggerDict:
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+    structlog.reset_defaults()
+
+
+def settings(**values: Any) -> Settings:
+    values = {"discord_token": TOKEN, "redis_url": f"redis://:{PASSWORD}@127.0.0.1:6379/0", **values}
+    return Settings(_env_file=None, **values)
+
+
+def start(log_format: str = "json", **values: Any) -> io.StringIO:
+    out = io.StringIO()
+    configure_logging("bot", settings(log_format=log_format, **values), stream=out)
+    return out
+
+
+def records(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_our_record_as_json() -> None:
+    out = start()
+    structlog.get_logger("bot.test").info("job sent", queue="train", chars=12)
+    (record,) = records(out)
+    assert record["event"] == "job sent"
+    assert record["level"] == "info"
+    assert record["logger"] == "bot.test"
+    assert record["service"] == "bot"
+    assert (record["queue"], record["chars"]) == ("train", 12)
+    assert record["timestamp"].endswith("Z")
+
+
+def test_records_of_libraries_take_the_same_way() -> None:
+    out = start()
+    logging.getLogger("discord.client").warning("cannot reach %s", f"https://me:{PASSWORD}@example.org")
+    (record,) = records(out)
+    assert record["event"] == f"cannot reach https://me:{REDACTED}@example.org"
+    assert record["logger"] == "discord.client"
+    assert record["service"] == "bot"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("secret", [TOKEN, PASSWORD])
+def test_secrets_do_not_reach_the_output(log_format: str, secret: str) -> None:
+    out = start(log_format)
+    ours, theirs = structlog.get_logger(), logging.getLogger("aiohttp.client")
+
+    class Holder:
+        def __repr__(self) -> str:
+            return f"<Holder {secret}>"
+
+    ours.info(f"starting with {secret}", value=secret, nested={"list": [secret, (secret,)], secret: 1}, obj=Holder())
+    ours.info("positional %s", secret)
+    theirs.warning("header %r", {"Authorization": f"Bot {secret}"})
+    try:
+        raise RuntimeError(f"login with {secret} failed")
+    except RuntimeError:
+        ours.exception("failed", text=secret)
+        theirs.exception("failed")
+    assert secret not in out.getvalue()
+    assert out.getvalue().count(REDACTED) >= 9
+
+
+@given(
+    st.text(BASE64URL, min_size=24, max_size=28),
+    st.text(BASE64URL, min_size=6, max_size=6),
+    st.text(BASE64URL, min_size=27, max_size=38),
+)
+def test_a_strangers_token_is_recognised(first: str, second: str, third: str) -> None:
+    token = f"{first}.{second}.{third}"
+    assert token not in Redactor().text(f'{{"auth": "Bot {token}"}}')
+
+
+@given(st.text(BASE64URL, min_size=1, max_size=20))
+def test_a_url_keeps_its_host_but_not_its_password(password: str) -> None:
+    assert Redactor().text(f"at redis://u:{password}@host:6379/0.") == f"at redis://u:{REDACTED}@host:6379/0."
+
+
+def test_a_field_named_like_a_secret_is_not_shown() -> None:
+    event = Redactor()(None, "info", {"event": "x", "api_token": "short", "tokens_per_s": 12.5})
+    assert event == {"event": "x", "api_token": REDACTED, "tokens_per_s": 12.5}
+
+
+def test_ordinary_text_is_left_alone() -> None:
+    text = "https://example.org:8080/a@b 127.0.0.1:6379 bot.cogs.train 2026-01-02T03:04:05.678Z 3f2a@home"
+    assert Redactor(["abc"]).text(text) == text
+
+
+def test_payloads_stay_out_of_the_log_even_at_debug() -> None:
+    out = start(log_level="DEBUG")
+    logging.getLogger("discord.gateway").debug("event %s", {"content": "a private sentence"})
+    logging.getLogger("celery.worker.strategy").info("received", extra={"data": {"args": "a private sentence"}})
+    structlog.get_logger().debug("ours is wanted")
+    assert "private" not in out.getvalue()
+    assert [record["event"] for record in records(out)] == ["received", "ours is wanted"]
+
+
+def test_the_level_holds() -> None:
+    out = start(log_level="WARNING")
+    structlog.get_logger().info("no")
+    logging.getLogger("discord").info("no")
+    structlog.get_logger().warning("yes")
+    assert [record["event"] for record in records(out)] == ["yes"]
+
+
+async def test_the_context_belongs_to_its_task() -> None:
+    out = start()
+    log = structlog.get_logger()
+
+    async def work(job: str) -> None:
+        with job_context(job, guild_id=7, channel_id=8):
+            await asyncio.sleep(0)
+            log.info("inside")
+            logging.getLogger("celery").info("theirs")
+
+    await asyncio.gather(work("a"), work("b"))
+    log.info("outside")
+    found = [(record["event"], record.get("job_id"), record.get("guild_id")) for record in records(out)]
+    assert sorted(found, key=str) == [
+        ("inside", "a", 7),
+        ("inside", "b", 7),
+        ("outside", None, None),
+        ("theirs", "a", 7),
+        ("theirs", "b", 7),
+    ]
+
+
+def test_a_second_call_replaces_the_first() -> None:
+    first, second = start(), start()
+    structlog.get_logger().info("once")
+    assert first.getvalue() == ""
+    assert len(records(second)) == 1
+
+
+def test_an_uncaught_exception_is_logged_without_the_secret() -> None:
+    program = (
+        "from shared.logging import configure_logging\nfrom shared.settings import Settings\n"
+        f"configure_logging('bot', Settings(_env_file=None))\nraise RuntimeError('bad {TOKEN}')\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    record = json.loads(result.stderr)  # one JSON line, since a pipe is no terminal
+    assert record["event"] == "uncaught exception"
+    assert "RuntimeError" in record["exception"]
+    assert TOKEN not in result.stderr
