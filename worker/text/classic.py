@@ -1,0 +1,121 @@
+"""Recipe `classic`: the tutorial's. Lower case, words only, stop words removed, joined by spaces."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.errors import UserError
+from worker.text.codelength import adaptive_nats, spelled_nats
+from worker.text.recipes import Prepared, ScoringText, Seed, TextOptions, known_seed, split_at
+from worker.text.vocabulary import Ids, Vocabulary
+
+WINDOW = 100
+"""Characters that the network reads before it predicts one."""
+LEAST_PATTERNS = 100
+_DATA = Path(__file__).parent / "nltk_data"
+
+
+@functools.cache
+def stop_words() -> frozenset[str]:
+    """NLTK's English stop words: from the person's own NLTK data where installed, else from ours."""
+    import nltk
+    from nltk.corpus import stopwords
+
+    # Last in the path, so that a full data folder wins.
+    if str(_DATA) not in nltk.data.path:
+        nltk.data.path.append(str(_DATA))
+    return frozenset(stopwords.words("english"))
+
+
+def _kept_spans(lowered: str) -> list[tuple[int, int]]:
+    from nltk.tokenize import RegexpTokenizer
+
+    stop = stop_words()
+    spans = RegexpTokenizer(r"\w+").span_tokenize(lowered)
+    return [(start, end) for start, end in spans if lowered[start:end] not in stop]
+
+
+def words_only(text: str) -> str:
+    """The tutorial's pipeline: lower case, tokens of `\\w+`, no stop words, joined by single spaces."""
+    from nltk.tokenize import RegexpTokenizer
+
+    stop = stop_words()
+    return " ".join(token for token in RegexpTokenizer(r"\w+").tokenize(text.lower()) if token not in stop)
+
+
+def windows(ids: Ids) -> npt.NDArray[np.int32]:
+    """All windows with their next character, shape [patterns, WINDOW + 1]: a view, nothing is copied."""
+    return np.lib.stride_tricks.sliding_window_view(ids, WINDOW + 1)
+
+
+def pad(ids: Ids) -> Ids:
+    """At least WINDOW ids: a shorter seed is preceded by id 0, which is the space (the tutorial's 0.0)."""
+    return np.concatenate([np.zeros(max(0, WINDOW - len(ids)), np.int32), ids])
+
+
+class ClassicRecipe:
+    """The tutorial's: windows of 100 characters, each id divided by the size of the vocabulary."""
+
+    name = "classic"
+
+    def prepare(self, text: str, options: TextOptions) -> Prepared:
+        """See `Recipe.prepare`. Learns from all of the text unless told otherwise, as the tutorial does."""
+        body = words_only(text)
+        if len(body) < WINDOW + LEAST_PATTERNS:
+            raise UserError(
+                f"Only {len(body):,} characters are left once stop words and punctuation are removed.",
+                f"Give a longer text: `classic` needs at least {WINDOW + LEAST_PATTERNS} of them.",
+            )
+        vocabulary = Vocabulary.of(body)
+        learned = split_at(len(body), options.heldout or 0.0)
+        return Prepared(self.name, vocabulary.encode(body), vocabulary, learned, learned - WINDOW)
+
+    def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
+        """See `Recipe.seed`. A seed shorter than the window is padded on the left."""
+        body = words_only(seed)
+        if not body and not seed.strip():
+            raise UserError("The seed is empty.", "Give a few words to go on from.")
+        if not body:
+            raise UserError(
+                "Nothing is left of this seed: it is all stop words (such as 'the' and 'is') or punctuation.",
+                "Give at least one other word.",
+            )
+        known = known_seed(body, vocabulary)
+        read = vocabulary.decode(known.ids)
+        notes = known.notes if read == seed else (*known.notes, f'The model reads this seed as "{read}".')
+        return Seed(pad(known.ids), notes)
+
+    def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:  # noqa: ARG002
+        """See `Recipe.scoring`. Case, stop words, punctuation and spacing are all paid for."""
+        body = words_only(text)
+        if not body:
+            raise UserError("Nothing but stop words and punctuation in the text to score.", "Give a longer one.")
+        side = _lost_nats(text)
+        note = f"{side:,.0f} nats of the score tell the case, stop words, punctuation and spacing that it leaves out."
+        return ScoringText(vocabulary.encode(body), len(text), side, (note,))
+
+
+def _lost_nats(text: str) -> float:
+    """Nats to restore `text` from `words_only(text)`.
+
+    Three adaptive codes without context: which characters were kept, which of the kept were not in lower case, and
+    what the dropped ones are.
+    """
+    # Character by character, so that places in the lowered text are places in the text ("İ" lowers to two).
+    lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+    kept = np.zeros(len(text), bool)
+    for start, end in _kept_spans(lowered):
+        kept[start:end] = True
+    changed = sum(1 for char, low, keep in zip(text, lowered, kept, strict=True) if keep and char != low)
+    dropped = Counter(char for char, keep in zip(text, kept, strict=True) if not keep)
+    n_kept = int(kept.sum())
+    return (
+        adaptive_nats((n_kept, len(text) - n_kept))
+        + adaptive_nats((n_kept - changed, changed))
+        + spelled_nats(dropped.values())
+    )
