@@ -1,0 +1,19 @@
+"""`python -m launcher`: runs Redis, the bot, the workers and - without a Discord token - the playground."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run until stopped; the exit code says how it went."""
+    if sys.platform == "win32":
+        print("error: this runs on Linux and macOS. On Windows use WSL or Docker.", file=sys.stderr)
+        return 2
+    from launcher.cli import run_from_command_line
+
+    return run_from_command_line(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

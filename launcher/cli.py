@@ -1,0 +1,70 @@
+"""The launcher's command line, and what surrounds a run: lock, folders, cleaning up."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from launcher.monitor import Monitor, say
+from launcher.parts import Folders, Plan
+from launcher.preflight import Lock, prepare_folders, read_settings, sockets_folder
+from launcher.supervisord import StartError, Supervisord
+from launcher.system import system_plan
+from shared.errors import UserError
+
+Planner = Callable[[Folders, Path], Plan]
+"""Makes the plan, given the data folder and a folder for sockets."""
+
+
+def run_plan(data: Path, planner: Planner, *, with_parent: bool = False) -> int:
+    """Run the parts that `planner` names on the data folder `data`, until stopped.
+
+    Args:
+        with_parent: stop when the process that started this one is gone.
+
+    Returns:
+        The exit code (see `Monitor.run`).
+
+    Raises:
+        UserError: something stands in the way that a person can mend.
+        StartError: supervisord did not start.
+    """
+    folders = prepare_folders(data)
+    with Lock(folders) as lock:
+        sockets = sockets_folder(folders)
+        try:
+            plan = planner(folders, sockets)
+            return Monitor(plan, folders, Supervisord(plan, folders, sockets), lock, with_parent=with_parent).run()
+        finally:
+            (folders.run / "redis.url").unlink(missing_ok=True)
+            if sockets != folders.run:
+                shutil.rmtree(sockets)
+
+
+def run_from_command_line(arguments: list[str]) -> int:
+    """Run the whole system as the settings say; errors are printed for a person.
+
+    Returns:
+        The exit code: of `run_plan`, or 2 when something must be mended first, 130 after an early Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")
+    parser.add_argument("--with-parent", action="store_true", help="stop when the program that started this one ends")
+    options = parser.parse_args(arguments)
+    try:
+        settings = read_settings()
+        return run_plan(
+            settings.data_dir,
+            lambda folders, sockets: system_plan(settings, folders, sockets, say),
+            with_parent=options.with_parent,
+        )
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except StartError as error:
+        print(f"error: the process manager did not start:\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,129 @@
+"""The configuration files that the launcher writes for supervisord and for Redis."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from launcher.parts import Part
+
+GUARD = Path(__file__).with_name("guard.py")
+EX_CONFIG = 78
+"""Exit code (sysexits.h) of a part that no restart can help: its settings are wrong."""
+_START_S = 15
+"""A part that ends sooner counts as failing to start: supervisord waits 1, 2, 3 ... seconds before the next try."""
+_LOG_BYTES = 5_000_000
+
+
+def guarded(command: Iterable[str], death_signal: str, nice: int = 0) -> list[str]:
+    """`command`, made not to outlive its parent (see `launcher.guard`)."""
+    options = ["--death-signal", death_signal, *(["--nice", str(nice)] if nice else [])]
+    return [sys.executable, "-I", "-S", str(GUARD), *options, "--", *command]
+
+
+def group(part: Part) -> str:
+    """The supervisord group of `part`: groups are stopped one after the other, their members together."""
+    return f"stage{part.stage}"
+
+
+def supervisor_config(parts: Iterable[Part], socket: Path) -> str:
+    """The text of a supervisord.conf, to be put in the run folder, which lies beside the logs folder.
+
+    Parts are not started by themselves: the launcher starts each when those it needs are ready.
+
+    Args:
+        parts: the programs to look after.
+        socket: where supervisord is to listen for commands.
+    """
+    sections = [
+        _section(
+            "supervisord",
+            nodaemon="true",
+            silent="true",
+            logfile="%(here)s/../logs/supervisord.log",
+            logfile_maxbytes="0",  # the launcher follows it, so it must not be rotated away
+            pidfile="%(here)s/supervisord.pid",
+            childlogdir="%(here)s/../logs",
+            minfds="256",
+            minprocs="64",
+        ),
+        _section("unix_http_server", file=_escape(str(socket)), chmod="0700"),
+        _section(
+            "rpcinterface:supervisor",
+            **{"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+        ),
+        _section("supervisorctl", serverurl=_escape(f"unix://{socket}")),
+    ]
+    groups: dict[str, list[Part]] = defaultdict(list)
+    for part in parts:
+        groups[group(part)].append(part)
+        sections.append(
+            _section(
+                f"program:{part.name}",
+                command=_command(guarded(part.command, part.death_signal, part.nice)),
+                autostart="false",
+                autorestart="unexpected",
+                exitcodes=str(EX_CONFIG),  # the only end after which it is left alone
+                startsecs=str(_START_S),
+                startretries="1000000",
+                stopsignal="TERM",
+                stopwaitsecs=str(part.stop_wait_s),
+                stopasgroup="false",
+                killasgroup="true",
+                redirect_stderr="true",
+                stdout_logfile=f"%(here)s/../logs/{part.name}.log",
+                stdout_logfile_maxbytes=str(_LOG_BYTES),
+                stdout_logfile_backups="3",
+            )
+        )
+    for name, members in groups.items():
+        programs = ",".join(part.name for part in members)
+        sections.append(_section(f"group:{name}", programs=programs, priority=str(members[0].stage)))
+    return "\n".join(sections)
+
+
+def _section(name: str, **options: str) -> str:
+    return "\n".join([f"[{name}]", *(f"{key}={value}" for key, value in options.items()), ""])
+
+
+def _escape(value: str) -> str:
+    return value.replace("%", "%%")
+
+
+def _command(words: Iterable[str]) -> str:
+    """Quoted for supervisord, which splits it like a shell, after expanding `%` and cutting off comments."""
+    line = shlex.join(words)
+    for sign in "#;":
+        # A comment starts after a blank; two quoted strings side by side are still one word.
+        line = line.replace(f" {sign}", f" ''{sign}")
+    return _escape(line)
+
+
+def redis_config(socket: Path, folder: Path) -> str:
+    """The text of a redis.conf: a Unix socket and no port, and nothing that was accepted is lost.
+
+    Args:
+        socket: where to listen.
+        folder: where the data is kept.
+    """
+    options = {
+        "port": "0",
+        "unixsocket": _quote(socket),
+        "unixsocketperm": "700",
+        "dir": _quote(folder),
+        "daemonize": "no",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        # The append-only file holds everything; snapshots would write it all a second time.
+        "save": '""',
+        # Jobs and their events are no cache: refuse a write rather than forget something.
+        "maxmemory-policy": "noeviction",
+    }
+    return "".join(f"{key} {value}\n" for key, value in options.items())
+
+
+def _quote(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,54 @@
+"""Become another program that does not outlive its parent: `python guard.py [options] -- PROGRAM [ARGUMENT...]`.
+
+Linux only has a way to ask for this (`prctl(PR_SET_PDEATHSIG)`, prctl(2)); elsewhere the program is started as it
+is. Run by path with `python -I -S`, so it imports the standard library alone and costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+
+PARENT_VARIABLE = "GALVANIC_GUARD_PARENT"
+"""Holds the process id that a guarded program must be a child of; each guard sets its own for its children."""
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(death_signal: int) -> None:
+    """Ask the kernel to send `death_signal` to this process when the thread that started it ends.
+
+    The wish survives `execve` but not `fork`. Does nothing where it cannot be had.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes  # absent from some minimal builds of Python, and needed on Linux alone
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl: {os.strerror(number)}")
+
+
+def main(arguments: list[str]) -> None:
+    """Set the wishes, then replace this process by the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--death-signal", default="SIGTERM", help="sent when the parent dies")
+    parser.add_argument("--nice", type=int, default=0, help="added to the niceness")
+    parser.add_argument("program", nargs="+")
+    options = parser.parse_args(arguments)
+
+    die_with_parent(signal.Signals[options.death_signal])
+    # A parent that died before the call above sends nothing any more.
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is not None and os.getppid() != int(parent):
+        sys.exit("guard: the parent is gone")
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
+    if options.nice:
+        os.nice(options.nice)
+    os.execvp(options.program[0], options.program)  # noqa: S606 - becoming another program is the purpose
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,91 @@
+"""What a part of the system is, to the launcher: a program with a name, an order and a sign that it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+
+class Stage(IntEnum):
+    """The order of stopping: the highest goes first, those of one stage together, Redis last of all."""
+
+    REDIS = 10
+    PLAYGROUND = 20
+    BOT = 30
+    WORKERS = 40
+
+
+@dataclass(frozen=True)
+class Part:
+    """One program that runs as long as the whole does.
+
+    Attributes:
+        name: for people, and of its log file; letters only.
+        command: program and arguments.
+        stage: when it is stopped.
+        needs: names of the parts that must be ready before it is started.
+        ready: says whether it answers; None: as soon as it was started.
+        vital: nothing works without it, so a start in which it keeps crashing is given up.
+        stop_wait_s: seconds between the friendly signal and the kill.
+        stop_note: what it may be busy with when asked to stop, for people.
+        nice: added to its niceness.
+        death_signal: sent by the kernel if the process manager is killed (Linux).
+    """
+
+    name: str
+    command: tuple[str, ...]
+    stage: int
+    needs: tuple[str, ...] = ()
+    ready: Callable[[], bool] | None = None
+    vital: bool = False
+    stop_wait_s: int = 10
+    stop_note: str = ""
+    nice: int = 0
+    death_signal: str = "SIGKILL"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one run needs.
+
+    Attributes:
+        parts: the programs.
+        environment: what they see besides the launcher's own environment.
+        announce: the line that says how to reach the system, once `announce_after` are ready.
+        announce_after: names of the parts without which it is not of use.
+        announce_with: names of parts that the line waits for, but only some seconds.
+    """
+
+    parts: tuple[Part, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    announce: Callable[[], str] | None = None
+    announce_after: tuple[str, ...] = ()
+    announce_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The data folder, as the launcher uses it."""
+
+    data: Path
+
+    @property
+    def run(self) -> Path:
+        """Sockets, lock and generated configuration; for the owner alone."""
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log a part."""
+        return self.data / "logs"
+
+    @property
+    def redis(self) -> Path:
+        """What Redis keeps."""
+        return self.data / "redis"
+
+    def log(self, part: str) -> Path:
+        """Where `part` writes."""
+        return self.logs / f"{part}.log"

@@ -1,0 +1,186 @@
+"""What must be so before anything is started; whatever is not is told to the person in plain words."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from launcher.parts import Folders
+from shared.errors import UserError
+from shared.settings import Settings
+
+HOST = "127.0.0.1"
+_MIN_FREE_BYTES = 200_000_000
+"""Less than this would not see a training through: corpora, checkpoints and Redis' file."""
+
+
+def read_settings() -> Settings:
+    """The settings from the environment and `.env`.
+
+    Raises:
+        UserError: one of them cannot be used; names it without showing its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(str(at) for at in e['loc']).upper()}: {e['msg']}" for e in error.errors())
+        raise UserError(
+            f"These settings cannot be used: {wrong}.", "Correct them in .env or in the environment."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The file .env cannot be read ({error}).", "It must be a text file in UTF-8.") from None
+
+
+def prepare_folders(data: Path) -> Folders:
+    """Make the data folder and those in it.
+
+    Raises:
+        UserError: it cannot be made or written to, or its disk is full.
+    """
+    folders = Folders(data)
+    try:
+        for folder in (folders.data, folders.run, folders.logs, folders.redis):
+            folder.mkdir(parents=True, exist_ok=True)
+        folders.run.chmod(0o700)
+        with tempfile.TemporaryFile(dir=folders.data) as probe:
+            probe.write(b"x" * 4096)
+        free = shutil.disk_usage(folders.data).free
+    except OSError as error:
+        raise UserError(
+            f"The data folder {data} cannot be written to: {error.strerror or error}.",
+            "Give yourself write access to it, or choose another with DATA_DIR=/some/folder.",
+        ) from error
+    if free < _MIN_FREE_BYTES:
+        raise UserError(
+            f"The disk of the data folder {data} is full: {free // 1_000_000} MB are free, "
+            f"{_MIN_FREE_BYTES // 1_000_000} MB are needed.",
+            "Free some space, or choose a folder on another disk with DATA_DIR=/some/folder.",
+        )
+    return folders
+
+
+class Lock:
+    """Held by the one run that uses a data folder; ends with its processes, so a stale one is no obstacle.
+
+    The process manager inherits the open file: the folder stays locked while it still stops the parts of a
+    launcher that was killed.
+    """
+
+    def __init__(self, folders: Folders) -> None:
+        self._path = folders.run / "lock"
+        self._fd = -1
+
+    def __enter__(self) -> Lock:
+        """Take the lock.
+
+        Raises:
+            UserError: another run has it; says which, and where it can be reached.
+        """
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            told = os.read(self._fd, 4096)
+            os.close(self._fd)
+            raise self._refusal(told) from None
+        self.tell("")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Release the lock."""
+        os.close(self._fd)
+
+    def fileno(self) -> int:
+        """The open file, for a process that is to hold the lock too."""
+        return self._fd
+
+    def tell(self, where: str) -> None:
+        """Leave word for a second start: our process id, and the line that says how to reach us."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "where": where}).encode(), 0)
+
+    def _refusal(self, told: bytes) -> UserError:
+        try:
+            word = json.loads(told)
+            pid, where = int(word["pid"]), str(word["where"])
+        except (ValueError, KeyError, TypeError):
+            pid, where = 0, ""  # caught between truncating and writing
+        problem = f"Galvanic is already running on the data folder {self._path.parent.parent}"
+        if pid and not _runs(pid):
+            return UserError(f"{problem}: a run that was killed is still being stopped.", "Try again in a minute.")
+        problem += f" (process {pid})" if pid else ""
+        problem += f" - {where}" if where else "."
+        stop = f"`kill {pid}`" if pid else "Ctrl-C in its terminal"
+        return UserError(problem, f"Stop it with {stop}, or give this one another folder with DATA_DIR=/some/folder.")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
+def choose_port(settings: Settings) -> tuple[int, str]:
+    """The playground's port, and a remark about it (may be empty).
+
+    Returns:
+        The port that was set; else the usual one; else, when that is taken, any free one.
+
+    Raises:
+        UserError: the port that was set cannot be used.
+    """
+    wanted = settings.playground_port
+    error = _cannot_bind(wanted)
+    if error is None:
+        return (wanted or _free_port()), ""
+    if "playground_port" not in settings.model_fields_set:
+        port = _free_port()
+        return port, f"port {wanted} is taken, so the playground uses {port}"
+    if isinstance(error, PermissionError):
+        raise UserError(f"Port {wanted} may not be used without privileges.", "Choose one above 1023 with PORT=...")
+    raise UserError(
+        f"Port {wanted} is taken by another program.",
+        "Choose another with PORT=..., or leave PORT out and a free one is found.",
+    )
+
+
+def _cannot_bind(port: int) -> OSError | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen(1)
+        except OSError as error:
+            return error
+    return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def sockets_folder(folders: Folders) -> Path:
+    """A folder, for the owner alone, whose path is short and plain enough for Unix sockets.
+
+    A socket's path holds 103 bytes on macOS and 107 on Linux (unix(7)), and it travels in URLs.
+    The caller removes it when it is not the run folder.
+    """
+    plain = str(folders.run).replace("/", "").replace("-", "").replace("_", "").replace(".", "")
+    if len(str(folders.run)) <= 70 and plain.isascii() and plain.isalnum():
+        return folders.run
+    base = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="galvanic-", dir=base if len(base) <= 60 else "/tmp"))  # noqa: S108 - made 0700

