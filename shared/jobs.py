@@ -6,11 +6,11 @@ of ignoring what a newer bot asked for.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-JOB_VERSION = 1
+JOB_VERSION: Final = 1
 
 Snowflake = Annotated[int, Field(ge=0)]
 RecipeName = Literal["char", "classic"]

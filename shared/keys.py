@@ -58,3 +58,8 @@ def channel(channel_id: int) -> str:
 def workers(queue: str) -> str:
     """Sorted set of the workers that serve a queue: name -> time at which its word expires."""
     return f"workers:{queue}"
+
+
+def synced_commands(application_id: int | None) -> str:
+    """String: hash of the slash commands that were last sent to Discord."""
+    return f"bot:{application_id}:commands"

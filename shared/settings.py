@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     generate_max_length: int = Field(4_000, ge=1)
     generate_temperature: float = Field(0.8, ge=0, le=2)
     generate_timeout_s: int = Field(60, ge=5)
+    generate_on_gpu: bool = False
     warm_models: int = Field(4, ge=1)
     """Models that a generate worker keeps in memory."""
     card_interval_s: float = Field(2.0, ge=1.0)

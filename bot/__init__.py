@@ -1,0 +1,1 @@
+"""The Discord side: commands, cards, and the follower that keeps cards current."""

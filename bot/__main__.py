@@ -1,0 +1,84 @@
+"""`python -m bot` runs the bot; `python -m bot health` says whether one is running."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import discord
+import discord.gateway
+import discord.http
+import structlog
+import yarl
+from pydantic import ValidationError
+
+from bot.client import Galvanic
+from shared import presence
+from shared.connect import connect
+from shared.logging import configure_logging
+from shared.settings import Settings
+
+EX_CONFIG = 78  # sysexits.h: retrying cannot help
+PORTAL = "https://discord.com/developers/applications"
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run until told to stop; return the exit status (78: the configuration is wrong, do not restart)."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for detail in error.errors():
+            name = "_".join(map(str, detail["loc"])).upper()
+            print(f"Setting {name} is wrong: {detail['msg']}. Mend it in .env.", file=sys.stderr)
+        return EX_CONFIG
+    if sys.argv[1:] == ["health"]:
+        return 0 if presence.alive(connect(settings), presence.BOT) else 1
+    configure_logging("bot", settings)
+    if settings.discord_token is None:
+        return _refuse(f"No DISCORD_TOKEN is set. Put one into .env: {PORTAL} -> your application -> Bot -> Token.")
+    if settings.discord_api_url:
+        discord.http.Route.BASE = settings.discord_api_url
+    if settings.discord_gateway_url:
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
+    try:
+        asyncio.run(_run(settings))
+    except discord.LoginFailure:
+        return _refuse(
+            f"Discord refused the DISCORD_TOKEN in .env. Make a new one ({PORTAL} -> your application -> Bot -> "
+            "Reset Token) and put it there."
+        )
+    except discord.PrivilegedIntentsRequired:
+        return _refuse(
+            f"Discord does not let this bot read messages. Turn on 'Message Content Intent' ({PORTAL} -> your "
+            "application -> Bot -> Privileged Gateway Intents) and start again."
+        )
+    except KeyboardInterrupt:
+        log.info("stopped")
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    assert settings.discord_token is not None
+    loop = asyncio.get_running_loop()
+    async with Galvanic(settings) as bot:
+        task = asyncio.create_task(bot.start(settings.discord_token.get_secret_value()))
+        if sys.platform != "win32":
+            import signal
+
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            log.info("stopping")
+
+
+def _refuse(message: str) -> int:
+    # The last line on stderr: the launcher shows it to the person who started everything.
+    print(message, file=sys.stderr)
+    return EX_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
+
+from __future__ import annotations
+
+import math
+
+import discord
+from discord.utils import escape_markdown, escape_mentions
+
+from bot.jobview import JobView
+from shared.errors import UserError
+from shared.events import Generated
+from shared.jobs import TrainJob
+from shared.models import ModelRecord
+
+BLURPLE = discord.Colour(0x5865F2)
+AMBER = discord.Colour(0xF0B232)
+GREEN = discord.Colour(0x23A559)
+RED = discord.Colour(0xDA373C)
+GREY = discord.Colour(0x80848E)
+
+BAR_CELLS = 20
+SAMPLE_CHARS = 280
+DESCRIPTION_LIMIT = 4_096  # Discord's
+LOSS_FILE = "loss.png"
+
+
+def training(job: TrainJob, view: JobView, *, worker_there: bool, position: int | None, prefix: str) -> discord.Embed:
+    """The card of a training.
+
+    Args:
+        job: what was asked for.
+        view: how far it has come.
+        worker_there: whether a train worker is running now.
+        position: trainings waiting before this one, None when it is not waiting.
+        prefix: of this server's commands.
+    """
+    match view.state:
+        case "finished":
+            embed = _finished(view, prefix)
+        case "failed":
+            assert view.failed is not None
+            embed = discord.Embed(
+                title=f"Could not learn {_title(job)}",
+                description=f"{view.failed.problem}\n{view.failed.remedy}".strip(),
+                colour=RED,
+            )
+        case "cancelled":
+            embed = discord.Embed(title=f"Cancelled: {_title(job)}", description="Nothing was kept.", colour=GREY)
+        case _:
+            embed = _unfinished(job, view, worker_there, position)
+    footer = [f"recipe {job.options.recipe}", f"{job.corpus.chars:,} characters", f"job {job.job_id}"]
+    embed.set_footer(text=" · ".join(footer))
+    return embed
+
+
+def _unfinished(job: TrainJob, view: JobView, worker_there: bool, position: int | None) -> discord.Embed:
+    embed = discord.Embed(title=f"Learning {_title(job)}", colour=BLURPLE)
+    progress = view.progress
+    if not worker_there:
+        embed.colour = AMBER
+        where = "The job keeps its place" if not progress else "The training goes on from its last checkpoint"
+        embed.description = (
+            f"⚠️ **No worker is running**, so nothing is being learned.\n{where} as soon as one is back. "
+            "Whoever runs the bot starts one with `make run` or `python -m worker serve train`."
+        )
+    elif view.state == "queued":
+        waiting = "next in line" if not position else f"{position} before it"
+        embed.description = f"🕓 **Queued**, {waiting}."
+        embed.colour = GREY
+    elif view.state == "interrupted":
+        embed.description = "⏸️ **Paused**: the worker is restarting. It saved its place and goes on from there."
+        embed.colour = AMBER
+    elif progress is None:
+        again = " again, from its last checkpoint" if view.resumed else ""
+        embed.description = f"📖 **Reading** the text{again}…"
+    else:
+        embed.description = "🧠 **Training**"
+    if progress is not None:
+        done = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / max(1, progress.epochs)
+        embed.description = f"{embed.description}\n`{bar(done)}` **{math.floor(100 * min(1.0, done))} %**"
+        embed.add_field(name="Epoch", value=f"{progress.epoch} of {progress.epochs}")
+        embed.add_field(name="Step", value=f"{progress.step:,} of {progress.steps:,}")
+        embed.add_field(name="Time left", value=duration(progress.eta_s) if progress.eta_s is not None else "…")
+        embed.add_field(name="Training loss", value=loss(progress.train_loss))
+        embed.add_field(name="Held-out loss", value=loss(progress.heldout_loss))
+        speed = f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…"
+        embed.add_field(name="Speed", value=speed)
+    if view.samples:
+        sample = view.samples[-1]
+        embed.add_field(name=f"It writes, after epoch {sample.epoch}", value=quote(sample.text), inline=False)
+    return embed
+
+
+def _finished(view: JobView, prefix: str) -> discord.Embed:
+    end = view.finished
+    assert end is not None
+    model = end.model
+    how = {
+        "done": "",
+        "early": " It stopped early: more epochs would have made it worse.",
+        "time": " It used all of its time.",
+        "finish": " It was finished early on request.",
+    }[end.stopped]
+    embed = discord.Embed(
+        title=f"Learned {escape_markdown(model.corpus_title)}",
+        description=(
+            f"✅ `{model.name}` is now this channel's model.{how}\n"
+            f"Try `{prefix}generate the monster`, or any words of yours."
+        ),
+        colour=GREEN,
+    )
+    embed.add_field(name="Epochs", value=str(model.epochs))
+    embed.add_field(name="Time", value=duration(end.seconds))
+    embed.add_field(name="Size", value=f"{model.parameters:,} weights")
+    embed.add_field(name="Training loss", value=loss(model.train_loss))
+    embed.add_field(name="Held-out loss", value=loss(model.heldout_loss))
+    embed.add_field(name="Learned at", value=_speed(model.corpus_chars * model.epochs, end.seconds))
+    for number, sample in enumerate(end.samples[:3], start=1):
+        embed.add_field(name=f"Sample {number}", value=quote(sample), inline=False)
+    if end.notes:
+        embed.add_field(name="Worth knowing", value="\n".join(end.notes)[:1_024], inline=False)
+    embed.set_image(url=f"attachment://{LOSS_FILE}")
+    return embed
+
+
+def generated(model_name: str, answer: Generated) -> discord.Embed | None:
+    """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed."""
+    seed, text = plain(answer.seed), plain(answer.text)
+    # Discord drops bold around white space at an edge.
+    body = seed.strip()
+    bold = f"**{body}**" if body else ""
+    glue = answer.seed[len(answer.seed.rstrip()) :]
+    description = f"{bold}{glue}{text}"
+    if len(description) > DESCRIPTION_LIMIT:
+        return None
+    embed = discord.Embed(description=description or "…", colour=BLURPLE)
+    embed.set_footer(text=generated_footer(model_name, answer))
+    if answer.notes:
+        embed.add_field(name="Worth knowing", value="\n".join(answer.notes)[:1_024], inline=False)
+    return embed
+
+
+def generated_footer(model_name: str, answer: Generated) -> str:
+    """What one needs to get the same text again."""
+    return (
+        f"{model_name} · temperature {answer.temperature:g} · random seed {answer.random_seed} · {answer.seconds:.2f} s"
+    )
+
+
+def error(problem: UserError) -> discord.Embed:
+    """A refusal: what was wrong, and what to do."""
+    return discord.Embed(description=f"❌ **{problem.problem}**\n{problem.remedy}".strip(), colour=RED)
+
+
+def models(records: list[ModelRecord], current: str | None) -> discord.Embed:
+    """The list of models that may be used in a channel."""
+    lines = []
+    for record in records[:20]:
+        mark = "▶️" if record.model_id == current else "▫️"
+        score = record.heldout_loss if record.heldout_loss is not None else record.train_loss
+        kind = "held-out" if record.heldout_loss is not None else "training"
+        lines.append(
+            f"{mark} `{record.name}` - {escape_markdown(record.corpus_title)}, {record.recipe}, "
+            f"{kind} {score:.2f} nats, <t:{int(record.created_at)}:R>"
+        )
+    if len(records) > 20:
+        lines.append(f"and {len(records) - 20} older ones.")
+    embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
+    embed.set_footer(text="▶️ this channel's current model")
+    return embed
+
+
+def bar(share: float) -> str:
+    """A progress bar of fixed width."""
+    full = round(BAR_CELLS * min(1.0, max(0.0, share)))
+    return "█" * full + "░" * (BAR_CELLS - full)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: `48 s`, `3 min 05 s`, `1 h 20 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02d} min"
+
+
+def loss(nats: float | None) -> str:
+    """A loss in nats per character, with bits beside it."""
+    return "…" if nats is None else f"{nats:.3f} nats ({nats / math.log(2):.2f} bits)"
+
+
+def plain(text: str) -> str:
+    """Hostile or generated text, so that Discord shows it as it is: no formatting, no mention, no link preview."""
+    return escape_mentions(escape_markdown(text))
+
+
+def quote(text: str) -> str:
+    """A sample as a block quote that fits an embed field."""
+    short = text.strip()[:SAMPLE_CHARS].rstrip()
+    lines = [plain(line) for line in short.splitlines() if line.strip()] or ["…"]
+    return "\n".join(f"> {line}" for line in lines)[:1_024]
+
+
+def _title(job: TrainJob) -> str:
+    return escape_markdown(job.corpus.title)
+
+
+def _speed(characters: int, seconds: float) -> str:
+    return f"{characters / max(seconds, 0.1):,.0f} characters/s"
+
+
+def outage(job: TrainJob) -> discord.Embed:
+    """The card while Redis is away."""
+    return discord.Embed(
+        title=f"Learning {_title(job)}",
+        description=(
+            "⚠️ **The job queue (Redis) cannot be reached**, so I can't see how far this is.\n"
+            "The training itself goes on; this card catches up when the queue is back."
+        ),
+        colour=AMBER,
+    )

@@ -1,0 +1,118 @@
+"""What every command checks before it does anything: permissions, and options as people type them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+import discord
+from discord.ext import commands
+
+from shared.errors import UserError
+from shared.jobs import Place
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+    Context = commands.Context[Galvanic]
+else:
+    Context = commands.Context
+_N = TypeVar("_N", int, float)
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_NEEDED = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "embed_links": "Embed Links",
+    "attach_files": "Attach Files",
+    "read_message_history": "Read Message History",
+}
+_OPTION = re.compile(r"(?:^|\s)--([A-Za-z][\w-]*)")
+
+
+def require_permissions(ctx: Context) -> None:
+    """Refuse early when the bot could not show its answer here.
+
+    Raises:
+        UserError: names the permissions that are missing.
+    """
+    have = ctx.bot_permissions
+    needed = dict(_NEEDED)
+    if isinstance(ctx.channel, discord.Thread):
+        del needed["send_messages"]
+        needed["send_messages_in_threads"] = "Send Messages in Threads"
+    missing = [title for name, title in needed.items() if not getattr(have, name)]
+    if missing:
+        raise UserError(
+            f"I lack permissions in #{ctx.channel}: {', '.join(missing)}.",
+            "A server admin can give them to my role in the channel's settings.",
+        )
+
+
+def place_of(ctx: Context) -> Place:
+    """Where and by whom a command was given."""
+    assert ctx.guild is not None
+    return Place(guild_id=ctx.guild.id, channel_id=ctx.channel.id, user_id=ctx.author.id)
+
+
+def channel_ids(ctx: Context) -> list[int]:
+    """The channel, and for a thread its parent: a model of the parent may be used in the thread."""
+    channel = ctx.channel
+    if isinstance(channel, discord.Thread):
+        return [channel.id, channel.parent_id]
+    return [channel.id]
+
+
+def job_id(ctx: Context, letter: str) -> str:
+    """The id of the job that this command asks for: the same if Discord delivers the command twice."""
+    return f"{letter}-{ctx.interaction.id if ctx.interaction else ctx.message.id}"
+
+
+def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
+    """Check an option's value; the limits are inclusive.
+
+    Raises:
+        UserError: it is out of range.
+    """
+    if value is not None and not low <= value <= high:
+        raise UserError(f"`--{name}` is {value:g}, which is out of range.", f"It goes from {low:g} to {high:g}.")
+    return value
+
+
+def model_name(value: str | None) -> str | None:
+    """Check a name for a model.
+
+    Raises:
+        UserError: it has other characters, or is too long.
+    """
+    if value is None:
+        return None
+    name = value.strip().lower()
+    if not NAME_PATTERN.fullmatch(name):
+        raise UserError(
+            f"`{value.strip()[:60]}` can't be a model's name.",
+            "Use up to 32 of a-z, 0-9, `-` and `_`, beginning with a letter or digit.",
+        )
+    return name
+
+
+def no_unknown_option(text: str | None, options: Iterable[str], *, free_text: bool = False) -> None:
+    """Refuse a mistyped `--option`, which discord.py takes for a part of the text before it.
+
+    Args:
+        text: the positional part of a command.
+        options: the command's options.
+        free_text: the text is prose, where dashes may stand: only a near miss of an option is refused.
+
+    Raises:
+        UserError: names the option that was meant.
+    """
+    known = list(options)
+    for match in _OPTION.finditer(text or ""):
+        near = difflib.get_close_matches(match[1].lower(), known, n=1, cutoff=0.7)
+        if near or not free_text:
+            listed = ", ".join(f"`--{name}`" for name in known)
+            remedy = f"Did you mean `--{near[0]}`?" if near else f"It has {listed}."
+            raise UserError(f"This command has no option `--{match[1][:40]}`.", remedy)

@@ -1,0 +1,103 @@
+"""The bot itself: intents, connections, extensions, and keeping Discord's list of commands up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+
+import discord
+import structlog
+from discord.ext import commands
+from redis.exceptions import RedisError
+
+from bot.follower import Follower
+from bot.queue import JobQueue
+from bot.registry import Registry
+from bot.views import CancelButton
+from shared import keys, presence
+from shared.connect import connect_async
+from shared.settings import Settings
+
+EXTENSIONS = ("bot.cogs.errors", "bot.cogs.training", "bot.cogs.generation", "bot.cogs.models", "bot.cogs.general")
+
+log = structlog.get_logger()
+
+
+class Galvanic(commands.Bot):
+    """A `commands.Bot` with its job queue, its model registry and its follower."""
+
+    def __init__(self, settings: Settings) -> None:
+        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
+        super().__init__(
+            command_prefix=commands.when_mentioned_or(settings.command_prefix),
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            help_command=None,
+            case_insensitive=True,
+            strip_after_prefix=True,
+            # Nothing looks old messages up: cards are found by their ids.
+            max_messages=None,
+        )
+        self.settings = settings
+        self.redis = connect_async(settings)
+        self.queue = JobQueue(settings, self.redis)
+        self.registry = Registry(self.redis, settings.command_prefix)
+        self.follower = Follower(self)
+        self._presence: asyncio.Task[None] | None = None
+
+    async def setup_hook(self) -> None:
+        """Load the commands before the gateway opens."""
+        for extension in EXTENSIONS:
+            await self.load_extension(extension)
+        self.add_dynamic_items(CancelButton)
+        await self._sync_commands()
+
+    async def on_ready(self) -> None:
+        """Follow the jobs of the last run, once; say in Redis that the bot is there."""
+        if self._presence is None:
+            self.follower.start()
+            self._presence = asyncio.create_task(self._say_present())
+            log.info("ready", guilds=len(self.guilds))
+
+    async def close(self) -> None:
+        """Leave Discord and Redis."""
+        if self._presence is not None:
+            self._presence.cancel()
+        await self.follower.stop()
+        await super().close()
+        await self.redis.aclose()
+
+    async def _say_present(self) -> None:
+        reachable = True
+        while True:
+            try:
+                await presence.beat_async(self.redis, presence.BOT, str(self.user))
+                reachable = True
+            except RedisError as error:
+                if reachable:
+                    log.warning("redis_unreachable", error=type(error).__name__)
+                reachable = False
+            await asyncio.sleep(presence.BEAT_S)
+
+    async def _sync_commands(self) -> None:
+        """Send Discord the slash commands if they differ from what it has.
+
+        Syncing at every start would run into Discord's limit on it; what was sent last is kept as a hash in Redis,
+        and the names are compared with Discord's own list in case that hash is another bot's.
+        """
+        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        digest = hashlib.sha256(json.dumps(payload, sort_keys=True, default=str).encode()).hexdigest()
+        key = keys.synced_commands(self.application_id)
+        known = {command.name for command in await self.tree.fetch_commands()}
+        try:
+            sent = await self.redis.get(key)
+            if sent == digest.encode() and known == {command["name"] for command in payload}:
+                return
+            await self.tree.sync()
+            await self.redis.set(key, digest)
+        except RedisError as error:
+            log.warning("redis_unreachable", error=type(error).__name__)
+            if known != {command["name"] for command in payload}:
+                await self.tree.sync()
+        log.info("commands_synced", count=len(payload))

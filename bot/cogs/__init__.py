@@ -1,0 +1,1 @@
+"""Discord commands, a module for each group."""

@@ -1,0 +1,180 @@
+"""The bot's side of jobs: sends them, watches their events, cancels them. Commands and cards see no Redis key."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import redis.asyncio
+from celery import Celery
+from pydantic import TypeAdapter
+from redis.exceptions import ResponseError
+
+from shared import keys, presence
+from shared.corpora import pack
+from shared.events import Cancelled, Event, Queued, parse_event
+from shared.jobs import GENERATE_QUEUE, GENERATE_TASK, TRAIN_QUEUE, TRAIN_TASK, GenerateJob, Job, TrainJob
+from shared.settings import Settings
+
+JOB_TTL_S = 30 * 24 * 3600
+"""A job that no worker ever took is forgotten after a month."""
+_T = TypeVar("_T")
+_job: TypeAdapter[Job] = TypeAdapter(Job)
+
+
+async def _reply(call: Awaitable[Any] | Any) -> Any:
+    """redis-py's commands are typed as `Awaitable | value`; on the asyncio client they are awaitable."""
+    return await cast(Awaitable[Any], call)
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A job as Redis keeps it: the message, and where its card is (channel id, message id) once there is one."""
+
+    job: Job
+    card: tuple[int, int] | None
+
+
+class JobQueue:
+    """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage."""
+
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+        self._ttl_s = int(settings.corpus_ttl_hours * 3600)
+        self._generate_timeout_s = settings.generate_timeout_s
+        self._celery = Celery("galvanic-bot", broker=settings.broker_url)
+        self._celery.conf.update(
+            task_serializer="json",
+            task_ignore_result=True,
+            broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5},
+            broker_connection_timeout=2,
+        )
+
+    async def submit_train(self, job: TrainJob, text: str, card: tuple[int, int]) -> bool:
+        """Send a training; its text goes to Redis, compressed and expiring.
+
+        Returns:
+            False when this very job is known already (the same message delivered twice).
+        """
+        packed = await asyncio.to_thread(pack, text)
+        await _reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=self._ttl_s))
+        if not await self._enter(job, card):
+            return False
+        await _reply(self._redis.zadd(keys.WAITING, {job.job_id: time.time()}))
+        await self._send(TRAIN_TASK, TRAIN_QUEUE, job)
+        return True
+
+    async def submit_generate(self, job: GenerateJob) -> bool:
+        """Send a request for text; it expires unread after `Settings.generate_timeout_s`. Returns as `submit_train`."""
+        if not await self._enter(job, None):
+            return False
+        await self._send(GENERATE_TASK, GENERATE_QUEUE, job, expires=self._generate_timeout_s)
+        return True
+
+    async def _enter(self, job: Job, card: tuple[int, int] | None) -> bool:
+        if not await _reply(self._redis.hsetnx(keys.job(job.job_id), "job", job.model_dump_json())):
+            return False
+        async with self._redis.pipeline() as pipe:
+            if card is not None:
+                pipe.hset(keys.job(job.job_id), "card", f"{card[0]}:{card[1]}")
+            pipe.expire(keys.job(job.job_id), JOB_TTL_S)
+            pipe.sadd(keys.UNDELIVERED, job.job_id)
+            pipe.xadd(keys.job_events(job.job_id), {"event": Queued().model_dump_json()}, id="0-1")
+            pipe.expire(keys.job_events(job.job_id), JOB_TTL_S)
+            await pipe.execute()
+        return True
+
+    async def _send(self, task: str, queue: str, job: Job, expires: int | None = None) -> None:
+        try:
+            await asyncio.to_thread(
+                self._celery.send_task,
+                task,
+                kwargs={"job": job.model_dump(mode="json")},
+                task_id=job.job_id,
+                queue=queue,
+                expires=expires,
+                ignore_result=True,
+                retry=False,
+            )
+        except Exception:
+            await self.forget(job.job_id)
+            raise
+
+    async def forget(self, job_id: str) -> None:
+        """Undo a submission that did not reach the queue."""
+        async with self._redis.pipeline() as pipe:
+            pipe.delete(keys.job(job_id), keys.job_events(job_id))
+            pipe.srem(keys.UNDELIVERED, job_id)
+            pipe.zrem(keys.WAITING, job_id)
+            await pipe.execute()
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask for the end of a job: of the running one within a second, of a waiting one at once."""
+        await _reply(self._redis.set(keys.job_control(job_id), "cancel", ex=JOB_TTL_S))
+        try:
+            # Redis takes this entry only as long as no worker has spoken (their ids begin at 1-1).
+            event = Cancelled().model_dump_json()
+            await _reply(self._redis.xadd(keys.job_events(job_id), {"event": event}, id="0-2"))
+        except ResponseError as error:
+            if "equal or smaller" not in str(error):
+                raise
+            return  # it runs: the worker reads the wish
+        await _reply(self._redis.zrem(keys.WAITING, job_id))
+        await _reply(self._redis.xadd(keys.DOORBELL, {"job": job_id}, maxlen=10_000))
+
+    async def load(self, job_id: str) -> StoredJob | None:
+        """A job by its id, or None when it is not (or no longer) known."""
+        fields = cast(dict[bytes, bytes], await _reply(self._redis.hgetall(keys.job(job_id))))
+        if b"job" not in fields:
+            return None
+        card = fields.get(b"card")
+        where = None
+        if card is not None:
+            channel_id, message_id = card.decode().split(":")
+            where = (int(channel_id), int(message_id))
+        return StoredJob(_job.validate_json(fields[b"job"]), where)
+
+    async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
+        """Remember the message that shows a job."""
+        await _reply(self._redis.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}"))
+
+    async def undelivered(self) -> list[str]:
+        """Ids of the jobs whose end has not been shown yet."""
+        return sorted(member.decode() for member in await _reply(self._redis.smembers(keys.UNDELIVERED)))
+
+    async def delivered(self, job_id: str) -> None:
+        """The person has seen how the job ended."""
+        await _reply(self._redis.srem(keys.UNDELIVERED, job_id))
+        await _reply(self._redis.zrem(keys.WAITING, job_id))
+
+    async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
+        """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
+        start = f"({after}" if after != "0" else "-"
+        entries = await _reply(self._redis.xrange(keys.job_events(job_id), start))
+        return [(entry.decode(), parse_event(fields[b"event"])) for entry, fields in entries]
+
+    async def listen(self, last: str) -> tuple[str, set[str]]:
+        """Wait up to two seconds for news. Returns the doorbell's new position and the ids of jobs with news."""
+        reply = await _reply(self._redis.xread({keys.DOORBELL: last}, block=2_000, count=500))
+        entries = reply.get(keys.DOORBELL.encode(), []) if reply else []
+        return (entries[-1][0].decode() if entries else last), {fields[b"job"].decode() for _, fields in entries}
+
+    async def doorbell_position(self) -> str:
+        """The doorbell's newest entry, to `listen` from."""
+        newest = await _reply(self._redis.xrevrange(keys.DOORBELL, count=1))
+        return newest[0][0].decode() if newest else "0-0"
+
+    async def position(self, job_id: str) -> int | None:
+        """Trainings waiting before this one; None when it is not waiting."""
+        return cast(int | None, await _reply(self._redis.zrank(keys.WAITING, job_id)))
+
+    async def artifact(self, job_id: str, name: str) -> bytes | None:
+        """A file of the job's result."""
+        return cast(bytes | None, await _reply(self._redis.get(keys.artifact(job_id, name))))
+
+    async def has_worker(self, queue: str) -> bool:
+        """Whether any worker serves `queue` now."""
+        return bool(await presence.alive_async(self._redis, queue))

@@ -1,0 +1,87 @@
+"""The models of a guild, as the bot sees them: listing, choosing, and who may use which."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Awaitable, Iterable
+from typing import Any, cast
+
+import redis.asyncio
+
+from shared import keys
+from shared.errors import UserError
+from shared.models import ModelRecord
+
+
+async def _reply(call: Awaitable[Any] | Any) -> Any:
+    return await cast(Awaitable[Any], call)
+
+
+class Registry:
+    """Models in Redis. The worker enters them; nothing here opens a model file."""
+
+    def __init__(self, client: redis.asyncio.Redis, prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+
+    async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
+        """The guild's models that may be used in a channel, newest first.
+
+        Args:
+            guild_id: the guild.
+            channel_ids: the channel, and for a thread also its parent.
+        """
+        ids = await _reply(self._redis.hvals(keys.guild_models(guild_id)))
+        if not ids:
+            return []
+        records = await _reply(self._redis.mget([keys.model(item.decode()) for item in ids]))
+        here = set(channel_ids)
+        models = [ModelRecord.model_validate_json(data) for data in records if data is not None]
+        return sorted(
+            (model for model in models if model.scope == "guild" or model.channel_id in here),
+            key=lambda model: model.created_at,
+            reverse=True,
+        )
+
+    async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
+        """The model called `name`, or the channel's current one.
+
+        Raises:
+            UserError: there is no such model that may be used here.
+        """
+        models = await self.usable(guild_id, channel_ids)
+        if name is not None:
+            return self._by_name(models, name)
+        current = await _reply(self._redis.hget(keys.channel(channel_ids[0]), "model"))
+        for model in models:
+            if current is not None and model.model_id == current.decode():
+                return model
+        if models:
+            names = ", ".join(f"`{model.name}`" for model in models[:5])
+            raise UserError(
+                "This channel has no model yet.",
+                f"Pick one of {names} with `{self._prefix}model use NAME`, or train one: "
+                f"`{self._prefix}train frankenstein`.",
+            )
+        raise UserError("There is no model here yet.", f"Train one first: `{self._prefix}train frankenstein`.")
+
+    def _by_name(self, models: list[ModelRecord], name: str) -> ModelRecord:
+        wanted = name.strip().lower()
+        for model in models:
+            if model.name == wanted:
+                return model
+        near = difflib.get_close_matches(wanted, [model.name for model in models], n=3, cutoff=0.5)
+        remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
+        raise UserError(
+            f"No model called `{name.strip()[:60]}` can be used in this channel.",
+            f"{remedy}`{self._prefix}models` lists them all.",
+        )
+
+    async def current(self, channel_id: int) -> str | None:
+        """Id of the channel's current model."""
+        value = await _reply(self._redis.hget(keys.channel(channel_id), "model"))
+        return value.decode() if value is not None else None
+
+    async def use(self, channel_id: int, model: ModelRecord) -> None:
+        """Make a model the channel's current one."""
+        await _reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))

@@ -1,0 +1,48 @@
+"""Connections to Redis, made one way for every process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import redis
+import redis.asyncio
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+READ_BLOCK_MS = 2_000
+"""Longest blocking read: well under the socket time-out, which would end it with an error."""
+_SOCKET_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_S = 2.0
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A synchronous client (worker, launcher); nothing is sent until it is used. Replies are bytes."""
+    return redis.Redis.from_url(
+        settings.redis_address,
+        legacy_responses=False,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_SOCKET_TIMEOUT_S,
+        health_check_interval=30,
+    )
+
+
+def connect_async(settings: Settings) -> redis.asyncio.Redis:
+    """An asyncio client (bot); one quick retry, so that a person hears of an outage within seconds."""
+    from redis.asyncio.retry import Retry as AsyncRetry
+
+    return redis.asyncio.Redis.from_url(
+        settings.redis_address,
+        legacy_responses=False,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_SOCKET_TIMEOUT_S,
+        health_check_interval=30,
+        retry=AsyncRetry(ExponentialBackoff(cap=0.5, base=0.1), retries=1),
+    )
+
+
+def patient() -> Retry:
+    """A retry policy for what must not be lost: goes on for about ten minutes while Redis is away."""
+    return Retry(ExponentialBackoff(cap=10, base=0.2), retries=65)

@@ -1,0 +1,89 @@
+"""Who is there: each process says so in Redis every few seconds, and is gone when it no longer does.
+
+A service is a queue name (`train`, `generate`) or `bot`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, cast
+
+import redis
+import redis.asyncio
+import structlog
+
+from shared import keys
+from shared.connect import connect
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+BOT = "bot"
+BEAT_S = 2.0
+EXPIRY_S = 8.0
+"""A process that was killed counts as gone after this: a card must say "no worker" within 10 s."""
+
+log = structlog.get_logger()
+
+
+def alive(client: redis.Redis, service: str) -> list[str]:
+    """Names of the processes of `service` that were heard of lately."""
+    return _names(cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf")))
+
+
+async def alive_async(client: redis.asyncio.Redis, service: str) -> list[str]:
+    """As `alive`, for the bot."""
+    reply = client.zrangebyscore(keys.workers(service), time.time(), "+inf")
+    return _names(await cast(Awaitable[list[bytes]], reply))
+
+
+async def beat_async(client: redis.asyncio.Redis, service: str, name: str) -> None:
+    """Say once that `name` is there; forgets those long gone."""
+    now = time.time()
+    async with client.pipeline(transaction=False) as pipe:
+        pipe.zadd(keys.workers(service), {name: now + EXPIRY_S})
+        pipe.zremrangebyscore(keys.workers(service), "-inf", now - 60)
+        await pipe.execute()
+
+
+def _names(members: list[bytes]) -> list[str]:
+    return [member.decode() for member in members]
+
+
+class Heartbeat(threading.Thread):
+    """Says every two seconds that a worker is there, until stopped."""
+
+    def __init__(self, settings: Settings, service: str, name: str) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._client = connect(settings)
+        self._service = service
+        self._member = name
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Beat until `stop`; an outage of Redis is logged once and waited out."""
+        reachable = True
+        while not self._stop.is_set():
+            now = time.time()
+            try:
+                self._client.zadd(keys.workers(self._service), {self._member: now + EXPIRY_S})
+                self._client.zremrangebyscore(keys.workers(self._service), "-inf", now - 60)
+                if not reachable:
+                    log.info("redis_back", service=self._service)
+                reachable = True
+            except redis.RedisError as error:
+                if reachable:
+                    log.warning("redis_unreachable", service=self._service, error=type(error).__name__)
+                reachable = False
+            self._stop.wait(BEAT_S)
+
+    def stop(self) -> None:
+        """Leave: the worker counts as gone at once."""
+        self._stop.set()
+        self.join(timeout=BEAT_S + 1)
+        try:
+            self._client.zrem(keys.workers(self._service), self._member)
+        except redis.RedisError as error:
+            log.warning("redis_unreachable", service=self._service, error=type(error).__name__)

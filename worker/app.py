@@ -1,0 +1,42 @@
+"""The Celery application of both worker services. Imports no TensorFlow: the tasks do, when they run."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.settings import get_settings
+from worker.lease import VISIBILITY_TIMEOUT_S
+
+app = Celery("galvanic", broker=get_settings().broker_url, include=["worker.tasks"])
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    # Results travel as events in Redis streams: replayable, in order, and readable without Celery.
+    task_ignore_result=True,
+    task_default_queue=TRAIN_QUEUE,
+    task_create_missing_queues=True,
+    # A job is acknowledged when it is over: a worker that dies gives it back.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_disable_prefetch=True,
+    # True would drop the running job when Redis restarts.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 30,
+        "queue_order_strategy": "priority",
+        "socket_keepalive": True,
+    },
+    # TensorFlow does not survive a fork.
+    worker_pool_start_method="spawn",
+    worker_proc_alive_timeout=60,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+)
+QUEUES = (TRAIN_QUEUE, GENERATE_QUEUE)

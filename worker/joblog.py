@@ -1,0 +1,180 @@
+"""The worker's side of one job in Redis: what it tells, and what it is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, cast
+
+import redis
+import structlog
+
+from shared import keys
+from shared.connect import patient
+from shared.events import TERMINAL, Event, parse_event
+from shared.models import ModelRecord
+
+log = structlog.get_logger()
+
+JOB_TTL_S = 7 * 24 * 3600
+DOORBELL_LENGTH = 10_000
+
+# One step, so that an event of a superseded attempt changes nothing: XADD refuses an id that is not the newest and
+# ends the script. KEYS: stream, doorbell, waiting. ARGV: id, event, job id, doorbell length, TTL.
+_PUBLISH = """
+redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'job', ARGV[3])
+redis.call('ZREM', KEYS[3], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return 1
+"""
+
+# Gives the model the first free name and makes it the channel's current one. Safe to run again for the same model.
+# KEYS: the guild's models, the model, the channel. ARGV: model id, wished name, record without a name (JSON).
+_REGISTER = """
+local known = redis.call('GET', KEYS[2])
+if known then return cjson.decode(known)['name'] end
+local name, n = ARGV[2], 1
+while redis.call('HSETNX', KEYS[1], name, ARGV[1]) == 0 do
+  n = n + 1
+  name = ARGV[2] .. '-' .. n
+end
+local named = string.gsub(ARGV[3], '"name":""', function() return '"name":' .. cjson.encode(name) end, 1)
+redis.call('SET', KEYS[2], named)
+redis.call('HSET', KEYS[3], 'model', ARGV[1])
+return name
+"""
+
+
+class Superseded(Exception):
+    """Another attempt at the same job has begun: this one must stop without a word."""
+
+
+class JobLog:
+    """Events, attempts and wishes of one job.
+
+    Progress may be dropped while Redis is away (the next one says more); everything else is tried for minutes.
+    """
+
+    def __init__(self, client: redis.Redis, job_id: str) -> None:
+        self._client = client
+        self._retry = patient()
+        self.job_id = job_id
+        self.attempt = 0
+        self._seq = 0
+        self._reachable = True
+
+    def begin(self) -> None:
+        """Count a new attempt. Its events outrank those of all earlier ones."""
+        self.attempt = int(cast(int, self._client.hincrby(keys.job(self.job_id), "attempt", 1)))
+        self._client.hincrby(keys.job(self.job_id), "deaths", 1)
+        self._seq = 0
+
+    def deaths(self) -> int:
+        """How many earlier attempts ended without a word (the worker was killed)."""
+        value = cast(bytes | None, self._client.hget(keys.job(self.job_id), "deaths"))
+        return int(value or 1) - 1
+
+    def end(self) -> None:
+        """This attempt ended in an orderly way, whatever came of it."""
+        self._insist(lambda: self._client.hincrby(keys.job(self.job_id), "deaths", -1))
+
+    def is_over(self) -> bool:
+        """Whether the job already has its final event (a message delivered twice)."""
+        newest = cast(
+            list[tuple[bytes, dict[bytes, bytes]]], self._client.xrevrange(keys.job_events(self.job_id), count=1)
+        )
+        return bool(newest) and parse_event(newest[0][1][b"event"]).kind in TERMINAL
+
+    def publish(self, event: Event) -> None:
+        """Append `event` to the job's stream and ring the bell.
+
+        Raises:
+            Superseded: a later attempt has spoken.
+            redis.RedisError: Redis stayed away for ten minutes (not for progress).
+        """
+        self._seq += 1
+        if event.kind == "progress":
+            try:
+                self._send(event)
+            except redis.ConnectionError as error:
+                if self._reachable:
+                    log.warning("progress_dropped", job_id=self.job_id, error=type(error).__name__)
+                self._reachable = False
+            return
+        self._insist(lambda: self._send(event))
+
+    def _send(self, event: Event) -> None:
+        try:
+            self._client.eval(
+                _PUBLISH,
+                3,
+                keys.job_events(self.job_id),
+                keys.DOORBELL,
+                keys.WAITING,
+                f"{self.attempt}-{self._seq}",
+                event.model_dump_json(),
+                self.job_id,
+                str(DOORBELL_LENGTH),
+                str(JOB_TTL_S),
+            )
+        except redis.ResponseError as error:
+            if "equal or smaller" not in str(error):
+                raise
+            if not self._stands(event):
+                raise Superseded(self.job_id) from error
+        self._reachable = True
+
+    def _stands(self, event: Event) -> bool:
+        """Whether this very event got through in a try whose answer was lost."""
+        entry = f"{self.attempt}-{self._seq}"
+        found = cast(
+            list[tuple[bytes, dict[bytes, bytes]]],
+            self._client.xrange(keys.job_events(self.job_id), entry, entry),
+        )
+        return bool(found) and found[0][1][b"event"].decode() == event.model_dump_json()
+
+    def attach(self, name: str, data: bytes) -> None:
+        """Lay a file of the result beside the events, for as long as they live."""
+        self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=JOB_TTL_S))
+
+    def register(self, record: ModelRecord) -> ModelRecord:
+        """Enter a model into its guild's registry as the channel's current one.
+
+        Returns:
+            The record under the name it got: the wished one, or that with a number when it was taken.
+        """
+        nameless = json.dumps({**record.model_dump(mode="json"), "name": ""}, separators=(",", ":"))
+        arguments = (record.model_id, record.name, nameless)
+        name = self._insist(
+            lambda: self._client.eval(
+                _REGISTER,
+                3,
+                keys.guild_models(record.guild_id),
+                keys.model(record.model_id),
+                keys.channel(record.channel_id),
+                *arguments,
+            )
+        )
+        return record.model_copy(update={"name": cast(bytes, name).decode()})
+
+    def wish(self) -> Literal["cancel", "finish"] | None:
+        """What the person asked of the running job. None also while Redis is away."""
+        try:
+            value = cast(bytes | None, self._client.get(keys.job_control(self.job_id)))
+        except redis.ConnectionError:
+            return None  # the training goes on; the next poll asks again
+        match value:
+            case b"cancel":
+                return "cancel"
+            case b"finish":
+                return "finish"
+            case _:
+                return None
+
+    def _insist(self, call: Any) -> Any:
+        return self._retry.call_with_retry(call, self._waiting_for_redis)
+
+    def _waiting_for_redis(self, error: Exception) -> None:
+        if self._reachable:
+            log.warning("waiting_for_redis", job_id=self.job_id, error=type(error).__name__)
+        self._reachable = False

@@ -1,0 +1,64 @@
+"""Keeps a long task's delivery ours, and its text in Redis, while the training makes headway.
+
+Celery's Redis transport gives a message that is not acknowledged within the visibility time-out to another worker.
+A long time-out would leave the job of a killed worker lying for hours; a short one would run a long training twice.
+So the time-out is short and the running task renews its delivery, by moving its score in kombu's own sorted set
+`unacked_index`. That is a detail of kombu 5.7; `tests/worker/test_service.py` proves it on the pinned version.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import redis
+import structlog
+
+from shared import keys
+
+UNACKED_INDEX = "unacked_index"
+VISIBILITY_TIMEOUT_S = 60
+RENEW_S = 10.0
+STALLED_AFTER_S = 15 * 60
+"""Without headway for so long the task is taken for hung, and its delivery lapses."""
+
+log = structlog.get_logger()
+
+
+class Lease(threading.Thread):
+    """Renews one delivery every ten seconds; use as a context manager and call `touch` at each sign of headway."""
+
+    def __init__(self, client: redis.Redis, delivery_tag: str, corpus_sha256: str, corpus_ttl_s: int) -> None:
+        super().__init__(name="lease", daemon=True)
+        self._client = client
+        self._tag = delivery_tag
+        self._corpus = keys.corpus(corpus_sha256)
+        self._ttl = corpus_ttl_s
+        self._touched = time.monotonic()
+        self._done = threading.Event()
+
+    def touch(self) -> None:
+        """The task has got on."""
+        self._touched = time.monotonic()
+
+    def run(self) -> None:
+        """Renew until `__exit__`, or until the task has stalled."""
+        while not self._done.is_set():
+            if time.monotonic() - self._touched > STALLED_AFTER_S:
+                log.error("lease_lapsed", reason="no headway", seconds=STALLED_AFTER_S)
+                return
+            try:
+                # XX: a delivery that was acknowledged or taken away must not come back.
+                self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
+                self._client.expire(self._corpus, self._ttl)
+            except redis.RedisError as error:
+                log.warning("lease_not_renewed", error=type(error).__name__)
+            self._done.wait(RENEW_S)
+
+    def __enter__(self) -> Lease:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self.join(timeout=RENEW_S)

@@ -1,0 +1,116 @@
+"""Runs one worker service: Celery with the options that its queue needs."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import signals
+
+from shared import presence
+from shared.connect import connect
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.logging import configure_logging
+from shared.settings import Settings, get_settings
+
+STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
+PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
+GENERATE_THREADS = 4
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+log = structlog.get_logger()
+
+
+def serve(queue: str) -> int:
+    """Serve `queue` until SIGTERM; then finish or hand back what is running, and return the exit status.
+
+    `train`: one process, replaced after each job (the dependable way to give a GPU's memory back), spawned because
+    TensorFlow does not survive a fork. `generate`: threads around warm models.
+    """
+    settings = get_settings()
+    configure_logging(queue, settings)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if queue != TRAIN_QUEUE and "CUDA_VISIBLE_DEVICES" not in os.environ and not settings.generate_on_gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # at batch 1 the CPU is faster, and the training keeps the GPU
+    with tempfile.TemporaryDirectory(prefix="galvanic-") as folder:
+        os.environ[STOP_FILE_VARIABLE] = str(Path(folder) / "stop")
+        os.environ[PARENT_VARIABLE] = str(os.getpid())
+        from worker.app import app
+
+        name = f"{queue}@{socket.gethostname()}"
+        _connect_signals(settings, queue, name)
+        arguments = ["--quiet", "worker", "-Q", queue, "-n", name, "--without-gossip", "--without-mingle"]
+        if queue == TRAIN_QUEUE:
+            arguments += ["--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1"]
+        else:
+            arguments += ["--pool", "threads", "--concurrency", str(GENERATE_THREADS)]
+        arguments += ["--loglevel", settings.log_level]
+        try:
+            app.start(argv=arguments)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def stop_requested() -> bool:
+    """Whether the service that this process belongs to was told to stop.
+
+    A file, because it works while Redis is away and reaches a spawned child.
+    """
+    path = os.environ.get(STOP_FILE_VARIABLE)
+    return path is not None and Path(path).exists()
+
+
+def health(queue: str) -> int:
+    """0 when a worker of this host serves `queue` and Redis answers, else 1 (for container health checks)."""
+    names = presence.alive(connect(get_settings()), queue)
+    here = f"@{socket.gethostname()}"
+    return 0 if any(here in name for name in names) else 1
+
+
+def _connect_signals(settings: Settings, queue: str, name: str) -> None:
+    heartbeat = presence.Heartbeat(settings, queue, f"{name}:{os.getpid()}")
+
+    def keep_logging(**_: Any) -> None:
+        """Connecting this signal keeps Celery from setting up logging its own way."""
+
+    def ready(**_: Any) -> None:
+        heartbeat.start()
+        log.info("worker_ready", queue=queue)
+        if queue == GENERATE_QUEUE:
+            threading.Thread(target=_import_tensorflow, name="warm-up", daemon=True).start()
+
+    def stopping(**_: Any) -> None:
+        Path(os.environ[STOP_FILE_VARIABLE]).touch()
+
+    def stopped(**_: Any) -> None:
+        if heartbeat.is_alive():
+            heartbeat.stop()
+
+    signals.setup_logging.connect(keep_logging, weak=False)
+    signals.worker_ready.connect(ready, weak=False)
+    signals.worker_shutting_down.connect(stopping, weak=False)
+    signals.worker_shutdown.connect(stopped, weak=False)
+
+
+def start_child() -> None:
+    """Prepare a pool child: its own logging, and on Linux an end when its parent is killed."""
+    settings = get_settings()
+    configure_logging(TRAIN_QUEUE, settings)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if str(os.getppid()) != os.environ.get(PARENT_VARIABLE):  # the parent was gone before the call
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _import_tensorflow() -> None:
+    """Five seconds that the first person to ask need not wait."""
+    import worker.model.generate  # noqa: F401
