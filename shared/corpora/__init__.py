@@ -1,0 +1,27 @@
+"""Where texts come from: uploads, files, the catalogue; and how they travel."""
+
+from shared.corpora.catalogue import CatalogueEntry, catalogue
+from shared.corpora.corpus import Corpus, from_file, from_upload, slugify
+from shared.corpora.decoding import check_size, decode_text
+from shared.corpora.gutenberg import strip_gutenberg
+from shared.corpora.packing import pack, unpack, unpacked_limit
+from shared.corpora.sources import names, resolve
+from shared.corpora.wrapping import looks_hard_wrapped
+
+__all__ = [
+    "CatalogueEntry",
+    "Corpus",
+    "catalogue",
+    "check_size",
+    "decode_text",
+    "from_file",
+    "from_upload",
+    "looks_hard_wrapped",
+    "names",
+    "pack",
+    "resolve",
+    "slugify",
+    "strip_gutenberg",
+    "unpack",
+    "unpacked_limit",
+]

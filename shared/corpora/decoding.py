@@ -1,0 +1,118 @@
+"""From the bytes of a file to its text.
+
+The rules, in order:
+
+1. What looks like a PDF, an archive, a picture or a program is refused, by its first bytes.
+2. A byte order mark says UTF-8, UTF-16 or UTF-32, and is not part of the text.
+3. NUL bytes at every second place say UTF-16 without a mark.
+4. What is valid UTF-8 is UTF-8.
+5. Anything else is cp1252, or Latin-1 when it has one of the five bytes that cp1252 lacks.
+6. Line ends become `\\n`. A NUL means nothing in a text: a stray one is dropped, more than one in a thousand and the
+   file is taken for binary. So it is when more than one in twenty is some other control character.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from shared.corpora.binary import UNKNOWN, FileKind, recognise
+from shared.corpora.packing import MEGABYTE, size_limit
+from shared.errors import UserError
+from shared.settings import Settings
+
+_NUL_SHARE = 1 / 1000
+_CONTROL_SHARE = 1 / 20
+# Tab, line feed, form feed and carriage return belong to texts; C0, DEL and C1 otherwise do not.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+# The UTF-32 mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# UTF-16 shows when at least one unit in a hundred (a space, a line end) has a zero half, always on the same side.
+_UTF16_MIN_SHARE = 1 / 100
+_UTF16_SIDES_RATIO = 20
+
+
+def check_size(n_bytes: int, settings: Settings) -> None:
+    """Refuse a file that is too large, before it is read.
+
+    Raises:
+        UserError: over `settings.corpus_max_mb` (megabytes of a million bytes).
+    """
+    if n_bytes > size_limit(settings):
+        raise UserError(
+            f"The file is too large: {n_bytes / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
+            "Send a part of it, or ask the bot's operator to raise CORPUS_MAX_MB.",
+        )
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """The text of a file, with `\\n` line ends, by the rules at the top of this module.
+
+    Args:
+        data: the whole file.
+        name: its name, for the message.
+
+    Raises:
+        UserError: empty, not a text, or damaged.
+    """
+    if not data.strip():
+        raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
+    if (kind := recognise(data)) is not None:
+        raise _refusal(name, kind)
+    text = _decode(data, name)
+    nuls = text.count("\0")
+    if nuls > len(text) * _NUL_SHARE:
+        raise _refusal(name, UNKNOWN)
+    text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    if len(_CONTROL.findall(text)) > len(text) * _CONTROL_SHARE:
+        raise _refusal(name, UNKNOWN)
+    if not text.strip():
+        raise UserError(f"`{name}` holds nothing but blank space.", "Send a file with some text in it.")
+    return text
+
+
+def _refusal(name: str, kind: FileKind) -> UserError:
+    return UserError(f"`{name}` looks like {kind.looks_like}.", kind.remedy)
+
+
+def _decode(data: bytes, name: str) -> str:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _decode_as(data[len(mark) :], encoding, name)
+    if (encoding_ := _utf16_without_mark(data)) is not None:
+        return _decode_as(data, encoding_, name)
+    for candidate in ("utf-8", "cp1252"):
+        try:
+            return data.decode(candidate)
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1")
+
+
+def _decode_as(data: bytes, encoding: str, name: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"`{name}` says that it is {encoding.upper()}, but byte {error.start} is not.",
+            "It may be damaged or cut off: save it again, as UTF-8, and send that.",
+        ) from error
+
+
+def _utf16_without_mark(data: bytes) -> str | None:
+    if len(data) % 2:
+        return None
+    high_first, low_first = data[0::2].count(0), data[1::2].count(0)
+    if max(high_first, low_first) < len(data) / 2 * _UTF16_MIN_SHARE:
+        return None
+    if low_first >= _UTF16_SIDES_RATIO * high_first:
+        return "utf-16-le"
+    if high_first >= _UTF16_SIDES_RATIO * low_first:
+        return "utf-16-be"
+    return None

@@ -1,0 +1,127 @@
+"""Getting a book from Project Gutenberg's mirrors."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+
+from shared.corpora.catalogue import CatalogueEntry
+from shared.corpora.decoding import decode_text
+from shared.corpora.gutenberg import why_not_book
+from shared.corpora.packing import size_limit
+from shared.errors import UserError
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+Progress = Callable[[str], Awaitable[None]]
+"""Called with one plain sentence about what happens now."""
+
+_CHUNK = 64 * 1024
+_HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
+
+
+class _MirrorError(Exception):
+    """Why a mirror was no use, in words that follow its name."""
+
+
+async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progress | None = None) -> bytes:
+    """The file of a book, from the first mirror that has it.
+
+    A mirror has `settings.fetch_timeout_s` for the whole book.
+
+    Raises:
+        UserError: no mirror had it; the problem says why, mirror by mirror.
+    """
+    reasons: list[str] = []
+    timeout = aiohttp.ClientTimeout(total=settings.fetch_timeout_s)
+    # trust_env: somebody behind a proxy has it in HTTPS_PROXY.
+    async with aiohttp.ClientSession(timeout=timeout, headers=_HEADERS, trust_env=True) as session:
+        for mirror in settings.gutenberg_mirrors:
+            host = urlsplit(mirror).hostname or mirror
+            if progress is not None:
+                await progress(f"Fetching {entry.full_title} from {host}.")
+            try:
+                data = await _download(session, mirror.format(number=entry.gutenberg_number), settings)
+                _check(data, entry)
+            except _MirrorError as error:
+                log.warning("mirror failed", book=entry.name, host=host, reason=str(error))
+                reasons.append(f"{host} {error}")
+            else:
+                log.info("book fetched", book=entry.name, host=host, bytes=len(data))
+                return data
+    raise UserError(
+        f"{entry.full_title} could not be fetched: {'; '.join(reasons) or 'no mirror is configured'}.",
+        "Try again later, attach the text as a .txt file, "
+        f"or ask the bot's operator to put {entry.name}.txt into CORPORA_DIR.",
+    )
+
+
+async def _download(session: aiohttp.ClientSession, url: str, settings: Settings) -> bytes:
+    limit = size_limit(settings)
+    try:
+        async with session.get(url, max_redirects=5) as response:
+            if response.status != 200:
+                raise _MirrorError(f"answered with the error {response.status}")
+            if (response.content_length or 0) > limit:
+                raise _MirrorError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
+            data = bytearray()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                data += chunk
+                if len(data) > limit:
+                    raise _MirrorError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
+            return bytes(data)
+    except TimeoutError as error:
+        raise _MirrorError(f"took longer than {settings.fetch_timeout_s:g} s") from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise _MirrorError("has a certificate that cannot be trusted") from error
+    except aiohttp.ClientConnectorError as error:
+        raise _MirrorError("cannot be reached") from error
+    except aiohttp.InvalidURL as error:
+        raise _MirrorError("is not a valid address") from error
+    except aiohttp.ClientError as error:
+        raise _MirrorError("broke off the transfer") from error
+
+
+def _check(data: bytes, entry: CatalogueEntry) -> None:
+    assert entry.gutenberg_number is not None  # only books are fetched
+    try:
+        text = decode_text(data, entry.name)
+    except UserError as error:
+        raise _MirrorError("sent something that is not a text") from error
+    if reason := why_not_book(text, entry.gutenberg_number, entry.title):
+        raise _MirrorError(f"sent {reason}")
+
+
+def is_book(data: bytes, entry: CatalogueEntry) -> bool:
+    """Whether a file is the whole of the entry's book."""
+    try:
+        _check(data, entry)
+    except _MirrorError:
+        return False
+    return True
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a crash, never sees a part of it.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

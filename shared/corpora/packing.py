@@ -1,0 +1,53 @@
+"""Texts on their way through Redis: UTF-8, compressed."""
+
+from __future__ import annotations
+
+import zlib
+
+from shared.errors import UserError
+from shared.settings import Settings
+
+MEGABYTE = 1_000_000
+# cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
+_UTF8_GROWTH = 3
+
+
+def size_limit(settings: Settings) -> int:
+    """Largest file accepted, in bytes."""
+    return int(settings.corpus_max_mb * MEGABYTE)
+
+
+def unpacked_limit(settings: Settings) -> int:
+    """Largest text in UTF-8, in bytes: a file within `size_limit` never exceeds it, whatever its encoding."""
+    return size_limit(settings) * _UTF8_GROWTH
+
+
+def pack(text: str) -> bytes:
+    """The text as UTF-8, compressed with zlib."""
+    return zlib.compress(text.encode("utf-8"), level=6)
+
+
+def unpack(data: bytes, max_bytes: int) -> str:
+    """The text that `pack` packed.
+
+    Args:
+        data: what `pack` returned.
+        max_bytes: longest text accepted, in bytes of UTF-8 (`unpacked_limit`); decompression stops there, so that
+            a few kilobytes cannot fill the memory.
+
+    Raises:
+        UserError: damaged, incomplete or too long.
+    """
+    decompressor = zlib.decompressobj()
+    try:
+        raw = decompressor.decompress(data, max_bytes + 1)
+        if len(raw) > max_bytes:
+            raise UserError(
+                f"The text is longer than this worker accepts ({max_bytes / MEGABYTE:.1f} MB).",
+                "Give a shorter text, or ask the bot's operator to raise CORPUS_MAX_MB for the bot and the worker.",
+            )
+        if not decompressor.eof or decompressor.unused_data:
+            raise zlib.error("incomplete or followed by something else")
+        return raw.decode("utf-8")
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise UserError("The text was damaged on its way to the worker.", "Ask for the training again.") from error

@@ -1,0 +1,140 @@
+"""From a name to its text."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import sys
+from pathlib import Path
+
+import structlog
+
+from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
+from shared.corpora.corpus import Corpus, from_bytes, from_entry, make_corpus, slugify
+from shared.corpora.decoding import check_size
+from shared.corpora.fetch import Progress, fetch_book, is_book, write_atomically
+from shared.errors import UserError
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def names(settings: Settings) -> list[str]:
+    """Every name that `resolve` knows: the catalogue and the files of `CORPORA_DIR`, sorted."""
+    return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
+
+
+async def resolve(
+    name: str, settings: Settings, *, keep_licence: bool = False, progress: Progress | None = None
+) -> Corpus:
+    """The text called `name`: from `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
+
+    Args:
+        name: as typed by a person; case, spaces and a final `.txt` do not matter.
+        keep_licence: keep Project Gutenberg's header and footer.
+        progress: called with a sentence when something takes a while.
+
+    Raises:
+        UserError: no such name (with the nearest ones), the book cannot be fetched, or the file is no good.
+    """
+    key = _key(name)
+    if (path := (await asyncio.to_thread(_folder, settings)).get(key)) is not None:
+        return await asyncio.to_thread(_from_folder, path, key, settings, keep_licence)
+    entry = find(key)
+    if entry is None:
+        raise _unknown(name, key, settings)
+    if entry.name == PYTHON_DOCS:
+        return await asyncio.to_thread(_python_docs, entry, settings)
+    cached = settings.data_dir / "corpora" / f"{entry.name}.txt"
+    data = await asyncio.to_thread(_read_cache, cached, entry)
+    if data is None:
+        data = await fetch_book(entry, settings, progress)
+        try:
+            await asyncio.to_thread(write_atomically, cached, data)
+        except OSError as error:  # the text is here; only the next time will be slow again
+            log.warning("book not cached", book=entry.name, reason=error.strerror)
+    return await asyncio.to_thread(from_entry, data, entry, "catalogue", settings, keep_licence=keep_licence)
+
+
+def _key(name: str) -> str:
+    stem = name.strip()
+    if stem.lower().endswith(".txt"):
+        stem = stem[:-4]
+    return slugify(stem) or stem.casefold()
+
+
+def _folder(settings: Settings) -> dict[str, Path]:
+    """The files of `CORPORA_DIR` by the name they go by.
+
+    A name is only ever looked up in this list, so none can lead out of the folder.
+    """
+    if settings.corpora_dir is None:
+        return {}
+    try:
+        files = sorted(
+            path for path in settings.corpora_dir.iterdir() if path.suffix.lower() == ".txt" and path.is_file()
+        )
+    except OSError as error:
+        log.warning("CORPORA_DIR cannot be read", reason=error.strerror)
+        return {}
+    found: dict[str, Path] = {}
+    for path in files:
+        if found.setdefault(_key(path.name), path) != path:
+            log.warning("two files of CORPORA_DIR go by one name; the first is used", name=_key(path.name))
+    return found
+
+
+def _from_folder(path: Path, key: str, settings: Settings, keep_licence: bool) -> Corpus:
+    try:
+        check_size(path.stat().st_size, settings)
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."
+        ) from error
+    entry = find(key)
+    if entry is not None:
+        return from_entry(data, entry, "corpora-dir", settings, keep_licence=keep_licence)
+    licence = "Provided by the bot's operator; rights unknown."
+    return from_bytes(data, path.name, "corpora-dir", settings, licence=licence, keep_licence=keep_licence)
+
+
+def _unknown(name: str, key: str, settings: Settings) -> UserError:
+    known = names(settings)
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+    shown = name.strip() if len(name.strip()) <= 50 else name.strip()[:49] + "…"
+    guess = f"Did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
+    return UserError(
+        f"I know no text called `{shown.replace('`', '')}`.",
+        f"{guess}The catalogue lists every name; a .txt file can be attached instead.",
+    )
+
+
+def _read_cache(path: Path, entry: CatalogueEntry) -> bytes | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.warning("cached book cannot be read", book=entry.name, reason=error.strerror)
+        return None
+    if not is_book(data, entry):
+        log.warning("cached book is damaged; fetching it again", book=entry.name)
+        return None
+    return data
+
+
+def _python_docs(entry: CatalogueEntry, settings: Settings) -> Corpus:
+    # Half a megabyte that most processes never need.
+    from pydoc_data.topics import topics
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    text = "\n\n".join(topics[topic].strip() for topic in sorted(topics))
+    return make_corpus(
+        text,
+        name=entry.name,
+        title=f"{entry.title} (Python {version})",
+        source="python-docs",
+        settings=settings,
+        licence=entry.licence,
+    )
