@@ -36,7 +36,7 @@ class Models(commands.Cog):
 
     @hybrid_group(invoke_without_command=True, extras={"usage": "model use NAME"}, description="Choose among models")
     @commands.guild_only()
-    async def model(self, ctx: Context, *, words: str = "") -> None:
+    async def model(self, _: Context, *, words: str = "") -> None:
         """Choose this channel's model: `model use NAME`."""
         prefix = self.bot.settings.command_prefix
         problem = f"`model` can't `{cards.plain(words[:40])}`." if words else "What about the model?"

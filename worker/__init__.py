@@ -1,0 +1,1 @@
+"""The GPU side: preprocessing, training and generating. Knows nothing of Discord."""
