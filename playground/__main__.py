@@ -1,0 +1,63 @@
+"""`python -m playground`: serve the local Discord until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from playground.server import Playground, open_port
+from shared.errors import UserError
+from shared.settings import get_settings
+
+REFUSE_INTENTS = "GALVANIC_PLAYGROUND_REFUSE_INTENTS"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m playground", description="A local Discord in the browser.")
+    parser.add_argument("--port", type=int, help="port on 127.0.0.1; 0 takes a free one (default: PORT, else 8765)")
+    parser.add_argument("--port-file", type=Path, help="write the port in use to this file")
+    parser.add_argument("--forget", action="store_true", help="keep no messages, and read none of an earlier run")
+    parser.add_argument(
+        "--refuse-intents",
+        action="store_true",
+        default=bool(os.environ.get(REFUSE_INTENTS)),
+        help=f"act as if the privileged intents were not enabled in Discord's portal (also {REFUSE_INTENTS}=1)",
+    )
+    return parser.parse_args()
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    settings = get_settings()
+    port = arguments.port if arguments.port is not None else settings.playground_port
+    folder = None if arguments.forget else settings.data_dir / "playground"
+    listener = open_port(port)
+    playground = Playground(listener, folder, refuse_privileged=arguments.refuse_intents)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    listener.listen()
+    if arguments.port_file is not None:
+        fresh = arguments.port_file.with_suffix(".new")
+        fresh.write_text(f"{playground.port}\n", "utf-8")
+        fresh.replace(arguments.port_file)
+    print(f"playground: {playground.url}/", flush=True)
+    await playground.serve(stop)
+
+
+def main() -> int:
+    """Run the server; the exit status."""
+    try:
+        asyncio.run(_run(_arguments()))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,297 @@
+"""A client of the control API for tests and scripts; standard library only, blocking."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from playground.guard import CONTROL_HEADER
+from shared.errors import UserError
+
+T = TypeVar("T")
+Message = dict[str, Any]
+"""A message as Discord's REST interface describes it."""
+
+
+class WorldInfo(NamedTuple):
+    """Who and what there is; ids as strings."""
+
+    guild_id: str
+    channels: dict[str, str]
+    users: dict[str, str]
+    bot_user_id: str
+    bot_online: bool
+    commands: list[str]
+
+
+class NotInTimeError(AssertionError):
+    """Something that was waited for did not come."""
+
+
+class PlaygroundClient:
+    """Drives a running playground.
+
+    Args:
+        url: its address, such as `http://127.0.0.1:8765`.
+        person: who acts unless a call says otherwise.
+        channel: where, unless a call says otherwise.
+        timeout: seconds that one request may take.
+    """
+
+    def __init__(self, url: str, *, person: str = "ada", channel: str = "lab", timeout: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self.person = person
+        self.channel = channel
+        self._timeout = timeout
+
+    # ------------------------------------------------------------------ actions
+
+    def world(self) -> WorldInfo:
+        """Who and what there is."""
+        return WorldInfo(**self._call("GET", "/control/world"))
+
+    def send(
+        self,
+        content: str = "",
+        *,
+        person: str | None = None,
+        channel: str | None = None,
+        files: Mapping[str, bytes] | None = None,
+        reply_to: str | None = None,
+    ) -> Message:
+        """Write a message, with files by name.
+
+        Raises:
+            UserError: Discord would not take it.
+        """
+        attachments = [_attachment(name, data) for name, data in (files or {}).items()]
+        place = self._place(person, channel)
+        body = {**place, "content": content, "attachments": attachments, "reply_to": reply_to}
+        message: Message = self._call("POST", "/control/messages", body)
+        return message
+
+    def messages(self, *, after: str | int = 0, person: str | None = None, channel: str | None = None) -> list[Message]:
+        """Messages that this person sees, after an id, oldest first."""
+        query = urllib.parse.urlencode({**self._place(person, channel), "after": after})
+        found: list[Message] = self._call("GET", f"/control/messages?{query}")
+        return found
+
+    def message(self, message_id: str, *, person: str | None = None, channel: str | None = None) -> Message | None:
+        """One message as it is now, None when it is gone."""
+        found = self.messages(after=int(message_id) - 1, person=person, channel=channel)
+        return next((message for message in found if message["id"] == message_id), None)
+
+    def slash(
+        self,
+        command: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+        person: str | None = None,
+        channel: str | None = None,
+    ) -> str:
+        """Call a slash command; `files` maps an option to a file's name and bytes. The interaction's id.
+
+        Raises:
+            UserError: there is no such command, or an option does not fit.
+        """
+        attachments = {option: _attachment(name, data) for option, (name, data) in (files or {}).items()}
+        place = self._place(person, channel)
+        body = {**place, "command": command, "options": dict(options or {}), "attachments": attachments}
+        return str(self._call("POST", "/control/slash", body)["interaction_id"])
+
+    def click(self, message_id: str, custom_id: str, *, person: str | None = None, channel: str | None = None) -> str:
+        """Press a button. The interaction's id."""
+        body = {**self._place(person, channel), "message_id": message_id, "custom_id": custom_id}
+        return str(self._call("POST", "/control/click", body)["interaction_id"])
+
+    def click_label(
+        self, message: Message, label: str, *, person: str | None = None, channel: str | None = None
+    ) -> str:
+        """Press the button with this label."""
+        for component in components(message):
+            if component.get("label") == label:
+                return self.click(message["id"], component["custom_id"], person=person, channel=channel)
+        raise UserError(f"The message has no button {label!r}.")
+
+    def select(
+        self,
+        message_id: str,
+        custom_id: str,
+        values: list[str],
+        *,
+        person: str | None = None,
+        channel: str | None = None,
+    ) -> str:
+        """Choose in a select menu. The interaction's id."""
+        place = self._place(person, channel)
+        body = {**place, "message_id": message_id, "custom_id": custom_id, "values": values}
+        return str(self._call("POST", "/control/select", body)["interaction_id"])
+
+    def autocomplete(
+        self, command: str, option: str, value: str, *, person: str | None = None, channel: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Choices that the bot offers for an option."""
+        body = {**self._place(person, channel), "command": command, "option": option, "value": value}
+        choices: list[dict[str, Any]] = self._call("POST", "/control/autocomplete", body)["choices"]
+        return choices
+
+    def submit_modal(self, interaction_id: str, values: Mapping[str, str], *, person: str | None = None) -> str:
+        """Send the form that an interaction opened. The new interaction's id."""
+        body = {"as": person or self.person, "interaction_id": interaction_id, "values": dict(values)}
+        return str(self._call("POST", "/control/modal", body)["interaction_id"])
+
+    def delete(self, message_id: str) -> None:
+        """Delete a message, whoever wrote it."""
+        self._call("DELETE", f"/control/messages/{message_id}")
+
+    def deny_bot(self, *permissions: str, channel: str | None = None) -> None:
+        """Take permissions (`send_messages`, `embed_links`, ...) from the bot in a channel; none gives back all."""
+        self._call("POST", "/control/permissions", {"channel": channel or self.channel, "deny": list(permissions)})
+
+    def privileged_intents(self, enabled: bool) -> None:
+        """Switch the privileged intents as in Discord's portal; a bot notices when it connects."""
+        self._call("POST", "/control/intents", {"privileged": enabled})
+
+    def edit_times(self, message_id: str) -> list[float]:
+        """When a message was edited, seconds since the epoch."""
+        times: list[float] = self._call("GET", f"/control/edits?message_id={message_id}")
+        return times
+
+    def fetch(self, url: str) -> bytes:
+        """Bytes of an attachment or a picture."""
+        with urllib.request.urlopen(url, timeout=self._timeout) as response:  # noqa: S310 - our own server's http URL
+            data: bytes = response.read()
+            return data
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
+        """Call `predicate` until it returns something true, and return that.
+
+        Raises:
+            NotInTimeError: it did not within `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            value = predicate()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise NotInTimeError(f"not within {timeout:g} s: {what or predicate!r}\n{self.transcript()}")
+            time.sleep(0.05)
+
+    def wait_for_bot(self, timeout: float = 30.0) -> WorldInfo:
+        """Wait until a bot is connected and has synced its commands."""
+
+        def ready() -> WorldInfo | None:
+            world = self.world()
+            return world if world.bot_online and world.commands else None
+
+        found = self.wait_for(ready, timeout, "the bot to come online")
+        assert found is not None
+        return found
+
+    def wait_for_message(
+        self,
+        predicate: Callable[[Message], bool] = lambda _: True,
+        *,
+        after: str | int = 0,
+        timeout: float = 10.0,
+        person: str | None = None,
+        channel: str | None = None,
+    ) -> Message:
+        """Wait for a message of the bot after an id that satisfies `predicate`, as it is now."""
+        bot_id = self.world().bot_user_id
+
+        def found() -> Message | None:
+            for message in self.messages(after=after, person=person, channel=channel):
+                if message["author"]["id"] == bot_id and predicate(message):
+                    return message
+            return None
+
+        message = self.wait_for(found, timeout, "a message of the bot")
+        assert message is not None
+        return message
+
+    def transcript(self, last: int = 10) -> str:
+        """The channel's last messages in words, for an error's text."""
+        lines = []
+        for message in self.messages()[-last:]:
+            edits = len(self.edit_times(message["id"]))
+            lines.append(f"{message['author']['username']} ({edits} edits): {text_of(message)!r}")
+        return "\n".join(lines)
+
+    # ----------------------------------------------------------------- plumbing
+
+    def _place(self, person: str | None, channel: str | None) -> dict[str, str]:
+        return {"as": person or self.person, "channel": channel or self.channel}
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {CONTROL_HEADER: "1", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http URL
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            text = error.read().decode("utf-8", "replace")
+            if error.code != 400:
+                raise RuntimeError(f"{method} {path}: {error.code} {text}") from error
+            reply = json.loads(text)
+            raise UserError(reply["problem"], reply["remedy"]) from error
+
+
+def _attachment(name: str, data: bytes) -> dict[str, str]:
+    return {"filename": name, "content_base64": base64.b64encode(data).decode("ascii")}
+
+
+def components(message: Message) -> Iterator[dict[str, Any]]:
+    """Every component of a message, nested ones too."""
+    pending = list(message.get("components", []))
+    while pending:
+        component = pending.pop(0)
+        yield component
+        pending += component.get("components", [])
+        if isinstance(component.get("accessory"), dict):
+            pending.append(component["accessory"])
+
+
+def text_of(message: Message) -> str:
+    """All words of a message: content, then each embed's title, description, fields and footer."""
+    parts = [message["content"]]
+    for embed in message["embeds"]:
+        parts += [embed.get("title"), embed.get("description")]
+        for field in embed.get("fields", []):
+            parts += [field["name"], field["value"]]
+        parts.append((embed.get("footer") or {}).get("text"))
+    return "\n".join(part for part in parts if part)
+
+
+def pictures_of(message: Message) -> list[str]:
+    """Addresses of a message's pictures: of its embeds, and of attachments that no embed shows."""
+    urls = [embed[slot]["url"] for embed in message["embeds"] for slot in ("image", "thumbnail") if embed.get(slot)]
+    return urls + [
+        item["url"] for item in message["attachments"] if str(item.get("content_type", "")).startswith("image/")
+    ]
+
+
+def read_port(port_file: Path, timeout: float = 20.0) -> int:
+    """The port that `python -m playground --port-file FILE` wrote, waiting for it.
+
+    Raises:
+        NotInTimeError: the file did not appear in time.
+    """
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if port_file.exists():
+            return int(port_file.read_text("utf-8"))
+        time.sleep(0.05)
+    raise NotInTimeError(f"{port_file} did not appear within {timeout:g} s")

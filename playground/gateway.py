@@ -1,0 +1,224 @@
+"""Discord's gateway over a real websocket: identify, heartbeats, member chunks, and the backend's events.
+
+Payloads, intents and their effects are simcord's; protocol and close codes follow
+https://discord.com/developers/docs/events/gateway and .../topics/opcodes-and-status-codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import discord
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+from simcord import intents as rules
+from simcord.backend import serializers
+
+from playground.rest import token_accepted
+from playground.world import World
+
+log = structlog.get_logger()
+
+HEARTBEAT_MS = 41_250
+_ACK_DELAY_S = 0.05
+"""An instant acknowledgement races discord.py's bookkeeping of its latency."""
+_CHUNK = 1_000
+_DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _MEMBERS, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 8, 9, 10, 11
+_CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
+
+
+class Connection:
+    """One bot's connection to the gateway."""
+
+    def __init__(self, world: World, socket: web.WebSocketResponse) -> None:
+        self._world = world
+        self._socket = socket
+        self._sequence = 0
+        self.intents: discord.Intents | None = None
+        """What the bot identified with; None before that."""
+        # Events are made synchronously; one writer sends them in order.
+        self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        await self._socket.close(code=code, message=reason.encode())
+
+    async def write(self) -> None:
+        """Send what is queued, until cancelled or the socket closes."""
+        while True:
+            frame = await self._outbox.get()
+            await self._socket.send_str(json.dumps(frame))
+
+    def send(self, opcode: int, data: Any = None) -> None:
+        """Queue a frame that is no event."""
+        self._outbox.put_nowait({"op": opcode, "d": data, "s": None, "t": None})
+
+    def dispatch(self, event: str, data: Any) -> None:
+        """Queue an event for this connection alone."""
+        self._sequence += 1
+        self._outbox.put_nowait({"op": _DISPATCH, "d": data, "s": self._sequence, "t": event})
+
+    def feed(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Queue an event as far as the bot's intents let it see it."""
+        if self.intents is None:
+            return
+        gate = rules.required_intent(event, payload)
+        if gate is not None and not getattr(self.intents, gate):
+            return
+        data: dict[str, Any] = copy.deepcopy(dict(payload))
+        if not self.intents.message_content:
+            self._censor(event, data)
+        if event == "GUILD_CREATE":
+            rules.prune_guild_create(data, self.intents, self._world.bot_user.id)
+        self.dispatch(event, data)
+
+    def _censor(self, event: str, data: dict[str, Any]) -> None:
+        bot_id = self._world.bot_user.id
+        if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE"):
+            rules.censor_message(data, bot_id, backend=self._world)
+        elif event == "INTERACTION_CREATE" and isinstance(data.get("message"), dict):
+            rules.censor_message(data["message"], bot_id, backend=self._world, exempt_root=True)
+
+    def identify(self, data: Mapping[str, Any]) -> None:
+        """Greet a bot: READY, then each guild."""
+        self.intents = discord.Intents.none()
+        self.intents.value = int(data["intents"])
+        world = self._world
+        self.dispatch(
+            "READY",
+            {
+                "v": 10,
+                "user": dict(serializers.user_payload(world.bot_user)),
+                "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in world.guilds],
+                "session_id": secrets.token_hex(16),
+                "resume_gateway_url": world.cdn.base_url.replace("http", "ws", 1) + "/gateway",
+                "shard": data.get("shard") or [0, 1],
+                "application": {"id": str(world.application_id), "flags": 0},
+            },
+        )
+        for guild in world.guilds.values():
+            self.feed("GUILD_CREATE", serializers.guild_create_payload(world, guild))
+
+    def send_members(self, data: Mapping[str, Any]) -> None:
+        """Answer REQUEST_GUILD_MEMBERS by its documented rules: ids, or a prefix of the name."""
+        guild = self._world.guilds.get(int(data["guild_id"]))
+        if guild is None:
+            return
+        members = list(guild.members.values())
+        not_found: list[str] = []
+        if data.get("user_ids"):
+            ids = data["user_ids"] if isinstance(data["user_ids"], list) else [data["user_ids"]]
+            wanted = {int(user_id) for user_id in ids}
+            members = [member for member in members if member.user_id in wanted]
+            not_found = [str(user_id) for user_id in sorted(wanted - {member.user_id for member in members})]
+        elif prefix := str(data.get("query") or "").lower():
+            names = {member.user_id: self._world.users[member.user_id].name.lower() for member in members}
+            members = [
+                member
+                for member in members
+                if names[member.user_id].startswith(prefix) or (member.nick or "").lower().startswith(prefix)
+            ]
+        members = members[: int(data.get("limit") or 0) or None]
+        chunks = [members[start : start + _CHUNK] for start in range(0, len(members), _CHUNK)] or [[]]
+        for index, chunk in enumerate(chunks):
+            payload: dict[str, Any] = {
+                "guild_id": str(guild.id),
+                "members": [serializers.member_payload(self._world, guild, member) for member in chunk],
+                "chunk_index": index,
+                "chunk_count": len(chunks),
+                "not_found": not_found,
+            }
+            if data.get("nonce"):
+                payload["nonce"] = data["nonce"]
+            self.dispatch("GUILD_MEMBERS_CHUNK", payload)
+
+
+class Gateway:
+    """All connections of bots.
+
+    Args:
+        world: whose events are sent.
+        refuse_privileged: close connections that ask for privileged intents, as Discord does when they are
+            not enabled in its portal.
+    """
+
+    def __init__(self, world: World, *, refuse_privileged: bool = False) -> None:
+        self._world = world
+        self.refuse_privileged = refuse_privileged
+        self._connections: set[Connection] = set()
+        self.presence_listeners: list[Callable[[], None]] = []
+        world.subscribers.append(self._broadcast)
+
+    @property
+    def online(self) -> bool:
+        """Whether a bot has identified."""
+        return any(connection.intents is not None for connection in self._connections)
+
+    def _broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
+        for connection in self._connections:
+            connection.feed(event, payload)
+
+    def _presence_changed(self) -> None:
+        for listener in self.presence_listeners:
+            listener()
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve one bot until it goes."""
+        socket = web.WebSocketResponse(max_msg_size=2**20)
+        await socket.prepare(request)
+        connection = Connection(self._world, socket)
+        self._connections.add(connection)
+        writer = asyncio.create_task(connection.write())
+        connection.send(_HELLO, {"heartbeat_interval": HEARTBEAT_MS})
+        try:
+            async for frame in socket:
+                if frame.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    await self._receive(connection, frame.data)
+        finally:
+            self._connections.discard(connection)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            if connection.intents is not None:
+                log.info("bot disconnected", close_code=socket.close_code)
+                self._presence_changed()
+        return socket
+
+    async def close(self) -> None:
+        """Send every bot away; it comes back by itself once the server does."""
+        for connection in list(self._connections):
+            await connection.close(WSCloseCode.GOING_AWAY, "The playground is stopping")
+
+    async def _receive(self, connection: Connection, raw: str | bytes) -> None:
+        try:
+            frame = json.loads(raw)
+            opcode, data = frame["op"], frame.get("d")
+            if opcode == _HEARTBEAT:
+                await asyncio.sleep(_ACK_DELAY_S)
+                connection.send(_ACK)
+            elif opcode == _IDENTIFY:
+                await self._identify(connection, data)
+            elif opcode == _RESUME:
+                # No session outlives its connection: the bot is to identify again.
+                connection.send(_INVALID, False)
+            elif opcode == _MEMBERS:
+                connection.send_members(data)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            await connection.close(_CLOSE_DECODE, "Decode error")
+
+    async def _identify(self, connection: Connection, data: dict[str, Any]) -> None:
+        if not token_accepted(str(data.get("token", "")).removeprefix("Bot ").strip()):
+            await connection.close(_CLOSE_BAD_TOKEN, "Authentication failed")
+            return
+        asked = discord.Intents.none()
+        asked.value = int(data["intents"])
+        if self.refuse_privileged and rules.missing_privileged_intents(asked, discord.Intents.none()):
+            await connection.close(_CLOSE_INTENTS, "Disallowed intent(s)")
+            return
+        connection.identify(data)
+        log.info("bot connected")
+        self._presence_changed()

@@ -1,0 +1,37 @@
+"""Keeps other web pages away from the playground.
+
+It listens on 127.0.0.1 only, but any page open in the same browser can send requests there. So a request must name
+this machine as its host (against DNS rebinding) and, when a browser says which page sent it, that must be our own;
+what changes or reads the world through the control API needs a header besides, which another page cannot set
+without asking first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+CONTROL_HEADER = "X-Galvanic-Control"
+_LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Refuse requests for another host, from another page, or to the control API without its header."""
+    if urlsplit(f"//{request.host}").hostname not in _LOCAL_NAMES:
+        raise web.HTTPForbidden(text="This server answers to 127.0.0.1 and localhost only.")
+    origin = request.headers.get("Origin")
+    own_page = origin == f"{request.scheme}://{request.host}"
+    if origin is not None and not own_page:
+        raise web.HTTPForbidden(text="Requests from another page are refused.")
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise web.HTTPForbidden(text="Requests from another page are refused.")
+    if request.path.startswith("/control/"):
+        # A browser cannot set headers on a websocket, but always names the page that opens it.
+        live_page = own_page and request.headers.get("Upgrade", "").lower() == "websocket"
+        if request.headers.get(CONTROL_HEADER) != "1" and not live_page:
+            raise web.HTTPForbidden(text=f"The header {CONTROL_HEADER}: 1 is missing.")
+    return await handler(request)

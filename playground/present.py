@@ -1,0 +1,128 @@
+"""A message as the page shows it: names looked up, Markdown rendered, addresses made relative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simcord.backend.models import Message
+
+from playground import markdown
+from playground.world import World
+
+_LOADING_FLAG = 1 << 7
+_MAX_EXCERPT = 100
+
+
+class Presenter:
+    """Turns the backend's messages into what the page draws."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def message(self, message: Message) -> dict[str, Any]:
+        """Everything that the page needs to draw a message; `html` values are safe to insert."""
+        return {
+            "id": str(message.id),
+            "channel_id": str(message.channel_id),
+            "author": self.person(message.author_id),
+            "timestamp": message.timestamp,
+            "edited": message.edited_timestamp,
+            "html": markdown.render(message.content, self._name_of),
+            "text": message.content,
+            "ephemeral": message.is_ephemeral,
+            "loading": bool(message.flags & _LOADING_FLAG),
+            "attachments": [self._file(item) for item in message.attachments],
+            "embeds": [self._embed(embed) for embed in message.embeds],
+            "components": message.components,
+            "reactions": [
+                {"emoji": reaction.emoji.split(":")[0], "count": len(reaction.user_ids)}
+                for reaction in message.reactions
+                if reaction.user_ids
+            ],
+            "reply": self._reply(message),
+            "command": self._command(message),
+        }
+
+    def person(self, user_id: int) -> dict[str, Any]:
+        """Name and kind of a user."""
+        user = self._world.users.get(user_id)
+        if user is None:
+            return {"id": str(user_id), "name": "unknown", "bot": False}
+        return {"id": str(user.id), "name": user.global_name or user.name, "bot": user.bot}
+
+    def _name_of(self, sigil: str, wanted: int) -> str | None:
+        if sigil == "@":
+            return self.person(wanted)["name"] if wanted in self._world.users else None
+        if sigil == "#":
+            channel = self._world.channels.get(wanted)
+            return channel.name if channel else None
+        for guild in self._world.guilds.values():
+            if wanted in guild.roles:
+                return guild.roles[wanted].name
+        return None
+
+    def _local(self, url: str | None) -> str | None:
+        """Path of a file on this server; other addresses are not loaded by the page."""
+        base = self._world.cdn.base_url
+        return url.removeprefix(base) if url and url.startswith(base + "/cdn/") else None
+
+    def _file(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "name": item["filename"],
+            "size": item["size"],
+            "url": self._local(item["url"]),
+            "image": str(item.get("content_type", "")).startswith("image/") and "width" in item,
+            "width": item.get("width"),
+            "height": item.get("height"),
+            "spoiler": item["filename"].startswith("SPOILER_"),
+        }
+
+    def _embed(self, embed: dict[str, Any]) -> dict[str, Any]:
+        def inline(text: Any) -> str:
+            return markdown.render_inline(str(text or ""), self._name_of)
+
+        def picture(slot: str) -> dict[str, Any] | None:
+            item = embed.get(slot) or {}
+            url = self._local(item.get("url"))
+            return {"url": url, "width": item.get("width"), "height": item.get("height")} if url else None
+
+        url = str(embed.get("url") or "")
+        return {
+            "colour": embed.get("color"),
+            "title_html": inline(embed.get("title")),
+            "url": url if url.startswith(("https://", "http://")) else None,
+            "html": markdown.render(str(embed.get("description") or ""), self._name_of),
+            "author": (embed.get("author") or {}).get("name"),
+            "footer": (embed.get("footer") or {}).get("text"),
+            "timestamp": embed.get("timestamp"),
+            "image": picture("image"),
+            "thumbnail": picture("thumbnail"),
+            "fields": [
+                {
+                    "name_html": inline(field.get("name")),
+                    "html": markdown.render(str(field.get("value") or ""), self._name_of),
+                    "inline": bool(field.get("inline")),
+                }
+                for field in embed.get("fields") or []
+            ],
+        }
+
+    def _reply(self, message: Message) -> dict[str, Any] | None:
+        reference = message.reference
+        if reference is None or reference.get("type", 0) != 0:
+            return None
+        target = self._world.messages.get(message.channel_id, {}).get(int(reference["message_id"]))
+        if target is None:
+            return {"id": None, "author": None, "text": "The original message was deleted"}
+        text = " ".join(target.content.split()) or "Click to see the attachment"
+        return {
+            "id": str(target.id),
+            "author": self.person(target.author_id),
+            "text": text[:_MAX_EXCERPT] + ("…" if len(text) > _MAX_EXCERPT else ""),
+        }
+
+    def _command(self, message: Message) -> dict[str, Any] | None:
+        metadata = message.interaction_metadata
+        if not metadata or not metadata.get("name"):
+            return None
+        return {"name": metadata["name"], "user": self.person(int(metadata["user"]["id"]))}

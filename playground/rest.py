@@ -1,0 +1,213 @@
+"""Discord's REST interface and CDN over real sockets, answered by simcord's routes.
+
+What simcord leaves out and a bot depends on is added here: the token, `nonce`, `GET messages?after=`, and the
+permissions that embeds, files and replies need.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import mimetypes
+import re
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+from aiohttp import BodyPartReader, MultipartReader, web
+from simcord.backend import errors
+from simcord.backend.errors import BackendError
+from simcord.http import router
+from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
+
+from playground.world import BOT_ID, World
+
+log = structlog.get_logger()
+
+API_PREFIX = "/api/v10"
+REFUSED_TOKEN = "bad-token"  # noqa: S105 - the one token that is refused, so that this path can be tested
+NONCE_S = 300.0
+"""How long a nonce is remembered; Discord says "a few minutes"."""
+MAX_FILE_BYTES = 10 * 2**20
+MAX_FILES = 10
+# https://discord.com/developers/docs/resources/message#get-channel-messages
+_DEFAULT_PAGE, _MAX_PAGE = 50, 100
+_INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_MESSAGES = re.compile(r"/channels/(\d+)/messages")
+_MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
+_CALLBACK = re.compile(r"/interactions/(\d+)/")
+_OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
+"""Routes whose token stands in the path."""
+
+
+@dataclass
+class Upload:
+    """A file as simcord's routes expect it."""
+
+    fp: io.BytesIO
+    filename: str
+    description: str | None
+
+
+def token_accepted(token: str) -> bool:
+    """Whether a bot with this token is let in."""
+    return bool(token) and token != REFUSED_TOKEN
+
+
+class Rest:
+    """Request handlers for `/api/v10` and `/cdn`."""
+
+    def __init__(self, world: World, base_url: str) -> None:
+        self._world = world
+        self._base_url = base_url
+        self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes to add to an aiohttp application."""
+        return [
+            web.route("*", API_PREFIX + "/{path:.*}", self.handle),
+            web.get("/cdn/attachments/{channel}/{attachment}/{name}", self.attachment),
+        ]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one REST request."""
+        path = request.rel_url.raw_path.removeprefix(API_PREFIX)
+        token = request.headers.get("Authorization", "").removeprefix("Bot ").strip()
+        if not _OPEN.match(path) and not token_accepted(token):
+            return _json({"message": "401: Unauthorized", "code": 0}, status=401)
+        if path in ("/gateway", "/gateway/bot"):
+            return _json(self._gateway_info())
+        try:
+            body, files = await _read_body(request)
+            answer = self._answer(request.method, path, body, dict(request.query), files)
+        except (router.RouteNotImplemented, router.UnsupportedField) as error:
+            log.error("the playground does not know this request", method=request.method, reason=str(error))
+            return _json(error.to_json(), status=501)
+        except BackendError as error:
+            return _json(error.to_json(), status=error.status)
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("malformed request", method=request.method, error=repr(error))
+            return _json(errors.invalid_form_body().to_json(), status=400)
+        if answer is None or (path.endswith("/callback") and request.query.get("with_response") not in ("1", "true")):
+            return web.Response(status=204)
+        return _json(answer)
+
+    async def attachment(self, request: web.Request) -> web.StreamResponse:
+        """A file that somebody sent. Only pictures are shown in place: any other file could be a hostile page."""
+        found = self._world.cdn.file(int(request.match_info["attachment"]))
+        if found is None:
+            raise web.HTTPNotFound
+        name, data = found
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        headers = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+        if kind not in _INLINE_TYPES:
+            headers["Content-Disposition"] = "attachment"
+        return web.Response(body=data, content_type=kind, headers=headers)
+
+    def _gateway_info(self) -> dict[str, Any]:
+        limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
+        url = self._base_url.replace("http", "ws", 1) + "/gateway"
+        return {"url": url, "shards": 1, "session_start_limit": limit}
+
+    def _answer(self, method: str, path: str, body: Any, query: dict[str, Any], files: list[Upload]) -> Any:
+        fields = body if isinstance(body, dict) else {}
+        sent = _MESSAGES.fullmatch(path) if method == "POST" else None
+        if sent is not None:
+            channel_id = int(sent[1])
+            known = self._known_nonce(channel_id, fields)
+            if known is not None:
+                return router.dispatch(self._world, "GET", f"{path}/{known}")
+            self._check_parts(channel_id, fields, files)
+        elif method == "PATCH" and (edited := _MESSAGE.fullmatch(path)) is not None:
+            self._check_parts(int(edited[1]), fields, files)
+        elif method == "GET" and "after" in query and _MESSAGES.fullmatch(path):
+            return self._after(path, query)
+        answer = router.dispatch(self._world, method, path, json=body, params=query, files=files)
+        if answered := _CALLBACK.match(path):
+            self._world.interaction_answered(int(answered[1]))
+        if sent is not None and fields.get("nonce") is not None:
+            answer["nonce"] = fields["nonce"]
+            self._nonces[int(sent[1]), str(fields["nonce"])] = int(answer["id"]), time.monotonic()
+        return answer
+
+    def _known_nonce(self, channel_id: int, fields: dict[str, Any]) -> int | None:
+        nonce = fields.get("nonce")
+        if nonce is None:
+            return None
+        if len(str(nonce)) > 25:
+            raise errors.invalid_form_body("nonce: Must be 25 or fewer in length")
+        now = time.monotonic()
+        self._nonces = {key: entry for key, entry in self._nonces.items() if now - entry[1] < NONCE_S}
+        if not fields.get("enforce_nonce"):
+            return None
+        entry = self._nonces.get((channel_id, str(nonce)))
+        return entry[0] if entry and entry[0] in self._world.messages.get(channel_id, {}) else None
+
+    def _check_parts(self, channel_id: int, fields: dict[str, Any], files: list[Upload]) -> None:
+        """Refuse what Discord refuses and simcord lets pass."""
+        if (fields.get("embeds") or fields.get("embed")) and not self._world.may(BOT_ID, channel_id, "embed_links"):
+            raise errors.missing_permissions()
+        if files and not self._world.may(BOT_ID, channel_id, "attach_files"):
+            raise errors.missing_permissions()
+        if fields.get("message_reference") and not self._world.may(BOT_ID, channel_id, "read_message_history"):
+            raise BackendError(400, 160002, "Cannot reply without permission to read message history")
+
+    def _after(self, path: str, query: dict[str, Any]) -> Any:
+        """The oldest messages after an id, newest first. simcord returns the newest page instead."""
+        limit = int(query.get("limit", _DEFAULT_PAGE))
+        if not 1 <= limit <= _MAX_PAGE:
+            raise errors.invalid_form_body("limit: Must be between 1 and 100")
+        everything = router.dispatch(self._world, "GET", path, params={**query, "limit": sys.maxsize})
+        return everything[-limit:]
+
+
+async def _read_body(request: web.Request) -> tuple[Any, list[Upload]]:
+    """JSON body and files of a request, plain or multipart."""
+    if request.content_type.startswith("multipart/"):
+        return await _read_multipart(await request.multipart())
+    raw = await request.read()
+    if not raw:
+        return None, []
+    return json.loads(raw), []
+
+
+async def _read_multipart(reader: MultipartReader) -> tuple[Any, list[Upload]]:
+    scalars: dict[str, str] = {}
+    files: list[tuple[str, Upload]] = []
+    async for part in reader:
+        if not isinstance(part, BodyPartReader):
+            raise errors.invalid_form_body("nested multipart body")
+        data = bytes(await part.read())
+        if part.filename is None:
+            scalars[part.name or ""] = data.decode("utf-8")
+            continue
+        if len(data) > MAX_FILE_BYTES:
+            raise BackendError(413, 40005, "Request entity too large")
+        # Names arrive percent-encoded from some clients and plain from others.
+        name = unquote(part.filename)
+        files.append((part.name or "", Upload(io.BytesIO(data), name, None)))
+    if len(files) > MAX_FILES:
+        raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
+    payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
+    _describe(payload, files)
+    return payload, [upload for _, upload in files]
+
+
+def _describe(payload: Any, files: list[tuple[str, Upload]]) -> None:
+    """Give the files the alternative text that the body's `attachments` declare for them."""
+    if not isinstance(payload, dict):
+        return
+    data = payload.get("data")
+    body = data if isinstance(data, dict) else payload
+    declared = {f"files[{item.get('id')}]": item for item in body.get("attachments") or [] if isinstance(item, dict)}
+    for part, upload in files:
+        if part in declared:
+            upload.description = declared[part].get("description")
+
+
+def _json(data: Any, status: int = 200) -> web.Response:
+    # discord.py parses a body only when the type is exactly this, without a charset.
+    return web.Response(body=json.dumps(data).encode(), status=status, headers={"Content-Type": "application/json"})

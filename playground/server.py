@@ -1,0 +1,86 @@
+"""Assembles the playground's parts into one HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+from aiohttp import web
+
+from playground.control import Control, plain_errors
+from playground.gateway import Gateway
+from playground.guard import guard
+from playground.live import Live
+from playground.people import People
+from playground.rest import MAX_FILE_BYTES, MAX_FILES, Rest
+from playground.storage import Storage
+from playground.world import World
+from shared.errors import UserError
+
+HOST = "127.0.0.1"
+_PORTS_TRIED = 20
+
+
+def open_port(port: int) -> socket.socket:
+    """Bind the port, else one of the next twenty, else any free one; 0 is any free one.
+
+    The socket is bound before anything else is made: addresses in messages carry the port.
+    """
+    wanted = [*range(port, min(port + _PORTS_TRIED, 65_536)), 0] if port else [0]
+    for candidate in wanted:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, candidate))
+        except OSError:
+            listener.close()
+            continue
+        return listener
+    raise UserError("No port on 127.0.0.1 is free.", "Set PORT to a free one.")
+
+
+class Playground:
+    """The server.
+
+    Args:
+        listener: a bound socket (`open_port`).
+        folder: where messages are kept; None keeps nothing.
+        refuse_privileged: act as a Discord whose portal has no privileged intent enabled.
+    """
+
+    def __init__(self, listener: socket.socket, folder: Path | None, *, refuse_privileged: bool = False) -> None:
+        self._listener = listener
+        self.port: int = listener.getsockname()[1]
+        self.url = f"http://{HOST}:{self.port}"
+        self.world = World(self.url)
+        self._storage = Storage(self.world, folder) if folder is not None else None
+        if self._storage is None or not self._storage.load():
+            self.world.welcome()
+        self._gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
+        self._people = People(self.world, self._gateway)
+        self._live = Live(self.world, self._gateway, self._people)
+        # A body may hold the largest files a message carries, in base64.
+        self._app = web.Application(
+            middlewares=[guard, plain_errors], client_max_size=MAX_FILES * MAX_FILE_BYTES * 4 // 3 + 2**20
+        )
+        self._app.add_routes(Rest(self.world, self.url).routes())
+        self._app.add_routes([web.get("/gateway", self._gateway.handle), web.get("/gateway/", self._gateway.handle)])
+        self._app.add_routes(Control(self.world, self._gateway, self._people).routes())
+        self._app.add_routes(self._live.routes())
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set."""
+        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        if self._storage is not None:
+            self._storage.watch()
+        await web.SockSite(runner, self._listener).start()
+        try:
+            await stop.wait()
+        finally:
+            await self._live.close()
+            await self._gateway.close()
+            await runner.cleanup()
+            if self._storage is not None:
+                self._storage.save()

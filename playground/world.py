@@ -1,0 +1,321 @@
+"""The world that the playground serves: one guild, its channels and people, in simcord's backend.
+
+Every id is a constant, so that what a bot registered for this guild is still right after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+import discord
+import structlog
+from PIL import Image, UnidentifiedImageError
+from simcord._clock import Clock
+from simcord.backend import Backend
+from simcord.backend.cdn import CdnStore
+from simcord.backend.models import Channel, Guild, Message, Overwrite, Role, User
+from simcord.enums import ChannelType, OverwriteType
+
+log = structlog.get_logger()
+
+GUILD_ID = 1_297_000_000_000_000_001
+CHANNEL_IDS = {"lab": 1_297_000_000_000_000_011, "library": 1_297_000_000_000_000_012}
+USER_IDS = {
+    "ada": 1_297_000_000_000_000_021,
+    "ben": 1_297_000_000_000_000_022,
+    "cleo": 1_297_000_000_000_000_023,
+}
+BOT_ID = 1_297_000_000_000_000_031
+"""The bot's user and its application: on Discord they share their id too."""
+_BOT_ROLE_ID = 1_297_000_000_000_000_041
+_SINCE = "2024-10-19T00:00:00+00:00"
+
+GUILD_NAME = "Galvanic playground"
+_PEOPLE = {"ada": "Ada", "ben": "Ben", "cleo": "Cleo"}
+_TOPICS = {
+    "lab": "Try the bot here: type !help, or / for its commands.",
+    "library": "A second channel, with a model of its own.",
+}
+WELCOME = (
+    "Welcome to the **{guild}**, a Discord that runs on your own machine. "
+    "The bot in it is the real one.\n"
+    "Type `!help` to see what it can do, `!train frankenstein` to let it learn a book, "
+    "then `!generate the monster`. Typing `/` lists its slash commands."
+)
+
+_EVERYONE = discord.Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    create_public_threads=True,
+    read_message_history=True,
+    add_reactions=True,
+    embed_links=True,
+    attach_files=True,
+    external_emojis=True,
+    use_application_commands=True,
+)
+
+ChangeKind = Literal["created", "edited", "deleted"]
+ChangeListener = Callable[[ChangeKind, Message], None]
+
+
+class RealClock(Clock):
+    """simcord's clock stands still until a test moves it; this one is the machine's."""
+
+    def now(self) -> datetime:
+        """The time now, in UTC."""
+        return datetime.now(UTC)
+
+
+class LocalCdn(CdnStore):
+    """Attachments under the playground's own address.
+
+    Args:
+        base_url: address of the server, without a slash at the end.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self.base_url = base_url
+        self._files: dict[int, tuple[str, bytes]] = {}
+
+    def store_attachment(
+        self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
+    ) -> dict[str, Any]:
+        """Keep a file and describe it as Discord does, with an image's size in pixels."""
+        # Discord does the same: a name never holds a path.
+        name = filename.replace("\\", "/").rsplit("/", 1)[-1] or "file"
+        payload = super().store_attachment(attachment_id, channel_id, name, data, description)
+        self._blobs.pop(payload["url"], None)
+        self._files[attachment_id] = (name, data)
+        payload["url"] = payload["proxy_url"] = self.url(channel_id, attachment_id, name)
+        payload |= _image_size(data)
+        return payload
+
+    def url(self, channel_id: int, attachment_id: int, filename: str) -> str:
+        """Where a file is fetched from."""
+        return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}"
+
+    def file(self, attachment_id: int) -> tuple[str, bytes] | None:
+        """Name and bytes of a file, None when there is none."""
+        return self._files.get(attachment_id)
+
+    def restore(self, attachment_id: int, filename: str, data: bytes) -> None:
+        """Put back a file that an earlier run kept."""
+        self._files[attachment_id] = (filename, data)
+
+    def forget(self, attachment_id: int) -> None:
+        """Drop a file that no message shows any more."""
+        self._files.pop(attachment_id, None)
+
+
+def _image_size(data: bytes) -> dict[str, int]:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return {"width": image.width, "height": image.height}
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return {}  # not an image
+
+
+class World(Backend):
+    """simcord's backend in real time, with the playground's guild in it.
+
+    It adds what the page and the tests need and simcord leaves out: `attachment://` images of embeds resolved
+    to addresses, the times of a message's edits, and a call on each change of a message, ephemeral ones included
+    (the gateway is silent about those).
+
+    Args:
+        base_url: address of the server, without a slash at the end.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(clock=RealClock())
+        self.cdn: LocalCdn = LocalCdn(base_url)
+        # simcord keeps both logs whole; a server that runs for weeks keeps the end.
+        self.http_requests = deque(maxlen=200)  # type: ignore[assignment]
+        self.transcript = deque(maxlen=200)  # type: ignore[assignment]
+        self.change_listeners: list[ChangeListener] = []
+        self.commands_listeners: list[Callable[[], None]] = []
+        self._awaited: dict[int, asyncio.Event] = {}
+        self.edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
+        self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
+        self._settle_people()
+        self._settle_guild()
+
+    def _settle_people(self) -> None:
+        self.users.clear()
+        self.application_id = BOT_ID
+        self.bot_user = User(id=BOT_ID, name="Galvanic", bot=True)
+        self.users[BOT_ID] = self.bot_user
+        for name, user_id in USER_IDS.items():
+            self.users[user_id] = User(id=user_id, name=name, global_name=_PEOPLE[name])
+
+    def _settle_guild(self) -> None:
+        guild = Guild(id=GUILD_ID, name=GUILD_NAME, owner_id=USER_IDS["ada"])
+        guild.roles[GUILD_ID] = Role(id=GUILD_ID, name="@everyone", permissions=_EVERYONE.value, position=0)
+        guild.roles[_BOT_ROLE_ID] = Role(
+            id=_BOT_ROLE_ID, name="Galvanic", permissions=_EVERYONE.value, position=1, managed=True
+        )
+        self.guilds[GUILD_ID] = guild
+        for user_id in USER_IDS.values():
+            self.add_member(GUILD_ID, user_id).joined_at = _SINCE
+        self.add_member(GUILD_ID, BOT_ID, roles=[_BOT_ROLE_ID]).joined_at = _SINCE
+        # Cleo reads #lab and presses buttons there, but may not write.
+        silent = discord.Permissions(send_messages=True, use_application_commands=True).value
+        for position, (name, channel_id) in enumerate(CHANNEL_IDS.items()):
+            channel = Channel(
+                id=channel_id,
+                type=ChannelType.TEXT,
+                name=name,
+                guild_id=GUILD_ID,
+                position=position,
+                topic=_TOPICS[name],
+            )
+            if name == "lab":
+                channel.overwrites.append(Overwrite(USER_IDS["cleo"], OverwriteType.MEMBER, deny=silent))
+            self.channels[channel_id] = channel
+            self.messages[channel_id] = {}
+            guild.channel_ids.append(channel_id)
+
+    def welcome(self) -> None:
+        """Post the message that tells a newcomer what to type."""
+        self.create_message(CHANNEL_IDS["lab"], USER_IDS["ada"], WELCOME.format(guild=GUILD_NAME))
+
+    # ------------------------------------------------------- changes of messages
+
+    def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
+        """Install and announce a prepared message."""
+        message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
+        stored = super().commit_message(message, broadcast=broadcast)
+        if message.id in self.messages.get(message.channel_id, {}):
+            self._changed("created", stored)
+        return stored
+
+    def edit_message(self, channel_id: int, message_id: int, fields: dict[str, Any]) -> Message:
+        """Change a message and announce it."""
+        before = self.get_message(channel_id, message_id)
+        held = {int(item["id"]) for item in self.files_of(before)}
+        fields = dict(fields)
+        if fields.get("embeds"):
+            attachments = fields.get("attachments", before.attachments) or []
+            fields["embeds"], fields["attachments"] = self._resolve_embeds(message_id, fields["embeds"], attachments)
+        message = super().edit_message(channel_id, message_id, fields)
+        self._drop_unshown(message)
+        for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:
+            self.cdn.forget(attachment_id)
+        self.edit_times[message_id].append(time.time())
+        self._changed("edited", message)
+        return message
+
+    def delete_message(self, channel_id: int, message_id: int) -> None:
+        """Remove a message and announce it."""
+        message = self.get_message(channel_id, message_id)
+        super().delete_message(channel_id, message_id)
+        for item in self.files_of(message):
+            self.cdn.forget(int(item["id"]))
+        self._embed_files.pop(message_id, None)
+        self._changed("deleted", message)
+
+    def files_of(self, message: Message) -> list[dict[str, Any]]:
+        """All files of a message: its attachments, and those that an embed shows in their place."""
+        return [*message.attachments, *self._embed_files[message.id].values()]
+
+    def restore_message(self, message: Message, embed_files: list[dict[str, Any]]) -> None:
+        """Put back a message that an earlier run kept; nothing is announced."""
+        self.messages[message.channel_id][message.id] = message
+        self.reserve_id(message.id)
+        self.channels[message.channel_id].last_message_id = message.id
+        if embed_files:
+            self._embed_files[message.id] = {item["filename"]: item for item in embed_files}
+
+    def _resolve_embeds(
+        self, message_id: int, embeds: list[dict[str, Any]], attachments: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Replace `attachment://name` by the file's address; like Discord, list such a file no longer."""
+        by_name = {item["filename"]: item for item in attachments}
+        shown = self._embed_files[message_id]
+        resolved = []
+        for embed in embeds:
+            embed = dict(embed)
+            for slot in ("image", "thumbnail"):
+                url = (embed.get(slot) or {}).get("url", "")
+                name = url.removeprefix("attachment://")
+                if name == url:
+                    continue
+                file = by_name.get(name) or shown.get(name)
+                if file is None:
+                    log.warning("embed names a file that was not sent", slot=slot)
+                    continue
+                shown[name] = file
+                size = {key: file[key] for key in ("width", "height") if key in file}
+                embed[slot] = {**embed[slot], "url": file["url"], "proxy_url": file["url"], **size}
+            resolved.append(embed)
+        hidden = {item["id"] for item in shown.values()}
+        return resolved, [item for item in attachments if item["id"] not in hidden]
+
+    def _drop_unshown(self, message: Message) -> None:
+        urls = {(embed.get(slot) or {}).get("url") for embed in message.embeds for slot in ("image", "thumbnail")}
+        shown = self._embed_files[message.id]
+        for name in [name for name, item in shown.items() if item["url"] not in urls]:
+            self.cdn.forget(int(shown.pop(name)["id"]))
+
+    def _changed(self, kind: ChangeKind, message: Message) -> None:
+        for listener in self.change_listeners:
+            listener(kind, message)
+
+    def register_commands(self, guild_id: int | None, payloads: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Take over the bot's application commands."""
+        registered = super().register_commands(guild_id, payloads)
+        for listener in self.commands_listeners:
+            listener()
+        return registered
+
+    async def await_answer(self, interaction_id: int, seconds: float) -> bool:
+        """Wait until the bot answers an interaction; False when it does not in time."""
+        event = self._awaited.setdefault(interaction_id, asyncio.Event())
+        try:
+            await asyncio.wait_for(event.wait(), seconds)
+        except TimeoutError:
+            return False
+        finally:
+            self._awaited.pop(interaction_id, None)
+        return True
+
+    def interaction_answered(self, interaction_id: int) -> None:
+        """Wake whoever waits for the answer to this interaction."""
+        if interaction_id in self._awaited:
+            self._awaited[interaction_id].set()
+
+    # --------------------------------------------------------------- permissions
+
+    def restrict_bot(self, channel_id: int, denied: list[str]) -> None:
+        """Deny the bot these permissions in a channel; an empty list gives back all.
+
+        Raises:
+            ValueError: a name that is no permission.
+        """
+        unknown = [name for name in denied if name not in discord.Permissions.VALID_FLAGS]
+        if unknown:
+            raise ValueError(f"no such permission: {', '.join(unknown)}")
+        channel = self.get_channel(channel_id)
+        channel.overwrites = [entry for entry in channel.overwrites if entry.target_id != BOT_ID]
+        if denied:
+            value = discord.Permissions(**dict.fromkeys(denied, True)).value
+            channel.overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, deny=value))
+        self.announce_channel_update(channel_id)
+
+    def may(self, user_id: int, channel_id: int, *names: str) -> bool:
+        """Whether a member has all these permissions in a channel."""
+        channel = self.get_channel(channel_id)
+        if channel.guild_id is None:
+            return True
+        granted = self.compute_permissions(channel.guild_id, user_id, channel_id)
+        return all(granted & getattr(discord.Permissions, name).flag for name in names)

@@ -1,0 +1,170 @@
+"""A small bot on discord.py's own client, run by the tests in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+
+import discord
+import yarl
+from discord import app_commands
+from discord.ext import commands
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
+    "0000000d49444154789c6360f8cf500f0003840180e2a0d3c40000000049454e44ae426082"
+)
+
+
+class Panel(discord.ui.View):
+    def __init__(self) -> None:
+        super().__init__(timeout=None)
+
+    @discord.ui.button(label="Press", custom_id="press")
+    async def press(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
+        await interaction.response.edit_message(content=f"pressed by {interaction.user.display_name}")
+
+    @discord.ui.button(label="Silent", custom_id="silent")
+    async def silent(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
+        """Answers nothing."""
+
+    @discord.ui.button(label="Form", custom_id="form")
+    async def form(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
+        await interaction.response.send_modal(Form())
+
+    @discord.ui.select(
+        custom_id="menu", options=[discord.SelectOption(label="Red"), discord.SelectOption(label="Blue")]
+    )
+    async def menu(self, interaction: discord.Interaction, select: discord.ui.Select) -> None:
+        await interaction.response.send_message(f"chose {select.values[0]}", ephemeral=True)
+
+
+class Form(discord.ui.Modal, title="A form"):
+    word: discord.ui.TextInput = discord.ui.TextInput(label="A word", custom_id="word")
+
+    async def on_submit(self, interaction: discord.Interaction) -> None:
+        await interaction.response.send_message(f"wrote {self.word.value}")
+
+
+class TinyBot(commands.Bot):
+    async def setup_hook(self) -> None:
+        self.add_view(Panel())
+        await self.tree.sync()
+
+    async def on_ready(self) -> None:
+        print("ready", flush=True)
+
+    async def on_command_error(self, ctx: commands.Context, error: commands.CommandError) -> None:
+        cause = getattr(error, "original", error)
+        code = getattr(cause, "code", "-")
+        print(f"error {code} {cause}", file=sys.stderr, flush=True)
+        if ctx.channel.permissions_for(ctx.guild.me).send_messages:
+            await ctx.send(f"error {code}")
+
+
+bot = TinyBot(
+    "!",
+    intents=discord.Intents(guilds=True, guild_messages=True, message_content=True),
+    allowed_mentions=discord.AllowedMentions.none(),
+    guild_ready_timeout=0.05,
+)
+
+
+@bot.command()
+async def ping(ctx: commands.Context) -> None:
+    await ctx.reply("pong")
+
+
+@bot.command()
+async def who(ctx: commands.Context) -> None:
+    await ctx.send(f"{ctx.author.mention} @everyone in {ctx.channel.name} of {ctx.guild.name}")
+
+
+@bot.command()
+async def card(ctx: commands.Context) -> None:
+    embed = discord.Embed(title="Training", description="epoch 1 of 3")
+    embed.set_image(url="attachment://loss.png")
+    file = discord.File(io.BytesIO(PIXEL), "loss.png", description="the loss")
+    message = await ctx.send(embed=embed, file=file, view=Panel())
+    embed.description = "epoch 2 of 3"
+    await message.edit(embed=embed, attachments=[discord.File(io.BytesIO(PIXEL + b"2"), "loss.png")])
+    await message.edit(content="edited")
+
+
+@bot.command()
+async def once(ctx: commands.Context) -> None:
+    first = await ctx.send("only once", nonce="result-1")
+    second = await ctx.send("only once", nonce="result-1")
+    await ctx.send(f"same {first.id == second.id}")
+
+
+@bot.command()
+async def history(ctx: commands.Context, after: int) -> None:
+    texts = [m.content async for m in ctx.channel.history(limit=3, after=discord.Object(after), oldest_first=True)]
+    await ctx.send("|".join(texts))
+
+
+@bot.command()
+async def size(ctx: commands.Context) -> None:
+    data = await ctx.message.attachments[0].read()
+    await ctx.send(f"{ctx.message.attachments[0].filename} {len(data)}")
+
+
+@bot.command()
+async def thread(ctx: commands.Context) -> None:
+    made = await ctx.message.create_thread(name="aside")
+    await made.send("in the thread")
+
+
+@bot.command()
+async def react(ctx: commands.Context) -> None:
+    async with ctx.typing():
+        await ctx.message.add_reaction("⚡")
+
+
+@bot.command()
+async def big(ctx: commands.Context) -> None:
+    await ctx.send(file=discord.File(io.BytesIO(bytes(11 * 2**20)), "big.bin"))
+
+
+@bot.tree.command()
+@app_commands.describe(file="a text")
+async def learn(interaction: discord.Interaction, name: str, file: discord.Attachment, times: int = 1) -> None:
+    """Take in a file."""
+    data = await file.read()
+    await interaction.response.send_message(f"{name} {file.filename} {len(data)} {times}")
+
+
+@bot.tree.command()
+async def slow(interaction: discord.Interaction) -> None:
+    """Answer later, twice."""
+    await interaction.response.defer(thinking=True)
+    await asyncio.sleep(0.2)
+    await interaction.followup.send("done at last")
+    await interaction.followup.send("and one more", file=discord.File(io.BytesIO(b"text"), "more.txt"))
+
+
+@bot.tree.command()
+async def whisper(interaction: discord.Interaction) -> None:
+    """Say something to one person."""
+    await interaction.response.send_message("for you alone", ephemeral=True)
+
+
+@bot.tree.command()
+async def pick(interaction: discord.Interaction, book: str) -> None:
+    """Choose a book."""
+    await interaction.response.send_message(book)
+
+
+@pick.autocomplete("book")
+async def books(interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+    names = ["dracula", "frankenstein"]
+    return [app_commands.Choice(name=name.title(), value=name) for name in names if name.startswith(current)]
+
+
+if __name__ == "__main__":
+    url, token = sys.argv[1:]
+    discord.http.Route.BASE = f"{url}/api/v10"
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(f"{url}/gateway".replace("http", "ws", 1))
+    bot.run(token)
