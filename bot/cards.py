@@ -194,7 +194,7 @@ def loss(nats: float | None) -> str:
 
 def plain(text: str) -> str:
     """Hostile or generated text, so that Discord shows it as it is: no formatting, no mention, no link preview."""
-    return escape_mentions(escape_markdown(text))
+    return escape_mentions(escape_markdown(text)).replace("<", "\\<")
 
 
 def quote(text: str) -> str:

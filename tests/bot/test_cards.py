@@ -1,0 +1,131 @@
+"""Cards say what a person needs, within Discord's limits, whatever the text."""
+
+from __future__ import annotations
+
+import math
+
+import discord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import cards
+from bot.jobview import JobView
+from shared.errors import UserError
+from shared.events import Failed, Generated, Interrupted, Sample, Started
+from tests.factories import corpus, finished, progress, record, train_job
+
+
+def card(view: JobView, *, worker_there: bool = True, position: int | None = None) -> discord.Embed:
+    return cards.training(train_job(), view, worker_there=worker_there, position=position, prefix="!")
+
+
+def view_of(*events: object) -> JobView:
+    view = JobView()
+    for event in events:
+        view.apply(event)  # type: ignore[arg-type]
+    return view
+
+
+def fields(embed: discord.Embed) -> dict[str | None, str | None]:
+    return {field.name: field.value for field in embed.fields}
+
+
+def test_a_queued_card_tells_the_place_in_the_queue() -> None:
+    assert "next in line" in (card(JobView(), position=0).description or "")
+    assert "3 before it" in (card(JobView(), position=3).description or "")
+
+
+def test_a_card_without_a_worker_says_so_and_what_to_do() -> None:
+    description = card(JobView(), worker_there=False).description or ""
+    assert "No worker is running" in description
+    assert "make run" in description
+
+
+def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
+    embed = card(view_of(Started(worker="w"), progress()))
+    assert "38 %" not in (embed.description or "")
+    assert f"{math.floor(100 * (1 + 0.5) / 4)} %" in (embed.description or "")
+    shown = fields(embed)
+    assert shown["Epoch"] == "2 of 4"
+    assert shown["Step"] == "50 of 100"
+    assert shown["Time left"] == "1 min 15 s"
+    assert shown["Training loss"] == "1.800 nats (2.60 bits)"
+    assert shown["Held-out loss"] == "1.900 nats (2.74 bits)"
+
+
+def test_the_newest_sample_is_shown() -> None:
+    embed = card(view_of(progress(), Sample(epoch=1, text="old"), Sample(epoch=2, text="new")))
+    assert fields(embed)["It writes, after epoch 2"] == "> new"
+
+
+def test_an_interrupted_card_says_that_nothing_is_lost() -> None:
+    assert "saved its place" in (card(view_of(progress(), Interrupted())).description or "")
+
+
+def test_the_finished_card_has_curve_and_three_samples() -> None:
+    embed = card(view_of(finished(notes=("It recites.",))))
+    assert embed.image.url == "attachment://loss.png"
+    shown = fields(embed)
+    assert [shown[f"Sample {n}"] for n in (1, 2, 3)] == ["> one", "> two", "> three"]
+    assert shown["Worth knowing"] == "It recites."
+
+
+def test_a_failed_card_shows_problem_and_remedy() -> None:
+    description = card(view_of(Failed(problem="Too short.", remedy="Send more."))).description
+    assert description == "Too short.\nSend more."
+
+
+def test_every_card_names_its_job() -> None:
+    for view in (JobView(), view_of(progress()), view_of(finished()), view_of(Failed(problem="p"))):
+        assert "job t-1" in (card(view).footer.text or "")
+
+
+def generated(**changes: object) -> Generated:
+    return Generated.model_validate(
+        {"seed": "the sea", "text": " was calm", "temperature": 0.8, "random_seed": 7, "seconds": 0.2, **changes}
+    )
+
+
+def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:
+    embed = cards.generated("tides", generated())
+    assert embed is not None
+    assert embed.description == "**the sea** was calm"
+    assert "random seed 7" in (embed.footer.text or "")
+
+
+def test_generated_text_cannot_mention_or_format() -> None:
+    embed = cards.generated("tides", generated(text="@everyone <@123> **bold** ||spoiler||"))
+    assert embed is not None
+    description = (embed.description or "").removeprefix("**the sea**")
+    assert "@everyone" not in description
+    assert "<@123>" not in description
+    assert "**bold**" not in description
+
+
+def test_text_too_long_for_an_embed_is_left_to_a_file() -> None:
+    assert cards.generated("tides", generated(text="*" * 4_000)) is None
+
+
+@given(title=st.text(min_size=1, max_size=60), samples=st.lists(st.text(max_size=3_000), min_size=3, max_size=3))
+def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> None:
+    view = view_of(finished(samples=tuple(samples), model=record(corpus_title=title), notes=("x" * 2_000,)))
+    job = train_job(corpus=corpus(title=title))
+    embed = cards.training(job, view, worker_there=True, position=None, prefix="!")
+    assert len(embed) <= 6_000
+    assert len(embed.description or "") <= 4_096
+    assert all(len(field.value or "") <= 1_024 for field in embed.fields)
+    assert len(embed.title or "") <= 256
+
+
+def test_durations_read_like_speech() -> None:
+    assert [cards.duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
+
+
+def test_the_bar_never_overflows() -> None:
+    assert cards.bar(-1) == "░" * 20
+    assert cards.bar(0.5) == "█" * 10 + "░" * 10
+    assert cards.bar(7) == "█" * 20
+
+
+def test_errors_show_both_sentences() -> None:
+    assert cards.error(UserError("Bad.", "Mend it.")).description == "❌ **Bad.**\nMend it."

@@ -1,0 +1,52 @@
+"""A training's events add up to what its card shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.jobview import JobView
+from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Sample, Started
+from tests.factories import finished, progress
+
+
+def fold(*events: Event) -> JobView:
+    view = JobView()
+    for event in events:
+        view.apply(event)
+    return view
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([], "queued"),
+        ([Queued()], "queued"),
+        ([Queued(), Started(worker="w")], "reading"),
+        ([Started(worker="w"), progress()], "training"),
+        ([Started(worker="w"), progress(), Interrupted()], "interrupted"),
+        ([Started(worker="w"), progress(), Interrupted(), Started(worker="w", resumed=True)], "reading"),
+        ([Started(worker="w"), finished()], "finished"),
+        ([Started(worker="w"), Failed(problem="p")], "failed"),
+        ([Queued(), Cancelled()], "cancelled"),
+    ],
+)
+def test_state_follows_the_last_event(events: list[Event], state: str) -> None:
+    assert fold(*events).state == state
+
+
+def test_nothing_changes_after_the_end() -> None:
+    view = fold(Queued(), Cancelled(), Started(worker="w"), finished())
+    assert view.state == "cancelled"
+    assert view.finished is None
+
+
+def test_progress_of_an_interrupted_training_stays_visible() -> None:
+    view = fold(Started(worker="w"), progress(step=7), Interrupted(), Started(worker="w", resumed=True))
+    assert view.progress is not None
+    assert view.progress.step == 7
+    assert view.resumed
+
+
+def test_samples_are_kept_in_order() -> None:
+    view = fold(*(Sample(epoch=n, text=f"text {n}") for n in (1, 2, 3)))
+    assert [sample.epoch for sample in view.samples] == [1, 2, 3]

@@ -1,0 +1,71 @@
+"""Fixtures for all tests: a real Redis, and settings that touch nothing of the developer's own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from launcher.system import find_redis_server
+from shared.settings import Settings, get_settings
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No `.env` and no variable of the developer's reaches a test."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("PORT", raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The URL of a Redis server on a Unix socket of its own."""
+    # pytest's own folders are too deep for a socket's path.
+    folder = Path(tempfile.mkdtemp(prefix="galvanic-test-"))
+    socket = folder / "redis.sock"
+    server = subprocess.Popen(
+        [find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"unix://{socket}"
+    client = redis.Redis.from_url(url)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    yield url
+    server.terminate()
+    server.wait(20)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty Redis, which the settings point to."""
+    redis.Redis.from_url(redis_server).flushall()
+    monkeypatch.setenv("REDIS_URL", redis_server)
+    get_settings.cache_clear()
+    return redis_server
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    """Settings with an empty Redis and a data folder of the test's own."""
+    return Settings()

@@ -1,0 +1,72 @@
+"""Messages and events with sensible fields, for tests that care about one or two of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.events import Finished, Progress
+from shared.jobs import CorpusInfo, GenerateJob, Place, TrainJob, TrainOptions
+from shared.models import ModelRecord
+
+GUILD, CHANNEL, USER = 900, 901, 902
+
+
+def place(**changes: Any) -> Place:
+    return Place(**{"guild_id": GUILD, "channel_id": CHANNEL, "user_id": USER, **changes})
+
+
+def corpus(**changes: Any) -> CorpusInfo:
+    fields = {
+        "name": "tides",
+        "title": "The Book of Tides",
+        "source": "upload",
+        "chars": 12_345,
+        "sha256": "ab" * 32,
+    }
+    return CorpusInfo(**{**fields, **changes})
+
+
+def train_job(**changes: Any) -> TrainJob:
+    fields = {"job_id": "t-1", "place": place(), "corpus": corpus(), "options": TrainOptions()}
+    return TrainJob(**{**fields, **changes})
+
+
+def generate_job(**changes: Any) -> GenerateJob:
+    fields = {
+        "job_id": "g-1",
+        "place": place(),
+        "model_id": "m1",
+        "model_name": "tides",
+        "seed": "the sea",
+        "length": 40,
+    }
+    return GenerateJob(**{**fields, **changes})
+
+
+def record(**changes: Any) -> ModelRecord:
+    fields = {
+        "model_id": "m1",
+        "name": "tides",
+        "guild_id": GUILD,
+        "channel_id": CHANNEL,
+        "owner_id": USER,
+        "scope": "guild",
+        "recipe": "char",
+        "corpus_title": "The Book of Tides",
+        "corpus_chars": 12_345,
+        "parameters": 1_000,
+        "epochs": 3,
+        "train_loss": 1.5,
+        "heldout_loss": 1.75,
+    }
+    return ModelRecord(**{**fields, **changes})
+
+
+def progress(**changes: Any) -> Progress:
+    fields = {"epoch": 2, "epochs": 4, "step": 50, "steps": 100, "train_loss": 1.8, "heldout_loss": 1.9, "eta_s": 75}
+    return Progress(**{**fields, **changes})
+
+
+def finished(**changes: Any) -> Finished:
+    fields = {"model": record(), "samples": ("one", "two", "three"), "seconds": 65.0}
+    return Finished(**{**fields, **changes})
