@@ -210,7 +210,7 @@ class Monitor:
             self._supervisord.stop()
 
     def _note_slow_stops(self) -> None:
-        assert self._stopping_at is not None  # noqa: S101 - for the type checker
+        assert self._stopping_at is not None
         if time.monotonic() - self._stopping_at < _STOP_NOTE_S:
             return
         for part in self._plan.parts:

@@ -5,16 +5,22 @@ The rules, in order:
 1. What looks like a PDF, an archive, a picture or a program is refused, by its first bytes.
 2. A byte order mark says UTF-8, UTF-16 or UTF-32, and is not part of the text.
 3. NUL bytes at every second place say UTF-16 without a mark.
-4. What is valid UTF-8 is UTF-8.
-5. Anything else is cp1252, or Latin-1 when it has one of the five bytes that cp1252 lacks.
-6. Line ends become `\\n`. A NUL means nothing in a text: a stray one is dropped, more than one in a thousand and the
+4. What is valid UTF-8 is UTF-8; a file cut off within its last character loses that one.
+5. When at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer says which of
+   the usual encodings of Cyrillic, Greek, Hebrew, Arabic, Japanese, Chinese or Korean it is.
+6. Anything else is cp1252, or Latin-1 when it has one of the five bytes that cp1252 lacks. (For Latin scripts
+   charset-normalizer guesses worse: docs/decisions/005-encodings.md.)
+7. Line ends become `\\n`. A NUL means nothing in a text: a stray one is dropped, more than one in a thousand and the
    file is taken for binary. So it is when more than one in twenty is some other control character.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
+
+import charset_normalizer
 
 from shared.corpora.binary import UNKNOWN, FileKind, recognise
 from shared.corpora.packing import MEGABYTE, size_limit
@@ -36,6 +42,13 @@ _MARKS = (
 # UTF-16 shows when at least one unit in a hundred (a space, a line end) has a zero half, always on the same side.
 _UTF16_MIN_SHARE = 1 / 100
 _UTF16_SIDES_RATIO = 20
+_NOT_LATIN_SHARE = 1 / 4
+_NOT_LATIN = (
+    *("cp1251", "koi8_r", "cp866"),  # Cyrillic
+    *("cp1253", "cp1255", "cp1256"),  # Greek, Hebrew, Arabic
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
+)
+_SAMPLE = 200_000  # bytes; more does not make the guess better
 
 
 def check_size(n_bytes: int, settings: Settings) -> None:
@@ -85,13 +98,14 @@ def _decode(data: bytes, name: str) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decode_as(data[len(mark) :], encoding, name)
-    if (encoding_ := _utf16_without_mark(data)) is not None:
-        return _decode_as(data, encoding_, name)
-    for candidate in ("utf-8", "cp1252"):
-        try:
-            return data.decode(candidate)
-        except UnicodeDecodeError:
-            continue
+    if (unmarked := _utf16_without_mark(data)) is not None:
+        return _decode_as(data, unmarked, name)
+    if (text := _utf8(data)) is not None:
+        return text
+    for guess in (_not_latin(data), "cp1252"):
+        if guess is not None:
+            with contextlib.suppress(UnicodeDecodeError):
+                return data.decode(guess)
     return data.decode("latin-1")
 
 
@@ -116,3 +130,24 @@ def _utf16_without_mark(data: bytes) -> str | None:
     if high_first >= _UTF16_SIDES_RATIO * low_first:
         return "utf-16-be"
     return None
+
+
+def _utf8(data: bytes) -> str | None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        text = decoder.decode(data, final=False)
+    except UnicodeDecodeError:
+        return None
+    pending, _ = decoder.getstate()
+    # One odd byte at the end of plain ASCII is more likely an accent of cp1252.
+    return None if pending and text.isascii() else text
+
+
+def _not_latin(data: bytes) -> str | None:
+    sample = data[:_SAMPLE]
+    if len(data) > _SAMPLE and b"\n" in sample:  # a newline is never half a character in these encodings
+        sample = sample[: sample.rindex(b"\n")]
+    if sum(byte >= 0x80 for byte in sample) < len(sample) * _NOT_LATIN_SHARE:
+        return None
+    best = charset_normalizer.from_bytes(sample, cp_isolation=list(_NOT_LATIN)).best()
+    return best.encoding if best is not None else None

@@ -98,7 +98,7 @@ def test_generated_text_cannot_mention_or_format() -> None:
     assert embed is not None
     description = (embed.description or "").removeprefix("**the sea**")
     assert "@everyone" not in description
-    assert "<@123>" not in description
+    assert "\\<@123>" in description
     assert "**bold**" not in description
 
 
