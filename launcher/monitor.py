@@ -171,7 +171,7 @@ class Monitor:
                 self._say(f"stopped {name}")
             case Ended(name, _, code) if code == EX_CONFIG:
                 self._exit_code = EX_CONFIG
-                self._say(self._last_words(name))
+                self._say(self._last_words(name, 1))  # it says there what is wrong
                 self._stop(f"{name} cannot run with these settings: stopping")
             case Ended(name, reason):
                 self._pids.pop(name, None)
@@ -182,7 +182,7 @@ class Monitor:
         times = self._crashes[part.name]
         if part.vital and part.name not in self._ready and times >= _VITAL_TRIES:
             self._exit_code = 1
-            self._say(self._last_words(part.name))
+            self._say(self._last_words(part.name, 5))
             self._stop(f"{part.name} does not start ({reason}); its log: {self._folders.log(part.name)}")
             return
         now = time.monotonic()
@@ -195,11 +195,8 @@ class Monitor:
                 f"its log: {self._folders.log(part.name)}"
             )
 
-    def _last_words(self, name: str) -> str:
-        """The end of a part's log: from its last `error:` on, or else the last five lines."""
-        lines = [line for line in _tail(self._folders, name).splitlines() if line.strip()]
-        marks = [at for at, line in enumerate(lines) if line.startswith("error:")]
-        return "\n".join(lines[marks[-1] :] if marks else lines[-5:])
+    def _last_words(self, name: str, lines: int) -> str:
+        return "\n".join([line for line in _tail(self._folders, name).splitlines() if line.strip()][-lines:])
 
     # Stopping
 

@@ -1,0 +1,83 @@
+# Galvanic from a checkout. Works with GNU make 3.81 (macOS) and later.
+#
+#   make run                      start everything on this machine
+#   make run PORT=9000            the playground's port
+#   make run DATA_DIR=/some/where another data folder
+#   make install PYTHON=python3.12
+#   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-browser lint format compose-config clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+
+# TensorFlow's CUDA build where there is an NVIDIA driver.
+ifndef WORKER
+WORKER := $(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null 2>&1; \
+	then echo worker-gpu; else echo worker; fi)
+endif
+EXTRAS := run bot playground $(WORKER)
+INSTALLED := $(VENV)/.installed-$(WORKER)
+INSTALLED_DEV := $(INSTALLED)-dev
+
+help:  ## this list
+	@echo "Galvanic: a Discord bot that learns to write from any text."
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+install: $(INSTALLED)  ## set up .venv, nothing else
+
+run: $(INSTALLED)  ## start everything; Ctrl-C stops it
+	@exec $(PY) -m launcher --with-parent
+
+test: $(INSTALLED_DEV)  ## all tests but the browser's
+	$(PY) -m pytest -m "not browser" --durations=15 $(PYTEST_ARGS)
+
+test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
+	@CHROMIUM="$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}"; \
+	if [ -z "$$CHROMIUM" ]; then \
+		echo "error: no Chromium was found. Debian: sudo apt install chromium. Ubuntu: sudo snap install chromium." >&2; \
+		echo "macOS: brew install --cask chromium. Or name one: make test-browser CHROMIUM=/path/to/chrome" >&2; \
+		exit 1; \
+	fi; \
+	export CHROMIUM; exec $(PY) -m pytest -m browser $(PYTEST_ARGS)
+
+lint: $(INSTALLED_DEV)  ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(INSTALLED_DEV)  ## put the code into its standard form
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+compose-config:  ## check the Docker Compose files
+	@if docker compose version >/dev/null 2>&1; then compose="docker compose"; \
+	elif docker-compose version >/dev/null 2>&1; then compose="docker-compose"; \
+	else echo "error: Docker Compose was not found. Debian: sudo apt install docker-compose" >&2; exit 1; fi; \
+	set -e; \
+	for overlay in "" $$(ls docker-compose.*.yml 2>/dev/null); do \
+		echo "checking docker-compose.yml $$overlay"; \
+		$$compose --env-file .env.example -f docker-compose.yml $${overlay:+-f $$overlay} config --quiet; \
+	done
+
+clean:  ## remove .venv and what the tools left; data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@python=$$(sh launcher/find-python.sh $(PYTHON)) || exit 1; \
+	echo "making $(VENV) with $$python ($$($$python -V))"; \
+	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(INSTALLED): pyproject.toml constraints.txt launcher/install.py | $(PY)
+	@rm -f $(VENV)/.installed-*
+	@echo "installing (the first time this downloads about 600 MB, with a GPU 4 GB, and takes some minutes)"
+	@$(PY) launcher/install.py $(EXTRAS)
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo "installing the tools for testing"
+	@$(PY) launcher/install.py $(EXTRAS) dev
+	@touch $@
