@@ -1,0 +1,168 @@
+"""From bytes to text: encodings that are read, files that are refused."""
+
+from __future__ import annotations
+
+import io
+import random
+import zipfile
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from shared.corpora import check_size, decode_text
+from shared.errors import UserError
+from shared.settings import Settings
+
+# No NUL and no carriage return, which are changed on purpose; no controls, which are refused when many.
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.strip)
+LATIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=8).filter(str.strip)
+
+
+def pages(*sentences: str, length: int = 1200) -> str:
+    """Text as long as the shortest that is accepted, of the words of some sentences."""
+    rng = random.Random(7)
+    words = " ".join(sentences).split()
+    parts: list[str] = []
+    while sum(map(len, parts)) < length:
+        parts.append(rng.choice(words))
+    return " ".join(parts)
+
+
+@given(TEXT)
+def test_utf8(text: str) -> None:
+    assume(not text.startswith(("\ufeff", "%PDF-", "BZh", "GIF8", "{\\rtf", "RIFF")) and "%PDF-" not in text)
+    assert decode_text(text.encode("utf-8"), "a.txt") == text
+    assert decode_text(b"\xef\xbb\xbf" + text.encode("utf-8"), "a.txt") == text
+
+
+@given(TEXT, st.sampled_from(["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]))
+def test_a_mark_says_utf16_or_utf32(text: str, encoding: str) -> None:
+    assert decode_text("\ufeff".encode(encoding) + text.encode(encoding), "a.txt") == text
+
+
+@given(LATIN, st.sampled_from(["utf-16-le", "utf-16-be"]))
+def test_utf16_without_a_mark(text: str, encoding: str) -> None:
+    assert decode_text(text.encode(encoding), "a.txt") == text
+
+
+@given(
+    st.lists(st.sampled_from(["cliché", "naïve", "“so”", "it’s", "€5", "fine", "plain", "words", "here"]), min_size=1)
+)
+def test_cp1252(words: list[str]) -> None:
+    text = "some quite plain words come first " + " ".join(words)
+    assert decode_text(text.encode("cp1252"), "a.txt") == text
+
+
+def test_latin1_where_cp1252_has_no_character() -> None:
+    text = "plain words with one odd byte \x81 among them, é"
+    assert decode_text(text.encode("latin-1"), "a.txt") == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sentence"),
+    [
+        ("cp1251", "Старая лодка лежала на берегу, и никто не помнил, чья она была."),
+        ("koi8-r", "Старая лодка лежала на берегу, и никто не помнил, чья она была."),
+        ("cp1253", "Η παλιά βάρκα ήταν στην ακτή και κανείς δεν θυμόταν τίνος ήταν."),
+        (
+            "cp932",
+            "夕方、年老いた粉屋は 家の前に座って 鳥の声を聞いていた。 少女は疲れた牛と 橋を渡った。",
+        ),
+        ("gb18030", "一条旧船躺在岸边。 没有人记得它曾经是谁的，也没有人去问。"),
+        ("euc_kr", "낡은 배가 물가에 놓여 있었고 그것이 누구의 것이었는지 아무도 기억하지 못했다."),
+    ],
+)
+def test_other_scripts(encoding: str, sentence: str) -> None:
+    text = pages(sentence)
+    assert decode_text(text.encode(encoding), "a.txt") == text
+
+
+def test_line_ends_become_newlines() -> None:
+    assert decode_text(b"one\r\ntwo\rthree\nfour", "a.txt") == "one\ntwo\nthree\nfour"
+
+
+def test_a_file_cut_within_a_character_is_still_utf8() -> None:
+    assert decode_text("déjà vu, encore une fois: é".encode()[:-1], "a.txt") == "déjà vu, encore une fois: "
+
+
+def test_an_accent_at_the_end_of_ascii_is_cp1252() -> None:
+    assert decode_text("the word is cliché".encode("cp1252"), "a.txt") == "the word is cliché"
+
+
+def test_a_stray_nul_is_dropped_and_many_are_binary() -> None:
+    words = b"quite ordinary words " * 100
+    assert decode_text(words + b"\0" + words, "a.txt") == (words * 2).decode()
+    with pytest.raises(UserError, match="binary"):
+        decode_text(b"abc\0\0\0def" * 40, "a.txt")
+
+
+@pytest.mark.parametrize("data", [b"", b" \n\t ", "\ufeff".encode("utf-16-le"), "\u3000 ".encode()])
+def test_empty_is_refused(data: bytes) -> None:
+    with pytest.raises(UserError, match=r"`a\.txt` (is empty|holds nothing)"):
+        decode_text(data, "a.txt")
+
+
+def archive(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in names:
+            file.writestr(name, "words " * 500)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "looks_like"),
+    [
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", "a PDF"),
+        (b"\n\n%PDF-1.4 after some blank lines", "a PDF"),
+        (archive("a.txt"), "a ZIP archive"),
+        (archive("[Content_Types].xml", "word/document.xml"), "a Word document"),
+        (archive("xl/workbook.xml"), "an Excel workbook"),
+        (b"{\\rtf1\\ansi some words}", "an RTF document"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "an old Microsoft Office document"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a picture (PNG)"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a picture (JPEG)"),
+        (b"\x7fELF\x02\x01\x01" + bytes(100), "a program"),
+        (b"MZ\x90\x00\x03\x00\x00\x00", "a program"),
+        (b"\x1f\x8b\x08\x00" + bytes(100), "a gzip archive"),
+        (random.Random(3).randbytes(5000), "a binary file"),
+        (bytes(range(1, 32)) * 50, "a binary file"),
+    ],
+)
+def test_what_is_no_text_is_named_and_refused(data: bytes, looks_like: str) -> None:
+    with pytest.raises(UserError) as caught:
+        decode_text(data, "novel.txt")
+    assert caught.value.problem.startswith(f"`novel.txt` looks like {looks_like}")
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["MZ is how the note began, and nobody knew why.", "BM means black market.", "PK"])
+def test_letters_that_begin_some_binary_files_are_letters(text: str) -> None:
+    assert decode_text(text.encode(), "a.txt") == text
+
+
+def test_a_mark_that_lies_is_said_to_lie() -> None:
+    with pytest.raises(UserError, match="UTF-16-LE"):
+        decode_text(b"\xff\xfe" + "abc".encode("utf-16-le") + b"\x00\xdc", "a.txt")
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_give_a_text_or_a_plain_refusal(data: bytes) -> None:
+    try:
+        text = decode_text(data, "a.txt")
+    except UserError:
+        return
+    assert text.strip()
+    assert not set(text) & {"\0", "\r"}
+
+
+def settings(**values: Any) -> Settings:
+    return Settings(_env_file=None, **values)
+
+
+def test_the_size_is_checked_in_megabytes_of_a_million() -> None:
+    check_size(1_500_000, settings(corpus_max_mb=1.5))
+    with pytest.raises(UserError, match=r"2\.5 MB, and the limit is 1\.5 MB"):
+        check_size(2_500_000, settings(corpus_max_mb=1.5))

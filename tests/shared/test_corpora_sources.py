@@ -1,0 +1,349 @@
+"""From a name to its text: the folder, the cache, Python, and mirrors played by a server of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from shared.corpora import Corpus, catalogue, from_file, from_upload, names, resolve, slugify
+from shared.errors import UserError
+from shared.settings import Settings
+
+# The number and title of Frankenstein around a text that never was a book.
+BODY = "THE TIN LIGHTHOUSE\n\n" + "The lamp went out at nine, and nobody came.\n" * 40
+HEADER = "Title: Frankenstein\n\nAuthor: Nobody\n\nRelease date: May 1, 1999 [eBook #{number}]\n\n"
+START, END = "*** START OF THE PROJECT GUTENBERG EBOOK X ***", "*** END OF THE PROJECT GUTENBERG EBOOK X ***"
+
+
+def book(number: int = 84) -> str:
+    return f"{HEADER.format(number=number)}{START}\n\n{BODY}\n\n{END}\n\nThe small print.\n"
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    def make(**values: Any) -> Settings:
+        # A mirror that nobody should ask.
+        values.setdefault("gutenberg_mirrors", ("http://127.0.0.1:9/{number}",))
+        return Settings(_env_file=None, data_dir=tmp_path / "data", **{"corpus_min_chars": 200, **values})
+
+    return make
+
+
+class Mirrors:
+    """A server whose paths behave like mirrors of different character; it remembers who was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        app = web.Application()
+        app.router.add_get("/{kind}/{number}.txt", self.answer)
+        self.server = TestServer(app)
+
+    def url(self, kind: str) -> str:
+        return str(self.server.make_url("/")) + kind + "/{number}.txt"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        kind, number = request.match_info["kind"], int(request.match_info["number"])
+        self.asked.append(kind)
+        text = book(number)
+        match kind:
+            case "good":
+                return web.Response(body=text.replace("\n", "\r\n").encode("utf-8-sig"), content_type="text/plain")
+            case "missing":
+                raise web.HTTPNotFound
+            case "broken":
+                raise web.HTTPServiceUnavailable
+            case "moved":
+                raise web.HTTPFound(f"/good/{number}.txt")
+            case "wrong":
+                return web.Response(text=book(number + 1))
+            case "half":
+                return web.Response(text=text[: len(text) // 2])
+            case "html":
+                return web.Response(text="<!DOCTYPE html><html><body>Slow down.</body></html>" * 20)
+            case "binary":
+                return web.Response(body=b"%PDF-1.7 not a text")
+            case "slow":
+                response = web.StreamResponse()
+                await response.prepare(request)
+                await response.write(b"Title:")
+                await asyncio.sleep(30)
+                return response
+            case "large":  # says its size
+                return web.Response(text=text + " " * 3_000_000)
+            case "endless":  # does not
+                response = web.StreamResponse()
+                await response.prepare(request)
+                for _ in range(10_000):
+                    await response.write(b"words and more words " * 1000)
+                return response
+            case "cut":  # promises more than it sends
+                response = web.StreamResponse(headers={"Content-Length": "100000"})
+                await response.prepare(request)
+                await response.write(text.encode())
+                assert request.transport is not None
+                request.transport.close()
+                return response
+        raise web.HTTPNotImplemented
+
+
+@pytest.fixture
+async def mirrors() -> AsyncIterator[Mirrors]:
+    mirrors = Mirrors()
+    await mirrors.server.start_server(shutdown_timeout=0.1)
+    yield mirrors
+    await mirrors.server.close()
+
+
+def titles(corpus: Corpus) -> tuple[str, str, bool]:
+    return corpus.info.name, corpus.info.source, corpus.info.hard_wrapped
+
+
+async def test_a_book_is_fetched_stripped_and_described(
+    mirrors: Mirrors, make_settings: Callable[..., Settings]
+) -> None:
+    said: list[str] = []
+
+    async def progress(sentence: str) -> None:
+        said.append(sentence)
+
+    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
+    corpus = await resolve("Frankenstein ", settings, progress=progress)
+    assert corpus.text == BODY.strip()
+    assert titles(corpus) == ("frankenstein", "catalogue", True)
+    assert corpus.info.title == "Frankenstein, by Mary Wollstonecraft Shelley"
+    assert corpus.info.chars == len(corpus.text)
+    assert corpus.info.sha256 == hashlib.sha256(corpus.text.encode()).hexdigest()
+    assert "84" in corpus.info.licence
+    assert said == ["Fetching Frankenstein, by Mary Wollstonecraft Shelley from 127.0.0.1."]
+    assert "lamp" not in repr(corpus)
+
+
+async def test_the_licence_is_kept_on_request(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
+    assert (await resolve("frankenstein", settings, keep_licence=True)).text == book()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "answered with the error 404"),
+        ("broken", "answered with the error 503"),
+        ("wrong", "sent another book"),
+        ("half", "sent only a part of the book"),
+        ("html", "sent a web page instead of the book"),
+        ("binary", "sent something that is not a text"),
+        ("slow", "took longer than 0.5 s"),
+        ("large", "has a file over the limit of 1 MB"),
+        ("endless", "has a file over the limit of 1 MB"),
+        ("cut", "broke off the transfer"),
+    ],
+)
+async def test_a_bad_mirror_is_told_apart_and_the_next_one_asked(
+    mirrors: Mirrors, make_settings: Callable[..., Settings], kind: str, reason: str
+) -> None:
+    values: dict[str, Any] = {"fetch_timeout_s": 0.5 if kind == "slow" else 20, "corpus_max_mb": 1}
+    with pytest.raises(UserError) as caught:
+        await resolve("frankenstein", make_settings(gutenberg_mirrors=(mirrors.url(kind),), **values))
+    assert f"127.0.0.1 {reason}" in caught.value.problem
+    assert "frankenstein.txt into CORPORA_DIR" in caught.value.remedy
+    settings = make_settings(gutenberg_mirrors=(mirrors.url(kind), mirrors.url("good")), **values)
+    assert (await resolve("frankenstein", settings)).text == BODY.strip()
+    assert mirrors.asked == [kind, kind, "good"]
+
+
+async def test_a_redirect_is_followed(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(gutenberg_mirrors=(mirrors.url("moved"),))
+    assert (await resolve("frankenstein", settings)).text == BODY.strip()
+
+
+async def test_every_reason_is_named(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+    urls = (mirrors.url("missing"), "http://127.0.0.1:9/{number}", "nonsense", mirrors.url("html"))
+    with pytest.raises(UserError) as caught:
+        await resolve("frankenstein", make_settings(gutenberg_mirrors=urls))
+    for reason in ("error 404", "cannot be reached", "not a valid address", "a web page"):
+        assert reason in caught.value.problem
+    with pytest.raises(UserError, match="no mirror is configured"):
+        await resolve("frankenstein", make_settings(gutenberg_mirrors=()))
+
+
+async def test_the_second_time_comes_from_the_cache(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
+    first = await resolve("frankenstein", settings)
+    second = await resolve("frankenstein", make_settings(gutenberg_mirrors=()))
+    assert first == second
+    assert mirrors.asked == ["good"]
+    assert [path.name for path in (settings.data_dir / "corpora").iterdir()] == ["frankenstein.txt"]
+
+
+async def test_a_damaged_cache_is_fetched_again(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
+    await resolve("frankenstein", settings)
+    cached = settings.data_dir / "corpora" / "frankenstein.txt"
+    cached.write_bytes(cached.read_bytes()[:500])
+    assert (await resolve("frankenstein", settings)).text == BODY.strip()
+    assert mirrors.asked == ["good", "good"]
+    assert (await resolve("frankenstein", make_settings(gutenberg_mirrors=()))).text == BODY.strip()
+
+
+async def test_a_failed_fetch_leaves_nothing_behind(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(gutenberg_mirrors=(mirrors.url("half"),))
+    with pytest.raises(UserError):
+        await resolve("frankenstein", settings)
+    assert not (settings.data_dir / "corpora").exists()
+
+
+async def test_a_cache_that_cannot_be_written_does_not_matter(
+    mirrors: Mirrors, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
+    assert (await resolve("frankenstein", settings)).text == BODY.strip()
+
+
+async def test_python_docs_need_no_network(make_settings: Callable[..., Settings]) -> None:
+    corpus = await resolve("python-docs", make_settings(gutenberg_mirrors=()))
+    assert titles(corpus) == ("python-docs", "python-docs", False)
+    assert corpus.info.chars > 200_000
+    assert "while_stmt" in corpus.text
+
+
+async def test_the_folder_comes_first(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "Frankenstein.TXT").write_text(book(1), "utf-16")
+    (folder / "My Diary.txt").write_text(BODY, "utf-8")
+    (folder / "notes.md").write_text(BODY, "utf-8")
+    (folder / "folder.txt").mkdir()
+    settings = make_settings(corpora_dir=folder, gutenberg_mirrors=())
+    corpus = await resolve("FRANKENSTEIN.txt", settings)
+    assert corpus.text == BODY.strip()
+    assert titles(corpus) == ("frankenstein", "corpora-dir", True)
+    assert corpus.info.title == "Frankenstein, by Mary Wollstonecraft Shelley"
+    diary = await resolve("my diary", settings)
+    assert diary.info.title == "My Diary"
+    assert titles(diary) == ("my-diary", "corpora-dir", False)
+    listed = names(settings)
+    assert "my-diary" in listed
+    assert "frankenstein" in listed
+    assert not {"notes", "folder"} & set(listed)
+    assert listed == sorted(set(listed))
+
+
+async def test_a_name_in_another_script_works(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    (tmp_path / "Дневник.txt").write_text(BODY, "utf-8")
+    settings = make_settings(corpora_dir=tmp_path)
+    assert "дневник" in names(settings)
+    corpus = await resolve("ДНЕВНИК", settings)
+    assert (corpus.info.name, corpus.info.title) == ("text", "Дневник")
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret", "..\\secret", "/etc/passwd", "sub/secret", "secret\0.txt", "~/secret", ""]
+)
+async def test_no_name_leads_out_of_the_folder(
+    make_settings: Callable[..., Settings], tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "texts"
+    (folder / "sub").mkdir(parents=True)
+    for place in (tmp_path, folder / "sub"):
+        (place / "secret.txt").write_text(BODY, "utf-8")
+    with pytest.raises(UserError, match="I know no text"):
+        await resolve(name, make_settings(corpora_dir=folder))
+
+
+async def test_an_unknown_name_brings_the_nearest_ones(make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(UserError) as caught:
+        await resolve("frankenstien", make_settings())
+    assert caught.value.problem == "I know no text called `frankenstien`."
+    assert "`frankenstein`" in caught.value.remedy
+    assert "catalogue" in caught.value.remedy
+    with pytest.raises(UserError) as caught:
+        await resolve("q" * 500 + "`", make_settings())
+    assert len(caught.value.problem) < 100
+    assert "Did you mean" not in caught.value.remedy
+
+
+async def test_a_folder_that_is_gone_does_not_take_the_rest_with_it(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = make_settings(corpora_dir=tmp_path / "nowhere")
+    assert "frankenstein" in names(settings)
+    assert (await resolve("python-docs", settings)).info.source == "python-docs"
+
+
+async def test_a_bad_file_in_the_folder_is_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("too short")
+    (tmp_path / "paper.txt").write_bytes(b"%PDF-1.7 not a text")
+    (tmp_path / "large.txt").write_bytes(b"words " * 200_000)
+    settings = make_settings(corpora_dir=tmp_path, corpus_max_mb=1)
+    for name, reason in (("short", "too short: 9"), ("paper", "a PDF"), ("large", r"1\.2 MB")):
+        with pytest.raises(UserError, match=reason):
+            await resolve(name, settings)
+
+
+def test_an_upload(make_settings: Callable[..., Settings]) -> None:
+    corpus = from_upload("Übles Tagebuch (v2).txt", BODY.encode("utf-16"), make_settings())
+    assert corpus.text == BODY
+    assert titles(corpus) == ("ubles-tagebuch-v2", "upload", False)
+    assert corpus.info.title == "Übles Tagebuch (v2)"
+
+
+def test_an_uploaded_gutenberg_file_is_stripped(make_settings: Callable[..., Settings]) -> None:
+    corpus = from_upload("pg90001.txt", book(90001).encode(), make_settings())
+    assert corpus.text == BODY.strip()
+    assert corpus.info.title == "Frankenstein, by Nobody"
+    assert from_upload("x.txt", book().encode(), make_settings(), keep_licence=True).text == book()
+
+
+@pytest.mark.parametrize("filename", ["", "???.txt", "../../x/", ".txt"])
+def test_a_strange_file_name_still_gives_a_name(make_settings: Callable[..., Settings], filename: str) -> None:
+    info = from_upload(filename, BODY.encode(), make_settings()).info
+    assert slugify(info.name) == info.name
+    assert info.name
+    assert info.title
+
+
+def test_a_bad_upload_is_refused_with_the_figures(make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(UserError, match=r"42 characters, and at least 1,000"):
+        from_upload("a.txt", b"x" * 42, make_settings(corpus_min_chars=1000))
+    with pytest.raises(UserError, match="too large"):
+        from_upload("a.txt", b"words " * 200_000, make_settings(corpus_max_mb=1))
+    with pytest.raises(UserError, match="ZIP"):
+        from_upload("a.txt", b"PK\x03\x04" + bytes(500), make_settings())
+
+
+def test_a_local_file(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    path = tmp_path / "diary.txt"
+    path.write_text(BODY, "utf-8")
+    assert titles(from_file(path, make_settings())) == ("diary", "file", False)
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        from_file(tmp_path / "none.txt", make_settings())
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        from_file(tmp_path, make_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [("Moby Dick", "moby-dick"), ("A  __B--c!", "a-b-c"), ("Café", "cafe"), ("日本", ""), ("x" * 40, "x" * 32)],
+)
+def test_slugs(name: str, slug: str) -> None:
+    assert slugify(name) == slug
+
+
+def test_the_catalogue_is_in_order() -> None:
+    entries = catalogue()
+    assert [entry.name for entry in entries] == sorted({entry.name for entry in entries})
+    assert all(slugify(entry.name) == entry.name for entry in entries)
+    numbers = [entry.gutenberg_number for entry in entries if entry.gutenberg_number is not None]
+    assert len(numbers) == len(set(numbers)) == len(entries) - 1 >= 15
+    assert {"frankenstein": 84, "shakespeare-sonnets": 1041}.items() <= {
+        entry.name: entry.gutenberg_number for entry in entries
+    }.items()
+    assert any(entry.verse for entry in entries)
