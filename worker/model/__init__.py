@@ -1,0 +1,1 @@
+"""The network: training, sampling, scoring, model folders. The only place that imports TensorFlow."""

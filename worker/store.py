@@ -1,0 +1,130 @@
+"""The model store: model folders by id, in a local folder or anywhere that fsspec reaches (`s3://`, ...)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from shared.errors import UserError
+from shared.settings import Settings
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_PARTIAL = ".partial-"
+
+
+class ModelStore:
+    """Saves, fetches and deletes model folders.
+
+    Args:
+        settings: `model_store_url` says where, `data_dir` holds the copies of a remote store's models.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        filesystem: Any
+        filesystem, root = fsspec.core.url_to_fs(settings.model_store_url)
+        self._fs = filesystem
+        self._root = str(root).rstrip("/")
+        self._local = isinstance(filesystem, LocalFileSystem)
+        self._cache = settings.data_dir / "cache" / "models"
+
+    def save(self, folder: Path, model_id: str) -> None:
+        """Copy a model folder into the store, replacing a model of the same id.
+
+        A local store shows the model whole or not at all; a remote one gets `model.json`, without which nothing
+        is fetched, last.
+        """
+        if self._local:
+            target = self._place(model_id)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, lambda partial: shutil.copytree(folder, partial))
+            return
+        target_url = f"{self._root}/{_checked(model_id)}"
+        self._fs.makedirs(target_url, exist_ok=True)
+        files = sorted(
+            (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.name == "model.json"
+        )
+        for path in files:
+            self._fs.put_file(str(path), f"{target_url}/{path.name}")
+        shutil.rmtree(self._cache / model_id, ignore_errors=True)
+
+    def fetch(self, model_id: str) -> Path:
+        """The model's folder on this machine; to be read only.
+
+        Raises:
+            UserError: the store has no such model.
+        """
+        if self._local:
+            place = self._place(model_id)
+            if not (place / "model.json").is_file():
+                raise _missing()
+            return place
+        target_url = f"{self._root}/{_checked(model_id)}"
+        copy = self._cache / model_id
+        if not self._fs.exists(f"{target_url}/model.json"):
+            shutil.rmtree(copy, ignore_errors=True)
+            raise _missing()
+        if not copy.is_dir():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            _replace(copy, lambda partial: self._fs.get(f"{target_url}/", f"{partial}/", recursive=True))
+        return copy
+
+    def delete(self, model_id: str) -> None:
+        """Remove a model; one that is not there is no error."""
+        if self._local:
+            shutil.rmtree(self._place(model_id), ignore_errors=True)
+            return
+        target_url = f"{self._root}/{_checked(model_id)}"
+        if self._fs.exists(target_url):
+            self._fs.rm(target_url, recursive=True)
+        shutil.rmtree(self._cache / model_id, ignore_errors=True)
+
+    def check_writable(self) -> None:
+        """Write and remove a small file.
+
+        Raises:
+            OSError: the store cannot be written to.
+        """
+        self._fs.makedirs(self._root, exist_ok=True)
+        probe = f"{self._root}/{_PARTIAL}{secrets.token_hex(4)}"
+        self._fs.pipe_file(probe, b"probe")
+        self._fs.rm_file(probe)
+
+    def _place(self, model_id: str) -> Path:
+        return Path(self._root) / _checked(model_id)
+
+
+def _checked(model_id: str) -> str:
+    """The id itself.
+
+    Raises:
+        UserError: it could lead outside the store.
+    """
+    if not _MODEL_ID.fullmatch(model_id):
+        raise UserError("That is no model id.", "Choose one of the models listed.")
+    return model_id
+
+
+def _missing() -> UserError:
+    return UserError("This model's files are gone from the model store.", "Train it again, or choose another model.")
+
+
+def _replace(target: Path, write: Any) -> None:
+    """Let `write` fill a folder beside `target`, then put it in its place."""
+    partial = target.with_name(f"{_PARTIAL}{target.name}-{secrets.token_hex(4)}")
+    try:
+        write(partial)
+        if target.exists():
+            old = target.with_name(f"{_PARTIAL}old-{target.name}-{secrets.token_hex(4)}")
+            target.rename(old)
+            partial.rename(target)
+            shutil.rmtree(old)
+        else:
+            partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
