@@ -1,0 +1,280 @@
+// Where a person writes: messages with files, and slash commands with their options.
+import { bytes, call, el, encode } from "./dom.js";
+
+const $ = (id) => document.getElementById(id);
+const [INTEGER, BOOLEAN, USER, CHANNEL, NUMBER, ATTACHMENT] = [4, 5, 6, 7, 10, 11];
+
+/** `app` gives channel(), me(), state(), and fail(text). */
+export class Composer {
+  constructor(app) {
+    this.app = app;
+    this.files = [];
+    this.command = null;
+    this.entries = [];
+    this.chosen = 0;
+    this.box = $("composer");
+    this.form = $("slash");
+    this.popup = $("popup");
+    this.box.addEventListener("input", () => this.typed());
+    this.box.addEventListener("keydown", (event) => this.key(event));
+    this.box.addEventListener("paste", (event) => event.clipboardData.files.length && this.addFiles(event.clipboardData.files));
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.call(); });
+    this.form.addEventListener("keydown", (event) => this.formKey(event));
+    $("send").addEventListener("click", () => (this.command ? this.call() : this.send()));
+    $("attach").addEventListener("click", () => $("file-input").click());
+    $("file-input").addEventListener("change", (event) => { this.addFiles(event.target.files); event.target.value = ""; });
+    for (const kind of ["dragover", "drop"]) {
+      document.addEventListener(kind, (event) => {
+        event.preventDefault();
+        if (kind === "drop") this.addFiles(event.dataTransfer.files);
+      });
+    }
+  }
+
+  /** Adapt to the channel and to what the person may do in it. */
+  refresh() {
+    const channel = this.app.channel();
+    this.box.disabled = !channel.can_send && channel.commands.length === 0;
+    this.box.placeholder = channel.can_send ? `Message #${channel.name}` : "You do not have permission to send messages in this channel.";
+    $("attach").disabled = !channel.can_attach || !channel.can_send;
+    $("send").disabled = this.box.disabled;
+    if (this.command && !channel.commands.some((command) => command.name === this.command.name)) this.leave();
+    this.suggest();
+  }
+
+  focus() { this.box.focus({ preventScroll: true }); }
+
+  // ---------------------------------------------------------------- messages
+
+  addFiles(list) {
+    const { limits } = this.app.state();
+    for (const file of list) {
+      if (file.size > limits.file) this.app.fail(`${file.name} is larger than ${bytes(limits.file)}, and Discord takes no larger file.`);
+      else this.files.push(file);
+    }
+    this.drawChips();
+    this.focus();
+  }
+
+  drawChips() {
+    $("chips").replaceChildren(...this.files.map((file, index) =>
+      el("div", { class: "chip", "data-testid": "chip" }, el("span", {}, `📄 ${file.name}`), el("small", {}, bytes(file.size)),
+        el("button", { type: "button", "aria-label": `Remove ${file.name}`, onclick: () => { this.files.splice(index, 1); this.drawChips(); } }, "✕"))));
+  }
+
+  typed() {
+    this.box.style.height = "auto";
+    this.box.style.height = `${Math.min(this.box.scrollHeight, 240)}px`;
+    const text = this.box.value;
+    // "/train " - the name is complete: go on with its options.
+    const exact = text.startsWith("/") && text.endsWith(" ") && this.app.channel().commands.find((command) => `/${command.name} ` === text);
+    if (exact && !this.longer(exact.name)) this.enter(exact);
+    else this.suggest();
+  }
+
+  longer(name) { return this.app.channel().commands.some((command) => command.name.startsWith(`${name} `)); }
+
+  suggest() {
+    const text = this.box.value;
+    if (this.command || !/^\/[\w -]*$/.test(text)) return this.offer([]);
+    const found = this.app.channel().commands.filter((command) => command.name.startsWith(text.slice(1).trimStart()));
+    return this.offer(found.map((command) => ({ title: `/${command.name}`, note: command.description, pick: () => this.enter(command) })));
+  }
+
+  /** Show a list to choose from above the composer. */
+  offer(entries) {
+    this.entries = entries;
+    this.chosen = 0;
+    this.popup.hidden = entries.length === 0;
+    this.drawOffer();
+  }
+
+  drawOffer() {
+    this.popup.replaceChildren(...this.entries.map((entry, index) =>
+      el("div", {
+        class: `entry${index === this.chosen ? " chosen" : ""}`, role: "option", "data-testid": "suggestion", "aria-selected": String(index === this.chosen),
+        onmousedown: (event) => { event.preventDefault(); entry.pick(); },
+      }, el("b", {}, entry.title), el("span", {}, entry.note ?? ""))));
+    this.popup.children[this.chosen]?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Keys that move in the list; true when the key was one of them. */
+  offerKey(event) {
+    if (this.entries.length === 0) return false;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      this.chosen = (this.chosen + step + this.entries.length) % this.entries.length;
+      this.drawOffer();
+    } else if (event.key === "Tab" || (event.key === "Enter" && !event.shiftKey)) {
+      this.entries[this.chosen].pick();
+    } else if (event.key === "Escape") {
+      this.offer([]);
+    } else {
+      return false;
+    }
+    event.preventDefault();
+    return true;
+  }
+
+  key(event) {
+    if (event.isComposing || this.offerKey(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      this.send();
+    }
+  }
+
+  async send() {
+    const content = this.box.value;
+    const files = this.files;
+    if (!content.trim() && files.length === 0) return;
+    // Emptied at once, so that a second Enter does not send twice; put back if it is refused.
+    this.box.value = "";
+    this.files = [];
+    this.typed();
+    this.drawChips();
+    this.app.fail("");
+    try {
+      const attachments = await Promise.all(files.map(encode));
+      await call("messages", { as: this.app.me(), channel: this.app.channel().id, content, attachments });
+    } catch (error) {
+      this.app.fail(error.message);
+      if (!this.box.value) this.box.value = content;
+      this.files = [...files, ...this.files];
+      this.typed();
+      this.drawChips();
+    }
+  }
+
+  // ----------------------------------------------------------- slash commands
+
+  /** Show the fields of a command. */
+  enter(command) {
+    this.command = command;
+    this.offer([]);
+    this.box.value = "";
+    this.box.hidden = true;
+    $("attach").hidden = true;
+    this.form.hidden = false;
+    this.form.replaceChildren(el("span", { class: "slash-name", title: command.description }, `/${command.name}`), ...command.options.map((option) => this.field(option)));
+    const first = this.form.querySelector("input:not([type=file]), select") ?? this.form.querySelector("button");
+    if (first) first.focus();
+    else { this.form.tabIndex = -1; this.form.focus(); }
+  }
+
+  /** Back to plain messages. */
+  leave() {
+    this.command = null;
+    this.offer([]);
+    this.form.hidden = true;
+    this.form.replaceChildren();
+    this.box.hidden = false;
+    $("attach").hidden = false;
+    this.focus();
+  }
+
+  field(option) {
+    const label = el("label", { class: `option${option.required ? " required" : ""}`, title: option.description, dataset: { option: option.name } }, el("span", {}, option.name));
+    label.append(this.input(option));
+    return label;
+  }
+
+  input(option) {
+    const common = { name: option.name, "data-testid": `option-${option.name}`, "aria-label": option.name };
+    const list = (entries) => el("select", common, ...(option.required ? [] : [el("option", { value: "" }, "–")]), ...entries.map(([value, text]) => el("option", { value }, text)));
+    if (option.choices?.length && !option.autocomplete) return list(option.choices.map((choice) => [choice.value, choice.name]));
+    if (option.type === BOOLEAN) return list([["true", "True"], ["false", "False"]]);
+    if (option.type === CHANNEL) return list(this.app.state().channels.map((channel) => [channel.id, `#${channel.name}`]));
+    if (option.type === USER) return list(this.app.state().people.map((person) => [person.id, person.name]));
+    if (option.type === ATTACHMENT) return this.upload(option, common);
+    const numeric = option.type === INTEGER || option.type === NUMBER;
+    const input = el("input", { ...common, type: "text", inputmode: numeric ? "decimal" : null, autocomplete: "off", spellcheck: "false", size: 6, placeholder: option.required ? "" : "optional" });
+    input.addEventListener("input", () => {
+      input.size = Math.max(6, Math.min(input.value.length + 1, 40));
+      input.closest("label").classList.remove("bad");
+      if (option.autocomplete) this.complete(option, input);
+    });
+    if (option.autocomplete) {
+      input.addEventListener("focus", () => this.complete(option, input));
+      input.addEventListener("blur", () => this.offer([]));
+    }
+    return input;
+  }
+
+  upload(option, common) {
+    const input = el("input", { ...common, type: "file", class: "file-field" });
+    const button = el("button", { type: "button", class: "file-button", onclick: () => input.click() }, "Choose a file");
+    input.addEventListener("change", () => {
+      button.textContent = input.files[0] ? `📄 ${input.files[0].name}` : "Choose a file";
+      input.closest("label").classList.remove("bad");
+      button.focus();
+    });
+    return el("span", {}, button, input);
+  }
+
+  async complete(option, input) {
+    const asked = (this.asked = Symbol(option.name));
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    if (asked !== this.asked || !this.command) return;
+    const { options } = this.values();
+    try {
+      const body = { ...this.place(), option: option.name, value: input.value, options };
+      const { choices } = await call("autocomplete", body);
+      if (asked !== this.asked || document.activeElement !== input) return;
+      this.offer(choices.map((choice) => ({
+        title: choice.name,
+        pick: () => { input.value = String(choice.value); this.asked = null; this.offer([]); this.next(input); },
+      })));
+    } catch (error) {
+      this.app.fail(error.message);
+    }
+  }
+
+  next(input) {
+    const fields = [...this.form.querySelectorAll("input:not([type=file]), select, button")];
+    (fields[fields.indexOf(input) + 1] ?? input).focus();
+  }
+
+  place() { return { as: this.app.me(), channel: this.app.channel().id, command: this.command.name }; }
+
+  values() {
+    const options = {};
+    const uploads = {};
+    for (const option of this.command.options) {
+      const field = this.form.elements[option.name];
+      if (option.type === ATTACHMENT) { if (field.files[0]) uploads[option.name] = field.files[0]; }
+      else if (field.value !== "") options[option.name] = option.type === BOOLEAN ? field.value === "true" : field.value;
+    }
+    return { options, uploads };
+  }
+
+  formKey(event) {
+    if (event.isComposing || this.offerKey(event)) return;
+    const empty = event.target.tagName !== "INPUT" || event.target.value === "";
+    if (event.key === "Escape") this.leave();
+    else if (event.key === "Backspace" && empty && !Object.keys(this.values().options).length) { event.preventDefault(); this.leave(); this.box.value = ""; }
+    else if (event.key === "Enter" && event.target.tagName !== "BUTTON") { event.preventDefault(); this.call(); }
+  }
+
+  async call() {
+    const { options, uploads } = this.values();
+    const missing = this.command.options.filter((option) => option.required && !(option.name in options) && !(option.name in uploads));
+    for (const option of missing) this.form.querySelector(`[data-option="${CSS.escape(option.name)}"]`).classList.add("bad");
+    if (missing.length) {
+      this.app.fail(`/${this.command.name} needs ${missing.map((option) => option.name).join(" and ")}.`);
+      this.form.querySelector(".bad input:not([type=file]), .bad button, .bad select").focus();
+      return;
+    }
+    this.app.fail("");
+    try {
+      const attachments = {};
+      for (const [name, file] of Object.entries(uploads)) attachments[name] = await encode(file);
+      const body = { ...this.place(), options, attachments };
+      await call("slash", body);
+      this.leave();
+    } catch (error) {
+      this.app.fail(error.message);
+    }
+  }
+}
+

@@ -1,0 +1,169 @@
+// Draws messages. An edit replaces only the parts that changed, so a card edited every two seconds does not flicker
+// and a button keeps its focus.
+import { avatar, bytes, el, when } from "./dom.js";
+
+const BUTTONS = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
+const GROUP_MS = 7 * 60_000;
+
+/** Whether a message continues the one before it, without a header of its own. */
+export function continues(message, before) {
+  return Boolean(before) && !message.reply && !message.command && before.author.id === message.author.id &&
+    before.ephemeral === message.ephemeral && new Date(message.timestamp) - new Date(before.timestamp) < GROUP_MS;
+}
+
+/** Create the element of a message; `act` has click(message, customId) and choose(message, customId, values). */
+export function draw(message, act) {
+  const node = el("article", { class: "message", "data-testid": "message", dataset: { id: message.id, authorId: message.author.id, author: message.author.name } });
+  node.append(
+    el("div", { class: "lead" }),
+    el("div", { class: "gutter" }, avatar(message.author), el("time", { class: "hover-time", datetime: message.timestamp }, shortTime(message.timestamp))),
+    el("div", { class: "body" },
+      el("div", { class: "head" },
+        el("span", { class: `name${message.author.bot ? " bot" : ""}` }, message.author.name),
+        message.author.bot && el("span", { class: "tag" }, "APP"),
+        el("time", { class: "time", datetime: message.timestamp }, when(message.timestamp))),
+      ...["content", "files", "embeds", "components", "reactions", "notice", "foot"].map((part) => el("div", { class: part })),
+    ),
+  );
+  node.parts = {};
+  update(node, message, act);
+  return node;
+}
+
+/** Bring a message's element up to date. */
+export function update(node, message, act) {
+  node.message = message;
+  node.classList.toggle("ephemeral", message.ephemeral);
+  node.classList.toggle("edited", Boolean(message.edited));
+  part(node, ".lead", [message.reply, message.command], () => lead(message));
+  part(node, ".content", [message.html, message.loading, message.edited !== null], () => content(message));
+  part(node, ".files", message.attachments, () => message.attachments.map(file));
+  part(node, ".embeds", message.embeds, (old) => message.embeds.map((embed, index) => drawEmbed(embed, old[index])));
+  part(node, ".components", message.components, () => message.components.map((item) => component(item, node, act)));
+  part(node, ".reactions", message.reactions, () => message.reactions.map((r) => el("span", { class: "reaction" }, `${r.emoji} ${r.count}`)));
+  part(node, ".foot", message.ephemeral, () => message.ephemeral ? [el("span", { class: "only-you" }, "👁 Only you can see this")] : []);
+}
+
+/** Say under a message that something went wrong, for a while. */
+export function notice(node, text) {
+  const place = node.querySelector(".notice");
+  place.replaceChildren(el("span", { "data-testid": "notice", role: "alert" }, `⚠ ${text}`));
+  setTimeout(() => place.replaceChildren(), 8_000);
+}
+
+function part(node, selector, data, make) {
+  const fresh = JSON.stringify(data);
+  if (node.parts[selector] === fresh) return;
+  node.parts[selector] = fresh;
+  const place = node.querySelector(selector);
+  place.replaceChildren(...make([...place.children]));
+}
+
+function shortTime(iso) {
+  return new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+function lead(message) {
+  if (message.reply) {
+    const { id, author, text } = message.reply;
+    return [el("span", { class: "hook" }), author && el("b", {}, author.name), el("span", { class: "excerpt", dataset: id ? { jump: id } : {} }, text)].filter(Boolean);
+  }
+  if (message.command) {
+    const { user, name } = message.command;
+    return [el("span", { class: "hook" }), el("b", {}, user.name), el("span", {}, "used"), el("span", { class: "mention" }, `/${name}`)];
+  }
+  return [];
+}
+
+function content(message) {
+  if (message.loading) return [el("span", { class: "thinking" }, el("span", { class: "dots" }, el("i"), el("i"), el("i")), ` ${message.author.name} is thinking…`)];
+  const nodes = message.html ? [el("div", { class: "markdown", html: message.html })] : [];
+  if (message.edited && message.html) nodes.push(el("span", { class: "was-edited", title: when(message.edited) }, "(edited)"));
+  return nodes;
+}
+
+function file(item) {
+  const link = { href: item.url, target: "_blank", rel: "noopener" };
+  if (item.image) {
+    const box = el("a", { ...link, class: `picture${item.spoiler ? " spoiler-file" : ""}` }, picture(item, item.name));
+    return box;
+  }
+  return el("div", { class: "file", "data-testid": "attachment" },
+    el("span", { class: "file-icon", "aria-hidden": "true" }, "📄"),
+    el("div", {}, el("a", { ...link, download: item.name }, item.name), el("div", { class: "file-size" }, bytes(item.size))));
+}
+
+function picture(item, alt) {
+  return el("img", { src: item.url, alt, width: item.width, height: item.height, loading: "eager", decoding: "sync" });
+}
+
+function drawEmbed(embed, old) {
+  const side = embed.thumbnail && el("div", { class: "thumbnail" }, picture(embed.thumbnail, ""));
+  const title = embed.title_html && (embed.url
+    ? el("a", { class: "embed-title", href: embed.url, target: "_blank", rel: "noopener noreferrer", html: embed.title_html })
+    : el("div", { class: "embed-title", html: embed.title_html }));
+  const foot = [embed.footer, embed.timestamp && when(embed.timestamp)].filter(Boolean).join(" • ");
+  const node = el("div", { class: "embed", "data-testid": "embed" },
+    el("div", { class: "embed-main" },
+      embed.author && el("div", { class: "embed-author" }, embed.author),
+      title || null,
+      embed.html && el("div", { class: "markdown embed-text", html: embed.html }),
+      embed.fields.length > 0 && el("div", { class: "fields" }, ...embed.fields.map((field) =>
+        el("div", { class: field.inline ? "field inline" : "field" }, el("div", { class: "field-name", html: field.name_html }), el("div", { class: "markdown", html: field.html })))),
+      embed.image && el("a", { class: "embed-image", href: embed.image.url, target: "_blank", rel: "noopener" }, embedImage(embed.image, old)),
+      foot && el("div", { class: "embed-foot" }, foot)),
+    side || null);
+  if (embed.colour !== null && embed.colour !== undefined) node.style.setProperty("--bar", `#${embed.colour.toString(16).padStart(6, "0")}`);
+  return node;
+}
+
+// Keep showing the old picture until the new one is decoded.
+function embedImage(image, old) {
+  const before = old?.querySelector(".embed-image img");
+  if (!before) return picture(image, "");
+  if (before.getAttribute("src") === image.url) return before;
+  const next = picture(image, "");
+  next.decode().catch(() => {}).finally(() => before.isConnected && before.replaceWith(next));
+  return before;
+}
+
+function component(item, node, act) {
+  const children = () => (item.components ?? []).map((child) => component(child, node, act));
+  switch (item.type) {
+    case 1: return el("div", { class: "row" }, ...children());
+    case 2: return button(item, node, act);
+    case 3: return menu(item, node, act);
+    case 9: return el("div", { class: "section" }, el("div", {}, ...children()), item.accessory ? component(item.accessory, node, act) : null);
+    case 10: return el("div", { class: "plain" }, item.content ?? "");
+    case 14: return el("hr");
+    case 17: return el("div", { class: "container" }, ...children());
+    default: return el("span", { class: "unknown" }, `(a component of type ${item.type}, which the playground does not draw)`);
+  }
+}
+
+function button(item, node, act) {
+  const label = [item.emoji?.name, item.label].filter(Boolean).join(" ");
+  if (item.style === 5) {
+    const safe = /^https?:\/\//i.test(item.url ?? "");
+    return el("a", { class: "button secondary", href: safe ? item.url : "#", target: "_blank", rel: "noopener noreferrer" }, label, " ↗");
+  }
+  return el("button", {
+    type: "button", class: `button ${BUTTONS[item.style] ?? "secondary"}`, "data-testid": "button",
+    dataset: { customId: item.custom_id ?? "" }, disabled: Boolean(item.disabled),
+    onclick: () => act.click(node.message, item.custom_id),
+  }, label);
+}
+
+function menu(item, node, act) {
+  const many = (item.max_values ?? 1) > 1;
+  const select = el("select", {
+    class: "menu-select", "data-testid": "select", multiple: many, disabled: Boolean(item.disabled), dataset: { customId: item.custom_id },
+    onchange: () => {
+      const values = [...select.selectedOptions].map((option) => option.value).filter(Boolean);
+      if (values.length >= (item.min_values ?? 1)) act.choose(node.message, item.custom_id, values);
+    },
+  });
+  if (!many) select.append(el("option", { value: "", disabled: true, selected: !(item.options ?? []).some((o) => o.default) }, item.placeholder ?? "Make a selection"));
+  for (const option of item.options ?? []) select.append(el("option", { value: option.value, selected: Boolean(option.default), title: option.description }, option.label));
+  return select;
+}
