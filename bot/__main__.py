@@ -38,6 +38,7 @@ def main() -> int:
     configure_logging("bot", settings)
     if settings.discord_token is None:
         return _refuse(f"No DISCORD_TOKEN is set. Put one into .env: {PORTAL} -> your application -> Bot -> Token.")
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # it never speaks
     if settings.discord_api_url:
         discord.http.Route.BASE = settings.discord_api_url
     if settings.discord_gateway_url:

@@ -59,9 +59,9 @@ def _unfinished(job: TrainJob, view: JobView, worker_there: bool, position: int 
     progress = view.progress
     if not worker_there:
         embed.colour = AMBER
-        where = "The job keeps its place" if not progress else "The training goes on from its last checkpoint"
+        then = "It begins" if progress is None else "The training goes on from its last checkpoint"
         embed.description = (
-            f"⚠️ **No worker is running**, so nothing is being learned.\n{where} as soon as one is back. "
+            f"⚠️ **No worker is running**, so nothing is being learned.\n{then} as soon as one is there. "
             "Whoever runs the bot starts one with `make run` or `python -m worker serve train`."
         )
     elif view.state == "queued":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import discord
@@ -29,7 +27,6 @@ _NEEDED = {
     "attach_files": "Attach Files",
     "read_message_history": "Read Message History",
 }
-_OPTION = re.compile(r"(?:^|\s)--([A-Za-z][\w-]*)")
 
 
 def require_permissions(ctx: Context) -> None:
@@ -96,23 +93,3 @@ def model_name(value: str | None) -> str | None:
             "Use up to 32 of a-z, 0-9, `-` and `_`, beginning with a letter or digit.",
         )
     return name
-
-
-def no_unknown_option(text: str | None, options: Iterable[str], *, free_text: bool = False) -> None:
-    """Refuse a mistyped `--option`, which discord.py takes for a part of the text before it.
-
-    Args:
-        text: the positional part of a command.
-        options: the command's options.
-        free_text: the text is prose, where dashes may stand: only a near miss of an option is refused.
-
-    Raises:
-        UserError: names the option that was meant.
-    """
-    known = list(options)
-    for match in _OPTION.finditer(text or ""):
-        near = difflib.get_close_matches(match[1].lower(), known, n=1, cutoff=0.7)
-        if near or not free_text:
-            listed = ", ".join(f"`--{name}`" for name in known)
-            remedy = f"Did you mean `--{near[0]}`?" if near else f"It has {listed}."
-            raise UserError(f"This command has no option `--{match[1][:40]}`.", remedy)

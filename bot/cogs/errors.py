@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_WRAPPERS = (
+    commands.CommandInvokeError,
+    commands.HybridCommandError,
+    commands.ConversionError,
+    app_commands.CommandInvokeError,
+)
 QUEUE_AWAY = UserError(
     "My job queue (Redis) can't be reached right now.",
     "Nothing was started or lost; try again in a minute. If it stays so, whoever runs me should look at Redis.",
@@ -57,18 +63,20 @@ class Errors(commands.Cog):
     def explain(self, ctx: Context, error: Exception) -> UserError:
         """What to tell the person. Logs what they cannot mend."""
         cause = error
-        while inner := getattr(cause, "original", None):
-            cause = inner
+        while isinstance(cause, _WRAPPERS):
+            cause = cause.original
         usage = self._usage(ctx)
         match cause:
             case UserError():
                 return cause
             case commands.CommandNotFound():
                 return self._unknown(ctx)
-            case commands.MissingRequiredArgument() | commands.MissingRequiredFlag() | commands.MissingFlagArgument():
+            case commands.MissingRequiredArgument():
                 return UserError("Something is missing from this command.", usage)
+            case commands.MissingFlagArgument():
+                return UserError(f"`--{cause.flag.name.replace('_', '-')}` needs a value after it.", usage)
             case commands.BadFlagArgument():
-                name, value = cause.flag.name, cause.argument[:40]
+                name, value = cause.flag.name.replace("_", "-"), cause.argument[:40]
                 return UserError(f"`--{name}` can't be `{cards.plain(value)}`.", usage)
             case commands.TooManyFlags():
                 return UserError(f"`--{cause.flag.name}` was given more than once.", usage)

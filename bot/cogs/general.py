@@ -13,14 +13,12 @@ from redis.exceptions import RedisError
 from bot import cards
 from bot.checks import Context
 from bot.decorators import hybrid_command
+from bot.options import Options
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-
-
-_Flags = commands.FlagConverter
 
 
 class General(commands.Cog):
@@ -68,11 +66,8 @@ class General(commands.Cog):
             colour=cards.BLURPLE,
         )
         annotations = [parameter.annotation for parameter in command.clean_params.values()]
-        for flags in (kind for kind in annotations if isinstance(kind, type) and issubclass(kind, _Flags)):
-            lines = [
-                f"{flag.name if flag.positional else '--' + flag.name}: {flag.description}"
-                for flag in flags.get_flags().values()
-            ]
+        for flags in (kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)):
+            lines = [f"`{name}` {description}" for name, description in flags.described()]
             embed.add_field(name="Options", value="\n".join(lines), inline=False)
         return embed
 

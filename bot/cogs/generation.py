@@ -12,6 +12,7 @@ from bot import checks
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.delivery import post_generated
+from bot.options import Options
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, GenerateJob
 
@@ -23,8 +24,10 @@ SEED_LIMIT = 2_000
 DEMONSTRATION_LENGTH = 1_000  # the tutorial's
 
 
-class GenerateFlags(commands.FlagConverter, prefix="--", delimiter=" "):
+class GenerateFlags(Options):
     """The options of `generate`."""
+
+    free_text = True
 
     seed: str | None = commands.flag(positional=True, default=None, description="The words to go on from")
     model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
@@ -32,9 +35,9 @@ class GenerateFlags(commands.FlagConverter, prefix="--", delimiter=" "):
     temperature: float | None = commands.flag(
         default=None, description="0: always the likeliest; 1: as surprising as the text; up to 2"
     )
-    random_seed: int | None = commands.flag(name="random-seed", default=None, description="Makes the text repeatable")
+    random_seed: int | None = commands.flag(default=None, description="Makes the text repeatable")
     from_corpus: bool = commands.flag(
-        name="from-corpus", default=False, description="Start from a random window of the text instead of a seed"
+        default=False, description="Start from a random window of the text, without a seed"
     )
 
 
@@ -49,7 +52,6 @@ class Generation(commands.Cog):
     async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
         """Continue your words in the voice of the channel's model."""
         checks.require_permissions(ctx)
-        checks.no_unknown_option(flags.seed, GenerateFlags.get_flags(), free_text=True)
         job = await self._job(ctx, flags)
         if not await self.bot.queue.has_worker(GENERATE_QUEUE):
             raise UserError(
@@ -73,7 +75,7 @@ class Generation(commands.Cog):
         if not seed.strip() and not flags.from_corpus:
             raise UserError(
                 "What shall I go on from?",
-                f"Give me some words: `{settings.command_prefix}generate the monster`, or `--from-corpus yes`.",
+                f"Give me some words: `{settings.command_prefix}generate the monster`, or `--from-corpus`.",
             )
         if len(seed) > SEED_LIMIT:
             raise UserError(f"That seed is {len(seed):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")

@@ -12,6 +12,7 @@ from bot import cards, checks
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.jobview import JobView
+from bot.options import Options
 from bot.views import cancel, job_buttons
 from shared import corpora
 from shared.errors import UserError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 USAGE = "train frankenstein [--name NAME] [--recipe char|classic] [--epochs N] [--minutes M]"
 
 
-class TrainFlags(commands.FlagConverter, prefix="--", delimiter=" "):
+class TrainFlags(Options):
     """The options of `train`."""
 
     source: str | None = commands.flag(
@@ -33,11 +34,9 @@ class TrainFlags(commands.FlagConverter, prefix="--", delimiter=" "):
     epochs: int | None = commands.flag(default=None, description="How many times to read the text")
     minutes: float | None = commands.flag(default=None, description="How long to learn")
     name: str | None = commands.flag(default=None, description="What to call the model")
-    random_seed: int | None = commands.flag(
-        name="random-seed", default=None, description="Makes the training repeatable"
-    )
+    random_seed: int | None = commands.flag(default=None, description="Makes the training repeatable")
     keep_licence: bool = commands.flag(
-        name="keep-licence", default=False, description="Keep Project Gutenberg's header and footer (classic)"
+        default=False, description="Keep Project Gutenberg's header and footer (classic)"
     )
 
 
@@ -53,7 +52,6 @@ class Training(commands.Cog):
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
         """Learn a text from the catalogue, or an attached `.txt` file."""
         checks.require_permissions(ctx)
-        checks.no_unknown_option(flags.source, TrainFlags.get_flags())
         options = self._options(flags)
         if file is None and flags.source is None:
             prefix = self.bot.settings.command_prefix

@@ -1,0 +1,135 @@
+"""The bot's side of jobs and models, against a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio
+
+from bot.queue import JobQueue
+from bot.registry import Registry
+from shared import keys
+from shared.connect import connect, connect_async
+from shared.corpora import unpack
+from shared.errors import UserError
+from shared.events import Failed, Started
+from shared.jobs import TRAIN_QUEUE
+from shared.settings import Settings
+from tests.factories import CHANNEL, GUILD, generate_job, record, train_job
+from worker.joblog import JobLog
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
+    client = connect_async(settings)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
+    return JobQueue(settings, client)
+
+
+async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: redis.asyncio.Redis) -> None:
+    job = train_job()
+    assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
+    assert await client.llen(TRAIN_QUEUE) == 1  # type: ignore[misc]
+    packed = await client.get(keys.corpus(job.corpus.sha256))
+    assert unpack(packed, 10_000) == "a tide " * 300
+    assert await client.ttl(keys.corpus(job.corpus.sha256)) > 0
+    stored = await queue.load(job.job_id)
+    assert stored is not None
+    assert stored.job == job
+    assert stored.card == (CHANNEL, 5)
+    assert await queue.undelivered() == [job.job_id]
+    assert await queue.position(job.job_id) == 0
+
+
+async def test_the_same_job_is_sent_once(queue: JobQueue, client: redis.asyncio.Redis) -> None:
+    assert await queue.submit_generate(generate_job())
+    assert not await queue.submit_generate(generate_job())
+    assert await client.llen("generate") == 1  # type: ignore[misc]
+
+
+async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, settings: Settings) -> None:
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.cancel("t-1")
+    assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "cancelled"]
+    assert JobLog(connect(settings), "t-1").is_over()
+    assert await queue.position("t-1") is None
+
+
+async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, settings: Settings) -> None:
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    log = JobLog(connect(settings), "t-1")
+    log.begin()
+    log.publish(Started(worker="w"))
+    await queue.cancel("t-1")
+    assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "started"]
+    assert log.wish() == "cancel"
+
+
+async def test_the_doorbell_tells_which_job_has_news(queue: JobQueue, settings: Settings) -> None:
+    position = await queue.doorbell_position()
+    log = JobLog(connect(settings), "t-1")
+    log.begin()
+    listening = asyncio.create_task(queue.listen(position))
+    await asyncio.to_thread(log.publish, Failed(problem="p"))
+    position, news = await listening
+    assert news == {"t-1"}
+    (entry, event) = (await queue.events("t-1", "0"))[-1]
+    assert event.kind == "failed"
+    assert await queue.events("t-1", entry) == []
+
+
+async def test_delivered_jobs_are_not_followed_again(queue: JobQueue) -> None:
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.delivered("t-1")
+    assert await queue.undelivered() == []
+
+
+@pytest.fixture
+def registry(client: redis.asyncio.Redis) -> Registry:
+    return Registry(client, "!")
+
+
+async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:
+    JobLog(connect(settings), "t-1").register(record())
+    assert (await registry.choose(GUILD, [CHANNEL], None)).model_id == "m1"
+
+
+async def test_without_a_model_the_way_to_one_is_shown(registry: Registry) -> None:
+    with pytest.raises(UserError, match="!train frankenstein"):
+        await registry.choose(GUILD, [CHANNEL], None)
+
+
+async def test_a_channel_without_a_choice_is_told_what_there_is(registry: Registry, settings: Settings) -> None:
+    JobLog(connect(settings), "t-1").register(record())
+    with pytest.raises(UserError, match="`tides`"):
+        await registry.choose(GUILD, [CHANNEL + 1], None)
+
+
+async def test_an_unknown_name_gets_the_nearest(registry: Registry, settings: Settings) -> None:
+    JobLog(connect(settings), "t-1").register(record())
+    with pytest.raises(UserError, match="Did you mean `tides`"):
+        await registry.choose(GUILD, [CHANNEL], "tidse")
+
+
+async def test_an_uploaded_texts_model_stays_in_its_channel(registry: Registry, settings: Settings) -> None:
+    JobLog(connect(settings), "t-1").register(record(scope="channel"))
+    assert [model.name for model in await registry.usable(GUILD, [CHANNEL])] == ["tides"]
+    assert await registry.usable(GUILD, [CHANNEL + 1]) == []
+    with pytest.raises(UserError):
+        await registry.choose(GUILD, [CHANNEL + 1], "tides")
+    thread_and_parent = [CHANNEL + 7, CHANNEL]
+    assert (await registry.choose(GUILD, thread_and_parent, "tides")).model_id == "m1"
+
+
+async def test_models_of_another_guild_do_not_exist(registry: Registry, settings: Settings) -> None:
+    JobLog(connect(settings), "t-1").register(record())
+    assert await registry.usable(GUILD + 1, [CHANNEL]) == []
+    with pytest.raises(UserError):
+        await registry.choose(GUILD + 1, [CHANNEL], "tides")
