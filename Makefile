@@ -59,7 +59,7 @@ compose-config:  ## check the Docker Compose files
 	set -e; \
 	for overlay in "" $$(ls docker-compose.*.yml 2>/dev/null); do \
 		echo "checking docker-compose.yml $$overlay"; \
-		$$compose --env-file .env.example -f docker-compose.yml $${overlay:+-f $$overlay} config --quiet; \
+		DISCORD_TOKEN=check REDIS_PASSWORD=check $$compose --env-file .env.example -f docker-compose.yml $${overlay:+-f $$overlay} config --quiet; \
 	done
 
 clean:  ## remove .venv and what the tools left; data stays
