@@ -44,22 +44,14 @@ def run_plan(data: Path, planner: Planner, *, with_parent: bool = False) -> int:
                 shutil.rmtree(sockets)
 
 
-def run_from_command_line(arguments: list[str]) -> int:
-    """Run the whole system as the settings say; errors are printed for a person.
+def reporting(run: Callable[[], int]) -> int:
+    """Call `run` and print what a person can mend.
 
     Returns:
-        The exit code: of `run_plan`, or 2 when something must be mended first, 130 after an early Ctrl-C.
+        Its exit code, or 2 when something must be mended first, 130 after an early Ctrl-C.
     """
-    parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")
-    parser.add_argument("--with-parent", action="store_true", help="stop when the program that started this one ends")
-    options = parser.parse_args(arguments)
     try:
-        settings = read_settings()
-        return run_plan(
-            settings.data_dir,
-            lambda folders, sockets: system_plan(settings, folders, sockets, say),
-            with_parent=options.with_parent,
-        )
+        return run()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -68,3 +60,20 @@ def run_from_command_line(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def run_from_command_line(arguments: list[str]) -> int:
+    """Run the whole system as the settings say; returns the exit code (see `reporting`)."""
+    parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")
+    parser.add_argument("--with-parent", action="store_true", help="stop when the program that started this one ends")
+    options = parser.parse_args(arguments)
+
+    def run() -> int:
+        settings = read_settings()
+        return run_plan(
+            settings.data_dir,
+            lambda folders, sockets: system_plan(settings, folders, sockets, say),
+            with_parent=options.with_parent,
+        )
+
+    return reporting(run)

@@ -18,9 +18,9 @@ _START_S = 15
 _LOG_BYTES = 5_000_000
 
 
-def guarded(command: Iterable[str], death_signal: str, nice: int = 0) -> list[str]:
-    """`command`, made not to outlive its parent (see `launcher.guard`)."""
-    options = ["--death-signal", death_signal, *(["--nice", str(nice)] if nice else [])]
+def guarded(command: Iterable[str], death_signal: str, directory: Path, nice: int = 0) -> list[str]:
+    """`command`, run in `directory` and made not to outlive its parent (see `launcher.guard`)."""
+    options = ["--death-signal", death_signal, "--directory", str(directory), "--nice", str(nice)]
     return [sys.executable, "-I", "-S", str(GUARD), *options, "--", *command]
 
 
@@ -29,33 +29,35 @@ def group(part: Part) -> str:
     return f"stage{part.stage}"
 
 
-def supervisor_config(parts: Iterable[Part], socket: Path) -> str:
-    """The text of a supervisord.conf, to be put in the run folder, which lies beside the logs folder.
+def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> str:
+    """The text of a supervisord.conf, for a supervisord that runs in a folder beside the folder `logs`.
 
-    Parts are not started by themselves: the launcher starts each when those it needs are ready.
+    Paths of files are relative, because supervisord would read signs in a folder's name as comments and
+    expansions. Parts are not started by themselves: the launcher starts each when those it needs are ready.
 
     Args:
         parts: the programs to look after.
-        socket: where supervisord is to listen for commands.
+        socket: where supervisord is to listen for commands; a plain path.
+        directory: where the parts run.
     """
     sections = [
         _section(
             "supervisord",
             nodaemon="true",
             silent="true",
-            logfile="%(here)s/../logs/supervisord.log",
+            logfile="../logs/supervisord.log",
             logfile_maxbytes="0",  # the launcher follows it, so it must not be rotated away
-            pidfile="%(here)s/supervisord.pid",
-            childlogdir="%(here)s/../logs",
+            pidfile="supervisord.pid",
+            childlogdir="../logs",
             minfds="256",
             minprocs="64",
         ),
-        _section("unix_http_server", file=_escape(str(socket)), chmod="0700"),
+        _section("unix_http_server", file=str(socket), chmod="0700"),
         _section(
             "rpcinterface:supervisor",
             **{"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
         ),
-        _section("supervisorctl", serverurl=_escape(f"unix://{socket}")),
+        _section("supervisorctl", serverurl=f"unix://{socket}"),
     ]
     groups: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
@@ -63,7 +65,7 @@ def supervisor_config(parts: Iterable[Part], socket: Path) -> str:
         sections.append(
             _section(
                 f"program:{part.name}",
-                command=_command(guarded(part.command, part.death_signal, part.nice)),
+                command=_command(guarded(part.command, part.death_signal, directory, part.nice)),
                 autostart="false",
                 autorestart="unexpected",
                 exitcodes=str(EX_CONFIG),  # the only end after which it is left alone
@@ -74,7 +76,7 @@ def supervisor_config(parts: Iterable[Part], socket: Path) -> str:
                 stopasgroup="false",
                 killasgroup="true",
                 redirect_stderr="true",
-                stdout_logfile=f"%(here)s/../logs/{part.name}.log",
+                stdout_logfile=f"../logs/{part.name}.log",
                 stdout_logfile_maxbytes=str(_LOG_BYTES),
                 stdout_logfile_backups="3",
             )
@@ -89,17 +91,13 @@ def _section(name: str, **options: str) -> str:
     return "\n".join([f"[{name}]", *(f"{key}={value}" for key, value in options.items()), ""])
 
 
-def _escape(value: str) -> str:
-    return value.replace("%", "%%")
-
-
 def _command(words: Iterable[str]) -> str:
     """Quoted for supervisord, which splits it like a shell, after expanding `%` and cutting off comments."""
     line = shlex.join(words)
     for sign in "#;":
         # A comment starts after a blank; two quoted strings side by side are still one word.
         line = line.replace(f" {sign}", f" ''{sign}")
-    return _escape(line)
+    return line.replace("%", "%%")
 
 
 def redis_config(socket: Path, folder: Path) -> str:

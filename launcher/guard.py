@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--death-signal", default="SIGTERM", help="sent when the parent dies")
     parser.add_argument("--nice", type=int, default=0, help="added to the niceness")
+    parser.add_argument("--directory", default=".", help="where the program runs")
     parser.add_argument("program", nargs="+")
     options = parser.parse_args(arguments)
 
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> None:
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     if options.nice:
         os.nice(options.nice)
+    os.chdir(options.directory)
     os.execvp(options.program[0], options.program)  # noqa: S606 - becoming another program is the purpose
 
 

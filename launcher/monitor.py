@@ -87,8 +87,8 @@ class Monitor:
             StartError: supervisord did not start.
         """
         self._take_signals()
+        self._supervisord.start(self._lock.fileno())
         try:
-            self._supervisord.start(self._lock.fileno())
             names = ", ".join(self._parts)
             self._say(f"starting {names} (logs in {self._folders.logs})")
             while self._supervisord.alive:

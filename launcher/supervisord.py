@@ -91,7 +91,7 @@ class Supervisord:
         self._log = folders.log("supervisord")
         self._log_position = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._config.write_text(supervisor_config(plan.parts, self._socket), encoding="utf-8")
+        self._config.write_text(supervisor_config(plan.parts, self._socket, Path.cwd()), encoding="utf-8")
 
     def start(self, lock_fd: int) -> None:
         """Start it and wait until it answers; no part runs yet. Call it from the main thread.
@@ -109,11 +109,11 @@ class Supervisord:
             "PYTHONUNBUFFERED": "1",  # a part's last words reach its log
             PARENT_VARIABLE: str(os.getpid()),
         }
-        command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(self._config)]
+        command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", self._config.name]
         with self._log.open("ab") as log:
             # When the launcher is killed, SIGTERM lets supervisord stop the parts in order.
             self._process = subprocess.Popen(
-                guarded(command, "SIGTERM"),
+                guarded(command, "SIGTERM", self._config.parent),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -128,6 +128,7 @@ class Supervisord:
                 return
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.sweep(0)
                     raise StartError(self._log.read_text("utf-8", errors="replace").strip()[-2000:]) from None
             time.sleep(0.05)
 

@@ -1,0 +1,22 @@
+"""A run of the launcher for each test that wants one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.launcher.running import Run
+
+# Only Linux tells a process of its parent's death.
+collect_ignore = [] if sys.platform.startswith("linux") else ["test_killed_linux.py"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """No process of it is left after the test, even when it failed."""
+    run = Run(tmp_path)
+    yield run
+    run.close()

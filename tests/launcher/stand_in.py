@@ -1,0 +1,35 @@
+"""The real launcher with other parts: `python -m tests.launcher.stand_in DATA_DIR PARTS [--with-parent]`.
+
+PARTS is a JSON list of the fields of `launcher.parts.Part`; a part with a `ready_file` is ready once that exists.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from launcher.cli import reporting, run_plan
+from launcher.parts import Part, Plan
+
+
+def part(fields: dict[str, Any]) -> Part:
+    file = fields.pop("ready_file", None)
+    ready = Path(file).exists if file else None
+    return Part(
+        ready=ready, **{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    )
+
+
+def main() -> int:
+    parts = tuple(part(fields) for fields in json.loads(sys.argv[2]))
+    names = tuple(part.name for part in parts)
+    plan = Plan(parts, {"FROM_THE_PLAN": "yes"}, lambda: "all parts are up", announce_after=names)
+    return reporting(
+        lambda: run_plan(Path(sys.argv[1]), lambda _folders, _sockets: plan, with_parent="--with-parent" in sys.argv)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
