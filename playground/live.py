@@ -29,7 +29,7 @@ log = structlog.get_logger()
 HISTORY = 200
 """Messages of a channel that the page shows when it opens."""
 _STATIC = Path(__file__).parent / "static"
-_ASSETS = {"app.js", "composer.js", "dom.js", "message.js", "style.css", "icon.svg"}
+_ASSETS = {"app.js", "composer.js", "dom.js", "message.js", "style.css", "icon.svg", "file.svg"}
 _REACTIONS = ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE", "MESSAGE_REACTION_REMOVE_ALL")
 _STATE_EVENTS = (
     "CHANNEL_CREATE",

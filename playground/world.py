@@ -63,6 +63,8 @@ _EVERYONE = discord.Permissions(
     use_application_commands=True,
 )
 
+_RETIRED_FILES = 20
+
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
 
@@ -86,6 +88,8 @@ class LocalCdn(CdnStore):
         super().__init__()
         self.base_url = base_url
         self._files: dict[int, tuple[str, bytes]] = {}
+        # A page may still be about to fetch the picture that an edit has just replaced.
+        self._retired: deque[int] = deque()
 
     def store_attachment(
         self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
@@ -113,8 +117,10 @@ class LocalCdn(CdnStore):
         self._files[attachment_id] = (filename, data)
 
     def forget(self, attachment_id: int) -> None:
-        """Drop a file that no message shows any more."""
-        self._files.pop(attachment_id, None)
+        """Drop a file that no message shows any more, once a few more have been dropped."""
+        self._retired.append(attachment_id)
+        if len(self._retired) > _RETIRED_FILES:
+            self._files.pop(self._retired.popleft(), None)
 
 
 def _image_size(data: bytes) -> dict[str, int]:
@@ -226,7 +232,7 @@ class World(Backend):
 
     def files_of(self, message: Message) -> list[dict[str, Any]]:
         """All files of a message: its attachments, and those that an embed shows in their place."""
-        return [*message.attachments, *self._embed_files[message.id].values()]
+        return [*message.attachments, *self._embed_files.get(message.id, {}).values()]
 
     def restore_message(self, message: Message, embed_files: list[dict[str, Any]]) -> None:
         """Put back a message that an earlier run kept; nothing is announced."""

@@ -90,7 +90,7 @@ function drawStatus() {
   const banner = $("banner");
   banner.hidden = kind === "online";
   banner.textContent = kind === "gone" ? "The playground has stopped. This page goes on by itself when it is back."
-    : `${state.bot.name} is offline, or still starting. It answers once it is online.`;
+    : `${state.bot.name} is offline, or still starting. Write to it once it is online: it does not see what was said before.`;
 }
 
 function drawChannel() {

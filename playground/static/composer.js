@@ -1,5 +1,5 @@
 // Where a person writes: messages with files, and slash commands with their options.
-import { bytes, call, el, encode } from "./dom.js";
+import { bytes, call, el, encode, fileIcon } from "./dom.js";
 
 const $ = (id) => document.getElementById(id);
 const [INTEGER, BOOLEAN, USER, CHANNEL, NUMBER, ATTACHMENT] = [4, 5, 6, 7, 10, 11];
@@ -58,7 +58,7 @@ export class Composer {
 
   drawChips() {
     $("chips").replaceChildren(...this.files.map((file, index) =>
-      el("div", { class: "chip", "data-testid": "chip" }, el("span", {}, `📄 ${file.name}`), el("small", {}, bytes(file.size)),
+      el("div", { class: "chip", "data-testid": "chip" }, fileIcon(), el("span", {}, file.name), el("small", {}, bytes(file.size)),
         el("button", { type: "button", "aria-label": `Remove ${file.name}`, onclick: () => { this.files.splice(index, 1); this.drawChips(); } }, "✕"))));
   }
 
@@ -205,7 +205,7 @@ export class Composer {
     const input = el("input", { ...common, type: "file", class: "file-field" });
     const button = el("button", { type: "button", class: "file-button", onclick: () => input.click() }, "Choose a file");
     input.addEventListener("change", () => {
-      button.textContent = input.files[0] ? `📄 ${input.files[0].name}` : "Choose a file";
+      button.textContent = input.files[0]?.name ?? "Choose a file";
       input.closest("label").classList.remove("bad");
       button.focus();
     });

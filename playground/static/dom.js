@@ -21,6 +21,11 @@ export function avatar(person) {
   return el("span", { class: `avatar letter tint-${Number(BigInt(person.id) % 6n)}`, "aria-hidden": "true" }, person.name[0]);
 }
 
+/** The picture of a file that has none of its own. */
+export function fileIcon() {
+  return el("img", { class: "file-icon", src: "/static/file.svg", alt: "", width: 24, height: 32 });
+}
+
 /** Time of day for today, date and time before. */
 export function when(iso) {
   const date = new Date(iso);

@@ -1,6 +1,6 @@
 // Draws messages. An edit replaces only the parts that changed, so a card edited every two seconds does not flicker
 // and a button keeps its focus.
-import { avatar, bytes, el, when } from "./dom.js";
+import { avatar, bytes, el, fileIcon, when } from "./dom.js";
 
 const BUTTONS = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
 const GROUP_MS = 7 * 60_000;
@@ -22,7 +22,7 @@ export function draw(message, act) {
         el("span", { class: `name${message.author.bot ? " bot" : ""}` }, message.author.name),
         message.author.bot && el("span", { class: "tag" }, "APP"),
         el("time", { class: "time", datetime: message.timestamp }, when(message.timestamp))),
-      ...["content", "files", "embeds", "components", "reactions", "notice", "foot"].map((part) => el("div", { class: part })),
+      ...["content", "files", "embeds", "components", "reactions", "notice", "below"].map((part) => el("div", { class: part })),
     ),
   );
   node.parts = {};
@@ -41,7 +41,7 @@ export function update(node, message, act) {
   part(node, ".embeds", message.embeds, (old) => message.embeds.map((embed, index) => drawEmbed(embed, old[index])));
   part(node, ".components", message.components, () => message.components.map((item) => component(item, node, act)));
   part(node, ".reactions", message.reactions, () => message.reactions.map((r) => el("span", { class: "reaction" }, `${r.emoji} ${r.count}`)));
-  part(node, ".foot", message.ephemeral, () => message.ephemeral ? [el("span", { class: "only-you" }, "👁 Only you can see this")] : []);
+  part(node, ".below", message.ephemeral, () => message.ephemeral ? [el("span", { class: "only-you" }, "Only you can see this")] : []);
 }
 
 /** Say under a message that something went wrong, for a while. */
@@ -89,7 +89,7 @@ function file(item) {
     return box;
   }
   return el("div", { class: "file", "data-testid": "attachment" },
-    el("span", { class: "file-icon", "aria-hidden": "true" }, "📄"),
+    fileIcon(),
     el("div", {}, el("a", { ...link, download: item.name }, item.name), el("div", { class: "file-size" }, bytes(item.size))));
 }
 

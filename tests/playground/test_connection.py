@@ -1,0 +1,120 @@
+"""Bots that come, go, and are sent away; a playground that is stopped and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playground.client import PlaygroundClient, pictures_of, text_of
+from tests.playground.conftest import Bot, Server
+from tests.playground.tiny_bot import PIXEL
+
+
+@contextmanager
+def started_bot(server: Server, log: Path, token: str = "a-token") -> Iterator[Bot]:
+    bot = Bot(server.url, log, token)
+    try:
+        yield bot
+    finally:
+        bot.kill()
+
+
+def ping(client: PlaygroundClient) -> str:
+    said = client.send("!ping")
+    return text_of(client.wait_for_message(after=said["id"]))
+
+
+def test_bot_killed_and_started_again(server: Server, tmp_path: Path) -> None:
+    client = server.client
+    for _ in range(2):
+        with started_bot(server, tmp_path / "log"):
+            client.wait_for_bot()
+            assert ping(client) == "pong"
+        client.wait_for(lambda: not client.world().bot_online)
+
+
+def test_bad_token_is_refused(server: Server, tmp_path: Path) -> None:
+    with started_bot(server, tmp_path / "log", "bad-token") as bot:
+        assert bot.process.wait(30) != 0
+    assert "LoginFailure" in bot.output()
+
+
+def test_privileged_intents_not_enabled(server: Server, tmp_path: Path) -> None:
+    server.client.privileged_intents(False)
+    try:
+        with started_bot(server, tmp_path / "log") as bot:
+            assert bot.process.wait(30) != 0
+    finally:
+        server.client.privileged_intents(True)
+    assert "PrivilegedIntentsRequired" in bot.output()
+
+
+def test_intents_refused_from_the_command_line(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", "--forget", "--refuse-intents")
+    try:
+        with started_bot(server, tmp_path / "log") as bot:
+            assert bot.process.wait(30) != 0
+    finally:
+        server.stop()
+    assert "PrivilegedIntentsRequired" in bot.output()
+
+
+def test_messages_survive_a_kill_and_the_bot_finds_its_way_back(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = Server(data)
+    second = None
+    with started_bot(server, tmp_path / "log"):
+        try:
+            client = server.client
+            client.wait_for_bot()
+            said = client.send("!card", files={"note.txt": b"kept"})
+            card = client.wait_for_message(lambda m: m["content"] == "edited", after=said["id"])
+            saved = data / "playground" / "world.json"
+            client.wait_for(lambda: saved.exists() and '"edited"' in saved.read_text(), what="the messages to be saved")
+            os.kill(server.process.pid, signal.SIGKILL)
+            server.process.wait()
+
+            second = Server(data)
+            client = second.client
+            again = client.message(card["id"])
+            assert again is not None
+            assert again["embeds"][0]["description"] == "epoch 2 of 3"
+            assert client.fetch(pictures_of(again)[0]) == PIXEL + b"2", "the address has the new port"
+            first = client.message(said["id"])
+            assert first is not None
+            assert client.fetch(first["attachments"][0]["url"]) == b"kept"
+            assert client.world().commands == ["learn", "pick", "slow", "whisper"]
+            # A button of the old message works with a bot that has just come.
+            with started_bot(second, tmp_path / "log2"):
+                client.wait_for_bot()
+                client.click(card["id"], "press")
+                client.wait_for(lambda: (client.message(card["id"]) or card)["content"] == "pressed by Ada")
+        finally:
+            server.stop()
+            if second is not None:
+                assert second.stop() == 0
+
+
+def test_broken_file_is_set_aside(tmp_path: Path) -> None:
+    folder = tmp_path / "playground"
+    folder.mkdir()
+    (folder / "world.json").write_text('{"messages": [{"id": 1}]}')
+    server = Server(tmp_path)
+    try:
+        assert "Welcome" in server.client.messages()[0]["content"]
+    finally:
+        server.stop()
+    assert (folder / "world.broken.json").exists()
+
+
+def test_taken_port_gives_way_to_another(server: Server, tmp_path: Path) -> None:
+    taken = server.url.rsplit(":", 1)[1]
+    other = Server(tmp_path, "--port", taken, "--forget")
+    try:
+        assert other.url != server.url
+        assert other.client.world().guild_id == server.client.world().guild_id
+    finally:
+        other.stop()

@@ -1,0 +1,150 @@
+"""The control API without a bot: its protection, and what a person may not do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import aiohttp
+import pytest
+
+from playground.client import PlaygroundClient
+from playground.guard import CONTROL_HEADER
+from shared.errors import UserError
+from tests.playground.conftest import Server
+
+HEADER = {CONTROL_HEADER: "1"}
+
+
+def status(url: str, headers: dict[str, str], body: bytes | None = None) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_header_is_required(server: Server) -> None:
+    assert status(f"{server.url}/control/world", {}) == 403
+    assert status(f"{server.url}/control/world", HEADER) == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/control/world", "/api/v10/gateway", "/gateway", "/control/live?as=ada"])
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_other_pages_are_refused(server: Server, path: str, foreign: dict[str, str]) -> None:
+    assert status(server.url + path, {**HEADER, "Authorization": "Bot x", **foreign}) == 403
+
+
+def test_own_page_is_let_in(server: Server) -> None:
+    assert status(f"{server.url}/control/world", {**HEADER, "Origin": server.url}) == 200
+    port = server.url.rsplit(":", 1)[1]
+    assert status(server.url, {"Host": f"localhost:{port}"}) == 200
+
+
+async def test_live_updates_need_the_own_page(server: Server) -> None:
+    url = server.url.replace("http", "ws") + "/control/live?as=ada"
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(url)
+        async with session.ws_connect(url, headers={"Origin": server.url}) as socket:
+            assert (await socket.receive_json(timeout=10))["type"] == "hello"
+
+
+async def receive(socket: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, Any]:
+    while True:
+        frame: dict[str, Any] = await socket.receive_json(timeout=10)
+        if frame["type"] == kind:
+            return frame
+
+
+async def test_page_is_told_of_each_change(server: Server) -> None:
+    client = server.client
+    url = server.url.replace("http", "ws") + "/control/live?as=ben"
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=HEADER) as socket:
+        hello = await receive(socket, "hello")
+        assert hello["state"]["bot"]["online"] is False
+        assert {channel["name"] for channel in hello["state"]["channels"]} >= {"lab", "library"}
+        said = await asyncio.to_thread(client.send, "<b>hi</b>", files={"page.html": b"<script>alert(1)</script>"})
+        message = (await receive(socket, "message"))["message"]
+        assert message["id"] == said["id"]
+        assert message["html"] == '<div class="text">&lt;b&gt;hi&lt;/b&gt;</div>'
+        assert message["attachments"][0]["url"].startswith("/cdn/")
+        await asyncio.to_thread(client.delete, said["id"])
+        assert (await receive(socket, "gone"))["id"] == said["id"]
+
+
+def test_sent_page_is_not_shown_as_a_page(server: Server) -> None:
+    said = server.client.send(files={"page.html": b"<script>alert(1)</script>", "../../x.svg": b"<svg/>"})
+    assert [item["filename"] for item in said["attachments"]] == ["page.html", "x.svg"]
+    for item in said["attachments"]:
+        with urllib.request.urlopen(item["url"], timeout=10) as response:
+            assert response.headers["Content-Disposition"] == "attachment"
+            assert "sandbox" in response.headers["Content-Security-Policy"]
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda c: c.send("  "), "empty"),
+        (lambda c: c.send("x" * 2001), "2,000 characters"),
+        (lambda c: c.send("x", person="cleo"), "permission"),
+        (lambda c: c.send("x", person="nobody"), "no person 'nobody'"),
+        (lambda c: c.send("x", channel="nowhere"), "no channel 'nowhere'"),
+        (lambda c: c.send("x", files={f"{n}.txt": b"" for n in range(11)}), "at most 10 files"),
+        (lambda c: c.slash("x", person="cleo"), "permission"),
+        (lambda c: c.slash("x"), "no command /x"),
+        (lambda c: c.click("1", "x"), "no such message"),
+        (lambda c: c.click(c.messages()[0]["id"], "x"), "no such control"),
+        (lambda c: c.deny_bot("fly"), "no such permission: fly"),
+    ],
+)
+def test_what_discord_would_not_do(server: Server, call: Any, problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        call(server.client)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"as": "ada"}', b'{"as": 1, "channel": "lab"}'])
+def test_malformed_request_is_told_so(server: Server, body: bytes) -> None:
+    assert status(f"{server.url}/control/messages", HEADER, body) == 400
+
+
+def test_cleo_may_write_elsewhere(server: Server) -> None:
+    assert server.client.send("hello", person="cleo", channel="library")["author"]["username"] == "cleo"
+
+
+def test_api_needs_a_token(server: Server) -> None:
+    assert status(f"{server.url}/api/v10/users/@me", {}) == 401
+    assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot bad-token"}) == 401
+    assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot x"}) == 200
+
+
+def test_unknown_route_is_no_success(server: Server) -> None:
+    assert status(f"{server.url}/api/v10/nothing/here", {"Authorization": "Bot x"}) == 501
+
+
+def test_malformed_rest_request(server: Server) -> None:
+    lab = server.client.world().channels["lab"]
+    url = f"{server.url}/api/v10/channels/{lab}/messages"
+    assert status(url, {"Authorization": "Bot x", "Content-Type": "application/json"}, b"{") == 400
+    long_nonce = json.dumps({"content": "x", "nonce": "n" * 26}).encode()
+    assert status(url, {"Authorization": "Bot x"}, long_nonce) == 400
+
+
+def test_ids_never_repeat(server: Server) -> None:
+    ids = [int(PlaygroundClient(server.url).send(str(number))["id"]) for number in range(20)]
+    assert ids == sorted(set(ids))

@@ -1,0 +1,197 @@
+"""An unmodified discord.py bot in its own process, over real sockets."""
+
+from __future__ import annotations
+
+import pytest
+
+from playground.client import Message, PlaygroundClient, components, pictures_of, text_of
+from playground.world import BOT_ID, GUILD_ID
+from shared.errors import UserError
+from tests.playground.tiny_bot import PIXEL
+
+
+def ask(client: PlaygroundClient, text: str, **options: object) -> Message:
+    """Say something and return the bot's first answer."""
+    said = client.send(text, **options)  # type: ignore[arg-type]
+    return client.wait_for_message(after=said["id"], channel=options.get("channel"))  # type: ignore[arg-type]
+
+
+def answer_to(client: PlaygroundClient, interaction: str, **options: str) -> Message:
+    return client.wait_for_message(after=interaction, **options)  # type: ignore[arg-type]
+
+
+def test_world_is_where_it_always_was(bot: PlaygroundClient) -> None:
+    world = bot.world()
+    assert world.guild_id == str(GUILD_ID)
+    assert world.bot_user_id == str(BOT_ID)
+    assert set(world.channels) == {"lab", "library"}
+    assert set(world.users) == {"ada", "ben", "cleo"}
+    assert world.commands == ["learn", "pick", "slow", "whisper"]
+
+
+def test_prefix_command_is_answered_with_a_reply(bot: PlaygroundClient) -> None:
+    said = bot.send("!ping", person="ben", channel="library")
+    answer = bot.wait_for_message(after=said["id"], channel="library")
+    assert answer["content"] == "pong"
+    assert answer["message_reference"]["message_id"] == said["id"]
+    assert answer["referenced_message"]["author"]["username"] == "ben"
+
+
+def test_nobody_is_pinged_against_allowed_mentions(bot: PlaygroundClient) -> None:
+    answer = ask(bot, "!who")
+    assert "@everyone in lab" in answer["content"]
+    assert answer["mention_everyone"] is False
+
+
+def test_card_shows_the_picture_of_its_last_edit(bot: PlaygroundClient) -> None:
+    first = ask(bot, "!card")
+    card = bot.wait_for(lambda: next((m for m in bot.messages() if m["id"] == first["id"] and m["content"]), None))
+    assert card is not None
+    assert card["embeds"][0]["description"] == "epoch 2 of 3"
+    assert card["attachments"] == [], "a file that an embed shows is no attachment"
+    assert bot.fetch(pictures_of(card)[0]) == PIXEL + b"2"
+    times = bot.edit_times(card["id"])
+    assert len(times) == 2
+    assert times == sorted(times)
+    assert card["edited_timestamp"]
+
+
+def test_button_edits_its_message(bot: PlaygroundClient) -> None:
+    card = ask(bot, "!card")
+    assert [c["label"] for c in components(card) if c["type"] == 2] == ["Press", "Silent", "Form"]
+    bot.click_label(card, "Press", person="cleo")
+    bot.wait_for(lambda: (bot.message(card["id"]) or card)["content"] == "pressed by Cleo")
+
+
+def test_menu_is_answered_to_one_person_only(bot: PlaygroundClient) -> None:
+    card = ask(bot, "!card")
+    interaction = bot.select(card["id"], "menu", ["Blue"], person="ben")
+    assert answer_to(bot, interaction, person="ben")["content"] == "chose Blue"
+    assert all(m["content"] != "chose Blue" for m in bot.messages(after=interaction, person="ada"))
+
+
+def test_form_is_filled_in(bot: PlaygroundClient) -> None:
+    card = ask(bot, "!card")
+    opened = bot.click(card["id"], "form")
+    with pytest.raises(UserError, match="empty"):
+        bot.wait_for(lambda: _submit(bot, opened, ""))
+    submitted = bot.submit_modal(opened, {"word": "galvanism"})
+    assert answer_to(bot, submitted)["content"] == "wrote galvanism"
+    with pytest.raises(UserError, match="no longer open"):
+        bot.submit_modal(opened, {"word": "twice"})
+
+
+def _submit(bot: PlaygroundClient, opened: str, word: str) -> str | None:
+    try:
+        return bot.submit_modal(opened, {"word": word})
+    except UserError as error:
+        if "no longer open" in error.problem:
+            return None  # the bot has not opened it yet
+        raise
+
+
+def test_slash_command_takes_a_file(bot: PlaygroundClient) -> None:
+    options = {"name": "frankenstein", "times": "3"}
+    interaction = bot.slash("learn", options, files={"file": ("a book.txt", "Größe".encode())})
+    answer = answer_to(bot, interaction)
+    assert answer["content"] == "frankenstein a book.txt 7 3"
+    assert answer["interaction_metadata"]["name"] == "learn"
+
+
+def test_message_takes_a_file(bot: PlaygroundClient) -> None:
+    assert ask(bot, "!size", files={"notes.txt": b"x" * 5000})["content"] == "notes.txt 5000"
+
+
+def test_deferred_answer_and_follow_up(bot: PlaygroundClient) -> None:
+    interaction = bot.slash("slow")
+    assert answer_to(bot, interaction)["flags"] & 1 << 7, "it is thinking"
+    more = bot.wait_for_message(lambda m: m["content"] == "and one more", after=interaction)
+    first = bot.messages(after=interaction)[0]
+    assert first["content"] == "done at last"
+    assert not first["flags"] & 1 << 7
+    assert bot.fetch(more["attachments"][0]["url"]) == b"text"
+
+
+def test_ephemeral_answer_is_for_one_person(bot: PlaygroundClient) -> None:
+    interaction = bot.slash("whisper", person="ben")
+    assert answer_to(bot, interaction, person="ben")["content"] == "for you alone"
+    assert bot.messages(after=interaction, person="ada") == []
+
+
+def test_autocomplete(bot: PlaygroundClient) -> None:
+    assert bot.autocomplete("pick", "book", "fr") == [{"name": "Frankenstein", "value": "frankenstein"}]
+    assert answer_to(bot, bot.slash("pick", {"book": "frankenstein"}))["content"] == "frankenstein"
+
+
+def test_same_nonce_posts_once(bot: PlaygroundClient) -> None:
+    said = bot.send("!once")
+    bot.wait_for_message(lambda m: m["content"] == "same True", after=said["id"])
+    assert [m["content"] for m in bot.messages(after=said["id"])] == ["only once", "same True"]
+
+
+def test_history_after_an_id_starts_with_the_oldest(bot: PlaygroundClient) -> None:
+    first = bot.send("h0", channel="library")
+    for number in range(1, 6):
+        bot.send(f"h{number}", channel="library")
+    answer = ask(bot, f"!history {first['id']}", channel="library")
+    assert answer["content"] == "h1|h2|h3"
+
+
+def test_reaction_and_thread(bot: PlaygroundClient) -> None:
+    said = bot.send("!react")
+    bot.wait_for(lambda: (bot.message(said["id"]) or said)["reactions"])
+    said = bot.send("!thread")
+    made = bot.wait_for_message(lambda m: m["type"] == 18, after=said["id"])
+    assert text_of(made) == "aside"
+    assert bot.messages(channel="aside")[-1]["content"] == "in the thread"
+
+
+@pytest.mark.parametrize("permission", ["embed_links", "attach_files"])
+def test_bot_lacks_a_permission(bot: PlaygroundClient, permission: str) -> None:
+    bot.deny_bot(permission)
+    try:
+        assert ask(bot, "!card")["content"] == "error 50013"
+    finally:
+        bot.deny_bot()
+    assert ask(bot, "!card")["embeds"]
+
+
+def test_bot_may_not_speak(bot: PlaygroundClient) -> None:
+    bot.deny_bot("send_messages")
+    said = bot.send("!ping")
+    bot.deny_bot()
+    asked_again = ask(bot, "!who")
+    between = [m for m in bot.messages(after=said["id"]) if int(m["id"]) < int(asked_again["id"])]
+    assert [m["content"] for m in between] == ["!who"]
+
+
+def test_file_over_the_limit_is_refused(bot: PlaygroundClient) -> None:
+    assert ask(bot, "!big")["content"] == "error 40005"
+
+
+def test_deleted_message_is_gone(bot: PlaygroundClient) -> None:
+    answer = ask(bot, "!ping")
+    bot.delete(answer["id"])
+    assert bot.message(answer["id"]) is None
+    with pytest.raises(UserError, match="no such message"):
+        bot.delete(answer["id"])
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "problem"),
+    [
+        ("nothing", {}, "no command /nothing"),
+        ("learn", {"name": "x"}, "needs the option file"),
+        ("pick", {"book": "x", "page": 1}, "has no the option page|has no option page"),
+    ],
+)
+def test_slash_command_wrongly_called(
+    bot: PlaygroundClient, command: str, options: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        bot.slash(command, options)
+
+
+def test_number_that_is_none(bot: PlaygroundClient) -> None:
+    with pytest.raises(UserError, match="times"):
+        bot.slash("learn", {"name": "x", "times": "many"}, files={"file": ("a.txt", b"")})
