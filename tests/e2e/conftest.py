@@ -1,0 +1,63 @@
+"""One running system for the tests that leave it as it was; others start their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.system import System, free_port
+from tests.e2e.texts import harbour
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+def started(folder: Path, **environment: str) -> Iterator[System]:
+    # No test reaches the internet: the mirrors are a closed port.
+    closed = f'["https://127.0.0.1:{free_port()}/{{number}}.txt"]'
+    system = System(folder, GUTENBERG_MIRRORS=closed, **environment)
+    (system.corpora / "harbour.txt").write_text(harbour(), encoding="utf-8")
+    try:
+        system.start()
+        yield system
+    finally:
+        if system.process is not None and system.process.poll() is None:
+            system.stop()
+        for process in system.processes():
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system that most tests share."""
+    yield from started(tmp_path_factory.mktemp("system"))
+
+
+@pytest.fixture
+def own_system(tmp_path: Path) -> Iterator[System]:
+    """A system that a test may break."""
+    yield from started(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _show_logs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A failed test shows what the parts logged."""
+    yield
+    report = getattr(request.node, "rep_call", None)
+    for name in ("system", "own_system"):
+        if report is not None and report.failed and name in request.fixturenames:
+            print(request.getfixturevalue(name).logs())
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.when == "call":
+        item.rep_call = report  # type: ignore[attr-defined]

@@ -1,0 +1,157 @@
+"""The whole product in its own processes, as `make run` starts it, and a hand to drive it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import ServerProxy
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
+
+from playground.client import Message, PlaygroundClient
+
+START_S = 90
+TRAIN_S = 150
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class System:
+    """`python -m launcher` on a data folder, a texts folder and a port of its own."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.corpora = folder / "corpora"
+        self.corpora.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self._environment = environment
+        self.process: subprocess.Popen[str] | None = None
+        self.output: list[str] = []
+        self.client = PlaygroundClient(f"http://127.0.0.1:{self.port}")
+
+    def start(self) -> float:
+        """Start everything and wait for the address line; returns the seconds that took."""
+        began = time.monotonic()
+        own = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
+        own |= {"DATA_DIR": str(self.data), "CORPORA_DIR": str(self.corpora), "PORT": str(self.port)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "launcher"],
+            cwd=self.folder,
+            env=own | self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ready = threading.Event()
+        threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
+        if not ready.wait(START_S):
+            raise AssertionError("no address line:\n" + "".join(self.output))
+        took = time.monotonic() - began
+        self.client.wait_for_bot()
+        return took
+
+    def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.output.append(line)
+            if re.search(r"playground: http://127\.0\.0\.1:\d+/", line):
+                ready.set()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal the launcher and wait for its end; its exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(150)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that works on this data folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("DATA_DIR") == str(self.data):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
+
+    def part(self, *words: str) -> list[psutil.Process]:
+        """The processes whose command line has all these words, oldest first."""
+        found = []
+        for process in self.processes():
+            try:
+                if set(words) <= set(process.cmdline()):
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return sorted(found, key=lambda process: process.create_time())
+
+    @property
+    def supervisor(self) -> Any:
+        """supervisord's own interface."""
+        socket_path = next(
+            line.split("=", 1)[1].strip()
+            for line in (self.data / "run" / "supervisord.conf").read_text().splitlines()
+            if line.startswith("file=")
+        )
+        transport = SupervisorTransport(None, None, f"unix://{socket_path}")
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def logs(self) -> str:
+        """The end of each part's log, for a failed test."""
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')[-3_000:]}"
+            for path in sorted((self.data / "logs").glob("*.log"))
+        )
+
+    # ------------------------------------------------------------------ what a person does
+
+    def ask(self, content: str, *, timeout: float = 15, **options: Any) -> Message:
+        """Write a message and wait for the bot's first answer to it."""
+        sent = self.client.send(content, **options)
+        where = {name: options[name] for name in ("person", "channel") if name in options}
+        return self.client.wait_for(lambda: self.answer_to(sent["id"], **where), timeout, f"an answer to {content!r}")
+
+    def answer_to(self, message_id: str, **where: Any) -> Message | None:
+        """The bot's first message after another."""
+        bot = self.client.world().bot_user_id
+        later = self.client.messages(after=message_id, **where)
+        return next((message for message in later if message["author"]["id"] == bot), None)
+
+    def wait_for_card(self, card: Message, *words: str, timeout: float = TRAIN_S, **where: Any) -> Message:
+        """Wait until a card shows all the words."""
+
+        def shown() -> Message | None:
+            message = self.client.message(card["id"], **where)
+            return message if message and all(word in text_of(message) for word in words) else None
+
+        return self.client.wait_for(shown, timeout, f"{words} on the card")
+
+
+def text_of(message: Message) -> str:
+    """All that a person can read in a message."""
+    parts = [message["content"]]
+    for embed in message["embeds"]:
+        parts += [embed.get("title", ""), embed.get("description", "")]
+        for field in embed.get("fields", []):
+            parts += [field["name"], field["value"]]
+        parts.append(embed.get("footer", {}).get("text", ""))
+    return "\n".join(parts)
+
+
+def field_of(message: Message, name: str) -> str:
+    """A field of a card."""
+    return next(field["value"] for field in message["embeds"][0]["fields"] if field["name"] == name)

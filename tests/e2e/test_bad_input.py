@@ -1,0 +1,117 @@
+"""Whatever a person gets wrong, they are told what and how to mend it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.system import System, text_of
+from tests.e2e.texts import harbour
+
+LONG_ENOUGH = harbour(sentences=60)
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem", "remedy"),
+    [
+        ("!train frankenstien", "I know no text called `frankenstien`", "Did you mean `frankenstein`"),
+        ("!train", "What shall I learn?", "!catalogue"),
+        ("!train harbour --epochs 0", "`--epochs` is 0", "from 1 to"),
+        ("!train harbour --epochs many", "`--epochs` can't be `many`", "Usage"),
+        ("!train harbour --minutes 99999", "out of range", "from 0.1 to"),
+        ("!train harbour --recipe soup", "There is no recipe `soup`", "`char`"),
+        ("!train harbour --name ../../x", "can't be a model's name", "32"),
+        ("!train harbour --epohcs 2", "no option `--epohcs`", "`--epochs`"),
+        ("!train harbour --epochs", "`--epochs` needs a value", "Usage"),
+        ("!train ../../../etc/passwd", "I know no text called", "catalogue"),
+        ("!generate", "What shall I go on from?", "!generate the monster"),
+        ("!generate the sea --temperature 9", "`--temperature` is 9", "from 0 to 2"),
+        ("!generate the sea --length 0", "`--length` is 0", "from 1 to"),
+        ("!generate the sea --model nosuch", "No model called `nosuch`", "!models"),
+        ("!generat the sea", "I know no command `!generat`", "`!generate`"),
+        ("!model use nosuch", "No model called `nosuch`", "!models"),
+        ("!cancel t-1", "There is no job `t-1`", "foot of its card"),
+        ("!help nosuch", "I know no command `nosuch`", "!help"),
+    ],
+)
+def test_bad_commands_are_explained(system: System, typed: str, problem: str, remedy: str) -> None:
+    text = text_of(system.ask(typed, channel="library"))
+    assert problem in text
+    assert remedy in text
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "problem"),
+    [
+        ("short.txt", b"Too short.", "too short"),
+        ("empty.txt", b"", "empty"),
+        ("book.pdf", b"%PDF-1.7\n" + b"\x00\x01\x02" * 900, "PDF"),
+        ("book.txt", b"PK\x03\x04" + bytes(range(256)) * 20, "zip"),
+        ("noise.txt", bytes(range(256)) * 40, ""),
+    ],
+)
+def test_bad_files_are_refused(system: System, name: str, data: bytes, problem: str) -> None:
+    answer = system.ask("!train --epochs 1", files={name: data}, channel="library")
+    assert text_of(answer).startswith("\n\n❌") or "❌" in text_of(answer)
+    assert problem in text_of(answer)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_other_encodings_are_read(system: System, encoding: str) -> None:
+    text = LONG_ENOUGH.replace("the fog", "the café’s fog")
+    card = system.ask("!train --epochs 1", files={"cafe.txt": text.encode(encoding)}, channel="library")
+    assert "Learning" in text_of(card)
+    system.client.click_label(card, "Cancel", channel="library")
+    system.wait_for_card(card, "Cancelled", channel="library", timeout=60)
+
+
+def test_a_seed_of_unknown_characters_is_explained(system: System) -> None:
+    card = system.ask("!train harbour --epochs 1 --name letters")
+    system.wait_for_card(card, "is now this channel's model")
+    partly = system.ask("!generate the sea 漢字 --model letters --length 30", timeout=60)
+    assert "漢" in text_of(partly)
+    assert "Worth knowing" in text_of(partly)
+    wholly = system.ask("!generate 漢字 --model letters", timeout=60)
+    assert "❌" in text_of(wholly)
+
+
+def test_missing_permissions_are_named(system: System) -> None:
+    system.client.deny_bot("embed_links", "attach_files", channel="library")
+    try:
+        text = text_of(system.ask("!train harbour", channel="library"))
+        assert "Embed Links" in text
+        assert "Attach Files" in text
+    finally:
+        system.client.deny_bot(channel="library")
+
+
+def test_an_unreachable_mirror_is_named(system: System) -> None:
+    text = text_of(system.ask("!train alice", timeout=40))
+    assert "❌" in text
+    assert ".txt" in text
+
+
+def test_without_a_worker_the_card_says_so_within_ten_seconds(system: System) -> None:
+    system.supervisor.stopProcess("train")
+    try:
+        card = system.ask("!train harbour --epochs 1 --name patient")
+        system.wait_for_card(card, "No worker is running", timeout=10)
+    finally:
+        system.supervisor.startProcess("train")
+    system.wait_for_card(card, "`patient` is now this channel's model")
+
+
+def test_without_redis_commands_say_so_and_work_again_later(system: System) -> None:
+    system.supervisor.stopProcess("redis")
+    try:
+        for typed in ("!generate the sea", "!train harbour", "!models"):
+            assert "can't be reached" in text_of(system.ask(typed, timeout=20))
+        assert "can't be reached" in text_of(system.ask("!status", timeout=20))
+    finally:
+        system.supervisor.startProcess("redis")
+    card = system.client.wait_for(lambda: _train_again(system), 60)
+    system.wait_for_card(card, "is now this channel's model")
+
+
+def _train_again(system: System) -> dict[str, object] | None:
+    answer = system.ask("!train harbour --epochs 1 --name afterwards", timeout=20)
+    return answer if "Learning" in text_of(answer) else None

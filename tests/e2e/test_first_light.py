@@ -1,0 +1,121 @@
+"""A person types `!train` and `!generate`, and the card fills while they watch."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+
+from playground.client import Message
+from tests.e2e.system import System, field_of, text_of
+from tests.e2e.texts import harbour
+
+
+@pytest.fixture(scope="session")
+def trained(system: System) -> Message:
+    """The finished card of a model of the harbour text."""
+    card = system.ask("!train harbour --epochs 4")
+    return system.wait_for_card(card, "is now this channel's model")
+
+
+def test_the_finished_card_shows_losses_samples_and_a_curve(system: System, trained: Message) -> None:
+    assert "`harbour`" in text_of(trained)
+    assert re.fullmatch(r"\d\.\d{3} nats \(\d\.\d\d bits\)", field_of(trained, "Training loss"))
+    assert re.fullmatch(r"\d\.\d{3} nats \(\d\.\d\d bits\)", field_of(trained, "Held-out loss"))
+    for number in (1, 2, 3):
+        assert len(field_of(trained, f"Sample {number}")) > 20
+    (curve,) = trained["attachments"]
+    assert system.client.fetch(curve["url"]).startswith(b"\x89PNG")
+    assert trained["components"] == []
+
+
+def test_the_card_fills_while_the_model_learns(system: System) -> None:
+    card = system.ask("!train harbour --epochs 200 --minutes 0.4 --name watched")
+    seen: set[str] = set()
+
+    def finished() -> bool:
+        message = system.client.message(card["id"])
+        assert message is not None
+        text = text_of(message)
+        seen.update(word for word in ("Queued", "Reading", "Training", "It writes, after epoch") if word in text)
+        if "Training" in text and message["components"]:
+            assert message["components"][0]["components"][0]["label"] == "Cancel"
+        return "is now this channel's model" in text
+
+    system.client.wait_for(finished, 150, "the end of the training")
+    assert {"Queued", "Training", "It writes, after epoch"} <= seen
+    times = system.client.edit_times(card["id"])
+    assert len(times) >= 4
+    # The two clocks are not the same: a little less than the two seconds that the bot waits may arrive here.
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 1.5
+
+
+def test_generate_continues_the_seed_with_the_channels_model(system: System, trained: Message) -> None:
+    answer = system.ask("!generate the tide --length 80", timeout=60)
+    (embed,) = answer["embeds"]
+    assert embed["description"].startswith("**the tide**")
+    assert 60 <= len(embed["description"].removeprefix("**the tide**").replace("\\", "")) <= 90
+    assert answer["message_reference"]["message_id"]
+
+
+def test_the_random_seed_makes_a_text_repeatable(system: System, trained: Message) -> None:
+    ask = "!generate the fog --model harbour --length 60 --random-seed"
+    texts = [system.ask(f"{ask} {seed}", timeout=60)["embeds"][0]["description"] for seed in (5, 5, 6)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_both_commands_work_as_slash_commands(system: System, trained: Message) -> None:
+    before = system.client.send("slash commands follow")["id"]
+    system.client.slash("generate", {"seed": "my sister", "length": 40, "model": "harbour"})
+    answer = system.client.wait_for(lambda: system.answer_to(before), 60)
+    answer = system.wait_for_card(answer, "my sister", timeout=30)
+    assert answer["embeds"][0]["description"].startswith("**my sister**")
+
+
+def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) -> None:
+    before = system.client.send("an upload follows")["id"]
+    data = harbour(random_seed=2).encode("utf-16")
+    system.client.slash("train", {"epochs": 1, "name": "uploaded"}, files={"file": ("My Diary.txt", data)})
+    card = system.client.wait_for(lambda: system.answer_to(before), 15)
+    system.wait_for_card(card, "`uploaded` is now this channel's model")
+    elsewhere = system.ask("!generate the sea --model uploaded", channel="library")
+    assert "No model called `uploaded` can be used in this channel" in text_of(elsewhere)
+
+
+def test_a_file_attached_to_a_message_is_learned(system: System) -> None:
+    card = system.ask("!train --epochs 1", files={"gull.txt": harbour(random_seed=3).encode()})
+    system.wait_for_card(card, "`gull` is now this channel's model")
+
+
+def test_the_classic_recipe_learns_and_writes_by_argmax(system: System) -> None:
+    text = harbour(sentences=60, random_seed=4).encode()
+    card = system.ask("!train --recipe classic --epochs 1 --name old", files={"tiny.txt": text})
+    finished = system.wait_for_card(card, "is now this channel's model")
+    assert field_of(finished, "Held-out loss") == "…"
+    first, again = (system.ask("!generate the lamp --model old --length 30", timeout=60) for _ in range(2))
+    assert first["embeds"][0]["description"] == again["embeds"][0]["description"]
+    assert "temperature 0 " in text_of(first)
+    window = system.ask("!generate --from-corpus --model old --length 30", timeout=60)
+    assert len(window["embeds"][0]["description"]) > 100
+
+
+def test_only_the_owner_or_a_moderator_cancels(system: System) -> None:
+    card = system.ask("!train python-docs --minutes 5", person="ben")
+    card = system.wait_for_card(card, "Training", "Epoch", person="ben")
+    system.client.click_label(card, "Cancel", person="cleo")
+    unmoved = system.client.message(card["id"])
+    assert unmoved is not None
+    assert "Cancelled" not in text_of(unmoved)
+    system.client.click_label(card, "Cancel", person="ben")
+    ended = system.wait_for_card(card, "Cancelled", timeout=20)
+    assert ended["components"] == []
+
+
+def test_a_waiting_job_is_cancelled_at_once(system: System) -> None:
+    running = system.ask("!train python-docs --minutes 5")
+    waiting = system.ask("!train harbour")
+    system.client.click_label(waiting, "Cancel")
+    system.wait_for_card(waiting, "Cancelled", timeout=15)
+    system.client.click_label(running, "Cancel")
+    system.wait_for_card(running, "Cancelled", timeout=30)

@@ -1,0 +1,63 @@
+"""Who may import whom (docs/architecture.md): read from the sources, and seen in a fresh interpreter."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PARTS = {"bot", "worker", "shared", "playground", "launcher"}
+MAY_IMPORT = {
+    "bot": {"shared"},
+    "worker": {"shared"},
+    "shared": set(),
+    "playground": {"shared"},
+    "launcher": {"shared"},
+}
+HEAVY = {"tensorflow", "keras"}
+FORBIDDEN = {
+    "bot": HEAVY | {"nltk", "simcord", "supervisor"},
+    "shared": HEAVY | {"discord", "nltk", "simcord", "numpy"},
+    "worker": {"discord", "simcord", "supervisor"},
+    "playground": HEAVY,
+    "launcher": HEAVY | {"discord", "simcord"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names of every module that a file imports, at any depth of its code."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_parts_import_only_what_they_may(part: str) -> None:
+    files = list((ROOT / part).rglob("*.py"))
+    assert files
+    for path in files:
+        names = imports(path)
+        assert names & PARTS <= MAY_IMPORT[part] | {part}, path
+        assert not names & FORBIDDEN[part], path
+
+
+def test_only_the_model_package_imports_tensorflow() -> None:
+    for path in (ROOT / "worker").rglob("*.py"):
+        if "model" not in path.relative_to(ROOT).parts:
+            # `doctor` asks TensorFlow itself which GPU it sees.
+            assert not imports(path) & HEAVY or path.name == "doctor.py", path
+
+
+@pytest.mark.parametrize("module", ["bot.client", "worker.app", "worker.tasks", "worker.text", "launcher.cli"])
+def test_importing_is_light(module: str) -> None:
+    code = f"import sys, {module}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
