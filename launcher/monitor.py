@@ -169,6 +169,9 @@ class Monitor:
             case Ended(name) if self._stopping_at is not None:
                 self._pids.pop(name, None)
                 self._say(f"stopped {name}")
+            case Ended(name, asked=True):
+                self._pids.pop(name, None)
+                self._say(f"{name} was stopped by supervisorctl")
             case Ended(name, _, code) if code == EX_CONFIG:
                 self._exit_code = EX_CONFIG
                 self._say(self._last_words(name, 1))  # it says there what is wrong

