@@ -113,6 +113,8 @@ def redis_config(socket: Path, folder: Path) -> str:
         "unixsocketperm": "700",
         "dir": _quote(folder),
         "daemonize": "no",
+        # The title would be written over the environment, by which a process is told whose it is.
+        "set-proc-title": "no",
         "appendonly": "yes",
         "appendfsync": "everysec",
         # The append-only file holds everything; snapshots would write it all a second time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections import Counter
@@ -61,6 +62,7 @@ class Monitor:
         self._lock = lock
         self._parent = os.getppid() if with_parent else None
         self._say = say
+        self._terminal: select.poll | None = None
 
         self._parts = {part.name: part for part in plan.parts}
         self._pids: dict[str, int] = {}
@@ -107,6 +109,19 @@ class Monitor:
         signal.signal(signal.SIGTERM, count)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: keep running without a terminal
             signal.signal(signal.SIGHUP, count)
+            if os.isatty(0):
+                self._terminal = select.poll()
+                self._terminal.register(0, 0)
+
+    def _abandoned(self) -> bool:
+        """Whether whoever started this is gone: the parent, or the terminal.
+
+        The kernel tells the end of a terminal to its first program alone, and when that is make, it does not
+        pass it on.
+        """
+        if self._parent is not None and os.getppid() != self._parent:
+            return True
+        return self._terminal is not None and any(state & select.POLLHUP for _, state in self._terminal.poll(0))
 
     def _tick(self) -> None:
         self._handle_events()
@@ -118,8 +133,8 @@ class Monitor:
                 self._hurry()
         if self._stopping_at is not None:
             self._note_slow_stops()
-        elif self._parent is not None and os.getppid() != self._parent:
-            self._stop("the program that started this one is gone: stopping")
+        elif self._abandoned():
+            self._stop("whoever started this is gone: stopping")
         else:
             self._start_parts()
             self._announce()
