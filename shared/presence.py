@@ -60,12 +60,12 @@ class Heartbeat(threading.Thread):
         self._client = connect(settings)
         self._service = service
         self._member = name
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
 
     def run(self) -> None:
         """Beat until `stop`; an outage of Redis is logged once and waited out."""
         reachable = True
-        while not self._stop.is_set():
+        while not self._stopping.is_set():
             now = time.time()
             try:
                 self._client.zadd(keys.workers(self._service), {self._member: now + EXPIRY_S})
@@ -77,11 +77,11 @@ class Heartbeat(threading.Thread):
                 if reachable:
                     log.warning("redis_unreachable", service=self._service, error=type(error).__name__)
                 reachable = False
-            self._stop.wait(BEAT_S)
+            self._stopping.wait(BEAT_S)
 
     def stop(self) -> None:
         """Leave: the worker counts as gone at once."""
-        self._stop.set()
+        self._stopping.set()
         self.join(timeout=BEAT_S + 1)
         try:
             self._client.zrem(keys.workers(self._service), self._member)
