@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,12 +30,13 @@ BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level, hook = list(root.handlers), root.level, sys.excepthook
+    handlers, level, hook, thread_hook = list(root.handlers), root.level, sys.excepthook, threading.excepthook
     levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if hasattr(logger, "level")}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
     sys.excepthook = hook
+    threading.excepthook = thread_hook
     logging.captureWarnings(False)
     for name in root.manager.loggerDict:
         logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
@@ -182,3 +184,17 @@ def test_an_uncaught_exception_is_logged_without_the_secret() -> None:
     assert record["event"] == "uncaught exception"
     assert "RuntimeError" in record["exception"]
     assert TOKEN not in result.stderr
+
+
+def test_an_uncaught_exception_of_a_thread_is_logged_without_the_secret() -> None:
+    out = start()
+
+    def fail() -> None:
+        raise RuntimeError(f"bad {TOKEN}")
+
+    thread = threading.Thread(target=fail, name="warm-up")
+    thread.start()
+    thread.join()
+    (record,) = records(out)
+    assert record["thread"] == "warm-up"
+    assert f"RuntimeError: bad {REDACTED}" in record["exception"]
