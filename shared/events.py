@@ -15,7 +15,7 @@ from shared.models import ModelRecord
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     version: Literal[1] = 1
     at: float = Field(default_factory=time.time)

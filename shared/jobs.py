@@ -22,7 +22,7 @@ GENERATE_TASK = "worker.generate"
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class CorpusInfo(_Message):

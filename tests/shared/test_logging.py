@@ -16,7 +16,10 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from shared.events import parse_event
+from shared.jobs import GenerateJob
 from shared.logging import REDACTED, Redactor, configure_logging, job_context
 from shared.settings import Settings
 
@@ -198,3 +201,20 @@ def test_an_uncaught_exception_of_a_thread_is_logged_without_the_secret() -> Non
     (record,) = records(out)
     assert record["thread"] == "warm-up"
     assert f"RuntimeError: bad {REDACTED}" in record["exception"]
+
+
+def test_a_job_that_is_refused_does_not_show_its_text() -> None:
+    out = start()
+    text = "a private sentence"  # a traceback quotes the lines below
+    message = {"version": 1, "job_id": "a", "seed": text, "length": text}
+    event = json.dumps({"kind": "generated", "seed": [text], "text": text})
+    try:
+        GenerateJob.model_validate(message)
+    except ValidationError:
+        structlog.get_logger().exception("not a job")
+    try:
+        parse_event(event)
+    except ValidationError:
+        structlog.get_logger().exception("not an event")
+    assert len(records(out)) == 2
+    assert "private" not in out.getvalue()
