@@ -15,7 +15,7 @@ from shared.models import ModelRecord
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = 1
     at: float = Field(default_factory=time.time)
@@ -130,7 +130,7 @@ Event = Annotated[
     Field(discriminator="kind"),
 ]
 TERMINAL = frozenset({"finished", "generated", "failed", "cancelled"})
-_adapter: TypeAdapter[Event] = TypeAdapter(Event)
+_adapter: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(hide_input_in_errors=True))
 
 
 def parse_event(data: str | bytes) -> Event:
