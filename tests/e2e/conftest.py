@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import System, free_port
-from tests.e2e.texts import harbour
+from tests.e2e.system import System, started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,21 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-
-
-def started(folder: Path, **environment: str) -> Iterator[System]:
-    # No test reaches the internet: the mirrors are a closed port.
-    closed = f'["https://127.0.0.1:{free_port()}/{{number}}.txt"]'
-    system = System(folder, GUTENBERG_MIRRORS=closed, **environment)
-    (system.corpora / "harbour.txt").write_text(harbour(), encoding="utf-8")
-    try:
-        system.start()
-        yield system
-    finally:
-        if system.process is not None and system.process.poll() is None:
-            system.stop()
-        for process in system.processes():
-            process.kill()
 
 
 @pytest.fixture(scope="session")

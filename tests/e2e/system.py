@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import ServerProxy
@@ -18,6 +19,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
 from playground.client import Message, PlaygroundClient
+from tests.e2e.texts import harbour
 
 START_S = 90
 TRAIN_S = 150
@@ -139,6 +141,22 @@ class System:
             return message if message and all(word in text_of(message) for word in words) else None
 
         return self.client.wait_for(shown, timeout, f"{words} on the card")
+
+
+def started(folder: Path, **environment: str) -> Iterator[System]:
+    """Run a system that knows the text `harbour`, for a fixture; nothing is left of it afterwards."""
+    # No test reaches the internet: the mirrors are a closed port.
+    closed = f'["https://127.0.0.1:{free_port()}/{{number}}.txt"]'
+    system = System(folder, GUTENBERG_MIRRORS=closed, **environment)
+    (system.corpora / "harbour.txt").write_text(harbour(), encoding="utf-8")
+    try:
+        system.start()
+        yield system
+    finally:
+        if system.process is not None and system.process.poll() is None:
+            system.stop()
+        for process in system.processes():
+            process.kill()
 
 
 def text_of(message: Message) -> str:

@@ -1,0 +1,57 @@
+"""A newcomer plays with the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.browser.page import PlaygroundPage
+from tests.e2e.texts import harbour
+
+
+def test_a_newcomer_asks_for_help(page: PlaygroundPage) -> None:
+    page.type("!help")
+    page.answer("Galvanic learns to write from any text", "!train frankenstein", "!generate the monster")
+
+
+def test_a_card_fills_unasked_and_the_model_talks(page: PlaygroundPage) -> None:
+    page.type("!train harbour --epochs 300 --minutes 0.4")
+    page.answer("Training", "Epoch", "Held-out loss", "It writes, after epoch", seconds=90)
+    page.shot("card-while-training")
+    card = page.answer("is now this channel's model", "Sample 3", seconds=120)
+    page.wait_for_picture(card)
+    page.shot("card-finished")
+    page.type("!generate the tide --length 200")
+    page.answer("the tide", "random seed", seconds=60)
+
+
+def test_a_file_is_uploaded_by_slash_command(page: PlaygroundPage, tmp_path: Path) -> None:
+    (tmp_path / "gulls.txt").write_text(harbour(random_seed=9), encoding="utf-8")
+    form = page.slash("train")
+    form.get_by_test_id("option-file").set_input_files(tmp_path / "gulls.txt")
+    form.get_by_test_id("option-epochs").fill("1")
+    page.shot("slash-upload")
+    form.get_by_test_id("option-epochs").press("Enter")
+    page.answer("gulls", seconds=15)
+    page.answer("`gulls`".strip("`"), "is now this channel's model", seconds=120)
+
+
+def test_a_training_is_cancelled_by_its_button(page: PlaygroundPage) -> None:
+    page.type("!train python-docs --minutes 5")
+    card = page.answer("Learning The Python language reference", seconds=20)
+    card.get_by_test_id("button").filter(has_text="Cancel").click()
+    expect(page.messages.filter(has_text="Cancelled: The Python language reference")).to_be_visible(timeout=60_000)
+
+
+def test_a_mistake_is_explained_to_whoever_made_it(page: PlaygroundPage) -> None:
+    page.become("Ben")
+    page.type("!train frankenstien")
+    page.answer("I know no text called", "Did you mean frankenstein")
+
+
+def test_the_page_fits_a_phone(page: PlaygroundPage) -> None:
+    page.tab.set_viewport_size({"width": 390, "height": 800})
+    page.type("!catalogue")
+    page.answer("frankenstein", "python-docs")
+    assert page.tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
