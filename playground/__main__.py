@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playground.server import Playground, open_port
 from shared.errors import UserError
+from shared.logging import configure_logging
 from shared.settings import get_settings
 
 REFUSE_INTENTS = "GALVANIC_PLAYGROUND_REFUSE_INTENTS"
@@ -32,15 +33,17 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(arguments: argparse.Namespace) -> None:
     settings = get_settings()
+    configure_logging("playground", settings)
     port = arguments.port if arguments.port is not None else settings.playground_port
+    # Whoever named a port has told it to others; the usual one may give way.
+    insist = arguments.port is not None or "playground_port" in settings.model_fields_set
     folder = None if arguments.forget else settings.data_dir / "playground"
-    listener = open_port(port)
+    listener = open_port(port, insist=insist)
     playground = Playground(listener, folder, refuse_privileged=arguments.refuse_intents)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    listener.listen()
     if arguments.port_file is not None:
         fresh = arguments.port_file.with_suffix(".new")
         fresh.write_text(f"{playground.port}\n", "utf-8")

@@ -18,6 +18,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from simcord import intents as rules
 from simcord.backend import serializers
+from simcord.backend.access import channel_accessible
 
 from playground.rest import token_accepted
 from playground.world import World
@@ -160,6 +161,14 @@ class Gateway:
         return any(connection.intents is not None for connection in self._connections)
 
     def _broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
+        channel_id = int(payload.get("channel_id") or 0)
+        # A bot hears nothing from a channel that it may not see, but is asked to act wherever it is called.
+        if (
+            event != "INTERACTION_CREATE"
+            and channel_id in self._world.channels
+            and not channel_accessible(self._world, channel_id, self._world.bot_user.id)
+        ):
+            return
         for connection in self._connections:
             connection.feed(event, payload)
 

@@ -21,7 +21,7 @@ NameOf = Callable[[str, int], str | None]
 """Name of a user (`@`), role (`@&`) or channel (`#`) by id; None when unknown."""
 
 _FENCE = re.compile(r"```(?:([\w+.#-]+)\n)?\n?(.*?)\n?```", re.DOTALL)
-_TEXT = re.compile(r"[^\n!#$%&*+\-:<=>@\[\\\]^_`{}~|]+")
+_TEXT = re.compile(r"[^\n!#$%&*+\-:<=>@\[\\\]^_`{}~|]+|\\(?=\n)")
 _MENTION = re.compile(r"<(@!?|@&|#)(\d{1,20})>")
 _TIME = re.compile(r"<t:(-?\d{1,12})(?::([tTdDfFR]))?>")
 _EMOJI = re.compile(r"<a?:(\w+):\d+>")
@@ -105,7 +105,7 @@ def _line_block(line: str, env: dict[str, Any]) -> str | None:
 
 
 def _text(state: StateInline, silent: bool) -> bool:
-    """markdown-it's own rule, which also stops at `|`."""
+    """markdown-it's own rule, which also stops at `|` and keeps a backslash at the end of a line."""
     found = _TEXT.match(state.src, state.pos, state.posMax)
     if found is None:
         return False
@@ -182,11 +182,18 @@ def _relative(delta: float) -> str:
 def _finish(state: StateCore) -> None:
     """Tell `__underlined__` from `**bold**`, and let links open a page of their own."""
     for block in state.tokens:
+        link_tag = "a"
         for token in block.children or ():
             if token.type in ("strong_open", "strong_close") and token.markup == "__":
                 token.tag = "u"
             elif token.type == "link_open":
-                token.attrs |= {"target": "_blank", "rel": "noopener noreferrer nofollow"}
+                # `[words]()` leads nowhere: its words stay, the link goes. Links do not nest.
+                link_tag = "a" if token.attrs.get("href") else "span"
+                token.tag = link_tag
+                leave: dict[str, str | int | float] = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
+                token.attrs = token.attrs | leave if link_tag == "a" else {}
+            elif token.type == "link_close":
+                token.tag = link_tag
 
 
 def _make() -> MarkdownIt:

@@ -22,22 +22,31 @@ HOST = "127.0.0.1"
 _PORTS_TRIED = 20
 
 
-def open_port(port: int) -> socket.socket:
-    """Bind the port, else one of the next twenty, else any free one; 0 is any free one.
+def open_port(port: int, *, insist: bool) -> socket.socket:
+    """Bind a port on 127.0.0.1; 0 is any free one.
 
     The socket is bound before anything else is made: addresses in messages carry the port.
+
+    Args:
+        port: the port wanted.
+        insist: take no other when it is not to be had; else one of the next twenty, else any.
+
+    Raises:
+        UserError: no such port is free.
     """
-    wanted = [*range(port, min(port + _PORTS_TRIED, 65_536)), 0] if port else [0]
-    for candidate in wanted:
+    others = [] if insist or port == 0 else [*range(port + 1, min(port + _PORTS_TRIED, 65_536)), 0]
+    for candidate in (port, *others):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Without it a restart would wait until the system forgets the last connections.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, candidate))
+            listener.listen()
         except OSError:
             listener.close()
             continue
         return listener
-    raise UserError("No port on 127.0.0.1 is free.", "Set PORT to a free one.")
+    raise UserError(f"Port {port} on {HOST} is taken or not allowed.", "Set PORT to a free one above 1023.")
 
 
 class Playground:

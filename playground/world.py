@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from simcord._clock import Clock
 from simcord.backend import Backend
 from simcord.backend.cdn import CdnStore
-from simcord.backend.models import Channel, Guild, Message, Overwrite, Role, User
+from simcord.backend.models import Channel, Guild, Interaction, Message, Overwrite, Role, User
 from simcord.enums import ChannelType, OverwriteType
 
 log = structlog.get_logger()
@@ -64,6 +64,9 @@ _EVERYONE = discord.Permissions(
 )
 
 _RETIRED_FILES = 20
+_REMEMBERED_IDS = 100_000
+_MAX_MESSAGES = 10_000
+"""Messages of a channel in memory."""
 
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
@@ -191,6 +194,22 @@ class World(Backend):
             self.messages[channel_id] = {}
             guild.channel_ids.append(channel_id)
 
+    def snowflake(self) -> int:
+        """A fresh id. The record of ids given out is cut now and then: time has passed theirs by."""
+        if len(self._reserved_ids) > _REMEMBERED_IDS:
+            self._reserved_ids.clear()
+            now_ms = max(self._sequences, default=0)
+            self._sequences = {now_ms: self._sequences[now_ms]} if self._sequences else {}
+        return super().snowflake()
+
+    def new_interaction(self, type: int, channel_id: int, user_id: int, guild_id: int | None) -> Interaction:
+        """Record an interaction, and forget those whose 15 minutes are over."""
+        now = self.now_iso()
+        for record in [record for record in self.interactions.values() if (record.expires_at or now) < now]:
+            del self.interactions[record.id]
+            self.interaction_tokens.pop(record.token, None)
+        return super().new_interaction(type, channel_id, user_id, guild_id)
+
     def welcome(self) -> None:
         """Post the message that tells a newcomer what to type."""
         self.create_message(CHANNEL_IDS["lab"], USER_IDS["ada"], WELCOME.format(guild=GUILD_NAME))
@@ -201,7 +220,10 @@ class World(Backend):
         """Install and announce a prepared message."""
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
         stored = super().commit_message(message, broadcast=broadcast)
-        if message.id in self.messages.get(message.channel_id, {}):
+        messages = self.messages.get(message.channel_id, {})
+        while len(messages) > _MAX_MESSAGES:
+            self._release(messages.pop(next(iter(messages))))
+        if message.id in messages:
             self._changed("created", stored)
         return stored
 
@@ -225,10 +247,14 @@ class World(Backend):
         """Remove a message and announce it."""
         message = self.get_message(channel_id, message_id)
         super().delete_message(channel_id, message_id)
+        self._release(message)
+        self._changed("deleted", message)
+
+    def _release(self, message: Message) -> None:
         for item in self.files_of(message):
             self.cdn.forget(int(item["id"]))
-        self._embed_files.pop(message_id, None)
-        self._changed("deleted", message)
+        self._embed_files.pop(message.id, None)
+        self.edit_times.pop(message.id, None)
 
     def files_of(self, message: Message) -> list[dict[str, Any]]:
         """All files of a message: its attachments, and those that an embed shows in their place."""

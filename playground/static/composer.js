@@ -66,13 +66,11 @@ export class Composer {
     this.box.style.height = "auto";
     this.box.style.height = `${Math.min(this.box.scrollHeight, 240)}px`;
     const text = this.box.value;
-    // "/train " - the name is complete: go on with its options.
-    const exact = text.startsWith("/") && text.endsWith(" ") && this.app.channel().commands.find((command) => `/${command.name} ` === text);
-    if (exact && !this.longer(exact.name)) this.enter(exact);
+    // "/train " - the name is complete: go on with its options. What follows it belongs to the first of them.
+    const called = this.app.channel().commands.find((command) => text.startsWith(`/${command.name} `));
+    if (called) this.enter(called, text.slice(called.name.length + 2));
     else this.suggest();
   }
-
-  longer(name) { return this.app.channel().commands.some((command) => command.name.startsWith(`${name} `)); }
 
   suggest() {
     const text = this.box.value;
@@ -136,7 +134,7 @@ export class Composer {
     this.app.fail("");
     try {
       const attachments = await Promise.all(files.map(encode));
-      await call("messages", { as: this.app.me(), channel: this.app.channel().id, content, attachments });
+      await call("messages", { as: this.app.me(), channel: this.app.channel().id, content: this.mentions(content), attachments });
     } catch (error) {
       this.app.fail(error.message);
       if (!this.box.value) this.box.value = content;
@@ -146,10 +144,17 @@ export class Composer {
     }
   }
 
+  /** `@Ben` and `#lab` become mentions, as Discord's own client makes them. */
+  mentions(text) {
+    const { people, bot, channels } = this.app.state();
+    const ids = new Map([...[...people, bot].map((person) => [`@${person.name}`, `<@${person.id}>`]), ...channels.map((item) => [`#${item.name}`, `<#${item.id}>`])]);
+    return text.replace(/(?<![\w<`])[@#][\w-]+/g, (word) => ids.get(word) ?? word);
+  }
+
   // ----------------------------------------------------------- slash commands
 
-  /** Show the fields of a command. */
-  enter(command) {
+  /** Show the fields of a command, with `words` in the first one. */
+  enter(command, words = "") {
     this.command = command;
     this.offer([]);
     this.box.value = "";
@@ -158,6 +163,7 @@ export class Composer {
     this.form.hidden = false;
     this.form.replaceChildren(el("span", { class: "slash-name", title: command.description }, `/${command.name}`), ...command.options.map((option) => this.field(option)));
     const first = this.form.querySelector("input:not([type=file]), select") ?? this.form.querySelector("button");
+    if (words && first?.tagName === "INPUT") { first.value = words; first.dispatchEvent(new Event("input")); }
     if (first) first.focus();
     else { this.form.tabIndex = -1; this.form.focus(); }
   }

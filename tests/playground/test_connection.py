@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playground.client import PlaygroundClient, pictures_of, text_of
+from playground.server import open_port
 from tests.playground.conftest import Bot, Server
 from tests.playground.tiny_bot import PIXEL
 
@@ -110,11 +113,18 @@ def test_broken_file_is_set_aside(tmp_path: Path) -> None:
     assert (folder / "world.broken.json").exists()
 
 
-def test_taken_port_gives_way_to_another(server: Server, tmp_path: Path) -> None:
+def test_taken_port_is_named(server: Server, tmp_path: Path) -> None:
     taken = server.url.rsplit(":", 1)[1]
-    other = Server(tmp_path, "--port", taken, "--forget")
-    try:
-        assert other.url != server.url
-        assert other.client.world().guild_id == server.client.world().guild_id
-    finally:
-        other.stop()
+    command = [sys.executable, "-m", "playground", "--port", taken, "--forget"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert (
+        done.stderr.strip() == f"Port {taken} on 127.0.0.1 is taken or not allowed. Set PORT to a free one above 1023."
+    )
+
+
+def test_usual_port_gives_way() -> None:
+    with open_port(0, insist=True) as taken:
+        port = taken.getsockname()[1]
+        with open_port(port, insist=False) as other:
+            assert other.getsockname()[1] != port

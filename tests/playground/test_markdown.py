@@ -29,6 +29,7 @@ def name_of(sigil: str, wanted: int) -> str | None:
         ),
         ("<@99>", '<span class="mention">@unknown</span>'),
         ("[x](javascript:alert)", "[x](javascript:alert)"),
+        ("[x]()", "<span>x</span>"),
         ("&amp;", "&amp;amp;"),
     ],
 )

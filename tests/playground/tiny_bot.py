@@ -124,6 +124,13 @@ async def react(ctx: commands.Context) -> None:
 
 
 @bot.command()
+async def members(ctx: commands.Context, prefix: str) -> None:
+    by_name = await ctx.guild.query_members(prefix)
+    by_id = await ctx.guild.query_members(user_ids=[ctx.author.id, 1])
+    await ctx.send(" ".join(member.display_name for member in [*by_name, *by_id]))
+
+
+@bot.command()
 async def big(ctx: commands.Context) -> None:
     await ctx.send(file=discord.File(io.BytesIO(bytes(11 * 2**20)), "big.bin"))
 
@@ -140,7 +147,7 @@ async def learn(interaction: discord.Interaction, name: str, file: discord.Attac
 async def slow(interaction: discord.Interaction) -> None:
     """Answer later, twice."""
     await interaction.response.defer(thinking=True)
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(1)
     await interaction.followup.send("done at last")
     await interaction.followup.send("and one more", file=discord.File(io.BytesIO(b"text"), "more.txt"))
 

@@ -1,0 +1,54 @@
+"""The backend by itself: what runs for weeks must not grow."""
+
+from __future__ import annotations
+
+import pytest
+from simcord.backend.errors import BackendError
+
+from playground import world as module
+from playground.world import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS, World
+
+LAB = CHANNEL_IDS["lab"]
+
+
+@pytest.fixture
+def world() -> World:
+    return World("http://127.0.0.1:1")
+
+
+def test_ids_given_out_are_forgotten_but_never_repeat(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED_IDS", 50)
+    ids = [world.snowflake() for _ in range(500)]
+    assert len(set(ids)) == 500
+    assert ids == sorted(ids)
+    assert len(world._reserved_ids) <= 51
+
+
+def test_oldest_messages_leave_with_their_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_MESSAGES", 3)
+    monkeypatch.setattr(module, "_RETIRED_FILES", 0)
+    files = world.store_attachments(LAB, [("a.txt", b"a")])
+    world.create_message(LAB, USER_IDS["ada"], "0", attachments=files)
+    assert world.cdn.file(int(files[0]["id"])) == ("a.txt", b"a")
+    for number in range(1, 5):
+        world.create_message(LAB, USER_IDS["ada"], str(number))
+    assert [message.content for message in world.messages[LAB].values()] == ["2", "3", "4"]
+    assert world.cdn.file(int(files[0]["id"])) is None
+
+
+def test_expired_interactions_are_forgotten(world: World) -> None:
+    old = world.new_interaction(2, LAB, USER_IDS["ada"], GUILD_ID)
+    old.expires_at = world.iso_after(-1)
+    new = world.new_interaction(2, LAB, USER_IDS["ada"], GUILD_ID)
+    assert list(world.interactions) == [new.id]
+    with pytest.raises(BackendError):
+        world.interaction_by_token(old.token)
+
+
+def test_bot_has_no_more_than_it_is_invited_with(world: World) -> None:
+    assert world.may(BOT_ID, LAB, "send_messages", "embed_links", "attach_files", "read_message_history")
+    assert not world.may(BOT_ID, LAB, "manage_messages")
+    assert not world.may(BOT_ID, LAB, "mention_everyone")
+    assert world.may(USER_IDS["ada"], LAB, "administrator")
+    assert not world.may(USER_IDS["ben"], LAB, "manage_guild")
+    assert not world.may(USER_IDS["cleo"], LAB, "send_messages")
