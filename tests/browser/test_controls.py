@@ -1,0 +1,279 @@
+"""The page's own doings, with a small bot of the tests': no Redis and no worker are needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
+
+from playground.client import PlaygroundClient
+from tests.browser.conftest import ARTIFACTS
+from tests.browser.page import PlaygroundPage
+from tests.playground.conftest import Bot, Server
+
+
+class Tab(PlaygroundPage):
+    """The page with what these tests do on it besides."""
+
+    @classmethod
+    def opened(cls, browser: Browser, url: str, width: int = 1280) -> Tab:
+        page: Page = browser.new_page(viewport={"width": width, "height": 800})
+        page.set_default_timeout(10_000)
+        expect.set_options(timeout=10_000)
+        tab = cls(page, ARTIFACTS)
+        tab.problems = []
+        page.on("pageerror", lambda error: tab.problems.append(str(error)))
+        page.on("console", lambda entry: tab.problems.append(entry.text) if entry.type == "error" else None)
+        page.goto(url)
+        return tab
+
+    problems: list[str]
+    """What the browser complained of: script errors, blocked content, failed requests."""
+
+    @property
+    def composer(self) -> Locator:
+        return self.tab.get_by_test_id("composer")
+
+    @property
+    def status(self) -> Locator:
+        return self.tab.get_by_test_id("status")
+
+    def part(self, test_id: str) -> Locator:
+        return self.tab.get_by_test_id(test_id)
+
+    def say(self, text: str, files: Mapping[str, bytes] | None = None) -> None:
+        if files:
+            self.part("file-input").set_input_files([_payload(*item) for item in files.items()])
+            expect(self.part("chip")).to_have_count(len(files))
+        self.type(text)
+        expect(self.composer).to_have_value("")
+
+    def wait_for(self, text: str | re.Pattern[str]) -> Locator:
+        found = self.messages.filter(has_text=text).last
+        expect(found).to_be_visible()
+        return found
+
+    def card(self) -> Locator:
+        """Ask for a card; the message, which stays the same one when others come."""
+        cards = self.messages.filter(has_text="epoch 2 of 3")
+        before = cards.count()
+        self.say("!card")
+        expect(cards).to_have_count(before + 1)
+        return self.tab.locator(f'[data-testid="message"][data-id="{cards.last.get_attribute("data-id")}"]')
+
+    def call(
+        self, command: str, options: Mapping[str, str], files: Mapping[str, tuple[str, bytes]] | None = None
+    ) -> None:
+        """Fill in a slash command's fields and send it."""
+        self.composer.press_sequentially(f"/{command} ")
+        for name, value in options.items():
+            self.part(f"option-{name}").fill(value)
+        for name, file in (files or {}).items():
+            self.part(f"option-{name}").set_input_files(_payload(*file))
+        self.part("send").click()
+        expect(self.part("slash")).to_be_hidden()
+
+    def press(self, message: Locator, label: str) -> None:
+        message.get_by_test_id("button").filter(has_text=label).click()
+
+    def channel(self, name: str) -> Locator:
+        return self.tab.locator(f'[data-testid="channel"][data-name="{name}"]')
+
+    def go(self, name: str) -> None:
+        self.channel(name).click()
+        expect(self.part("channel-name")).to_have_text(f"# {name}")
+
+    def be(self, name: str) -> None:
+        self.become(name)
+        expect(self.tab.get_by_role("button", name=name, pressed=True)).to_be_visible()
+
+
+def _payload(name: str, data: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "text/plain", "buffer": data}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("playground"), "--forget")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def client(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaygroundClient]:
+    bot = Bot(server.url, tmp_path_factory.mktemp("bot") / "log")
+    try:
+        server.client.wait_for_bot()
+        yield server.client
+    finally:
+        bot.kill()
+
+
+@pytest.fixture
+def page(browser: Browser, client: PlaygroundClient) -> Iterator[Tab]:
+    tab = Tab.opened(browser, client.url)
+    tab.wait_until_online()
+    yield tab
+    tab.tab.close()
+    assert tab.problems == []
+
+
+def test_first_look(page: Tab) -> None:
+    expect(page.messages.first).to_contain_text("!train frankenstein")
+    expect(page.part("banner")).to_be_hidden()
+    assert page.tab.title() == "#lab – Galvanic playground"
+
+
+def test_message_is_answered_without_asking(page: Tab) -> None:
+    page.say("!ping")
+    page.wait_for("pong")
+
+
+def test_card_is_edited_in_place(page: Tab, client: PlaygroundClient) -> None:
+    card = page.card()
+    expect(card).to_contain_text("(edited)")
+    expect(card.locator(".embed-image img")).to_have_js_property("complete", True)
+    # A button that keeps the focus was not drawn anew by the edits.
+    button = card.get_by_test_id("button").first
+    button.focus()
+    page.press(card, "Press")
+    expect(card).to_contain_text("pressed by Ada")
+    expect(button).to_be_focused()
+
+
+def test_unanswered_button_says_so(page: Tab) -> None:
+    card = page.card()
+    page.press(card, "Silent")
+    expect(card.get_by_test_id("notice")).to_contain_text("This interaction failed")
+
+
+def test_form_and_menu(page: Tab) -> None:
+    card = page.card()
+    page.press(card, "Form")
+    form = page.part("modal")
+    form.get_by_label("A word").fill("galvanism")
+    form.get_by_role("button", name="Submit").click()
+    page.wait_for("wrote galvanism")
+    expect(form).to_be_hidden()
+    card.get_by_test_id("select").select_option("Blue")
+    expect(page.wait_for("chose Blue")).to_contain_text("Only you can see this")
+
+
+def test_file_on_a_message(page: Tab) -> None:
+    page.say("!size", files={"notes.txt": b"x" * 4321})
+    expect(page.messages.filter(has_text="!size").last.get_by_test_id("attachment")).to_contain_text("notes.txt")
+    page.wait_for("notes.txt 4321")
+
+
+def test_slash_command_with_a_file(page: Tab) -> None:
+    page.call("learn", {"name": "frank", "times": "2"}, files={"file": ("book.txt", b"hello")})
+    expect(page.wait_for("frank book.txt 5 2").locator(".lead")).to_have_text(re.compile(r"Ada\s*used\s*/learn"))
+
+
+def test_slash_commands_are_suggested_and_completed(page: Tab) -> None:
+    page.composer.press_sequentially("/pi")
+    suggestions = page.part("suggestion")
+    expect(suggestions).to_have_count(1)
+    page.composer.press("Enter")
+    field = page.part("option-book")
+    field.press_sequentially("fr")
+    expect(suggestions).to_have_text(["Frankenstein"])
+    field.press("Enter")
+    expect(field).to_have_value("frankenstein")
+    field.press("Enter")
+    page.wait_for(re.compile(r"used\s*/pick[\s\S]*frankenstein"))
+
+
+def test_missing_option_is_named(page: Tab) -> None:
+    page.composer.press_sequentially("/learn x")
+    page.part("send").click()
+    expect(page.part("error")).to_have_text("/learn needs file.")
+    page.tab.keyboard.press("Escape")
+    expect(page.composer).to_be_focused()
+
+
+def test_hostile_text_stays_text(page: Tab, client: PlaygroundClient) -> None:
+    hostile = "<img src=x onerror=\"document.title='owned'\"> ||<b>s</b>|| [x](javascript:alert(1)) **bold**"
+    client.send(hostile, person="ben", files={"<img src=x onerror=alert(1)>.txt": b""})
+    message = page.wait_for("onerror")
+    expect(message.locator("strong")).to_have_text("bold")
+    expect(message.locator(".content img, .content b, .content a")).to_have_count(0)
+    spoiler = message.locator(".spoiler")
+    expect(spoiler).not_to_have_class(re.compile("shown"))
+    spoiler.click()
+    expect(spoiler).to_have_class(re.compile("shown"))
+    assert "owned" not in page.tab.title()
+
+
+def test_each_person_sees_their_own(page: Tab) -> None:
+    page.be("Ben")
+    page.call("whisper", {})
+    page.wait_for("for you alone")
+    page.be("Cleo")
+    expect(page.messages.first).to_be_visible()
+    expect(page.messages.filter(has_text="for you alone")).to_have_count(0)
+    expect(page.composer).to_be_disabled()
+    page.go("library")
+    expect(page.composer).to_be_enabled()
+    page.say("!ping")
+    page.wait_for("pong")
+
+
+def test_other_channel_is_marked_unread(page: Tab, client: PlaygroundClient) -> None:
+    client.send("over here", channel="library")
+    library = page.channel("library")
+    expect(library).to_have_class(re.compile("unread"))
+    page.go("library")
+    page.wait_for("over here")
+    expect(library).not_to_have_class(re.compile("unread"))
+
+
+def test_message_that_is_too_long_comes_back(page: Tab) -> None:
+    page.composer.fill("x" * 2001)
+    page.composer.press("Enter")
+    expect(page.part("error")).to_contain_text("2,000 characters")
+    expect(page.composer).to_have_value("x" * 2001)
+    assert ["400" in problem for problem in page.problems] == [True], "the browser tells of the refusal"
+    page.problems.clear()
+
+
+def test_narrow_window(browser: Browser, client: PlaygroundClient) -> None:
+    page = Tab.opened(browser, client.url, width=400)
+    page.card()
+    assert page.tab.evaluate("document.documentElement.scrollWidth") == 400
+    page.tab.get_by_label("Channels and people").click()
+    page.go("library")
+    page.tab.close()
+
+
+def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    page = Tab.opened(browser, server.url)
+    try:
+        expect(page.status).to_have_text("Bot offline")
+        expect(page.part("banner")).to_contain_text("offline")
+        bot = Bot(server.url, tmp_path / "log")
+        try:
+            page.wait_until_online()
+            card = page.card()
+        finally:
+            bot.kill()
+        expect(page.status).to_have_text("Bot offline")
+        page.press(card, "Press")
+        expect(card.get_by_test_id("notice")).to_contain_text("This interaction failed")
+        page.call("whisper", {})
+        expect(page.part("unanswered")).to_contain_text("did not respond")
+    finally:
+        server.stop()
+    expect(page.status).to_have_text("Playground stopped")
+    port = server.url.rsplit(":", 1)[1]
+    again = Server(tmp_path / "data", "--port", port)
+    try:
+        expect(page.status).to_have_text("Bot offline")
+        page.wait_for("epoch 2 of 3")
+    finally:
+        again.stop()
+        page.tab.close()
