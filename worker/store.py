@@ -49,7 +49,7 @@ class ModelStore:
         files = sorted(
             (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.name == "model.json"
         )
-        for path in files:
+        for path in sorted(files, key=lambda path: path.name == "model.json"):
             self._fs.put_file(str(path), f"{target_url}/{path.name}")
         shutil.rmtree(self._cache / model_id, ignore_errors=True)
 

@@ -17,7 +17,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable("galvanic")
-class LSTM(keras.layers.LSTM):
+class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
     """`keras.layers.LSTM` with a hand-derived gradient on the CPU, and dropped recurrent weights.
 
     Args:
@@ -63,7 +63,6 @@ def lstm(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, b
     features = int(kernel.shape[0])
     units = int(recurrent.shape[0])
 
-    @tf.custom_gradient
     def run(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Any:
         x_by_time = tf.transpose(x, (1, 0, 2))
         steps, batch = tf.shape(x_by_time)[0], tf.shape(x_by_time)[1]
@@ -89,7 +88,7 @@ def lstm(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, b
 
         return (tf.transpose(hidden, (1, 0, 2)), hidden[-1], cells[-1]), gradient
 
-    return run(x, h0, c0, kernel, recurrent, bias)
+    return tf.custom_gradient(run)(x, h0, c0, kernel, recurrent, bias)
 
 
 def _forward(inputs: Tensor, h0: Tensor, c0: Tensor, recurrent: Tensor, units: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,133 @@
+"""What the engine gives back, and how it talks while it trains. Works without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from shared.events import Progress, Sample
+
+Control = Literal["cancel", "finish", "interrupt"]
+Stopped = Literal["done", "early", "time", "finish"]
+
+
+class TrainingCancelled(Exception):
+    """A person cancelled the training; nothing was kept but its last checkpoint."""
+
+
+class TrainingInterrupted(Exception):
+    """The training was asked to pause; its checkpoint is saved and it can go on from there."""
+
+
+class Hooks(Protocol):
+    """What a training tells while it runs, and how it is told to stop."""
+
+    def progress(self, event: Progress) -> None:
+        """Take note of how far it has come; called about twice a second."""
+
+    def sample(self, event: Sample) -> None:
+        """Take note of a sample drawn after an epoch."""
+
+    def control(self) -> Control | None:
+        """Say whether to go on (None), cancel, finish now, or save and pause; asked between batches."""
+
+
+class NoHooks:
+    """Hooks for somebody who only waits for the result."""
+
+    def progress(self, event: Progress) -> None:
+        """Ignore it."""
+
+    def sample(self, event: Sample) -> None:
+        """Ignore it."""
+
+    def control(self) -> Control | None:
+        """Go on."""
+        return None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Losses at the end of an epoch, in nats per character. `heldout_loss` is None when nothing is held out."""
+
+    epoch: int
+    train_loss: float
+    heldout_loss: float | None = None
+
+    @property
+    def watched(self) -> float:
+        """The loss that decides which epoch is the best."""
+        return self.train_loss if self.heldout_loss is None else self.heldout_loss
+
+
+def best_point(curve: tuple[CurvePoint, ...]) -> CurvePoint:
+    """The first of the points with the lowest watched loss.
+
+    Raises:
+        ValueError: the curve is empty.
+    """
+    return min(curve, key=lambda point: point.watched)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished training.
+
+    Attributes:
+        parameters: trainable numbers in the network.
+        epochs: epochs begun.
+        train_loss, heldout_loss: of the best epoch, whose weights were kept; nats per character.
+        samples: texts by the finished model.
+        seconds: time spent, over all attempts.
+        stopped: why it ended.
+        notes: warnings in plain words.
+    """
+
+    parameters: int
+    epochs: int
+    train_loss: float
+    heldout_loss: float | None
+    curve: tuple[CurvePoint, ...]
+    samples: tuple[str, ...]
+    seconds: float
+    stopped: Stopped
+    random_seed: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A text that a model wrote.
+
+    Attributes:
+        seed: as given, or the window drawn from the corpus.
+        text: what comes after it.
+    """
+
+    seed: str
+    text: str
+    temperature: float
+    random_seed: int
+    notes: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a model foresees a text.
+
+    Attributes:
+        nats_per_char: mean over the characters of the text as given.
+        chars: that many.
+        notes: what was charged beside the model's own predictions.
+    """
+
+    nats_per_char: float
+    chars: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def bits_per_char(self) -> float:
+        """The same in bits."""
+        return self.nats_per_char / math.log(2)
