@@ -74,6 +74,18 @@ class Plan(BaseModel):
     patience: float = 0.0
 
 
+_SIZES: tuple[tuple[int, int, int, int, float, float], ...] = (
+    # characters at least; LSTM units, streams, characters a step; share of outputs and recurrent weights dropped.
+    # A few megabytes hardly overfit, so little is dropped.
+    (2_000_000, 512, 32, 128, 0.2, 0.1),
+    # A book: measured on Frankenstein (about 400,000 characters) against 0.5 and 0.4, which learned slower.
+    (200_000, 512, 32, 128, 0.4, 0.25),
+    (40_000, 384, 16, 128, 0.5, 0.3),
+    (10_000, 256, 16, 64, 0.5, 0.3),
+    (0, 128, 8, 32, 0.3, 0.2),
+)
+
+
 def make_plan(recipe: str, vocabulary: int, characters: int) -> Plan:
     """The default plan for a text of so many characters to learn from.
 
@@ -92,24 +104,12 @@ def _classic(vocabulary: int) -> Plan:
     network = NetworkConfig(
         kind="windows", vocabulary=vocabulary, embedding=0, units=(256, 256, 128), window=WINDOW, dropout=0.2
     )
-    return Plan(
-        network=network, batch=256, length=1, learning_rate=1e-3, schedule="constant", epochs=4, timed=False
-    )
+    return Plan(network=network, batch=256, length=1, learning_rate=1e-3, schedule="constant", epochs=4, timed=False)
 
 
 def _char(vocabulary: int, characters: int) -> Plan:
     """A small text gets a small network and short streams, so that an epoch still has some tens of steps."""
-    for least, units, batch, length, output, recurrent in (
-        # A megabyte and more: hardly overfits, so little is dropped.
-        (2_000_000, 512, 32, 128, 0.2, 0.1),
-        # A book: measured on Frankenstein (about 400,000 characters) against 0.5 and 0.4, which learned slower.
-        (200_000, 512, 32, 128, 0.4, 0.25),
-        (40_000, 384, 16, 128, 0.5, 0.3),
-        (10_000, 256, 16, 64, 0.5, 0.3),
-        (0, 128, 8, 32, 0.3, 0.2),
-    ):
-        if characters >= least:
-            break
+    units, batch, length, output, recurrent = next(row[1:] for row in _SIZES if characters >= row[0])
     # Never streams shorter than a step.
     while batch > 1 and characters // batch <= 2 * length:
         batch //= 2

@@ -78,7 +78,7 @@ class Reader:
     def write(
         self, seed: npt.NDArray[np.int32], length: int, temperature: float, random: np.random.Generator
     ) -> npt.NDArray[np.int32]:
-        """Read the seed from the beginning and write `length` characters after it. Temperature 0: always the likeliest."""
+        """Read the seed from the beginning and write `length` characters after it; at temperature 0 the likeliest."""
         self.reset()
         return self._run(seed, length, temperature, random)[0][len(seed) : len(seed) + length]
 
@@ -100,7 +100,11 @@ class Reader:
                 else no_noise
             )
             self._state, out, logs = self._chunk(
-                self._weights, self._state, tf.constant(ids[part]), tf.constant(noise), tf.constant(temperature, tf.float32)
+                self._weights,
+                self._state,
+                tf.constant(ids[part]),
+                tf.constant(noise),
+                tf.constant(temperature, tf.float32),
             )
             ids[part], log_probs[part] = out.numpy(), logs.numpy()
         return ids, log_probs

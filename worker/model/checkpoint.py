@@ -1,0 +1,68 @@
+"""A training's state on disk: one file, replaced whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+Arrays = dict[str, npt.NDArray[Any]]
+_NAME = "checkpoint.safetensors"
+_KEY = "position"
+
+
+class DamagedCheckpoint(Exception):
+    """The file cannot be read."""
+
+
+def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+    safetensors.numpy.save_file(contiguous, partial, metadata=metadata)
+    partial.replace(path)
+
+
+def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:
+    """Replace the checkpoint of this folder.
+
+    Args:
+        arrays: weights, optimiser and random states, by name.
+        position: everything else, as JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / _NAME, arrays, {_KEY: json.dumps(position)})
+
+
+def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
+    """The checkpoint of this folder, None if there is none.
+
+    Raises:
+        DamagedCheckpoint: there is one and it cannot be read.
+    """
+    path = folder / _NAME
+    if not path.exists():
+        return None
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            position = json.loads((file.metadata() or {})[_KEY])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise DamagedCheckpoint(str(error)) from error
+    return arrays, position
+
+
+def within(arrays: Arrays, group: str) -> Arrays:
+    """The arrays named `group/...`, without that prefix."""
+    prefix = f"{group}/"
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def grouped(**groups: Arrays) -> Arrays:
+    """The opposite of `within`."""
+    return {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}

@@ -1,0 +1,244 @@
+"""One step of learning, for each kind of network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from worker.model.checkpoint import Arrays, grouped, within
+from worker.model.network import Weights, build, get_weights, set_weights
+from worker.model.plan import Plan
+from worker.text import Prepared
+from worker.text.classic import windows
+
+Tensor = Any
+HELDOUT_STREAMS = 32
+HELDOUT_MOST = 200_000
+"""A held-out part longer than this is judged by its beginning."""
+LEAD_IN = 128
+"""Characters read before each held-out stream, unscored, so that it does not begin from nothing."""
+
+
+class Learner(Protocol):
+    """A network with its data and its optimiser."""
+
+    steps: int
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Order the data for an epoch (from 1); the same order each time it is asked."""
+
+    def step(self, index: int, rate: float) -> tuple[float, int]:
+        """Learn from one batch. Returns its mean loss in nats and the number of predictions in it."""
+
+    def heldout(self, poll: Callable[[], None]) -> float | None:
+        """Mean loss on the held-out part, in nats per character; `poll` is called now and then."""
+
+    def weights(self) -> Weights:
+        """Copies of the weights."""
+
+    def state(self) -> Arrays:
+        """Everything a resumed training needs: weights, optimiser, random and carried states."""
+
+    def restore(self, state: Arrays) -> None:
+        """Go back to such a state; `begin_epoch` comes first."""
+
+
+class _Base:
+    steps: int
+
+    def __init__(self, plan: Plan, random_seed: int, optimizer: Any) -> None:
+        self.plan = plan
+        self.random_seed = random_seed
+        self.model = build(plan.network, random_seed % 2**31)
+        self.optimizer = optimizer
+        optimizer.build(self.model.trainable_variables)
+
+    def weights(self) -> Weights:
+        """See `Learner.weights`."""
+        return get_weights(self.model)
+
+    def state(self) -> Arrays:
+        """See `Learner.state`."""
+        return grouped(
+            weights=get_weights(self.model),
+            optimizer=_numbered(self.optimizer.variables),
+            random=_numbered(self.model.non_trainable_variables),
+        )
+
+    def restore(self, state: Arrays) -> None:
+        """See `Learner.restore`."""
+        set_weights(self.model, within(state, "weights"))
+        for group, variables in (
+            ("optimizer", self.optimizer.variables),
+            ("random", self.model.non_trainable_variables),
+        ):
+            arrays = within(state, group)
+            for index, variable in enumerate(variables):
+                variable.assign(arrays[str(index)])
+
+    def _apply(self, tape: Any, loss: Tensor) -> None:
+        gradients = tape.gradient(loss, [variable.value for variable in self.model.trainable_variables])
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if self.plan.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.plan.clip_norm)
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+
+
+def _numbered(variables: Any) -> Arrays:
+    return {str(index): np.array(variable.numpy()) for index, variable in enumerate(variables)}
+
+
+class WindowsLearner(_Base):
+    """The tutorial's: shuffled windows, one prediction each, Adam."""
+
+    def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
+        super().__init__(plan, random_seed, keras.optimizers.Adam(plan.learning_rate))
+        self._windows = windows(prepared.training)
+        self._heldout = windows(prepared.heldout) if len(prepared.heldout) > plan.network.window else None
+        self.steps = math.ceil(len(self._windows) / plan.batch)
+        signature = (
+            tf.TensorSpec((None, plan.network.window, 1), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+        )
+        self._step = tf.function(self._learn, input_signature=signature)
+        self._loss = tf.function(self._judge, input_signature=signature)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """See `Learner.begin_epoch`."""
+        self._order = np.random.default_rng((self.random_seed, epoch)).permutation(len(self._windows))
+
+    def step(self, index: int, rate: float) -> tuple[float, int]:
+        """See `Learner.step`."""
+        self.optimizer.learning_rate.assign(rate)
+        chosen = self._windows[self._order[index * self.plan.batch : (index + 1) * self.plan.batch]]
+        return float(self._step(*self._batch(chosen))), len(chosen)
+
+    def heldout(self, poll: Callable[[], None]) -> float | None:
+        """See `Learner.heldout`."""
+        if self._heldout is None:
+            return None
+        total = 0.0
+        for start in range(0, len(self._heldout), self.plan.batch):
+            poll()
+            part = self._heldout[start : start + self.plan.batch]
+            total += float(self._loss(*self._batch(part))) * len(part)
+        return total / len(self._heldout)
+
+    def _batch(self, chosen: npt.NDArray[np.int32]) -> tuple[Tensor, Tensor]:
+        scaled = chosen[:, :-1, None].astype(np.float32) / self.plan.network.vocabulary
+        return tf.constant(scaled), tf.constant(chosen[:, -1])
+
+    def _learn(self, x: Tensor, y: Tensor) -> Tensor:
+        with tf.GradientTape() as tape:
+            loss = _loss(y, self.model(x, training=True))
+        self._apply(tape, loss)
+        return loss
+
+    def _judge(self, x: Tensor, y: Tensor) -> Tensor:
+        return _loss(y, self.model(x, training=False))
+
+
+class StreamsLearner(_Base):
+    """The text cut into parallel streams, each read from its beginning with carried state (truncated
+    back-propagation through time), AdamW (Loshchilov & Hutter 2019)."""
+
+    def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
+        optimizer = keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "embeddings"])
+        super().__init__(plan, random_seed, optimizer)
+        self._ids = prepared.training
+        self._stream = len(self._ids) // plan.batch
+        self.steps = max(1, (self._stream - 1) // plan.length)
+        self._states: list[Tensor] = []
+        self._judged = _heldout_streams(prepared, plan.length)
+        self._step = tf.function(self._learn)
+        self._losses = tf.function(self._judge, reduce_retracing=True)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """See `Learner.begin_epoch`."""
+        # Another beginning each time, so that steps do not always cut the text at the same places.
+        offset = int(np.random.default_rng((self.random_seed, epoch)).integers(0, self._stream))
+        self._starts = np.arange(self.plan.batch) * self._stream + offset
+        self._states = self._zero_states(self.plan.batch)
+
+    def step(self, index: int, rate: float) -> tuple[float, int]:
+        """See `Learner.step`."""
+        self.optimizer.learning_rate.assign(rate)
+        places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
+        chosen = np.take(self._ids, places, mode="wrap")
+        loss, self._states = self._step(tf.constant(chosen), self._states)
+        return float(loss), self.plan.batch * self.plan.length
+
+    def heldout(self, poll: Callable[[], None]) -> float | None:
+        """See `Learner.heldout`."""
+        if self._judged is None:
+            return None
+        inputs, targets, counted = self._judged
+        states = self._zero_states(len(inputs))
+        total = 0.0
+        for start in range(0, inputs.shape[1], self.plan.length):
+            poll()
+            part = slice(start, start + self.plan.length)
+            losses, states = self._losses(tf.constant(inputs[:, part]), tf.constant(targets[:, part]), states)
+            total += float(np.sum(losses.numpy() * counted[:, part], dtype=np.float64))
+        return total / float(counted.sum())
+
+    def state(self) -> Arrays:
+        """See `Learner.state`."""
+        carried = {str(index): np.array(state.numpy()) for index, state in enumerate(self._states)}
+        return {**super().state(), **grouped(carried=carried)}
+
+    def restore(self, state: Arrays) -> None:
+        """See `Learner.restore`."""
+        super().restore(state)
+        carried = within(state, "carried")
+        self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
+
+    def _zero_states(self, batch: int) -> list[Tensor]:
+        return [tf.zeros((batch, units)) for units in self.plan.network.units for _ in range(2)]
+
+    def _learn(self, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        with tf.GradientTape() as tape:
+            logits, *after = self.model([chosen[:, :-1], *states], training=True)
+            loss = _loss(chosen[:, 1:], logits)
+        self._apply(tape, loss)
+        return loss, after
+
+    def _judge(self, inputs: Tensor, targets: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        logits, *after = self.model([inputs, *states], training=False)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), after
+
+
+def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | None:
+    """Inputs, targets and which of them count, [streams, time]; None when nothing is held out."""
+    amount = min(len(prepared.heldout), HELDOUT_MOST)
+    if not amount:
+        return None
+    streams = max(1, min(HELDOUT_STREAMS, amount // (2 * LEAD_IN)))
+    each = math.ceil(amount / streams)
+    lead = min(LEAD_IN, prepared.learned - 1)
+    steps = math.ceil((lead + each) / length) * length
+    first = prepared.learned + np.arange(streams)[:, None] * each - lead
+    places = first + np.arange(steps)
+    offset = np.arange(steps)
+    counted = (offset >= lead) & (offset < lead + each) & (places < prepared.learned + amount)
+    last = len(prepared.ids) - 1
+    inputs, targets = (prepared.ids[np.minimum(place, last)] for place in (places - 1, places))
+    return inputs, targets, counted
+
+
+def _loss(targets: Tensor, logits: Tensor) -> Tensor:
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+
+
+def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
+    """The learner for a plan."""
+    if plan.network.kind == "windows":
+        return WindowsLearner(plan, prepared, random_seed)
+    return StreamsLearner(plan, prepared, random_seed)
