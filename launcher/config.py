@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,11 +21,6 @@ def guarded(command: Iterable[str], death_signal: str, directory: Path, nice: in
     """`command`, run in `directory` and made not to outlive its parent (see `launcher.guard`)."""
     options = ["--death-signal", death_signal, "--directory", str(directory), "--nice", str(nice)]
     return [sys.executable, "-I", "-S", str(GUARD), *options, "--", *command]
-
-
-def group(part: Part) -> str:
-    """The supervisord group of `part`: groups are stopped one after the other, their members together."""
-    return f"stage{part.stage}"
 
 
 def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> str:
@@ -59,13 +53,12 @@ def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> s
         ),
         _section("supervisorctl", serverurl=f"unix://{socket}"),
     ]
-    groups: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
-        groups[group(part)].append(part)
         sections.append(
             _section(
                 f"program:{part.name}",
                 command=_command(guarded(part.command, part.death_signal, directory, part.nice)),
+                priority=str(int(part.stage)),
                 autostart="false",
                 autorestart="unexpected",
                 exitcodes=str(EX_CONFIG),  # the only end after which it is left alone
@@ -81,9 +74,6 @@ def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> s
                 stdout_logfile_backups="3",
             )
         )
-    for name, members in groups.items():
-        programs = ",".join(part.name for part in members)
-        sections.append(_section(f"group:{name}", programs=programs, priority=str(members[0].stage)))
     return "\n".join(sections)
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 
 class Stage(IntEnum):
-    """The order of stopping: the highest goes first, those of one stage together, Redis last of all."""
+    """The order of stopping, one part after the other: the highest goes first, Redis last of all."""
 
     REDIS = 10
     PLAYGROUND = 20
     BOT = 30
-    WORKERS = 40
+    GENERATE = 40
+    TRAIN = 50
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Part:
 
     name: str
     command: tuple[str, ...]
-    stage: int
+    stage: Stage
     needs: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
     vital: bool = False

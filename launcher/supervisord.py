@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from launcher.config import group, guarded, supervisor_config
+from launcher.config import guarded, supervisor_config
 from launcher.guard import PARENT_VARIABLE
 from launcher.parts import Folders, Plan
 
@@ -84,7 +84,6 @@ class Supervisord:
 
     def __init__(self, plan: Plan, folders: Folders, sockets: Path) -> None:
         self._folders = folders
-        self._groups = {part.name: group(part) for part in plan.parts}
         self._environment = plan.environment
         self._socket = sockets / "supervisord.sock"
         self._config = folders.run / "supervisord.conf"
@@ -144,7 +143,7 @@ class Supervisord:
             False when supervisord could not be reached.
         """
         try:
-            self._rpc().supervisor.startProcess(f"{self._groups[name]}:{name}", False)
+            self._rpc().supervisor.startProcess(name, False)
         except OSError:
             return False
         except xmlrpc.client.Fault as fault:

@@ -187,16 +187,16 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
     parts.append(
         Part("bot", (sys.executable, "-m", "bot"), Stage.BOT, needs=bot_first, ready=bot.ready, stop_wait_s=15)
     )
-    for queue, nice, wait, note, signal in (
-        (GENERATE_QUEUE, 0, 15, "", "SIGKILL"),
+    for queue, stage, nice, wait, note, signal in (
+        (GENERATE_QUEUE, Stage.GENERATE, 0, 15, "", "SIGKILL"),
         # A training gives way to whatever else the machine does, and saves before it stops.
-        (TRAIN_QUEUE, 10, 120, "saving the running training, if there is one ...", "SIGTERM"),
+        (TRAIN_QUEUE, Stage.TRAIN, 10, 120, "saving the running training, if there is one ...", "SIGTERM"),
     ):
         parts.append(
             Part(
                 queue,
                 (sys.executable, "-m", "worker", "serve", queue),
-                Stage.WORKERS,
+                stage,
                 needs=redis_first,
                 ready=Presence(client, queue).ready,
                 stop_wait_s=wait,

@@ -47,20 +47,20 @@ class Run:
         return {"name": name, "command": command, "stage": stage, "death_signal": "SIGTERM", **fields}
 
     def start(
-        self, parts: Iterable[dict[str, Any]], *options: str, wrapper: Iterable[str] = ()
+        self,
+        parts: Iterable[dict[str, Any]],
+        *options: str,
+        wrapper: Iterable[str] = (),
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
         """Start the launcher, which may be wrapped in another program."""
         command = [sys.executable, "-m", "tests.launcher.stand_in", str(self.data), json.dumps(list(parts)), *options]
-        return self.start_command([*wrapper, *command])
-
-    def start_command(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
-        """Start any program with the mark, its output kept."""
         with self._output.open("ab") as output:
             process = subprocess.Popen(
-                command,
+                [*wrapper, *command],
                 cwd=ROOT,
-                env={**os.environ, **environment, _MARK: self._mark},
-                stdin=subprocess.DEVNULL,
+                env={**os.environ, _MARK: self._mark},
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

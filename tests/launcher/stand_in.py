@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from launcher.cli import reporting, run_plan
-from launcher.parts import Part, Plan
+from launcher.parts import Part, Plan, Stage
 
 
 def part(fields: dict[str, Any]) -> Part:
     file = fields.pop("ready_file", None)
     ready = Path(file).exists if file else None
-    return Part(
-        ready=ready, **{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    )
+    fields["stage"] = Stage(fields["stage"])
+    fields["command"] = tuple(fields["command"])
+    return Part(ready=ready, **fields)
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import pytest
 from supervisor.options import ServerOptions
 
 from launcher.config import EX_CONFIG, redis_config, supervisor_config
-from launcher.parts import Part
+from launcher.parts import Part, Stage
 from launcher.system import find_redis_server
 
 AWKWARD = "a b #c ;d %e 'f\" é"
@@ -29,21 +29,18 @@ def read_by_supervisor(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_supervisor_understands_each_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [
-        Part("redis", (f"/bin/{AWKWARD}", "--x"), 10, stop_wait_s=30),
-        Part("train", (sys.executable, AWKWARD), 40, nice=10),
-        Part("generate", (sys.executable,), 40),
+        Part("redis", (f"/bin/{AWKWARD}", "--x"), Stage.REDIS, stop_wait_s=30),
+        Part("train", (sys.executable, AWKWARD), Stage.TRAIN, nice=10),
+        Part("generate", (sys.executable,), Stage.GENERATE),
     ]
     options = read_by_supervisor(supervisor_config(parts, Path("/tmp/s.sock"), tmp_path), tmp_path, monkeypatch)
     assert options.nodaemon
     assert options.serverurl == "unix:///tmp/s.sock"
 
     groups = sorted(options.process_group_configs, key=lambda group: group.priority)
-    assert [[process.name for process in group.process_configs] for group in groups] == [
-        ["redis"],
-        ["train", "generate"],
-    ]
+    assert [group.name for group in groups] == ["redis", "generate", "train"]  # stopped from the last to the first
 
-    redis, train = groups[0].process_configs[0], groups[1].process_configs[0]
+    redis, train = groups[0].process_configs[0], groups[-1].process_configs[0]
     assert redis.stopwaitsecs == 30
     assert redis.exitcodes == [EX_CONFIG]
     assert Path(redis.stdout_logfile).resolve() == tmp_path / "logs" / "redis.log"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,7 @@ def test_a_signal_stops_the_parts_in_order_and_leaves_nothing(run: Run, number: 
         [
             run.part("base", stage=10),
             run.part("middle", "slow", stage=20, needs=["base"]),
-            run.part("one", stage=40, needs=["base"]),
-            run.part("two", "slow", stage=40, needs=["base"]),
+            run.part("top", "slow", stage=50, needs=["base"]),
         ]
     )
     all_up(run)
@@ -26,11 +28,8 @@ def test_a_signal_stops_the_parts_in_order_and_leaves_nothing(run: Run, number: 
     assert launcher.wait(PATIENCE_S) == 0
     assert run.living() == []
     assert "everything is stopped" in run.output
-
     stops = [(what, name) for what, name, _ in run.journal_entries() if what != "start"]
-    # One stage after the other, the parts of a stage together.
-    assert set(stops[:3]) == {("asked", "one"), ("asked", "two"), ("end", "one")}
-    assert stops[3:] == [("end", "two"), ("asked", "middle"), ("end", "middle"), ("asked", "base"), ("end", "base")]
+    assert stops == [(what, name) for name in ("top", "middle", "base") for what in ("asked", "end")]
 
 
 def test_a_part_is_started_when_those_it_needs_are_there(run: Run) -> None:
@@ -143,6 +142,28 @@ def test_a_launcher_told_to_stops_with_its_parent(run: Run) -> None:
     shell.kill()
     run.wait_for_nothing_left()
     assert [name for name, _ in run.journal_lines("end")] == ["one"]
+
+
+def test_a_closed_terminal_stops_everything(run: Run) -> None:
+    terminal, launchers_side = pty.openpty()
+    launcher = run.start([run.part("one")], stdin=launchers_side)
+    os.close(launchers_side)
+    all_up(run)
+    os.close(terminal)
+    assert launcher.wait(PATIENCE_S) == 0
+    assert [name for name, _ in run.journal_lines("end")] == ["one"]
+
+
+def test_a_part_that_an_operator_stops_stays_stopped(run: Run) -> None:
+    launcher = run.start([run.part("one"), run.part("two")])
+    all_up(run)
+    control = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(run.data / "run" / "supervisord.conf")]
+    subprocess.run([*control, "stop", "one"], check=True, capture_output=True)
+    run.wait_for("one was stopped by supervisorctl")
+    launcher.terminate()
+    assert launcher.wait(PATIENCE_S) == 0
+    assert "ended unexpectedly" not in run.output
+    assert len(run.journal_lines("start")) == 2
 
 
 def test_a_second_start_is_refused_and_says_where_the_first_runs(run: Run) -> None:
