@@ -9,7 +9,7 @@ The rules, in order:
 5. When at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer says which of
    the usual encodings of Cyrillic, Greek, Hebrew, Arabic, Japanese, Chinese or Korean it is.
 6. Anything else is cp1252, or Latin-1 when it has one of the five bytes that cp1252 lacks. (For Latin scripts
-   charset-normalizer guesses worse: docs/decisions/005-encodings.md.)
+   charset-normalizer guesses worse: docs/decisions/021-encodings.md.)
 7. Line ends become `\\n`. A NUL means nothing in a text: a stray one is dropped, more than one in a thousand and the
    file is taken for binary. So it is when more than one in twenty is some other control character.
 """
