@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from shared import keys
 from shared.connect import connect
-from shared.corpora import unpack
+from shared.corpora import unpack, unpacked_limit
 from shared.errors import UserError
 from shared.events import Cancelled, Failed, Finished, Generated, Interrupted, Progress, Sample, Started
 from shared.jobs import GenerateJob, TrainJob
@@ -98,7 +98,7 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
     packed = cast(bytes | None, client.get(keys.corpus(job.corpus.sha256)))
     if packed is None:
         raise UserError("The text of this job is no longer in Redis.", "Please send the command again.")
-    text = unpack(packed, int(settings.corpus_max_mb * 4e6))
+    text = unpack(packed, unpacked_limit(settings))
 
     from worker.model.chart import loss_chart
     from worker.model.train import TrainingCancelled, TrainingInterrupted, train
