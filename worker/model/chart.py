@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from worker.model.results import CurvePoint, best_point
 
@@ -26,7 +27,7 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
     axes = figure.add_subplot(facecolor=_BACKGROUND)
     epochs = [point.epoch for point in curve]
     marker = "o" if len(curve) < 30 else None
-    style = {"marker": marker, "markersize": 3.5, "linewidth": 2}
+    style: dict[str, Any] = {"marker": marker, "markersize": 3.5, "linewidth": 2}
     axes.plot(epochs, [point.train_loss for point in curve], color=_TRAINING, label="training", **style)
     heldout = [point.heldout_loss for point in curve if point.heldout_loss is not None]
     if curve and len(heldout) == len(curve):
@@ -47,5 +48,6 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
     for spine in axes.spines.values():
         spine.set_color(_GRID)
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", facecolor=_BACKGROUND)
     return buffer.getvalue()

@@ -1,0 +1,10 @@
+"""`python -m worker`: the engine without Discord, and the worker services."""
+
+from __future__ import annotations
+
+import sys
+
+from worker.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

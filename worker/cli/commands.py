@@ -1,0 +1,79 @@
+"""`inspect`, `generate` and `evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from shared.settings import get_settings
+from worker.cli.texts import find_text, import_tensorflow, report
+from worker.text import TextOptions, prepare
+
+DEMONSTRATION_LENGTH = 1_000
+"""Characters that the tutorial writes from a window of its corpus."""
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Say what a recipe makes of a text."""
+    text, info = find_text(options.text, until=options.until, keep_licence=options.keep_licence)
+    prepared = prepare(text, TextOptions(options.recipe, info.hard_wrapped or None))
+    values = {
+        "recipe": prepared.recipe,
+        "characters": prepared.characters,
+        "distinct": prepared.distinct,
+        "patterns": prepared.patterns,
+        "training": len(prepared.training),
+        "heldout": len(prepared.heldout),
+        "given": len(text),
+        "notes": prepared.notes,
+    }
+    lines = [
+        f"text         {info.title}, {len(text):,} characters as given",
+        f"recipe       {prepared.recipe}",
+        f"characters   {prepared.characters:,}",
+        f"distinct     {prepared.distinct:,}",
+        f"patterns     {prepared.patterns:,}",
+        f"held out     {len(prepared.heldout):,}, the rest is learned from",
+        *prepared.notes,
+    ]
+    report(options.json, values, lines)
+    return 0
+
+
+def generate(options: argparse.Namespace) -> int:
+    """Continue a seed."""
+    import_tensorflow()
+    from worker.model.generate import load_model
+
+    default = DEMONSTRATION_LENGTH if options.from_corpus else get_settings().generate_length
+    written = load_model(options.model).generate(
+        options.seed,
+        length=options.length or default,
+        temperature=options.temperature,
+        random_seed=options.random_seed,
+        from_corpus=options.from_corpus,
+    )
+    told = f"[temperature {written.temperature:g}, random seed {written.random_seed}, {written.seconds:.2f} s]"
+    report(options.json, asdict(written), [written.seed + written.text, "", told, *written.notes])
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Score a text."""
+    import_tensorflow()
+    from worker.model.generate import load_model
+
+    model = load_model(options.model)
+    text, _ = find_text(options.text)
+    score = model.score(text)
+    values = {
+        "nats_per_char": score.nats_per_char,
+        "bits_per_char": score.bits_per_char,
+        "chars": score.chars,
+        "notes": score.notes,
+    }
+    figures = (
+        f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character over {score.chars:,} characters"
+    )
+    report(options.json, values, [figures, *score.notes])
+    return 0

@@ -1,0 +1,126 @@
+"""`train`: the progress bar, and Ctrl-C that loses nothing."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tqdm import tqdm
+
+from shared.events import Progress, Sample
+from shared.jobs import TrainOptions
+from worker.cli.texts import find_text, import_tensorflow, report
+from worker.model.results import Control, TrainResult
+
+EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+_RESOLUTION = 1_000
+
+
+class TerminalHooks:
+    """A progress bar on stderr, samples above it; the first Ctrl-C saves and stops, the second just stops."""
+
+    def __init__(self) -> None:
+        layout = "{percentage:3.0f}% |{bar:24}| {postfix}"
+        self._bar: Any = tqdm(total=_RESOLUTION, bar_format=layout, file=sys.stderr)
+        self._wish: Control | None = None
+
+    def progress(self, event: Progress) -> None:
+        """Move the bar."""
+        done = (event.epoch - 1 + event.step / event.steps) / event.epochs
+        self._bar.n = min(_RESOLUTION, int(done * _RESOLUTION))
+        parts = [f"epoch {event.epoch}/{event.epochs} step {event.step}/{event.steps}"]
+        parts += [f"training {event.train_loss:.3f}"] if event.train_loss is not None else []
+        parts += [f"held out {event.heldout_loss:.3f}"] if event.heldout_loss is not None else []
+        parts += [f"{event.chars_per_s:,.0f} chars/s"] if event.chars_per_s is not None else []
+        parts += [f"{_clock(event.eta_s)} left"] if event.eta_s is not None else []
+        self._bar.set_postfix_str(", ".join(parts), refresh=False)
+        self._bar.refresh()
+
+    def sample(self, event: Sample) -> None:
+        """Print a sample above the bar."""
+        self._bar.write(f"\n--- epoch {event.epoch} ---\n{event.text}\n", file=sys.stderr)
+
+    def control(self) -> Control | None:
+        """Whether Ctrl-C was pressed."""
+        return self._wish
+
+    def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        """Signal handler."""
+        if self._wish:
+            raise KeyboardInterrupt
+        self._wish = "interrupt"
+
+    def close(self) -> None:
+        """Leave the bar where it stands."""
+        self._bar.close()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def train_command(options: argparse.Namespace) -> int:
+    """Train a model and write its folder."""
+    text, info = find_text(options.text, until=options.until, keep_licence=options.keep_licence, name=options.name)
+    chosen = TrainOptions(
+        recipe=options.recipe,
+        epochs=options.epochs,
+        minutes=options.minutes,
+        random_seed=options.random_seed,
+        name=options.name,
+        keep_licence=options.keep_licence,
+    )
+    out: Path = options.out
+    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    print(f"{info.title}: {len(text):,} characters, recipe {options.recipe}", file=sys.stderr)
+
+    import_tensorflow()
+    from worker.model.train import TrainingInterrupted, train
+
+    hooks = TerminalHooks()
+    former = {number: signal.signal(number, hooks.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        result = train(text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks)
+    except (TrainingInterrupted, KeyboardInterrupt):
+        hooks.close()
+        kept = f"The checkpoint is in {checkpoint}. The same command goes on from there."
+        print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
+        return EX_INTERRUPTED
+    finally:
+        hooks.close()
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    _tell(options, out, result)
+    return 0
+
+
+def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
+    values = {
+        "model": str(out),
+        "parameters": result.parameters,
+        "epochs": result.epochs,
+        "train_loss": result.train_loss,
+        "heldout_loss": result.heldout_loss,
+        "seconds": round(result.seconds, 1),
+        "stopped": result.stopped,
+        "random_seed": result.random_seed,
+        "samples": result.samples,
+        "curve": [[point.epoch, point.train_loss, point.heldout_loss] for point in result.curve],
+        "notes": result.notes,
+    }
+    heldout = "" if result.heldout_loss is None else f", held out {result.heldout_loss:.4f}"
+    lines = [
+        *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
+        f"training {result.train_loss:.4f}{heldout} nats a character, {result.epochs} epochs, "
+        f"{result.parameters:,} parameters, {_clock(result.seconds)} min",
+        f"model: {out}",
+        *result.notes,
+    ]
+    report(options.json, values, lines)
