@@ -92,7 +92,7 @@ export class Composer {
       el("div", {
         class: `entry${index === this.chosen ? " chosen" : ""}`, role: "option", "data-testid": "suggestion", "aria-selected": String(index === this.chosen),
         onmousedown: (event) => { event.preventDefault(); entry.pick(); },
-      }, el("b", {}, entry.title), el("span", {}, entry.note ?? ""))));
+      }, el("b", {}, entry.title), " ", el("span", {}, entry.note ?? ""))));
     this.popup.children[this.chosen]?.scrollIntoView({ block: "nearest" });
   }
 

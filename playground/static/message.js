@@ -19,8 +19,8 @@ export function draw(message, act) {
     el("div", { class: "gutter" }, avatar(message.author), el("time", { class: "hover-time", datetime: message.timestamp }, shortTime(message.timestamp))),
     el("div", { class: "body" },
       el("div", { class: "head" },
-        el("span", { class: `name${message.author.bot ? " bot" : ""}` }, message.author.name),
-        message.author.bot && el("span", { class: "tag" }, "APP"),
+        el("span", { class: `name${message.author.bot ? " bot" : ""}` }, message.author.name), " ",
+        message.author.bot && el("span", { class: "tag" }, "APP"), " ",
         el("time", { class: "time", datetime: message.timestamp }, when(message.timestamp))),
       ...["content", "files", "embeds", "components", "reactions", "notice", "below"].map((part) => el("div", { class: part })),
     ),
@@ -70,7 +70,7 @@ function lead(message) {
   }
   if (message.command) {
     const { user, name } = message.command;
-    return [el("span", { class: "hook" }), el("b", {}, user.name), el("span", {}, "used"), el("span", { class: "mention" }, `/${name}`)];
+    return [el("span", { class: "hook" }), el("b", {}, user.name), " ", el("span", {}, "used"), " ", el("span", { class: "mention" }, `/${name}`)];
   }
   return [];
 }
