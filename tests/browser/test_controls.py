@@ -28,6 +28,8 @@ class Tab(PlaygroundPage):
         page.on("pageerror", lambda error: tab.problems.append(str(error)))
         page.on("console", lambda entry: tab.problems.append(entry.text) if entry.type == "error" else None)
         page.goto(url)
+        # The state and the messages so far come together.
+        expect(tab.status).not_to_be_empty()
         return tab
 
     problems: list[str]
