@@ -65,7 +65,7 @@ class JobLog:
 
     def begin(self) -> None:
         """Count a new attempt. Its events outrank those of all earlier ones."""
-        self.attempt = int(cast(int, self._client.hincrby(keys.job(self.job_id), "attempt", 1)))
+        self.attempt = self._client.hincrby(keys.job(self.job_id), "attempt", 1)
         self._client.hincrby(keys.job(self.job_id), "deaths", 1)
         self._seq = 0
 

@@ -43,6 +43,8 @@ def serve(queue: str) -> int:
     with tempfile.TemporaryDirectory(prefix="galvanic-") as folder:
         os.environ[STOP_FILE_VARIABLE] = str(Path(folder) / "stop")
         os.environ[PARENT_VARIABLE] = str(os.getpid())
+        # TensorFlow leaves generated sources in the temporary folder of a process that does not end by itself.
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
         from worker.app import app
 
         name = f"{queue}@{socket.gethostname()}"

@@ -18,7 +18,7 @@ from xmlrpc.client import ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
-from playground.client import Message, PlaygroundClient
+from playground.client import Message, PlaygroundClient, text_of
 from tests.e2e.texts import harbour
 
 START_S = 90
@@ -157,17 +157,6 @@ def started(folder: Path, **environment: str) -> Iterator[System]:
             system.stop()
         for process in system.processes():
             process.kill()
-
-
-def text_of(message: Message) -> str:
-    """All that a person can read in a message."""
-    parts = [message["content"]]
-    for embed in message["embeds"]:
-        parts += [embed.get("title", ""), embed.get("description", "")]
-        for field in embed.get("fields", []):
-            parts += [field["name"], field["value"]]
-        parts.append(embed.get("footer", {}).get("text", ""))
-    return "\n".join(parts)
 
 
 def field_of(message: Message, name: str) -> str:

@@ -6,8 +6,8 @@ import signal
 
 import psutil
 
-from playground.client import Message
-from tests.e2e.system import System, text_of
+from playground.client import Message, text_of
+from tests.e2e.system import System
 
 
 def cards_of(system: System, job_line: str) -> list[Message]:

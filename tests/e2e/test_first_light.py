@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from playground.client import Message
-from tests.e2e.system import System, field_of, text_of
+from playground.client import Message, pictures_of, text_of
+from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
 
@@ -25,8 +25,8 @@ def test_the_finished_card_shows_losses_samples_and_a_curve(system: System, trai
     assert re.fullmatch(r"\d\.\d{3} nats \(\d\.\d\d bits\)", field_of(trained, "Held-out loss"))
     for number in (1, 2, 3):
         assert len(field_of(trained, f"Sample {number}")) > 20
-    (curve,) = trained["attachments"]
-    assert system.client.fetch(curve["url"]).startswith(b"\x89PNG")
+    (curve,) = pictures_of(trained)
+    assert system.client.fetch(curve).startswith(b"\x89PNG")
     assert trained["components"] == []
 
 
