@@ -30,7 +30,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     yield from started(tmp_path_factory.mktemp("browser"))
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: Playwright's loop would be in the way of asynchronous tests that come after.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 
 import psutil
+import redis
 
 from playground.client import Message, text_of
 from tests.e2e.system import System
+from worker.lease import RENEW_S, UNACKED_INDEX
 
 
 def cards_of(system: System, job_line: str) -> list[Message]:
@@ -35,6 +37,19 @@ def test_a_training_goes_on_after_its_worker_is_killed(system: System) -> None:
         process.kill()
     finished = system.wait_for_card(card, "`phoenix` is now this channel's model", timeout=240)
     assert len(cards_of(system, job_of(finished))) == 1
+
+
+def test_a_running_training_renews_its_delivery(system: System) -> None:
+    """The lease (worker/lease.py) moves a score in a sorted set of kombu's own: proven on the pinned version."""
+    client = redis.Redis.from_url((system.data / "run" / "redis.url").read_text().strip())
+    card = system.ask("!train python-docs --minutes 5 --name leased")
+    card = system.wait_for_card(card, "Training", "Epoch")
+    (first,) = client.zrange(UNACKED_INDEX, 0, -1, withscores=True)
+    system.client.wait_for(lambda: client.zscore(UNACKED_INDEX, first[0]) > first[1], 3 * RENEW_S, "a renewal")
+    assert client.zcard(UNACKED_INDEX) == 1
+    system.client.click_label(card, "Cancel")
+    system.wait_for_card(card, "Cancelled", timeout=20)
+    system.client.wait_for(lambda: client.zcard(UNACKED_INDEX) == 0, 10, "the acknowledgement")
 
 
 def test_stopping_everything_saves_the_training_and_leaves_no_process(own_system: System) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.settings import get_settings
 from worker.cli.texts import find_text, import_tensorflow, report
+from worker.model import folder as model_folder
 from worker.text import TextOptions, prepare
+
+if TYPE_CHECKING:
+    from worker.model.generate import TextModel
 
 DEMONSTRATION_LENGTH = 1_000
 """Characters that the tutorial writes from a window of its corpus."""
@@ -42,11 +48,9 @@ def inspect(options: argparse.Namespace) -> int:
 
 def generate(options: argparse.Namespace) -> int:
     """Continue a seed."""
-    import_tensorflow()
-    from worker.model.generate import load_model
-
+    model = _load(options.model)
     default = DEMONSTRATION_LENGTH if options.from_corpus else get_settings().generate_length
-    written = load_model(options.model).generate(
+    written = model.generate(
         options.seed,
         length=options.length or default,
         temperature=options.temperature,
@@ -60,11 +64,8 @@ def generate(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Score a text."""
-    import_tensorflow()
-    from worker.model.generate import load_model
-
-    model = load_model(options.model)
     text, _ = find_text(options.text)
+    model = _load(options.model)
     score = model.score(text)
     values = {
         "nats_per_char": score.nats_per_char,
@@ -77,3 +78,12 @@ def evaluate(options: argparse.Namespace) -> int:
     )
     report(options.json, values, [figures, *score.notes])
     return 0
+
+
+def _load(folder: Path) -> TextModel:
+    """The model of a folder, which is checked before the seconds that TensorFlow takes to import."""
+    model_folder.load(folder)
+    import_tensorflow()
+    from worker.model.generate import load_model
+
+    return load_model(folder)

@@ -25,7 +25,7 @@ class TerminalHooks:
     """A progress bar on stderr, samples above it; the first Ctrl-C saves and stops, the second just stops."""
 
     def __init__(self) -> None:
-        layout = "{percentage:3.0f}% |{bar:24}| {postfix}"
+        layout = "{percentage:3.0f}% |{bar:24}| {desc}"
         self._bar: Any = tqdm(total=_RESOLUTION, bar_format=layout, file=sys.stderr)
         self._wish: Control | None = None
 
@@ -38,7 +38,7 @@ class TerminalHooks:
         parts += [f"held out {event.heldout_loss:.3f}"] if event.heldout_loss is not None else []
         parts += [f"{event.chars_per_s:,.0f} chars/s"] if event.chars_per_s is not None else []
         parts += [f"{_clock(event.eta_s)} left"] if event.eta_s is not None else []
-        self._bar.set_postfix_str(", ".join(parts), refresh=False)
+        self._bar.set_description_str(", ".join(parts), refresh=False)
         self._bar.refresh()
 
     def sample(self, event: Sample) -> None:
