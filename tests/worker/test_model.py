@@ -1,0 +1,229 @@
+"""Model folders, writing and scoring."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import UserError
+from tests.worker.conftest import SENTENCE, Recorder, babble
+from worker.model import folder as model_folder
+from worker.model.chart import loss_chart
+from worker.model.generate import load_model
+from worker.model.network import build, set_weights
+from worker.model.plan import make_plan
+from worker.model.results import CurvePoint, TrainResult
+from worker.model.sampling import CHUNK, Reader
+from worker.text.codelength import UNICODE_SCALARS
+
+Memorised = tuple[Path, TrainResult, Recorder]
+Classic = tuple[Path, TrainResult]
+
+
+def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
+    description, weights, _ = model_folder.load(memorised[0])
+    network = build(description.network)
+    set_weights(network, weights)
+    ids = load_model(memorised[0]).vocabulary.encode(SENTENCE * 3)
+    states = [np.zeros((1, units), np.float32) for units in description.network.units for _ in "hc"]
+    expected = tf.nn.log_softmax(network([ids[None, :-1], *states])[0][0]).numpy()
+    reader = Reader(description.network, weights)
+    log_probs = reader.read(ids)
+    np.testing.assert_allclose(log_probs[1:], expected[np.arange(len(ids) - 1), ids[1:]], atol=1e-4)
+    assert log_probs[0] == pytest.approx(-math.log(len(description.vocabulary)))
+
+
+def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Classic) -> None:
+    description, weights, _ = model_folder.load(classic[0])
+    network = build(description.network)
+    set_weights(network, weights)
+    window, size = description.network.window, description.network.vocabulary
+    ids = np.random.default_rng(0).integers(0, size, window + 130).astype(np.int32)
+    each = np.lib.stride_tricks.sliding_window_view(ids, window)[:-1]
+    expected = tf.nn.log_softmax(network(each[..., None].astype(np.float32) / size)).numpy()
+    log_probs = Reader(description.network, weights).read(ids)[window:]
+    np.testing.assert_allclose(log_probs, expected[np.arange(130), ids[window:]], atol=1e-4)
+
+
+def test_two_loads_agree_to_the_bit(memorised: Memorised) -> None:
+    one, other = (load_model(memorised[0]) for _ in range(2))
+    assert one.score(SENTENCE * 5) == other.score(SENTENCE * 5)
+
+
+def test_continues_what_it_memorised(memorised: Memorised) -> None:
+    model = load_model(memorised[0])
+    written = model.generate("A small red", length=200, temperature=0, random_seed=1)
+    assert ("A small red" + written.text).startswith(SENTENCE * 4)
+    assert len(written.text) == 200
+    assert model.score(SENTENCE * 20).nats_per_char < 0.3
+
+
+def test_random_seed_repeats_a_text_and_is_reported(memorised: Memorised) -> None:
+    model = load_model(memorised[0])
+    drawn = model.generate("dawn", length=150, temperature=1.8)
+    assert model.generate("dawn", length=150, temperature=1.8, random_seed=drawn.random_seed).text == drawn.text
+    others = {model.generate("dawn", length=150, temperature=1.8, random_seed=seed).text for seed in range(3)}
+    assert len(others) == 3
+
+
+@pytest.mark.parametrize("recipe", ["char", "classic"])
+def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Memorised, classic: Classic) -> None:
+    folder = memorised[0] if recipe == "char" else classic[0]
+    description, weights, windows = model_folder.load(folder)
+    reader = Reader(description.network, weights)
+    seed = windows[0].astype(np.int32)
+    written = reader.write(seed, CHUNK + 7, 0.0, np.random.default_rng(0))
+    np.testing.assert_array_equal(written, reader.write(seed, CHUNK + 7, 0.0, np.random.default_rng(1)))
+    network = build(description.network)
+    set_weights(network, weights)
+    ids = np.concatenate([seed, written])
+    if recipe == "char":
+        states = [np.zeros((1, units), np.float32) for units in description.network.units for _ in "hc"]
+        logits = network([ids[None, :-1], *states])[0][0].numpy()[len(seed) - 1 :]
+    else:
+        each = np.lib.stride_tricks.sliding_window_view(ids, 100)[:-1]
+        logits = network(each[..., None].astype(np.float32) / description.network.vocabulary).numpy()
+    # Ties and near ties may fall either way in another order of summation.
+    assert (logits.max(1) - logits[np.arange(len(written)), written] < 1e-4).all()
+
+
+def test_samples_follow_the_distribution() -> None:
+    config = make_plan("char", 5, 1).network.model_copy(update={"units": (4,), "embedding": 3})
+    logits = np.array([1.0, 0.0, -1.0, 0.5, 2.0], np.float32)
+    # With all else zero the network predicts its output bias whatever it has read.
+    weights = {name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()}
+    weights["output/bias"] = logits
+    temperature, draws = 0.7, 6_000
+    ids = Reader(config, weights).write(np.zeros(1, np.int32), draws, temperature, np.random.default_rng(2))
+    expected = np.exp(logits / temperature) / np.exp(logits / temperature).sum() * draws
+    chi_square = ((np.bincount(ids, minlength=5) - expected) ** 2 / expected).sum()
+    assert chi_square < 18.5  # 99.9 % quantile with 4 degrees of freedom
+
+
+def test_nothing_is_compiled_per_request(memorised: Memorised) -> None:
+    model = load_model(memorised[0])
+    for length, seed in ((5, "A"), (200, "boat " * 60), (64, "dawn")):
+        model.generate(seed, length=length)
+    assert model._reader._chunk.experimental_get_tracing_count() == 1
+
+
+def test_from_corpus_begins_with_a_window_of_it(memorised: Memorised, classic: Classic) -> None:
+    written = load_model(memorised[0]).generate("", length=20, from_corpus=True)
+    assert written.seed in SENTENCE * 10
+    written = load_model(classic[0]).generate("", length=20, from_corpus=True)
+    assert len(written.seed) == 100
+    assert written.temperature == 0
+
+
+def test_unseen_characters_are_told_and_charged(memorised: Memorised) -> None:
+    model = load_model(memorised[0])
+    written = model.generate("red § boat", length=10)
+    assert "§" in written.notes[0]
+    plain, strange = model.score(SENTENCE * 3), model.score(SENTENCE * 3 + "§")
+    added = strange.nats_per_char * strange.chars - plain.nats_per_char * plain.chars
+    assert added == pytest.approx(math.log(UNICODE_SCALARS / model.description.unseen), rel=1e-3)
+    assert strange.bits_per_char == pytest.approx(strange.nats_per_char / math.log(2))
+    assert model.score("§§").nats_per_char > 10
+
+
+def test_a_score_pays_for_every_character(classic: Classic) -> None:
+    model = load_model(classic[0])
+    text = babble(400, seed=3)
+    score = model.score(text)
+    assert score.chars == 400
+    assert any("stop words" in note for note in score.notes)
+    assert math.isfinite(score.nats_per_char)
+
+
+@pytest.mark.parametrize(
+    ("seed", "options"), [("", {}), ("漢", {}), ("red", {"temperature": 3}), ("red", {"temperature": -1})]
+)
+def test_bad_requests_are_refused(seed: str, options: dict[str, Any], memorised: Memorised) -> None:
+    with pytest.raises(UserError):
+        load_model(memorised[0]).generate(seed, length=10, **options)
+    with pytest.raises(UserError):
+        load_model(memorised[0]).generate("red", length=0)
+
+
+def test_a_folder_tells_where_its_model_came_from(memorised: Memorised) -> None:
+    description = json.loads((memorised[0] / "model.json").read_text("utf-8"))
+    assert description["format"] == 1
+    assert description["corpus"]["name"] == "made-up"
+    assert description["training"]["curve"][-1][0] == 15
+    assert {"keras", "numpy", "safetensors"} <= set(description["versions"])
+    assert sorted(path.name for path in memorised[0].iterdir()) == ["model.json", "weights.safetensors"]
+
+
+def _damage(folder: Path, change: dict[str, Any]) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **change}), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vocabulary": "abc"},
+        {"vocabulary": ""},
+        {"network": {"kind": "streams"}},
+        {"recipe": "unknown"},
+        {"unseen": 0},
+        {"weights_sha256": "0" * 64},
+        {"format": "one"},
+    ],
+)
+def test_damaged_descriptions_are_refused(change: dict[str, Any], memorised: Memorised, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(memorised[0], tmp_path / "copy"))
+    _damage(copy, change)
+    with pytest.raises(UserError, match="damaged"):
+        load_model(copy)
+
+
+def test_newer_and_missing_models_are_refused(memorised: Memorised, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model"):
+        load_model(tmp_path / "nothing")
+    copy = Path(shutil.copytree(memorised[0], tmp_path / "copy"))
+    _damage(copy, {"format": 2, "recipe": "from the future"})
+    with pytest.raises(UserError, match="newer version"):
+        load_model(copy)
+    (copy / "model.json").unlink()
+    with pytest.raises(UserError, match="no model"):
+        load_model(copy)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_fuzzed_folders_never_crash_the_loader(memorised: Memorised, tmp_path: Path, data: st.DataObject) -> None:
+    copy = Path(shutil.copytree(memorised[0], tmp_path / "copy", dirs_exist_ok=True))
+    path = copy / data.draw(st.sampled_from(["model.json", "weights.safetensors"]))
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        place = data.draw(st.integers(0, min(len(content) - 1, 3_000)))
+        content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(content))
+    try:
+        description, weights, _ = model_folder.load(copy)
+    except UserError:
+        return
+    # A changed letter of a note or a title leaves a model that is whole.
+    assert {name: weight.shape for name, weight in weights.items()} == description.network.shapes()
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [(), (CurvePoint(1, 2.0),), tuple(CurvePoint(i, 2 / i, 2.2 / i) for i in range(1, 40))],
+)
+def test_the_chart_is_a_png_of_its_size(curve: tuple[CurvePoint, ...]) -> None:
+    png = loss_chart(curve, "made $up")
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")) == (800, 400)

@@ -1,0 +1,169 @@
+"""Recipes, vocabularies, seeds."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import UserError
+from tests.worker.conftest import babble
+from worker.text import TextOptions, Vocabulary, get_recipe, prepare, until_line
+from worker.text.classic import WINDOW, pad, stop_words, windows, words_only
+from worker.text.codelength import adaptive_nats
+from worker.text.normalise import clean, looks_hard_wrapped, unwrap
+
+PROSE = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(6))
+VERSE = "\n".join(f"The {a} goes down upon the {b} and all the world is long" for a in "abcdefgh" for b in "xyz")
+
+
+@given(st.text(min_size=1))
+def test_a_vocabulary_gives_back_every_text(text: str) -> None:
+    vocabulary = Vocabulary.of(text)
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+    assert vocabulary.characters == "".join(sorted(set(text)))
+    assert Vocabulary(vocabulary.characters) == vocabulary
+
+
+@given(st.text(alphabet=st.characters(), min_size=200))
+def test_char_keeps_all_but_carriage_returns_and_nuls(text: str) -> None:
+    body = clean(text)
+    if len(body) < 200 or not body.strip():
+        return
+    prepared = prepare(text, TextOptions(hard_wrapped=False))
+    assert prepared.vocabulary.decode(prepared.ids) == body
+    assert "\r" not in body
+    assert "\0" not in body
+    assert len(prepared.training) + len(prepared.heldout) == len(body)
+
+
+@given(st.text(), st.text(alphabet="abc def", min_size=300))
+def test_classic_makes_words_of_known_characters(noise: str, words: str) -> None:
+    text = words + noise
+    body = words_only(text)
+    assert body == body.lower().strip() or any(char.isspace() for char in noise)
+    if len(body) >= 2 * WINDOW:
+        prepared = prepare(text, TextOptions("classic"))
+        assert prepared.vocabulary.decode(prepared.ids) == body
+        assert prepared.patterns == len(windows(prepared.ids)) == len(body) - WINDOW
+
+
+def test_stop_words_are_nltks() -> None:
+    assert {"the", "itself", "wouldn't", "i", "with"} <= stop_words()
+    assert "boat" not in stop_words()
+    assert len(stop_words()) in (179, 198)
+    assert words_only("The Boat, it isn't HERE: no_one's 2nd!") == "boat no_one 2nd"
+
+
+def test_classic_windows_are_views_with_the_next_character() -> None:
+    ids = np.arange(300, dtype=np.int32)
+    view = windows(ids)
+    assert view.shape == (200, WINDOW + 1)
+    assert view.base is not None
+    assert np.shares_memory(view, ids)
+    assert list(view[7]) == list(range(7, 7 + WINDOW + 1))
+
+
+def test_until_takes_the_last_line_that_begins_so() -> None:
+    text = "Contents\nPart 2\n\nPart 1\nbody\nPart 2\nPart 1 and Part 2 here"
+    assert until_line(text, "Part 2").endswith("body\n")
+    with pytest.raises(UserError, match="Part 3"):
+        until_line(text, "Part 3")
+
+
+def test_wrapped_prose_is_unwrapped_and_keeps_its_length() -> None:
+    assert looks_hard_wrapped(PROSE)
+    joined = unwrap(PROSE)
+    assert len(joined) == len(PROSE)
+    assert joined.count("\n\n") == 5
+    assert joined.replace("\n", "").count("\n") == 0
+    assert joined.count("\n") == 10
+
+
+@pytest.mark.parametrize("text", [VERSE, "\n".join(["ok", "lol no way", "see you at the harbour tomorrow"] * 30)])
+def test_verse_and_chat_keep_their_lines(text: str) -> None:
+    assert not looks_hard_wrapped(text)
+    prepared = prepare(text)
+    assert prepared.vocabulary.decode(prepared.ids) == text
+    assert not prepared.unwrapped
+
+
+def test_verse_within_wrapped_prose_keeps_its_lines() -> None:
+    poem = "Oh small red boat,\n  come home, come home,\n  the wind is cold."
+    assert poem in unwrap(f"{PROSE}\n\n{poem}\n\n{PROSE}")
+
+
+@pytest.mark.parametrize("recipe", ["char", "classic"])
+@pytest.mark.parametrize("text", ["", "short", "\n" * 1000, "the and of " * 100])
+def test_too_little_text_is_refused(recipe: str, text: str) -> None:
+    if recipe == "char" and text.startswith("the"):
+        text = ""
+    with pytest.raises(UserError) as caught:
+        prepare(text, TextOptions(recipe))
+    assert caught.value.remedy
+
+
+def test_seeds_go_through_the_pipeline() -> None:
+    vocabulary = Vocabulary.of("abcdefghijklmnopqrstuvwxyz ")
+    seed = get_recipe("classic").seed("The Monster!", vocabulary)
+    assert len(seed.ids) == WINDOW
+    assert vocabulary.decode(seed.ids).strip() == "monster"
+    assert any("monster" in note for note in seed.notes)
+    seed = get_recipe("char").seed("a\r\n!b", vocabulary)
+    assert vocabulary.decode(seed.ids) == "ab"
+    assert "!" in seed.notes[0]
+    assert "U+000A" in seed.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "seed"), [("char", ""), ("char", "\0"), ("char", "漢字"), ("classic", " "), ("classic", "it is the")]
+)
+def test_seeds_of_which_nothing_is_left_are_refused(recipe: str, seed: str) -> None:
+    with pytest.raises(UserError) as caught:
+        get_recipe(recipe).seed(seed, Vocabulary.of("abc "))
+    assert caught.value.remedy
+
+
+def test_long_seeds_are_not_padded() -> None:
+    assert len(pad(np.ones(250, np.int32))) == 250
+
+
+def test_adaptive_code_length_is_that_of_its_predictions() -> None:
+    seen, nats = [0, 0], 0.0
+    for symbol in (0, 1, 1, 0, 1, 1, 1):
+        nats -= math.log((seen[symbol] + 0.5) / (sum(seen) + 1))
+        seen[symbol] += 1
+    assert adaptive_nats(seen) == pytest.approx(nats)
+
+
+def test_a_recipe_pays_for_what_it_drops() -> None:
+    vocabulary = Vocabulary.of("abcdefghijklmnopqrstuvwxyz ")
+    scoring = get_recipe("classic").scoring("The boat, the Boat. " * 20, vocabulary, unwrapped=False)
+    assert scoring.chars == 400
+    assert scoring.side_nats > 100
+    plain = get_recipe("char").scoring("a boat " * 20, vocabulary, unwrapped=True)
+    assert plain.side_nats == 0
+    wrapped = get_recipe("char").scoring(PROSE, Vocabulary.of(PROSE), unwrapped=True)
+    assert wrapped.chars == len(PROSE)
+    assert 0 < wrapped.side_nats < len(PROSE)
+
+
+def test_unknown_recipe_is_refused() -> None:
+    with pytest.raises(UserError, match="no recipe"):
+        prepare("text" * 100, TextOptions("words"))
+
+
+def test_texts_and_command_line_work_without_tensorflow() -> None:
+    code = (
+        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
+        "import worker.text, worker.__main__\nfrom worker.cli import main\n"
+        "from worker.text import prepare\nprint(prepare('hello ' * 100).characters)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "600"
