@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any
+from typing import Any, get_args
 
 from discord.ext import commands
 
@@ -33,6 +33,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         Raises:
             UserError: an option that this command does not have.
             commands.MissingFlagArgument: an option without its value.
+            commands.BadFlagArgument: a value that is not the number it should be.
         """
         pieces: list[str] = []
         last = 0
@@ -50,7 +51,10 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             elif not following:
                 raise commands.MissingFlagArgument(flag)
         pieces.append(argument[last:])
-        return super().parse_flags("".join(pieces), ignore_extra=ignore_extra)
+        parsed = super().parse_flags("".join(pieces), ignore_extra=ignore_extra)
+        for name, values in parsed.items():
+            _check_numbers(cls.get_flags()[name], values)
+        return parsed
 
     @classmethod
     def _refuse(cls, typed: str) -> None:
@@ -67,6 +71,18 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             (flag.name if flag.positional else f"--{_shown(flag)}", str(flag.description))
             for flag in cls.get_flags().values()
         ]
+
+
+def _check_numbers(flag: commands.Flag, values: list[str]) -> None:
+    """discord.py does not say which option it was, when the option may be absent."""
+    kind: type | None = next((number for number in (int, float) if number in get_args(flag.annotation)), None)
+    if kind is None:
+        return
+    for value in values:
+        try:
+            kind(value)
+        except ValueError as error:
+            raise commands.BadFlagArgument(flag, value, error) from error
 
 
 def _shown(flag: Any) -> str:

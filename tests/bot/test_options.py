@@ -66,3 +66,10 @@ def test_a_near_miss_is_refused_in_prose_too() -> None:
 def test_an_option_without_a_value_is_an_error() -> None:
     with pytest.raises(commands.MissingFlagArgument):
         Strict.parse_flags("x --epochs")
+
+
+@pytest.mark.parametrize("typed", ["--epochs many", "--epochs 1.5", "--random-seed x"])
+def test_a_number_that_is_none_is_named(typed: str) -> None:
+    with pytest.raises(commands.BadFlagArgument) as caught:
+        Strict.parse_flags(f"x {typed}")
+    assert caught.value.flag.name.replace("_", "-") in typed

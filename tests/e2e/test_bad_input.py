@@ -46,7 +46,7 @@ def test_bad_commands_are_explained(system: System, typed: str, problem: str, re
         ("short.txt", b"Too short.", "too short"),
         ("empty.txt", b"", "empty"),
         ("book.pdf", b"%PDF-1.7\n" + b"\x00\x01\x02" * 900, "PDF"),
-        ("book.txt", b"PK\x03\x04" + bytes(range(256)) * 20, "zip"),
+        ("book.txt", b"PK\x03\x04" + bytes(range(256)) * 20, "ZIP"),
         ("noise.txt", bytes(range(256)) * 40, ""),
     ],
 )
