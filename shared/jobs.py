@@ -35,7 +35,7 @@ class CorpusInfo(_Message):
         chars: length in characters, as given.
         sha256: of the UTF-8 text, hexadecimal; also the text's address in Redis.
         licence: one line about the rights in it.
-        hard_wrapped: lines are broken for a fixed width (a book), so that prose may be unwrapped.
+        hard_wrapped: lines are broken for a fixed width (a book), so that prose may be unwrapped; None: find out.
     """
 
     name: str
@@ -44,7 +44,7 @@ class CorpusInfo(_Message):
     chars: int = Field(ge=0)
     sha256: str
     licence: str = ""
-    hard_wrapped: bool = False
+    hard_wrapped: bool | None = None
 
 
 class TrainOptions(_Message):

@@ -6,7 +6,6 @@ from shared.corpora.decoding import check_size, decode_text
 from shared.corpora.gutenberg import strip_gutenberg
 from shared.corpora.packing import pack, unpack, unpacked_limit
 from shared.corpora.sources import names, resolve
-from shared.corpora.wrapping import looks_hard_wrapped
 
 __all__ = [
     "CatalogueEntry",
@@ -16,7 +15,6 @@ __all__ = [
     "decode_text",
     "from_file",
     "from_upload",
-    "looks_hard_wrapped",
     "names",
     "pack",
     "resolve",

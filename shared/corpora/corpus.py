@@ -12,7 +12,6 @@ from typing import Literal
 from shared.corpora.catalogue import CatalogueEntry
 from shared.corpora.decoding import check_size, decode_text
 from shared.corpora.gutenberg import gutenberg_title, is_gutenberg, strip_gutenberg
-from shared.corpora.wrapping import looks_hard_wrapped
 from shared.errors import UserError
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
@@ -44,7 +43,7 @@ def make_corpus(
     source: Source,
     settings: Settings,
     licence: str = "",
-    hard_wrapped: bool = False,
+    hard_wrapped: bool | None = None,
 ) -> Corpus:
     """Put a text and its description together.
 
@@ -91,7 +90,7 @@ def from_entry(
 def from_bytes(
     data: bytes, filename: str, source: Source, settings: Settings, *, licence: str, keep_licence: bool = False
 ) -> Corpus:
-    """A text of unknown nature: its file name names it, its lines are looked at.
+    """A text of unknown nature: its file name names it.
 
     A Project Gutenberg header and footer are taken off unless `keep_licence`, and give the title.
 
@@ -111,7 +110,6 @@ def from_bytes(
         source=source,
         settings=settings,
         licence="From Project Gutenberg, gutenberg.org." if is_gutenberg(text) else licence,
-        hard_wrapped=looks_hard_wrapped(body),
     )
 
 

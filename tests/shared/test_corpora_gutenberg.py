@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.corpora import looks_hard_wrapped, strip_gutenberg
+from shared.corpora import strip_gutenberg
 from shared.corpora.gutenberg import gutenberg_title, why_not_book
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."
@@ -85,34 +83,3 @@ def test_the_title_is_read_from_the_header() -> None:
 )
 def test_whether_it_is_the_book(text: str, reason: str) -> None:
     assert why_not_book(text, 90001, "The Tin Lighthouse") == reason
-
-
-def prose(width: int, words: int = 900) -> str:
-    rng = random.Random(5)
-    lines, line = [], ""
-    for number in range(words):
-        word = "x" * rng.randint(2, 9)
-        if number % 97 == 96:
-            lines += [line, ""]
-            line = ""
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = ""
-        line = f"{line} {word}".strip()
-    return "\n".join([*lines, line])
-
-
-@pytest.mark.parametrize("width", [50, 65, 72, 80])
-def test_wrapped_prose_is_recognised(width: int) -> None:
-    assert looks_hard_wrapped(prose(width))
-
-
-def test_what_is_not_wrapped_is_not_recognised() -> None:
-    rng = random.Random(5)
-    chat = "\n".join("word " * rng.randint(1, 15) for _ in range(300))
-    verse = "\n".join("and so the word goes on" + " again" * rng.randint(1, 4) for _ in range(300))
-    paragraphs = "\n\n".join("word " * 200 for _ in range(40))
-    code = "\n".join("    " * rng.randint(0, 3) + "call(" + "a, " * rng.randint(0, 14) + ")" for _ in range(300))
-    even_verse = "\n".join("And so the " + "xxxxx " * 5 + "x" * rng.randint(1, 4) for _ in range(300))
-    for text in (chat, verse, even_verse, paragraphs, code, "short", ""):
-        assert not looks_hard_wrapped(text)

@@ -101,7 +101,7 @@ async def mirrors() -> AsyncIterator[Mirrors]:
     await mirrors.server.close()
 
 
-def titles(corpus: Corpus) -> tuple[str, str, bool]:
+def titles(corpus: Corpus) -> tuple[str, str, bool | None]:
     return corpus.info.name, corpus.info.source, corpus.info.hard_wrapped
 
 
@@ -209,7 +209,7 @@ async def test_a_cache_that_cannot_be_written_does_not_matter(
 
 async def test_python_docs_need_no_network(make_settings: Callable[..., Settings]) -> None:
     corpus = await resolve("python-docs", make_settings(gutenberg_mirrors=()))
-    assert titles(corpus) == ("python-docs", "python-docs", False)
+    assert titles(corpus) == ("python-docs", "python-docs", None)
     assert corpus.info.chars > 200_000
     assert "while_stmt" in corpus.text
 
@@ -228,7 +228,7 @@ async def test_the_folder_comes_first(make_settings: Callable[..., Settings], tm
     assert corpus.info.title == "Frankenstein, by Mary Wollstonecraft Shelley"
     diary = await resolve("my diary", settings)
     assert diary.info.title == "My Diary"
-    assert titles(diary) == ("my-diary", "corpora-dir", False)
+    assert titles(diary) == ("my-diary", "corpora-dir", None)
     listed = names(settings)
     assert "my-diary" in listed
     assert "frankenstein" in listed
@@ -291,7 +291,7 @@ async def test_a_bad_file_in_the_folder_is_refused(make_settings: Callable[..., 
 def test_an_upload(make_settings: Callable[..., Settings]) -> None:
     corpus = from_upload("Übles Tagebuch (v2).txt", BODY.encode("utf-16"), make_settings())
     assert corpus.text == BODY
-    assert titles(corpus) == ("ubles-tagebuch-v2", "upload", False)
+    assert titles(corpus) == ("ubles-tagebuch-v2", "upload", None)
     assert corpus.info.title == "Übles Tagebuch (v2)"
 
 
@@ -322,7 +322,7 @@ def test_a_bad_upload_is_refused_with_the_figures(make_settings: Callable[..., S
 def test_a_local_file(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     path = tmp_path / "diary.txt"
     path.write_text(BODY, "utf-8")
-    assert titles(from_file(path, make_settings())) == ("diary", "file", False)
+    assert titles(from_file(path, make_settings())) == ("diary", "file", None)
     with pytest.raises(UserError, match="cannot be read: No such file"):
         from_file(tmp_path / "none.txt", make_settings())
     with pytest.raises(UserError, match="cannot be read: Is a directory"):

@@ -22,7 +22,7 @@ DEMONSTRATION_LENGTH = 1_000
 def inspect(options: argparse.Namespace) -> int:
     """Say what a recipe makes of a text."""
     text, info = find_text(options.text, until=options.until, keep_licence=options.keep_licence)
-    prepared = prepare(text, TextOptions(options.recipe, info.hard_wrapped or None))
+    prepared = prepare(text, TextOptions(options.recipe, info.hard_wrapped))
     values = {
         "recipe": prepared.recipe,
         "characters": prepared.characters,

@@ -67,7 +67,7 @@ def train(
         TrainingCancelled: a person cancelled it.
         TrainingInterrupted: it is to pause; the checkpoint is saved.
     """
-    prepared = prepare(text, TextOptions(options.recipe, corpus.hard_wrapped or None))
+    prepared = prepare(text, TextOptions(options.recipe, corpus.hard_wrapped))
     plan = plan or make_plan(options.recipe, prepared.distinct, prepared.learned)
     limits = _limits(options, plan)
     identity = {"corpus": corpus.sha256, "characters": prepared.characters, "plan": plan.model_dump(mode="json")}
