@@ -8,6 +8,7 @@ import sys
 import discord
 import discord.gateway
 import discord.http
+import redis
 import structlog
 import yarl
 from pydantic import ValidationError
@@ -34,7 +35,11 @@ def main() -> int:
             print(f"Setting {name} is wrong: {detail['msg']}. Mend it in .env.", file=sys.stderr)
         return EX_CONFIG
     if sys.argv[1:] == ["health"]:
-        return 0 if presence.alive(connect(settings), presence.BOT) else 1
+        try:
+            return 0 if presence.alive(connect(settings), presence.BOT) else 1
+        except redis.RedisError as error:
+            print(f"Redis cannot be reached ({type(error).__name__}).", file=sys.stderr)
+            return 1
     configure_logging("bot", settings)
     if settings.discord_token is None:
         return _refuse(f"No DISCORD_TOKEN is set. Put one into .env: {PORTAL} -> your application -> Bot -> Token.")

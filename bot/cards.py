@@ -119,7 +119,7 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(sample), inline=False)
     if end.notes:
-        embed.add_field(name="Worth knowing", value="\n".join(end.notes)[:1_024], inline=False)
+        embed.add_field(name="Worth knowing", value=plain("\n".join(end.notes))[:1_024], inline=False)
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
 
@@ -137,7 +137,7 @@ def generated(model_name: str, answer: Generated) -> discord.Embed | None:
     embed = discord.Embed(description=description or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(model_name, answer))
     if answer.notes:
-        embed.add_field(name="Worth knowing", value="\n".join(answer.notes)[:1_024], inline=False)
+        embed.add_field(name="Worth knowing", value=plain("\n".join(answer.notes))[:1_024], inline=False)
     return embed
 
 
@@ -161,7 +161,7 @@ def models(records: list[ModelRecord], current: str | None) -> discord.Embed:
         score = record.heldout_loss if record.heldout_loss is not None else record.train_loss
         kind = "held-out" if record.heldout_loss is not None else "training"
         lines.append(
-            f"{mark} `{record.name}` - {escape_markdown(record.corpus_title)}, {record.recipe}, "
+            f"{mark} `{record.name}` - {escape_markdown(record.corpus_title[:60])}, {record.recipe}, "
             f"{kind} {score:.2f} nats, <t:{int(record.created_at)}:R>"
         )
     if len(records) > 20:

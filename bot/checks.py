@@ -74,8 +74,15 @@ def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
         UserError: it is out of range.
     """
     if value is not None and not low <= value <= high:
-        raise UserError(f"`--{name}` is {value:g}, which is out of range.", f"It goes from {low:g} to {high:g}.")
+        shown = str(value) if len(str(value)) <= 12 else f"{str(value)[:12]}…"
+        raise UserError(
+            f"`--{name}` is {shown}, which is out of range.", f"It goes from {_figure(low)} to {_figure(high)}."
+        )
     return value
+
+
+def _figure(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def model_name(value: str | None) -> str | None:

@@ -31,7 +31,8 @@ async def post_generated(send: Send, job: GenerateJob, event: Event | None, **op
             await send(embed=embed, **options)
             return
         file = discord.File(io.BytesIO((event.seed + event.text).encode()), f"{job.model_name}.txt")
-        await send(cards.generated_footer(job.model_name, event), file=file, **options)
+        said = "\n".join((cards.generated_footer(job.model_name, event), *event.notes))
+        await send(cards.plain(said)[:2_000], file=file, **options)
         return
     if isinstance(event, Failed):
         problem = UserError(event.problem, event.remedy)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import discord
 import structlog
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot import cards
@@ -23,14 +24,19 @@ from bot.jobview import JobView
 from bot.views import job_buttons
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import TRAIN_QUEUE, GenerateJob, TrainJob
+from shared.logging import job_context
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-LOOK_AGAIN_S = 3.0
+LOOK_AGAIN_S = 2.0
 """How often a card without news is looked at: whether its worker is still there."""
 RETRY_S = 5.0
-OLD_MESSAGE = 30046  # "Maximum number of edits to messages older than 1 hour reached"
+FRESH_CARD_AFTER_S = 55 * 60
+"""Edits of a message older than an hour have a small quota of their own (error 30046): a fresh card comes before."""
+KEEP_TEXT_EVERY_S = 600
+LATE_ANSWER_S = 3_600
+"""An answer that the bot could not post for longer than this would only surprise people."""
 TRANSIENT = (aiohttp.ClientError, OSError, discord.DiscordServerError, discord.RateLimited)
 
 log = structlog.get_logger()
@@ -67,17 +73,20 @@ class Follower:
         """Wait for the final event of a job.
 
         Returns:
-            The event, or None when there was none in time.
-
-        Raises:
-            redis.RedisError: Redis is away.
+            The event, or None when there was none in time, be it that Redis is away.
         """
         bell = self._bells.setdefault(job_id, asyncio.Event())
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     bell.clear()
-                    for _, event in await self._queue.events(job_id, "0"):
+                    try:
+                        events = await self._queue.events(job_id, "0")
+                    except RedisError as error:
+                        log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
+                        await asyncio.sleep(1)
+                        continue
+                    for _, event in events:
                         if event.kind in TERMINAL:
                             return event
                     await bell.wait()
@@ -98,6 +107,7 @@ class Follower:
 
     async def _listen(self) -> None:
         position: str | None = None
+        reachable = True
         while True:
             try:
                 if position is None:
@@ -105,9 +115,11 @@ class Follower:
                     news = set(self._bells)  # whatever rang while nobody listened
                 else:
                     position, news = await self._queue.listen(position)
+                reachable = True
             except RedisError as error:
-                log.warning("redis_unreachable", error=type(error).__name__)
-                position = None
+                if reachable:
+                    log.warning("redis_unreachable", error=type(error).__name__)
+                reachable, position = False, None
                 await asyncio.sleep(1)
                 continue
             for job_id in news:
@@ -125,13 +137,23 @@ class Follower:
                 await asyncio.sleep(2)
 
     async def _take_up(self, job_id: str) -> None:
-        stored = await self._queue.load(job_id)
-        if stored is None:
+        try:
+            stored = await self._queue.load(job_id)
+            events = await self._queue.events(job_id, "0")
+        except ValidationError as error:
+            # Of another version of the bot, which may come back: left as it is, and the others go on.
+            log.error("job_not_understood", job_id=job_id, fields=error.error_count())
+            return
+        if stored is None or not events:
             await self._queue.delivered(job_id)
         elif isinstance(stored.job, TrainJob):
             self.follow(stored.job, stored.card)
         elif job_id not in self._bells:
-            self._spawn(self._answer_late(stored.job))
+            if time.time() - events[0][1].at < LATE_ANSWER_S:
+                self._spawn(self._answer_late(stored.job))
+            else:
+                log.warning("answer_too_late", job_id=job_id)
+                await self._queue.delivered(job_id)
 
     async def _answer_late(self, job: GenerateJob) -> None:
         """Post the answer to a request whose asker was waiting when the bot went down."""
@@ -146,9 +168,7 @@ class Follower:
         await self._queue.delivered(job.job_id)
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
-        with structlog.contextvars.bound_contextvars(
-            job_id=job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id
-        ):
+        with job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id):
             try:
                 await _Card(self._bot, job, card, self._bells[job.job_id], self._interval).keep()
             finally:
@@ -171,23 +191,15 @@ class _Card:
         self._cursor = "0"
         self._shown: Any = None
         self._edited = 0.0
+        self._text_kept = float("-inf")
+        self._told = False
 
     async def keep(self) -> None:
-        """Show every change until the end has been shown."""
-        while True:
+        """Show every change until the end has been shown; no trouble on the way ends it."""
+        while not self._told:
             self._bell.clear()
-            wait = LOOK_AGAIN_S
             try:
-                embed = await self._render()
-                if embed.to_dict() != self._shown:
-                    wait = self._edited + self._interval - time.monotonic()
-                    if wait <= 0:
-                        await self._put(embed)
-                        self._shown, self._edited = embed.to_dict(), time.monotonic()
-                        wait = LOOK_AGAIN_S
-                if self._view.over and embed.to_dict() == self._shown:
-                    await self._queue.delivered(self._job.job_id)
-                    return
+                wait = await self._update()
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 await self._say_outage()
@@ -195,26 +207,54 @@ class _Card:
             except TRANSIENT as error:
                 log.warning("discord_unreachable", error=type(error).__name__)
                 wait = RETRY_S
+            except Exception:  # a card that stands still for good would be worse than one that is late
+                log.exception("card_not_updated")
+                wait = 6 * RETRY_S
+            await self._sleep(wait)
+
+    async def _update(self) -> float:
+        """Show what is new, if it is time to; the seconds until the next look."""
+        embed = await self._render()
+        if embed.to_dict() != self._shown:
+            wait = self._edited + self._interval - time.monotonic()
+            if wait > 0:
+                return wait
+            try:
+                await self._put(embed)
             except discord.NotFound:
                 log.warning("card_has_no_channel")
-                await self._queue.delivered(self._job.job_id)
-                return
+                self._told = True
             except discord.Forbidden:
                 log.warning("card_forbidden")
-                if self._view.over:
-                    await self._tell_owner()
-                    return
-                wait = 10 * RETRY_S
-            try:
-                async with asyncio.timeout(max(wait, 0.05)):
-                    await (self._bell.wait() if wait == LOOK_AGAIN_S else asyncio.sleep(wait))
-            except TimeoutError:
-                continue
+                if not self._view.over:
+                    return 12 * RETRY_S
+                await self._tell_owner(embed)
+            self._shown, self._edited = embed.to_dict(), time.monotonic()
+        if self._view.over or self._told:
+            await self._queue.delivered(self._job.job_id)
+            self._told = True
+        return LOOK_AGAIN_S
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until something rings, or when an edit has to wait, until then."""
+        if self._told:
+            return
+        if seconds != LOOK_AGAIN_S:
+            await asyncio.sleep(max(seconds, 0.05))
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._bell.wait()
+        except TimeoutError:
+            return
 
     async def _render(self) -> discord.Embed:
         for entry, event in await self._queue.events(self._job.job_id, self._cursor):
             self._view.apply(event)
             self._cursor = entry
+        if not self._view.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
+            await self._queue.keep_text(self._job)
+            self._text_kept = time.monotonic()
         waiting = self._view.state == "queued"
         return cards.training(
             self._job,
@@ -225,30 +265,34 @@ class _Card:
         )
 
     async def _put(self, embed: discord.Embed) -> None:
-        """Edit the card, or post a fresh one where it cannot be edited."""
+        """Edit the card, or post a fresh one where there is none to edit, or it is too old for that."""
         files = await self._files()
         buttons = None if self._view.over else job_buttons(self._job.job_id)
         place = self._job.place
         channel = self._bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
-        if self._where is not None:
+        old = channel.get_partial_message(self._where[1]) if self._where is not None else None
+        if old is not None and time.time() - old.created_at.timestamp() < FRESH_CARD_AFTER_S:
             try:
-                card = channel.get_partial_message(self._where[1])
-                await card.edit(embed=embed, view=buttons, attachments=files)
+                await old.edit(embed=embed, view=buttons, attachments=files)
                 return
             except discord.NotFound:
                 log.info("card_was_deleted")
-            except discord.HTTPException as error:
-                if error.code != OLD_MESSAGE:
-                    raise
+                old = None
             for file in files:
                 file.reset(seek=True)
-        nonce = f"{self._job.job_id}-{'end' if self._view.over else 'card'}"[:25]
+        # The nonce keeps a message from being posted twice, but a card that was deleted must be posted anew.
+        nonce = f"{self._job.job_id}-{self._where[1] % 1_000 if self._where else 0}"[-25:]
         if buttons is None:
             message = await channel.send(embed=embed, files=files, nonce=nonce)
         else:
             message = await channel.send(embed=embed, files=files, view=buttons, nonce=nonce)
         self._where = (place.channel_id, message.id)
         await self._queue.set_card(self._job.job_id, self._where)
+        if old is not None:
+            try:
+                await old.delete()
+            except discord.HTTPException as error:
+                log.warning("old_card_not_removed", status=error.status, code=error.code)
 
     async def _files(self) -> list[discord.File]:
         if self._view.state != "finished":
@@ -270,11 +314,11 @@ class _Card:
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("card_not_edited", error=type(error).__name__)
 
-    async def _tell_owner(self) -> None:
+    async def _tell_owner(self, embed: discord.Embed) -> None:
         """The channel is closed to the bot: the person who asked gets the end as a direct message."""
         try:
             owner = await self._bot.fetch_user(self._job.place.user_id)
-            await owner.send(embed=await self._render(), files=await self._files())
+            await owner.send(embed=embed, files=await self._files())
         except discord.HTTPException as error:
             log.warning("end_not_told", status=error.status, code=error.code)
-        await self._queue.delivered(self._job.job_id)
+        self._told = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Progress, Queued, Sample, Started
+from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Progress, Sample, Started
 
 State = Literal["queued", "reading", "training", "interrupted", "finished", "failed", "cancelled"]
 
@@ -15,16 +15,11 @@ class JobView:
     """The state of one training.
 
     Attributes:
-        queued_at, started_at, updated_at: Unix times of the first event, the first start, and the last event.
         samples: texts written after each epoch, newest last.
         resumed: it went on from a checkpoint.
     """
 
     state: State = "queued"
-    queued_at: float | None = None
-    started_at: float | None = None
-    updated_at: float | None = None
-    worker: str | None = None
     resumed: bool = False
     progress: Progress | None = None
     samples: list[Sample] = field(default_factory=list)
@@ -36,23 +31,13 @@ class JobView:
         """Whether nothing more will come."""
         return self.state in ("finished", "failed", "cancelled")
 
-    @property
-    def running(self) -> bool:
-        """Whether a worker has the job."""
-        return self.state in ("reading", "training")
-
     def apply(self, event: Event) -> None:
         """Take one event into account; those after the end are ignored."""
         if self.over:
             return
-        self.updated_at = event.at
         match event:
-            case Queued():
-                self.queued_at = event.at
             case Started():
                 self.state = "reading"
-                self.started_at = self.started_at or event.at
-                self.worker = event.worker
                 self.resumed = event.resumed
             case Progress():
                 self.state = "training"
@@ -70,4 +55,4 @@ class JobView:
             case Cancelled():
                 self.state = "cancelled"
             case _:
-                pass  # a generate job's answer has no card
+                pass  # queued is where it begins; a generate job's answer has no card

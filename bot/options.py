@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from typing import Any, get_args
 
@@ -35,25 +36,32 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             commands.MissingFlagArgument: an option without its value.
             commands.BadFlagArgument: a value that is not the number it should be.
         """
-        pieces: list[str] = []
-        last = 0
+        known = cls.get_flags()
+        places = []
         for match in _OPTION.finditer(argument):
-            name = match[1].lower().replace("-", "_")
-            flag = cls.get_flags().get(name)
+            flag = known.get(match[1].lower().replace("-", "_"))
             if flag is None:
                 cls._refuse(match[1])
-                continue
-            pieces += [argument[last : match.start()], f"--{name}"]
-            last = match.end()
-            following = argument[last:].split(maxsplit=1)
-            if flag.annotation is bool and not (following and following[0].lower() in _SWITCH_VALUES):
-                pieces.append(" yes")
-            elif not following:
+            else:
+                places.append((flag, match))
+        text = [argument[: places[0][1].start()] if places else argument]
+        parsed: dict[str, list[str]] = {}
+        for (flag, match), following in itertools.zip_longest(places, places[1:]):
+            value = argument[match.end() : following[1].start() if following else None].strip()
+            if flag.annotation is bool and value.partition(" ")[0].lower() not in _SWITCH_VALUES:
+                text.append(value)  # a bare switch: what follows it is not its value
+                value = "yes"
+            if not value:
                 raise commands.MissingFlagArgument(flag)
-        pieces.append(argument[last:])
-        parsed = super().parse_flags("".join(pieces), ignore_extra=ignore_extra)
+            parsed.setdefault(flag.name, []).append(value)
         for name, values in parsed.items():
-            _check_numbers(cls.get_flags()[name], values)
+            _check_numbers(known[name], values)
+        positional = next((flag for flag in known.values() if flag.positional), None)
+        words = " ".join(part.strip() for part in text if part.strip())
+        if words and positional is not None:
+            parsed[positional.name] = [words]
+        elif words and not ignore_extra:
+            raise commands.TooManyArguments(f"Too many arguments passed to {cls.__name__}")
         return parsed
 
     @classmethod

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Iterable
-from typing import Any, cast
+from collections.abc import Iterable
 
 import redis.asyncio
 
+from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
 from shared.models import ModelRecord
-
-
-async def _reply(call: Awaitable[Any] | Any) -> Any:
-    return await cast(Awaitable[Any], call)
 
 
 class Registry:
@@ -31,10 +27,10 @@ class Registry:
             guild_id: the guild.
             channel_ids: the channel, and for a thread also its parent.
         """
-        ids = await _reply(self._redis.hvals(keys.guild_models(guild_id)))
+        ids = await reply(self._redis.hvals(keys.guild_models(guild_id)))
         if not ids:
             return []
-        records = await _reply(self._redis.mget([keys.model(item.decode()) for item in ids]))
+        records = await reply(self._redis.mget([keys.model(item.decode()) for item in ids]))
         here = set(channel_ids)
         models = [ModelRecord.model_validate_json(data) for data in records if data is not None]
         return sorted(
@@ -52,9 +48,9 @@ class Registry:
         models = await self.usable(guild_id, channel_ids)
         if name is not None:
             return self._by_name(models, name)
-        current = await _reply(self._redis.hget(keys.channel(channel_ids[0]), "model"))
+        current = await self.current(channel_ids)
         for model in models:
-            if current is not None and model.model_id == current.decode():
+            if model.model_id == current:
                 return model
         if models:
             names = ", ".join(f"`{model.name}`" for model in models[:5])
@@ -77,11 +73,14 @@ class Registry:
             f"{remedy}`{self._prefix}models` lists them all.",
         )
 
-    async def current(self, channel_id: int) -> str | None:
-        """Id of the channel's current model."""
-        value = await _reply(self._redis.hget(keys.channel(channel_id), "model"))
-        return value.decode() if value is not None else None
+    async def current(self, channel_ids: list[int]) -> str | None:
+        """Id of the channel's current model; a thread without a choice of its own has its parent's."""
+        for channel_id in channel_ids:
+            value = await reply(self._redis.hget(keys.channel(channel_id), "model"))
+            if value is not None:
+                return str(value.decode())
+        return None
 
     async def use(self, channel_id: int, model: ModelRecord) -> None:
         """Make a model the channel's current one."""
-        await _reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
+        await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))

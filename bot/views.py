@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from bot import cards
+from bot import cards, problems
 from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+
+_TRAINING_ID = re.compile(r"t-\d{1,20}")
 
 
 class CancelButton(
@@ -35,12 +37,13 @@ class CancelButton(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Cancel, if this person may."""
         bot = cast("Galvanic", interaction.client)
+        await interaction.response.defer(ephemeral=True, thinking=True)  # Redis may take longer than Discord's 3 s
         try:
-            await cancel(bot, self.job_id, interaction.guild_id, interaction.user, interaction.permissions)
-        except UserError as problem:
-            await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
+            said = await cancel(bot, self.job_id, interaction.guild_id, interaction.user, interaction.permissions)
+        except Exception as error:  # discord.py would only log it
+            await interaction.followup.send(embed=cards.error(problems.explain(error, "cancel button")), ephemeral=True)
             return
-        await interaction.response.send_message("Cancelling…", ephemeral=True)
+        await interaction.followup.send(said, ephemeral=True)
 
 
 def job_buttons(job_id: str) -> discord.ui.View:
@@ -56,19 +59,26 @@ async def cancel(
     guild_id: int | None,
     user: discord.User | discord.Member,
     permissions: discord.Permissions,
-) -> None:
-    """Cancel a job on behalf of `user`.
+) -> str:
+    """Cancel a training on behalf of `user`.
+
+    Returns:
+        What to tell them.
 
     Raises:
         UserError: there is no such job in this guild, it is over, or it is another person's.
     """
-    stored = await bot.queue.load(job_id)
+    stored = await bot.queue.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
     if stored is None or stored.job.place.guild_id != guild_id:
-        raise UserError(f"There is no job `{job_id[:40]}` in this server.", "Its id stands at the foot of its card.")
+        raise UserError(
+            f"There is no job `{cards.plain(job_id[:40])}` in this server.", "Its id stands at the foot of its card."
+        )
     if stored.job.place.user_id != user.id and not permissions.manage_messages:
         raise UserError(
             "This training is somebody else's.", "They can cancel it, and so can members with Manage Messages."
         )
     if job_id not in await bot.queue.undelivered():
         raise UserError("This job is over already.", "")
-    await bot.queue.cancel(job_id)
+    if await bot.queue.cancel(job_id):
+        return "Cancelling…"
+    return "It will be cancelled as soon as a worker is back: none is running now."

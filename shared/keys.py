@@ -5,6 +5,9 @@ Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 
 from __future__ import annotations
 
+JOB_TTL_S = 30 * 24 * 3600
+"""How long a job, its events and its files are kept after the last word about it: a month, in seconds."""
+
 DOORBELL = "events"
 """Stream: one entry `{job: id}` for each event of any job, trimmed; tells a reader which job's stream grew."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BOT = "bot"
 BEAT_S = 2.0
-EXPIRY_S = 8.0
+EXPIRY_S = 6.0
 """A process that was killed counts as gone after this: a card must say "no worker" within 10 s."""
 
 log = structlog.get_logger()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any, Literal, cast
 
 import redis
@@ -15,7 +16,6 @@ from shared.models import ModelRecord
 
 log = structlog.get_logger()
 
-JOB_TTL_S = 7 * 24 * 3600
 DOORBELL_LENGTH = 10_000
 
 # One step, so that an event of a superseded attempt changes nothing: XADD refuses an id that is not the newest and
@@ -45,6 +45,10 @@ return name
 """
 
 
+AWAY = (redis.ConnectionError, redis.TimeoutError)
+"""What redis-py raises while the server cannot be reached, or is there and does not answer."""
+
+
 class Superseded(Exception):
     """Another attempt at the same job has begun: this one must stop without a word."""
 
@@ -65,8 +69,8 @@ class JobLog:
 
     def begin(self) -> None:
         """Count a new attempt. Its events outrank those of all earlier ones."""
-        self.attempt = self._client.hincrby(keys.job(self.job_id), "attempt", 1)
-        self._client.hincrby(keys.job(self.job_id), "deaths", 1)
+        self.attempt = self._insist(lambda: self._client.hincrby(keys.job(self.job_id), "attempt", 1))
+        self._insist(lambda: self._client.hincrby(keys.job(self.job_id), "deaths", 1))
         self._seq = 0
 
     def deaths(self) -> int:
@@ -76,12 +80,18 @@ class JobLog:
 
     def end(self) -> None:
         """This attempt ended in an orderly way, whatever came of it."""
-        self._insist(lambda: self._client.hincrby(keys.job(self.job_id), "deaths", -1))
+        self._insist(lambda: self._client.hset(keys.job(self.job_id), "deaths", "0"))
+
+    def model_id(self) -> str:
+        """The id of the job's model: unguessable, and the same in every attempt."""
+        self._insist(lambda: self._client.hsetnx(keys.job(self.job_id), "model_id", secrets.token_hex(12)))
+        return cast(bytes, self._insist(lambda: self._client.hget(keys.job(self.job_id), "model_id"))).decode()
 
     def is_over(self) -> bool:
         """Whether the job already has its final event (a message delivered twice)."""
         newest = cast(
-            list[tuple[bytes, dict[bytes, bytes]]], self._client.xrevrange(keys.job_events(self.job_id), count=1)
+            list[tuple[bytes, dict[bytes, bytes]]],
+            self._insist(lambda: self._client.xrevrange(keys.job_events(self.job_id), count=1)),
         )
         return bool(newest) and parse_event(newest[0][1][b"event"]).kind in TERMINAL
 
@@ -96,7 +106,7 @@ class JobLog:
         if event.kind == "progress":
             try:
                 self._send(event)
-            except redis.ConnectionError as error:
+            except AWAY as error:
                 if self._reachable:
                     log.warning("progress_dropped", job_id=self.job_id, error=type(error).__name__)
                 self._reachable = False
@@ -115,7 +125,7 @@ class JobLog:
                 event.model_dump_json(),
                 self.job_id,
                 str(DOORBELL_LENGTH),
-                str(JOB_TTL_S),
+                str(keys.JOB_TTL_S),
             )
         except redis.ResponseError as error:
             if "equal or smaller" not in str(error):
@@ -135,7 +145,7 @@ class JobLog:
 
     def attach(self, name: str, data: bytes) -> None:
         """Lay a file of the result beside the events, for as long as they live."""
-        self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=JOB_TTL_S))
+        self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=keys.JOB_TTL_S))
 
     def register(self, record: ModelRecord) -> ModelRecord:
         """Enter a model into its guild's registry as the channel's current one.
@@ -161,7 +171,7 @@ class JobLog:
         """What the person asked of the running job. None also while Redis is away."""
         try:
             value = cast(bytes | None, self._client.get(keys.job_control(self.job_id)))
-        except redis.ConnectionError:
+        except AWAY:
             return None  # the training goes on; the next poll asks again
         match value:
             case b"cancel":

@@ -3,7 +3,7 @@
 Celery's Redis transport gives a message that is not acknowledged within the visibility time-out to another worker.
 A long time-out would leave the job of a killed worker lying for hours; a short one would run a long training twice.
 So the time-out is short and the running task renews its delivery, by moving its score in kombu's own sorted set
-`unacked_index`. That is a detail of kombu 5.7; `tests/worker/test_service.py` proves it on the pinned version.
+`unacked_index`. That is a detail of kombu 5.7; `tests/e2e/test_faults.py` proves it on the pinned version.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import secrets
 import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import redis
 import structlog
@@ -21,6 +21,7 @@ from shared.corpora import unpack, unpacked_limit
 from shared.errors import UserError
 from shared.events import Cancelled, Failed, Finished, Generated, Interrupted, Progress, Sample, Started
 from shared.jobs import GenerateJob, TrainJob
+from shared.logging import job_context
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
 from worker.joblog import JobLog, Superseded
@@ -28,6 +29,9 @@ from worker.lease import Lease
 from worker.serve import stop_requested
 from worker.store import ModelStore
 from worker.warm import WarmModels
+
+if TYPE_CHECKING:
+    from worker.model.results import TrainResult
 
 MAX_DEATHS = 3
 """A job that killed its worker this often is given up."""
@@ -59,6 +63,7 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
         try:
             if joblog.is_over():
                 log.info("job_already_over")
+                _discard(settings, job.job_id)
                 return
             joblog.begin()
             if joblog.deaths() >= MAX_DEATHS:
@@ -67,6 +72,7 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
             else:
                 _answer_errors(joblog, lambda: _train(settings, client, job, joblog, lease))
             joblog.end()
+            _discard(settings, job.job_id)  # it is over, one way or another
         except HandBack:
             joblog.end()
             raise
@@ -93,7 +99,7 @@ def run_generate(message: dict[str, Any]) -> None:
 
 
 def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
-    checkpoint = settings.data_dir / "checkpoints" / job.job_id
+    checkpoint, out = _folders(settings, job.job_id)
     joblog.publish(Started(worker=socket.gethostname(), resumed=checkpoint.exists()))
     packed = cast(bytes | None, client.get(keys.corpus(job.corpus.sha256)))
     if packed is None:
@@ -101,20 +107,27 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
     text = unpack(packed, unpacked_limit(settings))
 
     from worker.model.chart import loss_chart
-    from worker.model.train import TrainingCancelled, TrainingInterrupted, train
+    from worker.model.train import OtherCheckpoint, TrainingCancelled, TrainingInterrupted, train
 
-    out = checkpoint.with_name(f"{job.job_id}.model")
+    def attempt() -> TrainResult:
+        return train(text, job.options, job.corpus, out=out, checkpoint=checkpoint, hooks=_Hooks(joblog, lease))
+
     try:
-        result = train(text, job.options, job.corpus, out=out, checkpoint=checkpoint, hooks=_Hooks(joblog, lease))
+        try:
+            result = attempt()
+        except OtherCheckpoint:
+            # An update of Galvanic changed the network since it was saved.
+            log.warning("checkpoint_of_another_version")
+            shutil.rmtree(checkpoint)
+            result = attempt()
     except TrainingCancelled:
         joblog.publish(Cancelled())
-        _discard(checkpoint, out)
         return
     except TrainingInterrupted as stop:
         joblog.publish(Interrupted())
         raise HandBack("the worker is stopping") from stop
 
-    model_id = _model_id(client, job.job_id)
+    model_id = joblog.model_id()
     ModelStore(settings).save(out, model_id)
     place = job.place
     record = joblog.register(
@@ -145,7 +158,6 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
             notes=result.notes,
         )
     )
-    _discard(checkpoint, out)
     log.info("trained", model_id=model_id, seconds=round(result.seconds), epochs=result.epochs)
 
 
@@ -208,7 +220,7 @@ def _answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
     except (HandBack, Superseded, redis.RedisError):
         raise
     except UserError as error:
-        log.info("job_refused", problem=error.problem)
+        log.info("job_refused")  # the sentences may quote what the person wrote
         joblog.publish(Failed(problem=error.problem, remedy=error.remedy))
     except MemoryError:
         log.exception("out_of_memory")
@@ -255,23 +267,20 @@ def _unpack(client: redis.Redis, kind: type[_J], message: dict[str, Any]) -> _J 
         return None
 
 
-def _job_context(job: TrainJob | GenerateJob) -> Any:
-    place = job.place
-    return structlog.contextvars.bound_contextvars(
-        job_id=job.job_id, guild_id=place.guild_id, channel_id=place.channel_id
-    )
-
-
-def _model_id(client: redis.Redis, job_id: str) -> str:
-    """The id of the job's model: unguessable, and the same in every attempt."""
-    client.hsetnx(keys.job(job_id), "model_id", secrets.token_hex(12))
-    return cast(bytes, client.hget(keys.job(job_id), "model_id")).decode()
+def _job_context(job: TrainJob | GenerateJob) -> AbstractContextManager[None]:
+    return job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
 
 
 def _ttl_s(settings: Settings) -> int:
     return int(settings.corpus_ttl_hours * 3600)
 
 
-def _discard(*folders: Path) -> None:
-    for folder in folders:
+def _folders(settings: Settings, job_id: str) -> tuple[Path, Path]:
+    """Where a job's checkpoint and its unfinished model lie on this host."""
+    checkpoint = settings.data_dir / "checkpoints" / job_id
+    return checkpoint, checkpoint.with_name(f"{job_id}.model")
+
+
+def _discard(settings: Settings, job_id: str) -> None:
+    for folder in _folders(settings, job_id):
         shutil.rmtree(folder, ignore_errors=True)

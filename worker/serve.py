@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import redis
 import structlog
 from celery import signals
 
@@ -73,8 +74,12 @@ def stop_requested() -> bool:
 
 def health(queue: str) -> int:
     """0 when a worker of this host serves `queue` and Redis answers, else 1 (for container health checks)."""
-    names = presence.alive(connect(get_settings()), queue)
-    here = f"@{socket.gethostname()}"
+    try:
+        names = presence.alive(connect(get_settings()), queue)
+    except redis.RedisError as error:
+        print(f"Redis cannot be reached ({type(error).__name__}).", file=sys.stderr)
+        return 1
+    here = f"@{socket.gethostname()}:"
     return 0 if any(here in name for name in names) else 1
 
 

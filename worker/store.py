@@ -46,9 +46,7 @@ class ModelStore:
             return
         target_url = f"{self._root}/{_checked(model_id)}"
         self._fs.makedirs(target_url, exist_ok=True)
-        files = sorted(
-            (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.name == "model.json"
-        )
+        files = [path for path in folder.iterdir() if path.is_file()]
         for path in sorted(files, key=lambda path: path.name == "model.json"):
             self._fs.put_file(str(path), f"{target_url}/{path.name}")
         shutil.rmtree(self._cache / model_id, ignore_errors=True)

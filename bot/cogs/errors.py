@@ -9,10 +9,8 @@ import discord
 import structlog
 from discord import app_commands
 from discord.ext import commands
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
-from bot import cards
+from bot import cards, problems
 from bot.checks import Context
 from shared.errors import UserError
 
@@ -27,36 +25,38 @@ _WRAPPERS = (
     commands.ConversionError,
     app_commands.CommandInvokeError,
 )
-QUEUE_AWAY = UserError(
-    "My job queue (Redis) can't be reached right now.",
-    "Nothing was started or lost; try again in a minute. If it stays so, whoever runs me should look at Redis.",
-)
 
 
 class Errors(commands.Cog):
     """Turns every error of a command into a message to the person who typed it.
 
-    In this order: what a person can mend (`UserError`) is shown as it is; an unknown command gets the nearest one;
-    a missing or malformed argument gets the command's usage; a command outside a server, on cooldown or without
-    permission gets the reason; an outage of Redis is named; anything else is logged with its traceback and
-    answered with a sentence that has none.
+    In this order: an unknown command gets the nearest one, or nothing when none is near; a missing or malformed
+    argument gets the command's usage; a command outside a server, on cooldown or without permission gets the reason;
+    the rest is explained by `bot.problems`: what a person can mend as it is, an outage of Redis by name, anything
+    else logged with its traceback and answered with a sentence that has none.
     """
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
 
     async def cog_load(self) -> None:
-        """Answer errors of pure application commands too (autocompletion, components)."""
+        """Answer what fails before a slash command is reached, too."""
         self.bot.tree.error(self._on_tree_error)
 
     @commands.Cog.listener()
     async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
         """Answer the failed command."""
+        if isinstance(error, commands.CommandNotFound) and not self._near(ctx):
+            return  # most likely meant for another bot with the same prefix
         await respond(ctx, self.explain(ctx, error))
 
     async def _on_tree_error(
         self, interaction: discord.Interaction[Galvanic], error: app_commands.AppCommandError
     ) -> None:
+        if interaction.command is None:  # Discord still shows a command that this version no longer has
+            problem = UserError("I don't have this command any more.", "Type `/` to see those I have.")
+            await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
+            return
         ctx = await commands.Context.from_interaction(interaction)
         await respond(ctx, self.explain(ctx, error))
 
@@ -67,8 +67,6 @@ class Errors(commands.Cog):
             cause = cause.original
         usage = self._usage(ctx)
         match cause:
-            case UserError():
-                return cause
             case commands.CommandNotFound():
                 return self._unknown(ctx)
             case commands.MissingRequiredArgument():
@@ -88,27 +86,19 @@ class Errors(commands.Cog):
                 return UserError("That was a bit fast.", f"Try again in {cause.retry_after:.0f} s.")
             case commands.MissingPermissions() | app_commands.MissingPermissions():
                 return UserError(f"You need these permissions: {', '.join(cause.missing_permissions)}.", "")
-            case RedisError() | OperationalError():
-                log.warning("redis_unreachable", command=str(ctx.command), error=type(cause).__name__)
-                return QUEUE_AWAY
-            case discord.Forbidden():
-                log.warning("discord_forbidden", command=str(ctx.command), code=cause.code)
-                return UserError(
-                    "Discord doesn't let me do that here.", "A server admin can check my permissions in this channel."
-                )
             case _:
-                log.error("command_failed", command=str(ctx.command), exc_info=cause)
-                return UserError(
-                    "Something broke on my side.", "It was logged; try again, and tell whoever runs me if it stays."
-                )
+                return problems.explain(cause, str(ctx.command))
+
+    def _near(self, ctx: Context) -> list[str]:
+        """Commands that resemble the one that does not exist."""
+        names = [name for command in self.bot.walk_commands() for name in (command.qualified_name, *command.aliases)]
+        return difflib.get_close_matches((ctx.invoked_with or "").lower(), names, n=2, cutoff=0.55)
 
     def _unknown(self, ctx: Context) -> UserError:
         prefix = self.bot.settings.command_prefix
-        names = [name for command in self.bot.walk_commands() for name in (command.qualified_name, *command.aliases)]
-        near = difflib.get_close_matches((ctx.invoked_with or "").lower(), names, n=2, cutoff=0.55)
-        hint = f"Did you mean {' or '.join(f'`{prefix}{name}`' for name in near)}? " if near else ""
+        near = " or ".join(f"`{prefix}{name}`" for name in self._near(ctx))
         shown = cards.plain((ctx.invoked_with or "")[:40])
-        return UserError(f"I know no command `{prefix}{shown}`.", f"{hint}`{prefix}help` shows what I can do.")
+        return UserError(f"I know no command `{prefix}{shown}`.", f"Did you mean {near}? `{prefix}help` shows all.")
 
     def _usage(self, ctx: Context) -> str:
         prefix = self.bot.settings.command_prefix
@@ -120,22 +110,24 @@ class Errors(commands.Cog):
 
 async def respond(ctx: Context, problem: UserError) -> None:
     """Tell the person: in the channel (only to them where Discord allows), without an embed if need be, or directly."""
-    if ctx.interaction is not None:
-        await ctx.send(embed=cards.error(problem), ephemeral=True)
-        return
-    permissions = ctx.bot_permissions
-    may_send = (
-        permissions.send_messages_in_threads if isinstance(ctx.channel, discord.Thread) else permissions.send_messages
-    )
     try:
-        if ctx.guild is None or (may_send and permissions.embed_links):
-            await ctx.send(embed=cards.error(problem), reference=_reference(ctx))  # type: ignore[arg-type]  # None is allowed
-        elif may_send:
-            await ctx.send(f"❌ {problem}")
-        else:
-            await ctx.author.send(embed=cards.error(problem))
+        await _respond(ctx, problem)
     except discord.HTTPException as error:
         log.warning("answer_not_posted", channel_id=ctx.channel.id, status=error.status, code=error.code)
+
+
+async def _respond(ctx: Context, problem: UserError) -> None:
+    permissions = ctx.bot_permissions
+    in_thread = isinstance(ctx.channel, discord.Thread)
+    may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
+    if ctx.interaction is not None:
+        await ctx.send(embed=cards.error(problem), ephemeral=True)
+    elif ctx.guild is None or (may_send and permissions.embed_links):
+        await ctx.send(embed=cards.error(problem), reference=_reference(ctx))  # type: ignore[arg-type]  # None is allowed
+    elif may_send:
+        await ctx.send(f"❌ {problem}")
+    elif ctx.command is not None:
+        await ctx.author.send(embed=cards.error(problem))
 
 
 def _reference(ctx: Context) -> discord.MessageReference | None:

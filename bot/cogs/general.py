@@ -74,6 +74,7 @@ class General(commands.Cog):
     @hybrid_command(extras={"usage": "status"}, description="Whether all of me is running")
     async def status(self, ctx: Context) -> None:
         """Say whether my workers and my queue are there."""
+        await ctx.defer(ephemeral=True)
         embed = discord.Embed(title="Status", colour=cards.GREEN)
         try:
             for queue, does in ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Writing")):

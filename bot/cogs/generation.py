@@ -19,7 +19,7 @@ from shared.jobs import GENERATE_QUEUE, GenerateJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-USAGE = "generate the monster [--model NAME] [--length N] [--temperature T] [--random-seed S]"
+USAGE = "generate the monster [--model NAME] [--length N] [--temperature T] [--random-seed S] [--from-corpus]"
 SEED_LIMIT = 2_000
 DEMONSTRATION_LENGTH = 1_000  # the tutorial's
 
@@ -52,6 +52,8 @@ class Generation(commands.Cog):
     async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
         """Continue your words in the voice of the channel's model."""
         checks.require_permissions(ctx)
+        self._check(flags)
+        await ctx.defer()  # Redis may take longer than Discord's 3 s
         job = await self._job(ctx, flags)
         if not await self.bot.queue.has_worker(GENERATE_QUEUE):
             raise UserError(
@@ -62,14 +64,18 @@ class Generation(commands.Cog):
             if not await self.bot.queue.submit_generate(job):
                 return  # Discord delivered this message before
             event = await self.bot.follower.answer(job.job_id, self.bot.settings.generate_timeout_s)
-        if ctx.interaction is not None:
-            await post_generated(ctx.send, job, event)
-        else:
-            reference = ctx.message.to_reference(fail_if_not_exists=False)
-            await post_generated(ctx.send, job, event, reference=reference, nonce=job.job_id)
-        await self.bot.queue.delivered(job.job_id)
+        try:
+            if ctx.interaction is not None:
+                await post_generated(ctx.send, job, event)
+            else:
+                reference = ctx.message.to_reference(fail_if_not_exists=False)
+                await post_generated(ctx.send, job, event, reference=reference, nonce=job.job_id)
+        finally:
+            # Whatever came of posting it: the same text must not turn up after the next restart.
+            await self.bot.queue.delivered(job.job_id)
 
-    async def _job(self, ctx: Context, flags: GenerateFlags) -> GenerateJob:
+    def _check(self, flags: GenerateFlags) -> None:
+        """Refuse what can be refused without asking anybody."""
         settings = self.bot.settings
         seed = flags.seed or ""
         if not seed.strip() and not flags.from_corpus:
@@ -79,10 +85,13 @@ class Generation(commands.Cog):
             )
         if len(seed) > SEED_LIMIT:
             raise UserError(f"That seed is {len(seed):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
-        default = DEMONSTRATION_LENGTH if flags.from_corpus else settings.generate_length
-        length = checks.in_range("length", flags.length, 1, settings.generate_max_length) or default
-        temperature = checks.in_range("temperature", flags.temperature, 0.0, 2.0)
-        random_seed = checks.in_range("random-seed", flags.random_seed, 0, 2**32 - 1)
+        checks.in_range("length", flags.length, 1, settings.generate_max_length)
+        checks.in_range("temperature", flags.temperature, 0.0, 2.0)
+        checks.in_range("random-seed", flags.random_seed, 0, 2**32 - 1)
+
+    async def _job(self, ctx: Context, flags: GenerateFlags) -> GenerateJob:
+        settings = self.bot.settings
+        temperature = flags.temperature
         place = checks.place_of(ctx)
         model = await self.bot.registry.choose(place.guild_id, checks.channel_ids(ctx), flags.model)
         if temperature is None and model.recipe != "classic":
@@ -92,10 +101,10 @@ class Generation(commands.Cog):
             place=place,
             model_id=model.model_id,
             model_name=model.name,
-            seed=seed,
-            length=length,
+            seed=flags.seed or "",
+            length=flags.length or (DEMONSTRATION_LENGTH if flags.from_corpus else settings.generate_length),
             temperature=temperature,
-            random_seed=random_seed,
+            random_seed=flags.random_seed,
             from_corpus=flags.from_corpus,
         )
 

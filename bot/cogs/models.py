@@ -26,13 +26,14 @@ class Models(commands.Cog):
     @commands.guild_only()
     async def models(self, ctx: Context) -> None:
         """List the models that may be used in this channel."""
+        await ctx.defer()
         place = checks.place_of(ctx)
         records = await self.bot.registry.usable(place.guild_id, checks.channel_ids(ctx))
         if not records:
             raise UserError(
                 "There is no model here yet.", f"Train one: `{self.bot.settings.command_prefix}train frankenstein`."
             )
-        await ctx.send(embed=cards.models(records, await self.bot.registry.current(place.channel_id)))
+        await ctx.send(embed=cards.models(records, await self.bot.registry.current(checks.channel_ids(ctx))))
 
     @hybrid_group(invoke_without_command=True, extras={"usage": "model use NAME"}, description="Choose among models")
     @commands.guild_only()
@@ -49,6 +50,7 @@ class Models(commands.Cog):
     @app_commands.describe(name="One of the names that `models` lists")
     async def model_use(self, ctx: Context, name: str) -> None:
         """Make a model this channel's current one."""
+        await ctx.defer()
         place = checks.place_of(ctx)
         model = await self.bot.registry.choose(place.guild_id, checks.channel_ids(ctx), name)
         await self.bot.registry.use(place.channel_id, model)

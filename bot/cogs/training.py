@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import discord
+import structlog
 from discord import app_commands
 from discord.ext import commands
 
@@ -21,7 +22,9 @@ from shared.jobs import RECIPES, TRAIN_QUEUE, TrainJob, TrainOptions
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-USAGE = "train frankenstein [--name NAME] [--recipe char|classic] [--epochs N] [--minutes M]"
+log = structlog.get_logger()
+
+USAGE = "train frankenstein [--name NAME] [--recipe char|classic] [--epochs N] [--minutes M] [--keep-licence]"
 
 
 class TrainFlags(Options):
@@ -60,13 +63,13 @@ class Training(commands.Cog):
                 f"Name a text, such as `{prefix}train frankenstein` (`{prefix}catalogue` lists them), or attach a "
                 "`.txt` file.",
             )
+        if file is not None and flags.source is not None:
+            raise UserError(
+                "You named a text and attached one as well.",
+                f"Leave out `{cards.plain(flags.source[:40])}` or the file.",
+            )
         async with ctx.typing():
             corpus = await self._corpus(file, flags)
-        if corpus.info.chars < self.bot.settings.corpus_min_chars:
-            raise UserError(
-                f"That text is too short to learn from: {corpus.info.chars:,} characters.",
-                f"It takes at least {self.bot.settings.corpus_min_chars:,}.",
-            )
         job = TrainJob(job_id=checks.job_id(ctx, "t"), place=checks.place_of(ctx), corpus=corpus.info, options=options)
         await self._submit(ctx, job, corpus.text)
 
@@ -98,7 +101,8 @@ class Training(commands.Cog):
             assert flags.source is not None
             return await corpora.resolve(flags.source, self.bot.settings, keep_licence=flags.keep_licence)
         corpora.check_size(file.size, self.bot.settings)
-        return corpora.from_upload(file.filename, await file.read(), self.bot.settings)
+        data = await file.read()
+        return corpora.from_upload(file.filename, data, self.bot.settings, keep_licence=flags.keep_licence)
 
     async def _submit(self, ctx: Context, job: TrainJob, text: str) -> None:
         """Post the card first: then nothing of the job can go by unseen."""
@@ -111,12 +115,12 @@ class Training(commands.Cog):
         try:
             fresh = await self.bot.queue.submit_train(job, text, card)
         except Exception:
-            await message.delete()
+            await _remove(message)
             raise
         if fresh:
             self.bot.follower.follow(job, card)
         else:
-            await message.delete()
+            await _remove(message)
 
     @train.autocomplete("source")
     async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -137,9 +141,10 @@ class Training(commands.Cog):
     @app_commands.describe(job="The job's id, at the foot of its card")
     async def cancel_job(self, ctx: Context, job: str) -> None:
         """End a training of yours (moderators: anybody's)."""
+        await ctx.defer(ephemeral=True)
         guild_id = ctx.guild.id if ctx.guild else None
-        await cancel(self.bot, job.strip("` "), guild_id, ctx.author, ctx.permissions)
-        await ctx.send("Cancelling…", ephemeral=True)
+        said = await cancel(self.bot, job.strip("` "), guild_id, ctx.author, ctx.permissions)
+        await ctx.send(said, ephemeral=True)
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:
@@ -155,6 +160,14 @@ class Training(commands.Cog):
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=cards.BLURPLE)
         embed.set_footer(text=f"{self.bot.settings.command_prefix}train NAME, or attach a .txt file")
         await ctx.send(embed=embed)
+
+
+async def _remove(message: discord.Message) -> None:
+    """Take back a card whose job was not sent."""
+    try:
+        await message.delete()
+    except discord.HTTPException as error:
+        log.warning("card_not_removed", status=error.status, code=error.code)
 
 
 async def setup(bot: Galvanic) -> None:

@@ -67,6 +67,8 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
     limit = size_limit(settings)
     try:
         async with session.get(url, max_redirects=5) as response:
+            if url.startswith("https:") and response.url.scheme != "https":
+                raise _MirrorError("sends on to an address without encryption")
             if response.status != 200:
                 raise _MirrorError(f"answered with the error {response.status}")
             if (response.content_length or 0) > limit:

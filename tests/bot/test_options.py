@@ -38,6 +38,14 @@ def test_a_switch_needs_no_value(typed: str, value: str) -> None:
     assert Strict.parse_flags(f"x {typed}")["keep_licence"] == [value]
 
 
+def test_a_switch_may_come_first() -> None:
+    assert Strict.parse_flags("--keep-licence the monster --epochs 2") == {
+        "source": ["the monster"],
+        "keep_licence": ["yes"],
+        "epochs": ["2"],
+    }
+
+
 def test_a_mistyped_option_is_refused_with_the_near_one() -> None:
     with pytest.raises(UserError, match="Did you mean `--epochs`"):
         Strict.parse_flags("frankenstein --epohcs 3")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.settings import get_settings
-from worker.cli.texts import find_text, import_tensorflow, report
+from worker.cli.texts import find_text, report
 from worker.model import folder as model_folder
 from worker.text import TextOptions, prepare
 
@@ -83,6 +83,8 @@ def evaluate(options: argparse.Namespace) -> int:
 def _load(folder: Path) -> TextModel:
     """The model of a folder, which is checked before the seconds that TensorFlow takes to import."""
     model_folder.load(folder)
+    from worker.model.quiet import import_tensorflow
+
     import_tensorflow()
     from worker.model.generate import load_model
 

@@ -10,7 +10,7 @@ import redis
 
 from shared.connect import connect
 from shared.settings import Settings, get_settings
-from worker.cli.texts import import_tensorflow, report
+from worker.cli.texts import report
 from worker.store import ModelStore
 
 
@@ -29,6 +29,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _check_tensorflow(values: dict[str, Any], lines: list[str]) -> bool:
     from worker.model.folder import library_versions
+    from worker.model.quiet import import_tensorflow
 
     values["versions"] = library_versions()
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,25 +51,6 @@ def _from_file(path: Path) -> tuple[str, CorpusInfo]:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def import_tensorflow() -> None:
-    """Import TensorFlow without the lines that its libraries print whatever the log level.
-
-    Its C++ parts write to the descriptor itself, so that is what is turned away; errors come as exceptions.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def report(as_json: bool, values: dict[str, Any], lines: list[str]) -> None:

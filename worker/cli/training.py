@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from shared.events import Progress, Sample
 from shared.jobs import TrainOptions
-from worker.cli.texts import find_text, import_tensorflow, report
+from worker.cli.texts import find_text, report
 from worker.model.results import Control, TrainResult
 
 EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -79,6 +79,8 @@ def train_command(options: argparse.Namespace) -> int:
     out: Path = options.out
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     print(f"{info.title}: {len(text):,} characters, recipe {options.recipe}", file=sys.stderr)
+
+    from worker.model.quiet import import_tensorflow
 
     import_tensorflow()
     from worker.model.train import TrainingInterrupted, train

@@ -41,6 +41,10 @@ _WINDOW_CHARS = 100
 log = structlog.get_logger()
 
 
+class OtherCheckpoint(UserError):
+    """The checkpoint is of another text, of other options, or of a version with another network."""
+
+
 def train(
     text: str,
     options: TrainOptions,
@@ -64,6 +68,7 @@ def train(
 
     Raises:
         UserError: the text or the options cannot be used, or the training went astray.
+        OtherCheckpoint: the checkpoint is of another training.
         TrainingCancelled: a person cancelled it.
         TrainingInterrupted: it is to pause; the checkpoint is saved.
     """
@@ -146,7 +151,7 @@ def _saved(
     theirs = dict(saved[1]["identity"])
     drawn = theirs.pop("random_seed")
     if theirs != identity or random_seed not in (None, drawn):
-        raise UserError(
+        raise OtherCheckpoint(
             "The checkpoint there belongs to another text or other options.",
             f"Remove the folder {place.name}, or write the model elsewhere.",
         )
