@@ -11,13 +11,12 @@ import discord.http
 import redis
 import structlog
 import yarl
-from pydantic import ValidationError
 
 from bot.client import Galvanic
 from shared import presence
 from shared.connect import connect
 from shared.logging import configure_logging
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError, read_settings
 
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
 PORTAL = "https://discord.com/developers/applications"
@@ -28,12 +27,9 @@ log = structlog.get_logger()
 def main() -> int:
     """Run until told to stop; return the exit status (78: the configuration is wrong, do not restart)."""
     try:
-        settings = Settings()
-    except ValidationError as error:
-        for detail in error.errors():
-            name = "_".join(map(str, detail["loc"])).upper()
-            print(f"Setting {name} is wrong: {detail['msg']}. Mend it in .env.", file=sys.stderr)
-        return EX_CONFIG
+        settings = read_settings()
+    except SettingsError as error:
+        return _refuse(str(error))
     if sys.argv[1:] == ["health"]:
         try:
             return 0 if presence.alive(connect(settings), presence.BOT) else 1

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from launcher.monitor import Monitor, say
 from launcher.parts import Folders, Plan
-from launcher.preflight import Lock, prepare_folders, read_settings, sockets_folder
+from launcher.preflight import Lock, prepare_folders, sockets_folder
 from launcher.supervisord import StartError, Supervisord
 from launcher.system import system_plan
 from shared.errors import UserError
+from shared.settings import read_settings
 
 Planner = Callable[[Folders, Path], Plan]
 """Makes the plan, given the data folder and a folder for sockets."""

@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from pydantic import ValidationError
-
 from launcher.parts import Folders
 from shared.errors import UserError
 from shared.settings import Settings
@@ -20,23 +18,6 @@ from shared.settings import Settings
 HOST = "127.0.0.1"
 _MIN_FREE_BYTES = 200_000_000
 """Less than this would not see a training through: corpora, checkpoints and Redis' file."""
-
-
-def read_settings() -> Settings:
-    """The settings from the environment and `.env`.
-
-    Raises:
-        UserError: one of them cannot be used; names it without showing its value.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(str(at) for at in e['loc']).upper()}: {e['msg']}" for e in error.errors())
-        raise UserError(
-            f"These settings cannot be used: {wrong}.", "Correct them in .env or in the environment."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The file .env cannot be read ({error}).", "It must be a text file in UTF-8.") from None
 
 
 def prepare_folders(data: Path) -> Folders:

@@ -9,8 +9,10 @@ import functools
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import UserError
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
@@ -102,7 +104,28 @@ class Settings(BaseSettings):
         return self.model_store or str(self.data_dir / "models")
 
 
+class SettingsError(UserError):
+    """A setting cannot be used; names it without showing its value."""
+
+
+def read_settings() -> Settings:
+    """The settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: one of them cannot be used; names it without showing its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(str(at) for at in e['loc']).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(
+            f"These settings cannot be used: {wrong}.", "Correct them in .env or in the environment."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The file .env cannot be read ({error}).", "It must be a text file in UTF-8.") from None
+
+
 @functools.cache
 def get_settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once; raises as `read_settings`."""
+    return read_settings()

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from launcher.parts import Folders
-from launcher.preflight import Lock, choose_port, prepare_folders, read_settings, sockets_folder
+from launcher.preflight import Lock, choose_port, prepare_folders, sockets_folder
 from shared.errors import UserError
-from shared.settings import Settings
+from shared.settings import Settings, read_settings
 
 
 @pytest.fixture

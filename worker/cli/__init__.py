@@ -7,10 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, RECIPES, TRAIN_QUEUE
+from shared.settings import SettingsError
 
 EX_USAGE = 2
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
@@ -24,12 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return EX_USAGE
-    except ValidationError as error:
-        for detail in error.errors():
-            name = "_".join(map(str, detail["loc"])).upper()
-            print(f"error: the setting {name} is wrong: {detail['msg']}", file=sys.stderr)
-        return EX_CONFIG
+        return EX_CONFIG if isinstance(error, SettingsError) else EX_USAGE
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
