@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.system import System, started
+from tests.playground.conftest import server  # noqa: F401  # a fixture
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

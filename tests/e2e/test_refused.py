@@ -1,0 +1,61 @@
+"""Discord will not have the bot: it says why, in one line that helps, and with a status that nobody restarts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.playground.conftest import Server
+
+EX_CONFIG = 78
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Discord where the application has no privileged intents."""
+    server = Server(tmp_path_factory.mktemp("strict"), "--forget", "--refuse-intents")
+    yield server
+    server.stop()
+
+
+def run_bot(folder: Path, discord: str | None, **settings: str) -> tuple[int, str]:
+    """The bot's exit status and the last line it wrote."""
+    environment = os.environ | {"DATA_DIR": str(folder), "REDIS_URL": "redis://127.0.0.1:1/0"} | settings
+    if discord is not None:
+        environment["DISCORD_API_URL"] = f"{discord}/api/v10"
+        environment["DISCORD_GATEWAY_URL"] = f"{discord.replace('http', 'ws')}/gateway"
+    done = subprocess.run(
+        [sys.executable, "-m", "bot"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+def test_a_bad_token(server: Server, tmp_path: Path) -> None:
+    status, last = run_bot(tmp_path, server.url, DISCORD_TOKEN="bad-token")
+    assert status == EX_CONFIG
+    assert "refused the DISCORD_TOKEN" in last
+    assert "Reset Token" in last
+    assert "bad-token" not in last
+
+
+def test_no_token(tmp_path: Path) -> None:
+    status, last = run_bot(tmp_path, None)
+    assert status == EX_CONFIG
+    assert "No DISCORD_TOKEN is set" in last
+
+
+def test_missing_message_content_intent(strict: Server, tmp_path: Path) -> None:
+    status, last = run_bot(tmp_path, strict.url, DISCORD_TOKEN="any-token")
+    assert status == EX_CONFIG
+    assert "Message Content Intent" in last
+
+
+def test_a_setting_that_cannot_be_read(tmp_path: Path) -> None:
+    status, last = run_bot(tmp_path, None, DISCORD_TOKEN="any-token", TRAIN_MINUTES="soon")
+    assert status == EX_CONFIG
+    assert "TRAIN_MINUTES" in last
