@@ -190,7 +190,8 @@ class _Card:
         self._view = JobView()
         self._cursor = "0"
         self._shown: Any = None
-        self._edited = 0.0
+        # A card that was posted a moment ago has had its say for now.
+        self._edited = time.monotonic() if where else float("-inf")
         self._text_kept = float("-inf")
         self._told = False
 
