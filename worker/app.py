@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.jobs import TRAIN_QUEUE
 from shared.settings import get_settings
 from worker.lease import VISIBILITY_TIMEOUT_S
 
@@ -39,4 +39,3 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_send_task_events=False,
 )
-QUEUES = (TRAIN_QUEUE, GENERATE_QUEUE)
