@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs import RecipeName
+from shared.jobs import CorpusInfo, RecipeName, TrainOptions
 
 
 class ModelRecord(BaseModel):
@@ -20,6 +20,9 @@ class ModelRecord(BaseModel):
         channel_id: where it was trained.
         owner_id: the user who trained it.
         train_loss, heldout_loss: nats per character of the best epoch; held-out is None when nothing was held out.
+        corpus, options: what it learned from and how, for `train more`; None in records of older versions.
+        parent: name of the model that it started from.
+        copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,4 +41,8 @@ class ModelRecord(BaseModel):
     epochs: int
     train_loss: float
     heldout_loss: float | None = None
+    corpus: CorpusInfo | None = None
+    options: TrainOptions | None = None
+    parent: str | None = None
+    copy_share: float | None = None
     created_at: float = Field(default_factory=time.time)

@@ -16,7 +16,9 @@ class NetworkConfig(BaseModel):
     Attributes:
         kind: `streams` reads a text once with carried state and predicts after every character; `windows` reads a
             window of fixed length from a zero state and predicts one character (the tutorial's).
-        embedding: width of the character embedding; 0: id / vocabulary size as one float.
+        encoding: how a symbol enters: through a learned `embedding`, as `one-hot` vector, or `scaled`: id / vocabulary
+            size as one float (the tutorial's, `windows` only).
+        embedding: width of the embedding; 0 for the other encodings.
         units: of each LSTM layer, from the first.
         window: length of the window; 0 for `streams`.
     """
@@ -25,6 +27,7 @@ class NetworkConfig(BaseModel):
 
     kind: Literal["streams", "windows"]
     vocabulary: int = Field(ge=1, le=0x110000)
+    encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"
     embedding: int = Field(ge=0, le=8192)
     units: tuple[int, ...] = Field(min_length=1, max_length=16)
     window: int = Field(0, ge=0, le=10_000)
@@ -35,8 +38,8 @@ class NetworkConfig(BaseModel):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every weight."""
         shapes: dict[str, tuple[int, ...]] = {}
-        width = self.embedding or 1
-        if self.embedding:
+        width = {"embedding": self.embedding, "one-hot": self.vocabulary, "scaled": 1}[self.encoding]
+        if self.encoding == "embedding":
             shapes["embedding/embeddings"] = (self.vocabulary, self.embedding)
         for index, units in enumerate(self.units):
             shapes[f"lstm_{index}/lstm_cell/kernel"] = (width, 4 * units)
@@ -102,7 +105,7 @@ def make_plan(recipe: str, vocabulary: int, characters: int) -> Plan:
 def _classic(vocabulary: int) -> Plan:
     """The tutorial's own numbers; Adam's learning rate is Keras' default."""
     network = NetworkConfig(
-        kind="windows", vocabulary=vocabulary, embedding=0, units=(256, 256, 128), window=WINDOW, dropout=0.2
+        kind="windows", vocabulary=vocabulary, encoding="scaled", embedding=0, units=(256, 256, 128), window=WINDOW, dropout=0.2
     )
     return Plan(network=network, batch=256, length=1, learning_rate=1e-3, schedule="constant", epochs=4, timed=False)
 
