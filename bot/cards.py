@@ -10,7 +10,7 @@ from discord.utils import escape_markdown, escape_mentions
 from bot.jobview import JobView
 from shared.errors import UserError
 from shared.events import Generated
-from shared.jobs import TrainJob
+from shared.jobs import GenerateJob, TrainJob, TrainOptions
 from shared.models import ModelRecord
 
 BLURPLE = discord.Colour(0x5865F2)
@@ -23,6 +23,11 @@ BAR_CELLS = 20
 SAMPLE_CHARS = 280
 DESCRIPTION_LIMIT = 4_096  # Discord's
 LOSS_FILE = "loss.png"
+_RECIPES = {
+    "char": "character by character",
+    "word": "word by word",
+    "classic": "the tutorial's way",
+}
 
 
 def training(job: TrainJob, view: JobView, *, worker_there: bool, position: int | None, prefix: str) -> discord.Embed:
@@ -86,6 +91,7 @@ def _unfinished(job: TrainJob, view: JobView, worker_there: bool, position: int 
         embed.add_field(name="Held-out loss", value=loss(progress.heldout_loss))
         speed = f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…"
         embed.add_field(name="Speed", value=speed)
+    embed.add_field(name="How", value=how(job), inline=False)
     if view.samples:
         sample = view.samples[-1]
         embed.add_field(name=f"It writes, after epoch {sample.epoch}", value=quote(sample.text), inline=False)
@@ -96,7 +102,7 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
     end = view.finished
     assert end is not None
     model = end.model
-    how = {
+    why = {
         "done": "",
         "early": " It stopped early: more epochs would have made it worse.",
         "time": " It used all of its time.",
@@ -105,8 +111,8 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
     embed = discord.Embed(
         title=f"Learned {escape_markdown(model.corpus_title)}",
         description=(
-            f"✅ `{model.name}` is now this channel's model.{how}\n"
-            f"Try `{prefix}generate the monster`, or any words of yours."
+            f"✅ `{model.name}` is now this channel's model.{why}\n"
+            f"Try `{prefix}generate the monster`, or any words of yours. `{prefix}train more` adds to it."
         ),
         colour=GREEN,
     )
@@ -116,6 +122,10 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
     embed.add_field(name="Training loss", value=loss(model.train_loss))
     embed.add_field(name="Held-out loss", value=loss(model.heldout_loss))
     embed.add_field(name="Learned at", value=_speed(model.corpus_chars * model.epochs, end.seconds))
+    if model.parent is not None:
+        embed.add_field(name="Went on from", value=f"`{model.parent}`")
+    if model.copy_share is not None:
+        embed.add_field(name="Copied", value=copied(model.copy_share))
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(sample), inline=False)
     if end.notes:
@@ -124,7 +134,52 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
     return embed
 
 
-def generated(model_name: str, answer: Generated) -> discord.Embed | None:
+def how(job: TrainJob) -> str:
+    """What was asked for, in plain words: the recipe, where it starts from, and what the person chose."""
+    said = [_RECIPES[job.options.recipe]]
+    if job.parent is not None:
+        said.append(f"goes on from `{job.parent.name}`")
+    return " · ".join(said + _choices(job.options))
+
+
+def _choices(options: TrainOptions) -> list[str]:
+    said = []
+    if options.epochs is not None:
+        said.append(_count(options.epochs, "epoch"))
+    elif options.minutes is not None and options.recipe != "classic":
+        said.append(f"at most {duration(60 * options.minutes)}")
+    if options.layers is not None:
+        said.append(_count(options.layers, "layer"))
+    if options.units is not None:
+        said.append(f"{options.units:,} units" + (" in each" if options.layers != 1 else ""))
+    if options.encoding is not None:
+        said.append(f"{options.encoding} encoding")
+    numbers = (
+        ("embedding of", options.embedding),
+        ("dropout", options.dropout),
+        ("batch", options.batch),
+        ("length", options.length),
+        ("learning rate", options.learning_rate),
+        ("random seed", options.random_seed),
+    )
+    said += [f"{name} {value:g}" for name, value in numbers if value is not None]
+    if options.keep_licence:
+        said.append("licence kept")
+    return said
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def copied(share: float) -> str:
+    """A copy score in plain words."""
+    if share <= 0:
+        return "nothing of its samples stands word for word in the text"
+    return f"{_percent(share)} of its samples stand word for word in the text"
+
+
+def generated(job: GenerateJob, answer: Generated) -> discord.Embed | None:
     """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed."""
     seed, text = plain(answer.seed), plain(answer.text)
     # Discord drops bold around white space at an edge.
@@ -135,17 +190,32 @@ def generated(model_name: str, answer: Generated) -> discord.Embed | None:
     if len(description) > DESCRIPTION_LIMIT:
         return None
     embed = discord.Embed(description=description or "…", colour=BLURPLE)
-    embed.set_footer(text=generated_footer(model_name, answer))
+    embed.set_footer(text=generated_footer(job, answer))
     if answer.notes:
         embed.add_field(name="Worth knowing", value=plain("\n".join(answer.notes))[:1_024], inline=False)
     return embed
 
 
-def generated_footer(model_name: str, answer: Generated) -> str:
+def generated_footer(job: GenerateJob, answer: Generated) -> str:
     """What one needs to get the same text again."""
-    return (
-        f"{model_name} · temperature {answer.temperature:g} · random seed {answer.random_seed} · {answer.seconds:.2f} s"
-    )
+    said = [voice(job), f"temperature {answer.temperature:g}"]
+    limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", job.min_p))
+    said += [f"{name} {value:g}" for name, value in limits if value is not None]
+    if job.guard is not None:
+        said.append("loop guard on" if job.guard else "loop guard off")
+    return " · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"])
+
+
+def voice(job: GenerateJob) -> str:
+    """The model that wrote, or the mixture: `alice 70 % + dracula 30 %`."""
+    if not job.mix:
+        return job.model_name
+    total = sum(part.weight for part in job.mix)
+    return " + ".join(f"{part.name} {_percent(part.weight / total)}" for part in job.mix)
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
 def error(problem: UserError) -> discord.Embed:

@@ -76,13 +76,14 @@ def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
     if value is not None and not low <= value <= high:
         shown = str(value) if len(str(value)) <= 12 else f"{str(value)[:12]}…"
         raise UserError(
-            f"`--{name}` is {shown}, which is out of range.", f"It goes from {_figure(low)} to {_figure(high)}."
+            f"`--{name}` is {shown}, which is out of range.", f"It goes from {figure(low)} to {figure(high)}."
         )
     return value
 
 
-def _figure(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+def figure(number: float) -> str:
+    """A limit as people read it: `4,096`, `0.9`."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.6f}".rstrip("0").rstrip(".")
 
 
 def model_name(value: str | None) -> str | None:

@@ -26,12 +26,12 @@ async def post_generated(send: Send, job: GenerateJob, event: Event | None, **op
         options: see `send`.
     """
     if isinstance(event, Generated):
-        embed = cards.generated(job.model_name, event)
+        embed = cards.generated(job, event)
         if embed is not None:
             await send(embed=embed, **options)
             return
-        file = discord.File(io.BytesIO((event.seed + event.text).encode()), f"{job.model_name}.txt")
-        said = "\n".join((cards.generated_footer(job.model_name, event), *event.notes))
+        file = discord.File(io.BytesIO((event.seed + event.text).encode()), f"{_file_name(job)}.txt")
+        said = "\n".join((cards.generated_footer(job, event), *event.notes))
         await send(cards.plain(said)[:2_000], file=file, **options)
         return
     if isinstance(event, Failed):
@@ -39,3 +39,7 @@ async def post_generated(send: Send, job: GenerateJob, event: Event | None, **op
     else:
         problem = UserError("The worker took too long to answer.", "Try again, or ask for a shorter text.")
     await send(embed=cards.error(problem), **options)
+
+
+def _file_name(job: GenerateJob) -> str:
+    return "-".join(part.name for part in job.mix)[:60] or job.model_name

@@ -5,16 +5,33 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
 
 from discord.ext import commands
 
+from bot.checks import figure, in_range
 from shared.errors import UserError
 
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
 _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
 )
+
+
+@dataclass
+class Number(commands.Flag):
+    """An option whose value lies between two limits, both inclusive."""
+
+    low: float = 0
+    high: float = 0
+
+
+def number(what: str, low: float, high: float, name: str | None = None) -> Any:
+    """A numeric option that may be absent; its description tells the range."""
+    named = {} if name is None else {"name": name}
+    description = f"{what}, {figure(low)} to {figure(high)}"
+    return Number(default=None, description=description, low=low, high=high, **named)  # type: ignore[arg-type]
 
 
 class Options(commands.FlagConverter, prefix="--", delimiter=" "):
@@ -24,38 +41,47 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     the text before it.
     """
 
-    free_text = False  # not annotated: discord.py takes every annotation for a flag
+    # Not annotated: discord.py takes every annotation for a flag.
+    free_text = False
     """The positional part is prose, where dashes may stand: only a near miss of an option is refused there."""
+    groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
+    """Headings of the help page, each with the attributes it stands over; the others stand under "Options"."""
 
     @classmethod
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:
-        """Split what was typed into options and values.
+        """Split what was typed into options and values. `--no-X` turns the switch X off.
 
         Raises:
-            UserError: an option that this command does not have.
+            UserError: an option that this command does not have, or a value that is none of its choices.
             commands.MissingFlagArgument: an option without its value.
             commands.BadFlagArgument: a value that is not the number it should be.
         """
         known = cls.get_flags()
         places = []
         for match in _OPTION.finditer(argument):
-            flag = known.get(match[1].lower().replace("-", "_"))
-            if flag is None:
-                cls._refuse(match[1])
+            name = match[1].lower().replace("-", "_")
+            switch = known.get(name.removeprefix("no_"))
+            if name in known:
+                places.append((known[name], match, "yes"))
+            elif switch is not None and _is_switch(switch):
+                places.append((switch, match, "no"))
             else:
-                places.append((flag, match))
+                cls._refuse(match[1])
         text = [argument[: places[0][1].start()] if places else argument]
         parsed: dict[str, list[str]] = {}
-        for (flag, match), following in itertools.zip_longest(places, places[1:]):
+        for (flag, match, bare), following in itertools.zip_longest(places, places[1:]):
             value = argument[match.end() : following[1].start() if following else None].strip()
-            if flag.annotation is bool and value.partition(" ")[0].lower() not in _SWITCH_VALUES:
-                text.append(value)  # a bare switch: what follows it is not its value
-                value = "yes"
+            if _is_switch(flag):
+                first, *rest = value.split(maxsplit=1) or [""]
+                if bare == "yes" and first.lower() in _SWITCH_VALUES:
+                    text += rest
+                    value = first
+                else:
+                    text.append(value)  # a bare switch: what follows it is not its value
+                    value = bare
             if not value:
                 raise commands.MissingFlagArgument(flag)
-            parsed.setdefault(flag.name, []).append(value)
-        for name, values in parsed.items():
-            _check_numbers(known[name], values)
+            parsed.setdefault(flag.name, []).append(_checked(flag, value))
         positional = next((flag for flag in known.values() if flag.positional), None)
         words = " ".join(part.strip() for part in text if part.strip())
         if words and positional is not None:
@@ -66,32 +92,56 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
 
     @classmethod
     def _refuse(cls, typed: str) -> None:
-        names = [_shown(flag) for flag in cls.get_flags().values() if not flag.positional]
+        names = [shown(flag) for flag in cls.get_flags().values() if not flag.positional]
         near = difflib.get_close_matches(typed.lower(), names, n=1, cutoff=0.7)
         if near or not cls.free_text:
             remedy = f"Did you mean `--{near[0]}`?" if near else f"It has {', '.join(f'`--{n}`' for n in names)}."
             raise UserError(f"This command has no option `--{typed[:40]}`.", remedy)
 
+    def check_limits(self) -> None:
+        """Check the numbers that have limits of their own.
+
+        Raises:
+            UserError: one is out of its range.
+        """
+        for flag in self.get_flags().values():
+            if isinstance(flag, Number):
+                in_range(shown(flag), getattr(self, flag.attribute), flag.low, flag.high)
+
     @classmethod
-    def described(cls) -> list[tuple[str, str]]:
-        """Each option as it is typed, with its description."""
-        return [
-            (flag.name if flag.positional else f"--{_shown(flag)}", str(flag.description))
-            for flag in cls.get_flags().values()
-        ]
+    def described(cls) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Each heading of the help page with its options as they are typed and what they do."""
+        headings: dict[str, list[tuple[str, str]]] = {"Options": [], **{heading: [] for heading in cls.groups}}
+        for flag in cls.get_flags().values():
+            heading = next((name for name, members in cls.groups.items() if flag.attribute in members), "Options")
+            typed = str(flag.name) if flag.positional else f"--{shown(flag)}"
+            headings[heading].append((typed, str(flag.description)))
+        return list(headings.items())
 
 
-def _check_numbers(flag: commands.Flag, values: list[str]) -> None:
-    """discord.py does not say which option it was, when the option may be absent."""
-    kind: type | None = next((number for number in (int, float) if number in get_args(flag.annotation)), None)
-    if kind is None:
-        return
-    for value in values:
-        try:
-            kind(value)
-        except ValueError as error:
-            raise commands.BadFlagArgument(flag, value, error) from error
-
-
-def _shown(flag: Any) -> str:
+def shown(flag: commands.Flag) -> str:
+    """A flag's name as people type it."""
     return str(flag.name).replace("_", "-")
+
+
+def _is_switch(flag: commands.Flag) -> bool:
+    return flag.annotation is bool or bool in get_args(flag.annotation)
+
+
+def _checked(flag: commands.Flag, value: str) -> str:
+    """The value; discord.py does not say which option it was, when the option may be absent."""
+    kinds = get_args(flag.annotation)
+    for kind in kinds:
+        if kind in (int, float):
+            try:
+                kind(value)
+            except ValueError as error:
+                raise commands.BadFlagArgument(flag, value, error) from error
+        elif get_origin(kind) is Literal:
+            choices = get_args(kind)
+            if value.lower() not in choices:
+                typed = value[:40].replace("`", "")
+                one_of = " or ".join(f"`{choice}`" for choice in choices)
+                raise UserError(f"`--{shown(flag)}` can't be `{typed}`.", f"It is {one_of}.")
+            return value.lower()
+    return value

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 from bot.redis_reply import REPLY_S, reply
 from shared import keys, presence
 from shared.connect import READ_BLOCK_MS
-from shared.corpora import pack
+from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Cancelled, Event, Queued, parse_event
 from shared.jobs import GENERATE_QUEUE, GENERATE_TASK, TRAIN_QUEUE, TRAIN_TASK, GenerateJob, Job, TrainJob
 from shared.settings import Settings
@@ -39,6 +39,7 @@ class JobQueue:
     def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._ttl_s = int(settings.corpus_ttl_hours * 3600)
+        self._text_limit = unpacked_limit(settings)
         self._generate_timeout_s = settings.generate_timeout_s
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
         self._celery.conf.update(
@@ -61,6 +62,15 @@ class JobQueue:
         await reply(self._redis.zadd(keys.WAITING, {job.job_id: time.time()}))
         await self._send(TRAIN_TASK, TRAIN_QUEUE, job)
         return True
+
+    async def text(self, sha256: str) -> str | None:
+        """A text that was sent with an earlier training, None when it has expired.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        packed = cast(bytes | None, await reply(self._redis.get(keys.corpus(sha256))))
+        return None if packed is None else await asyncio.to_thread(unpack, packed, self._text_limit)
 
     async def submit_generate(self, job: GenerateJob) -> bool:
         """Send a request for text; it expires unread after `Settings.generate_timeout_s`. Returns as `submit_train`."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
+import discord
 import redis.asyncio
+from discord import app_commands
 
 from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
 from shared.models import ModelRecord
+
+CHOICES = 25  # Discord's limit
 
 
 class Registry:
@@ -61,6 +66,15 @@ class Registry:
             )
         raise UserError("There is no model here yet.", f"Train one first: `{self._prefix}train frankenstein`.")
 
+    async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """The names to offer while somebody types a model's, for a slash command."""
+        channel = interaction.channel
+        if interaction.guild_id is None or channel is None:
+            return []
+        ids = [channel.id, channel.parent_id] if isinstance(channel, discord.Thread) else [channel.id]
+        names = [model.name for model in await self.usable(interaction.guild_id, ids) if typed.lower() in model.name]
+        return [app_commands.Choice(name=name, value=name) for name in names[:CHOICES]]
+
     def _by_name(self, models: list[ModelRecord], name: str) -> ModelRecord:
         wanted = name.strip().lower()
         for model in models:
@@ -72,6 +86,15 @@ class Registry:
             f"No model called `{name.strip()[:60]}` can be used in this channel.",
             f"{remedy}`{self._prefix}models` lists them all.",
         )
+
+    async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
+        """What to wish for as the name of a model that goes on from another: `tides` after `tides-2`, too.
+
+        The registry adds the next free number itself.
+        """
+        numbered = re.fullmatch(r"(.+)-\d+", model.name)
+        known = {other.name for other in await self.usable(guild_id, channel_ids)}
+        return numbered[1] if numbered and numbered[1] in known else model.name
 
     async def current(self, channel_ids: list[int]) -> str | None:
         """Id of the channel's current model; a thread without a choice of its own has its parent's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import discord
 import structlog
@@ -75,7 +75,9 @@ class Errors(commands.Cog):
                 return UserError(f"`--{cause.flag.name.replace('_', '-')}` needs a value after it.", usage)
             case commands.BadFlagArgument():
                 name, value = cause.flag.name.replace("_", "-"), cause.argument[:40]
-                return UserError(f"`--{name}` can't be `{cards.plain(value)}`.", usage)
+                kind = "whole number" if int in get_args(cause.flag.annotation) else "number"
+                remedy = f"It is a {kind}: {cause.flag.description}. {usage}"
+                return UserError(f"`--{name}` can't be `{cards.plain(value)}`.", remedy)
             case commands.TooManyFlags():
                 return UserError(f"`--{cause.flag.name}` was given more than once.", usage)
             case commands.UserInputError():

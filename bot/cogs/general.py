@@ -59,16 +59,18 @@ class General(commands.Cog):
         command = self.bot.get_command(name.strip().removeprefix(prefix).lower())
         if command is None:
             raise UserError(f"I know no command `{cards.plain(name[:40])}`.", f"`{prefix}help` lists them.")
-        usage = command.extras.get("usage", command.qualified_name)
+        lines = [command.extras.get("usage", command.qualified_name), *command.extras.get("examples", ())]
+        shown = "\n".join(f"{prefix}{line}" for line in lines)
         embed = discord.Embed(
             title=f"{prefix}{command.qualified_name}",
-            description=f"{command.help}\n```\n{prefix}{usage}\n```",
+            description=f"{command.help}\n```\n{shown}\n```",
             colour=cards.BLURPLE,
         )
         annotations = [parameter.annotation for parameter in command.clean_params.values()]
         for flags in (kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)):
-            lines = [f"`{name}` {description}" for name, description in flags.described()]
-            embed.add_field(name="Options", value="\n".join(lines), inline=False)
+            for heading, options in flags.described():
+                said = "\n".join(f"`{typed}` {description}" for typed, description in options)
+                embed.add_field(name=heading, value=said, inline=False)
         return embed
 
     @hybrid_command(extras={"usage": "status"}, description="Whether all of me is running")

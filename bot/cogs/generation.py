@@ -8,18 +8,26 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks
+from bot import checks, mix
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.delivery import post_generated
-from bot.options import Options
+from bot.options import Options, number
 from shared.errors import UserError
-from shared.jobs import GENERATE_QUEUE, GenerateJob
+from shared.jobs import GENERATE_QUEUE, GenerateJob, MixPart, StopAt
+from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-USAGE = "generate the monster [--model NAME] [--length N] [--temperature T] [--random-seed S] [--from-corpus]"
+USAGE = "generate the monster [--OPTION VALUE ...]"
+EXAMPLES = (
+    "generate the monster --length 600",
+    "generate the monster --model alice --temperature 0.5",
+    "generate Once upon a time --top-p 0.9 --stop sentence",
+    "generate the sea --mix frankenstein:0.7,alice:0.3",
+    "generate --from-corpus",
+)
 SEED_LIMIT = 2_000
 DEMONSTRATION_LENGTH = 1_000  # the tutorial's
 
@@ -28,14 +36,23 @@ class GenerateFlags(Options):
     """The options of `generate`."""
 
     free_text = True
+    groups = {  # noqa: RUF012  # not annotated, see Options
+        "How daring": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
+    }
 
     seed: str | None = commands.flag(positional=True, default=None, description="The words to go on from")
     model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
-    length: int | None = commands.flag(default=None, description="How many characters to write")
-    temperature: float | None = commands.flag(
-        default=None, description="0: always the likeliest; 1: as surprising as the text; up to 2"
+    mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
+    length: int | None = commands.flag(default=None, description="How many characters to write at most")
+    temperature: float | None = number("0: always the likeliest; 1: as surprising as the text", 0.0, 2.0)
+    top_k: int | None = number("Choose only among so many likeliest symbols", 1, 1_000_000)
+    top_p: float | None = number("Choose only among the likeliest that together have this probability", 0.001, 1.0)
+    min_p: float | None = number("Leave out what is less likely than this share of the likeliest", 0.0, 0.99)
+    guard: bool | None = commands.flag(
+        default=None, description="Break out of loops: yes or no (--no-guard); usual is the recipe's own way"
     )
-    random_seed: int | None = commands.flag(default=None, description="Makes the text repeatable")
+    stop: StopAt | None = commands.flag(default=None, description="End with a whole sentence or line")
+    random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
     from_corpus: bool = commands.flag(
         default=False, description="Start from a random window of the text, without a seed"
     )
@@ -47,7 +64,11 @@ class Generation(commands.Cog):
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
 
-    @hybrid_command(aliases=["gen"], extras={"usage": USAGE}, description="Continue your words in the voice of a model")
+    @hybrid_command(
+        aliases=["gen"],
+        extras={"usage": USAGE, "examples": EXAMPLES},
+        description="Continue your words in the voice of a model",
+    )
     @commands.guild_only()
     async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
         """Continue your words in the voice of the channel's model."""
@@ -85,15 +106,19 @@ class Generation(commands.Cog):
             )
         if len(seed) > SEED_LIMIT:
             raise UserError(f"That seed is {len(seed):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
+        flags.check_limits()
         checks.in_range("length", flags.length, 1, settings.generate_max_length)
-        checks.in_range("temperature", flags.temperature, 0.0, 2.0)
-        checks.in_range("random-seed", flags.random_seed, 0, 2**32 - 1)
+        for other in ("model", "from_corpus"):
+            if flags.mix is not None and getattr(flags, other):
+                typed = other.replace("_", "-")
+                raise UserError(f"`--mix` and `--{typed}` don't go together.", "Leave out one of them.")
 
     async def _job(self, ctx: Context, flags: GenerateFlags) -> GenerateJob:
         settings = self.bot.settings
-        temperature = flags.temperature
         place = checks.place_of(ctx)
-        model = await self.bot.registry.choose(place.guild_id, checks.channel_ids(ctx), flags.model)
+        voices = await self._voices(ctx, flags)
+        model = voices[0][0]
+        temperature = flags.temperature
         if temperature is None and model.recipe != "classic":
             temperature = settings.generate_temperature
         return GenerateJob(
@@ -106,18 +131,35 @@ class Generation(commands.Cog):
             temperature=temperature,
             random_seed=flags.random_seed,
             from_corpus=flags.from_corpus,
+            top_k=flags.top_k,
+            top_p=flags.top_p,
+            min_p=flags.min_p,
+            guard=flags.guard,
+            stop=flags.stop,
+            mix=tuple(MixPart(model_id=part.model_id, name=part.name, weight=weight) for part, weight in voices)
+            if flags.mix is not None
+            else (),
         )
+
+    async def _voices(self, ctx: Context, flags: GenerateFlags) -> list[tuple[ModelRecord, float]]:
+        """The models that are to write, each one that may be used here, with its weight."""
+        guild_id, here = checks.place_of(ctx).guild_id, checks.channel_ids(ctx)
+        if flags.mix is None:
+            return [(await self.bot.registry.choose(guild_id, here, flags.model), 1.0)]
+        voices = [
+            (await self.bot.registry.choose(guild_id, here, name), weight) for name, weight in mix.parse(flags.mix)
+        ]
+        for model, _ in voices:
+            if model.recipe != "char":
+                raise UserError(
+                    f"`{model.name}` is a `{model.recipe}` model, which can't be mixed.",
+                    "Mix models of the recipe `char`: they all write character by character.",
+                )
+        return voices
 
     @generate.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        if interaction.guild_id is None or interaction.channel is None:
-            return []
-        ids = [interaction.channel.id]
-        if isinstance(interaction.channel, discord.Thread):
-            ids.append(interaction.channel.parent_id)
-        models = await self.bot.registry.usable(interaction.guild_id, ids)
-        names = [model.name for model in models if typed.lower() in model.name]
-        return [app_commands.Choice(name=name, value=name) for name in names[:25]]
+        return await self.bot.registry.offered(interaction, typed)
 
 
 async def setup(bot: Galvanic) -> None:

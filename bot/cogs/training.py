@@ -9,38 +9,32 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, checks
+from bot import cards, checks, train_options
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.jobview import JobView
-from bot.options import Options
+from bot.texts import text_again
+from bot.train_options import TrainFlags
 from bot.views import cancel, job_buttons
 from shared import corpora
 from shared.errors import UserError
-from shared.jobs import RECIPES, TRAIN_QUEUE, TrainJob, TrainOptions
+from shared.jobs import TRAIN_QUEUE, ModelRef, TrainJob, TrainOptions
+from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 log = structlog.get_logger()
 
-USAGE = "train frankenstein [--name NAME] [--recipe char|classic] [--epochs N] [--minutes M] [--keep-licence]"
-
-
-class TrainFlags(Options):
-    """The options of `train`."""
-
-    source: str | None = commands.flag(
-        positional=True, default=None, description="A text from the catalogue, such as frankenstein"
-    )
-    recipe: str = commands.flag(default="char", description="How to learn: char (best) or classic (the tutorial's way)")
-    epochs: int | None = commands.flag(default=None, description="How many times to read the text")
-    minutes: float | None = commands.flag(default=None, description="How long to learn")
-    name: str | None = commands.flag(default=None, description="What to call the model")
-    random_seed: int | None = commands.flag(default=None, description="Makes the training repeatable")
-    keep_licence: bool = commands.flag(
-        default=False, description="Keep Project Gutenberg's header and footer (classic)"
-    )
+USAGE = "train frankenstein [--OPTION VALUE ...]"
+EXAMPLES = (
+    "train frankenstein --minutes 20",
+    "train shakespeare --recipe word --name bard",
+    "train frankenstein --layers 2 --units 512 --dropout 0.4",
+    "train alice --from frankenstein",
+    "train more --minutes 30",
+    "train --name us          (with a .txt file attached)",
+)
 
 
 class Training(commands.Cog):
@@ -49,52 +43,65 @@ class Training(commands.Cog):
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
 
-    @hybrid_command(extras={"usage": USAGE}, description="Learn to write like a text, and watch it happen")
+    @hybrid_command(
+        extras={"usage": USAGE, "examples": EXAMPLES}, description="Learn to write like a text, and watch it happen"
+    )
     @commands.guild_only()
     @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
-        """Learn a text from the catalogue, or an attached `.txt` file."""
+        """Learn a text from the catalogue, or an attached `.txt` file.
+
+        `more` instead of a text goes on with the channel's model on the text it was learned from; `--from MODEL` goes
+        on with a model on any text. The old model stays.
+        """
         checks.require_permissions(ctx)
-        options = self._options(flags)
+        train_options.check(flags, self.bot.settings)
+        self._check_source(file, flags)
+        async with ctx.typing():
+            parent = await self._parent(ctx, flags)
+            options = train_options.chosen(flags, self.bot.settings, parent)
+            if parent is not None and train_options.is_more(flags):
+                corpus = await text_again(parent, self.bot.queue, self.bot.settings, keep_licence=options.keep_licence)
+                options = await self._named_after(ctx, parent, options)
+            else:
+                corpus = await self._corpus(file, flags)
+        job = TrainJob(
+            job_id=checks.job_id(ctx, "t"),
+            place=checks.place_of(ctx),
+            corpus=corpus.info,
+            options=options,
+            parent=ModelRef(model_id=parent.model_id, name=parent.name) if parent is not None else None,
+        )
+        await self._submit(ctx, job, corpus.text)
+
+    def _check_source(self, file: discord.Attachment | None, flags: TrainFlags) -> None:
+        prefix = self.bot.settings.command_prefix
         if file is None and flags.source is None:
-            prefix = self.bot.settings.command_prefix
             raise UserError(
                 "What shall I learn?",
                 f"Name a text, such as `{prefix}train frankenstein` (`{prefix}catalogue` lists them), or attach a "
-                "`.txt` file.",
+                f"`.txt` file. `{prefix}train more` goes on with a model's own text.",
             )
         if file is not None and flags.source is not None:
             raise UserError(
                 "You named a text and attached one as well.",
-                f"Leave out `{cards.plain(flags.source[:40])}` or the file.",
+                f"Leave out `{cards.plain(flags.source[:40])}` or the file."
+                + (f" `{prefix}train --from MODEL` goes on with the file." if train_options.is_more(flags) else ""),
             )
-        async with ctx.typing():
-            corpus = await self._corpus(file, flags)
-        job = TrainJob(job_id=checks.job_id(ctx, "t"), place=checks.place_of(ctx), corpus=corpus.info, options=options)
-        await self._submit(ctx, job, corpus.text)
 
-    def _options(self, flags: TrainFlags) -> TrainOptions:
-        settings = self.bot.settings
-        recipe = next((known for known in RECIPES if known == flags.recipe.strip().lower()), None)
-        if recipe is None:
-            raise UserError(
-                f"There is no recipe `{cards.plain(flags.recipe[:40])}`.",
-                f"I know {' and '.join(f'`{known}`' for known in RECIPES)}.",
-            )
-        minutes = checks.in_range("minutes", flags.minutes, 0.1, settings.train_max_minutes)
-        epochs = checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
-        if minutes is None:
-            # A person who names the epochs gets them all; the tutorial's recipe has its own number of them.
-            unlimited = epochs is not None or recipe == "classic"
-            minutes = settings.train_max_minutes if unlimited else settings.train_minutes
-        return TrainOptions(
-            recipe=recipe,
-            epochs=epochs,
-            minutes=minutes,
-            name=checks.model_name(flags.name),
-            random_seed=checks.in_range("random-seed", flags.random_seed, 0, 2**32 - 1),
-            keep_licence=flags.keep_licence,
-        )
+    async def _parent(self, ctx: Context, flags: TrainFlags) -> ModelRecord | None:
+        """The model to start from, if the training does."""
+        if not train_options.starts_from_model(flags):
+            return None
+        guild_id = checks.place_of(ctx).guild_id
+        return await self.bot.registry.choose(guild_id, checks.channel_ids(ctx), flags.parent)
+
+    async def _named_after(self, ctx: Context, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
+        if options.name is not None:
+            return options
+        guild_id = checks.place_of(ctx).guild_id
+        name = await self.bot.registry.next_name(guild_id, checks.channel_ids(ctx), parent)
+        return options.model_copy(update={"name": name})
 
     async def _corpus(self, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
         if file is None:
@@ -124,13 +131,13 @@ class Training(commands.Cog):
 
     @train.autocomplete("source")
     async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = corpora.names(self.bot.settings)
+        names = [train_options.MORE, *corpora.names(self.bot.settings)]
         near = [name for name in names if typed.lower() in name]
         return [app_commands.Choice(name=name, value=name) for name in near[:25]]
 
-    @train.autocomplete("recipe")
-    async def _recipes(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=recipe, value=recipe) for recipe in RECIPES if recipe.startswith(typed)]
+    @train.autocomplete("from")
+    async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.bot.registry.offered(interaction, typed)
 
     @hybrid_command(
         name="cancel",

@@ -12,7 +12,8 @@ from bot import cards
 from bot.jobview import JobView
 from shared.errors import UserError
 from shared.events import Failed, Generated, Interrupted, Sample, Started
-from tests.factories import corpus, finished, progress, record, train_job
+from shared.jobs import MixPart, ModelRef, TrainOptions
+from tests.factories import corpus, finished, generate_job, progress, record, train_job
 
 
 def card(view: JobView, *, worker_there: bool = True, position: int | None = None) -> discord.Embed:
@@ -70,6 +71,39 @@ def test_the_finished_card_has_curve_and_three_samples() -> None:
     assert shown["Worth knowing"] == "It recites."
 
 
+def test_a_card_tells_how_in_plain_words() -> None:
+    parent = ModelRef(model_id="m1", name="frankenstein")
+    options = TrainOptions(
+        recipe="word", epochs=1, layers=2, units=512, encoding="one-hot", dropout=0.4, learning_rate=0.002, batch=64
+    )
+    job = train_job(parent=parent, options=options)
+    for view in (JobView(), view_of(progress())):
+        said = fields(cards.training(job, view, worker_there=True, position=None, prefix="!"))["How"]
+        assert said == (
+            "word by word · goes on from `frankenstein` · 1 epoch · 2 layers · 512 units in each · one-hot encoding · "
+            "dropout 0.4 · batch 64 · learning rate 0.002"
+        )
+
+
+def test_a_card_without_options_tells_recipe_and_time() -> None:
+    job = train_job(options=TrainOptions(minutes=8))
+    shown = fields(cards.training(job, JobView(), worker_there=True, position=None, prefix="!"))
+    assert shown["How"] == "character by character · at most 8 min 00 s"
+
+
+def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None:
+    shown = fields(card(view_of(finished(model=record(parent="frankenstein", copy_share=0.123)))))
+    assert shown["Went on from"] == "`frankenstein`"
+    assert shown["Copied"] == "12 % of its samples stand word for word in the text"
+    assert "Copied" not in fields(card(view_of(finished())))
+
+
+def test_small_and_no_copies_are_told_truly() -> None:
+    assert cards.copied(0.0).startswith("nothing of its samples")
+    assert cards.copied(0.001).startswith("less than 1 %")
+    assert cards.copied(1.0).startswith("100 %")
+
+
 def test_a_failed_card_shows_problem_and_remedy() -> None:
     description = card(view_of(Failed(problem="Too short.", remedy="Send more."))).description
     assert description == "Too short.\nSend more."
@@ -87,14 +121,24 @@ def generated(**changes: object) -> Generated:
 
 
 def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:
-    embed = cards.generated("tides", generated())
+    embed = cards.generated(generate_job(), generated())
     assert embed is not None
     assert embed.description == "**the sea** was calm"
     assert "random seed 7" in (embed.footer.text or "")
 
 
+def test_a_text_of_several_voices_names_them_with_their_shares() -> None:
+    mix = (MixPart(model_id="m1", name="tides", weight=2.1), MixPart(model_id="m2", name="alice", weight=0.9))
+    job = generate_job(mix=mix, top_k=40, min_p=0.05, guard=False)
+    embed = cards.generated(job, generated())
+    assert embed is not None
+    assert embed.footer.text == (
+        "tides 70 % + alice 30 % · temperature 0.8 · top-k 40 · min-p 0.05 · loop guard off · random seed 7 · 0.20 s"
+    )
+
+
 def test_generated_text_cannot_mention_or_format() -> None:
-    embed = cards.generated("tides", generated(text="@everyone <@123> **bold** ||spoiler||"))
+    embed = cards.generated(generate_job(), generated(text="@everyone <@123> **bold** ||spoiler||"))
     assert embed is not None
     description = (embed.description or "").removeprefix("**the sea**")
     assert "@everyone" not in description
@@ -103,7 +147,7 @@ def test_generated_text_cannot_mention_or_format() -> None:
 
 
 def test_text_too_long_for_an_embed_is_left_to_a_file() -> None:
-    assert cards.generated("tides", generated(text="*" * 4_000)) is None
+    assert cards.generated(generate_job(), generated(text="*" * 4_000)) is None
 
 
 @given(title=st.text(min_size=1, max_size=60), samples=st.lists(st.text(max_size=3_000), min_size=3, max_size=3))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from discord.ext import commands
 
-from bot.options import Options
+from bot.cogs.generation import GenerateFlags
+from bot.options import Options, number
+from bot.train_options import TrainFlags
 from shared.errors import UserError
+from tests.bot.typed import typed
 
 
 class Strict(Options):
@@ -81,3 +86,54 @@ def test_a_number_that_is_none_is_named(typed: str) -> None:
     with pytest.raises(commands.BadFlagArgument) as caught:
         Strict.parse_flags(f"x {typed}")
     assert caught.value.flag.name.replace("_", "-") in typed
+
+
+class Choosy(Prose):
+    guard: bool | None = commands.flag(default=None)
+    stop: Literal["sentence", "line"] | None = commands.flag(default=None)
+    top_k: int | None = number("So many", 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("the sea --guard", "yes"),
+        ("the sea --guard no", "no"),
+        ("--no-guard the sea", "no"),
+        ("--guard no the sea", "no"),
+        ("--guard the sea", "yes"),
+    ],
+)
+def test_a_switch_can_be_turned_off(line: str, expected: str) -> None:
+    assert Choosy.parse_flags(line) == {"source": ["the sea"], "guard": [expected]}
+
+
+def test_only_a_switch_has_a_no() -> None:
+    with pytest.raises(UserError, match="no option `--no-stop`"):
+        Strict.parse_flags("x --no-stop")
+
+
+def test_choices_may_be_typed_in_capitals() -> None:
+    assert Choosy.parse_flags("x --stop Line")["stop"] == ["line"]
+
+
+def test_a_value_that_is_no_choice_is_refused_with_the_choices() -> None:
+    with pytest.raises(UserError, match=r"`--stop` can't be `word`\. It is `sentence` or `line`"):
+        Choosy.parse_flags("x --stop word")
+
+
+async def test_limits_are_told_with_what_was_typed() -> None:
+    flags = await typed(Choosy, "x --top-k 11")
+    with pytest.raises(UserError, match=r"`--top-k` is 11, which is out of range\. It goes from 1 to 10"):
+        flags.check_limits()
+
+
+@pytest.mark.parametrize("kind", [TrainFlags, GenerateFlags])
+def test_options_fit_discords_slash_commands_and_help_page(kind: type[Options]) -> None:
+    assert len(kind.get_flags()) <= 24  # 25, and `train` has its file
+    assert all(len(str(flag.description)) <= 100 for flag in kind.get_flags().values())
+    described = kind.described()
+    assert sum(len(options) for _, options in described) == len(kind.get_flags())
+    for heading, options in described:
+        assert options, heading
+        assert sum(len(name) + len(text) + 4 for name, text in options) <= 1_024

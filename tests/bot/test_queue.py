@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import redis.asyncio
 
 from bot.queue import JobQueue
 from bot.registry import Registry
+from bot.texts import text_again
 from shared import keys
 from shared.connect import connect, connect_async
 from shared.corpora import unpack
@@ -17,7 +19,7 @@ from shared.errors import UserError
 from shared.events import Failed, Started
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
-from tests.factories import CHANNEL, GUILD, generate_job, record, train_job
+from tests.factories import CHANNEL, GUILD, corpus, generate_job, record, train_job
 from worker.joblog import JobLog
 
 
@@ -133,3 +135,43 @@ async def test_models_of_another_guild_do_not_exist(registry: Registry, settings
     assert await registry.usable(GUILD + 1, [CHANNEL]) == []
     with pytest.raises(UserError):
         await registry.choose(GUILD + 1, [CHANNEL], "tides")
+
+
+async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobQueue) -> None:
+    job = train_job()
+    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
+    assert await queue.text(job.corpus.sha256) == "a tide " * 300
+    assert await queue.text("00" * 32) is None
+
+
+async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(queue: JobQueue, settings: Settings) -> None:
+    job = train_job()
+    model = record(corpus=job.corpus)
+    with pytest.raises(UserError, match=r"no longer here.*`!train --from tides`"):
+        await text_again(model, queue, settings, keep_licence=False)
+    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
+    found = await text_again(model, queue, settings, keep_licence=False)
+    assert found.info == job.corpus
+    assert found.text == "a tide " * 300
+
+
+async def test_a_text_with_a_name_is_fetched_again(queue: JobQueue, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
+    own = settings.model_copy(update={"corpora_dir": tmp_path})
+    model = record(corpus=corpus(source="corpora-dir"))
+    assert (await text_again(model, queue, own, keep_licence=False)).text.startswith("A tide, and another.")
+
+
+async def test_the_model_of_an_older_version_asks_for_its_text(queue: JobQueue, settings: Settings) -> None:
+    with pytest.raises(UserError, match=r"older version.*`!train SOURCE --from tides`"):
+        await text_again(record(corpus=None), queue, settings, keep_licence=False)
+
+
+async def test_what_goes_on_is_named_after_the_first(registry: Registry, settings: Settings) -> None:
+    log = JobLog(connect(settings), "t-1")
+    first = log.register(record())
+    second = log.register(record(model_id="m2"))
+    apollo = log.register(record(model_id="m3", name="apollo-11"))
+    assert second.name == "tides-2"
+    names = [await registry.next_name(GUILD, [CHANNEL], model) for model in (first, second, apollo)]
+    assert names == ["tides", "tides", "apollo-11"]

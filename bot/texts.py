@@ -1,0 +1,37 @@
+"""The text of an earlier training, once more."""
+
+from __future__ import annotations
+
+from bot.queue import JobQueue
+from shared import corpora
+from shared.errors import UserError
+from shared.models import ModelRecord
+from shared.settings import Settings
+
+
+async def text_again(record: ModelRecord, queue: JobQueue, settings: Settings, *, keep_licence: bool) -> corpora.Corpus:
+    """The text that a model was learned from.
+
+    One with a name is fetched anew, and may have changed since; an uploaded one is there as long as Redis keeps it.
+
+    Raises:
+        UserError: it is not known or no longer there, with the way to name or attach it; or as `corpora.resolve`.
+    """
+    command = f"{settings.command_prefix}train"
+    info = record.corpus
+    if info is None:
+        raise UserError(
+            f"`{record.name}` is of an older version, which didn't note its text.",
+            f"Name the text: `{command} SOURCE --from {record.name}`, or attach the file to "
+            f"`{command} --from {record.name}`.",
+        )
+    if info.source in ("catalogue", "corpora-dir", "python-docs"):
+        return await corpora.resolve(info.name, settings, keep_licence=keep_licence)
+    text = await queue.text(info.sha256)
+    if text is None:
+        raise UserError(
+            f"The file that `{record.name}` was learned from is no longer here: I keep files for "
+            f"{settings.corpus_ttl_hours:g} hours.",
+            f"Attach it again, with `{command} --from {record.name}`.",
+        )
+    return corpora.Corpus(info, text)

@@ -1,0 +1,134 @@
+"""The options of `train`: how they are typed, and which of them go together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from discord.ext import commands
+
+from bot import checks
+from bot.options import Options, number
+from shared.errors import UserError
+from shared.jobs import Encoding, RecipeName, TrainOptions
+from shared.models import ModelRecord
+from shared.settings import Settings
+
+MORE: Final = "more"
+"""The source that means: the text that the model was learned from, once more."""
+_SHAPE = ("layers", "units", "embedding", "encoding")
+
+
+class TrainFlags(Options):
+    """The options of `train`."""
+
+    groups = {  # noqa: RUF012  # not annotated, see Options
+        "The network": ("layers", "units", "embedding", "encoding"),
+        "How it learns": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence"),
+    }
+
+    source: str | None = commands.flag(
+        positional=True, default=None, description="A text of the catalogue, such as frankenstein; or: more"
+    )
+    recipe: RecipeName | None = commands.flag(
+        default=None, description="char (usual), word (whole words) or classic (the tutorial's way)"
+    )
+    epochs: int | None = commands.flag(default=None, description="How many times to read the text")
+    minutes: float | None = commands.flag(default=None, description="How long to learn at most")
+    name: str | None = commands.flag(default=None, description="What to call the model")
+    parent: str | None = commands.flag(
+        name="from", default=None, description="A model to start from, instead of from nothing"
+    )
+    layers: int | None = number("LSTM layers", 1, 8)
+    units: int | None = number("LSTM units in each layer", 8, 4_096)
+    embedding: int | None = number("Width of the input embedding", 1, 4_096)
+    encoding: Encoding | None = commands.flag(
+        default=None, description="How a symbol enters the network: embedding or one-hot"
+    )
+    dropout: float | None = number("Share of each layer's outputs left out while learning", 0.0, 0.9)
+    batch: int | None = number("Places of the text that are read side by side", 1, 4_096)
+    length: int | None = number("Symbols that are read in one step", 8, 4_096)
+    learning_rate: float | None = number("Learning rate at its highest", 0.00001, 1.0, name="lr")
+    random_seed: int | None = number("Makes the training repeatable", 0, 2**32 - 1)
+    keep_licence: bool = commands.flag(
+        default=False, description="Keep Project Gutenberg's header and footer (classic)"
+    )
+
+
+def check(flags: TrainFlags, settings: Settings) -> None:
+    """Refuse what can be refused without asking anybody.
+
+    Raises:
+        UserError: a value out of its range, or options that contradict each other.
+    """
+    flags.check_limits()
+    checks.in_range("minutes", flags.minutes, 0.1, settings.train_max_minutes)
+    checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
+    checks.model_name(flags.name)
+    if flags.encoding == "one-hot" and flags.embedding is not None:
+        raise UserError(
+            "`--encoding one-hot` has no embedding, so `--embedding` would change nothing.", "Leave out one of them."
+        )
+    if flags.recipe == "classic" and (flags.encoding is not None or flags.embedding is not None):
+        typed = "--encoding" if flags.encoding is not None else "--embedding"
+        raise UserError(
+            f"`{typed}` doesn't go with the recipe `classic`: it feeds each character in as one number.",
+            f"Leave out `{typed}`, or take the recipe `char`.",
+        )
+    changed = next((name for name in _SHAPE if getattr(flags, name) is not None), None)
+    if changed is not None and starts_from_model(flags):
+        raise UserError(
+            f"A model that goes on keeps its network, so `--{changed}` can't be chosen.",
+            f"Leave out `--{changed}`, or train a new model from nothing.",
+        )
+
+
+def is_more(flags: TrainFlags) -> bool:
+    """Whether the text is the one that the model was learned from."""
+    return flags.source is not None and flags.source.strip().lower() == MORE
+
+
+def starts_from_model(flags: TrainFlags) -> bool:
+    """Whether the training goes on from a model."""
+    return flags.parent is not None or is_more(flags)
+
+
+def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) -> TrainOptions:
+    """The options of the job.
+
+    Args:
+        flags: what was typed, checked.
+        settings: limits and defaults.
+        parent: the model to start from. With the same text once more its way of learning is kept, too.
+
+    Raises:
+        UserError: a recipe was typed that is not the model's.
+    """
+    if parent is not None and flags.recipe not in (None, parent.recipe):
+        raise UserError(
+            f"`{parent.name}` is a `{parent.recipe}` model and can't go on as `{flags.recipe}`.",
+            f"Leave out `--recipe {flags.recipe}`, or leave out `--from` to train from nothing.",
+        )
+    recipe = flags.recipe or (parent.recipe if parent is not None else "char")
+    before = parent.options if parent is not None and is_more(flags) else None
+    before = before or TrainOptions()
+    minutes = flags.minutes
+    if minutes is None:
+        # A person who names the epochs gets them all; the tutorial's recipe has its own number of them.
+        unlimited = flags.epochs is not None or recipe == "classic"
+        minutes = settings.train_max_minutes if unlimited else settings.train_minutes
+    return TrainOptions(
+        recipe=recipe,
+        epochs=flags.epochs,
+        minutes=minutes,
+        layers=flags.layers,
+        units=flags.units,
+        embedding=flags.embedding,
+        encoding=flags.encoding,
+        dropout=flags.dropout if flags.dropout is not None else before.dropout,
+        batch=flags.batch if flags.batch is not None else before.batch,
+        length=flags.length if flags.length is not None else before.length,
+        learning_rate=flags.learning_rate if flags.learning_rate is not None else before.learning_rate,
+        random_seed=flags.random_seed,
+        name=checks.model_name(flags.name),
+        keep_licence=flags.keep_licence or before.keep_licence,
+    )

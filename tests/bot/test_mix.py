@@ -1,0 +1,53 @@
+"""`--mix` as people type it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import mix
+from shared.errors import UserError
+
+
+@pytest.mark.parametrize("typed", ["a:0.7,b:0.3", "a:0.7, b:0.3", " A : 0.7 ,B:0.3 "])
+def test_names_and_weights(typed: str) -> None:
+    assert mix.parse(typed) == (("a", 0.7), ("b", 0.3))
+
+
+def test_without_weights_the_shares_are_equal() -> None:
+    assert mix.parse("a, b,c") == (("a", 1.0), ("b", 1.0), ("c", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("a", "names only one model"),
+        (",".join("abcdefghi"), "names 9 models; it takes 2 to 8"),
+        ("a,", "Part 2 of `--mix` names no model"),
+        (":1,b", "Part 1 of `--mix` names no model"),
+        ("a:1,b", "`b` has no weight"),
+        ("a:0,b:1", "Part 1 of `--mix`, `a:0`, has no usable weight"),
+        ("a:1,b:-1", "Part 2 of `--mix`, `b:-1`, has no usable weight"),
+        ("a:1,b:nan", "no usable weight"),
+        ("a:1,b:1e9", "no usable weight"),
+        ("a:1,b:much", "Part 2 of `--mix`, `b:much`, has no usable weight"),
+        ("a:1,b:", "no usable weight"),
+        ("a:1,b:1 the monster", "Part 2 of `--mix`, `b:1 the monster`, is more than a name and a weight"),
+        ("a,A", "names `a` twice"),
+    ],
+)
+def test_the_part_that_is_wrong_is_named(typed: str, problem: str) -> None:
+    with pytest.raises(UserError, match=problem) as caught:
+        mix.parse(typed)
+    assert caught.value.remedy
+
+
+@given(st.text(max_size=60))
+def test_nothing_that_can_be_typed_breaks_it(typed: str) -> None:
+    try:
+        parts = mix.parse(typed)
+    except UserError:
+        return
+    assert len(parts) >= 2
+    assert all(0 < part.weight <= 1_000 and part.name for part in parts)

@@ -1,0 +1,130 @@
+"""What `train` makes of its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bot import train_options
+from bot.options import Number, shown
+from bot.train_options import TrainFlags
+from shared import corpora
+from shared.errors import UserError
+from shared.jobs import TrainOptions
+from shared.settings import Settings
+from tests.bot.typed import typed
+from tests.factories import record
+
+
+async def options(line: str, parent: Any = None) -> TrainOptions:
+    flags = await typed(TrainFlags, line)
+    train_options.check(flags, Settings())
+    return train_options.chosen(flags, Settings(), parent)
+
+
+async def test_every_option_reaches_the_job() -> None:
+    made = await options(
+        "harbour --recipe word --epochs 3 --minutes 2.5 --layers 2 --units 64 --embedding 16 --encoding embedding "
+        "--dropout 0.25 --batch 8 --length 32 --lr 0.004 --random-seed 7 --name Mine --keep-licence"
+    )
+    assert made == TrainOptions(
+        recipe="word",
+        epochs=3,
+        minutes=2.5,
+        layers=2,
+        units=64,
+        embedding=16,
+        encoding="embedding",
+        dropout=0.25,
+        batch=8,
+        length=32,
+        learning_rate=0.004,
+        random_seed=7,
+        name="mine",
+        keep_licence=True,
+    )
+
+
+async def test_without_options_a_char_model_learns_for_the_usual_time() -> None:
+    assert await options("harbour") == TrainOptions(recipe="char", minutes=Settings().train_minutes)
+
+
+@pytest.mark.parametrize("line", ["harbour --epochs 2", "harbour --recipe classic"])
+async def test_a_training_that_is_not_timed_has_the_longest_time(line: str) -> None:
+    assert (await options(line)).minutes == Settings().train_max_minutes
+
+
+@pytest.mark.parametrize("flag", [flag for flag in TrainFlags.get_flags().values() if isinstance(flag, Number)])
+@pytest.mark.parametrize("side", ["low", "high"])
+async def test_the_limits_are_those_of_the_job(flag: Number, side: str) -> None:
+    whole = isinstance(flag.low, int)
+    limit = getattr(flag, side)
+    await options(f"harbour --{shown(flag)} {limit}")  # the limits themselves are fine
+    beyond = limit + {"low": -1, "high": 1}[side] * (1 if whole else 0.001)
+    with pytest.raises(UserError, match=f"`--{shown(flag)}` is .*out of range"):
+        await options(f"harbour --{shown(flag)} {beyond}")
+    with pytest.raises(ValidationError):
+        TrainOptions(**{flag.attribute: beyond})
+
+
+@pytest.mark.parametrize("line", ["x --minutes 0", "x --minutes nan", "x --epochs 0", "x --dropout nan", "x --lr inf"])
+async def test_numbers_beyond_every_range_are_refused(line: str) -> None:
+    with pytest.raises(UserError, match="out of range"):
+        await options(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("x --recipe soup", "`--recipe` can't be `soup`"),
+        ("x --encoding hot", "`--encoding` can't be `hot`"),
+        ("x --encoding one-hot --embedding 8", "`--encoding one-hot` has no embedding"),
+        ("x --recipe classic --embedding 8", "`--embedding` doesn't go with the recipe `classic`"),
+        ("x --recipe classic --encoding embedding", "`--encoding` doesn't go with the recipe `classic`"),
+        ("x --from tides --layers 2", "`--layers` can't be chosen"),
+        ("x --from tides --units 64", "`--units` can't be chosen"),
+        ("more --embedding 8", "`--embedding` can't be chosen"),
+        ("more --encoding one-hot", "`--encoding` can't be chosen"),
+        ("x --name ../x", "can't be a model's name"),
+    ],
+)
+async def test_contradictions_are_refused(line: str, problem: str) -> None:
+    with pytest.raises(UserError, match=problem) as caught:
+        await options(line)
+    assert caught.value.remedy
+
+
+async def test_one_hot_needs_no_embedding() -> None:
+    assert (await options("x --encoding One-Hot")).encoding == "one-hot"
+
+
+async def test_a_model_goes_on_in_its_own_recipe() -> None:
+    assert (await options("x --from tides", record(recipe="word"))).recipe == "word"
+    assert (await options("x --from tides --recipe word", record(recipe="word"))).recipe == "word"
+    with pytest.raises(UserError, match="`tides` is a `word` model and can't go on as `char`"):
+        await options("x --from tides --recipe char", record(recipe="word"))
+
+
+async def test_more_learns_as_before_but_for_what_is_chosen_anew() -> None:
+    before = TrainOptions(
+        epochs=9, layers=2, units=64, dropout=0.25, batch=8, learning_rate=0.004, random_seed=7, keep_licence=True
+    )
+    made = await options("more --batch 16 --epochs 2", record(options=before))
+    assert made == TrainOptions(
+        epochs=2, minutes=Settings().train_max_minutes, dropout=0.25, batch=16, learning_rate=0.004, keep_licence=True
+    )
+
+
+async def test_another_text_is_learned_in_the_usual_way() -> None:
+    made = await options("x --from tides", record(options=TrainOptions(dropout=0.25)))
+    assert made.dropout is None
+
+
+async def test_a_record_of_an_older_version_goes_on_as_well() -> None:
+    assert (await options("more", record(options=None))).recipe == "char"
+
+
+def test_no_text_of_the_catalogue_is_called_more() -> None:
+    assert train_options.MORE not in {entry.name for entry in corpora.catalogue()}
