@@ -135,7 +135,7 @@ class Training(commands.Cog):
         near = [name for name in names if typed.lower() in name]
         return [app_commands.Choice(name=name, value=name) for name in near[:25]]
 
-    @train.autocomplete("from")
+    @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await self.bot.registry.offered(interaction, typed)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import pytest
 from discord.ext import commands
 
-from bot.cogs.generation import GenerateFlags
+from bot.cogs.generation import GenerateFlags, Generation
+from bot.cogs.training import Training
 from bot.options import Options, number
 from bot.train_options import TrainFlags
 from shared.errors import UserError
@@ -129,11 +131,26 @@ async def test_limits_are_told_with_what_was_typed() -> None:
 
 
 @pytest.mark.parametrize("kind", [TrainFlags, GenerateFlags])
-def test_options_fit_discords_slash_commands_and_help_page(kind: type[Options]) -> None:
-    assert len(kind.get_flags()) <= 24  # 25, and `train` has its file
-    assert all(len(str(flag.description)) <= 100 for flag in kind.get_flags().values())
+def test_the_help_page_shows_every_option_within_discords_limits(kind: type[Options]) -> None:
     described = kind.described()
     assert sum(len(options) for _, options in described) == len(kind.get_flags())
     for heading, options in described:
         assert options, heading
         assert sum(len(name) + len(text) + 4 for name, text in options) <= 1_024
+
+
+@pytest.mark.parametrize("command", [Training.train, Generation.generate])
+def test_slash_commands_stay_within_discords_limits(command: commands.HybridCommand) -> None:
+    assert command.app_command is not None
+    parameters = command.app_command.parameters
+    assert len(parameters) <= 25
+    for parameter in parameters:
+        assert 1 <= len(str(parameter.description)) <= 100
+        assert re.fullmatch(r"[a-z_]{1,32}", parameter.display_name)
+
+
+def test_what_is_chosen_among_few_is_offered_by_discord() -> None:
+    assert Training.train.app_command is not None
+    offered = {parameter.display_name: parameter.choices for parameter in Training.train.app_command.parameters}
+    assert [choice.value for choice in offered["recipe"]] == ["char", "word", "classic"]
+    assert "from" in offered
