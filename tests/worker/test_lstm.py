@@ -11,37 +11,85 @@ import tensorflow as tf
 
 from worker.model.lstm import LSTM, lstm
 
+TIME, BATCH, FEATURES, UNITS = 9, 3, 5, 7
 
-@pytest.mark.parametrize("return_sequences", [True, False])
-def test_outputs_and_gradients_are_those_of_keras(return_sequences: bool) -> None:
+
+def inputs(random: np.random.Generator) -> tuple[Any, list[Any]]:
+    x = tf.constant(random.normal(size=(TIME, BATCH, FEATURES)), tf.float32)
+    return x, [tf.constant(random.normal(size=(BATCH, UNITS)), tf.float32) for _ in range(2)]
+
+
+def ours_like(theirs: Any, **options: Any) -> LSTM:
+    layer = LSTM(UNITS, **options)
+    layer.build((TIME, BATCH, FEATURES))
+    layer.set_weights(theirs.get_weights())
+    return layer
+
+
+def keras_layer(random: np.random.Generator) -> Any:
+    layer = keras.layers.LSTM(UNITS, return_sequences=True, return_state=True)
+    layer.build((BATCH, TIME, FEATURES))
+    layer.set_weights([random.normal(size=weight.shape) * 0.4 for weight in layer.get_weights()])
+    return layer
+
+
+def outcome(layer: Any, x: Any, states: list[Any], *, by_time: bool, training: bool = False) -> list[Any]:
+    """Outputs, last states, and the gradients of a loss that depends on all of them."""
+    with tf.GradientTape() as tape:
+        tape.watch([x, *states])
+        sequences = x if by_time else tf.transpose(x, (1, 0, 2))
+        output, hidden, cell = layer(sequences, initial_state=states, training=training)
+        output = tf.cast(output if by_time else tf.transpose(output, (1, 0, 2)), tf.float32)
+        loss = tf.reduce_sum(output**2) + tf.reduce_sum(hidden * tf.sin(hidden)) + tf.reduce_sum(cell**3)
+    variables = [variable.value for variable in layer.trainable_variables]
+    return [output, hidden, cell, *tape.gradient(loss, [x, *states, *variables])]
+
+
+def test_outputs_and_gradients_are_those_of_keras() -> None:
     random = np.random.default_rng(0)
-    x = tf.constant(random.normal(size=(3, 9, 5)), tf.float32)
-    states = [tf.constant(random.normal(size=(3, 7)), tf.float32) for _ in range(2)]
-    layers = [kind(7, return_sequences=return_sequences, return_state=True) for kind in (keras.layers.LSTM, LSTM)]
-    for layer in layers:
-        layer(x, initial_state=states)
-    layers[0].set_weights([random.normal(size=weight.shape) * 0.4 for weight in layers[0].get_weights()])
-    layers[1].set_weights(layers[0].get_weights())
-
-    def run(layer: Any) -> list[Any]:
-        with tf.GradientTape() as tape:
-            tape.watch([x, *states])
-            output, hidden, cell = layer(x, initial_state=states)
-            loss = tf.reduce_sum(output**2) + tf.reduce_sum(hidden * tf.sin(hidden)) + tf.reduce_sum(cell**3)
-        variables = [variable.value for variable in layer.trainable_variables]
-        return [output, hidden, cell, *tape.gradient(loss, [x, *states, *variables])]
-
-    for theirs, ours in zip(*map(run, layers), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+    x, states = inputs(random)
+    theirs = keras_layer(random)
+    expected = outcome(theirs, x, states, by_time=False)
+    for found, wanted in zip(outcome(ours_like(theirs), x, states, by_time=True), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
-def test_gradient_agrees_with_finite_differences() -> None:
+def test_bfloat16_products_are_near_and_only_while_training() -> None:
+    random = np.random.default_rng(2)
+    x, states = inputs(random)
+    exact, low = (ours_like(keras_layer(random), precision=kind) for kind in ("float32", "bfloat16"))
+    low.set_weights(exact.get_weights())
+    expected = outcome(exact, x, states, by_time=True, training=True)
+    found = outcome(low, x, states, by_time=True, training=True)
+    assert not np.array_equal(found[0], expected[0])
+    for ours, wanted in zip(found, expected, strict=True):
+        # bfloat16 has 8 bits of mantissa.
+        assert np.linalg.norm(ours - wanted) < 0.02 * np.linalg.norm(wanted)
+    np.testing.assert_array_equal(low(x, states, training=False)[0], exact(x, states, training=False)[0])
+
+
+def test_the_path_of_a_gpu_is_the_same_layer() -> None:
+    """Keras' path takes the recurrent weights that were drawn, and leaves the layer as it was."""
+    random = np.random.default_rng(3)
+    x, states = inputs(random)
+    layer = ours_like(keras_layer(random))
+    former = layer.cell.recurrent_kernel
+    dropped = tf.convert_to_tensor(former) * tf.constant(random.integers(0, 2, size=former.shape), tf.float32)
+    cell = layer.cell
+    expected = lstm(x, *states, tf.convert_to_tensor(cell.kernel), dropped, tf.convert_to_tensor(cell.bias))
+    for found, wanted in zip(layer.keras_path(x, states, dropped), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2e-6)
+    assert layer.cell.recurrent_kernel is former
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_gradient_agrees_with_finite_differences(steps: int) -> None:
     random = np.random.default_rng(1)
-    shapes = ((2, 4, 3), (2, 5), (2, 5), (3, 20), (5, 20), (20,))
+    shapes = ((steps, 2, 3), (2, 5), (2, 5), (3, 20), (5, 20), (20,))
     arguments = [tf.constant(random.normal(size=shape) * 0.5, tf.float64) for shape in shapes]
 
     def loss(*arguments: Any) -> Any:
-        outputs, hidden, cell = lstm(*arguments)
+        outputs, hidden, cell = lstm(*arguments, "float64")
         return tf.reduce_sum(outputs**2) + tf.reduce_sum(hidden) + tf.reduce_sum(cell**2)
 
     theory, numeric = tf.test.compute_gradient(loss, arguments)
@@ -51,9 +99,9 @@ def test_gradient_agrees_with_finite_differences() -> None:
 
 def test_weight_dropout_only_while_training() -> None:
     layer = LSTM(16, recurrent_weight_dropout=0.5, seed=3)
-    x = tf.ones((2, 6, 4))
-    plain = layer(x, training=False)
-    np.testing.assert_array_equal(plain, layer(x, training=False))
-    first, second = layer(x, training=True), layer(x, training=True)
+    x = tf.ones((6, 2, 4))
+    plain = layer(x, training=False)[0]
+    np.testing.assert_array_equal(plain, layer(x, training=False)[0])
+    first, second = layer(x, training=True)[0], layer(x, training=True)[0]
     assert not np.allclose(first, second)
     assert not np.allclose(plain, first)

@@ -42,6 +42,9 @@ class Learner(Protocol):
     def weights(self) -> Weights:
         """Copies of the weights."""
 
+    def set_weights(self, weights: Weights) -> None:
+        """Begin from these weights."""
+
     def state(self) -> Arrays:
         """Everything a resumed training needs: weights, optimiser, random and carried states."""
 
@@ -55,13 +58,19 @@ class _Base:
     def __init__(self, plan: Plan, random_seed: int, optimizer: Any) -> None:
         self.plan = plan
         self.random_seed = random_seed
-        self.model = build(plan.network, random_seed % 2**31)
+        self.model = build(plan.network, random_seed % 2**31, plan.precision)
         self.optimizer = optimizer
         optimizer.build(self.model.trainable_variables)
+        # One pass over each weight and its moments.
+        self._update = tf.function(self._clip_and_apply, jit_compile=True, autograph=False)
 
     def weights(self) -> Weights:
         """See `Learner.weights`."""
         return get_weights(self.model)
+
+    def set_weights(self, weights: Weights) -> None:
+        """See `Learner.set_weights`."""
+        set_weights(self.model, weights)
 
     def state(self) -> Arrays:
         """See `Learner.state`."""
@@ -84,7 +93,9 @@ class _Base:
 
     def _apply(self, tape: Any, loss: Tensor) -> None:
         gradients = tape.gradient(loss, [variable.value for variable in self.model.trainable_variables])
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        self._update([tf.convert_to_tensor(gradient) for gradient in gradients])
+
+    def _clip_and_apply(self, gradients: list[Tensor]) -> None:
         if self.plan.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.plan.clip_norm)
         self.optimizer.apply(gradients, self.model.trainable_variables)

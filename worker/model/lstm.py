@@ -1,142 +1,194 @@
-"""Keras' LSTM layer with a faster inner loop on the CPU.
+"""Keras' LSTM layer with a faster way through time on the CPU.
 
 Automatic differentiation of a loop multiplies matrices once per time step for the gradient of each weight. Here the
-gradient is derived by hand: whatever does not depend on the previous step - the input product, the gradients of all
-weights - is one large product outside the loop. On a GPU Keras' own path, which is cuDNN's, is faster and is kept.
-Weights, names and results are those of `keras.layers.LSTM`.
+gradient is derived by hand: the gradients of all weights are one large product each after the loop, and what a step
+does beside its product is compiled into one pass over memory (XLA). The products may take bfloat16 numbers, with
+sums, cell states and weights kept in float32: on processors with instructions for it that is twice as fast (Kalamkar
+et al. 2019, "A Study of BFLOAT16 for Deep Learning Training"). On a GPU Keras' own path is taken, which is cuDNN's.
+Weights, names and results are those of `keras.layers.LSTM`; sequences are [time, batch, features], so that a step
+reads neighbouring memory.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 Tensor = Any
+Precision = Literal["float32", "bfloat16"]
 
 
 @keras.saving.register_keras_serializable("galvanic")
 class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
-    """`keras.layers.LSTM` with a hand-derived gradient on the CPU, and dropped recurrent weights.
+    """`keras.layers.LSTM` over sequences [time, batch, features], with dropped recurrent weights.
+
+    Called with its initial state it returns all hidden states [time, batch, units], the last hidden state and the
+    last cell state.
 
     Args:
         recurrent_weight_dropout: share of the recurrent weights dropped while training, one draw per call
             (Merity, Keskar & Socher 2017, "Regularizing and Optimizing LSTM Language Models").
+        precision: of the products while training on a CPU; anything else is float32.
     """
 
-    def __init__(self, units: int, *, recurrent_weight_dropout: float = 0.0, seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self,
+        units: int,
+        *,
+        recurrent_weight_dropout: float = 0.0,
+        precision: Precision = "float32",
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        options |= {"return_sequences": True, "return_state": True, "autocast": False}
         super().__init__(units, seed=seed, **options)
         self.recurrent_weight_dropout = recurrent_weight_dropout
+        self.precision = precision
         self.weight_dropout_seed = keras.random.SeedGenerator(seed)
 
-    def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> Any:
-        """Run over time; shapes as in Keras: sequences [batch, time, features], states [batch, units]."""
+    def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        """Run over time; shapes as in the class's description."""
+        if mask is not None:
+            raise ValueError("masks are not supported")
         recurrent = tf.convert_to_tensor(self.cell.recurrent_kernel)
         if training and self.recurrent_weight_dropout:
             recurrent = keras.random.dropout(recurrent, self.recurrent_weight_dropout, seed=self.weight_dropout_seed)
-        elif tf.config.list_logical_devices("GPU"):
-            return super().inner_loop(sequences, initial_state, mask, training)
-        if mask is not None:
-            raise ValueError("masks are not supported")
-        outputs, hidden, carry = lstm(
+        if initial_state is None:
+            initial_state = [tf.zeros((tf.shape(sequences)[1], self.units)) for _ in range(2)]
+        if tf.config.list_logical_devices("GPU"):
+            return self.keras_path(tf.cast(sequences, tf.float32), initial_state, recurrent)
+        return lstm(
             sequences,
             tf.convert_to_tensor(initial_state[0]),
             tf.convert_to_tensor(initial_state[1]),
             tf.convert_to_tensor(self.cell.kernel),
             recurrent,
             tf.convert_to_tensor(self.cell.bias),
+            self.precision if training else "float32",
         )
-        return hidden, outputs if self.return_sequences else hidden[:, None], [hidden, carry]
+
+    def keras_path(self, sequences: Tensor, initial_state: Any, recurrent: Tensor) -> Any:
+        """The same by Keras' own code, which uses cuDNN on a GPU."""
+        with _in_place_of(self.cell, "recurrent_kernel", recurrent):
+            _, outputs, (hidden, carry) = self.inner_loop(tf.transpose(sequences, (1, 0, 2)), initial_state, None)
+        return tf.transpose(outputs, (1, 0, 2)), hidden, carry
 
 
-def lstm(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Any:
+@contextmanager
+def _in_place_of(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Let `owner` have another attribute for a while; Keras offers no way to hand in the weights to use."""
+    former = getattr(owner, name)
+    object.__setattr__(owner, name, value)
+    try:
+        yield
+    finally:
+        object.__setattr__(owner, name, former)
+
+
+def lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    kernel: Tensor,
+    recurrent: Tensor,
+    bias: Tensor,
+    precision: Literal["float32", "bfloat16", "float64"] = "float32",
+) -> Any:
     """An LSTM over time (Hochreiter & Schmidhuber 1997, with forget gates; gates ordered i, f, g, o as in Keras).
 
     Args:
-        x: [batch, time, features]. h0, c0: [batch, units].
+        x: [time, batch, features]. h0, c0: [batch, units].
         kernel: [features, 4 units]. recurrent: [units, 4 units]. bias: [4 units].
+        precision: of the products and of what is kept for the gradient.
 
     Returns:
-        All hidden states [batch, time, units], the last hidden state and the last cell state.
+        All hidden states [time, batch, units] in `precision`, the last hidden and the last cell state in the
+        precision of h0 and c0.
     """
-    features = int(kernel.shape[0])
-    units = int(recurrent.shape[0])
+    features, units = int(kernel.shape[0]), int(recurrent.shape[0])
+    low = tf.as_dtype(precision)
+    x = tf.cast(x, low)
 
     def run(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Any:
-        x_by_time = tf.transpose(x, (1, 0, 2))
-        steps, batch = tf.shape(x_by_time)[0], tf.shape(x_by_time)[1]
-        x_flat = tf.reshape(x_by_time, (-1, features))
-        inputs = tf.reshape(x_flat @ kernel + bias, (steps, batch, 4 * units))
-        gates, cells, hidden = _forward(inputs, h0, c0, recurrent, units)
+        steps, batch = tf.shape(x)[0], tf.shape(x)[1]
+        # Input and recurrent product in one: a wide input costs less so than by a product of its own.
+        both = tf.cast(tf.concat([recurrent, kernel], 0), low)
+        by_step = tf.TensorArray(low, steps, element_shape=(None, features)).unstack(x)
 
-        def gradient(d_outputs: Tensor, d_last_h: Tensor, d_last_c: Tensor) -> tuple[Tensor, ...]:
-            h_before = tf.concat([h0[None], hidden[:-1]], 0)
-            c_before = tf.concat([c0[None], cells[:-1]], 0)
-            d_hidden = tf.transpose(d_outputs, (1, 0, 2))
-            dz, dh, dc = _backward(d_hidden, d_last_h, d_last_c, gates, cells, c_before, recurrent)
-            dz_flat = tf.reshape(dz, (-1, 4 * units))
-            dx = tf.reshape(tf.matmul(dz_flat, kernel, transpose_b=True), (steps, batch, features))
+        def step(t: Tensor, h: Tensor, c: Tensor, gates: Any, cells: Any, hidden: Any) -> Any:
+            z = tf.concat([h, by_step.read(t)], 1) @ both
+            now, c, h = _cell(z, bias, c)
+            return t + 1, h, c, gates.write(t, now), cells.write(t, tf.cast(c, low)), hidden.write(t, h)
+
+        arrays = [tf.TensorArray(low, steps) for _ in range(3)]
+        loop = tf.while_loop(lambda t, *_: t < steps, step, (0, tf.cast(h0, low), c0, *arrays))
+        _, h, c, *arrays = loop
+        gates, cells, hidden = (array.stack() for array in arrays)
+
+        def gradient(d_hidden: Tensor, d_last_h: Tensor, d_last_c: Tensor) -> tuple[Tensor, ...]:
+            cells_from_0 = tf.concat([tf.cast(c0, low)[None], cells], 0)
+            dz, dh, dc = _backward(d_hidden, tf.cast(d_last_h, low), d_last_c, gates, cells_from_0, both[:units])
+            flat = tf.reshape(dz, (-1, 4 * units))
+            h_before = tf.concat([tf.cast(h0, low)[None], hidden[:-1]], 0)
             return (
-                tf.transpose(dx, (1, 0, 2)),
-                dh,
+                tf.reshape(tf.matmul(flat, both[units:], transpose_b=True), (steps, batch, features)),
+                tf.cast(dh, h0.dtype),
                 dc,
-                tf.matmul(x_flat, dz_flat, transpose_a=True),
-                tf.matmul(tf.reshape(h_before, (-1, units)), dz_flat, transpose_a=True),
-                tf.reduce_sum(dz_flat, 0),
+                tf.cast(tf.matmul(tf.reshape(x, (-1, features)), flat, transpose_a=True), kernel.dtype),
+                tf.cast(tf.matmul(tf.reshape(h_before, (-1, units)), flat, transpose_a=True), recurrent.dtype),
+                # A sum as a product: it adds in float32 without a copy in float32.
+                tf.cast(tf.matmul(tf.ones((1, steps * batch), low), flat)[0], bias.dtype),
             )
 
-        return (tf.transpose(hidden, (1, 0, 2)), hidden[-1], cells[-1]), gradient
+        return (hidden, tf.cast(h, h0.dtype), c), gradient
 
     return tf.custom_gradient(run)(x, h0, c0, kernel, recurrent, bias)
 
 
-def _forward(inputs: Tensor, h0: Tensor, c0: Tensor, recurrent: Tensor, units: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Gate activations [time, batch, 4 units], cell and hidden states [time, batch, units]."""
-    steps = tf.shape(inputs)[0]
-    arrays = [tf.TensorArray(inputs.dtype, steps) for _ in range(3)]
+@tf.function(jit_compile=True, autograph=False)
+def _cell(z: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What a step does after its product: gate activations [batch, 4 units], new cell and hidden state."""
+    i, f, g, o = tf.split(tf.cast(z, c.dtype) + bias, 4, 1)
+    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    c = f * c + i * g
+    return tf.cast(tf.concat([i, f, g, o], 1), z.dtype), c, tf.cast(o * tf.tanh(c), z.dtype)
 
-    def step(t: Tensor, h: Tensor, c: Tensor, gates: Any, cells: Any, hidden: Any) -> Any:
-        z = inputs[t] + h @ recurrent
-        i_f = tf.sigmoid(z[:, : 2 * units])
-        g = tf.tanh(z[:, 2 * units : 3 * units])
-        o = tf.sigmoid(z[:, 3 * units :])
-        c = i_f[:, units:] * c + i_f[:, :units] * g
-        h = o * tf.tanh(c)
-        gates = gates.write(t, tf.concat([i_f, g, o], 1))
-        return t + 1, h, c, gates, cells.write(t, c), hidden.write(t, h)
 
-    loop = tf.while_loop(lambda t, *_: t < steps, step, (0, h0, c0, *arrays))
-    gates, cells, hidden = (array.stack() for array in loop[3:])
-    return gates, cells, hidden
+@tf.function(jit_compile=True, autograph=False)
+def _cell_gradient(
+    d_output: Tensor, dh: Tensor, dc: Tensor, gates: Tensor, c: Tensor, c_before: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the gates' inputs [batch, 4 units] and of the cell before.
+
+    With dc the cell's gradient, the gates' inputs get di = dc g i(1-i), df = dc c' f(1-f), dg = dc i(1-g^2) and
+    do = dh tanh(c) o(1-o), where c' is the cell before.
+    """
+    full = dc.dtype
+    i, f, g, o = tf.split(tf.cast(gates, full), 4, 1)
+    tanh_c = tf.tanh(tf.cast(c, full))
+    dh = tf.cast(d_output, full) + tf.cast(dh, full)
+    dc = dc + dh * o * (1 - tanh_c * tanh_c)
+    d_forget = dc * tf.cast(c_before, full) * f * (1 - f)
+    dz = tf.concat([dc * g * i * (1 - i), d_forget, dc * i * (1 - g * g), dh * tanh_c * o * (1 - o)], 1)
+    return tf.cast(dz, gates.dtype), dc * f
 
 
 def _backward(
-    d_hidden: Tensor,
-    dh: Tensor,
-    dc: Tensor,
-    gates: Tensor,
-    cells: Tensor,
-    c_before: Tensor,
-    recurrent: Tensor,
+    d_hidden: Tensor, dh: Tensor, dc: Tensor, gates: Tensor, cells: Tensor, recurrent: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the gates' inputs [time, batch, 4 units] and of the initial states.
-
-    With dc the cell's gradient, the gates' inputs get di = dc g i(1-i), df = dc c' f(1-f), dg = dc i(1-g^2) and
-    do = dh tanh(c) o(1-o), where c' is the cell before. The factors are computed for all steps at once.
-    """
-    i, f, g, o = tf.split(gates, 4, axis=2)
-    tanh_c = tf.tanh(cells)
-    into_cell = o * (1 - tanh_c * tanh_c)
-    factors = tf.concat([g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], 2)
-    steps = tf.shape(gates)[0]
-    array = tf.TensorArray(gates.dtype, steps)
+    """Gradients of the gates' inputs [time, batch, 4 units] and of the initial states; `cells` from the initial one."""
+    low, steps = gates.dtype, tf.shape(gates)[0]
+    d_outputs = tf.TensorArray(d_hidden.dtype, steps).unstack(d_hidden)
+    gate = tf.TensorArray(low, steps).unstack(gates)
+    cell = tf.TensorArray(low, steps + 1, clear_after_read=False).unstack(cells)
 
     def step(t: Tensor, dh: Tensor, dc: Tensor, dzs: Any) -> Any:
-        dh = dh + d_hidden[t]
-        dc = dc + dh * into_cell[t]
-        dz = tf.concat([dc, dc, dc, dh], 1) * factors[t]
-        return t - 1, tf.matmul(dz, recurrent, transpose_b=True), dc * f[t], dzs.write(t, dz)
+        dz, dc = _cell_gradient(d_outputs.read(t), dh, dc, gate.read(t), cell.read(t + 1), cell.read(t))
+        return t - 1, tf.matmul(dz, recurrent, transpose_b=True), dc, dzs.write(t, dz)
 
-    _, dh, dc, dzs = tf.while_loop(lambda t, *_: t >= 0, step, (steps - 1, dh, dc, array))
-    return dzs.stack(), dh, dc
+    loop = tf.while_loop(lambda t, *_: t >= 0, step, (steps - 1, dh, dc, tf.TensorArray(low, steps)))
+    return loop[3].stack(), loop[1], loop[2]

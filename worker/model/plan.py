@@ -61,6 +61,7 @@ class Plan(BaseModel):
         epochs: to train at most, when the person names no number.
         timed: ends by the clock when the person names no number of epochs.
         patience: stop after this share of the planned epochs without progress (0: never).
+        precision: of the products while training on a CPU.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +76,7 @@ class Plan(BaseModel):
     epochs: int
     timed: bool
     patience: float = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 _SIZES: tuple[tuple[int, int, int, int, float, float], ...] = (
@@ -105,7 +107,13 @@ def make_plan(recipe: str, vocabulary: int, characters: int) -> Plan:
 def _classic(vocabulary: int) -> Plan:
     """The tutorial's own numbers; Adam's learning rate is Keras' default."""
     network = NetworkConfig(
-        kind="windows", vocabulary=vocabulary, encoding="scaled", embedding=0, units=(256, 256, 128), window=WINDOW, dropout=0.2
+        kind="windows",
+        vocabulary=vocabulary,
+        encoding="scaled",
+        embedding=0,
+        units=(256, 256, 128),
+        window=WINDOW,
+        dropout=0.2,
     )
     return Plan(network=network, batch=256, length=1, learning_rate=1e-3, schedule="constant", epochs=4, timed=False)
 
