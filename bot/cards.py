@@ -147,7 +147,7 @@ def _choices(options: TrainOptions) -> list[str]:
     if options.epochs is not None:
         said.append(_count(options.epochs, "epoch"))
     elif options.minutes is not None and options.recipe != "classic":
-        said.append(f"at most {duration(60 * options.minutes)}")
+        said.append(f"at most {options.minutes:g} minute" + ("" if options.minutes == 1 else "s"))
     if options.layers is not None:
         said.append(_count(options.layers, "layer"))
     if options.units is not None:

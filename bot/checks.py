@@ -74,7 +74,8 @@ def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
         UserError: it is out of range.
     """
     if value is not None and not low <= value <= high:
-        shown = str(value) if len(str(value)) <= 12 else f"{str(value)[:12]}…"
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        shown = shown if len(shown) <= 12 else f"{shown[:12]}…"
         raise UserError(
             f"`--{name}` is {shown}, which is out of range.", f"It goes from {figure(low)} to {figure(high)}."
         )

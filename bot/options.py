@@ -30,7 +30,7 @@ class Number(commands.Flag):
 def number(what: str, low: float, high: float, name: str | None = None) -> Any:
     """A numeric option that may be absent; its description tells the range."""
     named = {} if name is None else {"name": name}
-    description = f"{what}, {figure(low)} to {figure(high)}"
+    description = f"{what} ({figure(low)} to {figure(high)})"
     return Number(default=None, description=description, low=low, high=high, **named)  # type: ignore[arg-type]
 
 
@@ -141,7 +141,7 @@ def _checked(flag: commands.Flag, value: str) -> str:
             choices = get_args(kind)
             if value.lower() not in choices:
                 typed = value[:40].replace("`", "")
-                one_of = " or ".join(f"`{choice}`" for choice in choices)
-                raise UserError(f"`--{shown(flag)}` can't be `{typed}`.", f"It is {one_of}.")
+                *others, last = (f"`{choice}`" for choice in choices)
+                raise UserError(f"`--{shown(flag)}` can't be `{typed}`.", f"It is {', '.join(others)} or {last}.")
             return value.lower()
     return value

@@ -76,7 +76,7 @@ class Errors(commands.Cog):
             case commands.BadFlagArgument():
                 name, value = cause.flag.name.replace("_", "-"), cause.argument[:40]
                 kind = "whole number" if int in get_args(cause.flag.annotation) else "number"
-                remedy = f"It is a {kind}: {cause.flag.description}. {usage}"
+                remedy = f"It takes a {kind}. `--{name}`: {cause.flag.description}.\n{usage}"
                 return UserError(f"`--{name}` can't be `{cards.plain(value)}`.", remedy)
             case commands.TooManyFlags():
                 return UserError(f"`--{cause.flag.name}` was given more than once.", usage)

@@ -63,7 +63,7 @@ class General(commands.Cog):
         shown = "\n".join(f"{prefix}{line}" for line in lines)
         embed = discord.Embed(
             title=f"{prefix}{command.qualified_name}",
-            description=f"{command.help}\n```\n{shown}\n```",
+            description=f"{_paragraphs(command.help or '')}\n```\n{shown}\n```",
             colour=cards.BLURPLE,
         )
         annotations = [parameter.annotation for parameter in command.clean_params.values()]
@@ -92,6 +92,11 @@ class General(commands.Cog):
             embed.add_field(name="Discord", value=f"{latency * 1000:.0f} ms away")
         embed.set_footer(text=f"discord.py {discord.__version__}, Python {platform.python_version()}")
         await ctx.send(embed=embed, ephemeral=True)
+
+
+def _paragraphs(text: str) -> str:
+    """A docstring without its line ends, which Discord would show."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 async def setup(bot: Galvanic) -> None:

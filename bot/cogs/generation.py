@@ -44,12 +44,12 @@ class GenerateFlags(Options):
     model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
     mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
     length: int | None = commands.flag(default=None, description="How many characters to write at most")
-    temperature: float | None = number("0: always the likeliest; 1: as surprising as the text", 0.0, 2.0)
+    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, 2.0)
     top_k: int | None = number("Choose only among so many likeliest symbols", 1, 1_000_000)
     top_p: float | None = number("Choose only among the likeliest that together have this probability", 0.001, 1.0)
     min_p: float | None = number("Leave out what is less likely than this share of the likeliest", 0.0, 0.99)
     guard: bool | None = commands.flag(
-        default=None, description="Break out of loops: yes or no (--no-guard); usual is the recipe's own way"
+        default=None, description="Break out of loops: yes, or no (--no-guard); if absent, as the recipe does"
     )
     stop: StopAt | None = commands.flag(default=None, description="End with a whole sentence or line")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)

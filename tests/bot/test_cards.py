@@ -88,7 +88,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
 def test_a_card_without_options_tells_recipe_and_time() -> None:
     job = train_job(options=TrainOptions(minutes=8))
     shown = fields(cards.training(job, JobView(), worker_there=True, position=None, prefix="!"))
-    assert shown["How"] == "character by character · at most 8 min 00 s"
+    assert shown["How"] == "character by character · at most 8 minutes"
 
 
 def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None:

@@ -14,6 +14,13 @@ def test_out_of_range_tells_the_range(value: int) -> None:
         checks.in_range("epochs", value, 1, 10)
 
 
+def test_figures_are_shown_as_people_write_them() -> None:
+    with pytest.raises(UserError, match=r"`--lr` is 2, .* from 0\.00001 to 1\."):
+        checks.in_range("lr", 2.0, 0.00001, 1.0)
+    with pytest.raises(UserError, match=r"to 1,000,000\."):
+        checks.in_range("top-k", 0, 1, 1_000_000)
+
+
 @pytest.mark.parametrize("value", [None, 1, 10])
 def test_limits_are_inclusive(value: int | None) -> None:
     assert checks.in_range("epochs", value, 1, 10) == value
