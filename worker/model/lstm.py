@@ -121,7 +121,7 @@ def lstm(
 
         def step(t: Tensor, h: Tensor, c: Tensor, gates: Any, cells: Any, hidden: Any) -> Any:
             z = tf.concat([h, by_step.read(t)], 1) @ both
-            now, c, h = _cell(z, bias, c)
+            now, c, h = _compiled_cell(z, bias, c)
             return t + 1, h, c, gates.write(t, now), cells.write(t, tf.cast(c, low)), hidden.write(t, h)
 
         arrays = [tf.TensorArray(low, steps) for _ in range(3)]
@@ -149,7 +149,6 @@ def lstm(
     return tf.custom_gradient(run)(x, h0, c0, kernel, recurrent, bias)
 
 
-@tf.function(jit_compile=True, autograph=False)
 def _cell(z: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What a step does after its product: gate activations [batch, 4 units], new cell and hidden state."""
     i, f, g, o = tf.split(tf.cast(z, c.dtype) + bias, 4, 1)
@@ -158,7 +157,6 @@ def _cell(z: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return tf.cast(tf.concat([i, f, g, o], 1), z.dtype), c, tf.cast(o * tf.tanh(c), z.dtype)
 
 
-@tf.function(jit_compile=True, autograph=False)
 def _cell_gradient(
     d_output: Tensor, dh: Tensor, dc: Tensor, gates: Tensor, c: Tensor, c_before: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -187,8 +185,12 @@ def _backward(
     cell = tf.TensorArray(low, steps + 1, clear_after_read=False).unstack(cells)
 
     def step(t: Tensor, dh: Tensor, dc: Tensor, dzs: Any) -> Any:
-        dz, dc = _cell_gradient(d_outputs.read(t), dh, dc, gate.read(t), cell.read(t + 1), cell.read(t))
+        dz, dc = _compiled_gradient(d_outputs.read(t), dh, dc, gate.read(t), cell.read(t + 1), cell.read(t))
         return t - 1, tf.matmul(dz, recurrent, transpose_b=True), dc, dzs.write(t, dz)
 
     loop = tf.while_loop(lambda t, *_: t >= 0, step, (steps - 1, dh, dc, tf.TensorArray(low, steps)))
     return loop[3].stack(), loop[1], loop[2]
+
+
+_compiled_cell = tf.function(_cell, jit_compile=True, autograph=False)
+_compiled_gradient = tf.function(_cell_gradient, jit_compile=True, autograph=False)
