@@ -106,7 +106,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
     if parent is not None and flags.recipe not in (None, parent.recipe):
         raise UserError(
             f"`{parent.name}` is a `{parent.recipe}` model and can't go on as `{flags.recipe}`.",
-            f"Leave out `--recipe {flags.recipe}`, or leave out `--from` to train from nothing.",
+            f"Leave out `--recipe {flags.recipe}`, or train a new model from nothing.",
         )
     recipe = flags.recipe or (parent.recipe if parent is not None else "char")
     before = parent.options if parent is not None and is_more(flags) else None
