@@ -21,6 +21,8 @@ Tensor = Any
 HELDOUT_STREAMS = 32
 HELDOUT_MOST = 200_000
 """A held-out part longer than this is judged by its beginning."""
+SHUFFLED_MOST = 10_000_000
+"""Windows up to this number are shuffled; of more, each step draws its own: the order alone would fill the memory."""
 LEAD_IN = 128
 """Characters read before each held-out stream, unscored, so that it does not begin from nothing."""
 
@@ -122,12 +124,14 @@ class WindowsLearner(_Base):
 
     def begin_epoch(self, epoch: int) -> None:
         """See `Learner.begin_epoch`."""
-        self._order = np.random.default_rng((self.random_seed, epoch)).permutation(len(self._windows))
+        self._epoch = epoch
+        if len(self._windows) <= SHUFFLED_MOST:
+            self._order = np.random.default_rng((self.random_seed, epoch)).permutation(len(self._windows))
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
         """See `Learner.step`."""
         self.optimizer.learning_rate.assign(rate)
-        chosen = self._windows[self._order[index * self.plan.batch : (index + 1) * self.plan.batch]]
+        chosen = self._windows[self._places(index)]
         return float(self._step(*self._batch(chosen))), len(chosen)
 
     def heldout(self, poll: Callable[[], None]) -> float | None:
@@ -141,9 +145,16 @@ class WindowsLearner(_Base):
             total += float(self._loss(*self._batch(part))) * len(part)
         return total / len(self._heldout)
 
-    def _batch(self, chosen: npt.NDArray[np.int32]) -> tuple[Tensor, Tensor]:
+    def _places(self, index: int) -> npt.NDArray[np.int64]:
+        if len(self._windows) <= SHUFFLED_MOST:
+            return self._order[index * self.plan.batch : (index + 1) * self.plan.batch]
+        return np.random.default_rng((self.random_seed, self._epoch, index)).integers(
+            0, len(self._windows), self.plan.batch
+        )
+
+    def _batch(self, chosen: npt.NDArray[np.integer[Any]]) -> tuple[Tensor, Tensor]:
         scaled = chosen[:, :-1, None].astype(np.float32) / self.plan.network.vocabulary
-        return tf.constant(scaled), tf.constant(chosen[:, -1])
+        return tf.constant(scaled), tf.constant(chosen[:, -1].astype(np.int32))
 
     def _learn(self, x: Tensor, y: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
@@ -182,7 +193,7 @@ class StreamsLearner(_Base):
         """See `Learner.step`."""
         self.optimizer.learning_rate.assign(rate)
         places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
-        chosen = np.take(self._ids, places, mode="wrap")
+        chosen = self._ids[places % len(self._ids)].astype(np.int32)
         loss, self._states = self._step(tf.constant(chosen), self._states)
         return float(loss), self.plan.batch * self.plan.length
 
@@ -240,7 +251,7 @@ def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | 
     offset = np.arange(steps)
     counted = (offset >= lead) & (offset < lead + each) & (places < prepared.learned + amount)
     last = len(prepared.ids) - 1
-    inputs, targets = (prepared.ids[np.minimum(place, last)] for place in (places - 1, places))
+    inputs, targets = (prepared.ids[np.minimum(place, last)].astype(np.int32) for place in (places - 1, places))
     return inputs, targets, counted
 
 
