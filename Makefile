@@ -7,7 +7,7 @@
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser lint format compose-config clean
+.PHONY: help install run test test-browser lint format bench bench-quick compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -20,6 +20,11 @@ endif
 EXTRAS := run bot playground $(WORKER)
 INSTALLED := $(VENV)/.installed-$(WORKER)
 INSTALLED_DEV := $(INSTALLED)-dev
+
+# What the benchmark compares with, apart from the product: PyTorch and PPMd. BENCH_PIP="--index-url ..." chooses
+# another build of PyTorch.
+BENCH_VENV := .venv-bench
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
 
 help:  ## this list
 	@echo "Galvanic: a Discord bot that learns to write from any text."
@@ -52,6 +57,12 @@ format: $(INSTALLED_DEV)  ## put the code into its standard form
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+bench: $(INSTALLED) $(BENCH_INSTALLED)  ## measure speed and quality (under an hour on 2 cores)
+	$(PY) -m benchmarks $(BENCH_ARGS)
+
+bench-quick: $(INSTALLED) $(BENCH_INSTALLED)  ## the same with shorter trainings (under 5 minutes)
+	$(PY) -m benchmarks --quick $(BENCH_ARGS)
+
 compose-config:  ## check the Docker Compose files
 	@if docker compose version >/dev/null 2>&1; then compose="docker compose"; \
 	elif docker-compose version >/dev/null 2>&1; then compose="docker-compose"; \
@@ -62,8 +73,8 @@ compose-config:  ## check the Docker Compose files
 		DISCORD_TOKEN=check REDIS_PASSWORD=check $$compose --env-file .env.example -f docker-compose.yml $${overlay:+-f $$overlay} config --quiet; \
 	done
 
-clean:  ## remove .venv and what the tools left; data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
+clean:  ## remove .venv, .venv-bench and what the tools left; data stays
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
@@ -80,4 +91,10 @@ $(INSTALLED): pyproject.toml constraints.txt launcher/install.py | $(PY)
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo "installing the tools for testing"
 	@$(PY) launcher/install.py $(EXTRAS) dev
+	@touch $@
+
+$(BENCH_INSTALLED): benchmarks/requirements.txt | $(PY)
+	@echo "installing PyTorch and PPMd into $(BENCH_VENV), to compare with"
+	@$(PY) -m venv --clear $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(BENCH_PIP) -r benchmarks/requirements.txt
 	@touch $@

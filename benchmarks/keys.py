@@ -1,0 +1,103 @@
+"""What is measured, and what is aimed at."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+QUICK = "quick."
+"""Before every key of a quick run, whose trainings are shorter."""
+
+_HOLDS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
+
+
+@dataclass(frozen=True)
+class Target:
+    """`value sign number` is to hold."""
+
+    sign: Literal[">=", "<="]
+    number: float
+
+    def met(self, value: float) -> bool:
+        """Whether a value reaches the target."""
+        return _HOLDS[self.sign](value, self.number)
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.number:,g}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the benchmark, run as one process.
+
+    Attributes:
+        keys: what it measures, with the target of each; None: for information.
+        timeout_s: after which it is given up.
+    """
+
+    keys: dict[str, Target | None]
+    timeout_s: float = 900.0
+
+
+def _least(number: float) -> Target:
+    return Target(">=", number)
+
+
+def _most(number: float) -> Target:
+    return Target("<=", number)
+
+
+# In this order: what is short and sensitive to warmth comes first, the long training last.
+PARTS: dict[str, Part] = {
+    "sample": Part(
+        {
+            "sample.chars_per_s": _least(4_000),
+            "sample.speedup_vs_tutorial": _least(300),
+            "sample.batch64_throughput_vs_batch1": _least(3),
+        }
+    ),
+    "generate": Part({"generate.cold_start_s": _most(10), "generate.warm_300_chars_ms": _most(80)}),
+    "train": Part(
+        {
+            "train.chars_per_s": None,
+            "train.chars_per_s_vs_pytorch": _least(1.05),
+            "train.plain_chars_per_s_vs_pytorch": None,
+            "train.chars_per_s_vs_pytorch_bf16": None,
+            "train.fraction_of_gemm_peak": _least(0.6),
+            "train.fraction_of_bf16_gemm_peak": None,
+        }
+    ),
+    "classic": Part({"classic.step_time_vs_tutorial": _most(0.75)}),
+    "text": Part({"text.preprocess_mb_per_s.char": _least(20), "text.preprocess_mb_per_s.classic": _least(3)}),
+    "memory": Part({"memory.train_100mb_rss_over_small_mb": _most(400)}, 1_200),
+    "ppmd": Part({"quality.ppmd_nats": None}),
+    "two-nats": Part({"quality.two_nats_over_tutorial_epoch": _most(0.1)}),
+    "frankenstein-2min": Part({"quality.frankenstein_nats_2min": _most(1.40)}),
+    "frankenstein": Part({"quality.frankenstein_nats": _most(1.20)}, 1_800),
+}
+
+# Not part of `make bench`: named on the command line only.
+EXTRA_PARTS: dict[str, Part] = {"word-2min": Part({"quality.word_nats_2min": None})}
+
+QUICK_PARTS: dict[str, Part] = {
+    "sample": PARTS["sample"],
+    "generate": PARTS["generate"],
+    "train": PARTS["train"],
+    "classic": PARTS["classic"],
+    "text": PARTS["text"],
+    "memory": Part({"memory.train_10mb_rss_over_small_mb": None}),
+    "ppmd": PARTS["ppmd"],
+    "frankenstein-30s": Part({"quality.frankenstein_nats_30s": None}),
+}
+
+GROUPS = {"quality": ("ppmd", "two-nats", "frankenstein-2min", "frankenstein", "frankenstein-30s")}
+
+
+def target_of(key: str) -> Target | None:
+    """The target of a key; a key of a quick run has that of the full run where the measure is the same."""
+    for part in (*PARTS.values(), *EXTRA_PARTS.values(), *QUICK_PARTS.values()):
+        if key.removeprefix(QUICK) in part.keys:
+            return part.keys[key.removeprefix(QUICK)]
+    return None

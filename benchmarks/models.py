@@ -1,0 +1,133 @@
+"""Trainings for the benchmark."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import texts
+from shared.events import Progress, Sample
+from shared.jobs import TrainOptions
+from worker.model.learners import Learner
+from worker.model.network import Weights
+from worker.model.plan import Plan
+from worker.model.results import Control, TrainingCancelled
+from worker.model.train import train
+from worker.text import Prepared
+
+_TOLD_EVERY_S = 30.0
+
+
+class Watcher:
+    """Hooks that tell how a training goes, and can end it after some seconds."""
+
+    def __init__(self, finish_after_s: float | None = None) -> None:
+        self._finish_after_s = finish_after_s
+        self._begun = self._told = time.monotonic()
+
+    def progress(self, event: Progress) -> None:
+        """Print a line now and then."""
+        if time.monotonic() - self._told >= _TOLD_EVERY_S:
+            self._told = time.monotonic()
+            heldout = "" if event.heldout_loss is None else f", held out {event.heldout_loss:.3f}"
+            passed = self._told - self._begun
+            print(f"  {passed:4.0f} s: epoch {event.epoch} of {event.epochs}{heldout}", file=sys.stderr, flush=True)
+
+    def sample(self, event: Sample) -> None:
+        """Ignore it."""
+
+    def control(self) -> Control | None:
+        """Say when the time is up."""
+        if self._finish_after_s is not None and time.monotonic() - self._begun >= self._finish_after_s:
+            return "finish"
+        return None
+
+
+def default_model(work: Path) -> Path:
+    """The folder of a model of the book with the default network, hardly trained: for what depends on size alone."""
+    folder = work / "default-model"
+    if not (folder / "model.json").is_file():
+        corpus = texts.book()
+        # Without minutes, so that the plan is the one that `!train frankenstein` gets.
+        train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=folder, hooks=Watcher(5.0))
+    return folder
+
+
+@dataclass
+class Made:
+    """The learner of a training, and what it was made for."""
+
+    plan: Plan | None = None
+    prepared: Prepared | None = None
+    learner: Learner | None = None
+
+
+@contextlib.contextmanager
+def watched(made: Made) -> Iterator[None]:
+    """While this lasts, the learner that a training makes is put into `made`."""
+    module: Any = importlib.import_module(train.__module__)
+    make = module.make_learner
+
+    def make_watched(plan: Plan, prepared: Prepared, *arguments: Any, **options: Any) -> Learner:
+        learner: Learner = make(plan, prepared, *arguments, **options)
+        made.plan, made.prepared, made.learner = plan, prepared, learner
+        return learner
+
+    module.make_learner = make_watched
+    try:
+        yield
+    finally:
+        module.make_learner = make
+
+
+def default_plan(work: Path) -> tuple[Plan, Prepared]:
+    """What a training of the book without any option would do, as the trainer itself decides on this machine."""
+    corpus = texts.book()
+    made = Made()
+    with watched(made), contextlib.suppress(TrainingCancelled):
+        train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=work / "default-plan", hooks=_Cancel())
+    if made.plan is None or made.prepared is None:
+        raise RuntimeError("the trainer made no learner")
+    return made.plan, made.prepared
+
+
+class _Cancel(Watcher):
+    def control(self) -> Control | None:
+        return "cancel"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Weights so many seconds after `train` was called."""
+
+    seconds: float
+    weights: Weights
+
+
+class Snapshots(Watcher):
+    """Hooks that keep the weights every few seconds. Taking them is part of the time that is told.
+
+    Args:
+        every_s: seconds between two snapshots.
+        made: where the learner is found.
+    """
+
+    def __init__(self, every_s: float, made: Made) -> None:
+        super().__init__()
+        self.taken: list[Snapshot] = []
+        self._every_s = every_s
+        self._made = made
+
+    def control(self) -> Control | None:
+        """Take a snapshot when one is due."""
+        last = self.taken[-1].seconds if self.taken else 0.0
+        if self._made.learner is not None and time.monotonic() - self._begun - last >= self._every_s:
+            weights = self._made.learner.weights()
+            self.taken.append(Snapshot(time.monotonic() - self._begun, weights))
+        return None

@@ -1,0 +1,47 @@
+"""One part of the benchmark: `python -m benchmarks.part NAME --work DIR --rivals PYTHON --to FILE`.
+
+A process of its own begins each part alike and keeps a crash to itself. Called by `python -m benchmarks`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from benchmarks.record import Context, Record
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the part, write down what it found; 1 when something failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.part", description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--rivals", type=Path, required=True)
+    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from worker.model.quiet import import_tensorflow
+
+    record = Record()
+    try:
+        # The parent of a training whose memory is measured must itself be small.
+        if options.name not in ("memory", "ppmd", "text"):
+            import_tensorflow()
+        from benchmarks.parts import find
+
+        find(options.name)(Context(record, options.work, options.quick, options.rivals))
+    except Exception as error:  # the other parts are to go on, and this one is to say why it did not
+        traceback.print_exc()
+        message = " ".join(str(error).split())
+        record.errors[options.name] = f"{type(error).__name__}: {message[:300]}"
+    finally:
+        record.save(options.to)
+    return int(bool(record.errors))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""The parts of the benchmark; each module's functions take a `Context` and fill its record."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from benchmarks.record import Context
+
+_WHERE = {
+    "sample": "writing:sample",
+    "generate": "writing:generate",
+    "train": "steps:train",
+    "classic": "steps:classic",
+    "text": "text:text",
+    "memory": "text:memory",
+    "ppmd": "text:ppmd",
+    "two-nats": "quality:two_nats",
+    "frankenstein-30s": "quality:frankenstein_30s",
+    "frankenstein-2min": "quality:frankenstein_2min",
+    "frankenstein": "quality:frankenstein",
+    "word-2min": "quality:word_2min",
+}
+
+
+def find(part: str) -> Callable[[Context], None]:
+    """The function of a part. Importing it may import TensorFlow."""
+    module, name = _WHERE[part].split(":")
+    function: Callable[[Context], None] = getattr(importlib.import_module(f"benchmarks.parts.{module}"), name)
+    return function

@@ -1,0 +1,137 @@
+"""How good the models are, and how soon."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from benchmarks import texts, tutorial
+from benchmarks.measure import medians
+from benchmarks.models import Made, Snapshot, Snapshots, Watcher, watched
+from benchmarks.parts.steps import FitTimes
+from benchmarks.record import Context
+from shared.jobs import RecipeName, TrainOptions
+from worker.model import folder as model_folder
+from worker.model.generate import TextModel, load_model
+from worker.model.train import train
+
+TWO_NATS = 2.0
+TWO_NATS_MINUTES = 1.0
+"""What a person who wants a model of the tutorial's text at once would type: `--minutes 1`."""
+SNAPSHOT_EVERY_S = 1.0
+FIT_STEPS = 7
+
+
+def frankenstein(context: Context) -> None:
+    """The notes' measure after 15 minutes."""
+    _measure(context, "quality.frankenstein_nats", 15)
+
+
+def frankenstein_2min(context: Context) -> None:
+    """The same after 2 minutes."""
+    _measure(context, "quality.frankenstein_nats_2min", 2)
+
+
+def frankenstein_30s(context: Context) -> None:
+    """The same after half a minute, for the quick run."""
+    _measure(context, "quality.frankenstein_nats_30s", 0.5)
+
+
+def word_2min(context: Context) -> None:
+    """Recipe `word` after 2 minutes, in nats per character of the same text."""
+    _measure(context, "quality.word_nats_2min", 2, "word")
+
+
+def _measure(context: Context, key: str, minutes: float, recipe: RecipeName = "char") -> None:
+    """Learn from the first 90 % of the book for so many minutes, from nothing, then score the rest once, static."""
+    first, last = texts.parts(texts.measure_text())
+    out = context.work / key
+    begun = time.monotonic()
+    result = train(first, TrainOptions(recipe=recipe, minutes=minutes), texts.info(first), out=out, hooks=Watcher())
+    whole = time.monotonic() - begun
+    begun = time.monotonic()
+    score = load_model(out).score(last)
+    context.record.values[key] = score.nats_per_char
+    context.record.raw |= {
+        f"{key}.train_seconds": result.seconds,
+        f"{key}.seconds_with_start_and_end": whole,
+        f"{key}.score_seconds": time.monotonic() - begun,
+        f"{key}.epochs": result.epochs,
+        f"{key}.own_heldout_nats": result.heldout_loss,
+        f"{key}.parameters": result.parameters,
+        f"{key}.stopped": result.stopped,
+        f"{key}.random_seed": result.random_seed,
+    }
+
+
+def two_nats(context: Context) -> None:
+    """Seconds until our default scores 2.0 nats on what it was not shown, over one epoch of the tutorial's network."""
+    first, last = texts.parts(texts.tutorial_text())
+    patterns = tutorial.make_patterns(first, most=FIT_STEPS * tutorial.BATCH)
+    model = tutorial.make_model(len(set(first)))
+    steps = math.ceil((len(first) - tutorial.WINDOW) / tutorial.BATCH)
+    times: list[float] = []
+
+    def fit() -> None:
+        timer = FitTimes()
+        model.fit(patterns.x, patterns.y, epochs=1, batch_size=tutorial.BATCH, callbacks=[timer], verbose=0)
+        times.extend(timer.seconds[1:])  # the first compiles
+
+    fit()
+    out = context.work / "two-nats"
+    options = TrainOptions(minutes=TWO_NATS_MINUTES)
+    made = Made()
+    hooks = Snapshots(SNAPSHOT_EVERY_S, made)  # the clock starts
+    with watched(made):
+        train(first, options, texts.info(first), out=out, hooks=hooks)
+    fit()
+
+    found, scores = first_at_most(TWO_NATS, hooks.taken, out, last)
+    epoch = steps * medians({"fit": times})["fit"]
+    record = context.record
+    record.raw |= {
+        "quality.tutorial_epoch_s": epoch,
+        "quality.tutorial_step_s": epoch / steps,
+        "quality.tutorial_steps": steps,
+        "quality.two_nats_minutes_given": TWO_NATS_MINUTES,
+        "quality.two_nats_scored_at_s": [hooks.taken[index].seconds for index in sorted(scores)],
+        "quality.two_nats_scores": [scores[index] for index in sorted(scores)],
+    }
+    if found is None:
+        raise RuntimeError(f"the training ended before it scored {TWO_NATS} nats")
+    record.raw["quality.two_nats_s"] = found.seconds
+    record.values["quality.two_nats_over_tutorial_epoch"] = found.seconds / epoch
+
+
+def first_at_most(
+    nats: float, snapshots: list[Snapshot], folder: Path, text: str
+) -> tuple[Snapshot | None, dict[int, float]]:
+    """The first of the snapshots that scores at most so many nats a character, found by halving.
+
+    Where the scores waver around the value the one that is found may be a later one, never an earlier one: each is
+    scored itself.
+
+    Args:
+        nats: to be reached.
+        snapshots: weights in the order of time.
+        folder: of the finished model, which says how to read a text.
+        text: to be scored.
+
+    Returns:
+        The snapshot, None when even the last is not good enough; and all scores by index.
+    """
+    description, _, windows = model_folder.load(folder)
+    scores: dict[int, float] = {}
+
+    def good(index: int) -> bool:
+        scores[index] = TextModel(description, snapshots[index].weights, windows).score(text).nats_per_char
+        return scores[index] <= nats
+
+    low, high = 0, len(snapshots) - 1
+    if not snapshots or not good(high):
+        return None, scores
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if good(middle) else (middle + 1, high)
+    return snapshots[high], scores

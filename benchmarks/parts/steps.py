@@ -1,0 +1,212 @@
+"""How fast one training step is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from benchmarks import texts, tutorial
+from benchmarks.measure import PAUSE_S, alternate, medians, product_flops, repeated, seconds, training_flops
+from benchmarks.models import default_plan
+from benchmarks.record import Context
+from worker.model.learners import Learner, make_learner
+from worker.model.plan import Plan, make_plan
+from worker.text import TextOptions, prepare
+
+PRODUCT = 2048
+"""Rows and columns of the matrices whose product stands for what the machine can do."""
+STEPS = 4
+"""Steps in one turn."""
+LONGEST_PAUSE_S = 0.25
+"""Between turns against PyTorch: Intel's OpenMP threads spin for 0.2 s before they sleep."""
+
+
+class Torch:
+    """PyTorch's process, which makes steps when it is asked to.
+
+    Args:
+        python: interpreter of the environment that has it.
+        plan: ours.
+    """
+
+    def __init__(self, python: Path, plan: Plan) -> None:
+        script = Path(__file__).parent.parent / "rival_torch.py"
+        self._process = subprocess.Popen(
+            [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        network = plan.network
+        self._send(
+            {
+                "batch": plan.batch,
+                "length": plan.length,
+                "vocabulary": network.vocabulary,
+                "embedding": network.embedding or network.vocabulary,
+                "units": network.units,
+                "threads": cores(),
+                "clip": plan.clip_norm,
+                "learning_rate": plan.learning_rate,
+                "weight_decay": plan.weight_decay,
+            }
+        )
+
+    def __enter__(self) -> Torch:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.communicate()
+
+    def steps(self, number: int, *, bfloat16: bool) -> list[float]:
+        """Seconds of each of so many steps, the first of which only warms up.
+
+        Raises:
+            RuntimeError: PyTorch could not do it.
+        """
+        self._send({"steps": number + 1, "bfloat16": bfloat16})
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("PyTorch's process has ended")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"PyTorch: {answer['error']}")
+        return [float(value) for value in answer["seconds"][1:]]
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Steps:
+    """A learner's steps, one after the other, through as many epochs as it takes."""
+
+    def __init__(self, learner: Learner, rate: float) -> None:
+        self._learner = learner
+        self._rate = rate
+        self._index = self._epoch = 0
+
+    def __call__(self) -> None:
+        if self._index % self._learner.steps == 0:
+            self._epoch += 1
+            self._learner.begin_epoch(self._epoch)
+        self._learner.step(self._index % self._learner.steps, self._rate)
+        self._index += 1
+
+
+def _product(kind: Any) -> Callable[[], None]:
+    left, right = (tf.cast(tf.random.normal((PRODUCT, PRODUCT)), kind) for _ in range(2))
+    multiply = tf.function(tf.matmul)
+    return lambda: multiply(left, right).numpy()
+
+
+def train(context: Context) -> None:
+    """The default's training step, against PyTorch's and against a plain matrix product.
+
+    PyTorch makes the same step without dropout; ours is timed as it is, and without dropout as well.
+    """
+    record = context.record
+    plan, prepared = default_plan(context.work)
+    dropouts = {"input_dropout": 0.0, "dropout": 0.0, "recurrent_weight_dropout": 0.0}
+    plain = plan.model_copy(update={"network": plan.network.model_copy(update=dropouts)})
+    contestants: dict[str, Callable[[], list[float]]] = {
+        "ours": repeated(_Steps(make_learner(plan, prepared, 1), plan.learning_rate), STEPS, untimed=1),
+        "plain": repeated(_Steps(make_learner(plain, prepared, 1), plan.learning_rate), STEPS, untimed=1),
+        "product": repeated(_product(tf.float32), STEPS, untimed=1),
+    }
+    if plan.precision == "bfloat16":
+        contestants["bf16 product"] = repeated(_product(tf.bfloat16), STEPS, untimed=1)
+    try:
+        with Torch(context.rivals, plan) as torch:
+            torch.steps(1, bfloat16=False)
+            contestants["torch"] = lambda: torch.steps(STEPS, bfloat16=False)
+            try:
+                torch.steps(1, bfloat16=True)
+                contestants["torch bf16"] = lambda: torch.steps(STEPS, bfloat16=True)
+            except RuntimeError as error:
+                record.errors["train.chars_per_s_vs_pytorch_bf16"] = str(error)
+            times = alternate(contestants, 2 if context.quick else 8, LONGEST_PAUSE_S)
+    except (OSError, RuntimeError) as error:
+        record.errors["train.chars_per_s_vs_pytorch"] = f"{error}. `make bench` installs PyTorch."
+        times = alternate({name: turn for name, turn in contestants.items() if "torch" not in name}, 4, PAUSE_S)
+
+    typical = medians(times)
+    flops = training_flops(plan.network, plan.batch, plan.length)
+    peak = product_flops(PRODUCT)
+    ours = typical["ours"]
+    record.values["train.chars_per_s"] = plan.batch * plan.length / ours
+    if "torch" in typical:
+        record.values["train.chars_per_s_vs_pytorch"] = typical["torch"] / ours
+        record.values["train.plain_chars_per_s_vs_pytorch"] = typical["torch"] / typical["plain"]
+    if "torch bf16" in typical:
+        record.values["train.chars_per_s_vs_pytorch_bf16"] = typical["torch bf16"] / ours
+    record.values["train.fraction_of_gemm_peak"] = flops / ours / (peak / typical["product"])
+    if "bf16 product" in typical:
+        record.values["train.fraction_of_bf16_gemm_peak"] = flops / ours / (peak / typical["bf16 product"])
+    record.raw |= {f"train.{name.replace(' ', '_')}_s": value for name, value in typical.items()}
+    record.raw |= {
+        "train.gflop_a_step": flops / 1e9,
+        "train.gflop_per_s": flops / ours / 1e9,
+        "train.product_gflop_per_s": peak / typical["product"] / 1e9,
+        "train.precision": plan.precision,
+        "train.batch": plan.batch,
+        "train.length": plan.length,
+        "train.units": list(map(float, plan.network.units)),
+        "train.embedding": plan.network.embedding,
+    }
+
+
+class FitTimes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Seconds of each step of Keras' `fit`, with something else done between the steps.
+
+    Args:
+        between: done after each step.
+    """
+
+    def __init__(self, between: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._between = between
+        self._begun = 0.0
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._begun = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Stop it, and let the others have a turn."""
+        self.seconds.append(time.perf_counter() - self._begun)
+        self._between()
+
+
+def classic(context: Context) -> None:
+    """A step of our `classic` against one of the tutorial's `fit`, on the same windows, in turns."""
+    steps = 4 if context.quick else 16
+    text = texts.tutorial_text()
+    prepared = prepare(text, TextOptions("classic"))
+    plan = make_plan("classic", prepared.distinct, prepared.learned)
+    if plan.network.units != tutorial.UNITS or plan.batch != tutorial.BATCH:
+        raise RuntimeError("recipe `classic` no longer has the tutorial's network and batch")
+    ours = _Steps(make_learner(plan, prepared, 1), plan.learning_rate)
+    mine: list[float] = []
+    times = FitTimes(lambda: mine.append(seconds(ours)))
+    patterns = tutorial.make_patterns(text, most=(steps + 2) * tutorial.BATCH)
+    model = tutorial.make_model(len(patterns.chars))
+    model.fit(patterns.x, patterns.y, epochs=1, batch_size=tutorial.BATCH, callbacks=[times], verbose=0)
+    # The first steps compile.
+    typical = medians({"ours": mine[2:], "tutorial": times.seconds[2:]})
+    context.record.values["classic.step_time_vs_tutorial"] = typical["ours"] / typical["tutorial"]
+    context.record.raw |= {"classic.step_s": typical["ours"], "classic.tutorial_step_s": typical["tutorial"]}

@@ -1,0 +1,80 @@
+"""How fast a text is prepared, how much memory a large one takes, and how far it can be compressed. No TensorFlow."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import texts
+from benchmarks.measure import alternate, medians, repeated
+from benchmarks.record import Context
+from worker.text import TextOptions, prepare
+
+RECIPES = ("char", "classic")
+SMALL_MB = 1
+
+
+def text(context: Context) -> None:
+    """Megabytes of UTF-8 text per second through the pipeline of `char` and of `classic`."""
+    corpus = texts.book()
+    megabytes = len(corpus.text.encode()) / 1e6
+
+    def turn(recipe: str) -> None:
+        prepare(corpus.text, TextOptions(recipe, corpus.info.hard_wrapped))
+
+    contestants = {recipe: repeated(functools.partial(turn, recipe), 3) for recipe in RECIPES}
+    typical = medians(alternate(contestants, 3 if context.quick else 10))
+    for recipe in RECIPES:
+        context.record.values[f"text.preprocess_mb_per_s.{recipe}"] = megabytes / typical[recipe]
+        context.record.raw[f"text.preprocess_s.{recipe}"] = typical[recipe]
+    context.record.raw["text.megabytes"] = megabytes
+
+
+def memory(context: Context) -> None:
+    """Peak resident memory of a short training on a large text, less that on a small one."""
+    large = 10 if context.quick else 100
+    peaks = {megabytes: _peak_mb(context.work, megabytes) for megabytes in (SMALL_MB, large)}
+    context.record.values[f"memory.train_{large}mb_rss_over_small_mb"] = peaks[large] - peaks[SMALL_MB]
+    context.record.raw |= {f"memory.train_{megabytes}mb_rss_mb": peak for megabytes, peak in peaks.items()}
+
+
+def _peak_mb(work: Path, megabytes: int) -> float:
+    """Peak resident memory of `python -m worker train` on a text of so many megabytes, its children included.
+
+    Raises:
+        RuntimeError: the training failed.
+    """
+    source, out, log = (work / f"memory-{megabytes}{suffix}" for suffix in (".txt", "", ".log"))
+    texts.write_babble(source, megabytes)
+    command = [sys.executable, "-m", "worker", "train", str(source), "--out", str(out), "--minutes", "0.2"]
+    settings = {"CORPUS_MAX_MB": "1000", "DATA_DIR": str(work / "data")}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **settings})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    source.unlink()
+    if process.returncode:
+        last = log.read_text("utf-8", "replace").strip()[-300:]
+        raise RuntimeError(f"the training on {megabytes} MB ended with {process.returncode}: {last}")
+    # KiB on Linux, bytes on macOS.
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1_024) / 1e6
+
+
+def ppmd(context: Context) -> None:
+    """PPMd order 8 on the last tenth of the book, after it has read the rest; it goes on learning there."""
+    text = texts.measure_text()
+    first, last = texts.parts(text)
+    script = Path(__file__).parent.parent / "rival_ppmd.py"
+    done = subprocess.run(
+        [context.rivals, script, str(len(first))], input=text.encode(), capture_output=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"pyppmd: {done.stderr.decode().strip()[-300:]}. `make bench` installs it.")
+    sizes = json.loads(done.stdout)
+    context.record.values["quality.ppmd_nats"] = (sizes["whole"] - sizes["first"]) * 8 * math.log(2) / len(last)
+    context.record.raw |= {"quality.measure_characters": len(text), "quality.measure_distinct": len(set(text))}

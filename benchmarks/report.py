@@ -1,0 +1,204 @@
+"""The results file and its tables."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.keys import QUICK, Part, target_of
+from benchmarks.record import Record
+
+Results = dict[str, Any]
+"""Each key with its value, and the blocks `machine`, `targets`, `raw`, `errors` and `parts`."""
+_BLOCKS = ("machine", "targets", "raw", "errors", "parts")
+_LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
+_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def read(path: Path) -> Results:
+    """The results so far; empty when there are none.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    if not path.is_file():
+        return {block: {} for block in _BLOCKS}
+    results = json.loads(path.read_text("utf-8"))
+    if not isinstance(results, dict) or not all(isinstance(results.get(block), dict) for block in _BLOCKS):
+        raise ValueError(f"{path} does not hold results of this benchmark: move it away")
+    return results
+
+
+def write(path: Path, results: Results) -> None:
+    """Write the results: the keys first, in alphabetical order."""
+    keys = sorted(set(results) - set(_BLOCKS))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    ordered = {key: results[key] for key in (*keys, *_BLOCKS)}
+    partial.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    partial.replace(path)
+
+
+def merge(results: Results, name: str, part: Part, record: Record, stamp: dict[str, Any], *, quick: bool) -> None:
+    """Put a part that was just run in the place of its former run.
+
+    Args:
+        results: are changed.
+        name: of the part.
+        part: whose keys these are.
+        record: what it found.
+        stamp: when and how it was run.
+        quick: its keys get the prefix of quick runs.
+    """
+    prefix = QUICK if quick else ""
+    for key in part.keys:
+        results.pop(prefix + key, None)
+        results["targets"].pop(prefix + key, None)
+    earlier = results["parts"].get(name, {})
+    for key in earlier.get("raw", ()):
+        results["raw"].pop(key, None)
+    for key in earlier.get("errors", ()):
+        results["errors"].pop(key, None)
+
+    for key, value in record.values.items():
+        if not math.isfinite(value):
+            record.errors[key] = "the value is not a number"
+            continue
+        target = target_of(key)
+        number = float(f"{value:.5g}")
+        results[prefix + key] = number
+        results["targets"][prefix + key] = {
+            "value": number,
+            "target": None if target is None else str(target),
+            "met": None if target is None else target.met(number),
+        }
+    for key, target in part.keys.items():
+        if target is not None and key not in record.values and not record.errors:
+            record.errors[key] = "was not measured"
+    raw = {prefix + key: _rounded(value) for key, value in record.raw.items()}
+    errors = {prefix + key: message for key, message in record.errors.items()}
+    results["raw"] |= raw
+    results["errors"] |= errors
+    results["parts"][name] = {**stamp, "raw": sorted(raw), "errors": sorted(errors)}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+    return [_rounded(each) for each in value] if isinstance(value, list) else value
+
+
+def machine(rivals: Path) -> dict[str, Any]:
+    """What the results were made on and with."""
+    versions: dict[str, str] = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name.removesuffix("-cpu")] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    for name in ("torch", "pyppmd"):
+        code = f"import importlib.metadata as m; print(m.version('{name}'))"
+        versions[name] = _output([str(rivals), "-c", code]) or "not installed"
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "system": platform.platform(),
+        **versions,
+        **stamp(),
+    }
+
+
+def stamp() -> dict[str, Any]:
+    """When and of which commit; and how busy the machine was, by its load of the last minute."""
+    commit = _output(["git", "rev-parse", "--short=12", "HEAD"])
+    changed = _output(["git", "status", "--porcelain", "--untracked-files=no"])
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": f"{commit}, changed" if commit and changed else commit or "unknown",
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _output(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _rows(results: Results, keys: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
+    for key in keys:
+        if key in results["targets"]:
+            row = results["targets"][key]
+            met = {True: "yes", False: "NO", None: ""}[row["met"]]
+            yield key, _short(row["value"]), row["target"] or "", met
+    for key, message in results["errors"].items():
+        yield key, "failed", message.splitlines()[0] if message else "", "NO"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
+def table(results: Results, keys: Iterable[str]) -> str:
+    """Key, value, target, met or not: for a terminal."""
+    rows = [("key", "value", "target", "met"), *_rows(results, keys)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    targets = max(len(row[2]) for row in rows if row[1] != "failed")
+    lines = [f"{key:{widths[0]}}  {value:>{widths[1]}}  {target:<{targets}}  {met}" for key, value, target, met in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown(results: Results, keys: Iterable[str]) -> str:
+    """The same as a Markdown table, under a line about the machine."""
+    made = results["machine"]
+    lines = [
+        f"{made.get('cpu', 'Unknown CPU')}, {made.get('cores')} cores; Python {made.get('python')}, "
+        f"TensorFlow {made.get('tensorflow')}, Keras {made.get('keras')}, PyTorch {made.get('torch')}; "
+        f"{str(made.get('date', ''))[:10]}, commit {made.get('commit')}.",
+        "",
+        "| key | value | target | met |",
+        "|---|---|---|---|",
+        *(f"| `{key}` | {value} | {target} | {met} |" for key, value, target, met in _rows(results, keys)),
+    ]
+    return "\n".join(lines)
+
+
+def fill(document: Path, content: str) -> None:
+    """Put a table between the marks of a document.
+
+    Raises:
+        ValueError: the document has no such marks.
+    """
+    text = document.read_text("utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{document} has no place for the results ({_BEGIN} and {_END})")
+    document.write_text(f"{before}{begin}\n{content}\n{end}{after}", "utf-8")

@@ -1,0 +1,77 @@
+"""The texts of the measures, all from the book that the tutorial used."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from shared.corpora import Corpus, resolve
+from shared.jobs import CorpusInfo
+from shared.settings import get_settings
+from worker.text import TextOptions, prepare, until_line
+
+BOOK = "frankenstein"
+LAST_CHAPTER_BEFORE = "Chapter 10"
+"""The tutorial learned the first nine chapters."""
+_WORDS_A_PARAGRAPH = 60
+_PARAGRAPHS_AT_ONCE = 3_000
+
+
+def book(*, keep_licence: bool = False) -> Corpus:
+    """The book as the product resolves its name: from `CORPORA_DIR`, or downloaded once."""
+    return asyncio.run(resolve(BOOK, get_settings(), keep_licence=keep_licence))
+
+
+def processed(text: str, recipe: str, hard_wrapped: bool | None = None) -> str:
+    """A text as a recipe of characters makes it."""
+    prepared = prepare(text, TextOptions(recipe, hard_wrapped))
+    return prepared.vocabulary.decode(np.asarray(prepared.ids))
+
+
+def measure_text() -> str:
+    """The book's body without wrapping (419,335 characters, 83 distinct, from Project Gutenberg's file of 2026)."""
+    corpus = book()
+    return processed(corpus.text, "char", corpus.info.hard_wrapped)
+
+
+def tutorial_text() -> str:
+    """What the tutorial learned: header and nine chapters through its own pipeline (100,551 characters)."""
+    return processed(until_line(book(keep_licence=True).text, LAST_CHAPTER_BEFORE), "classic")
+
+
+def parts(text: str) -> tuple[str, str]:
+    """The first 90 % of a text, to learn from, and the rest, to be scored."""
+    at = len(text) * 9 // 10
+    return text[:at], text[at:]
+
+
+def info(text: str, name: str = "benchmark") -> CorpusInfo:
+    """The description that a training wants of a text."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return CorpusInfo(name=name, title=name, source="file", chars=len(text), sha256=digest)
+
+
+def babble(words: list[str], megabytes: float, random_seed: int = 0) -> Iterator[str]:
+    """Paragraphs of words drawn from `words`, about a megabyte at a time: a text of any size that never repeats."""
+    random = np.random.default_rng(random_seed)
+    left = round(megabytes * 1e6)
+    while left > 0:
+        drawn = random.integers(0, len(words), (_PARAGRAPHS_AT_ONCE, _WORDS_A_PARAGRAPH))
+        chunk = "".join(" ".join([words[word] for word in paragraph]) + "\n\n" for paragraph in drawn.tolist())
+        size = len(chunk.encode())
+        if size > left:
+            chunk = chunk.encode()[:left].decode(errors="ignore")
+        yield chunk
+        left -= size
+
+
+def write_babble(path: Path, megabytes: float) -> None:
+    """A file of so many megabytes, of the book's words."""
+    words = book().text.split()
+    with path.open("w", encoding="utf-8") as file:
+        for chunk in babble(words, megabytes):
+            file.write(chunk)

@@ -1,0 +1,184 @@
+"""The benchmark's own arithmetic, its texts and its results file; nothing here measures a time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report, texts
+from benchmarks.__main__ import DOCUMENT, RIVALS, main
+from benchmarks.keys import EXTRA_PARTS, PARTS, QUICK_PARTS, Part, Target, target_of
+from benchmarks.measure import alternate, medians, product_flops, repeated, training_flops
+from benchmarks.parts import find
+from benchmarks.record import Record
+from tests.worker.conftest import babble
+from worker.model.plan import NetworkConfig
+
+STAMP = {"date": "2026-01-01T00:00:00+00:00", "commit": "abc", "load_before": 0.0, "seconds": 1.0}
+
+
+def empty() -> report.Results:
+    return {"machine": {}, "targets": {}, "raw": {}, "errors": {}, "parts": {}}
+
+
+def test_targets_hold_at_their_limits() -> None:
+    assert Target(">=", 4_000).met(4_000)
+    assert not Target(">=", 4_000).met(3_999)
+    assert Target("<=", 1.2).met(1.2)
+    assert not Target("<=", 1.2).met(1.21)
+    assert str(Target(">=", 4_000)) == ">= 4,000"
+    assert target_of("quick.sample.chars_per_s") == target_of("sample.chars_per_s") == Target(">=", 4_000)
+
+
+@pytest.mark.parametrize("part", sorted({*PARTS, *EXTRA_PARTS, *QUICK_PARTS}))
+def test_every_part_has_its_function(part: str) -> None:
+    assert callable(find(part))
+
+
+def test_training_flops_are_counted_by_hand() -> None:
+    network = NetworkConfig(kind="streams", vocabulary=83, embedding=64, units=(512, 256))
+    by_hand = 2 * (64 * 2048 + 512 * 2048 + 512 * 1024 + 256 * 1024 + 256 * 83)  # multiply and add, one character
+    assert training_flops(network, batch=32, length=128) == 3 * 32 * 128 * by_hand
+    assert product_flops(2048) == 2 * 2048 * 2048 * 2048
+
+
+def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
+    order: list[str] = []
+
+    def turn(name: str) -> list[float]:
+        order.append(name)
+        return [float(len(order))]
+
+    times = alternate({"a": lambda: turn("a"), "b": lambda: turn("b")}, rounds=2, pause_s=0)
+    assert order == ["a", "b"] * 3
+    assert times == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
+    assert medians(times) == {"a": 4.0, "b": 5.0}
+    done: list[int] = []
+    assert len(repeated(lambda: done.append(1), times=3, untimed=2)()) == 3
+    assert len(done) == 5
+
+
+def test_a_part_run_again_takes_the_place_of_its_former_run() -> None:
+    part = Part({"sample.chars_per_s": Target(">=", 4_000), "sample.other": None})
+    results = empty()
+    other = Record(values={"text.preprocess_mb_per_s.char": 30.0}, raw={"text.megabytes": 0.4})
+    report.merge(results, "text", PARTS["text"], other, STAMP, quick=False)
+    first = Record(values={"sample.other": 1.0}, raw={"sample.units": 1}, errors={"sample": "it broke"})
+    report.merge(results, "sample", part, first, STAMP, quick=False)
+    assert results["errors"]["sample"] == "it broke"
+    assert "sample.chars_per_s" not in results
+
+    second = Record(values={"sample.chars_per_s": 3_999.0, "sample.other": float("nan")}, raw={"sample.ms": 2.0})
+    report.merge(results, "sample", part, second, STAMP, quick=False)
+    assert results["sample.chars_per_s"] == 3_999
+    assert results["targets"]["sample.chars_per_s"] == {"value": 3_999.0, "target": ">= 4,000", "met": False}
+    assert "sample.other" not in results  # what is no number is an error
+    assert set(results["errors"]) == {"sample.other", "text.preprocess_mb_per_s.classic"}
+    assert results["raw"] == {"text.megabytes": 0.4, "sample.ms": 2.0}
+    assert results["text.preprocess_mb_per_s.char"] == 30
+
+
+def test_quick_keys_are_keys_of_their_own() -> None:
+    results = empty()
+    record = Record(values={"sample.chars_per_s": 5_000.0}, raw={"sample.ms": 2.0})
+    report.merge(results, "sample", Part({"sample.chars_per_s": None}), record, STAMP, quick=True)
+    assert results["quick.sample.chars_per_s"] == 5_000
+    assert results["targets"]["quick.sample.chars_per_s"]["met"] is True
+    assert results["raw"] == {"quick.sample.ms": 2.0}
+
+
+def test_results_survive_the_file_and_another_file_is_refused(tmp_path: Path) -> None:
+    results = report.read(tmp_path / "none.json")
+    record = Record(values={"generate.cold_start_s": 3.25}, errors={"generate.warm_300_chars_ms": "it broke"})
+    report.merge(results, "generate", PARTS["generate"], record, STAMP, quick=False)
+    report.write(tmp_path / "results.json", results)
+    assert report.read(tmp_path / "results.json") == results
+    assert next(iter(json.loads((tmp_path / "results.json").read_text("utf-8")))) == "generate.cold_start_s"
+
+    keys = list(PARTS["generate"].keys)
+    assert "generate.cold_start_s         3.25  <= 10   yes" in report.table(results, keys).splitlines()
+    assert "| `generate.warm_300_chars_ms` | failed | it broke | NO |" in report.markdown(results, keys)
+
+    (tmp_path / "other.json").write_text("[1]", "utf-8")
+    with pytest.raises(ValueError, match="move it away"):
+        report.read(tmp_path / "other.json")
+
+
+def test_the_document_has_a_place_for_the_table(tmp_path: Path) -> None:
+    copy = tmp_path / "benchmarks.md"
+    copy.write_text(DOCUMENT.read_text("utf-8"), "utf-8")
+    report.fill(copy, "| a table |")
+    report.fill(copy, "| another |")
+    text = copy.read_text("utf-8")
+    assert "| another |" in text
+    assert "| a table |" not in text
+    copy.write_text("no place", "utf-8")
+    with pytest.raises(ValueError, match="no place"):
+        report.fill(copy, "| a table |")
+
+
+def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["nonsense", "--out", str(tmp_path / "results.json")]) == 2
+    assert "no part nonsense" in capsys.readouterr().err
+
+
+def test_a_part_that_fails_is_told_and_the_next_one_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts").mkdir()
+    start = "*** START OF THE PROJECT GUTENBERG EBOOK FRANKENSTEIN ***\n\n"
+    (tmp_path / "texts" / "frankenstein.txt").write_text(start + babble(20_000), "utf-8")
+    monkeypatch.setenv("CORPORA_DIR", str(tmp_path / "texts"))
+    out = tmp_path / "results.json"
+    # Python without pyppmd: the part cannot work.
+    assert main(["--quick", "--out", str(out), "--rivals", sys.executable, "ppmd", "text"]) == 1
+    results = report.read(out)
+    assert "pyppmd" in results["errors"]["quick.ppmd"]
+    assert results["quick.text.preprocess_mb_per_s.char"] > 0
+    assert results["quick.text.preprocess_mb_per_s.classic"] > 0
+    assert results["raw"]["quick.text.megabytes"] == pytest.approx(0.02, rel=0.01)
+    assert results["machine"]["python"] == sys.version.split()[0]
+    shown = capfd.readouterr().out
+    assert "quick.text.preprocess_mb_per_s.char" in shown
+    assert "quick.ppmd" in shown
+
+
+def test_babble_has_the_size_that_was_asked_for() -> None:
+    chunks = list(texts.babble(["storm", "naïve", "sea,"], 2.5))
+    assert sum(len(chunk.encode()) for chunk in chunks) == pytest.approx(2_500_000, abs=2)
+    assert len(chunks) > 1
+    assert len(set("".join(chunks).split("\n\n"))) > 1_000
+    assert chunks[0] != chunks[1]
+
+
+def test_a_text_is_cut_where_the_measure_wants_it() -> None:
+    first, last = texts.parts("x" * 419_335)
+    assert (len(first), len(last)) == (377_401, 41_934)
+
+
+@pytest.mark.skipif(not RIVALS.is_file(), reason="`make bench` has not installed PyTorch and PPMd")
+def test_ppmd_foresees_a_repetition() -> None:
+    script = Path(texts.__file__).parent / "rival_ppmd.py"
+    text = babble(4_000) * 2
+    done = subprocess.run([RIVALS, script, "4000"], input=text.encode(), capture_output=True, check=True)
+    sizes = json.loads(done.stdout)
+    assert sizes["first"] > 500
+    assert sizes["whole"] - sizes["first"] < 0.6 * sizes["first"]
+
+
+@pytest.mark.skipif(not RIVALS.is_file(), reason="`make bench` has not installed PyTorch and PPMd")
+def test_pytorch_takes_its_turns() -> None:
+    shape = {"batch": 4, "length": 8, "vocabulary": 11, "embedding": 5, "units": [16], "threads": 1, "clip": 1.0}
+    shape |= {"learning_rate": 1e-3, "weight_decay": 0.01}
+    lines = [shape, {"steps": 2, "bfloat16": False}, {"steps": 3, "bfloat16": True}]
+    script = Path(texts.__file__).parent / "rival_torch.py"
+    asked = "".join(json.dumps(line) + "\n" for line in lines)
+    done = subprocess.run([RIVALS, script], input=asked, capture_output=True, check=True, text=True)
+    plain, bfloat16 = map(json.loads, done.stdout.splitlines())
+    assert len(plain["seconds"]) == 2
+    assert min(plain["seconds"]) > 0
+    assert len(bfloat16.get("seconds", [1, 1, 1])) == 3
