@@ -12,19 +12,21 @@ import time
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.keys import EXTRA_PARTS, GROUPS, PARTS, QUICK, QUICK_PARTS, Part
+from benchmarks.keys import GROUPS, PARTS, QUICK, QUICK_PARTS, Part
 from benchmarks.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVALS = ROOT / ".venv-bench" / "bin" / "python"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
+_BUSY = 0.3
+"""Programs that want to run, for each core."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the parts that were asked for; 1 when one of them failed."""
     options = _options(arguments)
     out: Path = options.out or ROOT / "benchmarks" / ("results-quick.json" if options.quick else "results.json")
-    parts = QUICK_PARTS if options.quick else {**PARTS, **EXTRA_PARTS}
+    parts = QUICK_PARTS if options.quick else PARTS
     keys = [(QUICK if options.quick else "") + key for part in parts.values() for key in part.keys]
     try:
         results = report.read(out)
@@ -32,13 +34,16 @@ def main(arguments: list[str] | None = None) -> int:
             report.fill(DOCUMENT, report.markdown(results, keys))
             print(report.table(results, keys))
             return 0
-        chosen = _chosen(options.parts, parts) if options.parts else list(QUICK_PARTS if options.quick else PARTS)
+        chosen = _chosen(options.parts, parts) if options.parts else list(parts)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
     begun = time.monotonic()
     results["machine"] = report.machine(options.rivals)
+    load = results["machine"]["load_before"]
+    if load is not None and load > _BUSY * (os.cpu_count() or 1):
+        print(f"warning: this machine is busy (load {load:g}): the figures will suffer", file=sys.stderr)
     failed = False
     with tempfile.TemporaryDirectory(prefix="galvanic-bench-") as work:
         for name in chosen:
@@ -53,9 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    names = ", ".join((*PARTS, *EXTRA_PARTS, "quality (its five parts)"))
+    names = ", ".join((*PARTS, "quality (all that train for it)"))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"default: all but word-2min. One of: {names}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"default: all. Of: {names}")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and shorter trainings, keys of its own")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the results go, merged into what is there")
     parser.add_argument(
@@ -102,6 +107,8 @@ def _run(name: str, part: Part, work: Path, options: argparse.Namespace) -> tupl
 
 
 if __name__ == "__main__":
+    # So that the part that runs is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         sys.exit(main())
     except KeyboardInterrupt:

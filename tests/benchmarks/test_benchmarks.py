@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import report, texts
 from benchmarks.__main__ import DOCUMENT, RIVALS, main
-from benchmarks.keys import EXTRA_PARTS, PARTS, QUICK_PARTS, Part, Target, target_of
+from benchmarks.keys import PARTS, QUICK_PARTS, Part, Target, target_of
 from benchmarks.measure import alternate, medians, product_flops, repeated, training_flops
 from benchmarks.parts import find
 from benchmarks.record import Record
@@ -34,7 +34,7 @@ def test_targets_hold_at_their_limits() -> None:
     assert target_of("quick.sample.chars_per_s") == target_of("sample.chars_per_s") == Target(">=", 4_000)
 
 
-@pytest.mark.parametrize("part", sorted({*PARTS, *EXTRA_PARTS, *QUICK_PARTS}))
+@pytest.mark.parametrize("part", sorted({*PARTS, *QUICK_PARTS}))
 def test_every_part_has_its_function(part: str) -> None:
     assert callable(find(part))
 
