@@ -1,1 +1,6 @@
-"""The network: training, sampling, scoring, model folders. The only place that imports TensorFlow."""
+"""The networks: built, trained, sampled, scored and kept. The only package that imports TensorFlow."""
+
+import os
+
+# Before TensorFlow is imported: take a GPU's memory as it is needed, for two workers may share the card.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

@@ -24,17 +24,20 @@ class Machine:
     Attributes:
         precision: the faster one for the products of a training.
         flops: multiplications and additions a second in that precision, on products of an LSTM's step.
+        gpu: whether they were made on one.
     """
 
     precision: Precision
     flops: float
+    gpu: bool
 
 
 @functools.cache
 def measure_machine() -> Machine:
     """Time a few products in each precision, a tenth of a second in all; once in a process."""
     kinds: tuple[Precision, ...] = ("float32", "bfloat16")
-    if tf.config.list_logical_devices("GPU"):
+    gpu = bool(tf.config.list_logical_devices("GPU"))
+    if gpu:
         kinds = ("float32",)  # cuDNN's; TensorFlow lets it use TF32
     rows, inner, columns = _SHAPE
     matrices = {kind: (tf.ones((rows, inner), kind), tf.ones((inner, columns), kind)) for kind in kinds}
@@ -49,4 +52,4 @@ def measure_machine() -> Machine:
             seconds[kind] = min(seconds[kind], (time.perf_counter() - begun) / _PRODUCTS)
     gain = seconds["float32"] / seconds.get("bfloat16", float("inf"))
     best: Precision = "bfloat16" if gain > _LEAST_GAIN else "float32"
-    return Machine(best, 2 * rows * inner * columns / seconds[best])
+    return Machine(best, 2 * rows * inner * columns / seconds[best], gpu)

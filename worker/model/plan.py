@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,6 +52,15 @@ class NetworkConfig(BaseModel):
         shapes["output/bias"] = (self.vocabulary,)
         return shapes
 
+    def parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(math.prod(shape) for shape in self.shapes().values())
+
+    def flops(self) -> int:
+        """Additions and multiplications to learn from one symbol: forward once, and twice that for the gradients."""
+        products = [shape for name, shape in self.shapes().items() if name.endswith("kernel")]
+        return 6 * max(1, self.window) * sum(math.prod(shape) for shape in products)
+
 
 class Plan(BaseModel):
     """How a network is trained.
@@ -79,32 +90,62 @@ class Plan(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
-_SIZES: tuple[tuple[int, int, int, int, float, float], ...] = (
-    # characters at least; LSTM units, streams, characters a step; share of outputs and recurrent weights dropped.
-    # A few megabytes hardly overfit, so little is dropped.
-    (2_000_000, 512, 32, 128, 0.2, 0.1),
-    # A book: measured on Frankenstein (about 400,000 characters) against 0.5 and 0.4, which learned slower.
-    (200_000, 512, 32, 128, 0.4, 0.25),
-    (40_000, 384, 16, 128, 0.5, 0.3),
-    (10_000, 256, 16, 64, 0.5, 0.3),
-    (0, 128, 8, 32, 0.3, 0.2),
-)
+@dataclass(frozen=True)
+class Budget:
+    """What a training may cost.
+
+    Attributes:
+        minutes: of training; None: as long as the epochs take.
+        epochs: that the person named; None: as many as the time allows.
+        flops: additions and multiplications a second in the machine's matrix products (`worker.model.machine`).
+        precision: of these products.
+        gpu: whether they run on one.
+    """
+
+    minutes: float | None = None
+    epochs: int | None = None
+    flops: float = 100e9
+    precision: Literal["float32", "bfloat16"] = "float32"
+    gpu: bool = False
 
 
-def make_plan(recipe: str, vocabulary: int, characters: int) -> Plan:
-    """The default plan for a text of so many characters to learn from.
+_UNITS = (1024, 768, 512, 384, 256, 128)
+_EMBEDDING = {"char": 64, "word": 256}
+_STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
+_LEAST_STEPS = 100
+"""A text is cut into fewer streams until an epoch has some tens of steps."""
+_MOST_EPOCHS = 150
+"""With the most dropout, a book's held-out loss still falls after 100."""
+_ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
+"""A larger network is only worth its time if it sees the text so often, or so many symbols for each parameter."""
+_BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
+_MOST_BY_TEXT = (200_000, 1024), (40_000, 768), (10_000, 512), (0, 256)
+"""Symbols at least, and LSTM units."""
+_DROPOUT = ((60, 0.5, 0.4), (25, 0.4, 0.3), (10, 0.25, 0.15), (4, 0.1, 0.1), (0, 0.0, 0.0))
+"""Times that a text is seen at least; share of outputs and of recurrent weights dropped."""
+
+
+def make_plan(recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None) -> Plan:
+    """The default plan for a text.
+
+    Args:
+        recipe: name of the recipe.
+        vocabulary: different symbols.
+        symbols: of the text, to learn from.
+        budget: None: of a machine of middling speed, without a limit of time.
 
     Raises:
         UserError: there is no such recipe.
     """
+    budget = budget or Budget()
     if recipe == "classic":
-        return _classic(vocabulary)
-    if recipe == "char":
-        return _char(vocabulary, characters)
-    raise UserError(f'There is no recipe "{recipe}".', "Choose `char` or `classic`.")
+        return _classic(vocabulary, budget)
+    if recipe in _EMBEDDING:
+        return _streams(recipe, vocabulary, symbols, budget)
+    raise UserError(f'There is no recipe "{recipe}".', "Choose `char`, `word` or `classic`.")
 
 
-def _classic(vocabulary: int) -> Plan:
+def _classic(vocabulary: int, budget: Budget) -> Plan:
     """The tutorial's own numbers; Adam's learning rate is Keras' default."""
     network = NetworkConfig(
         kind="windows",
@@ -115,35 +156,73 @@ def _classic(vocabulary: int) -> Plan:
         window=WINDOW,
         dropout=0.2,
     )
-    return Plan(network=network, batch=256, length=1, learning_rate=1e-3, schedule="constant", epochs=4, timed=False)
-
-
-def _char(vocabulary: int, characters: int) -> Plan:
-    """A small text gets a small network and short streams, so that an epoch still has some tens of steps."""
-    units, batch, length, output, recurrent = next(row[1:] for row in _SIZES if characters >= row[0])
-    # Never streams shorter than a step.
-    while batch > 1 and characters // batch <= 2 * length:
-        batch //= 2
-    length = min(length, max(1, characters // batch - 1))
-    network = NetworkConfig(
-        kind="streams",
-        vocabulary=vocabulary,
-        embedding=64,
-        units=(units,),
-        input_dropout=0.1,
-        dropout=output,
-        recurrent_weight_dropout=recurrent,
-    )
     return Plan(
         network=network,
+        batch=256,
+        length=1,
+        learning_rate=1e-3,
+        schedule="constant",
+        epochs=4,
+        timed=False,
+        precision=budget.precision,
+    )
+
+
+def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget) -> Plan:
+    batch, length = _streams_and_length(symbols, budget.gpu)
+    base = NetworkConfig(
+        kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(_UNITS[0],), input_dropout=0.1
+    )
+    units = _units_by_text(symbols) if budget.epochs is not None else _units_by_time(base, symbols, budget)
+    network = base.model_copy(update={"units": (units,)})
+    epochs = min(_affordable(network, budget) / max(1, symbols), budget.epochs or _MOST_EPOCHS)
+    _, dropout, recurrent = next(row for row in _DROPOUT if epochs >= row[0])
+    return Plan(
+        network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
         batch=batch,
         length=length,
         learning_rate=3e-3,
         schedule="cosine",
         weight_decay=0.05,
         clip_norm=1.0,
-        # Of a book nothing more was learned after 40; a short text only comes to be known by heart.
-        epochs=60,
+        epochs=_MOST_EPOCHS,
         timed=True,
         patience=0.25,
+        precision=budget.precision,
     )
+
+
+def _units_by_text(symbols: int) -> int:
+    """For somebody who names the epochs: the same network on every machine."""
+    return next(units for least, units in _BY_TEXT if symbols >= least)
+
+
+def _units_by_time(base: NetworkConfig, symbols: int, budget: Budget) -> int:
+    """The largest network that gets to see enough within the time."""
+    most = next(units for least, units in _MOST_BY_TEXT if symbols >= least)
+    for units in _UNITS:
+        network = base.model_copy(update={"units": (units,)})
+        seen = _affordable(network, budget)
+        enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters())
+        if units <= most and seen >= enough:
+            return units
+    return _UNITS[-1]
+
+
+def _streams_and_length(symbols: int, gpu: bool) -> tuple[int, int]:
+    batch, length = _STREAMS_GPU if gpu else _STREAMS, _LENGTH
+    while batch > 8 and symbols < _LEAST_STEPS * batch * length:
+        batch //= 2
+    # Never streams shorter than a step.
+    while batch > 1 and symbols // batch <= 2 * length:
+        batch //= 2
+    return batch, min(length, max(1, symbols // batch - 1))
+
+
+def _affordable(network: NetworkConfig, budget: Budget) -> float:
+    """Symbols that can be learned from within the time."""
+    if budget.minutes is None:
+        return math.inf
+    # Wide products run nearer to the machine's best. Measured at 128 to 1,024 units.
+    share = min(0.8, 0.3 + 0.001 * network.units[0])
+    return budget.minutes * 60 * share * budget.flops / network.flops()
