@@ -1,0 +1,130 @@
+"""What a person chose, laid over the default plan; and what cannot be is refused before anything is built."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from shared.errors import UserError
+from shared.jobs import TrainOptions
+from worker.model.plan import Plan
+
+DEFAULT_EMBEDDING = 64
+"""Width of the embedding where the plan had another encoding."""
+_COPIES = 8
+"""Copies of the weights in memory while they learn: themselves, their gradient, two moments of the optimiser, the
+best so far with its moments, and what is being written to a checkpoint."""
+_ACTIVATIONS = 12
+"""Numbers kept of every unit at every step for the gradient: four gates, cell, output, and what is derived of them."""
+_LOGITS = 4
+"""Numbers kept of every symbol at every step: logits, probabilities, and their gradients."""
+_MOST_SHARE = 0.8
+"""Of the machine's memory."""
+
+
+def apply_options(plan: Plan, options: TrainOptions) -> Plan:
+    """The plan with what the person chose in place of its defaults.
+
+    `units` holds for every layer. More `layers` than the plan's are as wide as its last. `dropout` is the share of
+    each layer's outputs; at 0 nothing at all is dropped.
+
+    Raises:
+        UserError: choices that contradict each other or the recipe, or a network too large for this machine.
+    """
+    network: dict[str, Any] = {}
+    units = plan.network.units
+    if options.units is not None:
+        units = (options.units,) * len(units)
+    if options.layers is not None:
+        units = units[: options.layers] + units[-1:] * (options.layers - len(units))
+    network["units"] = units
+    if plan.network.kind == "windows":
+        _refuse_for_windows(options)
+    else:
+        network.update(_encoding(plan, options))
+    if options.dropout is not None:
+        network["dropout"] = options.dropout
+        if not options.dropout:
+            network.update(input_dropout=0.0, recurrent_weight_dropout=0.0)
+    update: dict[str, Any] = {"network": plan.network.model_copy(update=network)}
+    for name in ("batch", "length", "learning_rate"):
+        if getattr(options, name) is not None:
+            update[name] = getattr(options, name)
+    chosen = plan.model_copy(update=update)
+    _check_memory(chosen, memory_bytes())
+    return chosen
+
+
+def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:
+    """The plan with streams no longer than the text has symbols for, and a note when that changed it.
+
+    Args:
+        symbols: of the text, to learn from.
+    """
+    if plan.network.kind == "windows":
+        return plan, ()
+    batch = max(1, min(plan.batch, symbols // (plan.length + 1)))
+    length = max(1, min(plan.length, symbols // batch - 1))
+    if (batch, length) == (plan.batch, plan.length):
+        return plan, ()
+    note = (
+        f"The text is too short for {plan.batch:,} streams of {plan.length:,} at a time: "
+        f"it was read in {batch:,} of {length:,}."
+    )
+    return plan.model_copy(update={"batch": batch, "length": length}), (note,)
+
+
+def _refuse_for_windows(options: TrainOptions) -> None:
+    for name, why in (
+        ("embedding", "puts each character in as one number"),
+        ("encoding", "puts each character in as one number"),
+        ("length", "always reads windows of 100 characters"),
+    ):
+        if getattr(options, name) is not None:
+            raise UserError(f"`classic` {why}.", f"Leave --{name} out, or choose the recipe `char`.")
+
+
+def _encoding(plan: Plan, options: TrainOptions) -> dict[str, Any]:
+    if options.encoding == "one-hot":
+        if options.embedding is not None:
+            raise UserError(
+                "`--encoding one-hot` has no embedding.", "Leave out --embedding, or choose `--encoding embedding`."
+            )
+        return {"encoding": "one-hot", "embedding": 0}
+    if options.encoding is None and options.embedding is None:
+        return {}
+    width = options.embedding or plan.network.embedding or DEFAULT_EMBEDDING
+    return {"encoding": "embedding", "embedding": width}
+
+
+def _check_memory(plan: Plan, memory: int | None) -> None:
+    """Refuse what this machine's memory cannot hold.
+
+    Raises:
+        UserError: it cannot.
+    """
+    parameters = sum(math.prod(shape) for shape in plan.network.shapes().values())
+    steps = plan.batch * (plan.network.window or plan.length)
+    logits = plan.network.vocabulary * (plan.batch if plan.network.window else steps)
+    needed = 4 * (_COPIES * parameters + _ACTIVATIONS * steps * sum(plan.network.units) + _LOGITS * logits)
+    if memory is not None and needed > _MOST_SHARE * memory:
+        raise UserError(
+            f"A network of {parameters:,} parameters, {plan.batch:,} texts at a time, needs about "
+            f"{needed / 2**30:,.1f} GB of memory to learn; this machine has {memory / 2**30:,.1f}.",
+            "Choose fewer layers or units, or a smaller batch or length.",
+        )
+
+
+def memory_bytes() -> int | None:
+    """Memory that this process may use: the machine's, or its container's; None where that cannot be found out."""
+    try:
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
+    except OSError:
+        return found
+    return min(found, int(limit)) if limit.isdigit() else found
