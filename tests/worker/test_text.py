@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.errors import UserError
 from tests.worker.conftest import babble
-from worker.text import TextOptions, Vocabulary, get_recipe, prepare, until_line
+from worker.text import CharVocabulary, TextOptions, get_recipe, prepare, until_line
 from worker.text.classic import WINDOW, pad, stop_words, windows, words_only
 from worker.text.codelength import adaptive_nats
 from worker.text.normalise import clean, looks_hard_wrapped, unwrap
@@ -26,10 +26,10 @@ VERSE = "\n".join(f"The {a} goes down upon the {b} and all the world is long" fo
 
 @given(st.text(min_size=1))
 def test_a_vocabulary_gives_back_every_text(text: str) -> None:
-    vocabulary = Vocabulary.of(text)
+    vocabulary = CharVocabulary.of(text)
     assert vocabulary.decode(vocabulary.encode(text)) == text
-    assert vocabulary.characters == "".join(sorted(set(text)))
-    assert Vocabulary(vocabulary.characters) == vocabulary
+    assert vocabulary.symbols == tuple(sorted(set(text)))
+    assert CharVocabulary(vocabulary.symbols) == vocabulary
 
 
 @given(st.text(alphabet=st.characters(), min_size=200))
@@ -111,7 +111,7 @@ def test_too_little_text_is_refused(recipe: str, text: str) -> None:
 
 
 def test_seeds_go_through_the_pipeline() -> None:
-    vocabulary = Vocabulary.of("abcdefghijklmnopqrstuvwxyz ")
+    vocabulary = CharVocabulary.of("abcdefghijklmnopqrstuvwxyz ")
     seed = get_recipe("classic").seed("The Monster!", vocabulary)
     assert len(seed.ids) == WINDOW
     assert vocabulary.decode(seed.ids).strip() == "monster"
@@ -127,7 +127,7 @@ def test_seeds_go_through_the_pipeline() -> None:
 )
 def test_seeds_of_which_nothing_is_left_are_refused(recipe: str, seed: str) -> None:
     with pytest.raises(UserError) as caught:
-        get_recipe(recipe).seed(seed, Vocabulary.of("abc "))
+        get_recipe(recipe).seed(seed, CharVocabulary.of("abc "))
     assert caught.value.remedy
 
 
@@ -144,13 +144,13 @@ def test_adaptive_code_length_is_that_of_its_predictions() -> None:
 
 
 def test_a_recipe_pays_for_what_it_drops() -> None:
-    vocabulary = Vocabulary.of("abcdefghijklmnopqrstuvwxyz ")
+    vocabulary = CharVocabulary.of("abcdefghijklmnopqrstuvwxyz ")
     scoring = get_recipe("classic").scoring("The boat, the Boat. " * 20, vocabulary, unwrapped=False)
     assert scoring.chars == 400
     assert scoring.side_nats > 100
     plain = get_recipe("char").scoring("a boat " * 20, vocabulary, unwrapped=True)
     assert plain.side_nats == 0
-    wrapped = get_recipe("char").scoring(PROSE, Vocabulary.of(PROSE), unwrapped=True)
+    wrapped = get_recipe("char").scoring(PROSE, CharVocabulary.of(PROSE), unwrapped=True)
     assert wrapped.chars == len(PROSE)
     assert 0 < wrapped.side_nats < len(PROSE)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.errors import UserError
+from worker.text.body import IdsWriter, grown
 from worker.text.codelength import adaptive_nats, spelled_nats
-from worker.text.recipes import Prepared, ScoringText, Seed, TextOptions, known_seed, split_at
-from worker.text.vocabulary import Ids, Vocabulary
+from worker.text.recipes import Prepared, ScoringText, Seed, TextOptions, held_out, known_seed
+from worker.text.source import Source, clean, pieces
+from worker.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary
 
 WINDOW = 100
 """Characters that the network reads before it predicts one."""
@@ -48,7 +51,16 @@ def words_only(text: str) -> str:
     return " ".join(token for token in RegexpTokenizer(r"\w+").tokenize(text.lower()) if token not in stop)
 
 
-def windows(ids: Ids) -> npt.NDArray[np.int32]:
+def _bodies(source: Source) -> Iterator[str]:
+    """`words_only` of a source, in parts."""
+    between = ""
+    for piece in pieces(source):
+        if words := words_only(piece):
+            yield between + words
+            between = " "
+
+
+def windows(ids: AnyIds) -> AnyIds:
     """All windows with their next character, shape [patterns, WINDOW + 1]: a view, nothing is copied."""
     return np.lib.stride_tricks.sliding_window_view(ids, WINDOW + 1)
 
@@ -63,21 +75,36 @@ class ClassicRecipe:
 
     name = "classic"
 
-    def prepare(self, text: str, options: TextOptions) -> Prepared:
+    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
         """See `Recipe.prepare`. Learns from all of the text unless told otherwise, as the tutorial does."""
-        body = words_only(text)
-        if len(body) < WINDOW + LEAST_PATTERNS:
+        characters, alphabet = 0, set[str]()
+        for words in _bodies(source):
+            characters += len(words)
+            alphabet.update(words)
+        if characters < WINDOW + LEAST_PATTERNS:
             raise UserError(
-                f"Only {len(body):,} characters are left once stop words and punctuation are removed.",
+                f"Only {characters:,} characters are left once stop words and punctuation are removed.",
                 f"Give a longer text: `classic` needs at least {WINDOW + LEAST_PATTERNS} of them.",
             )
-        vocabulary = Vocabulary.of(body)
-        learned = split_at(len(body), options.heldout or 0.0)
-        return Prepared(self.name, vocabulary.encode(body), vocabulary, learned, learned - WINDOW)
+        vocabulary = CharVocabulary(grown(options.known, sorted(alphabet)))
+        writer = IdsWriter(len(vocabulary), workdir)
+        for words in _bodies(source):
+            writer.append(vocabulary.encode(words))
+        heldout = held_out(characters, options.heldout or 0.0)
+        learned = characters - heldout
+        return Prepared(
+            recipe=self.name,
+            ids=writer.ids(),
+            vocabulary=vocabulary,
+            learned=learned,
+            learned_chars=learned,
+            heldout_chars=heldout,
+            patterns=learned - WINDOW,
+        )
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
         """See `Recipe.seed`. A seed shorter than the window is padded on the left."""
-        body = words_only(seed)
+        body = words_only(clean(seed))
         if not body and not seed.strip():
             raise UserError("The seed is empty.", "Give a few words to go on from.")
         if not body:
@@ -92,12 +119,25 @@ class ClassicRecipe:
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:  # noqa: ARG002
         """See `Recipe.scoring`. Case, stop words, punctuation and spacing are all paid for."""
-        body = words_only(text)
-        if not body:
+        lowered, origin = _lowered(text)
+        spans = _kept_spans(lowered)
+        if not spans:
             raise UserError("Nothing but stop words and punctuation in the text to score.", "Give a longer one.")
+        body = " ".join(lowered[start:end] for start, end in spans)
         side = _lost_nats(text)
         note = f"{side:,.0f} nats of the score tell the case, stop words, punctuation and spacing that it leaves out."
-        return ScoringText(vocabulary.encode(body), len(text), side, (note,))
+        # A space reaches from the end of one word to the beginning of the next.
+        places = [place for start, end in spans for place in range(start, end + 1)]
+        starts = origin[places]
+        lengths = np.diff(starts, append=0)[:-1]
+        return ScoringText(vocabulary.encode(body), len(text), side, starts[:-1], lengths, (note,))
+
+
+def _lowered(text: str) -> tuple[str, npt.NDArray[np.int64]]:
+    """The text in lower case, and where in the text each of its characters comes from, [len(lowered) + 1]."""
+    lowered = text.lower()
+    each = np.ones(len(text), np.int64) if len(lowered) == len(text) else [len(char.lower()) for char in text]
+    return lowered, np.append(np.repeat(np.arange(len(text)), each), len(text))
 
 
 def _lost_nats(text: str) -> float:

@@ -1,12 +1,23 @@
-"""Cleaning a text without changing what it says."""
+"""Finding out whether lines were broken for a fixed width, and joining them.
+
+All of it works on arrays of code points: a text may have millions of lines.
+"""
 
 from __future__ import annotations
 
-import itertools
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-_PARAGRAPH = re.compile(r"(\n[ \t]*\n\s*)")
+import numpy as np
+import numpy.typing as npt
+
+from worker.text.source import clean, pieces
+from worker.text.vocabulary import Points, to_points, to_text
+
+__all__ = ["Wrapping", "clean", "looks_hard_wrapped", "unwrap", "unwrap_points", "wrapping"]
+
+SAMPLE = 4_000_000
+"""The width is measured on so many characters at the beginning of a text."""
 # A line break belongs to the wrapping, not to the text, when the next line's first word would not have fitted.
 # Prose wrapped by a machine passes this nearly always, verse and chat seldom; verse also begins its lines with
 # capitals. Books are wrapped by many hands: a width may vary by a tenth from one chapter to another.
@@ -15,62 +26,134 @@ _WRAPPED_SHARE = 0.75
 _CAPITALS_SHARE = 0.6
 _LEAST_BREAKS = 5
 _LEAST_WIDTH, _MOST_WIDTH = 55, 120
+_NEWLINE, _SPACE = 10, 32
+_BLANK = np.array([chr(point).isspace() for point in range(0x3002)])
+"""Which code points are blank space; the last entry stands for all beyond, none of which is."""
 
 
 @dataclass(frozen=True)
-class _Breaks:
-    """Line breaks within a paragraph: all, those where the next word would not have fitted, those before a capital."""
+class _Lines:
+    """The lines of a text that have some text, arrays of shape [lines].
 
-    all: int
-    full: int
-    capital: int
+    Attributes:
+        row: number of the line, with empty ones counted.
+        indented: length with the blank space before it.
+        length: length without blank space around it.
+        word: length of its first word.
+        first: code point of its first character.
+        newline: where its line break is (at the end of the text where there is none).
+    """
+
+    row: npt.NDArray[np.int64]
+    indented: npt.NDArray[np.int64]
+    length: npt.NDArray[np.int64]
+    word: npt.NDArray[np.int64]
+    first: Points
+    newline: npt.NDArray[np.int64]
+
+    def joints(self) -> npt.NDArray[np.bool_]:
+        """Whether each line but the first follows the one before it in the same paragraph."""
+        joints: npt.NDArray[np.bool_] = self.row[1:] == self.row[:-1] + 1
+        return joints
+
+    def full(self, width: int) -> npt.NDArray[np.bool_]:
+        """Whether the next line's first word would not have fitted, for each line but the last."""
+        full: npt.NDArray[np.bool_] = self.length[:-1] + 1 + self.word[1:] > _TOLERANCE * width
+        return full
 
 
-def clean(text: str) -> str:
-    r"""Drop a byte order mark and NULs; `\r\n` and a lone `\r` become `\n`."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+@dataclass(frozen=True)
+class Wrapping:
+    """How the lines of a text are broken.
+
+    Attributes:
+        width: that they seem to have been broken for: the 98th percentile of the lengths of lines with text.
+        hard: most paragraphs are broken for that width, as in Project Gutenberg's books.
+    """
+
+    width: int
+    hard: bool
 
 
-def wrap_width(text: str) -> int:
-    """The width that the lines were broken for: the 98th percentile of the lengths of lines with text."""
-    lengths = sorted(len(line.rstrip()) for line in text.split("\n") if line.strip())
-    return lengths[int(0.98 * (len(lengths) - 1))] if lengths else 0
+def _lines(points: Points) -> _Lines:
+    text = np.concatenate([[False], ~np.take(_BLANK, points, mode="clip"), [False]])
+    edges = np.flatnonzero(text[1:] != text[:-1])
+    starts, ends = edges[::2], edges[1::2]  # of words
+    newlines = np.append(np.flatnonzero(points == _NEWLINE), len(points))
+    begins = np.concatenate([[0], newlines[:-1] + 1])
+    first = np.searchsorted(starts, begins)
+    last = np.searchsorted(starts, newlines) - 1
+    row = np.flatnonzero(last >= first)
+    first, last = first[row], last[row]
+    return _Lines(
+        row=row,
+        indented=ends[last] - begins[row],
+        length=ends[last] - starts[first],
+        word=ends[first] - starts[first],
+        first=points[starts[first]],
+        newline=newlines[row],
+    )
 
 
-def _breaks(block: str, width: int) -> _Breaks:
-    lines = [line.strip() for line in block.split("\n") if line.strip()]
-    least = _TOLERANCE * width
-    full = capital = 0
-    for line, following in itertools.pairwise(lines):
-        full += len(line) + 1 + len(following.split(maxsplit=1)[0]) > least
-        capital += following[0].isupper()
-    return _Breaks(max(0, len(lines) - 1), full, capital)
+def wrapping(parts: Iterable[str]) -> Wrapping:
+    """How the lines of a text are broken, from `pieces` of it; only the first `SAMPLE` characters count."""
+    sample: list[_Lines] = []
+    characters = 0
+    for part in parts:
+        sample.append(_lines(to_points(part)))
+        characters += len(part)
+        if characters >= SAMPLE:
+            break
+    lengths = np.sort(np.concatenate([[], *(lines.indented for lines in sample)]))
+    width = int(lengths[int(0.98 * (len(lengths) - 1))]) if len(lengths) else 0
+    if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
+        return Wrapping(width, hard=False)
+    breaks = full = capitals = 0
+    for lines in sample:
+        joints = lines.joints()
+        breaks += int(joints.sum())
+        full += int((joints & lines.full(width)).sum())
+        capitals += int((joints & _upper(lines.first[1:])).sum())
+    hard = breaks >= _LEAST_BREAKS and full >= _WRAPPED_SHARE * breaks and capitals <= _CAPITALS_SHARE * breaks
+    return Wrapping(width, hard)
+
+
+def _upper(points: Points) -> npt.NDArray[np.bool_]:
+    different, where = np.unique(points, return_inverse=True)
+    upper: npt.NDArray[np.bool_] = np.array([chr(point).isupper() for point in different], bool)[where]
+    return upper
+
+
+def unwrap_points(points: Points, width: int) -> Points:
+    """Turn the line breaks inside paragraphs of prose into spaces, for one of `pieces`.
+
+    Decided paragraph by paragraph, so that verse and lists within a book keep their lines.
+
+    Args:
+        points: not changed.
+        width: of the whole text's `Wrapping`.
+    """
+    if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
+        return points
+    lines = _lines(points)
+    joints = lines.joints()
+    if not joints.any():
+        return points
+    paragraph = np.cumsum(~joints)
+    breaks = np.bincount(paragraph[joints])
+    full = np.bincount(paragraph[joints & lines.full(width)], minlength=len(breaks))
+    prose = full >= breaks / 2
+    joined = points.copy()
+    joined[lines.newline[:-1][joints][prose[paragraph[joints]]]] = _SPACE
+    return joined
 
 
 def looks_hard_wrapped(text: str) -> bool:
     """Whether the lines of most paragraphs are broken for a fixed width, as in Project Gutenberg's books."""
-    width = wrap_width(text)
-    if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
-        return False
-    counts = [_breaks(block, width) for block in _PARAGRAPH.split(text)[::2]]
-    breaks = sum(count.all for count in counts)
-    full = sum(count.full for count in counts)
-    capital = sum(count.capital for count in counts)
-    return breaks >= _LEAST_BREAKS and full >= _WRAPPED_SHARE * breaks and capital <= _CAPITALS_SHARE * breaks
+    return wrapping(pieces(text)).hard
 
 
 def unwrap(text: str) -> str:
-    """Turn the line breaks inside paragraphs of prose into spaces; the length stays the same.
-
-    Decided paragraph by paragraph, so that verse and lists within a book keep their lines.
-    """
-    width = wrap_width(text)
-    if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
-        return text
-    parts = _PARAGRAPH.split(text)
-    for index in range(0, len(parts), 2):
-        block = parts[index].rstrip("\n")
-        count = _breaks(block, width)
-        if count.all and count.full >= count.all / 2:
-            parts[index] = block.replace("\n", " ") + parts[index][len(block) :]
-    return "".join(parts)
+    """Turn the line breaks inside paragraphs of prose into spaces; the length stays the same."""
+    width = wrapping(pieces(text)).width
+    return "".join(to_text(unwrap_points(to_points(piece), width)) for piece in pieces(text))

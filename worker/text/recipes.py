@@ -5,11 +5,19 @@ A recipe says how a text becomes numbers; the network that belongs to it is in `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from shared.errors import UserError
-from worker.text.vocabulary import Ids, Vocabulary
+from worker.text.source import Source
+from worker.text.vocabulary import AnyIds, Ids, Vocabulary
+
+LEAST_CHARS = 200
+"""Below this there is nothing to hold out and little to learn."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +28,13 @@ class TextOptions:
         recipe: name of the recipe.
         hard_wrapped: lines are broken for a fixed width; None: find out.
         heldout: share of the text kept apart at its end; None: the recipe's default.
+        known: symbols of the model that goes on with this text; they keep their ids, and new ones follow.
     """
 
     recipe: str = "char"
     hard_wrapped: bool | None = None
     heldout: float | None = None
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,18 +42,21 @@ class Prepared:
     """A text ready to be learned.
 
     Attributes:
-        ids: the whole text as ids, shape [characters].
+        ids: the whole text as ids, shape [symbols]: of `id_type`, in memory or (read-only) mapped from a file.
         vocabulary: of the whole text.
         learned: the first so many of `ids` are learned from; the rest is held out.
-        patterns: how many (context, next character) examples one epoch shows.
+        learned_chars, heldout_chars: characters (after preparation) that these two parts stand for.
+        patterns: how many (context, next symbol) examples one epoch shows.
         unwrapped: line breaks within paragraphs were turned into spaces.
         notes: what was done to the text, in plain words.
     """
 
     recipe: str
-    ids: Ids
+    ids: AnyIds
     vocabulary: Vocabulary
     learned: int
+    learned_chars: int
+    heldout_chars: int
     patterns: int
     unwrapped: bool = False
     notes: tuple[str, ...] = ()
@@ -51,20 +64,20 @@ class Prepared:
     @property
     def characters(self) -> int:
         """Characters after preparation."""
-        return len(self.ids)
+        return self.learned_chars + self.heldout_chars
 
     @property
     def distinct(self) -> int:
-        """Different characters."""
+        """Different symbols."""
         return len(self.vocabulary)
 
     @property
-    def training(self) -> Ids:
+    def training(self) -> AnyIds:
         """Ids to learn from."""
         return self.ids[: self.learned]
 
     @property
-    def heldout(self) -> Ids:
+    def heldout(self) -> AnyIds:
         """Ids kept apart, empty when nothing is."""
         return self.ids[self.learned :]
 
@@ -79,18 +92,25 @@ class Seed:
 
 @dataclass(frozen=True)
 class ScoringText:
-    """A text to be scored.
+    r"""A text to be scored.
 
     Attributes:
-        ids: what the model reads; `UNKNOWN` for a character that it lacks.
+        ids: what the model reads, shape [symbols]; `UNKNOWN` for a character that it lacks.
         chars: length of the text as given.
         side_nats: what it costs to restore the text as given from what the model reads.
+        starts: where in the text as given each id's characters begin, shape [symbols], ascending.
+        lengths: how many characters of the text as given each id stands for, at least 1. `\r\n` read as a line break
+            is 2; a line break read as a space keeps its place. The ids of `char` and `word` cover all of the text,
+            each character once. Those of `classic` do not: what it drops between two words belongs to the space that
+            it puts there, what it drops before the first and behind the last word to no id.
         notes: what that cost is for, in plain words.
     """
 
     ids: Ids
     chars: int
     side_nats: float = 0.0
+    starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    lengths: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     notes: tuple[str, ...] = ()
 
 
@@ -99,12 +119,8 @@ class Recipe(Protocol):
 
     name: str
 
-    def prepare(self, text: str, options: TextOptions) -> Prepared:
-        """Make a text ready to be learned.
-
-        Raises:
-            UserError: too little is left of it.
-        """
+    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
+        """Make a text ready to be learned; see `prepare`."""
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
         """Bring a seed through the same pipeline as the text.
@@ -134,26 +150,38 @@ def get_recipe(name: str) -> Recipe:
     """
     from worker.text.char import CharRecipe
     from worker.text.classic import ClassicRecipe
+    from worker.text.word import WordRecipe
 
-    recipes: dict[str, Recipe] = {recipe.name: recipe for recipe in (CharRecipe(), ClassicRecipe())}
+    recipes: dict[str, Recipe] = {recipe.name: recipe for recipe in (CharRecipe(), WordRecipe(), ClassicRecipe())}
     if name not in recipes:
         raise UserError(f'There is no recipe "{name}".', f"Choose one of: {', '.join(sorted(recipes))}.")
     return recipes[name]
 
 
-def prepare(text: str, options: TextOptions | None = None) -> Prepared:
+def prepare(source: Source, options: TextOptions | None = None, *, workdir: Path | None = None) -> Prepared:
     """Make a text ready to be learned by the recipe of `options` (`char` unless said otherwise).
 
+    Args:
+        source: the text; or the path of a file of it in UTF-8, which is read in pieces, several times, and must not
+            change meanwhile. Both give the same.
+        workdir: a folder, made if need be, for the ids; they are then mapped from a file there, which must stay for as
+            long as they are used. None: the ids are kept in memory.
+
     Raises:
-        UserError: there is no such recipe, or too little text.
+        UserError: there is no such recipe, too little text, or the file cannot be read or is not UTF-8.
     """
     options = options or TextOptions()
-    return get_recipe(options.recipe).prepare(text, options)
+    return get_recipe(options.recipe).prepare(source, options, workdir)
 
 
-def split_at(characters: int, share: float) -> int:
-    """How many of the characters to learn from, when a share at the end is held out."""
-    return characters - int(characters * share)
+def held_out(characters: int, share: float | None = None) -> int:
+    """How many of so many characters are kept apart, at the end: a share of them, or by default a tenth of a short
+    text and less of a long one, for which fewer are judged by more exactly than needed."""
+    if share is not None:
+        return int(characters * share)
+    if characters < 100_000:
+        return characters // 10
+    return min(max(10_000, characters // 25), 100_000)
 
 
 def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
@@ -163,9 +191,10 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
         UserError: the model knows none of the characters.
     """
     ids = vocabulary.encode(seed)
-    unknown = sorted({char for char, number in zip(seed, ids, strict=True) if number < 0})
-    if not unknown:
+    if (ids >= 0).all():
         return Seed(ids)
+    # Every character of a vocabulary's text is a symbol of it.
+    unknown = sorted(set(seed) - set(vocabulary.symbols))
     named = " ".join(char if char.isprintable() else f"U+{ord(char):04X}" for char in unknown[:10])
     more = " and others" if len(unknown) > 10 else ""
     if not (ids >= 0).any():

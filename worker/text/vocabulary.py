@@ -1,64 +1,44 @@
-"""The characters that a model knows, and their numbers."""
+"""The symbols that a model knows, and their numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Ids = npt.NDArray[np.int32]
+"""Ids as a model reads them; those of a whole text are kept in fewer bytes (`id_type`)."""
+AnyIds = npt.NDArray[Any]
+"""Ids of any of these types: int32, uint16, uint8."""
+Points = npt.NDArray[np.uint32]
 UNKNOWN = -1
 _CODEC = "utf-32-le"
 
+# NLTK's WordPunctTokenizer (runs of letters, digits and _; runs of anything else that is no blank space), each token
+# with the space before it; all other blank space stands alone. Every character is in exactly one match.
+_SYMBOL = re.compile(r" ?(?:\w+|[^\w\s]+)|\s")
 
-def _codepoints(text: str) -> npt.NDArray[np.uint32]:
-    return np.frombuffer(text.encode(_CODEC, "surrogatepass"), dtype="<u4")
 
-
-class Vocabulary:
-    """Characters in the order of their code points; the position of each is its id.
-
-    Args:
-        characters: each once, in any order.
-
-    Raises:
-        ValueError: a character occurs twice, or there is none.
-    """
-
-    def __init__(self, characters: str) -> None:
-        points = np.unique(_codepoints(characters))
-        if len(points) != len(characters) or not len(points):
-            raise ValueError("a vocabulary needs characters, each of them once")
-        self._points = points
-
-    @classmethod
-    def of(cls, text: str) -> Vocabulary:
-        """The vocabulary of a text that is not empty."""
-        return cls(np.unique(_codepoints(text)).astype("<u4").tobytes().decode(_CODEC, "surrogatepass"))
+class Vocabulary(Protocol):
+    """Symbols, each a piece of text, by id."""
 
     @property
-    def characters(self) -> str:
-        """All characters in the order of their ids."""
-        return self._points.astype("<u4").tobytes().decode(_CODEC, "surrogatepass")
+    def symbols(self) -> tuple[str, ...]:
+        """Each symbol's text, in the order of their ids."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Characters of each symbol, shape [symbols]."""
 
     def __len__(self) -> int:
-        return len(self._points)
-
-    def __contains__(self, character: object) -> bool:
-        return isinstance(character, str) and len(character) == 1 and self.encode(character)[0] != UNKNOWN
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and np.array_equal(self._points, other._points)
-
-    def __hash__(self) -> int:
-        return hash(self.characters)
+        """Count the symbols."""
 
     def encode(self, text: str) -> Ids:
-        """Ids of the characters, shape [len(text)]; `UNKNOWN` (-1) for one that the vocabulary lacks."""
-        points = _codepoints(text)
-        ids = np.minimum(np.searchsorted(self._points, points), len(self._points) - 1)
-        return np.where(self._points[ids] == points, ids, UNKNOWN).astype(np.int32)
+        """Ids of a text, shape [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids of this vocabulary.
@@ -66,7 +46,136 @@ class Vocabulary:
         Raises:
             IndexError: an id is not of this vocabulary.
         """
-        numbers = np.asarray(list(ids) if not isinstance(ids, np.ndarray) else ids, dtype=np.int64)
-        if len(numbers) and numbers.min() < 0:
-            raise IndexError("an unknown character has no text")
-        return self._points[numbers].astype("<u4").tobytes().decode(_CODEC, "surrogatepass")
+
+
+def to_points(text: str) -> Points:
+    """Code points of a text, shape [len(text)]; lone surrogates are taken as they are."""
+    return np.frombuffer(text.encode(_CODEC, "surrogatepass"), dtype="<u4")
+
+
+def to_text(points: npt.NDArray[Any]) -> str:
+    """The text of code points."""
+    return points.astype("<u4", copy=False).tobytes().decode(_CODEC, "surrogatepass")
+
+
+def split(text: str) -> list[str]:
+    """The words, punctuation and blank space of a text, which they are when joined again."""
+    return _SYMBOL.findall(text)
+
+
+def id_type(size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
+    """The smallest type for the ids of a vocabulary of this size."""
+    return np.uint8 if size <= 2**8 else np.uint16 if size <= 2**16 else np.int32
+
+
+class _Symbols:
+    """What both vocabularies share.
+
+    Args:
+        symbols: each once, in the order of their ids.
+
+    Raises:
+        ValueError: a symbol occurs twice or is empty, or there is none.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self._symbols = tuple(symbols)
+        if not self._symbols or "" in self._symbols or len(set(self._symbols)) != len(self._symbols):
+            raise ValueError("a vocabulary needs symbols, each of them once")
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """See `Vocabulary.symbols`."""
+        return self._symbols
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """See `Vocabulary.lengths`."""
+        return np.fromiter(map(len, self._symbols), np.int64, len(self._symbols))
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._symbols
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._symbols == other._symbols
+
+    def __hash__(self) -> int:
+        return hash(self._symbols)
+
+
+class CharVocabulary(_Symbols):
+    """Single characters. See `_Symbols`.
+
+    Raises:
+        ValueError: also when a symbol is not one character.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        super().__init__(symbols)
+        text = "".join(self._symbols)
+        if len(text) != len(self._symbols):
+            raise ValueError("each symbol must be one character")
+        self._points = to_points(text)
+        # One more entry than code points: all beyond are clipped to it.
+        self._table = np.full(int(self._points.max()) + 2, UNKNOWN, np.int32)
+        self._table[self._points] = np.arange(len(text), dtype=np.int32)
+
+    @classmethod
+    def of(cls, text: str) -> CharVocabulary:
+        """The characters of a text that is not empty, in the order of their code points."""
+        return cls(sorted(set(text)))
+
+    def table(self) -> AnyIds:
+        """Ids by code point, of `id_type`; only for texts of known characters."""
+        return self._table.astype(id_type(len(self)))
+
+    def encode(self, text: str) -> Ids:
+        """See `Vocabulary.encode`; shape [len(text)]."""
+        ids: Ids = np.take(self._table, to_points(text), mode="clip")
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """See `Vocabulary.decode`."""
+        return to_text(self._points[_numbers(ids)])
+
+
+class WordVocabulary(_Symbols):
+    """Words and punctuation with the space before them, and single characters for everything else."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        super().__init__(symbols)
+        self._numbers = _Numbers((symbol, (number,)) for number, symbol in enumerate(self._symbols))
+
+    def encode(self, text: str) -> Ids:
+        """See `Vocabulary.encode`; a word that is no symbol is spelled out."""
+        return np.fromiter(chain.from_iterable(map(self._numbers.__getitem__, split(text))), np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """See `Vocabulary.decode`."""
+        return "".join(map(self._symbols.__getitem__, _numbers(ids).tolist()))
+
+
+class _Numbers(dict[str, tuple[int, ...]]):
+    """Ids of each symbol; of any other text, those of its characters."""
+
+    def __missing__(self, text: str) -> tuple[int, ...]:
+        return tuple(self.get(character, (UNKNOWN,))[0] for character in text)
+
+
+def _numbers(ids: Iterable[int]) -> npt.NDArray[np.int64]:
+    numbers = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64)
+    if len(numbers) and numbers.min() < 0:
+        raise IndexError("an unknown character has no text")
+    return numbers
+
+
+def make_vocabulary(recipe: str, symbols: Sequence[str]) -> Vocabulary:
+    """The vocabulary of a recipe from its symbols, in the order of their ids.
+
+    Raises:
+        ValueError: these cannot be the symbols of one.
+    """
+    return WordVocabulary(symbols) if recipe == "word" else CharVocabulary(symbols)
