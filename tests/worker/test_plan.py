@@ -1,0 +1,70 @@
+"""Which network a text, a time and a machine get."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import UserError
+from worker.model.machine import measure_machine
+from worker.model.network import build, get_weights
+from worker.model.plan import Budget, NetworkConfig, make_plan
+
+BOOK = 400_000
+
+
+def units(symbols: int, minutes: float, flops: float) -> int:
+    return make_plan("char", 80, symbols, Budget(minutes=minutes, flops=flops)).network.units[0]
+
+
+def test_more_time_and_a_faster_machine_are_worth_a_larger_network() -> None:
+    by_time = [units(BOOK, minutes, 200e9) for minutes in (0.5, 5, 60)]
+    by_speed = [units(BOOK, 8, flops) for flops in (20e9, 200e9, 2_000e9)]
+    assert by_time == sorted(set(by_time))
+    assert by_speed == sorted(set(by_speed))
+
+
+def test_a_short_text_gets_no_large_network() -> None:
+    assert units(5_000, 600, 1e12) < units(BOOK, 600, 1e12)
+
+
+def test_what_is_seen_more_often_is_dropped_more() -> None:
+    plans = [make_plan("char", 80, BOOK, Budget(epochs=epochs)) for epochs in (1, 5, 15, 40, 100)]
+    shares = [plan.network.dropout for plan in plans]
+    assert shares == sorted(set(shares))
+    assert len({plan.network.units for plan in plans}) == 1
+
+
+def test_named_epochs_mean_the_same_network_on_every_machine() -> None:
+    slow, fast = (make_plan("char", 80, BOOK, Budget(180, 20, flops)) for flops in (100e9, 1e15))
+    assert slow.network.units == fast.network.units
+
+
+@pytest.mark.parametrize("symbols", [20, 150, 5_000, 30_000, 10_000_000])
+def test_streams_are_never_shorter_than_a_step(symbols: int) -> None:
+    plan = make_plan("word", 300, symbols)
+    assert symbols // plan.batch > plan.length >= 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        NetworkConfig(kind="streams", vocabulary=9, embedding=4, units=(6, 5)),
+        NetworkConfig(kind="streams", vocabulary=9, encoding="one-hot", embedding=0, units=(6,)),
+        NetworkConfig(kind="windows", vocabulary=9, encoding="scaled", embedding=0, units=(6, 5), window=10),
+    ],
+)
+def test_the_network_has_the_shapes_of_its_settings(config: NetworkConfig) -> None:
+    model = build(config)
+    assert {name: weight.shape for name, weight in get_weights(model).items()} == config.shapes()
+    assert config.parameters() == model.count_params()
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(UserError, match='no recipe "verse"'):
+        make_plan("verse", 80, BOOK)
+
+
+def test_the_machine_is_measured() -> None:
+    machine = measure_machine()
+    assert machine.flops > 1e8
+    assert machine.precision in ("float32", "bfloat16")
