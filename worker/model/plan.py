@@ -112,7 +112,7 @@ class Budget:
 _UNITS = (1024, 768, 512, 384, 256, 128)
 _EMBEDDING = {"char": 64, "word": 256}
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
-_LEAST_STEPS = 100
+_LEAST_STEPS = 75
 """A text is cut into fewer streams until an epoch has some tens of steps."""
 _MOST_EPOCHS = 150
 """With the most dropout, a book's held-out loss still falls after 100."""
