@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Literal
 
 from shared.corpora.catalogue import CatalogueEntry
@@ -128,17 +128,3 @@ def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence:
     """
     licence = "Uploaded by a member; rights unknown."
     return from_bytes(data, filename, "upload", settings, licence=licence, keep_licence=keep_licence)
-
-
-def from_file(path: Path, settings: Settings, *, keep_licence: bool = False) -> Corpus:
-    """The text of a local file, for the command line.
-
-    Raises:
-        UserError: unreadable, too large, empty, not a text, or too short.
-    """
-    try:
-        check_size(path.stat().st_size, settings)
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
-    return from_bytes(data, path.name, "file", settings, licence="", keep_licence=keep_licence)

@@ -24,6 +24,7 @@ import charset_normalizer
 
 from shared.corpora.binary import UNKNOWN, FileKind, recognise
 from shared.corpora.packing import MEGABYTE, size_limit
+from shared.corpora.streaming import clean
 from shared.errors import UserError
 from shared.settings import Settings
 
@@ -76,18 +77,78 @@ def decode_text(data: bytes, name: str) -> str:
     """
     if not data.strip():
         raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
+    refuse_binary(data, name)
+    text = _decode(data, name)
+    check = TextCheck()
+    check.add_raw(text)
+    text = clean(text)
+    check.add_clean(text)
+    check.verdict(name)
+    return text
+
+
+def refuse_binary(data: bytes, name: str) -> None:
+    """Refuse a file that begins like a PDF, an archive, a picture or a program.
+
+    Raises:
+        UserError: it does.
+    """
     if (kind := recognise(data)) is not None:
         raise _refusal(name, kind)
-    text = _decode(data, name)
-    nuls = text.count("\0")
-    if nuls > len(text) * _NUL_SHARE:
-        raise _refusal(name, UNKNOWN)
-    text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    if len(_CONTROL.findall(text)) > len(text) * _CONTROL_SHARE:
-        raise _refusal(name, UNKNOWN)
-    if not text.strip():
-        raise UserError(f"`{name}` holds nothing but blank space.", "Send a file with some text in it.")
-    return text
+
+
+class TextCheck:
+    """Counts what tells a text from a binary file, part by part."""
+
+    def __init__(self) -> None:
+        self.characters = self._raw = self._nuls = self._controls = 0
+        self._blank = True
+
+    def add_raw(self, text: str) -> None:
+        """Count a part as it was decoded."""
+        self._raw += len(text)
+        self._nuls += text.count("\0")
+
+    def add_clean(self, text: str) -> None:
+        """Count a part with line ends made `\\n` and NULs dropped."""
+        self.characters += len(text)
+        self._controls += len(_CONTROL.findall(text))
+        self._blank = self._blank and not text.strip()
+
+    def verdict(self, name: str) -> None:
+        """Refuse what is no text.
+
+        Raises:
+            UserError: there are too many NULs or control characters, or nothing but blank space.
+        """
+        if self._nuls > self._raw * _NUL_SHARE or self._controls > self.characters * _CONTROL_SHARE:
+            raise _refusal(name, UNKNOWN)
+        if self._blank:
+            raise UserError(f"`{name}` holds nothing but blank space.", "Send a file with some text in it.")
+
+
+def encodings(head: bytes, size: int) -> tuple[tuple[str, ...], bool]:
+    """The encodings to try on a file, in this order, and whether the file says itself that it is the first.
+
+    Args:
+        head: its beginning.
+        size: bytes of the whole.
+    """
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return (encoding,), True
+    if size % 2 == 0 and (unmarked := _utf16_without_mark(head[: len(head) // 2 * 2])) is not None:
+        return (unmarked,), True
+    return ("utf-8", *filter(None, [_not_latin(head)]), "cp1252", "latin-1"), False
+
+
+def wrong_encoding(name: str, encoding: str, error: UnicodeDecodeError | None = None) -> UserError:
+    """What to say about a file that is not of the encoding that it says it is."""
+    place = "" if error is None else f" {error.start}"
+    return UserError(
+        f"`{name}` says that it is {encoding.upper()}, but{' byte' if place else ' a part'}{place} is not.",
+        "It may be damaged or cut off: save it again, as UTF-8, and send that.",
+    )
 
 
 def _refusal(name: str, kind: FileKind) -> UserError:
@@ -113,10 +174,7 @@ def _decode_as(data: bytes, encoding: str, name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"`{name}` says that it is {encoding.upper()}, but byte {error.start} is not.",
-            "It may be damaged or cut off: save it again, as UTF-8, and send that.",
-        ) from error
+        raise wrong_encoding(name, encoding, error) from error
 
 
 def _utf16_without_mark(data: bytes) -> str | None:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from shared.corpora import Corpus, catalogue, from_file, from_upload, names, resolve, slugify
+from shared.corpora import Corpus, catalogue, from_upload, names, resolve, slugify
 from shared.errors import UserError
 from shared.settings import Settings
 
@@ -317,16 +317,6 @@ def test_a_bad_upload_is_refused_with_the_figures(make_settings: Callable[..., S
         from_upload("a.txt", b"words " * 200_000, make_settings(corpus_max_mb=1))
     with pytest.raises(UserError, match="ZIP"):
         from_upload("a.txt", b"PK\x03\x04" + bytes(500), make_settings())
-
-
-def test_a_local_file(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
-    path = tmp_path / "diary.txt"
-    path.write_text(BODY, "utf-8")
-    assert titles(from_file(path, make_settings())) == ("diary", "file", None)
-    with pytest.raises(UserError, match="cannot be read: No such file"):
-        from_file(tmp_path / "none.txt", make_settings())
-    with pytest.raises(UserError, match="cannot be read: Is a directory"):
-        from_file(tmp_path, make_settings())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""The text of a file on this machine, however large."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.corpora.corpus import slugify
+from shared.corpora.decoding import TextCheck, decode_text, encodings, refuse_binary, wrong_encoding
+from shared.corpora.packing import MEGABYTE
+from shared.corpora.streaming import cleaned, decoded
+from shared.errors import UserError
+from shared.jobs import CorpusInfo
+
+LIMIT = 2_000 * MEGABYTE
+"""Largest file, in bytes."""
+STREAM_ABOVE = 4 * MEGABYTE
+"""Files larger than this are not read into memory."""
+_HEAD = MEGABYTE
+
+
+def from_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, CorpusInfo]:
+    r"""The text of a file as it is, and what is known of it.
+
+    Args:
+        path: in any of the encodings of `shared.corpora.decoding`.
+        workdir: a folder, made if need be, where a large file is rewritten that is not UTF-8. None: any file is read
+            into memory.
+
+    Returns:
+        The text with `\n` line ends; of a large file the path of a text in UTF-8, its own or that of the rewritten
+        one. The description is the same either way.
+
+    Raises:
+        UserError: it cannot be read, or is too large, empty, damaged or not a text.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LIMIT:
+            raise UserError(
+                f"{path.name} is too large: {size / MEGABYTE:,.0f} MB, and the limit is {LIMIT / MEGABYTE:,.0f} MB.",
+                "Give a part of it.",
+            )
+        if workdir is not None and size > STREAM_ABOVE:
+            return _streamed(path, size, workdir)
+        text = decode_text(path.read_bytes(), path.name)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
+    return text, describe(path, len(text), sha256(text))
+
+
+def describe(path: Path, chars: int, digest: str) -> CorpusInfo:
+    """What is known of the text of a file."""
+    return CorpusInfo(name=slugify(path.stem) or "text", title=path.name, source="file", chars=chars, sha256=digest)
+
+
+def sha256(text: str) -> str:
+    """Hash of a text in UTF-8, hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _streamed(path: Path, size: int, workdir: Path) -> tuple[Path, CorpusInfo]:
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    refuse_binary(head, path.name)
+    tried, said = encodings(head, size)
+    for encoding in tried:
+        try:
+            if encoding == "utf-8":
+                return path, _read(path, encoding, None)
+            workdir.mkdir(parents=True, exist_ok=True)
+            rewritten = workdir / "corpus.txt"
+            return rewritten, _read(path, encoding, rewritten)
+        except UnicodeDecodeError as error:
+            if said:
+                raise wrong_encoding(path.name, encoding) from error
+    raise AssertionError("latin-1 reads everything")
+
+
+def _read(path: Path, encoding: str, rewritten: Path | None) -> CorpusInfo:
+    """Read a file once, check it, and rewrite it where asked."""
+    check, digest = TextCheck(), hashlib.sha256()
+
+    def raw() -> Iterator[str]:
+        for text in decoded(path, encoding):
+            check.add_raw(text)
+            yield text
+
+    if rewritten is not None:
+        rewritten.write_bytes(b"")
+    for text in cleaned(raw()):
+        check.add_clean(text)
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(data)
+        if rewritten is not None:
+            with rewritten.open("ab") as file:
+                file.write(data)
+    check.verdict(path.name)
+    return describe(path, check.characters, digest.hexdigest())

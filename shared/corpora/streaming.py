@@ -1,0 +1,75 @@
+"""Reading a text in parts, so that one larger than the memory can be used."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from shared.errors import UserError
+
+Source = str | os.PathLike[str]
+"""A text, or the path of one in UTF-8."""
+CHUNK = 2**18
+"""Bytes (of a file) or characters (of a text) read at once."""
+
+
+def clean(text: str) -> str:
+    r"""Drop a byte order mark and NULs; `\r\n` and a lone `\r` become `\n`."""
+    return _clean(text.removeprefix("\ufeff"))
+
+
+def _clean(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+
+
+def cleaned(parts: Iterable[str]) -> Iterator[str]:
+    """What `clean` would make of the whole, in parts, none of them empty."""
+    first, held = True, ""
+    for part in parts:
+        text = held + part
+        if first:
+            text, first = text.removeprefix("\ufeff"), False
+        held = text[-1:] if text.endswith("\r") else ""  # its "\n" may come with the next part
+        if text := _clean(text[: len(text) - len(held)]):
+            yield text
+    if held:
+        yield "\n"
+
+
+def decoded(path: Path, encoding: str, size: int = CHUNK) -> Iterator[str]:
+    """The text of a file as it is, in parts, none of them empty. In UTF-8, lone surrogates are taken as they are.
+
+    Args:
+        size: bytes read at once.
+
+    Raises:
+        UnicodeDecodeError: it is not of that encoding.
+        OSError: it cannot be read.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if encoding == "utf-8" else "strict")
+    with path.open("rb") as file:
+        while data := file.read(size):
+            if text := decoder.decode(data):
+                yield text
+    if text := decoder.decode(b"", final=True):
+        yield text
+
+
+def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
+    """The text as it is, in parts of no particular length, none of them empty.
+
+    Raises:
+        UserError: the file cannot be read, or is not UTF-8.
+    """
+    if isinstance(source, str):
+        yield from (source[start : start + size] for start in range(0, len(source), size))
+        return
+    path = Path(source)
+    try:
+        yield from decoded(path, "utf-8", size)
+    except OSError as error:
+        raise UserError(f"{path.name} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path.name} is not a text in UTF-8.", "Save it as UTF-8 and give that.") from error
