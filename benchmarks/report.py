@@ -120,7 +120,7 @@ def machine(rivals: Path) -> dict[str, Any]:
 def stamp() -> dict[str, Any]:
     """When and of which commit; and how busy the machine was, by its load of the last minute."""
     commit = _output(["git", "rev-parse", "--short=12", "HEAD"])
-    changed = _output(["git", "status", "--porcelain", "--untracked-files=no"])
+    changed = _output(["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results*.json"])
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": f"{commit}, changed" if commit and changed else commit or "unknown",
