@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.settings import get_settings
-from worker.cli.texts import find_text, report
+from worker.cli.texts import find_source, find_text, report
 from worker.model import folder as model_folder
 from worker.text import TextOptions, prepare
 
@@ -21,25 +22,34 @@ DEMONSTRATION_LENGTH = 1_000
 
 def inspect(options: argparse.Namespace) -> int:
     """Say what a recipe makes of a text."""
-    text, info = find_text(options.text, until=options.until, keep_licence=options.keep_licence)
-    prepared = prepare(text, TextOptions(options.recipe, info.hard_wrapped))
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = Path(folder)
+        source, info = find_source(options.text, workdir, until=options.until, keep_licence=options.keep_licence)
+        # A large text's ids lie in a file too, which goes with the folder.
+        prepared = prepare(
+            source,
+            TextOptions(options.recipe, info.hard_wrapped),
+            workdir=None if isinstance(source, str) else workdir,
+        )
     values = {
         "recipe": prepared.recipe,
         "characters": prepared.characters,
+        "symbols": len(prepared.ids),
         "distinct": prepared.distinct,
         "patterns": prepared.patterns,
-        "training": len(prepared.training),
-        "heldout": len(prepared.heldout),
-        "given": len(text),
+        "training": prepared.learned_chars,
+        "heldout": prepared.heldout_chars,
+        "given": info.chars,
         "notes": prepared.notes,
     }
     lines = [
-        f"text         {info.title}, {len(text):,} characters as given",
+        f"text         {info.title}, {info.chars:,} characters as given",
         f"recipe       {prepared.recipe}",
         f"characters   {prepared.characters:,}",
+        *([f"symbols      {len(prepared.ids):,}"] if len(prepared.ids) != prepared.characters else []),
         f"distinct     {prepared.distinct:,}",
         f"patterns     {prepared.patterns:,}",
-        f"held out     {len(prepared.heldout):,}, the rest is learned from",
+        f"held out     {prepared.heldout_chars:,}, the rest is learned from",
         *prepared.notes,
     ]
     report(options.json, values, lines)
