@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from shared.errors import UserError
 from tests.worker.conftest import SENTENCE, Recorder, babble
@@ -152,71 +148,6 @@ def test_bad_requests_are_refused(seed: str, options: dict[str, Any], memorised:
         load_model(memorised[0]).generate(seed, length=10, **options)
     with pytest.raises(UserError):
         load_model(memorised[0]).generate("red", length=0)
-
-
-def test_a_folder_tells_where_its_model_came_from(memorised: Memorised) -> None:
-    description = json.loads((memorised[0] / "model.json").read_text("utf-8"))
-    assert description["format"] == 1
-    assert description["corpus"]["name"] == "made-up"
-    assert description["training"]["curve"][-1][0] == 15
-    assert {"keras", "numpy", "safetensors"} <= set(description["versions"])
-    assert sorted(path.name for path in memorised[0].iterdir()) == ["model.json", "weights.safetensors"]
-
-
-def _damage(folder: Path, change: dict[str, Any]) -> None:
-    path = folder / "model.json"
-    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **change}), "utf-8")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"vocabulary": "abc"},
-        {"vocabulary": ""},
-        {"network": {"kind": "streams"}},
-        {"recipe": "unknown"},
-        {"unseen": 0},
-        {"weights_sha256": "0" * 64},
-        {"format": "one"},
-    ],
-)
-def test_damaged_descriptions_are_refused(change: dict[str, Any], memorised: Memorised, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(memorised[0], tmp_path / "copy"))
-    _damage(copy, change)
-    with pytest.raises(UserError, match="damaged"):
-        load_model(copy)
-
-
-def test_newer_and_missing_models_are_refused(memorised: Memorised, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no model"):
-        load_model(tmp_path / "nothing")
-    copy = Path(shutil.copytree(memorised[0], tmp_path / "copy"))
-    _damage(copy, {"format": 2, "recipe": "from the future"})
-    with pytest.raises(UserError, match="newer version"):
-        load_model(copy)
-    (copy / "model.json").unlink()
-    with pytest.raises(UserError, match="no model"):
-        load_model(copy)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_fuzzed_folders_never_crash_the_loader(memorised: Memorised, tmp_path: Path, data: st.DataObject) -> None:
-    copy = Path(shutil.copytree(memorised[0], tmp_path / "copy", dirs_exist_ok=True))
-    path = copy / data.draw(st.sampled_from(["model.json", "weights.safetensors"]))
-    content = bytearray(path.read_bytes())
-    if data.draw(st.booleans()):
-        content = content[: data.draw(st.integers(0, len(content) - 1))]
-    else:
-        place = data.draw(st.integers(0, min(len(content) - 1, 3_000)))
-        content[place] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(bytes(content))
-    try:
-        description, weights, _ = model_folder.load(copy)
-    except UserError:
-        return
-    # A changed letter of a note or a title leaves a model that is whole.
-    assert {name: weight.shape for name, weight in weights.items()} == description.network.shapes()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""A training's state on disk: one file, replaced whole."""
+"""A training's state on disk: one file, replaced whole, that a power cut leaves either old or new."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,24 @@ class DamagedCheckpoint(Exception):
 
 
 def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file, whole or not at all."""
+    """Write a safetensors file, whole or not at all; on return it is on the disk."""
     partial = path.with_name(f".{path.name}.partial")
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
     safetensors.numpy.save_file(contiguous, partial, metadata=metadata)
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
     partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk, where the system can (Windows cannot)."""
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:
@@ -52,7 +67,7 @@ def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
         with safetensors.safe_open(path, framework="numpy") as file:
             position = json.loads((file.metadata() or {})[_KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise DamagedCheckpoint(str(error)) from error
     return arrays, position
 

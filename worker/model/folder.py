@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -12,32 +14,62 @@ import numpy as np
 import numpy.typing as npt
 import safetensors
 import safetensors.numpy
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import UserError
-from shared.jobs import CorpusInfo, RecipeName
-from worker.model.checkpoint import write_file
+from shared.jobs import CorpusInfo, RecipeName, TrainOptions
+from worker.text import make_vocabulary
+from worker.model.checkpoint import sync_folder, write_file
 from worker.model.plan import NetworkConfig
 from worker.model.results import TrainResult
-from worker.text import Vocabulary
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+MOST_DESCRIPTION_BYTES = 64 * 2**20
+_BESIDE_WEIGHTS_BYTES = 16 * 2**20
+"""What the weights file may hold beside the weights: its header, and the windows of the corpus."""
 _WINDOWS = "corpus_windows"
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "nltk", "galvanic")
 
+Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]
+
+
+class Ancestor(BaseModel):
+    """A model that another one started from.
+
+    Attributes:
+        name: as it was called then.
+        weights_sha256: of its weights file, hexadecimal.
+        corpus: what it had learned from.
+        epochs: that it was trained for, itself.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    weights_sha256: str
+    corpus: CorpusInfo
+    epochs: int
+
 
 class TrainingRecord(BaseModel):
-    """How the model came about; losses in nats per character."""
+    """How the model came about; losses in nats per character.
+
+    Attributes:
+        epochs: of this training; `epochs_before` those of the models that it started from.
+        copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     epochs: int
+    epochs_before: int = 0
     seconds: float
     stopped: str
     random_seed: int
     train_loss: float
     heldout_loss: float | None
+    copy_share: float | None = None
     curve: tuple[tuple[int, float, float | None], ...]
     notes: tuple[str, ...] = ()
 
@@ -46,36 +78,47 @@ class Description(BaseModel):
     """What `model.json` holds.
 
     Attributes:
-        vocabulary: all characters, in the order of their ids.
+        symbols: the text of every symbol, in the order of their ids.
         unwrapped: the text's lines of fixed width were joined into paragraphs.
         unseen: probability that the next character is one that the text never had.
+        lineage: the models that this one goes back to, the oldest first.
+        options: what the person chose; None in models of older formats.
         weights_sha256: of the weights file, hexadecimal.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     recipe: RecipeName
-    vocabulary: str = Field(min_length=1)
+    symbols: tuple[str, ...] = Field(min_length=1)
     network: NetworkConfig
     unwrapped: bool
     unseen: float = Field(gt=0, lt=1)
     corpus: CorpusInfo
+    lineage: tuple[Ancestor, ...] = ()
+    options: TrainOptions | None = None
     training: TrainingRecord
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: float = Field(default_factory=time.time)
     weights_sha256: str
+
+    @property
+    def vocabulary(self) -> str:
+        """All symbols in one string."""
+        return "".join(self.symbols)
 
 
 def record_of(result: TrainResult) -> TrainingRecord:
     """The part of a result that goes into the folder."""
     return TrainingRecord(
         epochs=result.epochs,
+        epochs_before=result.epochs_before,
         seconds=round(result.seconds, 1),
         stopped=result.stopped,
         random_seed=result.random_seed,
         train_loss=result.train_loss,
         heldout_loss=result.heldout_loss,
+        copy_share=result.copy_share,
         curve=tuple((point.epoch, point.train_loss, point.heldout_loss) for point in result.curve),
         notes=result.notes,
     )
@@ -97,70 +140,125 @@ def save(folder: Path, weights: dict[str, Any], windows: npt.NDArray[Any], **fie
 
     Args:
         weights: float32 arrays by name.
-        windows: ids of windows of the corpus, [windows, characters], to start a text from.
+        windows: ids of windows of the corpus, [windows, symbols], to start a text from.
         fields: of `Description`, but for the versions and the hash.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
     write_file(folder / WEIGHTS, {**weights, _WINDOWS: windows})
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    with (folder / WEIGHTS).open("rb") as weights_file:
+        digest = hashlib.file_digest(weights_file, "sha256").hexdigest()
     description = Description(**fields, versions=library_versions(), weights_sha256=digest)
     partial = folder / f".{DESCRIPTION}.partial"
-    # Escaped: a vocabulary may hold what UTF-8 cannot.
-    partial.write_text(description.model_dump_json(indent=1, ensure_ascii=True), "utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(description.model_dump_json(indent=1, ensure_ascii=True))
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(folder / DESCRIPTION)
+    sync_folder(folder)
 
 
-def load(folder: Path) -> tuple[Description, dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]:
+def describe(folder: Path) -> Description:
+    """The description of a model folder, without its weights.
+
+    Raises:
+        UserError: as `load`.
+    """
+    if not (folder / DESCRIPTION).is_file():
+        raise UserError(f"There is no model in {folder.name}.", "Give the folder that a training wrote.")
+    try:
+        if (folder / DESCRIPTION).stat().st_size > MOST_DESCRIPTION_BYTES:
+            raise ValueError("the description is larger than any that was ever written")
+        return parse((folder / DESCRIPTION).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged() from error
+
+
+def load(folder: Path) -> Loaded:
     """Description, weights and corpus windows of a model folder, all checked.
 
     Raises:
         UserError: there is no model, it is damaged, or a newer program wrote it.
     """
-    if not (folder / DESCRIPTION).is_file():
-        raise UserError(f"There is no model in {folder.name}.", "Give the folder that a training wrote.")
+    description = describe(folder)
     try:
-        text = (folder / DESCRIPTION).read_text("utf-8")
+        size, (least, most) = (folder / WEIGHTS).stat().st_size, weights_bytes(description)
+        if not least <= size <= most:
+            raise ValueError("the weights file has another size than this network's")
         data = (folder / WEIGHTS).read_bytes()
-        description = _parse(text)
         if hashlib.sha256(data).hexdigest() != description.weights_sha256:
             raise ValueError("the weights differ from those that were saved")
         arrays = safetensors.numpy.load(data)
         windows = arrays.pop(_WINDOWS)
         _check(description, arrays, windows)
-    except (OSError, ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
-        raise _damaged() from error
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
+        raise damaged() from error
     return description, arrays, windows
 
 
-def _damaged() -> UserError:
+def damaged() -> UserError:
+    """The error about a model that cannot be read."""
     return UserError("This model's files are damaged.", "Train it again, or restore them from a backup.")
 
 
-def _parse(text: str) -> Description:
+def weights_bytes(description: Description) -> tuple[int, int]:
+    """Between which sizes the weights file of such a model lies, in bytes; known before it is read."""
+    least = 4 * description.network.parameters()
+    return least, least + _BESIDE_WEIGHTS_BYTES
+
+
+def parse(text: bytes) -> Description:
+    """A description from its JSON, of this format or an older one.
+
+    Raises:
+        UserError: a newer program wrote it.
+        ValueError: it is damaged.
+    """
+
     class Header(BaseModel):
         format: int
 
-    if Header.model_validate_json(text).format > FORMAT:
+    written = Header.model_validate_json(text).format
+    if written > FORMAT:
         raise UserError("This model was written by a newer version of Galvanic.", "Update this installation to use it.")
+    if written == 1:
+        description = Description.model_validate(_from_format_1(json.loads(text)))
+    else:
+        description = Description.model_validate_json(text)
+    if min(description.network.units) < 1:
+        raise ValueError("a layer without units")
+    if len(description.symbols) != description.network.vocabulary:
+        raise ValueError("the symbols do not fit the network")
+    if make_vocabulary(description.recipe, description.symbols).symbols != description.symbols:
+        raise ValueError("the symbols are not in their order")
+    return description
+
+
+def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 had its symbols, which were characters, in one string, and told the encoding by the embedding's width.
+
+    Raises:
+        ValueError: it is damaged.
+    """
     try:
-        return Description.model_validate_json(text)
-    except ValidationError as error:
+        network = dict(fields["network"])
+        network["encoding"] = "embedding" if network["embedding"] else "scaled"
+        return {**fields, "format": FORMAT, "symbols": list(fields["vocabulary"]), "network": network}
+    except (KeyError, TypeError) as error:
         raise ValueError("the description has other fields than it should") from error
 
 
 def _check(description: Description, weights: dict[str, npt.NDArray[Any]], windows: npt.NDArray[Any]) -> None:
-    """Compare everything with everything else.
+    """Compare the arrays with the description.
 
     Raises:
         ValueError: something does not fit.
     """
-    size = len(Vocabulary(description.vocabulary))
     if {name: array.shape for name, array in weights.items()} != description.network.shapes():
         raise ValueError("the weights do not fit the network")
-    if size != description.network.vocabulary:
-        raise ValueError("the vocabulary does not fit the network")
     if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in weights.values()):
         raise ValueError("some weights are no numbers")
-    if windows.ndim != 2 or not windows.size or windows.min() < 0 or windows.max() >= size:
+    if windows.dtype.kind not in "ui" or windows.ndim != 2 or not windows.size:
+        raise ValueError("the corpus windows are no ids")
+    if windows.min() < 0 or windows.max() >= len(description.symbols):
         raise ValueError("the corpus windows do not fit the vocabulary")

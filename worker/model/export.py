@@ -1,0 +1,117 @@
+"""A model as one file: `NAME.galvanic`, a zip archive of exactly the two files of a model folder."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import shutil
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from shared.errors import UserError
+from worker.model import folder as model_folder
+from worker.model.folder import DESCRIPTION, MOST_DESCRIPTION_BYTES, WEIGHTS
+
+SUFFIX = ".galvanic"
+_CHUNK = 2**20
+_MAGIC = b"PK\x03\x04"
+# RuntimeError covers RecursionError and NotImplementedError, ValueError what cannot be decoded.
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OverflowError, RuntimeError)
+"""What `zipfile` and the parsing raise for files that are not what they should be."""
+
+
+def export_model(folder: Path, path: Path) -> None:
+    """Write a model folder into one file, whole or not at all.
+
+    Raises:
+        UserError: the folder holds no model or a damaged one, or the file cannot be written.
+    """
+    model_folder.load(folder)
+    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+    try:
+        # Weights hardly shrink, so they are stored; a vocabulary of words does.
+        with zipfile.ZipFile(partial, "w") as archive:
+            archive.write(folder / DESCRIPTION, DESCRIPTION, zipfile.ZIP_DEFLATED)
+            archive.write(folder / WEIGHTS, WEIGHTS, zipfile.ZIP_STORED)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path.name} cannot be written: {error.strerror}.", "Name another file, or make room."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def import_model(path: Path, folder: Path) -> None:
+    """Unpack an exported model into a new folder. Nothing of it is left when the file is refused.
+
+    The names in the archive are compared and never used as paths, and no size that it tells is believed: the
+    description is read to a fixed limit, the weights to the size that follows from the description.
+
+    Raises:
+        UserError: the file is no exported model, is damaged, or comes from a newer program; or the folder is taken.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"There is something in {folder.name} already.", "Name a folder that does not exist yet.")
+    if not path.is_file():
+        raise UserError(f"There is no file {path.name}.", f"Give a file that ends in {SUFFIX}.")
+    partial = folder.with_name(f".partial-{folder.name}-{secrets.token_hex(4)}")
+    try:
+        partial.mkdir(parents=True)
+        _unpack(path, partial)
+        model_folder.load(partial)
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"{folder.name} cannot be written: {error.strerror}.", "Name another folder, or make room."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if sorted(member.filename for member in members) != [DESCRIPTION, WEIGHTS]:
+                raise _no_model(path)
+            for member in members:
+                if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise _no_model(path)
+            _copy(archive, DESCRIPTION, folder, MOST_DESCRIPTION_BYTES)
+            description = model_folder.parse((folder / DESCRIPTION).read_bytes())
+            _copy(archive, WEIGHTS, folder, model_folder.weights_bytes(description)[1])
+    except _BROKEN as error:
+        with path.open("rb") as file:
+            is_zip = file.read(len(_MAGIC)) == _MAGIC
+        raise (_damaged(path) if is_zip else _no_model(path)) from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a place before the file's beginning
+            raise _damaged(path) from error
+        raise
+
+
+def _copy(archive: zipfile.ZipFile, name: str, folder: Path, most: int) -> None:
+    """Unpack one file, no more than `most` bytes of it.
+
+    Raises:
+        ValueError: it goes on after that.
+    """
+    with archive.open(name) as source, (folder / name).open("xb") as target:
+        while chunk := source.read(_CHUNK):
+            most -= len(chunk)
+            if most < 0:
+                raise ValueError("more bytes than such a file can have")
+            target.write(chunk)
+
+
+def _no_model(path: Path) -> UserError:
+    return UserError(f"{path.name} is no exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path.name} is damaged.", "Export the model again, or get another copy of the file.")
