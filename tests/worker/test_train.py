@@ -12,28 +12,34 @@ from shared.errors import UserError
 from shared.jobs import TrainOptions
 from tests.worker.conftest import SENTENCE, Recorder, babble, corpus
 from worker.model import checkpoint, loop
+from worker.model.checkpoint import Arrays
 from worker.model.folder import load
 from worker.model.learners import StreamsLearner, WindowsLearner, make_learner
 from worker.model.plan import Plan, make_plan
-from worker.model.results import CurvePoint, TrainingCancelled, TrainingInterrupted, TrainResult, best_point
+from worker.model.results import CurvePoint, TrainingCancelled, TrainResult, best_point
 from worker.model.train import train
 from worker.text import TextOptions, prepare
 
 TEXT = babble(3_000)
 
 
+RECIPES = ("char", "word", "classic")
+
+
 def small_plan(recipe: str, text: str = TEXT) -> Plan:
     prepared = prepare(text, TextOptions(recipe))
-    plan = make_plan(recipe, prepared.distinct, prepared.learned)
+    plan = make_plan(recipe, len(prepared.vocabulary), prepared.learned)
     units = (12, 12) if recipe == "classic" else (24,)
     network = plan.network.model_copy(update={"units": units})
     return plan.model_copy(update={"network": network, "batch": min(plan.batch, 64)})
 
 
 def run(recipe: str, out: Path, hooks: Recorder | None = None, **options: Any) -> TrainResult:
-    place = options.pop("checkpoint", None)
+    text = options.pop("text", TEXT)
+    others = {name: options.pop(name) for name in ("checkpoint", "parent") if name in options}
+    plan = options.pop("plan", small_plan(recipe, text))
     chosen = TrainOptions(**{"recipe": recipe, "epochs": 2, "random_seed": 5, **options})
-    return train(TEXT, chosen, corpus(TEXT), out=out, checkpoint=place, hooks=hooks, plan=small_plan(recipe))
+    return train(text, chosen, corpus(text), out=out, hooks=hooks, plan=plan, **others)
 
 
 def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]) -> None:
@@ -57,26 +63,6 @@ def test_classic_learns(classic: tuple[Path, TrainResult]) -> None:
     assert result.epochs == 2
     assert result.curve[1].train_loss < result.curve[0].train_loss < np.log(30)
     assert result.train_loss == best_point(result.curve).train_loss
-
-
-@pytest.mark.parametrize("recipe", ["char", "classic"])
-@pytest.mark.parametrize("after", [2, 25])
-def test_resumed_equals_uninterrupted(recipe: str, after: int, tmp_path: Path) -> None:
-    whole = run(recipe, tmp_path / "whole")
-    place = tmp_path / "checkpoint"
-    hooks = Recorder(lambda asked: "interrupt" if asked > after else None)
-    with pytest.raises(TrainingInterrupted):
-        run(recipe, tmp_path / "parts", hooks, checkpoint=place)
-    assert not (tmp_path / "parts").exists()
-    # Without a random seed: the checkpoint's is gone on with.
-    parts = run(recipe, tmp_path / "parts", checkpoint=place, random_seed=None)
-    assert parts.random_seed == whole.random_seed
-    for one, other in zip(parts.curve, whole.curve, strict=True):
-        assert one.train_loss == pytest.approx(other.train_loss, abs=1e-4)
-        assert one.heldout_loss == pytest.approx(other.heldout_loss, abs=1e-4)
-    one_weights, other_weights = (load(tmp_path / name)[1] for name in ("parts", "whole"))
-    for name, weight in one_weights.items():
-        np.testing.assert_allclose(weight, other_weights[name], atol=1e-3)
 
 
 def test_cancel_and_finish(tmp_path: Path) -> None:
@@ -115,23 +101,103 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], tmp_path: Pat
         run("char", tmp_path / "model", **options)
 
 
-def test_a_loss_that_is_no_number_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StreamsLearner, "step", lambda self, index, rate: (float("nan"), 1))
-    with pytest.raises(UserError, match="no longer a number"):
-        run("char", tmp_path / "model")
+def stray_at(monkeypatch: pytest.MonkeyPatch, *calls: int) -> list[float]:
+    """Poison the weights in these steps, counted from 1, so that the loss after each is no number.
+
+    Returns:
+        The learning rate of every step made.
+    """
+    step = StreamsLearner.step
+    rates: list[float] = []
+
+    def poisoned(self: StreamsLearner, index: int, rate: float) -> tuple[float, int]:
+        result = step(self, index, rate)
+        rates.append(rate)
+        if len(rates) in calls:
+            self.set_weights({name: np.full_like(weight, np.nan) for name, weight in self.weights().items()})
+        return result
+
+    monkeypatch.setattr(StreamsLearner, "step", poisoned)
+    return rates
 
 
-def test_a_foreign_checkpoint_is_refused_and_a_damaged_one_begins_anew(tmp_path: Path) -> None:
-    place = tmp_path / "checkpoint"
-    with pytest.raises(TrainingInterrupted):
-        run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 2 else None), checkpoint=place)
-    with pytest.raises(UserError, match="another text"):
-        run("char", tmp_path / "model", checkpoint=place, random_seed=6)
-    (path,) = place.iterdir()
-    path.write_bytes(path.read_bytes()[:1000])
-    result = run("char", tmp_path / "model", checkpoint=place)
-    assert any("anew" in note for note in result.notes)
+def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = small_plan("char").model_copy(update={"schedule": "constant"})
+    prepared = prepare(TEXT)
+    steps = make_learner(plan, prepared, 1).steps
+    whole = run("char", tmp_path / "whole", plan=plan, epochs=1)
+    rates = stray_at(monkeypatch, steps + 2)
+    result = run("char", tmp_path / "model", plan=plan, epochs=2, checkpoint=tmp_path / "checkpoint")
+    assert result.curve[0] == whole.curve[0]
     assert result.epochs == 2
+    assert result.stopped == "done"
+    assert "half the learning rate" in " ".join(result.notes)
+    # The third step of the second epoch found it out, so the epoch was made anew.
+    assert rates[: steps + 3] == [pytest.approx(plan.learning_rate)] * (steps + 3)
+    assert rates[steps + 3 :] == [pytest.approx(plan.learning_rate / 2)] * steps
+    assert all(np.isfinite(weight).all() for weight in load(tmp_path / "model")[1].values())
+
+
+@pytest.mark.parametrize("recipe", ["char", "classic"])
+def test_weights_lost_in_the_last_step_of_an_epoch_are_found_out(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = make_learner(small_plan(recipe), prepare(TEXT, TextOptions(recipe)), 1)
+    kind: Any = type(learner)
+    step, made = kind.step, []
+
+    def poisoned(self: Any, index: int, rate: float) -> tuple[float, int]:
+        result: tuple[float, int] = step(self, index, rate)
+        made.append(index)
+        if len(made) == learner.steps:
+            self.set_weights({name: np.full_like(weight, np.nan) for name, weight in self.weights().items()})
+        return result
+
+    monkeypatch.setattr(kind, "step", poisoned)
+    result = run(recipe, tmp_path / "model", epochs=1)
+    assert len(result.curve) == 1
+    assert len(made) == 2 * learner.steps
+    assert np.isfinite(result.train_loss)
+
+
+def test_a_training_that_goes_astray_a_third_time_keeps_the_best_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = small_plan("char")
+    steps = make_learner(plan, prepare(TEXT), 1).steps
+    stray_at(monkeypatch, *range(steps + 1, 10 * steps))
+    result = run("char", tmp_path / "model", plan=plan, epochs=5)
+    assert [point.epoch for point in result.curve] == [1]
+    assert "3 times" in " ".join(result.notes)
+    assert load(tmp_path / "model")[0].training.heldout_loss == result.heldout_loss
+
+
+def test_a_training_that_never_learns_is_given_up(tmp_path: Path) -> None:
+    hooks = Recorder()
+    with pytest.raises(UserError, match="no longer a number"):
+        run("char", tmp_path / "model", hooks, plan=_exploding(), epochs=5)
+    assert not (tmp_path / "model").exists()
+
+
+def _exploding() -> Plan:
+    change = {"learning_rate": 1e38, "clip_norm": 0.0, "schedule": "constant"}
+    return small_plan("char").model_copy(update=change)
+
+
+def test_poisoned_weights_are_never_written_to_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
+    stray_at(monkeypatch, 3)
+    seen: list[Arrays] = []
+
+    def look(asked: int) -> None:
+        saved = checkpoint.load(tmp_path / "checkpoint")
+        seen.extend([saved[0]] if saved else [])
+
+    run("char", tmp_path / "model", Recorder(look), epochs=1, checkpoint=tmp_path / "checkpoint")
+    assert seen
+    assert all(np.isfinite(array).all() for arrays in seen for array in arrays.values())
 
 
 def test_checkpoints_come_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,21 +215,63 @@ def test_checkpoints_come_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_learning_by_heart_is_told_in_plain_words() -> None:
-    from worker.model.train import _warnings
+    from worker.model.remarks import overfitting
 
     curve = (CurvePoint(1, 2.0, 2.1), CurvePoint(2, 1.2, 1.9), CurvePoint(3, 0.6, 2.4))
-    notes = _warnings(curve)
+    notes = overfitting(curve)
     assert "epoch 2" in notes[0]
     assert "longer text" in notes[1]
-    assert _warnings((CurvePoint(1, 2.0, 2.1),)) == ()
-    assert _warnings((CurvePoint(1, 2.0),)) == ()
+    assert overfitting((CurvePoint(1, 2.0, 2.1),)) == ()
+    assert overfitting((CurvePoint(1, 2.0),)) == ()
+    assert overfitting((CurvePoint(1, 2.0, 2.1), CurvePoint(2, 1.9, 2.11))) == ()
+    (unchanged,) = overfitting((CurvePoint(0, 2.0, 2.1), CurvePoint(1, 1.9, 2.11)))
+    assert "as it was before" in unchanged
+
+
+@pytest.mark.parametrize(("share", "word"), [(0.9, "recites"), (0.3, "copies"), (0.05, None)])
+def test_copying_is_told_in_plain_words(share: float, word: str | None) -> None:
+    from worker.model.remarks import copying
+
+    size = 3_000
+    own = "".join(chr(0x4E00 + index) for index in range(int(size * (1 - share))))
+    sample = own[: len(own) // 2] + TEXT[500 : 500 + int(size * share)] + own[len(own) // 2 :]
+    found, notes = copying([sample], prepare(TEXT))
+    assert found == pytest.approx(share, abs=0.03)
+    assert [word in note for note in notes] == ([True] if word else [])
+    if word:
+        assert f"{found:.0%}" in notes[0]
+
+
+def test_nothing_of_the_heldout_part_is_ever_learned(tmp_path: Path) -> None:
+    """Two texts that differ in their held-out parts alone give the same weights, and others not."""
+    from dataclasses import replace
+
+    prepared = prepare(TEXT)
+    ids = np.array(prepared.ids)
+    for recipe in ("char", "classic"):
+        prepared = prepare(TEXT, TextOptions(recipe, heldout=0.1))
+        kept, given = np.array(prepared.ids), []
+        assert 0 < prepared.learned < len(kept)
+        for change in (slice(0, 0), slice(prepared.learned, None), slice(prepared.learned - 40, prepared.learned)):
+            ids = kept.copy()
+            ids[change] = ids[change][::-1]
+            learner = make_learner(small_plan(recipe), replace(prepared, ids=ids), 1)
+            for epoch in (1, 2):
+                learner.begin_epoch(epoch)
+                for index in range(learner.steps):
+                    learner.step(index, 1e-2)
+            given.append(learner.weights())
+        plain, other_heldout, other_text = given
+        for name, weight in plain.items():
+            np.testing.assert_array_equal(weight, other_heldout[name])
+        assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
 
 
 @pytest.mark.parametrize("characters", [180, 181, 500, 5_000, 12_345])
 def test_streams_fit_small_texts(characters: int) -> None:
     text = babble(characters * 10 // 9 + 3)
     prepared = prepare(text)
-    plan = make_plan("char", prepared.distinct, prepared.learned)
+    plan = make_plan("char", len(prepared.vocabulary), prepared.learned)
     plan = plan.model_copy(update={"network": plan.network.model_copy(update={"units": (8,)})})
     learner = make_learner(plan, prepared, 1)
     assert isinstance(learner, StreamsLearner)
@@ -173,7 +281,7 @@ def test_streams_fit_small_texts(characters: int) -> None:
     assert count == plan.batch * plan.length
     assert learner.steps * count <= prepared.learned
     heldout = learner.heldout(lambda: None)
-    assert heldout == pytest.approx(np.log(prepared.distinct), abs=0.5)
+    assert heldout == pytest.approx(np.log(len(prepared.vocabulary)), abs=0.5)
 
 
 def test_heldout_is_read_once_and_whole() -> None:

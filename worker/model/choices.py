@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,7 @@ def _check_memory(plan: Plan, memory: int | None) -> None:
     Raises:
         UserError: it cannot.
     """
-    parameters = sum(math.prod(shape) for shape in plan.network.shapes().values())
+    parameters = plan.network.parameters()
     steps = plan.batch * (plan.network.window or plan.length)
     logits = plan.network.vocabulary * (plan.batch if plan.network.window else steps)
     needed = 4 * (_COPIES * parameters + _ACTIVATIONS * steps * sum(plan.network.units) + _LOGITS * logits)

@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 
 from shared.errors import UserError
 from shared.events import Progress, Sample
 from worker.model import checkpoint
-from worker.model.checkpoint import grouped, within
+from worker.model.checkpoint import Arrays, grouped, within
 from worker.model.learners import Learner
 from worker.model.network import Weights
 from worker.model.plan import Plan
@@ -26,6 +27,10 @@ from worker.model.results import CurvePoint, Hooks, Stopped, TrainingCancelled, 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 CHECKPOINT_EVERY_S = 60.0
+CHECKPOINT_BETWEEN_EPOCHS_S = 2.0
+"""Short epochs are not worth a write to the disk each."""
+MOST_STRAYS = 3
+"""A training whose loss was no number this often is given up."""
 _WARM_UP_STEPS = 50
 _UNTIMED_STEPS = 2
 """Steps at the start of an attempt that compile, and say nothing about the speed."""
@@ -41,6 +46,17 @@ class Limits:
     minutes: float | None
 
 
+@dataclass(frozen=True)
+class Density:
+    """Symbols per character of the part to learn from and of the held-out part.
+
+    A loss per symbol, multiplied by it, is one per character.
+    """
+
+    learned: float = 1.0
+    heldout: float = 1.0
+
+
 @dataclass
 class Position:
     """Where a training stands; together with the arrays of a checkpoint this is all of it.
@@ -50,7 +66,9 @@ class Position:
         total_steps: steps done in all epochs.
         seconds: time spent, over all attempts.
         loss_sum, loss_count: over the predictions of the running epoch.
-        best_epoch: whose weights are kept; 0 before the first.
+        best_epoch: whose weights are kept; 0: those that it began with.
+        strays: how often the loss was no number.
+        rate_share: of the planned learning rate, halved at each of these.
     """
 
     epoch: int = 1
@@ -60,6 +78,12 @@ class Position:
     loss_sum: float = 0.0
     loss_count: int = 0
     best_epoch: int = 0
+    strays: int = 0
+    rate_share: float = 1.0
+
+
+class _Astray(Exception):
+    """The loss or a weight is no longer a number."""
 
 
 class Loop:
@@ -70,9 +94,15 @@ class Loop:
         plan: of the learner.
         limits: when to end.
         hooks: whom to tell, and who may stop it.
-        sample: writes a few lines with the learner's present weights.
+        sample: writes a few lines with the learner's present weights, after the epoch of this number.
         folder: for checkpoints; None: none are written.
         identity: what a checkpoint must agree with to be gone on from.
+        density: of the text.
+
+    Attributes:
+        curve: the epochs that were judged; losses per character.
+        best: the weights of the best of them.
+        notes: what went wrong and was mended, in plain words.
     """
 
     def __init__(
@@ -81,9 +111,10 @@ class Loop:
         plan: Plan,
         limits: Limits,
         hooks: Hooks,
-        sample: Callable[[Weights], str],
+        sample: Callable[[Weights, int], str],
         folder: Path | None,
         identity: dict[str, Any],
+        density: Density,
     ) -> None:
         self.learner = learner
         self.plan = plan
@@ -92,45 +123,62 @@ class Loop:
         self.sample = sample
         self.folder = folder
         self.identity = identity
+        self.density = density
         self.position = Position()
         self.curve: list[CurvePoint] = []
         self.best: Weights = {}
+        self.notes: list[str] = []
+        self._good: Arrays = {}
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
         self._saved = self._clock = time.monotonic()
         self._step_s: float | None = None
         self._steps_here = 0
 
-    def restore(self, arrays: checkpoint.Arrays, record: dict[str, Any]) -> None:
+    def restore(self, arrays: Arrays, record: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.position = Position(**record["at"])
         self.curve = [CurvePoint(*point) for point in record["curve"]]
+        self.notes = list(record["notes"])
         self.best = within(arrays, "best")
         self.learner.begin_epoch(self.position.epoch)
         self.learner.restore(within(arrays, "learner"))
 
-    def run(self) -> Stopped:
+    def run(self, *, start: float | None = None) -> Stopped:
         """Train until the end; `best` and `curve` hold the outcome.
+
+        Args:
+            start: training loss of the weights that it begins with, when they count as the result of epoch 0.
 
         Raises:
             TrainingCancelled: a person cancelled it.
             TrainingInterrupted: it is to pause; the checkpoint is saved.
-            UserError: the loss is no longer a number.
+            UserError: the loss was no number too often, and nothing had been learned before.
         """
         self._clock = self._saved = time.monotonic()
         at = self.position
         self._tell(force=True)
         if at.total_steps == 0:
-            self.learner.begin_epoch(1)
+            self.learner.begin_epoch(at.epoch)
+            if start is not None and not self.curve:
+                self.curve = [CurvePoint(0, start, self._heldout())]
+                self.best = self.learner.weights()
+        self._good = self.learner.state()
         while True:
-            self._run_epoch()
-            self._judge()
+            try:
+                self._run_epoch()
+                self._judge()
+            except _Astray:
+                if self._go_back():
+                    continue
+                return "early"
             stopped = self._over()
             if stopped:
                 return stopped
             at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
             self.learner.begin_epoch(at.epoch)
-            self._save()
+            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, CHECKPOINT_EVERY_S):
+                self._save()
 
     def _run_epoch(self) -> None:
         at = self.position
@@ -142,10 +190,7 @@ class Loop:
             begun = time.monotonic()
             loss, count = self.learner.step(at.step, self._rate())
             if not math.isfinite(loss):
-                raise UserError(
-                    f"The training went astray in epoch {at.epoch}: its loss is no longer a number.",
-                    "Start it again with another random seed.",
-                )
+                raise _Astray
             at.step, at.total_steps = at.step + 1, at.total_steps + 1
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
             self._time_step(time.monotonic() - begun)
@@ -153,28 +198,74 @@ class Loop:
             if time.monotonic() - self._saved >= CHECKPOINT_EVERY_S:
                 self._save()
 
+    def _heldout(self) -> float | None:
+        loss = self.learner.heldout(self._poll)
+        return None if loss is None else loss * self.density.heldout
+
+    def _train_loss(self) -> float | None:
+        at = self.position
+        return at.loss_sum / at.loss_count * self.density.learned if at.loss_count else None
+
     def _judge(self) -> None:
         """End an epoch, or the part of one that there was time for."""
         at = self.position
-        if not at.loss_count:
-            if not self.best:
-                self.best = self.learner.weights()
+        train_loss = self._train_loss()
+        if train_loss is None:
+            self.best = self.best or self.learner.weights()
             return
-        heldout = self.learner.heldout(self._poll)
-        point = CurvePoint(at.epoch, at.loss_sum / at.loss_count, heldout)
+        heldout = self._heldout()
+        point = CurvePoint(at.epoch, train_loss, heldout)
+        weights = self.learner.weights()
+        if not math.isfinite(point.watched) or not _finite(weights):
+            raise _Astray
         # The curve is remade when an interrupted judgement is repeated.
         self.curve = [*(old for old in self.curve if old.epoch < at.epoch), point]
-        if not at.best_epoch or point.watched < min(old.watched for old in self.curve[:-1]):
+        if not self.best or point.watched < min((old.watched for old in self.curve[:-1]), default=math.inf):
             at.best_epoch = at.epoch
-            self.best = self.learner.weights()
+            self.best = weights
+            self._good = self.learner.state()
         self._tell(force=True)
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
-            text = self.sample(self.learner.weights())
+            text = self.sample(weights, at.epoch)
             self.hooks.sample(
                 Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
             )
             self._sampled = time.monotonic()
         self._tick()
+
+    def _go_back(self) -> bool:
+        """Begin the epoch again, from the best state so far and at half the learning rate.
+
+        Returns:
+            False when that was done too often already, and the best so far is to be the result.
+
+        Raises:
+            UserError: there is none.
+        """
+        at = self.position
+        at.strays += 1
+        log.warning("loss_not_a_number", epoch=at.epoch, step=at.step, strays=at.strays)
+        if at.strays >= MOST_STRAYS and self.curve:
+            self.notes.append(
+                f"The loss stopped being a number {at.strays} times, the last in epoch {at.epoch}: the training ended "
+                f"there. A smaller learning rate (--lr) would help."
+            )
+            return False
+        if at.strays >= MOST_STRAYS:
+            raise UserError(
+                f"The training went astray in epoch {at.epoch}: its loss was no longer a number, also at a quarter of "
+                f"the learning rate.",
+                "Choose a smaller learning rate (--lr), or start it again with another random seed.",
+            )
+        at.rate_share /= 2
+        self.notes.append(
+            f"In epoch {at.epoch} the loss stopped being a number: the training went back to the best state so far and "
+            f"on from there at half the learning rate."
+        )
+        at.step, at.loss_sum, at.loss_count = 0, 0.0, 0
+        self.learner.restore(self._good)
+        self.learner.begin_epoch(at.epoch)
+        return True
 
     def _over(self) -> Stopped | None:
         at = self.position
@@ -222,7 +313,7 @@ class Loop:
         return min(1.0, max(by_steps, by_clock))
 
     def _rate(self) -> float:
-        rate = self.plan.learning_rate
+        rate = self.plan.learning_rate * self.position.rate_share
         if self.plan.schedule == "constant":
             return rate
         warm = min(1.0, (self.position.total_steps + 1) / _WARM_UP_STEPS)
@@ -253,14 +344,14 @@ class Loop:
         at = self.position
         speed = None
         if self._step_s and at.step:
-            speed = at.loss_count / at.step / self._step_s
+            speed = at.loss_count / at.step / self._step_s / self.density.learned
         self.hooks.progress(
             Progress(
                 epoch=at.epoch,
                 epochs=self._planned_epochs(),
                 step=at.step,
                 steps=self.learner.steps,
-                train_loss=at.loss_sum / at.loss_count if at.loss_count else None,
+                train_loss=self._train_loss(),
                 heldout_loss=self.curve[-1].heldout_loss if self.curve else None,
                 eta_s=self._remaining(),
                 chars_per_s=speed,
@@ -270,10 +361,19 @@ class Loop:
     def _save(self) -> None:
         if self.folder is None:
             return
+        state = self.learner.state()
+        if not _finite(state):
+            return  # the next step will find it out; what is on the disk is better
         record = {
             "identity": self.identity,
+            "plan": self.plan.model_dump(mode="json"),
             "at": asdict(self.position),
             "curve": [[point.epoch, point.train_loss, point.heldout_loss] for point in self.curve],
+            "notes": self.notes,
         }
-        checkpoint.save(self.folder, grouped(learner=self.learner.state(), best=self.best), record)
+        checkpoint.save(self.folder, grouped(learner=state, best=self.best), record)
         self._saved = time.monotonic()
+
+
+def _finite(arrays: Arrays) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in arrays.values() if array.dtype.kind == "f")

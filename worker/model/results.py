@@ -78,10 +78,13 @@ class TrainResult:
         parameters: trainable numbers in the network.
         epochs: epochs begun.
         train_loss, heldout_loss: of the best epoch, whose weights were kept; nats per character.
+        curve: of each epoch; epoch 0, where there is one, is the model that it went on from.
         samples: texts by the finished model.
         seconds: time spent, over all attempts.
         stopped: why it ended.
         notes: warnings in plain words.
+        epochs_before: of the models that it went on from.
+        copy_share: share of what it wrote that stands verbatim in the corpus, in runs of 30 characters or more.
     """
 
     parameters: int
@@ -94,6 +97,8 @@ class TrainResult:
     stopped: Stopped
     random_seed: int
     notes: tuple[str, ...] = ()
+    epochs_before: int = 0
+    copy_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,3 +136,16 @@ class Score:
     def bits_per_char(self) -> float:
         """The same in bits."""
         return self.nats_per_char / math.log(2)
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """How much each character of a text surprises a model.
+
+    Attributes:
+        nats: of each character of the text as given; together they are what the score charges.
+        notes: what was charged beside the model's own predictions.
+    """
+
+    nats: tuple[float, ...]
+    notes: tuple[str, ...] = ()

@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import structlog
+from pydantic import ValidationError
 
 from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainOptions
 from shared.settings import get_settings
 from worker.model import checkpoint, folder
+from worker.model.choices import apply_options, fit_to_text
 from worker.model.learners import make_learner
-from worker.model.loop import Limits, Loop
-from worker.model.network import Weights
-from worker.model.plan import Plan, make_plan
+from worker.model.loop import Density, Limits, Loop
+from worker.model.machine import measure_machine
+from worker.model.parent import Parent, check_symbols, child_plan, grown, load_parent
+from worker.model.plan import Budget, Plan, make_plan
+from worker.model.remarks import copying, overfitting
 from worker.model.results import (
     CurvePoint,
     Hooks,
     NoHooks,
+    Stopped,
     TrainingCancelled,
     TrainingInterrupted,
     TrainResult,
     best_point,
 )
-from worker.model.sampling import Reader
+from worker.model.samples import SAMPLE_CHARS, SampleWriter
 from worker.text import Prepared, TextOptions, prepare
 
-__all__ = ["TrainingCancelled", "TrainingInterrupted", "train"]
+__all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train"]
 
-SAMPLE_CHARS = 240
-SAMPLES = 3
-WINDOWS = {"char": 200, "classic": 1_000}
-"""Windows of the corpus kept with the model to start a text from: 100 characters each."""
-_WINDOW_CHARS = 100
+CHECKPOINT_VERSION = 2
+_OF_THE_NETWORK = ("recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
+"""Options that a checkpoint was made with, and that a resumed training must have; when to end may be chosen anew."""
+_COUNTED_AT_ONCE = 2**22
 
 log = structlog.get_logger()
+Saved = tuple[checkpoint.Arrays, dict[str, Any]]
 
 
 class OtherCheckpoint(UserError):
@@ -46,7 +52,7 @@ class OtherCheckpoint(UserError):
 
 
 def train(
-    text: str,
+    text: str | Path,
     options: TrainOptions,
     corpus: CorpusInfo,
     *,
@@ -54,69 +60,172 @@ def train(
     checkpoint: Path | None = None,
     hooks: Hooks | None = None,
     plan: Plan | None = None,
+    parent: Path | None = None,
+    parent_name: str | None = None,
 ) -> TrainResult:
     """Train a model on a text and write its folder.
 
     Args:
-        text: as it came from the corpus.
-        options: what the person chose. Without epochs and minutes, `char` trains for `Settings.train_minutes`.
+        text: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole.
+        options: what the person chose. Without epochs and minutes, a timed plan runs for `Settings.train_minutes`.
         corpus: what is known of the text; kept with the model.
         out: the model folder to write.
         checkpoint: folder for checkpoints; if it holds one of the same text and settings, training goes on there.
         hooks: whom to tell, and who may stop it.
-        plan: network and numbers to use in place of the defaults.
+        plan: network and numbers to use in place of the defaults; the options are laid over it.
+        parent: model folder to go on from. On the text that it learned from, the result is never worse than it.
+        parent_name: what to call that model; None: as its folder.
 
     Raises:
-        UserError: the text or the options cannot be used, or the training went astray.
+        UserError: the text, the options or the parent cannot be used, or the training went astray.
         OtherCheckpoint: the checkpoint is of another training.
         TrainingCancelled: a person cancelled it.
         TrainingInterrupted: it is to pause; the checkpoint is saved.
     """
-    prepared = prepare(text, TextOptions(options.recipe, corpus.hard_wrapped))
-    plan = plan or make_plan(options.recipe, prepared.distinct, prepared.learned)
-    limits = _limits(options, plan)
-    identity = {"corpus": corpus.sha256, "characters": prepared.characters, "plan": plan.model_dump(mode="json")}
-    saved, notes = _saved(checkpoint, identity, options.random_seed)
-    random_seed = saved[1]["identity"]["random_seed"] if saved else options.random_seed
-    random_seed = secrets.randbelow(2**32) if random_seed is None else random_seed
-    identity["random_seed"] = random_seed
+    workdir = out.with_name(f".{out.name}.text")
+    shutil.rmtree(workdir, ignore_errors=True)
+    try:
+        ancestor = load_parent(parent, parent_name, options) if parent else None
+        known = ancestor.description.symbols if ancestor else ()
+        prepared = prepare(text, TextOptions(options.recipe, corpus.hard_wrapped, known=known), workdir=workdir)
+        if ancestor:
+            check_symbols(ancestor, prepared.vocabulary.symbols)
+        return _Training(prepared, options, corpus, plan, ancestor).run(out, checkpoint, hooks or NoHooks())
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
 
-    writer = _Writer(prepared, plan, random_seed)
-    learner = make_learner(plan, prepared, random_seed)
-    loop = Loop(learner, plan, limits, hooks or NoHooks(), writer.one, checkpoint, identity)
-    if saved:
-        loop.restore(*saved)
-    stopped = loop.run()
 
-    curve = tuple(loop.curve)
-    best = best_point(curve) if curve else CurvePoint(0, float(np.log(prepared.distinct)))
-    result = TrainResult(
-        parameters=sum(int(np.prod(shape)) for shape in plan.network.shapes().values()),
-        epochs=curve[-1].epoch if curve else 0,
-        train_loss=best.train_loss,
-        heldout_loss=best.heldout_loss,
-        curve=curve,
-        samples=writer.several(loop.best),
-        seconds=loop.position.seconds,
-        stopped=stopped,
-        random_seed=random_seed,
-        notes=(*notes, *prepared.notes, *_warnings(curve)),
-    )
-    counts = np.bincount(prepared.ids, minlength=prepared.distinct)
-    folder.save(
-        out,
-        loop.best,
-        writer.windows,
-        recipe=options.recipe,
-        vocabulary=prepared.vocabulary.characters,
-        network=plan.network,
-        unwrapped=prepared.unwrapped,
-        # Good & Turing: what is new comes as often as what was seen once.
-        unseen=(int((counts == 1).sum()) + 1) / (prepared.characters + 2),
-        corpus=corpus,
-        training=folder.record_of(result),
-    )
-    return result
+class _Training:
+    """One attempt at a training; the text is prepared."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        options: TrainOptions,
+        corpus: CorpusInfo,
+        plan: Plan | None,
+        parent: Parent | None,
+    ) -> None:
+        self._prepared = prepared
+        self._options = options
+        self._corpus = corpus
+        self._given_plan = plan
+        self._parent = parent
+        self._counts = _symbol_counts(prepared.ids, len(prepared.vocabulary))
+
+    def run(self, out: Path, place: Path | None, hooks: Hooks) -> TrainResult:
+        """See `train`."""
+        prepared = self._prepared
+        identity = self._identity()
+        saved, notes = _saved(place, identity, self._options.random_seed)
+        random_seed = saved[1]["identity"]["random_seed"] if saved else self._options.random_seed
+        identity["random_seed"] = random_seed = secrets.randbelow(2**32) if random_seed is None else random_seed
+        plan, plan_notes = (_plan_of(saved, place), ()) if saved else self._plan()
+
+        writer = SampleWriter(prepared, plan.network, random_seed)
+        learner = make_learner(plan, prepared, random_seed)
+        density = Density(
+            prepared.learned / max(1, prepared.learned_chars),
+            (len(prepared.ids) - prepared.learned) / max(1, prepared.heldout_chars),
+        )
+        loop = Loop(learner, plan, _limits(self._options, plan), hooks, writer.one, place, identity, density)
+        loop.notes += plan_notes
+        if saved:
+            try:
+                loop.restore(*saved)
+            except (KeyError, ValueError, TypeError) as error:
+                raise _other(place) from error
+        elif self._parent:
+            random = np.random.default_rng((random_seed, 1))
+            learner.set_weights(grown(self._parent, prepared.vocabulary.symbols, self._counts, random))
+        stopped = loop.run(start=self._start())
+
+        result = self._result(loop, plan, stopped, writer, random_seed, notes)
+        self._save(out, loop, plan, writer, result)
+        return result
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""
+        chosen = self._options.model_dump(mode="json")
+        return {
+            "version": CHECKPOINT_VERSION,
+            "corpus": self._corpus.sha256,
+            "symbols": len(self._prepared.ids),
+            "options": {name: chosen[name] for name in _OF_THE_NETWORK},
+            "plan": self._given_plan.model_dump(mode="json") if self._given_plan else None,
+            "parent": self._parent.description.weights_sha256 if self._parent else None,
+        }
+
+    def _plan(self) -> tuple[Plan, tuple[str, ...]]:
+        """A new plan, and notes about it."""
+        options, symbols = self._options, len(self._prepared.vocabulary)
+        plan = self._given_plan or make_plan(options.recipe, symbols, self._prepared.learned, _budget(options))
+        plan = apply_options(plan, options)
+        if self._parent:
+            plan = child_plan(plan, self._parent, symbols, options)
+        return fit_to_text(plan, self._prepared.learned)
+
+    def _start(self) -> float | None:
+        """The parent's training loss, where its weights count as the result of epoch 0."""
+        if self._parent and self._parent.learned(self._corpus):
+            return self._parent.description.training.train_loss
+        return None
+
+    def _result(
+        self, loop: Loop, plan: Plan, stopped: Stopped, writer: SampleWriter, random_seed: int, notes: tuple[str, ...]
+    ) -> TrainResult:
+        curve = tuple(loop.curve)
+        best = best_point(curve) if curve else CurvePoint(0, float(np.log(len(self._prepared.vocabulary))))
+        samples = writer.several(loop.best)
+        copy_share, copy_notes = copying(samples, self._prepared)
+        return TrainResult(
+            parameters=plan.network.parameters(),
+            epochs=curve[-1].epoch if curve else 0,
+            epochs_before=self._parent.epochs if self._parent else 0,
+            train_loss=best.train_loss,
+            heldout_loss=best.heldout_loss,
+            copy_share=copy_share,
+            curve=curve,
+            samples=tuple(sample[:SAMPLE_CHARS] for sample in samples),
+            seconds=loop.position.seconds,
+            stopped=stopped,
+            random_seed=random_seed,
+            notes=(*notes, *self._prepared.notes, *loop.notes, *overfitting(curve), *copy_notes),
+        )
+
+    def _save(self, out: Path, loop: Loop, plan: Plan, writer: SampleWriter, result: TrainResult) -> None:
+        prepared = self._prepared
+        folder.save(
+            out,
+            loop.best,
+            writer.windows,
+            recipe=self._options.recipe,
+            symbols=prepared.vocabulary.symbols,
+            network=plan.network,
+            unwrapped=prepared.unwrapped,
+            # Good & Turing: what is new comes as often as what was seen once.
+            unseen=(int((self._counts == 1).sum()) + 1) / (len(prepared.ids) + 2),
+            corpus=self._corpus,
+            lineage=self._parent.lineage if self._parent else (),
+            options=self._options,
+            training=folder.record_of(result),
+        )
+
+
+def _symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
+    """How often each symbol stands in a text, shape [symbols]; a text in a file is read in parts."""
+    counts = np.zeros(symbols, np.int64)
+    for start in range(0, len(ids), _COUNTED_AT_ONCE):
+        counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
+    return counts
+
+
+def _budget(options: TrainOptions) -> Budget:
+    minutes = options.minutes
+    if minutes is None and options.epochs is None:
+        minutes = get_settings().train_minutes
+    machine = measure_machine()
+    return Budget(minutes, options.epochs, machine.flops, machine.precision, machine.gpu)
 
 
 def _limits(options: TrainOptions, plan: Plan) -> Limits:
@@ -137,7 +246,7 @@ def _limits(options: TrainOptions, plan: Plan) -> Limits:
 
 def _saved(
     place: Path | None, identity: dict[str, Any], random_seed: int | None
-) -> tuple[tuple[checkpoint.Arrays, dict[str, Any]] | None, tuple[str, ...]]:
+) -> tuple[Saved | None, tuple[str, ...]]:
     """The checkpoint to go on from, and notes about one that could not be used."""
     if place is None:
         return None, ()
@@ -151,56 +260,19 @@ def _saved(
     theirs = dict(saved[1]["identity"])
     drawn = theirs.pop("random_seed")
     if theirs != identity or random_seed not in (None, drawn):
-        raise OtherCheckpoint(
-            "The checkpoint there belongs to another text or other options.",
-            f"Remove the folder {place.name}, or write the model elsewhere.",
-        )
+        raise _other(place)
     return saved, ()
 
 
-class _Writer:
-    """Writes samples with a network's present weights."""
-
-    def __init__(self, prepared: Prepared, plan: Plan, random_seed: int) -> None:
-        self._prepared = prepared
-        self._plan = plan
-        self._random = np.random.default_rng((random_seed, 0))
-        self._reader: Reader | None = None
-        self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
-
-    def one(self, weights: Weights) -> str:
-        """A few lines after a window of the corpus; at temperature 0 for `classic`, else 0.8."""
-        if self._reader is None:
-            self._reader = Reader(self._plan.network, weights)
-        self._reader.set_weights(weights)
-        seed = self.windows[self._random.integers(len(self.windows))].astype(np.int32)
-        temperature = 0.0 if self._plan.network.kind == "windows" else 0.8
-        return self._prepared.vocabulary.decode(self._reader.write(seed, SAMPLE_CHARS, temperature, self._random))
-
-    def several(self, weights: Weights) -> tuple[str, ...]:
-        """The samples of a finished model."""
-        return tuple(self.one(weights) for _ in range(SAMPLES))
+def _plan_of(saved: Saved, place: Path | None) -> Plan:
+    try:
+        return Plan.model_validate(saved[1]["plan"])
+    except ValidationError as error:
+        raise _other(place) from error
 
 
-def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) -> npt.NDArray[Any]:
-    ids = prepared.training
-    length = min(_WINDOW_CHARS, len(ids))
-    starts = np.unique(random.integers(0, len(ids) - length + 1, number))
-    kind = np.uint8 if prepared.distinct <= 2**8 else np.uint16 if prepared.distinct <= 2**16 else np.int32
-    windows: npt.NDArray[Any] = ids[starts[:, None] + np.arange(length)].astype(kind)
-    return windows
-
-
-def _warnings(curve: tuple[CurvePoint, ...]) -> tuple[str, ...]:
-    """What the curve says about learning by heart, in plain words."""
-    if not curve or curve[-1].heldout_loss is None:
-        return ()
-    best, last = best_point(curve), curve[-1]
-    notes: list[str] = []
-    if best is not last and last.watched > best.watched + 0.03 and last.train_loss < best.train_loss:
-        notes.append(
-            f"After epoch {best.epoch} it only learned its text by heart; the model is the one of epoch {best.epoch}."
-        )
-    if best.heldout_loss is not None and best.heldout_loss > best.train_loss + 0.5:
-        notes.append("It foresees its own text much better than new text: a longer text would help.")
-    return tuple(notes)
+def _other(place: Path | None) -> OtherCheckpoint:
+    return OtherCheckpoint(
+        "The checkpoint there belongs to another text, another model to start from, or other options.",
+        f"Remove the folder {place.name if place else ''}, or write the model elsewhere.",
+    )

@@ -1,0 +1,146 @@
+"""What a person may choose, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.errors import UserError
+from shared.jobs import TrainOptions
+from tests.worker.test_train import RECIPES, TEXT, run, small_plan
+from worker.model import choices
+from worker.model.choices import apply_options, fit_to_text
+from worker.model.folder import load
+from worker.model.plan import Plan, make_plan
+
+CHAR = make_plan("char", 80, 400_000)
+CLASSIC = make_plan("classic", 30, 90_000)
+
+
+def choose(plan: Plan = CHAR, **options: Any) -> Plan:
+    return apply_options(plan, TrainOptions(**options))
+
+
+def test_no_choice_changes_nothing() -> None:
+    assert choose() == CHAR
+    assert choose(CLASSIC, recipe="classic") == CLASSIC
+
+
+def test_choices_take_the_place_of_the_defaults() -> None:
+    plan = choose(layers=3, units=40, embedding=20, dropout=0.25, batch=7, length=33, learning_rate=0.01)
+    assert plan.network.units == (40, 40, 40)
+    assert (plan.network.encoding, plan.network.embedding) == ("embedding", 20)
+    assert plan.network.dropout == 0.25
+    assert (plan.batch, plan.length, plan.learning_rate) == (7, 33, 0.01)
+    assert plan.network.shapes()["lstm_2/lstm_cell/kernel"] == (40, 160)
+
+
+def test_dropout_of_nothing_drops_nothing() -> None:
+    network = choose(dropout=0).network
+    assert (network.dropout, network.input_dropout, network.recurrent_weight_dropout) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "units"),
+    [
+        ({"units": 64}, (64, 64, 64)),
+        ({"layers": 1}, (256,)),
+        ({"layers": 2}, (256, 256)),
+        ({"layers": 5}, (256, 256, 128, 128, 128)),
+        ({"layers": 2, "units": 16}, (16, 16)),
+    ],
+)
+def test_layers_of_classic(options: dict[str, int], units: tuple[int, ...]) -> None:
+    assert choose(CLASSIC, recipe="classic", **options).network.units == units
+
+
+def test_one_hot_needs_no_embedding() -> None:
+    network = choose(encoding="one-hot").network
+    assert (network.encoding, network.embedding) == ("one-hot", 0)
+    assert network.shapes()["lstm_0/lstm_cell/kernel"][0] == 80
+    assert choose(encoding="embedding").network == CHAR.network
+
+
+@pytest.mark.parametrize(
+    ("plan", "options", "message"),
+    [
+        (CHAR, {"encoding": "one-hot", "embedding": 32}, "has no embedding"),
+        (CLASSIC, {"recipe": "classic", "embedding": 32}, "--embedding"),
+        (CLASSIC, {"recipe": "classic", "encoding": "one-hot"}, "--encoding"),
+        (CLASSIC, {"recipe": "classic", "length": 50}, "windows of 100"),
+    ],
+)
+def test_what_cannot_be_is_refused(plan: Plan, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        choose(plan, **options)
+
+
+def test_a_network_too_large_for_the_memory_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choices, "memory_bytes", lambda: 8 * 2**30)
+    choose(units=1024, layers=2)
+    large = {"units": 4096, "layers": 8}
+    with pytest.raises(UserError, match=r"1,\d\d\d,\d\d\d,\d\d\d parameters"):
+        choose(**large)
+    with pytest.raises(UserError, match="memory"):
+        choose(batch=4096, length=4096)
+    monkeypatch.setattr(choices, "memory_bytes", lambda: None)
+    assert choose(**large).network.units == (4096,) * 8
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    found = choices.memory_bytes()
+    assert found is None or 2**28 < found < 2**45
+
+
+@pytest.mark.parametrize("symbols", [50, 180, 1_000, 4_224])
+def test_streams_are_shortened_to_the_text_with_a_note(symbols: int) -> None:
+    plan, notes = fit_to_text(choose(batch=64, length=256), symbols)
+    assert len(notes) == 1
+    assert plan.batch * (plan.length + 1) <= symbols
+    assert plan.batch * plan.length >= symbols // 2
+    assert f"{plan.batch:,} of {plan.length:,}" in notes[0]
+
+
+def test_streams_that_fit_stay() -> None:
+    assert fit_to_text(CHAR, 400_000) == (CHAR, ())
+    assert fit_to_text(CLASSIC, 300) == (CLASSIC, ())
+
+
+@pytest.mark.parametrize("options", [{"units": 4}, {"layers": 9}, {"dropout": 1}, {"learning_rate": 0}, {"batch": 0}])
+def test_numbers_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TrainOptions(**options)
+
+
+@pytest.mark.parametrize("encoding", ["embedding", "one-hot"])
+def test_a_chosen_network_is_trained_and_kept(encoding: str, tmp_path: Path) -> None:
+    chosen = {"layers": 2, "units": 16, "encoding": encoding, "dropout": 0.1, "batch": 4, "length": 4096}
+    result = run("char", tmp_path / "model", plan=None, epochs=8, learning_rate=0.05, **chosen)
+    description, weights, _ = load(tmp_path / "model")
+    assert description.network.units == (16, 16)
+    assert description.network.encoding == encoding
+    assert ("embedding/embeddings" in weights) == (encoding == "embedding")
+    assert description.options is not None
+    assert description.options.length == 4096
+    assert sum("too short" in note for note in result.notes) == 1
+    assert result.curve[-1].train_loss < result.curve[0].train_loss
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_losses_are_told_per_character(recipe: str, tmp_path: Path) -> None:
+    """With a learning rate of nothing each symbol costs about the log of how many there are."""
+    import math
+
+    from worker.text import TextOptions, prepare
+
+    plan = small_plan(recipe).model_copy(update={"learning_rate": 1e-12})
+    result = run(recipe, tmp_path / "model", plan=plan, epochs=1)
+    prepared = prepare(TEXT, TextOptions(recipe))
+    per_symbol = math.log(len(prepared.vocabulary))
+    assert result.train_loss == pytest.approx(per_symbol * prepared.learned / prepared.learned_chars, rel=0.05)
+    if result.heldout_loss is not None:
+        heldout = len(prepared.ids) - prepared.learned
+        assert result.heldout_loss == pytest.approx(per_symbol * heldout / prepared.heldout_chars, rel=0.05)
