@@ -3,88 +3,40 @@
 from __future__ import annotations
 
 import math
-import secrets
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from shared.errors import UserError
 from worker.model import folder as model_folder
+from worker.model.author import Author
 from worker.model.network import Weights
-from worker.model.results import Generation, Score
-from worker.model.sampling import Reader
-from worker.text import Vocabulary, get_recipe
+from worker.model.reader import Reader
+from worker.model.results import Score, Surprise
+from worker.model.streams import Ids, Row
+from worker.text import ScoringText, Seed, get_recipe, make_vocabulary
 from worker.text.classic import pad
 from worker.text.codelength import UNICODE_SCALARS
 
-DEFAULT_TEMPERATURE = {"char": 0.8, "classic": 0.0}
-"""`classic` takes the likeliest character each time, as the tutorial does."""
-MOST_TEMPERATURE = 2.0
 
-
-class TextModel:
-    """A model in memory. Not for two threads at once: it has one reading state.
+class TextModel(Author):
+    """A model in memory. Not for two threads at once.
 
     Args:
         description: from the model folder.
         weights: by name.
-        windows: ids of windows of the corpus.
+        windows: ids of windows of the corpus, [windows, symbols].
     """
 
-    def __init__(self, description: model_folder.Description, weights: Weights, windows: npt.NDArray[np.int32]) -> None:
+    def __init__(self, description: model_folder.Description, weights: Weights, windows: npt.NDArray[Any]) -> None:
         self.description = description
-        self.vocabulary = Vocabulary(description.vocabulary)
+        self.recipe = description.recipe
+        self.vocabulary = make_vocabulary(description.recipe, description.symbols)
+        self.reader = Reader(description.network, weights)
         self._recipe = get_recipe(description.recipe)
         self._windows = windows
-        self._reader = Reader(description.network, weights)
-
-    def generate(
-        self,
-        seed: str,
-        length: int,
-        temperature: float | None = None,
-        random_seed: int | None = None,
-        from_corpus: bool = False,
-    ) -> Generation:
-        """Continue a seed.
-
-        Args:
-            seed: the text to continue; ignored with `from_corpus`.
-            length: characters to write.
-            temperature: 0: always the likeliest character; None: the recipe's default.
-            random_seed: the same one gives the same text; None: drawn, and reported.
-            from_corpus: begin with a random window of the corpus instead (the tutorial's demonstration).
-
-        Raises:
-            UserError: nothing of the seed can be used, or a number is out of range.
-        """
-        begun = time.monotonic()
-        if temperature is None:
-            temperature = DEFAULT_TEMPERATURE[self.description.recipe]
-        if not 0 <= temperature <= MOST_TEMPERATURE:
-            raise UserError(f"A temperature of {temperature:g} is out of range.", "Choose one from 0 to 2.")
-        if length < 1:
-            raise UserError("The length must be at least 1.", "Choose how many characters to write.")
-        random_seed = secrets.randbelow(2**32) if random_seed is None else random_seed
-        random = np.random.default_rng(random_seed)
-        notes: tuple[str, ...] = ()
-        if from_corpus:
-            ids = self._windows[random.integers(len(self._windows))].astype(np.int32)
-            seed = self.vocabulary.decode(ids)
-        else:
-            known = self._recipe.seed(seed, self.vocabulary)
-            ids, notes = known.ids, known.notes
-        written = self._reader.write(ids, length, temperature, random)
-        return Generation(
-            seed=seed,
-            text=self.vocabulary.decode(written),
-            temperature=temperature,
-            random_seed=random_seed,
-            notes=notes,
-            seconds=time.monotonic() - begun,
-        )
 
     def score(self, text: str) -> Score:
         """How well the model foresees a text, per character of the text as given.
@@ -96,20 +48,59 @@ class TextModel:
         Raises:
             UserError: nothing of the text can be read.
         """
+        scoring, nats, notes = self._read(text)
+        return Score((float(nats.sum()) + scoring.side_nats) / scoring.chars, scoring.chars, notes)
+
+    def surprise(self, text: str) -> Surprise:
+        """What each character of a text costs the model; the sum is the score's.
+
+        A symbol of several characters spreads its nats evenly over them, and so does what the pipeline drops over
+        the characters that it dropped (over all, where it dropped none).
+
+        Raises:
+            UserError: nothing of the text can be read.
+        """
+        scoring, nats, notes = self._read(text)
+        return Surprise(_spread(scoring, nats), notes)
+
+    def _read_seed(self, seed: str) -> Seed:
+        return self._recipe.seed(seed, self.vocabulary)
+
+    def _draw_window(self, random: np.random.Generator) -> Ids:
+        return np.asarray(self._windows[random.integers(len(self._windows))], np.int32)
+
+    def _write(self, rows: Sequence[Row]) -> list[Ids]:
+        return self.reader.write_batch(rows)
+
+    def _read(self, text: str) -> tuple[ScoringText, npt.NDArray[np.float64], tuple[str, ...]]:
+        """The text as it is scored, the nats of each of its ids, and what there is to say about it."""
         scoring = self._recipe.scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
-        known = scoring.ids[scoring.ids >= 0]
-        unknown = len(scoring.ids) - len(known)
+        read = scoring.ids >= 0
+        known = scoring.ids[read]
         unseen = self.description.unseen
-        nats = scoring.side_nats + unknown * (math.log(UNICODE_SCALARS) - math.log(unseen))
+        nats = np.full(len(read), math.log(UNICODE_SCALARS) - math.log(unseen))
         if len(known):
-            self._reader.reset()
             lead = pad(known[:0]) if self.description.network.window else known[:0]
-            log_probs = self._reader.read(np.concatenate([lead, known]))[len(lead) :]
-            nats -= float(log_probs.sum(dtype=np.float64)) + len(known) * math.log1p(-unseen)
+            log_probs = self.reader.read(np.concatenate([lead, known]))[len(lead) :]
+            nats[read] = -log_probs.astype(np.float64) - math.log1p(-unseen)
         notes = scoring.notes
-        if unknown:
+        if len(known) < len(read):
+            unknown = len(read) - len(known)
             notes = (*notes, f"{unknown:,} characters that the model has never seen were charged as such.")
-        return Score(nats / scoring.chars, scoring.chars, notes)
+        return scoring, nats, notes
+
+
+def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """The nats of ids [symbols] and the cost of what the pipeline drops, for each character of the text as given."""
+    each = np.zeros(scoring.chars)
+    first = np.cumsum(scoring.lengths) - scoring.lengths
+    places = np.repeat(scoring.starts - first, scoring.lengths) + np.arange(scoring.lengths.sum())
+    np.add.at(each, places, np.repeat(nats / scoring.lengths, scoring.lengths))
+    alone = np.zeros(scoring.chars, bool)
+    alone[scoring.starts[scoring.lengths == 1]] = True
+    dropped = np.flatnonzero(~alone) if not alone.all() else np.arange(scoring.chars)
+    each[dropped] += scoring.side_nats / len(dropped)
+    return tuple(each.tolist())
 
 
 def load_model(folder: Path) -> TextModel:

@@ -1,138 +1,201 @@
-"""Reading and writing character by character, in one compiled loop.
+"""How the next symbol is drawn from what a network predicts: temperature, filters, and the guard against loops.
 
-One loop serves seeds, samples and scores: at each step the next character is either given or drawn from the
-distribution that the network has just predicted, its log probability is noted, and the network reads it.
+Everything here works on a batch of texts at once, one row each, inside a compiled loop: each row has its own
+settings, and none of them is a constant of the compiled code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from worker.model.network import Weights
-from worker.model.plan import NetworkConfig
+from shared.errors import UserError
 
 Tensor = Any
-CHUNK = 64
-"""Steps in one call of the compiled loop: long enough to hide the call, short enough to waste little."""
-_DRAW = -1
+NEVER = -1e9
+"""Logit of a symbol that must not come. Finite, so that something can be drawn even if all are forbidden."""
+MOST_TEMPERATURE = 2.0
+GUARD_LAGS = 256
+"""The longest loop that the guard sees, in symbols."""
+GUARD_LEAST = 12
+"""Symbols that must have been repeated before the guard steps in: "ha ha ha" and "....." are no loops yet."""
+BLOCK = 64
+"""Symbols in a block of the distribution when drawing; the number of symbols is padded to a multiple of it."""
+_SYMBOL_BITS = 21  # Unicode has fewer than 2**21 characters
+_ROUNDS = 30  # halvings of the bit patterns from 0.0 to 1.0
+_JUST_ABOVE_ONE = 0x3F800002  # the bits of the float32 two steps above 1
 
 
-class Reader:
-    """The state of a network that reads a text, and its prediction of what comes next.
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw the next symbol.
 
-    `streams` carries its LSTM states along. `windows` reads the last `window` characters from a zero state each
-    time; rather than reading every window from its beginning, all the windows that a character is part of are
-    advanced together, one row each: the same sums, as one large product instead of many small ones.
+    The guard comes first, then the temperature, top-k, top-p, min-p, each on what the one before it left: the order
+    of Hugging Face's transformers. Symbols that tie with the last one kept are kept as well.
 
-    Args:
-        config: the network's settings.
-        weights: its weights, by name.
+    Attributes:
+        temperature: divides the logits; 0 takes the likeliest.
+        top_k: draw only from the so many likeliest symbols (Fan et al. 2018).
+        top_p: draw only from the fewest symbols that together have this probability (Holtzman et al. 2020).
+        min_p: draw only from symbols with at least this share of the likeliest one's probability (Nguyen et al. 2024).
+        guard: when a passage has come three times in a row, forbid the symbol that would go on with it.
+
+    Raises:
+        UserError: a number is out of range.
     """
 
-    def __init__(self, config: NetworkConfig, weights: Weights) -> None:
-        self._config = config
-        self._rows = max(1, config.window)
-        self.set_weights(weights)
-        read = self._read_windows if config.kind == "windows" else self._read_streams
+    temperature: float = 0.8
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    guard: bool = False
 
-        # Gather, not indexing: XLA wants the place of a slice at compile time, and compiles again for each value.
-        def chunk(weights: Any, state: Any, given: Tensor, noise: Tensor, temperature: Tensor) -> Any:
-            def step(i: Tensor, state: Any, ids: Any, log_probs: Any) -> Any:
-                logits = state[0]
-                drawn = tf.argmax(logits + temperature * noise[i], output_type=tf.int32)
-                chosen = tf.where(given[i] >= 0, given[i], drawn)
-                log_probs = log_probs.write(i, tf.gather(tf.nn.log_softmax(logits), chosen))
-                return i + 1, read(weights, state, chosen), ids.write(i, chosen), log_probs
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= MOST_TEMPERATURE:
+            raise UserError(f"A temperature of {self.temperature:g} is out of range.", "Choose one from 0 to 2.")
+        if self.top_k is not None and self.top_k < 1:
+            raise UserError(f"A top-k of {self.top_k} leaves nothing to draw from.", "Choose 1 or more.")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise UserError(f"A top-p of {self.top_p:g} is out of range.", "Choose one above 0, up to 1.")
+        if self.min_p is not None and not 0 <= self.min_p < 1:
+            raise UserError(f"A min-p of {self.min_p:g} is out of range.", "Choose one from 0 to below 1.")
 
-            arrays = tf.TensorArray(tf.int32, CHUNK), tf.TensorArray(tf.float32, CHUNK)
-            loop = tf.while_loop(lambda i, *_: i < CHUNK, step, (0, state, *arrays), maximum_iterations=CHUNK)
-            _, state, ids, log_probs = loop
-            return state, ids.stack(), log_probs.stack()
+    @property
+    def filtered(self) -> bool:
+        """Whether any symbols are kept from being drawn by top-k, top-p or min-p."""
+        return bool(self.top_k or (self.top_p is not None and self.top_p < 1) or self.min_p)
 
-        # XLA removes the per-operation cost that dominates at batch 1; the windows' large products run better on
-        # TensorFlow's own threads.
-        self._chunk = tf.function(chunk, jit_compile=config.kind == "streams")
-        self.reset()
 
-    def set_weights(self, weights: Weights) -> None:
-        """Use other weights of the same shapes; nothing is compiled again."""
-        self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
+def padded(symbols: int) -> int:
+    """Symbols with padding: whole blocks, at least one of padding, and few sizes, each of which is compiled once."""
+    step = BLOCK if symbols < 8 * BLOCK else 8 * BLOCK
+    return (symbols // step + 1) * step
 
-    def reset(self) -> None:
-        """Forget what was read; every character is as likely as any other."""
-        states = [tf.zeros((self._rows, units)) for units in self._config.units for _ in range(2)]
-        self._state = [tf.zeros((self._config.vocabulary,)), tf.constant(0), *states]
 
-    def read(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-        """Read a text and forget nothing of it until `reset`; log probability of each character before it was read.
+def settings_of(samplings: Sequence[Sampling]) -> dict[str, Tensor]:
+    """The settings of each row as tensors [rows], and how many halvings the filters need (none if nobody asks)."""
+    top_k = [sampling.top_k or 2**30 for sampling in samplings]
+    # No symbols have twice the probability of all, so that nothing is left out.
+    top_p = [2.0 if sampling.top_p is None or sampling.top_p >= 1 else sampling.top_p for sampling in samplings]
+    return {
+        "temperature": tf.constant([sampling.temperature for sampling in samplings], tf.float32),
+        "guard": tf.constant([sampling.guard for sampling in samplings]),
+        "top_k": tf.constant(top_k, tf.int32),
+        "top_p": tf.constant(top_p, tf.float32),
+        "min_p": tf.constant([sampling.min_p or 0.0 for sampling in samplings], tf.float32),
+        "k_rounds": tf.constant(_ROUNDS if min(top_k) < 2**30 else 0),
+        "p_rounds": tf.constant(_ROUNDS if min(top_p) < 2 else 0),
+    }
 
-        A text is to be read in one call: the loop runs in whole chunks, so the state is of use to a later call only
-        when the length is a multiple of `CHUNK`.
-        """
-        return self._run(ids, 0, 0.0, np.random.default_rng(0))[1][: len(ids)]
 
-    def write(
-        self, seed: npt.NDArray[np.int32], length: int, temperature: float, random: np.random.Generator
-    ) -> npt.NDArray[np.int32]:
-        """Read the seed from the beginning and write `length` characters after it; at temperature 0 the likeliest."""
-        self.reset()
-        return self._run(seed, length, temperature, random)[0][len(seed) : len(seed) + length]
+def choose(logits: Tensor, uniform: Tensor, settings: dict[str, Tensor], forbidden: Tensor, filtered: bool) -> Tensor:
+    """Draw a symbol for each row.
 
-    def _run(
-        self, given: npt.NDArray[np.int32], length: int, temperature: float, random: np.random.Generator
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        total = len(given) + length
-        ids = np.full(-(-total // CHUNK) * CHUNK, _DRAW, np.int32)
-        ids[: len(given)] = given
-        log_probs = np.zeros(len(ids), np.float32)
-        no_noise = np.zeros((CHUNK, self._config.vocabulary), np.float32)
-        for start in range(0, len(ids), CHUNK):
-            part = slice(start, start + CHUNK)
-            # Adding Gumbel noise and taking the largest draws from the softmax (Gumbel 1954). The noise comes from
-            # numpy, so that a random seed gives the same text on every device.
-            noise = (
-                random.gumbel(size=no_noise.shape).astype(np.float32)
-                if temperature > 0 and start + CHUNK > len(given)
-                else no_noise
-            )
-            self._state, out, logs = self._chunk(
-                self._weights,
-                self._state,
-                tf.constant(ids[part]),
-                tf.constant(noise),
-                tf.constant(temperature, tf.float32),
-            )
-            ids[part], log_probs[part] = out.numpy(), logs.numpy()
-        return ids, log_probs
+    Args:
+        logits: [rows, symbols], symbols a multiple of `BLOCK`.
+        uniform: a number from [0, 1) for each row, which decides what is drawn.
+        settings: of `settings_of`.
+        forbidden: [rows], a symbol that must not come, or -1.
+        filtered: whether top-k, top-p and min-p are looked at; without them the compiled code is shorter.
 
-    def _read_streams(self, weights: Any, state: Any, chosen: Tensor) -> Any:
-        x = tf.gather(weights["embedding/embeddings"], chosen)[None]
-        states = self._layers(weights, state[2:], x)
-        return [self._predict(weights, states[-2][0]), state[1] + 1, *states]
+    Returns:
+        [rows], the symbols.
+    """
+    symbols = tf.range(logits.shape[1], dtype=tf.int32)
+    logits = tf.where(symbols[None] == forbidden[:, None], NEVER, logits)
+    largest = tf.reduce_max(logits, 1, keepdims=True)
+    temperature = settings["temperature"][:, None]
+    likeliest = temperature == 0
+    # The likeliest is drawn as the others are: from a distribution that has nothing else.
+    weights = tf.where(
+        likeliest,
+        tf.cast(logits >= largest, tf.float32),
+        tf.exp((logits - largest) / tf.where(likeliest, 1.0, temperature)),
+    )
+    if filtered:
+        weights = _filter(weights, settings)
+    return _draw(weights, tf.where(likeliest[:, 0], 0.0, uniform))
 
-    def _read_windows(self, weights: Any, state: Any, chosen: Tensor) -> Any:
-        position = state[1]
-        x = tf.fill((self._rows, 1), tf.cast(chosen, tf.float32) / self._config.vocabulary)
-        # The window that begins with this character takes the row of the one that has just been finished.
-        others = tf.cast(tf.range(self._rows) != position % self._rows, tf.float32)[:, None]
-        states = self._layers(weights, [part * others for part in state[2:]], x)
-        return [self._predict(weights, states[-2][(position + 1) % self._rows]), state[1] + 1, *states]
 
-    def _layers(self, weights: Any, states: list[Tensor], x: Tensor) -> list[Tensor]:
-        after: list[Tensor] = []
-        for index in range(len(self._config.units)):
-            name = f"lstm_{index}/lstm_cell"
-            hidden, cell = states[2 * index], states[2 * index + 1]
-            z = x @ weights[f"{name}/kernel"] + hidden @ weights[f"{name}/recurrent_kernel"] + weights[f"{name}/bias"]
-            i, f, g, o = tf.split(z, 4, axis=1)
-            cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
-            x = tf.sigmoid(o) * tf.tanh(cell)
-            after += [x, cell]
-        return after
+def _filter(weights: Tensor, settings: dict[str, Tensor]) -> Tensor:
+    """Weights (relative to the largest, which is 1) with nothing left of what the filters keep out."""
+    # Floats that are not negative are in the order of their bit patterns, so halving these finds the threshold exactly.
+    # Sorting is slower in XLA: 8 times for 6,000 symbols, and 10 times for tf.math.top_k.
+    bits = tf.bitcast(weights, tf.int32)
 
-    def _predict(self, weights: Any, hidden: Tensor) -> Tensor:
-        return tf.linalg.matvec(weights["output/kernel"], hidden, transpose_a=True) + weights["output/bias"]
+    def most(rounds: Tensor, holds: Any) -> Tensor:
+        """The largest bit pattern of each row that `holds`; 0 if none does."""
+
+        def halve(i: Tensor, low: Tensor, high: Tensor) -> Any:
+            middle = low + (high - low) // 2
+            good = holds(bits >= middle[:, None])
+            return i + 1, tf.where(good, middle, low), tf.where(good, high, middle)
+
+        low = tf.zeros_like(settings["top_k"])
+        loop = (tf.constant(0), low, tf.fill(tf.shape(low), _JUST_ABOVE_ONE))
+        return tf.while_loop(lambda i, *_: i < rounds, halve, loop)[1]
+
+    threshold = most(settings["k_rounds"], lambda kept: tf.reduce_sum(tf.cast(kept, tf.int32), 1) >= settings["top_k"])
+    weights = tf.where(bits >= threshold[:, None], weights, 0.0)
+    needed = settings["top_p"] * tf.reduce_sum(weights, 1)
+    threshold = most(settings["p_rounds"], lambda kept: tf.reduce_sum(tf.where(kept, weights, 0.0), 1) >= needed)
+    kept = (bits >= threshold[:, None]) & (weights >= settings["min_p"][:, None])
+    return tf.where(kept, weights, 0.0)
+
+
+def _draw(weights: Tensor, uniform: Tensor) -> Tensor:
+    """Invert the cumulative distribution, first of the blocks and then within one: two short sums instead of a long
+    one, which XLA would do in one thread and in logarithmically many passes."""
+    blocks = tf.reshape(weights, (weights.shape[0], -1, BLOCK))
+    sums = tf.reduce_sum(blocks, 2)
+    ends = tf.cumsum(sums, axis=1)
+    # A little below 1, so that rounding cannot lead past the end.
+    place = uniform * (1 - 2**-22) * ends[:, -1]
+    block = _first((ends > place[:, None]) & (sums > 0), sums)
+    before = tf.gather(ends - sums, block, batch_dims=1)
+    chosen = tf.gather(blocks, block, batch_dims=1)
+    within = _first((tf.cumsum(chosen, axis=1) > (place - before)[:, None]) & (chosen > 0), chosen)
+    return block * BLOCK + within
+
+
+def _first(holds: Tensor, weights: Tensor) -> Tensor:
+    """The first column of each row that `holds`; where rounding left none, that with the largest weight."""
+    columns = int(weights.shape[1])
+    first = tf.reduce_min(tf.where(holds, tf.range(columns)[None], columns), 1)
+    return tf.where(first < columns, first, tf.argmax(weights, 1, output_type=tf.int32))
+
+
+def new_guard(rows: int) -> tuple[Tensor, Tensor]:
+    """The guard's memory before anything is written: the last symbols, newest first, and the length of each lag's
+    repetition; [rows, GUARD_LAGS] both."""
+    return tf.fill((rows, GUARD_LAGS), -1), tf.zeros((rows, GUARD_LAGS), tf.int32)
+
+
+def watch(memory: tuple[Tensor, Tensor], symbol: Tensor, written: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Take note of the symbol of each row, and say which one would go on with a loop.
+
+    At every lag the guard counts for how many symbols the text has been equal to itself so far back. Twice the lag
+    means that a passage of that length has come three times.
+
+    Args:
+        memory: of `new_guard`, or the one returned before.
+        symbol: [rows].
+        written: [rows], whether it was drawn; the seed is not the guard's business.
+
+    Returns:
+        The memory, and the symbol to forbid [rows], -1 for none.
+    """
+    last, run = memory
+    lags = tf.range(1, GUARD_LAGS + 1)
+    written = written[:, None]
+    run = tf.where(written & (last == symbol[:, None]), run + 1, 0)
+    last = tf.where(written, tf.concat([symbol[:, None], last[:, :-1]], 1), last)
+    loops = run >= tf.maximum(2 * lags, GUARD_LEAST)
+    # The shortest loop's next symbol; lag and symbol share a number, so that one pass finds both.
+    none = np.int32(2**31 - 1)
+    found = tf.reduce_min(tf.where(loops, lags * 2**_SYMBOL_BITS + last, none), 1)
+    return (last, run), tf.where(found < none, found % 2**_SYMBOL_BITS, -1)

@@ -1,0 +1,127 @@
+"""What a single model and a mixture have in common when they write."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.errors import UserError
+from shared.jobs import RecipeName, StopAt
+from worker.model.request import WriteRequest, cut
+from worker.model.results import Generation
+from worker.model.sampling import Sampling
+from worker.model.streams import Ids, Row
+from worker.text import Seed, Vocabulary
+
+DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
+"""`classic` takes the likeliest character each time, as the tutorial does."""
+UNGUARDED = {"classic"}
+"""Recipes whose loops are not broken unless asked: those of `classic` are what the tutorial shows."""
+_MOST_SYMBOLS = 4
+"""To a character asked for; symbols may be empty, but a text of nothing else must end."""
+
+
+@dataclass
+class _Begun:
+    request: WriteRequest
+    row: Row
+    seed: str
+    random_seed: int
+    notes: tuple[str, ...]
+
+
+class Author(ABC):
+    """Continues seeds. Not for two threads at once."""
+
+    vocabulary: Vocabulary
+    recipe: RecipeName
+
+    def generate(
+        self,
+        seed: str,
+        length: int,
+        temperature: float | None = None,
+        random_seed: int | None = None,
+        from_corpus: bool = False,
+        *,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        guard: bool | None = None,
+        stop: StopAt | None = None,
+    ) -> Generation:
+        """Continue a seed; the arguments are those of `WriteRequest`.
+
+        Raises:
+            UserError: nothing of the seed can be used, or a number is out of range.
+        """
+        request = WriteRequest(
+            seed, length, temperature, random_seed, from_corpus, top_k, top_p, min_p, guard=guard, stop=stop
+        )
+        (written,) = self.generate_batch([request])
+        if isinstance(written, UserError):
+            raise written
+        return written
+
+    def generate_batch(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
+        """Continue several seeds in one pass. Each gets the text that it would get alone, or its own error."""
+        started = time.monotonic()
+        begun = [self._begin(request) for request in requests]
+        texts = iter(self._write([one.row for one in begun if isinstance(one, _Begun)]))
+        return [one if isinstance(one, UserError) else self._finish(one, next(texts), started) for one in begun]
+
+    @abstractmethod
+    def _read_seed(self, seed: str) -> Seed:
+        """A seed as ids, never empty.
+
+        Raises:
+            UserError: nothing of it can be used.
+        """
+
+    @abstractmethod
+    def _draw_window(self, random: np.random.Generator) -> Ids:
+        """Ids of a random window of the corpus."""
+
+    @abstractmethod
+    def _write(self, rows: Sequence[Row]) -> list[Ids]:
+        """Continue each row's seed at least until it is enough."""
+
+    def _begin(self, request: WriteRequest) -> _Begun | UserError:
+        random_seed = secrets.randbelow(2**32) if request.random_seed is None else request.random_seed
+        random = np.random.default_rng(random_seed)
+        try:
+            sampling = self._sampling(request)
+            if request.from_corpus:
+                window = self._draw_window(random)
+                known, seed = Seed(window), self.vocabulary.decode(window)
+            else:
+                known, seed = self._read_seed(request.seed), request.seed
+        except UserError as error:
+            return error
+        lengths = self.vocabulary.lengths
+
+        def enough(ids: Ids) -> bool:
+            return int(lengths[ids].sum()) >= request.length or len(ids) >= _MOST_SYMBOLS * request.length
+
+        return _Begun(request, Row(known.ids, sampling, random, enough), seed, random_seed, known.notes)
+
+    def _sampling(self, request: WriteRequest) -> Sampling:
+        temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature
+        guard = self.recipe not in UNGUARDED if request.guard is None else request.guard
+        return Sampling(temperature, request.top_k, request.top_p, request.min_p, guard)
+
+    def _finish(self, begun: _Begun, ids: Ids, started: float) -> Generation:
+        request = begun.request
+        return Generation(
+            seed=begun.seed,
+            text=cut(self.vocabulary.decode(ids)[: request.length], request.stop),
+            temperature=begun.row.sampling.temperature,
+            random_seed=begun.random_seed,
+            notes=begun.notes,
+            seconds=time.monotonic() - started,
+        )
