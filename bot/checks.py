@@ -51,7 +51,9 @@ def require_permissions(ctx: Context) -> None:
 def place_of(ctx: Context) -> Place:
     """Where and by whom a command was given."""
     assert ctx.guild is not None
-    return Place(guild_id=ctx.guild.id, channel_id=ctx.channel.id, user_id=ctx.author.id)
+    channel = ctx.channel
+    above = channel.parent_id if isinstance(channel, discord.Thread) else None
+    return Place(guild_id=ctx.guild.id, channel_id=channel.id, user_id=ctx.author.id, parent_channel_id=above)
 
 
 def channel_ids(ctx: Context) -> list[int]:

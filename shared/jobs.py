@@ -80,11 +80,16 @@ class TrainOptions(_Message):
 
 
 class Place(_Message):
-    """Where a job was asked for, and by whom."""
+    """Where a job was asked for, and by whom.
+
+    Attributes:
+        parent_channel_id: of a thread, the channel that it belongs to.
+    """
 
     guild_id: Snowflake
     channel_id: Snowflake
     user_id: Snowflake
+    parent_channel_id: Snowflake | None = None
 
 
 class ModelRef(_Message):

@@ -1,34 +1,30 @@
-"""What a job does: read the message, call the engine, tell the person. No Celery here."""
+"""What a train job does: read the message, call the engine, tell the person. No Celery here."""
 
 from __future__ import annotations
 
-import errno
 import shutil
 import socket
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import redis
 import structlog
-from pydantic import ValidationError
 
 from shared import keys
 from shared.connect import connect
-from shared.corpora import unpack, unpacked_limit
+from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
-from shared.events import Cancelled, Failed, Finished, Generated, Interrupted, Progress, Sample, Started
-from shared.jobs import GenerateJob, TrainJob
-from shared.logging import job_context
+from shared.events import Cancelled, Failed, Finished, Interrupted, Progress, Sample, Started
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
+from worker.answer import HandBack, answer_errors, in_context, unpack_message
 from worker.joblog import JobLog, Superseded
 from worker.lease import Lease
 from worker.serve import stop_requested
 from worker.store import ModelStore
-from worker.warm import WarmModels
 
 if TYPE_CHECKING:
     from worker.model.results import TrainResult
@@ -39,12 +35,6 @@ PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
 
 log = structlog.get_logger()
-_J = TypeVar("_J", TrainJob, GenerateJob)
-_warm: WarmModels | None = None
-
-
-class HandBack(Exception):
-    """The job must go back to the queue: this worker stops, or cannot reach Redis."""
 
 
 def run_train(message: dict[str, Any], delivery_tag: str) -> None:
@@ -55,10 +45,10 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
     """
     settings = get_settings()
     client = connect(settings)
-    job = _unpack(client, TrainJob, message)
+    job = unpack_message(client, TrainJob, message)
     if job is None:
         return
-    with _job_context(job), Lease(client, delivery_tag, job.corpus.sha256, _ttl_s(settings)) as lease:
+    with in_context(job), Lease(client, delivery_tag, job.corpus.sha256, _ttl_s(settings)) as lease:
         joblog = JobLog(client, job.job_id)
         try:
             if joblog.is_over():
@@ -70,7 +60,7 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
                 reason = f"The worker was killed {MAX_DEATHS} times while it ran this job, so it has been given up."
                 joblog.publish(Failed(problem=reason, remedy="The machine may be short of memory: try a shorter text."))
             else:
-                _answer_errors(joblog, lambda: _train(settings, client, job, joblog, lease))
+                answer_errors(joblog, lambda: _train(settings, client, job, joblog, lease))
             joblog.end()
             _discard(settings, job.job_id)  # it is over, one way or another
         except HandBack:
@@ -83,34 +73,34 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
             raise HandBack("Redis cannot be reached") from error
 
 
-def run_generate(message: dict[str, Any]) -> None:
-    """Write the text that a GenerateJob asks for, and publish it."""
-    client = connect(get_settings())
-    job = _unpack(client, GenerateJob, message)
-    if job is None:
-        return
-    with _job_context(job):
-        joblog = JobLog(client, job.job_id)
-        if joblog.is_over():
-            return
-        joblog.begin()
-        _answer_errors(joblog, lambda: _generate(job, joblog))
-        joblog.end()
-
-
 def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
-    checkpoint, out = _folders(settings, job.job_id)
+    places = _places(settings, job.job_id)
+    checkpoint = places.checkpoint
     joblog.publish(Started(worker=socket.gethostname(), resumed=checkpoint.exists()))
+    store = ModelStore(settings)
+    parent = _parent(client, job)
+    parent_folder = store.fetch(parent.model_id) if parent else None
     packed = cast(bytes | None, client.get(keys.corpus(job.corpus.sha256)))
     if packed is None:
         raise UserError("The text of this job is no longer in Redis.", "Please send the command again.")
-    text = unpack(packed, unpacked_limit(settings))
+    places.text.parent.mkdir(parents=True, exist_ok=True)
+    unpack_to_file(packed, places.text, unpacked_limit(settings))
+    del packed
 
     from worker.model.chart import loss_chart
     from worker.model.train import OtherCheckpoint, TrainingCancelled, TrainingInterrupted, train
 
     def attempt() -> TrainResult:
-        return train(text, job.options, job.corpus, out=out, checkpoint=checkpoint, hooks=_Hooks(joblog, lease))
+        return train(
+            places.text,
+            job.options,
+            job.corpus,
+            out=places.model,
+            checkpoint=checkpoint,
+            hooks=_Hooks(joblog, lease),
+            parent=parent_folder,
+            parent_name=parent.name if parent else None,
+        )
 
     try:
         try:
@@ -128,24 +118,27 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
         raise HandBack("the worker is stopping") from stop
 
     model_id = joblog.model_id()
-    ModelStore(settings).save(out, model_id)
-    place = job.place
+    store.save(places.model, model_id)
+    scope, channel_id = _scope(job, parent)
     record = joblog.register(
         ModelRecord(
             model_id=model_id,
             name=job.options.name or job.corpus.name,
-            guild_id=place.guild_id,
-            channel_id=place.channel_id,
-            owner_id=place.user_id,
-            # A text that a member uploaded stays in the channel where it was shown.
-            scope="channel" if job.corpus.source == "upload" else "guild",
+            guild_id=job.place.guild_id,
+            channel_id=channel_id,
+            owner_id=job.place.user_id,
+            scope=scope,
             recipe=job.options.recipe,
             corpus_title=job.corpus.title,
             corpus_chars=job.corpus.chars,
             parameters=result.parameters,
-            epochs=result.epochs,
+            epochs=result.epochs_before + result.epochs,
             train_loss=result.train_loss,
             heldout_loss=result.heldout_loss,
+            corpus=job.corpus,
+            options=job.options,
+            parent=parent.name if parent else None,
+            copy_share=result.copy_share,
         )
     )
     joblog.attach("loss.png", loss_chart(result.curve, record.name))
@@ -161,27 +154,37 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
     log.info("trained", model_id=model_id, seconds=round(result.seconds), epochs=result.epochs)
 
 
-def _generate(job: GenerateJob, joblog: JobLog) -> None:
-    global _warm
-    _warm = _warm or WarmModels(get_settings())
-    with _warm.borrow(job.model_id) as model:
-        written = model.generate(
-            job.seed,
-            length=job.length,
-            temperature=job.temperature,
-            random_seed=job.random_seed,
-            from_corpus=job.from_corpus,
-        )
-    joblog.publish(
-        Generated(
-            seed=written.seed,
-            text=written.text,
-            temperature=written.temperature,
-            random_seed=written.random_seed,
-            notes=written.notes,
-            seconds=written.seconds,
-        )
-    )
+def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
+    """The record of the model to start from.
+
+    The bot has checked that it may be used there; it is checked again, for the message may be old or forged.
+
+    Raises:
+        UserError: it is gone, or is not to be used there.
+    """
+    if job.parent is None:
+        return None
+    data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
+    record = ModelRecord.model_validate_json(data) if data is not None else None
+    place = job.place
+    here = (place.channel_id, place.parent_channel_id)
+    if (
+        record is None
+        or record.guild_id != place.guild_id
+        or (record.scope == "channel" and record.channel_id not in here)
+    ):
+        raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
+    return record
+
+
+def _scope(job: TrainJob, parent: ModelRecord | None) -> tuple[Literal["guild", "channel"], int]:
+    """Who may use the new model, and its channel.
+
+    A text that a member uploaded stays in the channel where it was shown, and so does what was learned from it.
+    """
+    if parent is not None and parent.scope == "channel":
+        return "channel", parent.channel_id
+    return ("channel" if job.corpus.source == "upload" else "guild"), job.place.channel_id
 
 
 class _Hooks:
@@ -213,74 +216,26 @@ class _Hooks:
         return self._wish
 
 
-def _answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
-    """Run `work`; whatever goes wrong is told to the person, and the cause goes to the log."""
-    try:
-        work()
-    except (HandBack, Superseded, redis.RedisError):
-        raise
-    except UserError as error:
-        log.info("job_refused")  # the sentences may quote what the person wrote
-        joblog.publish(Failed(problem=error.problem, remedy=error.remedy))
-    except MemoryError:
-        log.exception("out_of_memory")
-        joblog.publish(
-            Failed(problem="The worker ran out of memory.", remedy="Try a shorter text or the recipe `char`.")
-        )
-    except OSError as error:
-        log.exception("job_failed")
-        if error.errno == errno.ENOSPC:
-            failed = Failed(problem="The worker's disk is full.", remedy="Ask whoever runs the bot to make room.")
-        else:
-            failed = _unknown(joblog.job_id)
-        joblog.publish(failed)
-    except Exception:
-        log.exception("job_failed")
-        joblog.publish(_unknown(joblog.job_id))
-
-
-def _unknown(job_id: str) -> Failed:
-    return Failed(
-        problem="Something broke in the worker.",
-        remedy=f"Whoever runs the bot finds the cause in the worker's log, under job `{job_id}`.",
-    )
-
-
-def _unpack(client: redis.Redis, kind: type[_J], message: dict[str, Any]) -> _J | None:
-    """Validate a message. What cannot be read is refused in the job's own stream, if that much can be read."""
-    try:
-        return kind.model_validate(message)
-    except ValidationError as error:
-        job_id = message.get("job_id")
-        fields = [".".join(map(str, detail["loc"])) for detail in error.errors()]
-        log.error("message_refused", job_id=job_id, fields=fields)
-        if isinstance(job_id, str):
-            joblog = JobLog(client, job_id)
-            if not joblog.is_over():
-                joblog.begin()
-                joblog.publish(
-                    Failed(
-                        problem="The worker does not understand this job: it runs another version than the bot.",
-                        remedy="Ask whoever runs the bot to bring both to the same version.",
-                    )
-                )
-        return None
-
-
-def _job_context(job: TrainJob | GenerateJob) -> AbstractContextManager[None]:
-    return job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
-
-
 def _ttl_s(settings: Settings) -> int:
     return int(settings.corpus_ttl_hours * 3600)
 
 
-def _folders(settings: Settings, job_id: str) -> tuple[Path, Path]:
-    """Where a job's checkpoint and its unfinished model lie on this host."""
-    checkpoint = settings.data_dir / "checkpoints" / job_id
-    return checkpoint, checkpoint.with_name(f"{job_id}.model")
+@dataclass(frozen=True)
+class _Places:
+    """Where a job's checkpoint, its unfinished model and its text lie on this host."""
+
+    checkpoint: Path
+    model: Path
+    text: Path
+
+
+def _places(settings: Settings, job_id: str) -> _Places:
+    folder = settings.data_dir / "checkpoints"
+    return _Places(folder / job_id, folder / f"{job_id}.model", folder / f"{job_id}.txt")
 
 
 def _discard(settings: Settings, job_id: str) -> None:
-    for folder in _folders(settings, job_id):
+    places = _places(settings, job_id)
+    for folder in (places.checkpoint, places.model):
         shutil.rmtree(folder, ignore_errors=True)
+    places.text.unlink(missing_ok=True)

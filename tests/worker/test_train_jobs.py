@@ -1,0 +1,115 @@
+"""Train jobs, as they come from Redis: what becomes of them, and from which models they may go on."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+import redis
+
+from shared import keys
+from shared.connect import connect
+from shared.corpora import pack
+from shared.events import Event, Failed, Finished, parse_event
+from shared.jobs import CorpusInfo, ModelRef, TrainJob, TrainOptions
+from shared.models import ModelRecord
+from shared.settings import Settings
+from tests.factories import CHANNEL, GUILD, place
+from tests.worker.conftest import babble
+from tests.worker.conftest import corpus as corpus_of
+from worker.run import run_train
+from worker.store import ModelStore
+
+TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
+SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
+THREAD = 999
+
+
+@pytest.fixture
+def client(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+def train(client: redis.Redis, job_id: str, text: str = TEXT, **fields: Any) -> Event:
+    """Run a job to its end; its last event."""
+    info = fields.pop("corpus", corpus_of(text))
+    job = TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields})
+    client.set(keys.corpus(info.sha256), pack(text))
+    run_train(job.model_dump(mode="json"), "tag")
+    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job_id), count=1))
+    return parse_event(entry[b"event"])
+
+
+def uploaded(text: str) -> CorpusInfo:
+    return corpus_of(text).model_copy(update={"source": "upload"})
+
+
+def record_of(client: redis.Redis, model_id: str) -> ModelRecord:
+    return ModelRecord.model_validate_json(cast(bytes, client.get(keys.model(model_id))))
+
+
+def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis, settings: Settings) -> None:
+    event = train(client, "t-1")
+    assert isinstance(event, Finished)
+    record = record_of(client, event.model.model_id)
+    assert record == event.model
+    assert record.corpus == corpus_of(TEXT)
+    assert record.options == SMALL
+    assert record.parent is None
+    assert record.copy_share is not None
+    assert record.scope == "guild"
+    assert list((settings.data_dir / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize("here", [{}, {"channel_id": THREAD, "parent_channel_id": CHANNEL}])
+def test_what_was_learned_from_an_upload_stays_in_its_channel(here: dict[str, int], client: redis.Redis) -> None:
+    first = train(client, "t-1", corpus=uploaded(TEXT))
+    assert isinstance(first, Finished)
+    assert first.model.scope == "channel"
+    parent = ModelRef(model_id=first.model.model_id, name=first.model.name)
+    child = train(client, "t-2", OTHER, parent=parent, place=place(**here), options=TrainOptions(epochs=1))
+    assert isinstance(child, Finished)
+    record = record_of(client, child.model.model_id)
+    assert (record.scope, record.channel_id) == ("channel", CHANNEL)
+    assert record.parent == first.model.name
+    assert record.epochs == 2
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"guild_id": GUILD + 1},
+        {"channel_id": CHANNEL + 7},
+        {"channel_id": THREAD, "parent_channel_id": CHANNEL + 7},
+        {"channel_id": CHANNEL + 7, "guild_id": GUILD + 1},
+    ],
+)
+def test_a_model_of_another_place_is_as_good_as_gone(elsewhere: dict[str, int], client: redis.Redis) -> None:
+    first = train(client, "t-1", corpus=uploaded(TEXT))
+    assert isinstance(first, Finished)
+    parent = ModelRef(model_id=first.model.model_id, name=first.model.name)
+    event = train(client, "t-2", OTHER, parent=parent, place=place(**elsewhere), options=TrainOptions(epochs=1))
+    assert isinstance(event, Failed)
+    assert "gone" in event.problem
+    assert client.hget(keys.job("t-2"), "model_id") is None
+
+
+def test_a_parent_without_a_record_or_without_files_is_gone(client: redis.Redis, settings: Settings) -> None:
+    event = train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"))
+    assert isinstance(event, Failed)
+    assert "gone" in event.problem
+    first = train(client, "t-2")
+    assert isinstance(first, Finished)
+    ModelStore(settings).delete(first.model.model_id)
+    event = train(client, "t-3", parent=ModelRef(model_id=first.model.model_id, name="x"))
+    assert isinstance(event, Failed)
+    assert "gone" in event.problem
+
+
+def test_a_job_whose_text_has_expired_says_so(client: redis.Redis) -> None:
+    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL)
+    run_train(job.model_dump(mode="json"), "tag")
+    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events("t-1"), count=1))
+    event = parse_event(entry[b"event"])
+    assert isinstance(event, Failed)
+    assert "no longer in Redis" in event.problem
