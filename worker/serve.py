@@ -24,7 +24,8 @@ from shared.settings import Settings, get_settings
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
-GENERATE_THREADS = 4
+GENERATE_THREADS = 32
+"""Requests that may wait for a pass together; each thread only waits."""
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""The Celery tasks: unpack the message, hand it over. What a job does is in `worker.run`."""
+"""The Celery tasks: unpack the message, hand it over. What a job does is in `worker.run` and `worker.write`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from celery import Task, signals
 from celery.exceptions import Reject
 
 from shared.jobs import GENERATE_TASK, TRAIN_TASK
+from worker.answer import HandBack
 from worker.app import app
-from worker.run import HandBack, run_generate, run_train
+from worker.run import run_train
+from worker.write import run_generate
 
 
 @app.task(name=TRAIN_TASK, bind=True)

@@ -1,25 +1,49 @@
-"""Models kept in memory between requests."""
+"""Models kept in memory between requests, each of which serves all who wait for it in one pass."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from shared.errors import UserError
+from shared.jobs import MixPart
 from shared.settings import Settings
+from worker.batcher import Batcher
 from worker.store import ModelStore
 
 if TYPE_CHECKING:
     from worker.model.generate import TextModel
+    from worker.model.request import WriteRequest
+    from worker.model.results import Generation
 
 
-@dataclass
 class _Slot:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    model: TextModel | None = None
+    """A model, loaded when it is first needed."""
+
+    def __init__(self, store: ModelStore, model_id: str) -> None:
+        self._store = store
+        self._model_id = model_id
+        self._lock = threading.Lock()
+        self._model: TextModel | None = None
+        self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve)
+
+    def model(self) -> TextModel:
+        """The model.
+
+        Raises:
+            UserError: the store has no such model, or its files are damaged.
+        """
+        from worker.model.generate import load_model
+
+        with self._lock:
+            if self._model is None:
+                self._model = load_model(self._store.fetch(self._model_id))
+            return self._model
+
+    def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
+        return self.model().generate_batch(requests)
 
 
 class WarmModels:
@@ -31,21 +55,33 @@ class WarmModels:
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def borrow(self, model_id: str) -> Iterator[TextModel]:
-        """Lend a model to one caller at a time, loading it first if need be.
+    def write(self, model_id: str, request: WriteRequest) -> Generation:
+        """Write a text with a model, together with what others ask of it.
 
         Raises:
-            UserError: the store has no such model, or its files are damaged.
+            UserError: the request cannot be fulfilled, the store has no such model, or its files are damaged.
         """
-        from worker.model.generate import load_model
+        return self._slot(model_id).batcher.submit(request)
 
+    def write_mixed(self, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
+        """Write a text with several models at once.
+
+        Raises:
+            UserError: as `write`, or one of the models cannot be mixed.
+        """
+        from worker.model.mixture import Mixture
+
+        mixture = Mixture([(self._slot(part.model_id).model(), part.weight) for part in parts])
+        (written,) = mixture.generate_batch([request])
+        if isinstance(written, UserError):
+            raise written
+        return written
+
+    def _slot(self, model_id: str) -> _Slot:
         with self._lock:
-            slot = self._slots.setdefault(model_id, _Slot())
+            slot = self._slots.get(model_id) or _Slot(self._store, model_id)
+            self._slots[model_id] = slot
             self._slots.move_to_end(model_id)
             while len(self._slots) > self._limit:
                 self._slots.popitem(last=False)
-        with slot.lock:
-            if slot.model is None:
-                slot.model = load_model(self._store.fetch(model_id))
-            yield slot.model
+        return slot

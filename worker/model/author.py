@@ -36,7 +36,7 @@ class _Begun:
 
 
 class Author(ABC):
-    """Continues seeds. Not for two threads at once."""
+    """Continues seeds."""
 
     vocabulary: Vocabulary
     recipe: RecipeName

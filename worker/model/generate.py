@@ -22,7 +22,7 @@ from worker.text.codelength import UNICODE_SCALARS
 
 
 class TextModel(Author):
-    """A model in memory. Not for two threads at once.
+    """A model in memory. Safe between threads: nothing is kept from one call to the next.
 
     Args:
         description: from the model folder.
@@ -66,8 +66,12 @@ class TextModel(Author):
     def _read_seed(self, seed: str) -> Seed:
         return self._recipe.seed(seed, self.vocabulary)
 
-    def _draw_window(self, random: np.random.Generator) -> Ids:
+    def random_window(self, random: np.random.Generator) -> Ids:
+        """A window of the corpus, [symbols]."""
         return np.asarray(self._windows[random.integers(len(self._windows))], np.int32)
+
+    def _draw_window(self, random: np.random.Generator) -> Ids:
+        return self.random_window(random)
 
     def _write(self, rows: Sequence[Row]) -> list[Ids]:
         return self.reader.write_batch(rows)

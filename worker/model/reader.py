@@ -46,7 +46,7 @@ class Reader:
             return np.zeros(0, np.float32)
         ids = ids.astype(np.int32, copy=False)
         rest = self._windows.read(ids) if self._windows else streams.read(self.network, ids)
-        return np.concatenate([np.float32([-math.log(self.config.vocabulary)]), rest])
+        return np.concatenate([np.full(1, -math.log(self.config.vocabulary), np.float32), rest])
 
     def write(self, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
         """Read the seed, which must not be empty, and write so many symbols after it."""

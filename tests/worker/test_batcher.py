@@ -1,0 +1,80 @@
+"""Requests of many threads, gathered into few passes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from worker.batcher import Batcher
+
+
+class Counting:
+    """Serves numbers: doubles them, and waits in its first pass until told to go on."""
+
+    def __init__(self) -> None:
+        self.passes: list[list[int]] = []
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, numbers: Sequence[int]) -> list[int | BaseException]:
+        self.passes.append(list(numbers))
+        self.begun.set()
+        assert self.go_on.wait(30)
+        if 13 in numbers:
+            raise RuntimeError("thirteen breaks the pass")
+        return [ValueError(number) if number < 0 else 2 * number for number in numbers]
+
+
+def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) -> list[int | BaseException]:
+    """The results of `numbers`, all of which were submitted while the pass of another request (0) ran."""
+    batcher: Batcher[int, int] = Batcher(serve, most)
+
+    def ask(number: int) -> int | BaseException:
+        try:
+            return batcher.submit(number)
+        except (RuntimeError, ValueError) as error:
+            return error
+
+    with ThreadPoolExecutor(len(numbers) + 1) as threads:
+        first = threads.submit(ask, 0)
+        assert serve.begun.wait(30)
+        others = [threads.submit(ask, number) for number in numbers]
+        while len(batcher._waiting) < len(numbers):
+            pass
+        serve.go_on.set()
+        assert first.result() == 0
+        return [other.result() for other in others]
+
+
+def test_who_waits_is_served_together() -> None:
+    serve = Counting()
+    assert _submit_while_busy(serve, range(1, 21)) == [2 * number for number in range(1, 21)]
+    assert [len(together) for together in serve.passes] == [1, 20]
+
+
+def test_a_pass_takes_no_more_than_it_may() -> None:
+    serve = Counting()
+    assert _submit_while_busy(serve, range(1, 11), most=4) == [2 * number for number in range(1, 11)]
+    assert [len(together) for together in serve.passes] == [1, 4, 4, 2]
+
+
+def test_errors_reach_only_who_caused_them() -> None:
+    serve = Counting()
+    results = _submit_while_busy(serve, [1, -1, 13, 4])
+    assert [results[0], results[3]] == [2, 8]
+    assert isinstance(results[1], ValueError)
+    assert isinstance(results[2], RuntimeError)
+
+
+def test_a_lone_request_is_served_at_once() -> None:
+    serve = Counting()
+    serve.go_on.set()
+    batcher: Batcher[int, int] = Batcher(serve)
+    assert [batcher.submit(number) for number in (1, 2)] == [2, 4]
+    assert serve.passes == [[1], [2]]
+    with pytest.raises(RuntimeError):
+        batcher.submit(13)
+    assert batcher.submit(3) == 6

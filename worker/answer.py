@@ -1,0 +1,84 @@
+"""What both kinds of job share: reading the message, and telling the person what went wrong. No Celery here."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import redis
+import structlog
+from pydantic import ValidationError
+
+from shared.errors import UserError
+from shared.events import Failed
+from shared.jobs import GenerateJob, TrainJob
+from shared.logging import job_context
+from worker.joblog import JobLog, Superseded
+
+log = structlog.get_logger()
+_J = TypeVar("_J", TrainJob, GenerateJob)
+
+
+class HandBack(Exception):
+    """The job must go back to the queue: this worker stops, or cannot reach Redis."""
+
+
+def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
+    """Run `work`; whatever goes wrong is told to the person, and the cause goes to the log."""
+    try:
+        work()
+    except (HandBack, Superseded, redis.RedisError):
+        raise
+    except UserError as error:
+        log.info("job_refused")  # the sentences may quote what the person wrote
+        joblog.publish(Failed(problem=error.problem, remedy=error.remedy))
+    except MemoryError:
+        log.exception("out_of_memory")
+        joblog.publish(
+            Failed(problem="The worker ran out of memory.", remedy="Try a shorter text or the recipe `char`.")
+        )
+    except OSError as error:
+        log.exception("job_failed")
+        if error.errno == errno.ENOSPC:
+            failed = Failed(problem="The worker's disk is full.", remedy="Ask whoever runs the bot to make room.")
+        else:
+            failed = _unknown(joblog.job_id)
+        joblog.publish(failed)
+    except Exception:
+        log.exception("job_failed")
+        joblog.publish(_unknown(joblog.job_id))
+
+
+def _unknown(job_id: str) -> Failed:
+    return Failed(
+        problem="Something broke in the worker.",
+        remedy=f"Whoever runs the bot finds the cause in the worker's log, under job `{job_id}`.",
+    )
+
+
+def unpack_message(client: redis.Redis, kind: type[_J], message: dict[str, Any]) -> _J | None:
+    """Validate a message. What cannot be read is refused in the job's own stream, if that much can be read."""
+    try:
+        return kind.model_validate(message)
+    except ValidationError as error:
+        job_id = message.get("job_id")
+        fields = [".".join(map(str, detail["loc"])) for detail in error.errors()]
+        log.error("message_refused", job_id=job_id, fields=fields)
+        if isinstance(job_id, str):
+            joblog = JobLog(client, job_id)
+            if not joblog.is_over():
+                joblog.begin()
+                joblog.publish(
+                    Failed(
+                        problem="The worker does not understand this job: it runs another version than the bot.",
+                        remedy="Ask whoever runs the bot to bring both to the same version.",
+                    )
+                )
+        return None
+
+
+def in_context(job: TrainJob | GenerateJob) -> AbstractContextManager[None]:
+    """Every line of the log within names the job."""
+    return job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
