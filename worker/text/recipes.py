@@ -102,7 +102,8 @@ class ScoringText:
         lengths: how many characters of the text as given each id stands for, at least 1. `\r\n` read as a line break
             is 2; a line break read as a space keeps its place. The ids of `char` and `word` cover all of the text,
             each character once. Those of `classic` do not: what it drops between two words belongs to the space that
-            it puts there, what it drops before the first and behind the last word to no id.
+            it puts there, what it drops before the first and behind the last word to no id; and the two characters
+            that "İ" becomes in lower case share it.
         notes: what that cost is for, in plain words.
     """
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import regex
 
 Ids = npt.NDArray[np.int32]
 """Ids as a model reads them; those of a whole text are kept in fewer bytes (`id_type`)."""
@@ -19,8 +19,9 @@ UNKNOWN = -1
 _CODEC = "utf-32-le"
 
 # NLTK's WordPunctTokenizer (runs of letters, digits and _; runs of anything else that is no blank space), each token
-# with the space before it; all other blank space stands alone. Every character is in exactly one match.
-_SYMBOL = re.compile(r" ?(?:\w+|[^\w\s]+)|\s")
+# with the space before it; all other blank space stands alone. Every character is in exactly one match. The engine is
+# NLTK's too: for it combining marks and joiners are part of a word.
+_SYMBOL = regex.compile(r" ?(?:\w+|[^\w\s]+)|\s")
 
 
 class Vocabulary(Protocol):
@@ -60,7 +61,8 @@ def to_text(points: npt.NDArray[Any]) -> str:
 
 def split(text: str) -> list[str]:
     """The words, punctuation and blank space of a text, which they are when joined again."""
-    return _SYMBOL.findall(text)
+    symbols: list[str] = _SYMBOL.findall(text)
+    return symbols
 
 
 def id_type(size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:

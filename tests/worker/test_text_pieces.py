@@ -1,0 +1,171 @@
+"""Texts read in pieces: from memory or a file, whatever the pieces, with the same result."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.corpora.streaming import chunks, clean, cleaned
+from shared.errors import UserError
+from tests.worker.conftest import babble
+from worker.text import TextOptions, normalise, prepare, source
+from worker.text.classic import words_only
+from worker.text.normalise import unwrap_points, wrapping
+from worker.text.source import pieces
+from worker.text.vocabulary import to_points, to_text
+
+RECIPES = ("char", "word", "classic")
+SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+SPACING = ("\r\n", "\r", "\n", "\n\n", " ", "  ", "\t", "\0", "\ufeff", "\x0b", "\x0c", "\x1c", "\u2028", "\u3000")
+SCRIPTS = ("é", "e\u0301", "👩‍👩‍👧", "👍🏽", "漢字。", "שלום", "مرحبا", "İSTANBUL", "ΟΔΟΣ", "\ud83d", "\udc4d")
+ODD = st.sampled_from([*SPACING, *SCRIPTS, "the", "Boat", "boat,", "'tis", "_x1"])
+TEXT = st.one_of(st.lists(ODD, max_size=60).map("".join), st.text(st.characters(exclude_categories=[])))
+ENOUGH = babble(400)
+
+
+@given(TEXT, st.integers(1, 7), st.integers(1, 30))
+def test_pieces_are_the_cleaned_text_however_it_is_read(text: str, chunk: int, size: int) -> None:
+    found = list(pieces(text, size, chunk))
+    assert "".join(found) == clean(text)
+    assert all(0 < len(piece) <= size for piece in found)
+    assert found == list(pieces(text, size))
+
+
+@SAME_FOLDER
+@given(TEXT, st.integers(1, 7))
+def test_a_file_is_read_like_a_text(tmp_path: Path, text: str, chunk: int) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert "".join(chunks(path, chunk)) == text
+    assert "".join(cleaned(chunks(path, chunk))) == clean(text)
+
+
+def test_paragraphs_then_lines_then_words_stay_whole() -> None:
+    text = "one two\nthree\n\nfour five six\nseven"
+    assert list(pieces(text, 20)) == ["one two\nthree\n\n", "four five six\nseven"]
+    assert list(pieces(text, 9)) == ["one two\n", "three\n\n", "four", " five", " six\n", "seven"]
+    assert list(pieces("abcdefg", 3)) == ["abc", "def", "g"]
+
+
+def joined_line_by_line(text: str, width: int) -> str:
+    """What `unwrap_points` does, told one line at a time."""
+    lines = text.split("\n")
+    breaks = ["\n"] * (len(lines) - 1)
+    number = 0
+    while number < len(lines):
+        end = number
+        while end < len(lines) and lines[end].strip():
+            end += 1
+        inner = range(number, end - 1)
+        full = sum(len(lines[i].strip()) + 1 + len(lines[i + 1].split()[0]) > 0.9 * width for i in inner)
+        if len(inner) and full >= len(inner) / 2:
+            for i in inner:
+                breaks[i] = " "
+        number = end + 1
+    return "".join(itertools.chain.from_iterable(itertools.zip_longest(lines, breaks, fillvalue="")))
+
+
+WRAPPED = st.lists(
+    st.one_of(
+        st.integers(1, 120).map(lambda words: textwrap.fill(babble(6 * words, words), 60)),
+        st.text(st.sampled_from("ab \t\x0b\u3000é漢\n"), max_size=80),
+        st.sampled_from(["", " ", "A verse,\n  and another\nof three"]),
+    ),
+    max_size=12,
+).map("\n".join)
+
+
+@given(WRAPPED, st.sampled_from([55, 60, 75]))
+def test_lines_are_joined_paragraph_by_paragraph(text: str, width: int) -> None:
+    assert to_text(unwrap_points(to_points(text), width)) == joined_line_by_line(text, width)
+
+
+def test_the_width_is_the_98th_percentile_of_lines_with_text() -> None:
+    lines = ["x" * length for length in range(1, 101)]
+    assert wrapping(["\n\n".join([*lines, " " * 300])]).width == 98
+    assert wrapping(["\n".join([*lines[:50], ""]), "\n".join(lines[50:])]).width == 98
+    assert wrapping([]).width == 0
+
+
+@pytest.fixture(params=[17, 60, 400])
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of some tens of characters, read a few bytes at a time."""
+    size = request.param
+
+    def tiny(text: source.Source, _size: int = 0, _chunk: int = 0) -> Iterator[str]:
+        # A text in memory and one in a file are read in different parts.
+        return pieces(text, size, 64 if isinstance(text, str) else 3)
+
+    for module in ("body", "classic", "normalise"):
+        monkeypatch.setattr(f"worker.text.{module}.pieces", tiny)
+    monkeypatch.setattr(normalise, "SAMPLE", 1_500)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("recipe", RECIPES)
+@SAME_FOLDER
+@given(TEXT, st.sampled_from([None, True, False]))
+def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str, hard_wrapped: bool | None) -> None:
+    text = f"{textwrap.fill(ENOUGH, 60)}\n\n{text}\r\n{ENOUGH}{text}"
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    options = TextOptions(recipe, hard_wrapped, heldout=0.3)
+    here = prepare(text, options)
+    there = prepare(path, options, workdir=tmp_path / "work")
+    assert isinstance(there.ids, np.memmap)
+    assert here.ids.dtype == there.ids.dtype
+    assert np.array_equal(here.ids, there.ids)
+    without = ("ids", "vocabulary")
+    assert {k: v for k, v in vars(here).items() if k not in without} == {
+        k: v for k, v in vars(there).items() if k not in without
+    }
+    assert here.vocabulary == there.vocabulary
+    if recipe == "classic":
+        if max(map(len, re.split("[ \n]", clean(text)))) < 17:  # else a word may be cut
+            assert there.vocabulary.decode(there.ids) == words_only(clean(text))
+    elif not there.unwrapped:
+        assert there.vocabulary.decode(there.ids) == clean(text)
+
+
+def test_wrapped_text_gives_the_same_whether_cut_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(40))
+    whole = prepare(text)
+    for module in ("body", "normalise"):
+        monkeypatch.setattr(f"worker.text.{module}.pieces", lambda text: pieces(text, 1_000))
+    cut = prepare(text)
+    assert whole.unwrapped
+    assert np.array_equal(whole.ids, cut.ids)
+
+
+@pytest.mark.parametrize(("distinct", "kind"), [(256, np.uint8), (257, np.uint16), (65_537, np.int32)])
+def test_ids_take_no_more_bytes_than_they_need(tmp_path: Path, distinct: int, kind: Any) -> None:
+    text = "".join(chr(0x3400 + number) for number in range(distinct))
+    prepared = prepare(text, TextOptions(hard_wrapped=False), workdir=tmp_path)
+    assert prepared.ids.dtype == kind
+    assert list(prepared.ids[-2:]) == [distinct - 2, distinct - 1]
+    assert prepared.vocabulary.decode(prepared.ids) == text
+
+
+def test_a_second_text_in_the_folder_leaves_the_first_as_it_is(tmp_path: Path) -> None:
+    first = prepare("a boat " * 100, workdir=tmp_path)
+    second = prepare("harbour " * 400, workdir=tmp_path)
+    assert first.vocabulary.decode(first.ids) == "a boat " * 100
+    assert second.vocabulary.decode(second.ids) == "harbour " * 400
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path, recipe: str) -> None:
+    bad = tmp_path / "bad.txt"
+    bad.write_bytes(b"words " * 100 + "é".encode()[:1])
+    for path, problem in ((bad, "bad.txt is not a text in UTF-8"), (tmp_path / "none.txt", "cannot be read: No such")):
+        with pytest.raises(UserError, match=problem):
+            prepare(path, TextOptions(recipe))

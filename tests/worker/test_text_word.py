@@ -1,0 +1,239 @@
+"""Recipe `word`, and what all vocabularies have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
+
+from tests.worker.conftest import babble
+from tests.worker.test_text_pieces import TEXT
+from worker.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare, word
+from worker.text.classic import stop_words, words_only
+from worker.text.normalise import clean
+from worker.text.recipes import held_out
+from worker.text.vocabulary import split
+
+ANY = st.text(st.characters(exclude_categories=[]))
+LETTERS = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ.,"
+WORDS = make_vocabulary("word", [*LETTERS, " boat", " the", "The", " red"])
+
+
+@given(st.one_of(ANY, TEXT))
+def test_tokens_are_nltks_with_the_space_before_them(text: str) -> None:
+    symbols = split(text)
+    assert "".join(symbols) == text
+    spans, at = [], 0
+    for symbol in symbols:
+        if not regex.match(r"\s\Z", symbol):
+            spans.append((at + symbol.startswith(" "), at + len(symbol)))
+        at += len(symbol)
+    assert spans == list(WordPunctTokenizer().span_tokenize(text))
+
+
+@given(st.one_of(ANY, TEXT), st.lists(st.sampled_from([" boat", "漢字", "!!", " é"]), unique=True))
+def test_every_vocabulary_gives_back_every_text_of_its_characters(text: str, words: list[str]) -> None:
+    characters = sorted(set(text + "".join(words)) | {"a"})
+    for vocabulary in (
+        make_vocabulary("char", characters),
+        make_vocabulary("classic", characters),
+        make_vocabulary("word", [*characters, *words]),
+    ):
+        ids = vocabulary.encode(text)
+        assert vocabulary.decode(ids) == text
+        assert int(vocabulary.lengths[ids].sum()) == len(text)
+        assert make_vocabulary("word", vocabulary.symbols).symbols == vocabulary.symbols
+
+
+@given(ANY)
+def test_each_unknown_character_is_one_unknown_id(text: str) -> None:
+    unknown = sum(character not in LETTERS for character in text)
+    assert int((WORDS.encode(text) == UNKNOWN).sum()) == unknown
+    assert int((CharVocabulary(LETTERS).encode(text) == UNKNOWN).sum()) == unknown
+
+
+def test_frequent_words_are_symbols_and_others_are_spelled() -> None:
+    ids = WORDS.encode("The red boat, the  boats.")
+    assert [WORDS.symbols[number] for number in ids] == [
+        *("The", " red", " boat", ",", " the", " ", " ", *"boats", "."),
+    ]
+
+
+def test_single_characters_are_ids_of_their_own_wherever_they_stand() -> None:
+    ids = WORDS.encode("a b")
+    assert [WORDS.symbols[number] for number in ids] == ["a", " ", "b"]
+
+
+@pytest.mark.parametrize("recipe", ["char", "word", "classic"])
+@pytest.mark.parametrize("symbols", [[], ["a", "a"], ["a", ""]])
+def test_what_is_no_vocabulary_is_refused(recipe: str, symbols: list[str]) -> None:
+    with pytest.raises(ValueError, match="each of them once"):
+        make_vocabulary(recipe, symbols)
+    if recipe != "word":
+        with pytest.raises(ValueError, match="one character"):
+            make_vocabulary(recipe, ["a", "bc"])
+
+
+@pytest.mark.parametrize("number", [-1, len(WORDS)])
+def test_ids_of_no_symbol_have_no_text(number: int) -> None:
+    for vocabulary in (WORDS, CharVocabulary("".join(sorted(set(LETTERS)))[: len(LETTERS)])):
+        with pytest.raises(IndexError):
+            vocabulary.decode([0, number])
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+@given(st.one_of(ANY, TEXT))
+def test_prepared_texts_come_back(recipe: str, text: str) -> None:
+    text = f"{text}{babble(300)}{text}"
+    prepared = prepare(text, TextOptions(recipe, hard_wrapped=False))
+    assert prepared.vocabulary.decode(prepared.ids) == clean(text)
+    lengths = prepared.vocabulary.lengths
+    assert int(lengths[prepared.training].sum()) == prepared.learned_chars
+    assert int(lengths[prepared.heldout].sum()) == prepared.heldout_chars
+    assert prepared.characters == len(clean(text))
+
+
+@given(st.one_of(ANY, TEXT))
+def test_classic_texts_come_back_as_their_words(text: str) -> None:
+    text = f"{text} {babble(400)} {text}"
+    prepared = prepare(text, TextOptions("classic"))
+    assert prepared.vocabulary.decode(prepared.ids) == words_only(clean(text))
+
+
+@given(st.one_of(ANY, TEXT))
+def test_classic_words_are_nltks_and_scored_alike(text: str) -> None:
+    tokens = [token for token in RegexpTokenizer(r"\w+").tokenize(text.lower()) if token not in stop_words()]
+    assert words_only(text) == " ".join(tokens)
+    if tokens:
+        vocabulary = make_vocabulary("classic", sorted(set(" ".join(tokens))))
+        scoring = get_recipe("classic").scoring(text, vocabulary, unwrapped=False)
+        assert vocabulary.decode(scoring.ids) == " ".join(tokens)
+        covered("classic", text)
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+def test_the_same_characters_are_held_out(recipe: str) -> None:
+    text = babble(50_000)
+    prepared = prepare(text, TextOptions(recipe))
+    assert 5_000 <= prepared.heldout_chars < 5_020
+    assert prepared.vocabulary.decode(prepared.heldout) == text[prepared.learned_chars :]
+    assert prepare(text, TextOptions(recipe, heldout=0.0)).heldout_chars == 0
+
+
+@pytest.mark.parametrize(
+    ("characters", "apart"),
+    [(200, 20), (99_999, 9_999), (100_000, 10_000), (419_335, 16_773), (2_500_000, 100_000), (10**8, 100_000)],
+)
+def test_how_much_is_held_out(characters: int, apart: int) -> None:
+    assert held_out(characters) == apart
+    assert held_out(characters, 0.25) == characters // 4
+
+
+def test_words_are_symbols_when_the_part_to_learn_from_has_them_often() -> None:
+    text = "One boat, two boats, two boats. " * 2 + "harbour " * 2 + "a b c d " * 40 + "late late late late"
+    prepared = prepare(text, TextOptions("word"))
+    symbols = prepared.vocabulary.symbols
+    assert {" two", " boats"} <= set(symbols)
+    # Seen twice; seen once at the beginning and once with a space; seen only in the part held out.
+    assert not {"One", " harbour", "harbour", " late"} & set(symbols)
+    characters = [symbol for symbol in symbols if len(symbol) == 1]
+    assert characters == sorted(set(text))
+    assert symbols == (*characters, *sorted(symbols[len(characters) :]))
+
+
+def test_only_so_many_words_are_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f" w{number}" * (number + 1) for number in range(60))
+    monkeypatch.setattr(word, "MOST_WORDS", 10)
+    words = {symbol for symbol in prepare(text, TextOptions("word", heldout=0.0)).vocabulary.symbols if len(symbol) > 1}
+    assert words == {f" w{number}" for number in range(50, 60)}
+
+
+def test_counting_many_words_keeps_the_frequent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f" common w{number}\n" for number in range(60_000))
+    monkeypatch.setattr(word, "_MOST_COUNTED", 5_000)
+    words = [symbol for symbol in prepare(text, TextOptions("word")).vocabulary.symbols if len(symbol) > 1]
+    assert words == [" common"]
+
+
+@pytest.mark.parametrize("recipe", ["char", "word", "classic"])
+def test_known_symbols_keep_their_ids_and_new_ones_follow(recipe: str) -> None:
+    known = ("z", " ", "漢", *((" boat", " never") if recipe == "word" else ()))
+    prepared = prepare(babble(2_000), TextOptions(recipe, known=known))
+    assert prepared.vocabulary.symbols[: len(known)] == known
+    fresh = prepare(babble(2_000), TextOptions(recipe))
+    assert set(prepared.vocabulary.symbols) == set(fresh.vocabulary.symbols) | set(known)
+    assert prepared.vocabulary.decode(prepared.ids) == fresh.vocabulary.decode(fresh.ids)
+    assert prepared.learned_chars == pytest.approx(fresh.learned_chars, abs=20)
+
+
+def test_a_seed_may_end_within_a_word() -> None:
+    seed = get_recipe("word").seed("The red bo漢", WORDS)
+    assert [WORDS.symbols[number] for number in seed.ids] == ["The", " red", " ", "b", "o"]
+    assert "漢" in seed.notes[0]
+
+
+def covered(recipe: str, text: str, unwrapped: bool = False) -> list[str]:
+    """The part of the text that each id of a scoring stands for."""
+    known = sorted(set(text.lower() + text) | {" "})
+    vocabulary = make_vocabulary(recipe, [*known, *([" boat"] if recipe == "word" else [])])
+    scoring = get_recipe(recipe).scoring(text, vocabulary, unwrapped=unwrapped)
+    assert len(scoring.ids) == len(scoring.starts) == len(scoring.lengths)
+    assert scoring.chars == len(text)
+    assert (scoring.lengths > 0).all()
+    ends = scoring.starts + scoring.lengths
+    assert (ends[:-1] <= scoring.starts[1:]).all() or "İ" in text
+    assert (ends <= len(text)).all()
+    return [text[start:end] for start, end in zip(scoring.starts, ends, strict=True)]
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+@given(st.one_of(ANY, TEXT).filter(bool))
+def test_ids_of_a_scored_text_cover_all_of_it(recipe: str, text: str) -> None:
+    assert "".join(covered(recipe, text)) == text
+
+
+def test_what_each_id_of_a_scored_text_stands_for() -> None:
+    assert covered("char", "a\r\nb\r\n") == ["a", "\r\n", "b", "\r\n"]
+    assert covered("char", "a\r\nb\n") == ["a", "\r", "\n", "b", "\n"]
+    assert covered("word", "my boat\r\nmy boat") == ["m", "y", " boat", "\r\n", "m", "y", " boat"]
+    assert covered("classic", "The Sea — and the İl!") == ["S", "e", "a", " — and the ", "İ", "İ", "l"]
+    assert covered("classic", "a Red,  boat.") == ["R", "e", "d", ",  ", "b", "o", "a", "t"]
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+def test_wrapped_lines_keep_their_places_when_scored(recipe: str) -> None:
+    import textwrap
+
+    text = "\r\n\r\n".join("\r\n".join(textwrap.wrap(babble(700, seed), 70)) for seed in range(6))
+    assert "".join(covered(recipe, text, unwrapped=True)) == text
+    prepared = prepare(text, TextOptions(recipe))
+    scoring = get_recipe(recipe).scoring(text, prepared.vocabulary, unwrapped=True)
+    assert np.array_equal(scoring.ids, prepared.ids)
+    assert scoring.side_nats > 0
+
+
+CHAT = "\r\n".join(
+    [
+        "ok",
+        "lol no way 😂😂",
+        "👩‍👩‍👧‍👦 👍🏽!!",
+        "see you at the harbour",
+        "שלום, מה נשמע?",
+        "你好，世界。",
+        "e\u0301te\u0301",
+    ]
+    * 12
+)
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+def test_chat_of_all_scripts_keeps_its_lines(recipe: str) -> None:
+    prepared = prepare("\ufeff" + CHAT, TextOptions(recipe))
+    assert prepared.vocabulary.decode(prepared.ids) == CHAT.replace("\r\n", "\n")
+    assert not prepared.unwrapped
+    seed = get_recipe(recipe).seed("👍🏽 שלום", prepared.vocabulary)
+    assert prepared.vocabulary.decode(seed.ids) == "👍🏽 שלום"
+    assert not seed.notes
