@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +48,10 @@ def from_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, Corp
         text = decode_text(path.read_bytes(), path.name)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
-    return text, describe(path, len(text), sha256(text))
+    return text, _describe(path, len(text), sha256(text))
 
 
-def describe(path: Path, chars: int, digest: str) -> CorpusInfo:
+def _describe(path: Path, chars: int, digest: str) -> CorpusInfo:
     """What is known of the text of a file."""
     return CorpusInfo(name=slugify(path.stem) or "text", title=path.name, source="file", chars=chars, sha256=digest)
 
@@ -65,36 +66,46 @@ def _streamed(path: Path, size: int, workdir: Path) -> tuple[Path, CorpusInfo]:
         head = file.read(_HEAD)
     refuse_binary(head, path.name)
     tried, said = encodings(head, size)
+    rewritten = workdir / "corpus.txt"
     for encoding in tried:
         try:
-            if encoding == "utf-8":
-                return path, _read(path, encoding, None)
-            workdir.mkdir(parents=True, exist_ok=True)
-            rewritten = workdir / "corpus.txt"
-            return rewritten, _read(path, encoding, rewritten)
+            if encoding != "utf-8":
+                return rewritten, _verdict(path, *_read(path, encoding, rewritten))
+            return path, _verdict(path, *_read(path, encoding))
         except UnicodeDecodeError as error:
             if said:
                 raise wrong_encoding(path.name, encoding) from error
+            if encoding == "utf-8" and error.reason == "unexpected end of data":
+                check, digest = _read(path, encoding, rewritten, whole=False)
+                # One odd byte at the end of plain ASCII is more likely an accent of cp1252.
+                if check.characters < rewritten.stat().st_size:
+                    return rewritten, _verdict(path, check, digest)
     raise AssertionError("latin-1 reads everything")
 
 
-def _read(path: Path, encoding: str, rewritten: Path | None) -> CorpusInfo:
-    """Read a file once, check it, and rewrite it where asked."""
+def _verdict(path: Path, check: TextCheck, digest: str) -> CorpusInfo:
+    check.verdict(path.name)
+    return _describe(path, check.characters, digest)
+
+
+def _read(path: Path, encoding: str, rewritten: Path | None = None, *, whole: bool = True) -> tuple[TextCheck, str]:
+    """Read a file once, and rewrite it where asked. Returns what was counted, and the text's hash."""
     check, digest = TextCheck(), hashlib.sha256()
 
     def raw() -> Iterator[str]:
-        for text in decoded(path, encoding):
+        for text in decoded(path, encoding, whole=whole):
             check.add_raw(text)
             yield text
 
-    if rewritten is not None:
-        rewritten.write_bytes(b"")
-    for text in cleaned(raw()):
-        check.add_clean(text)
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(data)
+    with contextlib.ExitStack() as stack:
+        out = None
         if rewritten is not None:
-            with rewritten.open("ab") as file:
-                file.write(data)
-    check.verdict(path.name)
-    return describe(path, check.characters, digest.hexdigest())
+            rewritten.parent.mkdir(parents=True, exist_ok=True)
+            out = stack.enter_context(rewritten.open("wb"))
+        for text in cleaned(raw()):
+            check.add_clean(text)
+            data = text.encode("utf-8")
+            digest.update(data)
+            if out is not None:
+                out.write(data)
+    return check, digest.hexdigest()

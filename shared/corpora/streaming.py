@@ -38,22 +38,26 @@ def cleaned(parts: Iterable[str]) -> Iterator[str]:
         yield "\n"
 
 
-def decoded(path: Path, encoding: str, size: int = CHUNK) -> Iterator[str]:
-    """The text of a file as it is, in parts, none of them empty. In UTF-8, lone surrogates are taken as they are.
+def decoded(
+    path: Path, encoding: str, size: int = CHUNK, *, errors: str = "strict", whole: bool = True
+) -> Iterator[str]:
+    """The text of a file as it is, in parts, none of them empty.
 
     Args:
         size: bytes read at once.
+        errors: how Python's codec is to take them.
+        whole: the file may not end within a character; else that one is left out.
 
     Raises:
         UnicodeDecodeError: it is not of that encoding.
         OSError: it cannot be read.
     """
-    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if encoding == "utf-8" else "strict")
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
     with path.open("rb") as file:
         while data := file.read(size):
             if text := decoder.decode(data):
                 yield text
-    if text := decoder.decode(b"", final=True):
+    if whole and (text := decoder.decode(b"", final=True)):
         yield text
 
 
@@ -68,7 +72,7 @@ def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
         return
     path = Path(source)
     try:
-        yield from decoded(path, "utf-8", size)
+        yield from decoded(path, "utf-8", size, errors="surrogatepass")  # a text from memory may have lone ones
     except OSError as error:
         raise UserError(f"{path.name} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
     except UnicodeDecodeError as error:
