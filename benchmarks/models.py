@@ -102,7 +102,7 @@ class _Cancel(Watcher):
         return "cancel"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """Weights so many seconds after `train` was called."""
 

@@ -99,7 +99,8 @@ def two_nats(context: Context) -> None:
         "quality.two_nats_scores": [scores[index] for index in sorted(scores)],
     }
     if found is None:
-        raise RuntimeError(f"the training ended before it scored {TWO_NATS} nats")
+        best = min(scores.values(), default=math.inf)
+        raise RuntimeError(f"the training ended before it scored {TWO_NATS} nats: it came to {best:.3f}")
     record.raw["quality.two_nats_s"] = found.seconds
     record.values["quality.two_nats_over_tutorial_epoch"] = found.seconds / epoch
 

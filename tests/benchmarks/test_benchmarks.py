@@ -15,6 +15,7 @@ from benchmarks.keys import PARTS, QUICK_PARTS, Part, Target, target_of
 from benchmarks.measure import alternate, medians, product_flops, repeated, training_flops
 from benchmarks.parts import find
 from benchmarks.record import Record
+from shared.jobs import TrainOptions
 from tests.worker.conftest import babble
 from worker.model.plan import NetworkConfig
 
@@ -158,6 +159,33 @@ def test_babble_has_the_size_that_was_asked_for() -> None:
 def test_a_text_is_cut_where_the_measure_wants_it() -> None:
     first, last = texts.parts("x" * 419_335)
     assert (len(first), len(last)) == (377_401, 41_934)
+
+
+def test_snapshots_of_a_training_are_scored(tmp_path: Path) -> None:
+    from benchmarks.models import Made, Snapshots, watched
+    from benchmarks.parts.quality import first_at_most
+    from worker.model.train import train
+
+    text, unseen = babble(3_000), babble(1_000, seed=1)
+    made = Made()
+    hooks = Snapshots(0.0, made)
+    options = TrainOptions(epochs=8, units=32, batch=8, length=32, random_seed=1)
+    with watched(made):
+        train(text, options, texts.info(text), out=tmp_path / "model", hooks=hooks)
+    assert made.plan is not None
+    assert made.plan.network.units == (32,)
+    assert len(hooks.taken) > 20
+    assert [shot.seconds for shot in hooks.taken] == sorted(shot.seconds for shot in hooks.taken)
+
+    ends = hooks.taken[::10] + hooks.taken[-1:]
+    assert first_at_most(0.0, ends, tmp_path / "model", unseen) == (None, {len(ends) - 1: pytest.approx(2.5, abs=1)})
+    assert first_at_most(100.0, ends, tmp_path / "model", unseen)[0] is ends[0]
+    beginning = first_at_most(0.0, ends[:1], tmp_path / "model", unseen)[1][0]
+    end = first_at_most(0.0, ends, tmp_path / "model", unseen)[1][len(ends) - 1]
+    found, scores = first_at_most((beginning + end) / 2, ends, tmp_path / "model", unseen)
+    assert found is not None
+    assert found is not ends[0]
+    assert scores[ends.index(found)] <= (beginning + end) / 2
 
 
 @pytest.mark.skipif(not RIVALS.is_file(), reason="`make bench` has not installed PyTorch and PPMd")
