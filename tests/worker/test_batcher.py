@@ -23,8 +23,8 @@ class Counting:
         self.passes.append(list(numbers))
         self.begun.set()
         assert self.go_on.wait(30)
-        if 13 in numbers:
-            raise RuntimeError("thirteen breaks the pass")
+        if 1313 in numbers:
+            raise RuntimeError("this number breaks the pass")
         return [ValueError(number) if number < 0 else 2 * number for number in numbers]
 
 
@@ -63,7 +63,7 @@ def test_a_pass_takes_no_more_than_it_may() -> None:
 
 def test_errors_reach_only_who_caused_them() -> None:
     serve = Counting()
-    results = _submit_while_busy(serve, [1, -1, 13, 4])
+    results = _submit_while_busy(serve, [1, -1, 1313, 4])
     assert [results[0], results[3]] == [2, 8]
     assert isinstance(results[1], ValueError)
     assert isinstance(results[2], RuntimeError)
@@ -76,5 +76,5 @@ def test_a_lone_request_is_served_at_once() -> None:
     assert [batcher.submit(number) for number in (1, 2)] == [2, 4]
     assert serve.passes == [[1], [2]]
     with pytest.raises(RuntimeError):
-        batcher.submit(13)
+        batcher.submit(1313)
     assert batcher.submit(3) == 6

@@ -195,7 +195,8 @@ def watch(memory: tuple[Tensor, Tensor], symbol: Tensor, written: Tensor) -> tup
     run = tf.where(written & (last == symbol[:, None]), run + 1, 0)
     last = tf.where(written, tf.concat([symbol[:, None], last[:, :-1]], 1), last)
     loops = run >= tf.maximum(2 * lags, GUARD_LEAST)
-    # The shortest loop's next symbol; lag and symbol share a number, so that one pass finds both.
+    # The shortest loop's next symbol: longer loops are mostly its multiples and want the same. Lag and symbol share a
+    # number, so that one pass finds both.
     none = np.int32(2**31 - 1)
     found = tf.reduce_min(tf.where(loops, lags * 2**_SYMBOL_BITS + last, none), 1)
     return (last, run), tf.where(found < none, found % 2**_SYMBOL_BITS, -1)

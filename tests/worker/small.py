@@ -1,0 +1,75 @@
+"""Small models with random weights, for tests that need no training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.jobs import CorpusInfo, RecipeName
+from worker.model.folder import Description, TrainingRecord, save
+from worker.model.generate import TextModel
+from worker.model.network import Weights
+from worker.model.plan import NetworkConfig
+
+LETTERS = "\n !.abcdefghijklmnopqrstuvwxyz"
+
+
+def network(symbols: int, **fields: Any) -> NetworkConfig:
+    """A network of streams."""
+    return NetworkConfig(**{"kind": "streams", "vocabulary": symbols, "embedding": 8, "units": (24,), **fields})
+
+
+def random_weights(config: NetworkConfig, seed: int = 0, scale: float = 0.6) -> Weights:
+    """Weights that make the network care about what it has read."""
+    random = np.random.default_rng(seed)
+    return {name: (scale * random.normal(size=shape)).astype(np.float32) for name, shape in config.shapes().items()}
+
+
+def biased(config: NetworkConfig, logits: npt.ArrayLike) -> Weights:
+    """Weights that predict these logits, whatever was read."""
+    weights = {name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()}
+    return {**weights, "output/bias": np.asarray(logits, np.float32)}
+
+
+def fields_of(symbols: Sequence[str], config: NetworkConfig, recipe: RecipeName = "char") -> dict[str, Any]:
+    """The fields of a description."""
+    record = TrainingRecord(
+        epochs=1, seconds=1, stopped="done", random_seed=0, train_loss=1, heldout_loss=None, curve=()
+    )
+    corpus = CorpusInfo(name="made-up", title="Made up", source="file", chars=1_000, sha256="0" * 64)
+    return {
+        "recipe": recipe,
+        "symbols": tuple(symbols),
+        "network": config,
+        "unwrapped": False,
+        "unseen": 0.01,
+        "corpus": corpus,
+        "training": record,
+    }
+
+
+def windows(symbols: int) -> npt.NDArray[np.uint16]:
+    """Windows of a corpus of these symbols, in turn."""
+    return (np.arange(3)[:, None] + np.arange(20)).astype(np.uint16) % symbols
+
+
+def model(
+    symbols: Sequence[str] = LETTERS,
+    seed: int = 0,
+    weights: Weights | None = None,
+    recipe: RecipeName = "char",
+    **of: Any,
+) -> TextModel:
+    """A model in memory; `of` are fields of its network."""
+    config = network(len(symbols), **of)
+    description = Description(**fields_of(symbols, config, recipe), weights_sha256="0" * 64)
+    return TextModel(description, weights or random_weights(config, seed), windows(len(symbols)))
+
+
+def save_model(folder: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of: Any) -> None:
+    """The same as a model folder."""
+    config = network(len(symbols), **of)
+    save(folder, random_weights(config, seed), windows(len(symbols)), **fields_of(symbols, config))

@@ -1,0 +1,249 @@
+"""What a model and a mixture make of requests; scores and surprise."""
+
+from __future__ import annotations
+
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.errors import UserError
+from shared.jobs import MixPart
+from shared.settings import Settings
+from tests.worker.conftest import SENTENCE, Recorder, babble
+from tests.worker.small import LETTERS, biased, model, network, save_model
+from worker.model.generate import TextModel, load_model
+from worker.model.mixture import Mixture
+from worker.model.request import WriteRequest, cut
+from worker.model.results import Generation, TrainResult
+from worker.store import ModelStore
+from worker.warm import WarmModels
+
+Memorised = tuple[Path, TrainResult, Recorder]
+Classic = tuple[Path, TrainResult]
+
+
+@pytest.fixture(scope="module")
+def small() -> TextModel:
+    return model()
+
+
+def test_requests_of_a_batch_get_what_they_get_alone(small: TextModel) -> None:
+    requests = [
+        WriteRequest("the boat", 90, random_seed=1),
+        WriteRequest("", 90, random_seed=2),
+        WriteRequest("a", 200, temperature=0, random_seed=3),
+        WriteRequest("wind and wind", 30, temperature=1.4, random_seed=4, top_k=4, stop="line"),
+        WriteRequest("a", 10, temperature=7, random_seed=5),
+        WriteRequest("a", 100, random_seed=6, from_corpus=True, top_p=0.5, guard=False),
+    ]
+    together = small.generate_batch(requests)
+    for request, result in zip(requests, together, strict=True):
+        (alone,) = small.generate_batch([request])
+        if isinstance(result, UserError):
+            assert isinstance(alone, UserError)
+            assert alone.problem == result.problem
+        else:
+            assert isinstance(alone, Generation)
+            assert (alone.text, alone.seed) == (result.text, result.seed)
+    assert [isinstance(result, UserError) for result in together] == [False, True, False, False, True, False]
+    assert len(together[2].text) == 200  # type: ignore[union-attr]
+
+
+def test_words_are_written_until_there_are_enough_characters() -> None:
+    symbols = (*LETTERS, " red", " boat", " harbour", " sings")
+    words = model(symbols, recipe="word")
+    for length in (1, 7, 250):
+        assert len(words.generate(" red", length, random_seed=1).text) == length
+    # One of these words each time: far fewer symbols than characters.
+    config = network(len(symbols))
+    logits = np.zeros(len(symbols))
+    logits[-4:] = 30
+    only = model(symbols, weights=biased(config, logits), recipe="word")
+    text = only.generate(" red", 100, random_seed=1).text
+    assert set(text.split()[:-1]) <= {"red", "boat", "harbour", "sings"}
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "expected"),
+    [
+        ("One. Two! Thr", "sentence", "One. Two!"),
+        ('He said "no." She', "sentence", 'He said "no."'),
+        ("Version 3.5 is out", "sentence", "Version 3.5 is out"),
+        ("她来了。「真的吗？」然后", "sentence", "她来了。「真的吗？」"),
+        ("Well… yes", "sentence", "Well…"),
+        ("no end here", "sentence", "no end here"),
+        ("one\ntwo\nthr", "line", "one\ntwo"),
+        ("\nthr", "line", "\nthr"),
+        ("one. two", None, "one. two"),
+    ],
+)
+def test_a_text_ends_where_it_was_asked_to(text: str, stop: Any, expected: str) -> None:
+    assert cut(text, stop) == expected
+
+
+@given(st.text(alphabet='a .!?…\n"”。」', max_size=40), st.sampled_from(["sentence", "line"]))
+def test_a_cut_text_is_a_beginning_of_it(text: str, stop: Any) -> None:
+    shorter = cut(text, stop)
+    assert text.startswith(shorter)
+    assert shorter.strip() or shorter == text
+
+
+def test_a_sentence_is_whole_when_it_stops_there(memorised: Memorised) -> None:
+    written = load_model(memorised[0]).generate("A small red", length=100, temperature=0, guard=False, stop="sentence")
+    assert written.text.endswith("at dawn.")
+    assert 30 < len(written.text) < 100
+
+
+def test_classic_loops_unless_the_guard_is_asked_for(classic: Classic) -> None:
+    tutorial = load_model(classic[0])
+    free = tutorial.generate("boat harbour", 400)
+    guarded = tutorial.generate("boat harbour", 400, guard=True)
+    assert free.temperature == 0
+    assert free.text != guarded.text
+    drawn = [
+        tutorial.generate("boat harbour", 60, temperature=1.5, top_k=2, random_seed=seed).text for seed in (1, 1, 2)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, classic: Classic) -> None:
+    texts = ["the boat. 7 winds§", "one\r\ntwo\r\nthree", "a", "x" * 700]
+    words = model((*LETTERS, " red", " boat", "boat"), recipe="word")
+    for one, text in [*((small, text) for text in texts), *((words, text) for text in ("boat red boat 7!", "§ red"))]:
+        score, surprise = one.score(text), one.surprise(text)
+        assert len(surprise.nats) == score.chars == len(text)
+        assert sum(surprise.nats) == pytest.approx(score.nats_per_char * score.chars)
+        assert min(surprise.nats) > 0
+    text = "The Small red boat, and the storm of the North: " + babble(300)
+    score, surprise = (load_model(classic[0]).score(text), load_model(classic[0]).surprise(text))
+    assert len(surprise.nats) == len(text)
+    assert sum(surprise.nats) == pytest.approx(score.nats_per_char * len(text))
+
+
+def test_surprise_is_where_the_surprising_is(memorised: Memorised) -> None:
+    reader = load_model(memorised[0])
+    text = SENTENCE * 3
+    place = len(SENTENCE) + 20
+    nats = reader.surprise(text[:place] + "w" + text[place:]).nats
+    assert int(np.argmax(nats[len(SENTENCE) :])) in (20, 21)
+    word = model((*LETTERS, " boat"), recipe="word").surprise("a boat").nats
+    assert len(set(word[1:])) == 1
+    assert word[0] != word[1]
+
+
+def test_a_single_model_and_a_mixture_of_it_write_the_same(small: TextModel) -> None:
+    other = model(seed=5)
+    requests: list[dict[str, Any]] = [
+        {"temperature": 0.0},
+        {"temperature": 1.0, "top_k": 6},
+        {"temperature": 0.7, "min_p": 0.1, "from_corpus": True},
+    ]
+    for options in requests:
+        alone = small.generate("the wind", 200, random_seed=3, **options)
+        for parts in ([(small, 2.0)], [(small, 1.0), (small, 3.0)], [(small, 1.0), (other, 1e-12)]):
+            assert Mixture(parts).generate("the wind", 200, random_seed=3, **options).text == alone.text
+
+
+def test_a_mixture_draws_from_the_weighted_mean() -> None:
+    config = network(3)
+    one = model("abc", weights=biased(config, np.log([0.7, 0.2, 0.1])))
+    other = model("bcd", weights=biased(config, np.log([0.5, 0.1, 0.4])))
+    mixture = Mixture([(one, 3), (other, 1)])
+    requests = [WriteRequest("a", 300, temperature=1.0, random_seed=seed, guard=False) for seed in range(32)]
+    texts = [result.text for result in mixture.generate_batch(requests) if isinstance(result, Generation)]
+    counts = np.array([sum(text.count(char) for text in texts) for char in "abcd"])
+    expected = counts.sum() * (0.75 * np.array([0.7, 0.2, 0.1, 0]) + 0.25 * np.array([0, 0.5, 0.1, 0.4]))
+    assert counts.sum() == 32 * 300
+    assert ((counts - expected) ** 2 / expected).sum() < 16.3  # 99.9 % quantile with 3 degrees of freedom
+
+
+def test_a_model_skips_what_it_does_not_know() -> None:
+    # "b" knows only "x", which it predicts whatever it reads; "a" is as it is alone.
+    letters = model("abc", seed=3, units=(32,))
+    numbers = model("x", weights=biased(network(1), [0.0]))
+    mixture = Mixture([(letters, 1.0), (numbers, 1e-9)])
+    seed = "abxxcxab"
+    mixed = mixture.generate(seed, 100, temperature=0, guard=False)
+    assert mixed.text == letters.generate("abcab", 100, temperature=0, guard=False).text
+    assert mixed.notes == ()
+    assert "§" in mixture.generate("a§", 5).notes[0]
+
+
+def test_what_cannot_be_mixed_is_refused(small: TextModel, classic: Classic) -> None:
+    with pytest.raises(UserError, match="classic"):
+        Mixture([(small, 1), (load_model(classic[0]), 1)])
+    with pytest.raises(UserError, match="word"):
+        Mixture([(small, 1), (model(recipe="word"), 1)])
+    for weight in (0, -1, math.nan, math.inf):
+        with pytest.raises(UserError, match="weight"):
+            Mixture([(small, weight)])
+    with pytest.raises(UserError, match="models"):
+        Mixture([])
+
+
+def _warm(folder: Path, *names: str) -> WarmModels:
+    chosen = Settings(data_dir=folder / "data", model_store=str(folder / "store"), warm_models=2, _env_file=None)
+    for seed, name in enumerate(names):
+        save_model(folder / name, seed=seed)
+        ModelStore(chosen).save(folder / name, name)
+    return WarmModels(chosen)
+
+
+def test_threads_share_passes_and_get_what_they_would_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    warm = _warm(tmp_path, "one")
+    requests = [WriteRequest("the boat"[: 1 + i % 8], 120 + i, random_seed=i, top_k=3 + i % 5) for i in range(20)]
+    requests[7] = WriteRequest("", 100)
+    alone: list[str | None] = [warm.write("one", one).text if one.seed else None for one in requests]
+    passes: list[int] = []
+    whole = TextModel.generate_batch
+
+    def counted(self: TextModel, together: Any) -> Any:
+        passes.append(len(together))
+        return whole(self, together)
+
+    monkeypatch.setattr(TextModel, "generate_batch", counted)
+
+    def ask(request: WriteRequest) -> str | None:
+        try:
+            return warm.write("one", request).text
+        except UserError:
+            return None
+
+    with ThreadPoolExecutor(20) as threads:
+        assert list(threads.map(ask, requests)) == alone
+    assert sum(passes) == 20
+    assert len(passes) < 20
+
+
+def test_warm_models_mix_forget_and_refuse(tmp_path: Path) -> None:
+    warm = _warm(tmp_path, "one", "two", "three")
+    request = WriteRequest("the boat", 50, random_seed=1)
+    first = warm.write("one", request).text
+    parts = [MixPart(model_id=name, name=name, weight=1) for name in ("one", "two", "three")]
+    assert len(warm.write_mixed(parts, request).text) == 50
+    assert warm.write("one", request).text == first
+    with pytest.raises(UserError):
+        warm.write("nothing", request)
+    with pytest.raises(UserError, match="seed"):
+        warm.write_mixed(parts, WriteRequest("", 5))
+
+
+_shared = functools.cache(model)
+
+
+@settings(max_examples=20, deadline=None)
+@given(text=st.text(min_size=1, max_size=60))
+def test_any_text_can_be_scored_and_most_be_continued(text: str) -> None:
+    one = _shared()
+    assert math.isfinite(one.score(text).nats_per_char)
+    assert len(one.surprise(text).nats) == len(text)
+    (written,) = one.generate_batch([WriteRequest(text, 5, random_seed=0)])
+    assert isinstance(written, UserError) or len(written.text) == 5

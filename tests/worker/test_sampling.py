@@ -1,0 +1,235 @@
+"""What is drawn follows the distribution; a batch gives what single requests give; loops are broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+
+from shared.errors import UserError
+from tests.worker.small import biased, network, random_weights
+from worker.model import streams
+from worker.model.network import build, set_weights
+from worker.model.reader import Reader
+from worker.model.sampling import GUARD_LAGS, Sampling, new_guard, watch
+from worker.model.streams import Row
+
+LOGITS = np.array([1.0, 0.0, -1.0, 0.5, 2.0, 1.9, -3.0], np.float32)
+
+
+def _draws(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS, draws: int = 200) -> npt.NDArray[np.int64]:
+    """How often each symbol came in 32 rows of so many draws."""
+    config = network(len(logits))
+    reader = Reader(config, biased(config, logits))
+    seed = np.zeros(1, np.int32)
+    rows = [Row(seed, sampling, np.random.default_rng(row), lambda ids: len(ids) >= draws) for row in range(32)]
+    return np.bincount(np.concatenate(reader.write_batch(rows)), minlength=len(logits))
+
+
+def _expected(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS) -> npt.NDArray[np.float64]:
+    """The distribution, filtered by sorting: another way than the code's."""
+    weights = np.exp(logits.astype(np.float64) / sampling.temperature)
+    p = weights / weights.sum()
+    order = np.argsort(-p)
+    if sampling.top_k:
+        p[order[sampling.top_k :]] = 0
+    p /= p.sum()
+    if sampling.top_p:
+        before = np.cumsum(p[order]) - p[order]
+        p[order[before >= sampling.top_p]] = 0
+    if sampling.min_p:
+        p[p < sampling.min_p * p.max()] = 0
+    return p / p.sum()
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(0.7),
+        Sampling(1.0),
+        Sampling(2.0),
+        Sampling(1.0, top_k=3),
+        Sampling(1.0, top_k=1),
+        Sampling(1.3, top_p=0.8),
+        Sampling(1.0, top_p=0.05),
+        Sampling(1.5, min_p=0.3),
+        Sampling(0.9, top_k=5, top_p=0.9, min_p=0.1),
+    ],
+)
+def test_draws_follow_the_distribution(sampling: Sampling) -> None:
+    counts, expected = _draws(sampling), _expected(sampling)
+    assert counts[expected == 0].sum() == 0
+    mean = expected * counts.sum()
+    kept = expected > 0
+    chi_square = ((counts[kept] - mean[kept]) ** 2 / mean[kept]).sum()
+    assert chi_square < 22.5  # 99.9 % quantile with 6 degrees of freedom; there are no more
+
+
+def test_draws_follow_the_distribution_of_a_large_vocabulary() -> None:
+    logits = (2 * np.random.default_rng(0).normal(size=1_000)).astype(np.float32)
+    for sampling in (Sampling(1.0), Sampling(1.0, top_k=40, top_p=0.9)):
+        counts, expected = _draws(sampling, logits, draws=400), _expected(sampling, logits)
+        assert counts[expected == 0].sum() == 0
+        distance = np.abs(counts / counts.sum() - expected).sum() / 2
+        own = np.random.default_rng(1).multinomial(counts.sum(), expected) / counts.sum()
+        # As near as numpy's own draws come, but for a third.
+        assert distance < 1.33 * np.abs(own - expected).sum() / 2
+
+
+def test_ties_with_the_last_one_kept_are_kept() -> None:
+    counts = _draws(Sampling(1.0, top_k=2), np.array([1, 1, 1, 0], np.float32))
+    assert (counts[:3] > 0).all()
+    assert counts[3] == 0
+
+
+def test_the_padding_and_the_impossible_are_never_drawn() -> None:
+    # 64 symbols need a whole block of padding; at the highest temperature even it would come up.
+    counts = _draws(Sampling(2.0), np.zeros(64, np.float32), draws=500)
+    assert len(counts) == 64
+    assert (counts > 0).all()
+    assert _draws(Sampling(1.0), np.zeros(1, np.float32))[0] > 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"units": (24,)}, {"units": (16, 24, 8)}, {"units": (24,), "encoding": "one-hot", "embedding": 0}],
+)
+def test_carried_state_equals_state_computed_again(fields: dict[str, Any]) -> None:
+    config = network(40, **fields)
+    weights = random_weights(config)
+    reader = Reader(config, weights)
+    seed = np.array([3, 1, 4, 1, 5], np.int32)
+    written = reader.write(seed, 150, Sampling(0.0), np.random.default_rng(0))
+    model = build(config)
+    set_weights(model, weights)
+    ids = np.concatenate([seed, written])
+    states = [np.zeros((1, units), np.float32) for units in config.units for _ in "hc"]
+    logits = model([ids[None, :-1], *states])[0][0].numpy()
+    # Ties and near ties may fall either way in another order of summation.
+    chosen = logits[np.arange(len(ids) - 1), ids[1:]]
+    assert (logits.max(1) - chosen < 1e-3)[len(seed) - 1 :].all()
+    expected = tf.nn.log_softmax(logits).numpy()[np.arange(len(ids) - 1), ids[1:]]
+    np.testing.assert_allclose(reader.read(ids)[1:], expected, atol=1e-3)
+
+
+def test_a_text_longer_than_a_chunk_is_read_as_one() -> None:
+    config = network(9)
+    reader = Reader(config, random_weights(config))
+    ids = np.random.default_rng(0).integers(0, 9, 2 * streams.READ_CHUNK + 17).astype(np.int32)
+    whole = reader.read(ids)
+    assert len(whole) == len(ids)
+    for cut in (1, 2, streams.READ_CHUNK, streams.READ_CHUNK + 1, streams.READ_CHUNK + 2):
+        np.testing.assert_array_equal(reader.read(ids[:cut]), whole[:cut])
+    assert len(reader.read(ids[:0])) == 0
+
+
+def _rows(number: int, length: int = 150) -> list[Row]:
+    kinds = [
+        Sampling(0.8),
+        Sampling(0.0),
+        Sampling(1.2, top_k=5, guard=True),
+        Sampling(1.0, top_p=0.7, guard=True),
+        Sampling(0.0, guard=True),
+        Sampling(2.0, min_p=0.05),
+    ]
+    return [
+        Row(
+            (np.arange(1 + 17 * index % 140) * (index + 3) % 40).astype(np.int32),
+            kinds[index % len(kinds)],
+            np.random.default_rng(index),
+            lambda ids, index=index: len(ids) >= length + 10 * index % 70,  # type: ignore[misc]
+        )
+        for index in range(number)
+    ]
+
+
+@pytest.mark.parametrize("units", [(96,), (32, 48)])
+def test_a_batch_gives_what_single_requests_give(units: tuple[int, ...]) -> None:
+    config = network(40, units=units)
+    reader = Reader(config, random_weights(config))
+    single = [reader.write_batch([row])[0] for row in _rows(70)]
+    for size in (3, 16, 70):
+        for alone, together in zip(single, reader.write_batch(_rows(size)), strict=False):
+            assert together.tobytes() == alone.tobytes()
+
+
+def test_nothing_is_compiled_per_request_or_model() -> None:
+    config = network(40)
+    Reader(config, random_weights(config)).write_batch(_rows(1))
+    Reader(config, random_weights(config)).write_batch(_rows(3))
+    known = streams.write_chunk.experimental_get_tracing_count()
+    for seed in range(3):
+        # Another vocabulary, encoding and length, but the same shape.
+        other = network(50, encoding="one-hot", embedding=0)
+        reader = Reader(other, random_weights(other, seed))
+        for length in (5, 130):
+            reader.write(np.arange(length, dtype=np.int32) % 50, length, Sampling(seed / 2), np.random.default_rng(0))
+    assert streams.write_chunk.experimental_get_tracing_count() == known
+
+
+def test_the_guard_breaks_a_loop() -> None:
+    config = network(12, units=(24,))
+    for seed in range(4):
+        reader = Reader(config, random_weights(config, seed))
+        free, guarded = (
+            reader.write(np.array([1], np.int32), 600, Sampling(0.0, guard=guard), np.random.default_rng(0))
+            for guard in (False, True)
+        )
+        assert _longest_loop(free) > 100  # the likeliest symbol of so small a network always ends in a loop
+        # The symbol that leaves a short loop may be the one that a longer loop wants: then that goes on for a little.
+        assert _longest_loop(guarded) < 12
+
+
+def _longest_loop(ids: npt.NDArray[np.int32]) -> int:
+    """How far any loop goes on beyond the third time, in symbols."""
+    longest = 0
+    for lag in range(1, min(GUARD_LAGS, len(ids) // 3) + 1):
+        run = 0
+        for same in ids[lag:] == ids[:-lag]:
+            run = run + 1 if same else 0
+            longest = max(longest, run - max(2 * lag, 12))
+    return longest
+
+
+def test_the_guard_forbids_the_shortest_loops_next_symbol() -> None:
+    memory = new_guard(2)
+    always = tf.constant([True, True])
+    forbidden: list[tuple[int, int]] = []
+    for symbol, other in zip([5] * 14, [1, 2, 3] * 4 + [1, 2], strict=True):
+        memory, found = watch(memory, tf.constant([symbol, other]), always)
+        forbidden.append(tuple(found.numpy()))
+    # "5" repeated 12 times after the first; "123" has only 11 repeated symbols by then.
+    assert forbidden[11:] == [(-1, -1), (5, -1), (5, -1)]
+    for other in (3, 1):
+        memory, found = watch(memory, tf.constant([other, other]), always)
+    assert tuple(found.numpy()) == (-1, 2)
+    memory, found = watch(memory, tf.constant([2, 2]), tf.constant([True, False]))
+    assert found.numpy()[1] == -1
+
+
+def test_the_guard_leaves_the_seed_alone() -> None:
+    config = network(7)
+    reader = Reader(config, biased(config, LOGITS))
+    written = reader.write(np.full(100, 4, np.int32), 12, Sampling(0.0, guard=True), np.random.default_rng(0))
+    assert written.tolist() == [4] * 12
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": -0.1},
+        {"temperature": 2.1},
+        {"temperature": float("nan")},
+        {"top_k": 0},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"min_p": 1.0},
+        {"min_p": -0.1},
+    ],
+)
+def test_numbers_out_of_range_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        Sampling(**fields)
