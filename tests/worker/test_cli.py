@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.worker.conftest import SENTENCE, Recorder, babble
+from worker.cli import main
 from worker.model.results import TrainResult
 
 REPOSITORY = Path(__file__).parents[2]
@@ -87,9 +88,103 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
     assert (tmp_path / "m" / "model.json").exists()
 
 
+def test_the_network_can_be_chosen_and_a_model_gone_on_from(text: Path, tmp_path: Path) -> None:
+    network = ("--layers", "2", "--units", "12", "--encoding", "one-hot", "--dropout", "0.1")
+    chosen = (*network, "--batch", "4", "--length", "32", "--lr", "0.01")
+    told = last_line(worker("train", text, "--out", tmp_path / "a", "--epochs", "1", *chosen, "--json", data=tmp_path))
+    assert told["parameters"] < 10_000
+    assert told["copy_share"] is not None
+    description = json.loads((tmp_path / "a" / "model.json").read_text("utf-8"))
+    assert description["network"]["units"] == [12, 12]
+    assert description["network"]["encoding"] == "one-hot"
+    assert description["options"]["learning_rate"] == 0.01
+
+    more = ("train", text, "--out", tmp_path / "b", "--from", tmp_path / "a", "--epochs", "1", "--json")
+    told = last_line(worker(*more, data=tmp_path))
+    assert told["epochs_before"] == 1
+    assert told["curve"][0][0] == 0
+    refused = worker(*more, "--units", "24", data=tmp_path)
+    assert refused.returncode == 2
+    assert "--units 12" in refused.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "story.txt"}
+
+
+def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None:
+    train = ("train", text, "--recipe", "word", "--units", "16", "--epochs", "1", "--json", "--out")
+    told = last_line(worker(*train, tmp_path / "w", data=tmp_path))
+    assert told["heldout_loss"] is not None
+    told = last_line(worker("inspect", text, "--recipe", "word", "--json", data=tmp_path))
+    assert told["symbols"] < told["characters"]
+    options = ("--length", "60", "--random-seed", "3", "--top-k", "20", "--top-p", "0.9", "--min-p", "0.01", "--guard")
+    arguments = ("generate", tmp_path / "w", "boat", *options, "--json")
+    one, other = (last_line(worker(*arguments, data=tmp_path)) for _ in range(2))
+    assert one["text"] == other["text"]
+    assert len(one["text"]) == 60
+
+
+def test_mixing_and_stopping(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
+    folder = memorised[0]
+    arguments = ("generate", "A small red", "--mix", f"{folder}:0.7,{folder}:0.3", "--stop", "sentence", "--json")
+    written = last_line(worker(*arguments, "--length", "100", "--temperature", "0", data=tmp_path))
+    assert written["seed"] == "A small red"
+    assert written["text"].endswith("dawn.")
+
+
+def test_surprise_sums_to_the_score(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
+    path = tmp_path / "scored.txt"
+    path.write_text(SENTENCE * 3 + "Zebras!", "utf-8")
+    told = last_line(worker("evaluate", memorised[0], path, "--surprise", "--json", data=tmp_path))
+    assert "".join(char for char, _ in told["surprise"]) == path.read_text("utf-8")
+    assert sum(nats for _, nats in told["surprise"]) == pytest.approx(told["nats_per_char"] * told["chars"], abs=0.01)
+    assert told["bits_per_char"] == pytest.approx(told["nats_per_char"] / 0.693147, rel=1e-4)
+    lines = worker("evaluate", memorised[0], path, "--surprise", data=tmp_path).stdout.splitlines()
+    assert "bits a character" in lines[0]
+    assert len(lines) >= told["chars"] + 1
+
+
+def test_export_and_import(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
+    told = last_line(worker("export", memorised[0], tmp_path / "boat", "--json", data=tmp_path))
+    assert told["file"] == str(tmp_path / "boat.galvanic")
+    assert told["bytes"] == (tmp_path / "boat.galvanic").stat().st_size
+    done = worker("import", told["file"], tmp_path / "back", data=tmp_path)
+    assert "learned from Made up" in done.stdout
+    for path in memorised[0].iterdir():
+        assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("train", "x", "--out", "y", "--units", "4"), "argument --units: must be greater than or equal to 8"),
+        (("train", "x", "--out", "y", "--lr", "much"), "argument --lr: must be a valid number"),
+        (("train", "x", "--out", "y", "--encoding", "letters"), "invalid choice"),
+        (("generate", "--mix", "one"), "at least two models"),
+        (("generate", "--mix", "one:0,two:1"), "no weight"),
+        (("generate", "m", "x", "--stop", "paragraph"), "invalid choice"),
+    ],
+)
+def test_options_out_of_range_name_themselves(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "{text}", "--out", "{new}", "--encoding", "one-hot", "--embedding", "8"), "has no embedding"),
+        (("train", "{text}", "--out", "{new}", "--recipe", "classic", "--length", "50"), "windows of 100"),
+        (("train", "{text}", "--out", "{new}", "--from", "{new}"), "no model"),
+        (("train", "{text}", "--out", "{new}", "--from", "{model}", "--recipe", "word"), "recipe `char`"),
+        (("train", "{text}", "--out", "{text}"), "is no model"),
+        (("generate",), "no model to write with"),
+        (("generate", "{model}", "x", "--mix", "{model},{model}"), "--mix names the models"),
+        (("generate", "{model}", "x", "--top-p", "2"), "out of range"),
+        (("export", "{text}", "{new}"), "no model"),
+        (("import", "{text}", "{new}"), "no exported model"),
         (("inspect", "missing.txt"), "no text file"),
         (("inspect", "no-such-name"), "no-such-name"),
         (("inspect", "{text}", "--until", "Part 9"), "Part 9"),
@@ -101,12 +196,13 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
 def test_bad_input_is_told_without_a_traceback(
     arguments: tuple[str, ...], message: str, text: Path, tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]
 ) -> None:
-    filled = [argument.format(text=text, model=memorised[0]) for argument in arguments]
+    filled = [argument.format(text=text, model=memorised[0], new=tmp_path / "new") for argument in arguments]
     done = worker(*filled, data=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
+    assert "error: " in done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_classic_demonstration(classic: tuple[Path, TrainResult], tmp_path: Path) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
 
 from shared.errors import UserError
-from shared.jobs import GENERATE_QUEUE, RECIPES, TRAIN_QUEUE
+from shared.jobs import GENERATE_QUEUE, RECIPES, TRAIN_QUEUE, Encoding, StopAt, TrainOptions
 from shared.settings import SettingsError
 
 EX_USAGE = 2
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
+MOST_WEIGHT = 1_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +54,13 @@ def _run(options: argparse.Namespace) -> int:
         return doctor(options)
     from worker.cli import commands
 
-    run = {"inspect": commands.inspect, "generate": commands.generate, "evaluate": commands.evaluate}
+    run = {
+        "inspect": commands.inspect,
+        "generate": commands.generate,
+        "evaluate": commands.evaluate,
+        "export": commands.export,
+        "import": commands.import_,
+    }
     return run[options.command](options)
 
 
@@ -62,37 +73,35 @@ def _parser() -> argparse.ArgumentParser:
 
     def add_text(command: argparse.ArgumentParser) -> None:
         command.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
-        command.add_argument("--recipe", choices=RECIPES, default="char", help="default: %(default)s")
         command.add_argument("--until", metavar="START", help="only what is before the last line that begins so")
         command.add_argument("--keep-licence", action="store_true", help="keep Project Gutenberg's header and footer")
 
     inspect = add("inspect", "Say what a recipe makes of a text.")
     add_text(inspect)
+    inspect.add_argument("--recipe", choices=RECIPES, default="char", help="default: %(default)s")
 
     train = add("train", "Train a model.")
     add_text(train)
-    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to write")
-    train.add_argument("--epochs", type=_positive_int, metavar="N")
-    train.add_argument("--minutes", type=_positive, metavar="M")
-    train.add_argument("--name", help="name of the text, as the model remembers it")
-    train.add_argument("--random-seed", type=_seed, metavar="S")
+    _add_training(train)
 
     generate = add("generate", "Continue a seed.")
-    generate.add_argument("model", type=Path, metavar="DIR", help="a model folder")
-    generate.add_argument("seed", metavar="SEED", nargs="?", default="", help="the text to continue")
-    generate.add_argument("--length", type=_positive_int, metavar="N", help="characters to write (default: 300)")
-    generate.add_argument("--temperature", type=float, metavar="T", help="0 (always the likeliest) to 2")
-    generate.add_argument("--random-seed", type=_seed, metavar="S")
-    generate.add_argument(
-        "--from-corpus", action="store_true", help="begin with a random window of the corpus, 1,000 characters"
-    )
+    _add_generating(generate)
 
     evaluate = add("evaluate", "Score a text: nats and bits per character.")
     evaluate.add_argument("model", type=Path, metavar="DIR", help="a model folder")
     evaluate.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
+    evaluate.add_argument("--surprise", action="store_true", help="also the nats of each character")
+
+    export = add("export", "Write a model folder into one file.")
+    export.add_argument("model", type=Path, metavar="DIR", help="a model folder")
+    export.add_argument("file", type=Path, metavar="FILE", help="the file to write, NAME.galvanic")
+
+    import_ = add("import", "Unpack an exported model.")
+    import_.add_argument("file", type=Path, metavar="FILE", help="a file that export wrote")
+    import_.add_argument("model", type=Path, metavar="DIR", help="the model folder to write")
 
     doctor = add("doctor", "Check this installation.")
-    for command in (inspect, train, generate, evaluate, doctor):
+    for command in (inspect, train, generate, evaluate, export, import_, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object on the last line of output")
 
     for name, summary in (
@@ -101,6 +110,106 @@ def _parser() -> argparse.ArgumentParser:
     ):
         add(name, summary).add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
     return parser
+
+
+def _add_training(train: argparse.ArgumentParser) -> None:
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    train.add_argument("--recipe", choices=RECIPES, help="default: char, or that of the model to start from")
+    train.add_argument(
+        "--from",
+        dest="parent",
+        type=Path,
+        metavar="DIR",
+        help="a model folder to go on from: on its own text or on another, at half the learning rate",
+    )
+    train.add_argument("--epochs", type=_positive_int, metavar="N", help="default: as many as the minutes allow")
+    train.add_argument(
+        "--minutes", type=_positive, metavar="M", help="default: TRAIN_MINUTES (8); classic: none, but 4 epochs"
+    )
+    chosen = train.add_argument_group(
+        "network", "By default chosen by the size of the text and the speed of the machine."
+    )
+    for name, metavar, summary in (
+        ("layers", "N", "LSTM layers, 1 to 8 (default: 1; classic: 3)"),
+        ("units", "N", "units in each layer, 8 to 4096 (default: 128 to 1024; classic: 256, 256, 128)"),
+        ("embedding", "N", "width of the embedding, 1 to 4096 (default: char 64, word 256)"),
+        ("encoding", None, "how a symbol enters the network (default: embedding)"),
+        ("dropout", "P", "share of each layer's outputs dropped, 0 to 0.9 (default: 0 to 0.5; classic: 0.2)"),
+        ("batch", "N", "texts read side by side, 1 to 4096 (default: at most 64; classic: 256 windows)"),
+        ("length", "N", "symbols that each of them shows in a step, 8 to 4096 (default: 64)"),
+        ("lr", "R", "the largest learning rate, above 0 to 1 (default: 0.003; classic: 0.001)"),
+    ):
+        field = "learning_rate" if name == "lr" else name
+        if metavar is None:
+            chosen.add_argument(f"--{name}", choices=get_args(Encoding), help=summary)
+        else:
+            chosen.add_argument(f"--{name}", dest=field, type=_option(field), metavar=metavar, help=summary)
+    train.add_argument("--name", help="name of the text, as the model remembers it")
+    train.add_argument("--random-seed", type=_seed, metavar="S", help="default: drawn, and told")
+
+
+def _add_generating(generate: argparse.ArgumentParser) -> None:
+    generate.add_argument("model", metavar="DIR", nargs="?", help="a model folder; left out with --mix")
+    generate.add_argument("seed", metavar="SEED", nargs="?", default="", help="the text to continue")
+    generate.add_argument(
+        "--mix",
+        type=_mix,
+        metavar="DIR:0.7,DIR:0.3",
+        help="mix the predictions of several models, by weight; the only other argument is then SEED",
+    )
+    generate.add_argument("--length", type=_positive_int, metavar="N", help="characters to write (default: 300)")
+    generate.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="0 (always the likeliest) to 2 (default: 0.8; classic: 0)",
+    )
+    generate.add_argument("--top-k", type=_positive_int, metavar="K", help="draw from the K likeliest symbols only")
+    generate.add_argument("--top-p", type=float, metavar="P", help="draw from the likeliest that together have P only")
+    generate.add_argument(
+        "--min-p", type=float, metavar="P", help="draw from those with P of the likeliest one's probability only"
+    )
+    generate.add_argument(
+        "--guard",
+        action=argparse.BooleanOptionalAction,
+        help="break out of loops (default: yes; classic: no)",
+    )
+    generate.add_argument("--stop", choices=get_args(StopAt), help="end at the last end of a sentence or line")
+    generate.add_argument("--random-seed", type=_seed, metavar="S", help="default: drawn, and told")
+    generate.add_argument(
+        "--from-corpus", action="store_true", help="begin with a random window of the corpus, 1,000 characters"
+    )
+
+
+def _option(name: str) -> Callable[[str], float]:
+    """Reads a number that `TrainOptions` allows for this field."""
+
+    def read(text: str) -> float:
+        try:
+            number: float = getattr(TrainOptions.model_validate({name: text}), name)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].partition(",")[0]
+            raise argparse.ArgumentTypeError(reason.replace("Input should", "must")) from None
+        return number
+
+    return read
+
+
+def _mix(text: str) -> list[tuple[Path, float]]:
+    """`DIR:WEIGHT` pairs; a weight left out is 1."""
+    parts: list[tuple[Path, float]] = []
+    for part in text.split(","):
+        folder, colon, weight = part.rpartition(":")
+        try:
+            number = float(weight) if colon else 1.0
+        except ValueError:
+            folder, number = part, 1.0  # a colon of the path, as in C:\models
+        if not 0 < number <= MOST_WEIGHT:
+            raise argparse.ArgumentTypeError(f"{weight} is no weight: it must be above 0, at most {MOST_WEIGHT:,}")
+        parts.append((Path(folder if colon else part), number))
+    if len(parts) < 2:
+        raise argparse.ArgumentTypeError("name at least two models, as in DIR:0.7,DIR:0.3")
+    return parts
 
 
 def _positive_int(text: str) -> int:

@@ -1,4 +1,4 @@
-"""`inspect`, `generate` and `evaluate`."""
+"""`inspect`, `generate`, `evaluate`, `export` and `import`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import argparse
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from shared.errors import UserError
 from shared.settings import get_settings
 from worker.cli.texts import find_source, find_text, report
 from worker.model import folder as model_folder
+from worker.model.export import SUFFIX, export_model, import_model
 from worker.text import TextOptions, prepare
 
 if TYPE_CHECKING:
+    from worker.model.author import Author
     from worker.model.generate import TextModel
 
 DEMONSTRATION_LENGTH = 1_000
@@ -57,19 +60,41 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def generate(options: argparse.Namespace) -> int:
-    """Continue a seed."""
-    model = _load(options.model)
+    """Continue a seed with a model, or with a mixture of several."""
+    author, seed = _author(options)
     default = DEMONSTRATION_LENGTH if options.from_corpus else get_settings().generate_length
-    written = model.generate(
-        options.seed,
+    written = author.generate(
+        seed,
         length=options.length or default,
         temperature=options.temperature,
         random_seed=options.random_seed,
         from_corpus=options.from_corpus,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        min_p=options.min_p,
+        guard=options.guard,
+        stop=options.stop,
     )
     told = f"[temperature {written.temperature:g}, random seed {written.random_seed}, {written.seconds:.2f} s]"
     report(options.json, asdict(written), [written.seed + written.text, "", told, *written.notes])
     return 0
+
+
+def _author(options: argparse.Namespace) -> tuple[Author, str]:
+    """Who writes, and the seed."""
+    if not options.mix:
+        if options.model is None:
+            raise UserError("There is no model to write with.", "Give a model folder, or several with --mix.")
+        return _load(Path(options.model)), options.seed
+    if options.model is not None and options.seed:
+        raise UserError(
+            "--mix names the models, so the only other argument is the seed.",
+            "Leave out the model folder, and put the seed in quotes.",
+        )
+    models = [(_load(folder), weight) for folder, weight in options.mix]
+    from worker.model.mixture import Mixture
+
+    return Mixture(models), options.model or ""
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -77,16 +102,55 @@ def evaluate(options: argparse.Namespace) -> int:
     text, _ = find_text(options.text)
     model = _load(options.model)
     score = model.score(text)
-    values = {
+    values: dict[str, Any] = {
         "nats_per_char": score.nats_per_char,
         "bits_per_char": score.bits_per_char,
         "chars": score.chars,
         "notes": score.notes,
     }
-    figures = (
-        f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character over {score.chars:,} characters"
-    )
-    report(options.json, values, [figures, *score.notes])
+    lines = [
+        f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character over {score.chars:,} characters",
+        *score.notes,
+    ]
+    if options.surprise:
+        nats = model.surprise(text).nats
+        values["surprise"] = [[char, round(cost, 4)] for char, cost in zip(text, nats, strict=True)]
+        lines += [
+            f"{cost:8.4f}  {char if char.isprintable() else repr(char)[1:-1]}"
+            for char, cost in zip(text, nats, strict=True)
+        ]
+    report(options.json, values, lines)
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a model folder into one file."""
+    path: Path = options.file
+    if path.suffix != SUFFIX:
+        path = path.with_name(path.name + SUFFIX)
+    export_model(options.model, path)
+    size = path.stat().st_size
+    report(options.json, {"file": str(path), "bytes": size}, [f"{path}: {size / 1e6:,.1f} MB"])
+    return 0
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Unpack an exported model."""
+    import_model(options.file, options.model)
+    description = model_folder.describe(options.model)
+    values = {
+        "model": str(options.model),
+        "recipe": description.recipe,
+        "corpus": description.corpus.title,
+        "licence": description.corpus.licence,
+        "parameters": description.network.parameters(),
+    }
+    lines = [
+        f"{options.model}: {description.recipe}, {description.network.parameters():,} parameters, "
+        f"learned from {description.corpus.title}",
+        *([description.corpus.licence] if description.corpus.licence else []),
+    ]
+    report(options.json, values, lines)
     return 0
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from shared.errors import UserError
 from shared.events import Progress, Sample
 from shared.jobs import TrainOptions
-from worker.cli.texts import find_text, report
+from worker.cli.texts import find_source, report
+from worker.model.folder import describe
 from worker.model.results import Control, TrainResult
 
 EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -67,18 +69,26 @@ def _clock(seconds: float) -> str:
 
 def train_command(options: argparse.Namespace) -> int:
     """Train a model and write its folder."""
-    text, info = find_text(options.text, until=options.until, keep_licence=options.keep_licence, name=options.name)
-    chosen = TrainOptions(
-        recipe=options.recipe,
-        epochs=options.epochs,
-        minutes=options.minutes,
-        random_seed=options.random_seed,
-        name=options.name,
-        keep_licence=options.keep_licence,
-    )
     out: Path = options.out
+    if out.exists() and not (out.is_dir() and ((out / "model.json").exists() or not any(out.iterdir()))):
+        raise UserError(f"{out} is there already, and is no model.", "Give --out a folder that does not exist yet.")
+    workdir = out.with_name(f".{out.name}.source")
+    try:
+        return _train(options, out, workdir)
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
+    text, info = find_source(
+        options.text, workdir, until=options.until, keep_licence=options.keep_licence, name=options.name
+    )
+    given = {name: getattr(options, name) for name in TrainOptions.model_fields}
+    if options.parent is not None and options.recipe is None:
+        given["recipe"] = describe(options.parent).recipe
+    chosen = TrainOptions(**{name: value for name, value in given.items() if value is not None})
     checkpoint = out.with_name(f"{out.name}.checkpoint")
-    print(f"{info.title}: {len(text):,} characters, recipe {options.recipe}", file=sys.stderr)
+    print(f"{info.title}: {info.chars:,} characters, recipe {chosen.recipe}", file=sys.stderr)
 
     from worker.model.quiet import import_tensorflow
 
@@ -88,7 +98,7 @@ def train_command(options: argparse.Namespace) -> int:
     hooks = TerminalHooks()
     former = {number: signal.signal(number, hooks.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        result = train(text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks)
+        result = train(text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, parent=options.parent)
     except (TrainingInterrupted, KeyboardInterrupt):
         hooks.close()
         kept = f"The checkpoint is in {checkpoint}. The same command goes on from there."
@@ -108,8 +118,10 @@ def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
         "model": str(out),
         "parameters": result.parameters,
         "epochs": result.epochs,
+        "epochs_before": result.epochs_before,
         "train_loss": result.train_loss,
         "heldout_loss": result.heldout_loss,
+        "copy_share": result.copy_share,
         "seconds": round(result.seconds, 1),
         "stopped": result.stopped,
         "random_seed": result.random_seed,
@@ -118,10 +130,12 @@ def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
         "notes": result.notes,
     }
     heldout = "" if result.heldout_loss is None else f", held out {result.heldout_loss:.4f}"
+    before = f" after {result.epochs_before:,} before" if result.epochs_before else ""
+    copied = "" if result.copy_share is None else f", {result.copy_share:.0%} of the samples copied"
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
-        f"training {result.train_loss:.4f}{heldout} nats a character, {result.epochs} epochs, "
-        f"{result.parameters:,} parameters, {_clock(result.seconds)} min",
+        f"training {result.train_loss:.4f}{heldout} nats a character, {result.epochs} epochs{before}, "
+        f"{result.parameters:,} parameters, {_clock(result.seconds)} min{copied}",
         f"model: {out}",
         *result.notes,
     ]
