@@ -84,6 +84,7 @@ class _Symbols:
         self._symbols = tuple(symbols)
         if not self._symbols or "" in self._symbols or len(set(self._symbols)) != len(self._symbols):
             raise ValueError("a vocabulary needs symbols, each of them once")
+        self._lengths = np.fromiter(map(len, self._symbols), np.int64, len(self._symbols))
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -93,13 +94,10 @@ class _Symbols:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """See `Vocabulary.lengths`."""
-        return np.fromiter(map(len, self._symbols), np.int64, len(self._symbols))
+        return self._lengths
 
     def __len__(self) -> int:
         return len(self._symbols)
-
-    def __contains__(self, symbol: object) -> bool:
-        return symbol in self._symbols
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self._symbols == other._symbols

@@ -1,0 +1,55 @@
+"""Finding the text that a command names."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from shared.corpora import files
+from shared.errors import UserError
+from worker.cli.texts import find_source, find_text
+
+BOOK = "Part 1\nPart 2\n\nPart 1\nA boat.\nPart 2\nA harbour.\n"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    path = tmp_path / "Book.txt"
+    path.write_text(BOOK)
+    return path
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_small_file_is_its_text(book: Path) -> None:
+    text, info = find_source(str(book), book.parent / "work")
+    assert text == BOOK
+    assert (info.name, info.chars, info.sha256) == ("book", len(BOOK), digest(BOOK))
+    assert find_source(str(book), None, name="mine")[1].name == "mine"
+
+
+def test_a_large_file_is_its_path_unless_a_part_is_wanted(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "STREAM_ABOVE", 0)
+    work = book.parent / "work"
+    source, info = find_source(str(book), work)
+    assert source == book
+    assert (info.chars, info.sha256) == (len(BOOK), digest(BOOK))
+    assert find_text(str(book)) == (BOOK, info)
+    part, of_part = find_source(str(book), work, until="Part 2")
+    assert part == BOOK[: BOOK.rindex("Part 2")]
+    assert (of_part.chars, of_part.sha256) == (len(part), digest(part))
+    book.write_text(BOOK, "utf-16")
+    source, info = find_source(str(book), work)
+    assert source == work / "corpus.txt"
+    assert source.read_text() == BOOK
+    assert info.sha256 == digest(BOOK)
+
+
+def test_a_text_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    for name in (str(tmp_path / "none.txt"), "none.txt", str(tmp_path)):
+        with pytest.raises(UserError, match="no text file"):
+            find_source(name, tmp_path)
