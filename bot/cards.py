@@ -116,12 +116,13 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
         ),
         colour=GREEN,
     )
-    embed.add_field(name="Epochs", value=str(model.epochs))
+    embed.add_field(name="Epochs", value=f"{model.epochs:,}" + (" in all" if model.parent is not None else ""))
     embed.add_field(name="Time", value=duration(end.seconds))
     embed.add_field(name="Size", value=f"{model.parameters:,} weights")
     embed.add_field(name="Training loss", value=loss(model.train_loss))
     embed.add_field(name="Held-out loss", value=loss(model.heldout_loss))
-    embed.add_field(name="Learned at", value=_speed(model.corpus_chars * model.epochs, end.seconds))
+    speed = view.progress.chars_per_s if view.progress is not None else None
+    embed.add_field(name="Learned at", value=f"{speed:,.0f} characters/s" if speed else "…")
     if model.parent is not None:
         embed.add_field(name="Went on from", value=f"`{model.parent}`")
     if model.copy_share is not None:
@@ -276,10 +277,6 @@ def quote(text: str) -> str:
 
 def _title(job: TrainJob) -> str:
     return escape_markdown(job.corpus.title)
-
-
-def _speed(characters: int, seconds: float) -> str:
-    return f"{characters / max(seconds, 0.1):,.0f} characters/s"
 
 
 def outage(job: TrainJob) -> discord.Embed:
