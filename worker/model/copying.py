@@ -19,11 +19,13 @@ from worker.text.vocabulary import Points, to_points
 
 RUN = 30
 """Characters in a row that count as copied; shorter ones are shared phrases."""
-_PART = 2**17
+_PART = 2**16
 """Symbols or characters of the corpus looked at together: their arrays stay in the processor's cache."""
 _BETWEEN = 2**32 - 1  # no code point: nothing in the corpus equals what crosses the end of a sample
 _BASES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0xAEF17502108EF2D9)  # odd; hashes are polynomials modulo 2**64
 _FILTER_BITS = 20
+_COMPARISONS = 500
+"""Made at most in each part of the corpus to find the longest piece; only endless repetition needs more."""
 
 _Hashes = npt.NDArray[np.uint64]
 
@@ -36,6 +38,7 @@ class CopyScore:
         share: of the samples' characters that stand verbatim in the corpus, in runs of the given length or more.
         chars: characters in the samples.
         longest: characters in the longest piece of a sample that stands in the corpus; 0 if it is shorter than a run.
+            Where samples and corpus both repeat themselves endlessly it may be longer than said.
     """
 
     share: float
@@ -119,13 +122,15 @@ class _Search:
         where the samples have the pieces in several places."""
         last = np.append(np.flatnonzero(np.diff(places) != 1), len(places) - 1)
         index = np.arange(len(places))
-        most = last[np.searchsorted(last, index)] - index + self._run
+        most = np.minimum(last[np.searchsorted(last, index)] - index + self._run, self.reach)
+        left = _COMPARISONS
         for number in np.argsort(-most, kind="stable"):
-            if most[number] <= self.longest:
-                return
             begin = rank[number]
             end = np.searchsorted(self._sorted, self._sorted[begin], "right")
             for mine in self._order[begin:end]:
+                if most[number] <= self.longest or not left:
+                    return
+                left -= 1
                 self.longest = max(self.longest, _common(part[places[number] :], self._text[mine : mine + self.reach]))
 
     def copied(self) -> int:
