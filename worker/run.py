@@ -83,7 +83,7 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
     packed = cast(bytes | None, client.get(keys.corpus(job.corpus.sha256)))
     if packed is None:
         raise UserError("The text of this job is no longer in Redis.", "Please send the command again.")
-    places.text.parent.mkdir(parents=True, exist_ok=True)
+    places.folder.mkdir(parents=True, exist_ok=True)
     unpack_to_file(packed, places.text, unpacked_limit(settings))
     del packed
 
@@ -222,20 +222,26 @@ def _ttl_s(settings: Settings) -> int:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where a job's checkpoint, its unfinished model and its text lie on this host."""
+    """Where a job's files lie on this host: its checkpoint, its unfinished model, and its text."""
 
-    checkpoint: Path
-    model: Path
-    text: Path
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def text(self) -> Path:
+        return self.folder / "text.txt"
 
 
 def _places(settings: Settings, job_id: str) -> _Places:
-    folder = settings.data_dir / "checkpoints"
-    return _Places(folder / job_id, folder / f"{job_id}.model", folder / f"{job_id}.txt")
+    return _Places(settings.data_dir / "checkpoints" / job_id)
 
 
 def _discard(settings: Settings, job_id: str) -> None:
-    places = _places(settings, job_id)
-    for folder in (places.checkpoint, places.model):
-        shutil.rmtree(folder, ignore_errors=True)
-    places.text.unlink(missing_ok=True)
+    shutil.rmtree(_places(settings, job_id).folder, ignore_errors=True)

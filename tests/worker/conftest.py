@@ -15,6 +15,8 @@ from shared.jobs import CorpusInfo, TrainOptions
 from worker.model.results import Control, TrainResult
 
 SENTENCE = "A small red boat left the harbour at dawn. "
+EPOCHS = 25
+"""Of the sentence, learned by heart."""
 
 
 def corpus(text: str, **fields: Any) -> CorpusInfo:
@@ -77,7 +79,7 @@ def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResu
     folder = tmp_path_factory.mktemp("memorised") / "model"
     hooks = Recorder()
     text = SENTENCE * 150
-    result = train(text, TrainOptions(epochs=15, random_seed=1), corpus(text), out=folder, hooks=hooks)
+    result = train(text, TrainOptions(epochs=EPOCHS, random_seed=1), corpus(text), out=folder, hooks=hooks)
     return folder, result, hooks
 
 

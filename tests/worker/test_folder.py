@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.errors import UserError
 from tests.fixtures.make_model import logits_of
-from tests.worker.conftest import Recorder
+from tests.worker.conftest import EPOCHS, Recorder
 from worker.model import export as exporting
 from worker.model import folder as model_folder
 from worker.model.export import export_model, import_model
@@ -51,9 +51,9 @@ def test_a_folder_tells_where_its_model_came_from(memorised: Memorised) -> None:
     assert description["corpus"]["name"] == "made-up"
     assert len(description["corpus"]["sha256"]) == 64
     assert description["lineage"] == []
-    assert description["options"]["epochs"] == 15
+    assert description["options"]["epochs"] == EPOCHS
     assert description["training"]["copy_share"] == result.copy_share
-    assert description["training"]["curve"][-1][0] == 15
+    assert description["training"]["curve"][-1][0] == EPOCHS
     assert {"keras", "numpy", "safetensors"} <= set(description["versions"])
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "weights.safetensors"]
 

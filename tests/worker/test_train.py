@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.jobs import TrainOptions
-from tests.worker.conftest import SENTENCE, Recorder, babble, corpus
+from tests.worker.conftest import EPOCHS, SENTENCE, Recorder, babble, corpus
 from worker.model import checkpoint, loop
 from worker.model.checkpoint import Arrays
 from worker.model.folder import load
@@ -52,7 +52,7 @@ def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]
     assert result.stopped == "done"
     first, last = hooks.progressed[0], hooks.progressed[-1]
     assert (first.epoch, first.step, first.train_loss) == (1, 0, None)
-    assert last.epoch == last.epochs == 15
+    assert last.epoch == last.epochs == EPOCHS
     assert last.step == last.steps
     assert hooks.samples
 

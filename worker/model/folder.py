@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import UserError
 from shared.jobs import CorpusInfo, RecipeName, TrainOptions
-from worker.text import make_vocabulary
 from worker.model.checkpoint import sync_folder, write_file
 from worker.model.plan import NetworkConfig
 from worker.model.results import TrainResult
+from worker.text import make_vocabulary
 
 FORMAT = 2
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
@@ -101,11 +101,6 @@ class Description(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: float = Field(default_factory=time.time)
     weights_sha256: str
-
-    @property
-    def vocabulary(self) -> str:
-        """All symbols in one string."""
-        return "".join(self.symbols)
 
 
 def record_of(result: TrainResult) -> TrainingRecord:
