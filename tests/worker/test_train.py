@@ -81,6 +81,28 @@ def test_finish_before_the_first_step_still_gives_a_model(tmp_path: Path) -> Non
     assert load(tmp_path / "model")[1]
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_text_in_a_file_is_learned_like_one_in_memory(recipe: str, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, "utf-8")
+    chosen = TrainOptions(recipe=recipe, epochs=1, random_seed=5)
+    plan = small_plan(recipe)
+    one, other = (
+        train(text, chosen, corpus(TEXT), out=tmp_path / name, plan=plan)
+        for name, text in (("one", TEXT), ("other", path))
+    )
+    assert one.curve == other.curve
+    assert one.samples == other.samples
+    assert one.copy_share == other.copy_share
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other", "text.txt"]
+
+
+def test_halves_of_characters_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="lone surrogates"):
+        run("char", tmp_path / "model", text=TEXT + "\ud800")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_minutes_end_the_training(tmp_path: Path) -> None:
     result = run("char", tmp_path / "model", epochs=None, minutes=0.02)
     assert result.stopped in ("time", "early")

@@ -18,24 +18,24 @@ from worker.model.results import TrainingInterrupted
 from worker.text import TextOptions, prepare
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(("recipe", "precision"), [*((recipe, "float32") for recipe in RECIPES), ("char", "bfloat16")])
 @pytest.mark.parametrize("epochs_before", [0, 1])
-def test_resumed_equals_uninterrupted(recipe: str, epochs_before: int, tmp_path: Path) -> None:
-    plan = small_plan(recipe)
+def test_resumed_equals_uninterrupted(recipe: str, precision: str, epochs_before: int, tmp_path: Path) -> None:
+    plan = small_plan(recipe).model_copy(update={"precision": precision})
     assert plan.network.dropout > 0
     # Asked once a step, and now and then while an epoch is judged.
     after = 2 + epochs_before * make_learner(plan, prepare(TEXT, TextOptions(recipe)), 1).steps
-    whole = run(recipe, tmp_path / "whole", epochs=3)
+    whole = run(recipe, tmp_path / "whole", plan=plan, epochs=3)
     place = tmp_path / "checkpoint"
     hooks = Recorder(lambda asked: "interrupt" if asked > after else None)
     with pytest.raises(TrainingInterrupted):
-        run(recipe, tmp_path / "parts", hooks, epochs=3, checkpoint=place)
+        run(recipe, tmp_path / "parts", hooks, plan=plan, epochs=3, checkpoint=place)
     assert not (tmp_path / "parts").exists()
     saved = checkpoint.load(place)
     assert saved is not None
     assert saved[1]["at"]["total_steps"] > 0
     # Without a random seed: the checkpoint's is gone on with.
-    parts = run(recipe, tmp_path / "parts", epochs=3, checkpoint=place, random_seed=None)
+    parts = run(recipe, tmp_path / "parts", plan=plan, epochs=3, checkpoint=place, random_seed=None)
     assert parts.random_seed == whole.random_seed
     assert parts.curve == whole.curve
     assert parts.samples == whole.samples

@@ -88,6 +88,7 @@ def train(
         ancestor = load_parent(parent, parent_name, options) if parent else None
         known = ancestor.description.symbols if ancestor else ()
         prepared = prepare(text, TextOptions(options.recipe, corpus.hard_wrapped, known=known), workdir=workdir)
+        _check_text(prepared)
         if ancestor:
             check_symbols(ancestor, prepared.vocabulary.symbols)
         return _Training(prepared, options, corpus, plan, ancestor).run(out, checkpoint, hooks or NoHooks())
@@ -210,6 +211,14 @@ class _Training:
             options=self._options,
             training=folder.record_of(result),
         )
+
+
+def _check_text(prepared: Prepared) -> None:
+    """Refuse at once what could not be written into `model.json` at the end."""
+    try:
+        "".join(prepared.vocabulary.symbols).encode()
+    except UnicodeEncodeError:
+        raise UserError("The text holds halves of characters (lone surrogates).", "Save it as UTF-8 again.") from None
 
 
 def _symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
