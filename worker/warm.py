@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from worker.model.results import Generation
 
 
+PASSES = 4
+"""Models at work, or being loaded, at once."""
+
+
 class _Slot:
     """A model, loaded when it is first needed."""
 
-    def __init__(self, store: ModelStore, model_id: str) -> None:
+    def __init__(self, store: ModelStore, model_id: str, passes: threading.Semaphore) -> None:
         self._store = store
         self._model_id = model_id
+        self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
         self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve)
@@ -43,7 +48,8 @@ class _Slot:
             return self._model
 
     def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
-        return self.model().generate_batch(requests)
+        with self._passes:
+            return self.model().generate_batch(requests)
 
 
 class WarmModels:
@@ -52,6 +58,7 @@ class WarmModels:
     def __init__(self, settings: Settings) -> None:
         self._store = ModelStore(settings)
         self._limit = settings.warm_models
+        self._passes = threading.Semaphore(PASSES)
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -71,15 +78,16 @@ class WarmModels:
         """
         from worker.model.mixture import Mixture
 
-        mixture = Mixture([(self._slot(part.model_id).model(), part.weight) for part in parts])
-        (written,) = mixture.generate_batch([request])
+        with self._passes:
+            mixture = Mixture([(self._slot(part.model_id).model(), part.weight) for part in parts])
+            (written,) = mixture.generate_batch([request])
         if isinstance(written, UserError):
             raise written
         return written
 
     def _slot(self, model_id: str) -> _Slot:
         with self._lock:
-            slot = self._slots.get(model_id) or _Slot(self._store, model_id)
+            slot = self._slots.get(model_id) or _Slot(self._store, model_id, self._passes)
             self._slots[model_id] = slot
             self._slots.move_to_end(model_id)
             while len(self._slots) > self._limit:
