@@ -69,7 +69,7 @@ PARTS: dict[str, Part] = {
             "train.fraction_of_bf16_gemm_peak": None,
         }
     ),
-    "classic": Part({"classic.step_time_vs_tutorial": _most(0.75)}),
+    "classic": Part({"classic.step_time_vs_tutorial": _most(0.75), "classic.float32_step_time_vs_tutorial": None}),
     "text": Part({"text.preprocess_mb_per_s.char": _least(20), "text.preprocess_mb_per_s.classic": _least(3)}),
     "memory": Part({"memory.train_100mb_rss_over_small_mb": _most(400)}, 1_200),
     "ppmd": Part({"quality.ppmd_nats": None}),

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import texts
 from shared.events import Progress, Sample
-from shared.jobs import TrainOptions
+from shared.jobs import CorpusInfo, RecipeName, TrainOptions
 from worker.model.learners import Learner
 from worker.model.network import Weights
 from worker.model.plan import Plan
@@ -86,12 +86,12 @@ def watched(made: Made) -> Iterator[None]:
         module.make_learner = make
 
 
-def default_plan(work: Path) -> tuple[Plan, Prepared]:
-    """What a training of the book without any option would do, as the trainer itself decides on this machine."""
-    corpus = texts.book()
+def default_plan(text: str, info: CorpusInfo, work: Path, recipe: RecipeName = "char") -> tuple[Plan, Prepared]:
+    """What a training of a text without other options would do, as the trainer itself decides on this machine."""
     made = Made()
+    options = TrainOptions(recipe=recipe, random_seed=1)
     with watched(made), contextlib.suppress(TrainingCancelled):
-        train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=work / "default-plan", hooks=_Cancel())
+        train(text, options, info, out=work / f"plan-{recipe}", hooks=_Cancel())
     if made.plan is None or made.prepared is None:
         raise RuntimeError("the trainer made no learner")
     return made.plan, made.prepared

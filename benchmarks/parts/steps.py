@@ -19,8 +19,7 @@ from benchmarks.measure import PAUSE_S, alternate, medians, product_flops, repea
 from benchmarks.models import default_plan
 from benchmarks.record import Context
 from worker.model.learners import Learner, make_learner
-from worker.model.plan import Plan, make_plan
-from worker.text import TextOptions, prepare
+from worker.model.plan import Plan
 
 PRODUCT = 2048
 """Rows and columns of the matrices whose product stands for what the machine can do."""
@@ -119,7 +118,8 @@ def train(context: Context) -> None:
     PyTorch makes the same step without dropout; ours is timed as it is, and without dropout as well.
     """
     record = context.record
-    plan, prepared = default_plan(context.work)
+    corpus = texts.book()
+    plan, prepared = default_plan(corpus.text, corpus.info, context.work)
     dropouts = {"input_dropout": 0.0, "dropout": 0.0, "recurrent_weight_dropout": 0.0}
     plain = plan.model_copy(update={"network": plan.network.model_copy(update=dropouts)})
     contestants: dict[str, Callable[[], list[float]]] = {
@@ -193,20 +193,33 @@ class FitTimes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
 
 
 def classic(context: Context) -> None:
-    """A step of our `classic` against one of the tutorial's `fit`, on the same windows, in turns."""
+    """A step of our `classic` against one of the tutorial's `fit`, on the same windows, in turns.
+
+    Ours as the trainer makes it on this machine, and in float32, which is what the tutorial's is.
+    """
     steps = 4 if context.quick else 16
     text = texts.tutorial_text()
-    prepared = prepare(text, TextOptions("classic"))
-    plan = make_plan("classic", prepared.distinct, prepared.learned)
+    plan, prepared = default_plan(text, texts.info(text), context.work, "classic")
     if plan.network.units != tutorial.UNITS or plan.batch != tutorial.BATCH:
         raise RuntimeError("recipe `classic` no longer has the tutorial's network and batch")
-    ours = _Steps(make_learner(plan, prepared, 1), plan.learning_rate)
-    mine: list[float] = []
-    times = FitTimes(lambda: mine.append(seconds(ours)))
+    ours, plain = (
+        _Steps(make_learner(each, prepared, 1), each.learning_rate)
+        for each in (plan, plan.model_copy(update={"precision": "float32"}))
+    )
+    mine: dict[str, list[float]] = {"ours": [], "float32": []}
+
+    def between() -> None:
+        mine["ours"].append(seconds(ours))
+        mine["float32"].append(seconds(plain))
+
+    times = FitTimes(between)
     patterns = tutorial.make_patterns(text, most=(steps + 2) * tutorial.BATCH)
     model = tutorial.make_model(len(patterns.chars))
     model.fit(patterns.x, patterns.y, epochs=1, batch_size=tutorial.BATCH, callbacks=[times], verbose=0)
     # The first steps compile.
-    typical = medians({"ours": mine[2:], "tutorial": times.seconds[2:]})
-    context.record.values["classic.step_time_vs_tutorial"] = typical["ours"] / typical["tutorial"]
-    context.record.raw |= {"classic.step_s": typical["ours"], "classic.tutorial_step_s": typical["tutorial"]}
+    typical = medians({name: found[2:] for name, found in {**mine, "tutorial": times.seconds}.items()})
+    record = context.record
+    record.values["classic.step_time_vs_tutorial"] = typical["ours"] / typical["tutorial"]
+    record.values["classic.float32_step_time_vs_tutorial"] = typical["float32"] / typical["tutorial"]
+    record.raw |= {f"classic.{name}_step_s": value for name, value in typical.items()}
+    record.raw["classic.precision"] = plan.precision
