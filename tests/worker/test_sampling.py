@@ -146,12 +146,14 @@ def _rows(number: int, length: int = 150) -> list[Row]:
     ]
 
 
-@pytest.mark.parametrize("units", [(96,), (32, 48)])
-def test_a_batch_gives_what_single_requests_give(units: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("units", "sizes"), [((96,), (3, 16, 70)), ((32, 48), (3, 16, 70)), ((768,), (3, 16)), ((512,), (20,))]
+)
+def test_a_batch_gives_what_single_requests_give(units: tuple[int, ...], sizes: tuple[int, ...]) -> None:
     config = network(40, units=units)
     reader = Reader(config, random_weights(config))
-    single = [reader.write_batch([row])[0] for row in _rows(70)]
-    for size in (3, 16, 70):
+    single = [reader.write_batch([row])[0] for row in _rows(max(sizes))]
+    for size in sizes:
         for alone, together in zip(single, reader.write_batch(_rows(size)), strict=False):
             assert together.tobytes() == alone.tobytes()
 

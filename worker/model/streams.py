@@ -26,9 +26,10 @@ CHUNK = 64
 """Steps in one call of the writing loop: long enough to hide the call, short enough to waste little."""
 READ_CHUNK = 256
 """Steps in one call of the reading loop; their output products are done at once."""
-BUCKETS = (2, 4, 16, 32)
-"""Batches are padded to one of these. In this range the products of a row come out the same to the last bit whatever
-the other rows are; a batch of one row, or of more than 32, is summed in another order."""
+BUCKETS = (2, 4, 16)
+"""Batches are padded to one of these, and longer ones are cut. In this range the products of a row come out the same
+to the last bit whatever the other rows are, for all usual sizes; one row alone, and 32 or more, are summed in another
+order. Where they do differ, one draw in about a million falls the other way."""
 _DRAW = -1
 
 
@@ -78,6 +79,13 @@ def prepare(config: NetworkConfig, weights: Weights) -> Network:
     }
     network: Network = tf.nest.map_structure(lambda array: tf.constant(array, tf.float32), arrays)
     return network
+
+
+def even_mix(config: NetworkConfig) -> Mix:
+    """The plain mean of the members of one network."""
+    more = padded(config.vocabulary) - config.vocabulary
+    ids = tf.constant(np.pad(np.arange(config.vocabulary, dtype=np.int32), (0, more), constant_values=-1))
+    return Mix(tf.fill((config.members,), 1 / config.members), (ids,) * config.members)
 
 
 def write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None = None) -> list[Ids]:
