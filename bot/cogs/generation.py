@@ -49,9 +49,9 @@ class GenerateFlags(Options):
     top_p: float | None = number("Choose only among the likeliest that together have this probability", 0.001, 1.0)
     min_p: float | None = number("Leave out what is less likely than this share of the likeliest", 0.0, 0.99)
     guard: bool | None = commands.flag(
-        default=None, description="Break out of loops: yes, or no (--no-guard); if absent, as the recipe does"
+        default=None, description="Break out of loops: yes (usual, but for classic) or no (--no-guard)"
     )
-    stop: StopAt | None = commands.flag(default=None, description="End with a whole sentence or line")
+    stop: StopAt | None = commands.flag(default=None, description="End with a whole sentence or line, within the length")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
     from_corpus: bool = commands.flag(
         default=False, description="Start from a random window of the text, without a seed"
