@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from worker.model.checkpoint import Arrays, grouped, within
-from worker.model.network import Weights, build, get_weights, set_weights
+from worker.model.network import Weights, build, get_weights, join_members, set_weights, split_members
 from worker.model.plan import Plan
 from worker.text import Prepared
 from worker.text.classic import windows
@@ -54,53 +55,80 @@ class Learner(Protocol):
         """Go back to such a state; `begin_epoch` comes first."""
 
 
+@dataclass
+class _Member:
+    """One network with its optimiser."""
+
+    model: Any
+    optimizer: Any
+
+    def __post_init__(self) -> None:
+        self.optimizer.build(self.model.trainable_variables)
+
+
 class _Base:
     steps: int
 
-    def __init__(self, plan: Plan, random_seed: int, optimizer: Any) -> None:
+    def __init__(self, plan: Plan, random_seed: int, make_optimizer: Callable[[], Any]) -> None:
         self.plan = plan
         self.random_seed = random_seed
-        self.model = build(plan.network, random_seed % 2**31, plan.precision)
-        self.optimizer = optimizer
-        optimizer.build(self.model.trainable_variables)
+        seeds = [(random_seed + 7919 * index) % 2**31 for index in range(plan.network.members)]
+        self.members = [_Member(build(plan.network, seed, plan.precision), make_optimizer()) for seed in seeds]
         # One pass over each weight and its moments.
-        self._update = tf.function(self._clip_and_apply, jit_compile=True, autograph=False)
+        self._update = [
+            tf.function(self._updating(member), jit_compile=True, autograph=False) for member in self.members
+        ]
 
     def weights(self) -> Weights:
         """See `Learner.weights`."""
-        return get_weights(self.model)
+        return join_members(self.plan.network, [get_weights(member.model) for member in self.members])
 
     def set_weights(self, weights: Weights) -> None:
         """See `Learner.set_weights`."""
-        set_weights(self.model, weights)
+        for member, own in zip(self.members, split_members(self.plan.network, weights), strict=True):
+            set_weights(member.model, own)
 
     def state(self) -> Arrays:
         """See `Learner.state`."""
         return grouped(
-            weights=get_weights(self.model),
-            optimizer=_numbered(self.optimizer.variables),
-            random=_numbered(self.model.non_trainable_variables),
+            weights=self.weights(),
+            optimizer=_numbered(self._optimizer_variables()),
+            random=_numbered(self._random_variables()),
         )
 
     def restore(self, state: Arrays) -> None:
         """See `Learner.restore`."""
-        set_weights(self.model, within(state, "weights"))
+        self.set_weights(within(state, "weights"))
         for group, variables in (
-            ("optimizer", self.optimizer.variables),
-            ("random", self.model.non_trainable_variables),
+            ("optimizer", self._optimizer_variables()),
+            ("random", self._random_variables()),
         ):
             arrays = within(state, group)
             for index, variable in enumerate(variables):
                 variable.assign(arrays[str(index)])
 
-    def _apply(self, tape: Any, loss: Tensor) -> None:
-        gradients = tape.gradient(loss, [variable.value for variable in self.model.trainable_variables])
-        self._update([tf.convert_to_tensor(gradient) for gradient in gradients])
+    def _optimizer_variables(self) -> list[Any]:
+        return [variable for member in self.members for variable in member.optimizer.variables]
 
-    def _clip_and_apply(self, gradients: list[Tensor]) -> None:
-        if self.plan.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.plan.clip_norm)
-        self.optimizer.apply(gradients, self.model.trainable_variables)
+    def _random_variables(self) -> list[Any]:
+        return [variable for member in self.members for variable in member.model.non_trainable_variables]
+
+    def _set_rate(self, rate: float) -> None:
+        for member in self.members:
+            member.optimizer.learning_rate.assign(rate)
+
+    def _apply(self, index: int, tape: Any, loss: Tensor) -> None:
+        variables = self.members[index].model.trainable_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        self._update[index]([tf.convert_to_tensor(gradient) for gradient in gradients])
+
+    def _updating(self, member: _Member) -> Callable[[list[Tensor]], None]:
+        def clip_and_apply(gradients: list[Tensor]) -> None:
+            if self.plan.clip_norm:
+                gradients, _ = tf.clip_by_global_norm(gradients, self.plan.clip_norm)
+            member.optimizer.apply(gradients, member.model.trainable_variables)
+
+        return clip_and_apply
 
 
 def _numbered(variables: Any) -> Arrays:
@@ -111,7 +139,7 @@ class WindowsLearner(_Base):
     """The tutorial's: shuffled windows, one prediction each, Adam."""
 
     def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
-        super().__init__(plan, random_seed, keras.optimizers.Adam(plan.learning_rate))
+        super().__init__(plan, random_seed, lambda: keras.optimizers.Adam(plan.learning_rate))
         self._windows = windows(prepared.training)
         self._heldout = windows(prepared.heldout) if len(prepared.heldout) > plan.network.window else None
         self.steps = math.ceil(len(self._windows) / plan.batch)
@@ -130,7 +158,7 @@ class WindowsLearner(_Base):
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
         """See `Learner.step`."""
-        self.optimizer.learning_rate.assign(rate)
+        self._set_rate(rate)
         chosen = self._windows[self._places(index)]
         return float(self._step(*self._batch(chosen))), len(chosen)
 
@@ -158,12 +186,12 @@ class WindowsLearner(_Base):
 
     def _learn(self, x: Tensor, y: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
-            loss = _loss(y, self.model(x, training=True))
-        self._apply(tape, loss)
+            loss = _loss(y, self.members[0].model(x, training=True))
+        self._apply(0, tape, loss)
         return loss
 
     def _judge(self, x: Tensor, y: Tensor) -> Tensor:
-        return _loss(y, self.model(x, training=False))
+        return _loss(y, self.members[0].model(x, training=False))
 
 
 class StreamsLearner(_Base):
@@ -171,9 +199,12 @@ class StreamsLearner(_Base):
     back-propagation through time), AdamW (Loshchilov & Hutter 2019)."""
 
     def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
-        optimizer = keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "embeddings"])
-        super().__init__(plan, random_seed, optimizer)
+        def make_optimizer() -> Any:
+            optimizer = keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay)
+            optimizer.exclude_from_weight_decay(var_names=["bias", "embeddings"])
+            return optimizer
+
+        super().__init__(plan, random_seed, make_optimizer)
         self._ids = prepared.training
         self._stream = len(self._ids) // plan.batch
         self.steps = max(1, (self._stream - 1) // plan.length)
@@ -191,7 +222,7 @@ class StreamsLearner(_Base):
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
         """See `Learner.step`."""
-        self.optimizer.learning_rate.assign(rate)
+        self._set_rate(rate)
         places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
         chosen = self._ids[places % len(self._ids)].astype(np.int32)
         loss, self._states = self._step(tf.constant(chosen), self._states)
@@ -223,18 +254,35 @@ class StreamsLearner(_Base):
         self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
 
     def _zero_states(self, batch: int) -> list[Tensor]:
-        return [tf.zeros((batch, units)) for units in self.plan.network.units for _ in range(2)]
+        network = self.plan.network
+        return [tf.zeros((batch, units)) for _ in range(network.members) for units in network.units for _ in range(2)]
 
     def _learn(self, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        with tf.GradientTape() as tape:
-            logits, *after = self.model([chosen[:, :-1], *states], training=True)
-            loss = _loss(chosen[:, 1:], logits)
-        self._apply(tape, loss)
-        return loss, after
+        """The members' mean loss, and all their states."""
+        losses: list[Tensor] = []
+        after: list[Tensor] = []
+        for index, member in enumerate(self.members):
+            with tf.GradientTape() as tape:
+                logits, *new = member.model([chosen[:, :-1], *self._own(states, index)], training=True)
+                loss = _loss(chosen[:, 1:], logits)
+            self._apply(index, tape, loss)
+            losses.append(loss)
+            after += new
+        return tf.add_n(losses) / len(losses), after
 
     def _judge(self, inputs: Tensor, targets: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        logits, *after = self.model([inputs, *states], training=False)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), after
+        """Losses of the members' mean prediction [streams, time], and all their states."""
+        log_probs: list[Tensor] = []
+        after: list[Tensor] = []
+        for index, member in enumerate(self.members):
+            logits, *new = member.model([inputs, *self._own(states, index)], training=False)
+            log_probs.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+            after += new
+        return math.log(len(log_probs)) - tf.reduce_logsumexp(tf.stack(log_probs), 0), after
+
+    def _own(self, states: list[Tensor], member: int) -> list[Tensor]:
+        each = 2 * len(self.plan.network.units)
+        return states[member * each : (member + 1) * each]
 
 
 def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | None:

@@ -43,11 +43,19 @@ class Mixture(Author):
                 raise UserError("A weight in a mixture must be a number above 0.", "Write it like `a:0.7,b:0.3`.")
         self._models = [model for model, _ in parts]
         self.vocabulary = CharVocabulary(sorted({char for model in self._models for char in model.vocabulary.symbols}))
-        weights = np.array([weight for _, weight in parts], np.float64)
+        total = sum(weight for _, weight in parts)
         union = "".join(self.vocabulary.symbols)
         more = padded(len(union)) - len(union)
-        ids = [np.pad(model.vocabulary.encode(union), (0, more), constant_values=-1) for model in self._models]
-        self._mix = Mix(tf.constant(weights / weights.sum(), tf.float32), tuple(map(tf.constant, ids)))
+        self._networks: list[streams.Network] = []
+        weights: list[float] = []
+        maps: list[Ids] = []
+        for model, weight in parts:
+            ids = np.pad(model.vocabulary.encode(union), (0, more), constant_values=-1)
+            for network in model.reader.networks:
+                self._networks.append(network)
+                weights.append(weight / total / len(model.reader.networks))
+                maps.append(ids)
+        self._mix = Mix(tf.constant(weights, tf.float32), tuple(map(tf.constant, maps)))
 
     def _read_seed(self, seed: str) -> Seed:
         return get_recipe("char").seed(seed, self.vocabulary)
@@ -58,4 +66,4 @@ class Mixture(Author):
         return self.vocabulary.encode(model.vocabulary.decode(model.random_window(random)))
 
     def _write(self, rows: Sequence[Row]) -> list[Ids]:
-        return streams.write([model.reader.network for model in self._models], rows, self._mix)
+        return streams.write(self._networks, rows, self._mix)

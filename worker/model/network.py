@@ -16,7 +16,7 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 
 def build(config: NetworkConfig, random_seed: int = 0, precision: Precision = "float32") -> Any:
-    """The Keras model of these settings, with fresh weights drawn by `random_seed`.
+    """The Keras model of one member of these settings, with fresh weights drawn by `random_seed`.
 
     `streams`: [ids (batch, time), hidden and cell state of each layer] -> [logits (batch, time, vocabulary), the
     states after]. `windows`: ids / vocabulary (batch, window, 1) -> logits (batch, vocabulary).
@@ -73,6 +73,20 @@ def _lstm(config: NetworkConfig, index: int, seed: int, precision: Precision) ->
 def _sequence_dropout(share: float, seed: int) -> Any:
     """Drops a feature of a stream for the whole sequence (Gal & Ghahramani 2016)."""
     return layers.Dropout(share, noise_shape=(1, None, None), seed=seed, autocast=False)
+
+
+def split_members(config: NetworkConfig, weights: Weights) -> list[Weights]:
+    """The weights of each member, under the names that they have in its own model."""
+    return [
+        {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+        for prefix in config.prefixes()
+    ]
+
+
+def join_members(config: NetworkConfig, members: list[Weights]) -> Weights:
+    """The opposite of `split_members`."""
+    pairs = zip(config.prefixes(), members, strict=True)
+    return {prefix + name: weight for prefix, weights in pairs for name, weight in weights.items()}
 
 
 def get_weights(model: Any) -> Weights:

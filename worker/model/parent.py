@@ -149,7 +149,9 @@ def grown(
             np.moveaxis(array, axis, 0)[kept] = np.moveaxis(parent.weights[name], axis, 0)
             weights[name] = array
     if len(new):
-        weights["output/bias"][new] = _new_biases(parent.weights["output/bias"], counts[kept], counts[new])
+        for prefix in network.prefixes():
+            bias = f"{prefix}output/bias"
+            weights[bias][new] = _new_biases(parent.weights[bias], counts[kept], counts[new])
     return weights
 
 

@@ -22,6 +22,8 @@ class NetworkConfig(BaseModel):
             size as one float (the tutorial's, `windows` only).
         embedding: width of the embedding; 0 for the other encodings.
         units: of each LSTM layer, from the first.
+        members: networks of this shape that learn side by side from different random numbers and predict together:
+            the mean of their probabilities (Hansen & Salamon 1990, "Neural Network Ensembles").
         window: length of the window; 0 for `streams`.
     """
 
@@ -32,13 +34,22 @@ class NetworkConfig(BaseModel):
     encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"
     embedding: int = Field(ge=0, le=8192)
     units: tuple[int, ...] = Field(min_length=1, max_length=16)
+    members: int = Field(1, ge=1, le=16)
     window: int = Field(0, ge=0, le=10_000)
     input_dropout: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     recurrent_weight_dropout: float = Field(0.0, ge=0, lt=1)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every weight."""
+        """Name and shape of every weight, of all members."""
+        one = self._shapes()
+        return {prefix + name: shape for prefix in self.prefixes() for name, shape in one.items()}
+
+    def prefixes(self) -> tuple[str, ...]:
+        """What the names of each member's weights begin with: nothing when there is one."""
+        return ("",) if self.members == 1 else tuple(f"member_{index}/" for index in range(self.members))
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {}
         width = {"embedding": self.embedding, "one-hot": self.vocabulary, "scaled": 1}[self.encoding]
         if self.encoding == "embedding":

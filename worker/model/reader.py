@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.model import streams
-from worker.model.network import Weights
+from worker.model.network import Weights, split_members
 from worker.model.plan import NetworkConfig
 from worker.model.sampling import Sampling
 from worker.model.streams import Ids, Row
@@ -26,14 +26,15 @@ class Reader:
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self.config = config
-        self.network: streams.Network = {}
+        self.networks: list[streams.Network] = []
+        self._mix = streams.even_mix(config) if config.members > 1 else None
         self._windows: Windows | None = None
         self.set_weights(weights)
 
     def set_weights(self, weights: Weights) -> None:
         """Use other weights of the same shapes; nothing is compiled again."""
         if self.config.kind == "streams":
-            self.network = streams.prepare(self.config, weights)
+            self.networks = [streams.prepare(self.config, own) for own in split_members(self.config, weights)]
         elif self._windows is None:
             self._windows = Windows(self.config, weights)
         else:
@@ -45,7 +46,7 @@ class Reader:
         if not len(ids):
             return np.zeros(0, np.float32)
         ids = ids.astype(np.int32, copy=False)
-        rest = self._windows.read(ids) if self._windows else streams.read(self.network, ids)
+        rest = self._windows.read(ids) if self._windows else self._read(ids)
         return np.concatenate([np.full(1, -math.log(self.config.vocabulary), np.float32), rest])
 
     def write(self, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
@@ -56,4 +57,9 @@ class Reader:
         """Continue all seeds; each as it would be continued alone, and at least as far as is enough."""
         if self._windows:
             return [self._windows.write(row) for row in rows]
-        return streams.write([self.network], rows)
+        return streams.write(self.networks, rows, self._mix)
+
+    def _read(self, ids: Ids) -> npt.NDArray[np.float32]:
+        log_probs = [streams.read(network, ids) for network in self.networks]
+        mean: npt.NDArray[np.float32] = np.logaddexp.reduce(log_probs) - np.float32(math.log(len(log_probs)))
+        return mean

@@ -1,0 +1,97 @@
+"""Several networks in one model: trained side by side, averaged when they predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.jobs import TrainOptions
+from tests.worker.conftest import Recorder, babble, corpus
+from worker.model.folder import load
+from worker.model.generate import load_model
+from worker.model.network import Weights, join_members, split_members
+from worker.model.plan import NetworkConfig, Plan
+from worker.model.reader import Reader
+from worker.model.request import WriteRequest
+from worker.model.results import TrainingInterrupted, TrainResult
+from worker.model.train import train
+
+TEXT = babble(6_000)
+PLAN = Plan(
+    network=NetworkConfig(
+        kind="streams", vocabulary=1, embedding=8, units=(24, 16), members=3, dropout=0.2, recurrent_weight_dropout=0.2
+    ),
+    batch=8,
+    length=16,
+    learning_rate=5e-3,
+    schedule="cosine",
+    clip_norm=1.0,
+    epochs=3,
+    timed=False,
+)
+
+
+def run(out: Path, checkpoint: Path | None = None, hooks: Recorder | None = None) -> TrainResult:
+    vocabulary = len(set(TEXT))
+    plan = PLAN.model_copy(update={"network": PLAN.network.model_copy(update={"vocabulary": vocabulary})})
+    options = TrainOptions(epochs=3, random_seed=7)
+    return train(TEXT, options, corpus(TEXT), out=out, plan=plan, checkpoint=checkpoint, hooks=hooks)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult]:
+    folder = tmp_path_factory.mktemp("members") / "model"
+    return folder, run(folder)
+
+
+def log_probs(config: NetworkConfig, weights: Weights, ids: np.ndarray) -> np.ndarray:
+    return Reader(config, weights).read(ids)
+
+
+def test_the_prediction_is_the_mean_of_the_members(trained: tuple[Path, TrainResult]) -> None:
+    description, weights, _ = load(trained[0])
+    ids = load_model(trained[0]).vocabulary.encode(TEXT[:300])
+    alone = description.network.model_copy(update={"members": 1})
+    members = [log_probs(alone, own, ids) for own in split_members(description.network, weights)]
+    assert len(members) == 3
+    assert not np.allclose(members[0], members[1])
+    together = log_probs(description.network, weights, ids)
+    np.testing.assert_allclose(together, np.log(np.mean(np.exp(members), 0)), atol=1e-5)
+    assert together.mean() > np.mean(members)  # Jensen
+
+
+def test_the_held_out_loss_is_that_of_all_together(trained: tuple[Path, TrainResult]) -> None:
+    folder, result = trained
+    model = load_model(folder)
+    heldout = len(TEXT) // 10
+    ids = model.vocabulary.encode(TEXT)
+    # Read from the beginning, where the training only reads a lead-in before each held-out stream.
+    found = -log_probs(model.description.network, load(folder)[1], ids)[-heldout:].mean()
+    assert result.heldout_loss == pytest.approx(found, abs=0.02)
+
+
+def test_a_batch_writes_what_one_would(trained: tuple[Path, TrainResult]) -> None:
+    model = load_model(trained[0])
+    requests = [WriteRequest("The boat", 80, random_seed=seed) for seed in range(5)]
+    together = model.generate_batch(requests)
+    alone = [model.generate_batch([request])[0] for request in requests]
+    assert [one.text for one in together] == [one.text for one in alone]  # type: ignore[union-attr]
+    assert len({one.text for one in together}) == 5  # type: ignore[union-attr]
+
+
+def test_a_resumed_training_ends_as_an_uninterrupted_one(trained: tuple[Path, TrainResult], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    stopping = Recorder(lambda asked: "interrupt" if asked == 50 else None)
+    with pytest.raises(TrainingInterrupted):
+        run(tmp_path / "model", checkpoint, stopping)
+    result = run(tmp_path / "model", checkpoint)
+    assert result.curve == trained[1].curve
+
+
+def test_weights_are_split_and_joined(trained: tuple[Path, TrainResult]) -> None:
+    description, weights, _ = load(trained[0])
+    again = join_members(description.network, split_members(description.network, weights))
+    assert {name: id(array) for name, array in again.items()} == {name: id(array) for name, array in weights.items()}
+    assert {name: array.shape for name, array in weights.items()} == description.network.shapes()
