@@ -51,7 +51,7 @@ class GenerateFlags(Options):
     guard: bool | None = commands.flag(
         default=None, description="Break out of loops: yes (usual, but for classic) or no (--no-guard)"
     )
-    stop: StopAt | None = commands.flag(default=None, description="End with a whole sentence or line, within the length")
+    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
     from_corpus: bool = commands.flag(
         default=False, description="Start from a random window of the text, without a seed"
