@@ -107,7 +107,8 @@ def _check_memory(plan: Plan, memory: int | None) -> None:
     parameters = plan.network.parameters()
     steps = plan.batch * (plan.network.window or plan.length)
     logits = plan.network.vocabulary * (plan.batch if plan.network.window else steps)
-    needed = 4 * (_COPIES * parameters + _ACTIVATIONS * steps * sum(plan.network.units) + _LOGITS * logits)
+    kept = plan.network.members * (_ACTIVATIONS * steps * sum(plan.network.units) + _LOGITS * logits)
+    needed = 4 * (_COPIES * parameters + kept)
     if memory is not None and needed > _MOST_SHARE * memory:
         raise UserError(
             f"A network of {parameters:,} parameters, {plan.batch:,} texts at a time, needs about "
