@@ -152,7 +152,7 @@ def _choices(options: TrainOptions) -> list[str]:
     if options.layers is not None:
         said.append(_count(options.layers, "layer"))
     if options.units is not None:
-        said.append(f"{options.units:,} units" + (" in each" if options.layers != 1 else ""))
+        said.append(f"{options.units:,} units" + (" in each layer" if options.layers != 1 else ""))
     if options.encoding is not None:
         said.append(f"{options.encoding} encoding")
     numbers = (
