@@ -80,8 +80,8 @@ def test_a_card_tells_how_in_plain_words() -> None:
     for view in (JobView(), view_of(progress())):
         said = fields(cards.training(job, view, worker_there=True, position=None, prefix="!"))["How"]
         assert said == (
-            "word by word · goes on from `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · one-hot encoding · "
-            "dropout 0.4 · batch 64 · learning rate 0.002"
+            "word by word · goes on from `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
+            "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
         )
 
 
