@@ -119,15 +119,14 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
 
     model_id = joblog.model_id()
     store.save(places.model, model_id)
-    scope, channel_id = _scope(job, parent)
     record = joblog.register(
         ModelRecord(
             model_id=model_id,
             name=job.options.name or job.corpus.name,
             guild_id=job.place.guild_id,
-            channel_id=channel_id,
+            channel_id=job.place.channel_id,
             owner_id=job.place.user_id,
-            scope=scope,
+            scope=_scope(job, parent),
             recipe=job.options.recipe,
             corpus_title=job.corpus.title,
             corpus_chars=job.corpus.chars,
@@ -177,14 +176,15 @@ def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
     return record
 
 
-def _scope(job: TrainJob, parent: ModelRecord | None) -> tuple[Literal["guild", "channel"], int]:
-    """Who may use the new model, and its channel.
+def _scope(job: TrainJob, parent: ModelRecord | None) -> Literal["guild", "channel"]:
+    """Who may use the new model: everyone in the guild, or only the place where it was trained.
 
-    A text that a member uploaded stays in the channel where it was shown, and so does what was learned from it.
+    A text that a member uploaded stays where it was shown, and what was learned from it with it. A model that goes
+    on from one of a channel in a thread of it is the thread's: the thread may be private.
     """
-    if parent is not None and parent.scope == "channel":
-        return "channel", parent.channel_id
-    return ("channel" if job.corpus.source == "upload" else "guild"), job.place.channel_id
+    if job.corpus.source == "upload" or (parent is not None and parent.scope == "channel"):
+        return "channel"
+    return "guild"
 
 
 class _Hooks:

@@ -24,6 +24,7 @@ HELDOUT_MOST = 200_000
 """A held-out part longer than this is judged by its beginning."""
 SHUFFLED_MOST = 10_000_000
 """Windows up to this number are shuffled; of more, each step draws its own: the order alone would fill the memory."""
+_COUNTED_AT_ONCE = 2**22
 LEAD_IN = 128
 """Characters read before each held-out stream, unscored, so that it does not begin from nothing."""
 
@@ -205,6 +206,7 @@ class StreamsLearner(_Base):
             return optimizer
 
         super().__init__(plan, random_seed, make_optimizer)
+        self.set_weights(self._with_frequencies(prepared))
         self._ids = prepared.training
         self._stream = len(self._ids) // plan.batch
         self.steps = max(1, (self._stream - 1) // plan.length)
@@ -252,6 +254,13 @@ class StreamsLearner(_Base):
         super().restore(state)
         carried = within(state, "carried")
         self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
+
+    def _with_frequencies(self, prepared: Prepared) -> Weights:
+        """Fresh weights that predict each symbol as often as it occurs: what takes a network its first steps."""
+        counts = symbol_counts(prepared.training, self.plan.network.vocabulary)
+        biases = np.log((counts + 0.5) / (counts.sum() + 0.5 * len(counts))).astype(np.float32)
+        weights = self.weights()
+        return {name: biases if name.endswith("output/bias") else weight for name, weight in weights.items()}
 
     def _zero_states(self, batch: int) -> list[Tensor]:
         network = self.plan.network
@@ -301,6 +310,14 @@ def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | 
     last = len(prepared.ids) - 1
     inputs, targets = (prepared.ids[np.minimum(place, last)].astype(np.int32) for place in (places - 1, places))
     return inputs, targets, counted
+
+
+def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
+    """How often each symbol stands in a text, shape [symbols]; a text in a file is read in parts."""
+    counts = np.zeros(symbols, np.int64)
+    for start in range(0, len(ids), _COUNTED_AT_ONCE):
+        counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
+    return counts
 
 
 def _loss(targets: Tensor, logits: Tensor) -> Tensor:

@@ -37,7 +37,9 @@ def _streams(config: NetworkConfig, seed: int, precision: Precision) -> Any:
     if config.encoding == "one-hot":
         x = keras.ops.one_hot(by_time, config.vocabulary)
     else:
-        x = layers.Embedding(config.vocabulary, config.embedding, name="embedding")(by_time)
+        x = layers.Embedding(
+            config.vocabulary, config.embedding, embeddings_initializer=_spread(1.0, seed + 4), name="embedding"
+        )(by_time)
     x = _sequence_dropout(config.input_dropout, seed + 1)(x)
     after: list[Any] = []
     for i in range(len(config.units)):
@@ -61,13 +63,26 @@ def _windows(config: NetworkConfig, seed: int, precision: Precision) -> Any:
 
 
 def _lstm(config: NetworkConfig, index: int, seed: int, precision: Precision) -> LSTM:
+    options: dict[str, Any] = {}
+    if config.encoding == "one-hot" and not index:
+        options["kernel_initializer"] = _spread(0.25, seed + 5)
     return LSTM(
         config.units[index],
         recurrent_weight_dropout=config.recurrent_weight_dropout,
         precision=precision,
         seed=seed + 10 * index + 2,
         name=f"lstm_{index}",
+        **options,
     )
+
+
+def _spread(stddev: float, seed: int) -> Any:
+    """Draws what a symbol is to the first layer, large enough to be heard from the first step on.
+
+    Keras' default for embeddings, uniform from -0.05 to 0.05, makes a gate's input a hundredth of what it takes: a
+    book then stands at 1.39 nats where it stands at 1.28 with this (docs/engine.md).
+    """
+    return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
 
 
 def _sequence_dropout(share: float, seed: int) -> Any:

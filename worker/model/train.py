@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 from pydantic import ValidationError
 
@@ -17,7 +16,7 @@ from shared.jobs import CorpusInfo, TrainOptions
 from shared.settings import get_settings
 from worker.model import checkpoint, folder
 from worker.model.choices import apply_options, fit_to_text
-from worker.model.learners import make_learner
+from worker.model.learners import make_learner, symbol_counts
 from worker.model.loop import Density, Limits, Loop
 from worker.model.machine import measure_machine
 from worker.model.parent import Parent, check_symbols, child_plan, grown, load_parent
@@ -41,7 +40,6 @@ __all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train
 CHECKPOINT_VERSION = 2
 _OF_THE_NETWORK = ("recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
 """Options that a checkpoint was made with, and that a resumed training must have; when to end may be chosen anew."""
-_COUNTED_AT_ONCE = 2**22
 
 log = structlog.get_logger()
 Saved = tuple[checkpoint.Arrays, dict[str, Any]]
@@ -112,7 +110,7 @@ class _Training:
         self._corpus = corpus
         self._given_plan = plan
         self._parent = parent
-        self._counts = _symbol_counts(prepared.ids, len(prepared.vocabulary))
+        self._counts = symbol_counts(prepared.ids, len(prepared.vocabulary))
 
     def run(self, out: Path, place: Path | None, hooks: Hooks) -> TrainResult:
         """See `train`."""
@@ -219,14 +217,6 @@ def _check_text(prepared: Prepared) -> None:
         "".join(prepared.vocabulary.symbols).encode()
     except UnicodeEncodeError:
         raise UserError("The text holds halves of characters (lone surrogates).", "Save it as UTF-8 again.") from None
-
-
-def _symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
-    """How often each symbol stands in a text, shape [symbols]; a text in a file is read in parts."""
-    counts = np.zeros(symbols, np.int64)
-    for start in range(0, len(ids), _COUNTED_AT_ONCE):
-        counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
-    return counts
 
 
 def _budget(options: TrainOptions) -> Budget:
