@@ -112,6 +112,10 @@ def test_classic_loops_unless_the_guard_is_asked_for(classic: Classic) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_a_model_of_one_character_writes_it() -> None:
+    assert model("x").generate("x", 60).text == "x" * 60
+
+
 def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, classic: Classic) -> None:
     texts = ["the boat. 7 winds§", "one\r\ntwo\r\nthree", "a", "x" * 700]
     words = model((*LETTERS, " red", " boat", "boat"), recipe="word")

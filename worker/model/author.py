@@ -113,6 +113,8 @@ class Author(ABC):
     def _sampling(self, request: WriteRequest) -> Sampling:
         temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature
         guard = self.recipe not in UNGUARDED if request.guard is None else request.guard
+        # Where there is one symbol, nothing else could come in its place.
+        guard = guard and len(self.vocabulary) > 1
         return Sampling(temperature, request.top_k, request.top_p, request.min_p, guard)
 
     def _finish(self, begun: _Begun, ids: Ids, started: float) -> Generation:

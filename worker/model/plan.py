@@ -120,20 +120,27 @@ class Budget:
     gpu: bool = False
 
 
-_UNITS = (1024, 768, 512, 384, 256, 128)
+_BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
+    (200_000, 60, ((768, 3), (768, 2), (768, 1), (512, 1), (384, 1), (256, 1), (128, 1))),
+    (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
+    (0, 30, ((256, 4), (256, 3), (256, 2), (256, 1), (128, 1))),
+)
+"""Symbols at least; epochs at most; LSTM units and members, from the costliest. On a short text a wider network learns
+more by heart, and so does a longer training. More members than these would write less than some thousand characters a
+second."""
+_BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
+"""Symbols at least, and LSTM units for somebody who names the epochs."""
 _EMBEDDING = {"char": 64, "word": 256}
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
 _LEAST_STEPS = 75
-"""A text is cut into fewer streams until an epoch has some tens of steps."""
-_MOST_EPOCHS = 150
-"""With the most dropout, a book's held-out loss still falls after 100."""
+"""A text is cut into fewer streams until an epoch has so many steps."""
 _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
-"""A larger network is only worth its time if it sees the text so often, or so many symbols for each parameter."""
-_BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
-_MOST_BY_TEXT = (200_000, 1024), (40_000, 768), (10_000, 512), (0, 256)
-"""Symbols at least, and LSTM units."""
-_DROPOUT = ((60, 0.5, 0.4), (25, 0.4, 0.3), (10, 0.25, 0.15), (4, 0.1, 0.1), (0, 0.0, 0.0))
+"""A costlier network is only worth its time if it sees the text so often, or so many symbols for each parameter of a
+member."""
+_DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
 """Times that a text is seen at least; share of outputs and of recurrent weights dropped."""
+_LONG, _WIDE = 200_000, 768
+"""A narrower network on a text as long as this overfits less: it drops what a wide one drops that sees less."""
 
 
 def make_plan(recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None) -> Plan:
@@ -181,13 +188,20 @@ def _classic(vocabulary: int, budget: Budget) -> Plan:
 
 def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget) -> Plan:
     batch, length = _streams_and_length(symbols, budget.gpu)
+    most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols >= row[0])
     base = NetworkConfig(
-        kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(_UNITS[0],), input_dropout=0.1
+        kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
     )
-    units = _units_by_text(symbols) if budget.epochs is not None else _units_by_time(base, symbols, budget)
-    network = base.model_copy(update={"units": (units,)})
-    epochs = min(_affordable(network, budget) / max(1, symbols), budget.epochs or _MOST_EPOCHS)
-    _, dropout, recurrent = next(row for row in _DROPOUT if epochs >= row[0])
+    if budget.epochs is not None:
+        # The same network on every machine.
+        network = base.model_copy(update={"units": (next(units for least, units in _BY_TEXT if symbols >= least),)})
+    else:
+        network = _by_time(base, sizes, symbols, budget)
+    epochs = min(_affordable(network, budget) / max(1, symbols), budget.epochs or most_epochs)
+    row = next(index for index, row in enumerate(_DROPOUT) if epochs >= row[0])
+    if symbols >= _LONG and network.units[0] < _WIDE:
+        row = min(row + 1, len(_DROPOUT) - 1)
+    _, dropout, recurrent = _DROPOUT[row]
     return Plan(
         network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
         batch=batch,
@@ -196,28 +210,21 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget) -> Plan
         schedule="cosine",
         weight_decay=0.05,
         clip_norm=1.0,
-        epochs=_MOST_EPOCHS,
+        epochs=most_epochs,
         timed=True,
         patience=0.25,
         precision=budget.precision,
     )
 
 
-def _units_by_text(symbols: int) -> int:
-    """For somebody who names the epochs: the same network on every machine."""
-    return next(units for least, units in _BY_TEXT if symbols >= least)
-
-
-def _units_by_time(base: NetworkConfig, symbols: int, budget: Budget) -> int:
-    """The largest network that gets to see enough within the time."""
-    most = next(units for least, units in _MOST_BY_TEXT if symbols >= least)
-    for units in _UNITS:
-        network = base.model_copy(update={"units": (units,)})
-        seen = _affordable(network, budget)
-        enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters())
-        if units <= most and seen >= enough:
-            return units
-    return _UNITS[-1]
+def _by_time(base: NetworkConfig, sizes: tuple[tuple[int, int], ...], symbols: int, budget: Budget) -> NetworkConfig:
+    """The costliest network that gets to see enough within the time."""
+    for units, members in sizes:
+        network = base.model_copy(update={"units": (units,), "members": members})
+        enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters() / members)
+        if _affordable(network, budget) >= enough:
+            break
+    return network
 
 
 def _streams_and_length(symbols: int, gpu: bool) -> tuple[int, int]:
