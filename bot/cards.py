@@ -104,15 +104,16 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
     model = end.model
     why = {
         "done": "",
-        "early": " It stopped early: more epochs would have made it worse.",
+        "early": " It stopped early: it no longer got better.",
         "time": " It used all of its time.",
         "finish": " It was finished early on request.",
     }[end.stopped]
+    more = "" if end.stopped == "early" else f" `{prefix}train more` adds to it."
     embed = discord.Embed(
         title=f"Learned {escape_markdown(model.corpus_title)}",
         description=(
             f"✅ `{model.name}` is now this channel's model.{why}\n"
-            f"Try `{prefix}generate the monster`, or any words of yours. `{prefix}train more` adds to it."
+            f"Try `{prefix}generate the monster`, or any words of yours.{more}"
         ),
         colour=GREEN,
     )
@@ -163,10 +164,15 @@ def _choices(options: TrainOptions) -> list[str]:
         ("learning rate", options.learning_rate),
         ("random seed", options.random_seed),
     )
-    said += [f"{name} {value:g}" for name, value in numbers if value is not None]
+    said += [f"{name} {_figure(value)}" for name, value in numbers if value is not None]
     if options.keep_licence:
         said.append("licence kept")
     return said
+
+
+def _figure(value: float) -> str:
+    """As one would type it again: a whole number with all of its digits."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _count(number: int, thing: str) -> str:
@@ -201,7 +207,7 @@ def generated_footer(job: GenerateJob, answer: Generated) -> str:
     """What one needs to get the same text again."""
     said = [voice(job), f"temperature {answer.temperature:g}"]
     limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", job.min_p))
-    said += [f"{name} {value:g}" for name, value in limits if value is not None]
+    said += [f"{name} {_figure(value)}" for name, value in limits if value is not None]
     if job.guard is not None:
         said.append("loop guard on" if job.guard else "loop guard off")
     return " · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"])

@@ -100,7 +100,7 @@ def model_name(value: str | None) -> str | None:
     name = value.strip().lower()
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(
-            f"`{value.strip()[:60]}` can't be a model's name.",
+            f"`{value.strip()[:60].replace('`', '')}` can't be a model's name.",
             "Use up to 32 of a-z, 0-9, `-` and `_`, beginning with a letter or digit.",
         )
     return name

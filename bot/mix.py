@@ -32,17 +32,23 @@ def parse(typed: str) -> tuple[Part, ...]:
     parts = [_part(piece, place) for place, piece in enumerate(pieces, start=1)]
     bare = [name for name, weight in parts if weight is None]
     if bare and len(bare) < len(parts):
-        raise UserError(f"In `--mix`, `{bare[0]}` has no weight and others have.", "Give all of them one, or none.")
+        raise UserError(
+            f"In `--mix`, `{_shown(bare[0])}` has no weight and others have.", "Give all of them one, or none."
+        )
     names = [name for name, _ in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"`--mix` names `{twice}` twice.", "Name each model once.")
+        raise UserError(f"`--mix` names `{_shown(twice)}` twice.", "Name each model once.")
     return tuple(Part(name, 1.0 if weight is None else weight) for name, weight in parts)
+
+
+def _shown(typed: str) -> str:
+    return typed[:40].replace("`", "")
 
 
 def _part(piece: str, place: int) -> tuple[str, float | None]:
     name, colon, figure = (word.strip() for word in piece.partition(":"))
-    shown = piece[:40].replace("`", "")
+    shown = _shown(piece)
     if not name:
         raise UserError(f"Part {place} of `--mix` names no model.", _EXAMPLE)
     if " " in name or " " in figure:

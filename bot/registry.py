@@ -83,7 +83,7 @@ class Registry:
         near = difflib.get_close_matches(wanted, [model.name for model in models], n=3, cutoff=0.5)
         remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
         raise UserError(
-            f"No model called `{name.strip()[:60]}` can be used in this channel.",
+            f"No model called `{name.strip()[:60].replace('`', '')}` can be used in this channel.",
             f"{remedy}`{self._prefix}models` lists them all.",
         )
 

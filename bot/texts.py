@@ -12,7 +12,7 @@ from shared.settings import Settings
 async def text_again(record: ModelRecord, queue: JobQueue, settings: Settings, *, keep_licence: bool) -> corpora.Corpus:
     """The text that a model was learned from.
 
-    One with a name is fetched anew, and may have changed since; an uploaded one is there as long as Redis keeps it.
+    It is there as long as Redis keeps it. After that one with a name is fetched anew, and may have changed since.
 
     Raises:
         UserError: it is not known or no longer there, with the way to name or attach it; or as `corpora.resolve`.
@@ -25,13 +25,14 @@ async def text_again(record: ModelRecord, queue: JobQueue, settings: Settings, *
             f"Name the text: `{command} SOURCE --from {record.name}`, or attach the file to "
             f"`{command} --from {record.name}`.",
         )
+    same = record.options is None or record.options.keep_licence == keep_licence
+    text = await queue.text(info.sha256) if same else None
+    if text is not None:
+        return corpora.Corpus(info, text)
     if info.source in ("catalogue", "corpora-dir", "python-docs"):
         return await corpora.resolve(info.name, settings, keep_licence=keep_licence)
-    text = await queue.text(info.sha256)
-    if text is None:
-        raise UserError(
-            f"The file that `{record.name}` was learned from is no longer here: I keep files for "
-            f"{settings.corpus_ttl_hours:g} hours.",
-            f"Attach it again, with `{command} --from {record.name}`.",
-        )
-    return corpora.Corpus(info, text)
+    raise UserError(
+        f"The file that `{record.name}` was learned from is no longer here: I keep files for "
+        f"{settings.corpus_ttl_hours:g} hours.",
+        f"Attach it again, with `{command} --from {record.name}`.",
+    )

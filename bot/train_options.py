@@ -68,18 +68,27 @@ def check(flags: TrainFlags, settings: Settings) -> None:
         raise UserError(
             "`--encoding one-hot` has no embedding, so `--embedding` would change nothing.", "Leave out one of them."
         )
-    if flags.recipe == "classic" and (flags.encoding is not None or flags.embedding is not None):
-        typed = "--encoding" if flags.encoding is not None else "--embedding"
-        raise UserError(
-            f"`{typed}` doesn't go with the recipe `classic`: it feeds each character in as one number.",
-            f"Leave out `{typed}`, or take the recipe `char`.",
-        )
+    if flags.recipe == "classic":
+        _check_classic(flags)
     changed = next((name for name in _SHAPE if getattr(flags, name) is not None), None)
     if changed is not None and starts_from_model(flags):
         raise UserError(
             f"A model that goes on keeps its network, so `--{changed}` can't be chosen.",
             f"Leave out `--{changed}`, or train a new model from nothing.",
         )
+
+
+def _check_classic(flags: TrainFlags) -> None:
+    for name, why in (
+        ("encoding", "it feeds each character in as one number"),
+        ("embedding", "it feeds each character in as one number"),
+        ("length", "it always reads windows of 100 characters"),
+    ):
+        if getattr(flags, name) is not None:
+            raise UserError(
+                f"`--{name}` doesn't go with the recipe `classic`: {why}.",
+                f"Leave out `--{name}`, or take the recipe `char`.",
+            )
 
 
 def is_more(flags: TrainFlags) -> bool:
@@ -109,13 +118,15 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
             f"Leave out `--recipe {flags.recipe}`, or train a new model from nothing.",
         )
     recipe = flags.recipe or (parent.recipe if parent is not None else "char")
+    if recipe == "classic":
+        _check_classic(flags)
     before = parent.options if parent is not None and is_more(flags) else None
     before = before or TrainOptions()
     minutes = flags.minutes
     if minutes is None:
         # A person who names the epochs gets them all; the tutorial's recipe has its own number of them.
         unlimited = flags.epochs is not None or recipe == "classic"
-        minutes = settings.train_max_minutes if unlimited else settings.train_minutes
+        minutes = settings.train_max_minutes if unlimited else min(settings.train_minutes, settings.train_max_minutes)
     return TrainOptions(
         recipe=recipe,
         epochs=flags.epochs,

@@ -104,6 +104,11 @@ class Generation(commands.Cog):
                 "What shall I go on from?",
                 f"Give me some words: `{settings.command_prefix}generate the monster`, or `--from-corpus`.",
             )
+        if seed.strip() and flags.from_corpus:
+            raise UserError(
+                "`--from-corpus` begins with a place of the text, so your words would change nothing.",
+                "Leave out the words, or `--from-corpus`.",
+            )
         if len(seed) > SEED_LIMIT:
             raise UserError(f"That seed is {len(seed):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
         flags.check_limits()
@@ -121,13 +126,14 @@ class Generation(commands.Cog):
         temperature = flags.temperature
         if temperature is None and model.recipe != "classic":
             temperature = settings.generate_temperature
+        usual = DEMONSTRATION_LENGTH if flags.from_corpus else settings.generate_length
         return GenerateJob(
             job_id=checks.job_id(ctx, "g"),
             place=place,
             model_id=model.model_id,
             model_name=model.name,
             seed=flags.seed or "",
-            length=flags.length or (DEMONSTRATION_LENGTH if flags.from_corpus else settings.generate_length),
+            length=flags.length or min(usual, settings.generate_max_length),
             temperature=temperature,
             random_seed=flags.random_seed,
             from_corpus=flags.from_corpus,
