@@ -111,7 +111,7 @@ def machine(rivals: Path) -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "memory_gb": _memory_gb(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         **versions,
         **stamp(),
     }

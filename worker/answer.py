@@ -36,9 +36,7 @@ def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
         joblog.publish(Failed(problem=error.problem, remedy=error.remedy))
     except MemoryError:
         log.exception("out_of_memory")
-        joblog.publish(
-            Failed(problem="The worker ran out of memory.", remedy="Try a shorter text or the recipe `char`.")
-        )
+        joblog.publish(_OUT_OF_MEMORY)
     except OSError as error:
         log.exception("job_failed")
         if error.errno == errno.ENOSPC:
@@ -46,9 +44,17 @@ def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
         else:
             failed = _unknown(joblog.job_id)
         joblog.publish(failed)
-    except Exception:
+    except Exception as error:
         log.exception("job_failed")
-        joblog.publish(_unknown(joblog.job_id))
+        # TensorFlow's own, which is no MemoryError, and may not be imported here.
+        memory = type(error).__name__ == "ResourceExhaustedError"
+        joblog.publish(_OUT_OF_MEMORY if memory else _unknown(joblog.job_id))
+
+
+_OUT_OF_MEMORY = Failed(
+    problem="The worker ran out of memory.",
+    remedy="Try fewer units or layers, a smaller batch or length, or a shorter text.",
+)
 
 
 def _unknown(job_id: str) -> Failed:

@@ -57,8 +57,9 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
                 return
             joblog.begin()
             if joblog.deaths() >= MAX_DEATHS:
+                remedy = "The machine may be short of memory: try fewer units, or a shorter text."
                 reason = f"The worker was killed {MAX_DEATHS} times while it ran this job, so it has been given up."
-                joblog.publish(Failed(problem=reason, remedy="The machine may be short of memory: try a shorter text."))
+                joblog.publish(Failed(problem=reason, remedy=remedy))
             else:
                 answer_errors(joblog, lambda: _train(settings, client, job, joblog, lease))
             joblog.end()
@@ -115,6 +116,7 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
         return
     except TrainingInterrupted as stop:
         joblog.publish(Interrupted())
+        places.text.unlink(missing_ok=True)  # another host may take over; it comes from Redis again
         raise HandBack("the worker is stopping") from stop
 
     model_id = joblog.model_id()

@@ -24,7 +24,7 @@ FIT_STEPS = 7
 
 
 def frankenstein(context: Context) -> None:
-    """The notes' measure after 15 minutes."""
+    """The book's last tenth after 15 minutes of learning the rest."""
     _measure(context, "quality.frankenstein_nats", 15)
 
 

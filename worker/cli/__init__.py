@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read the output has gone; Python would complain once more while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -131,7 +134,11 @@ def _add_training(train: argparse.ArgumentParser) -> None:
     )
     for name, metavar, summary in (
         ("layers", "N", "LSTM layers, 1 to 8 (default: 1; classic: 3)"),
-        ("units", "N", "units in each layer, 8 to 4096 (default: 128 to 1024; classic: 256, 256, 128)"),
+        (
+            "units",
+            "N",
+            "units in each layer, 8 to 4096 (default: 128 to 768; classic: 256, 256, 128)",
+        ),
         ("embedding", "N", "width of the embedding, 1 to 4096 (default: char 64, word 256)"),
         ("encoding", None, "how a symbol enters the network (default: embedding)"),
         ("dropout", "P", "share of each layer's outputs dropped, 0 to 0.9 (default: 0 to 0.5; classic: 0.2)"),

@@ -69,7 +69,7 @@ def _clock(seconds: float) -> str:
 
 def train_command(options: argparse.Namespace) -> int:
     """Train a model and write its folder."""
-    out: Path = options.out
+    out: Path = options.out.absolute()
     if out.exists() and not (out.is_dir() and ((out / "model.json").exists() or not any(out.iterdir()))):
         raise UserError(f"{out} is there already, and is no model.", "Give --out a folder that does not exist yet.")
     workdir = out.with_name(f".{out.name}.source")

@@ -23,7 +23,7 @@ DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
 UNGUARDED = {"classic"}
 """Recipes whose loops are not broken unless asked: those of `classic` are what the tutorial shows."""
 _MOST_SYMBOLS = 4
-"""To a character asked for; symbols may be empty, but a text of nothing else must end."""
+"""To a character asked for, so that no text goes on for ever."""
 
 
 @dataclass
@@ -33,6 +33,7 @@ class _Begun:
     seed: str
     random_seed: int
     notes: tuple[str, ...]
+    open_end: bool
 
 
 class Author(ABC):
@@ -104,11 +105,13 @@ class Author(ABC):
         except UserError as error:
             return error
         lengths = self.vocabulary.lengths
+        needed = request.length + known.open_end
 
         def enough(ids: Ids) -> bool:
-            return int(lengths[ids].sum()) >= request.length or len(ids) >= _MOST_SYMBOLS * request.length
+            return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
 
-        return _Begun(request, Row(known.ids, sampling, random, enough), seed, random_seed, known.notes)
+        row = Row(known.ids, sampling, random, enough)
+        return _Begun(request, row, seed, random_seed, known.notes, known.open_end)
 
     def _sampling(self, request: WriteRequest) -> Sampling:
         temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature
@@ -119,9 +122,12 @@ class Author(ABC):
 
     def _finish(self, begun: _Begun, ids: Ids, started: float) -> Generation:
         request = begun.request
+        text = self.vocabulary.decode(ids)
+        if begun.open_end:
+            text = text.removeprefix(" ")
         return Generation(
             seed=begun.seed,
-            text=cut(self.vocabulary.decode(ids)[: request.length], request.stop),
+            text=cut(text[: request.length], request.stop),
             temperature=begun.row.sampling.temperature,
             random_seed=begun.random_seed,
             notes=begun.notes,

@@ -26,7 +26,8 @@ _MOST_SHARE = 0.8
 def apply_options(plan: Plan, options: TrainOptions) -> Plan:
     """The plan with what the person chose in place of its defaults.
 
-    `units` holds for every layer. More `layers` than the plan's are as wide as its last. `dropout` is the share of
+    `units` holds for every layer. More `layers` than the plan's are as wide as its last. Who chooses the shape of the
+    network gets one such network, whatever there would have been time for. `dropout` is the share of
     each layer's outputs; at 0 nothing at all is dropped.
 
     Raises:
@@ -39,6 +40,8 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
     if options.layers is not None:
         units = units[: options.layers] + units[-1:] * (options.layers - len(units))
     network["units"] = units
+    if options.units is not None or options.layers is not None:
+        network["members"] = 1
     if plan.network.kind == "windows":
         _refuse_for_windows(options)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from worker.text import Prepared
 from worker.text.classic import windows
 
 Tensor = Any
-HELDOUT_STREAMS = 32
+HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64
 HELDOUT_MOST = 200_000
 """A held-out part longer than this is judged by its beginning."""
 SHUFFLED_MOST = 10_000_000
@@ -41,7 +42,7 @@ class Learner(Protocol):
         """Learn from one batch. Returns its mean loss in nats and the number of predictions in it."""
 
     def heldout(self, poll: Callable[[], None]) -> float | None:
-        """Mean loss on the held-out part, in nats per character; `poll` is called now and then."""
+        """Mean loss on the held-out part, in nats per symbol; `poll` is called now and then."""
 
     def weights(self) -> Weights:
         """Copies of the weights."""
@@ -211,8 +212,9 @@ class StreamsLearner(_Base):
         self._stream = len(self._ids) // plan.batch
         self.steps = max(1, (self._stream - 1) // plan.length)
         self._states: list[Tensor] = []
-        self._judged = _heldout_streams(prepared, plan.length)
-        self._step = tf.function(self._learn)
+        self._judged = _heldout_streams(prepared, JUDGED_LENGTH)
+        # One after the other: together they would only push each other's weights out of the processor's cache.
+        self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.members))]
         self._losses = tf.function(self._judge, reduce_retracing=True)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -227,8 +229,14 @@ class StreamsLearner(_Base):
         self._set_rate(rate)
         places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
         chosen = self._ids[places % len(self._ids)].astype(np.int32)
-        loss, self._states = self._step(tf.constant(chosen), self._states)
-        return float(loss), self.plan.batch * self.plan.length
+        losses: list[float] = []
+        after: list[Tensor] = []
+        for index, learn in enumerate(self._steps):
+            loss, new = learn(tf.constant(chosen), self._own(self._states, index))
+            losses.append(float(loss))
+            after += new
+        self._states = after
+        return sum(losses) / len(losses), self.plan.batch * self.plan.length
 
     def heldout(self, poll: Callable[[], None]) -> float | None:
         """See `Learner.heldout`."""
@@ -237,9 +245,9 @@ class StreamsLearner(_Base):
         inputs, targets, counted = self._judged
         states = self._zero_states(len(inputs))
         total = 0.0
-        for start in range(0, inputs.shape[1], self.plan.length):
+        for start in range(0, inputs.shape[1], JUDGED_LENGTH):
             poll()
-            part = slice(start, start + self.plan.length)
+            part = slice(start, start + JUDGED_LENGTH)
             losses, states = self._losses(tf.constant(inputs[:, part]), tf.constant(targets[:, part]), states)
             total += float(np.sum(losses.numpy() * counted[:, part], dtype=np.float64))
         return total / float(counted.sum())
@@ -266,18 +274,13 @@ class StreamsLearner(_Base):
         network = self.plan.network
         return [tf.zeros((batch, units)) for _ in range(network.members) for units in network.units for _ in range(2)]
 
-    def _learn(self, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The members' mean loss, and all their states."""
-        losses: list[Tensor] = []
-        after: list[Tensor] = []
-        for index, member in enumerate(self.members):
-            with tf.GradientTape() as tape:
-                logits, *new = member.model([chosen[:, :-1], *self._own(states, index)], training=True)
-                loss = _loss(chosen[:, 1:], logits)
-            self._apply(index, tape, loss)
-            losses.append(loss)
-            after += new
-        return tf.add_n(losses) / len(losses), after
+    def _learn(self, index: int, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """One member's loss, and its states."""
+        with tf.GradientTape() as tape:
+            logits, *after = self.members[index].model([chosen[:, :-1], *states], training=True)
+            loss = _loss(chosen[:, 1:], logits)
+        self._apply(index, tape, loss)
+        return loss, after
 
     def _judge(self, inputs: Tensor, targets: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Losses of the members' mean prediction [streams, time], and all their states."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from worker.model.results import CurvePoint, Hooks, Stopped, TrainingCancelled, 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 CHECKPOINT_EVERY_S = 60.0
-CHECKPOINT_BETWEEN_EPOCHS_S = 2.0
+CHECKPOINT_BETWEEN_EPOCHS_S = 10.0
 """Short epochs are not worth a write to the disk each."""
 MOST_STRAYS = 3
 """A training whose loss was no number this often is given up."""
@@ -171,7 +172,7 @@ class Loop:
             except _Astray:
                 if self._go_back():
                     continue
-                return "early"
+                return "done"
             stopped = self._over()
             if stopped:
                 return stopped
@@ -227,9 +228,9 @@ class Loop:
         self._tell(force=True)
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
             text = self.sample(weights, at.epoch)
-            self.hooks.sample(
-                Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
-            )
+            event = Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
+            with self._clock_stopped():
+                self.hooks.sample(event)
             self._sampled = time.monotonic()
         self._tick()
 
@@ -284,7 +285,8 @@ class Loop:
         return self.limits.minutes is not None and self.position.seconds >= self.limits.minutes * 60
 
     def _poll(self) -> None:
-        wish = self.hooks.control()
+        with self._clock_stopped():
+            wish = self.hooks.control()
         if wish == "cancel":
             raise TrainingCancelled
         if wish == "interrupt":
@@ -293,6 +295,13 @@ class Loop:
             raise TrainingInterrupted
         if wish == "finish":
             self._finish = "finish"
+
+    @contextmanager
+    def _clock_stopped(self) -> Iterator[None]:
+        """Whoever listens may be slow (Redis may be away): that is no time of the training's."""
+        self._tick()
+        yield
+        self._clock = time.monotonic()
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -345,18 +354,18 @@ class Loop:
         speed = None
         if self._step_s and at.step:
             speed = at.loss_count / at.step / self._step_s / self.density.learned
-        self.hooks.progress(
-            Progress(
-                epoch=at.epoch,
-                epochs=self._planned_epochs(),
-                step=at.step,
-                steps=self.learner.steps,
-                train_loss=self._train_loss(),
-                heldout_loss=self.curve[-1].heldout_loss if self.curve else None,
-                eta_s=self._remaining(),
-                chars_per_s=speed,
-            )
+        event = Progress(
+            epoch=at.epoch,
+            epochs=self._planned_epochs(),
+            step=at.step,
+            steps=self.learner.steps,
+            train_loss=self._train_loss(),
+            heldout_loss=self.curve[-1].heldout_loss if self.curve else None,
+            eta_s=self._remaining(),
+            chars_per_s=speed,
         )
+        with self._clock_stopped():
+            self.hooks.progress(event)
 
     def _save(self) -> None:
         if self.folder is None:
@@ -364,6 +373,7 @@ class Loop:
         state = self.learner.state()
         if not _finite(state):
             return  # the next step will find it out; what is on the disk is better
+        self._good = state
         record = {
             "identity": self.identity,
             "plan": self.plan.model_dump(mode="json"),

@@ -11,7 +11,7 @@ import tensorflow as tf
 from worker.model.lstm import Precision
 
 _SHAPE = 128, 576, 2048
-"""Of the product in one step of the default network: streams, units and inputs, gates."""
+"""Of the product in one step of a middling network: streams, units and inputs, gates."""
 _ROUNDS, _PRODUCTS = 5, 4
 _LEAST_GAIN = 1.2
 """bfloat16 costs some accuracy, so it must be faster by this much."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.errors import UserError
 from worker.text.classic import WINDOW
@@ -39,6 +39,15 @@ class NetworkConfig(BaseModel):
     input_dropout: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     recurrent_weight_dropout: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NetworkConfig:
+        windows = self.kind == "windows"
+        if not windows == (self.encoding == "scaled") == (self.window > 0) or (windows and self.members > 1):
+            raise ValueError("only a network of windows has a window and scaled symbols, and it is one")
+        if (self.encoding == "embedding") != (self.embedding > 0):
+            raise ValueError("an embedding has a width, and nothing else has one")
+        return self
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every weight, of all members."""
@@ -125,12 +134,14 @@ _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
     (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
     (0, 30, ((256, 4), (256, 3), (256, 2), (256, 1), (128, 1))),
 )
-"""Symbols at least; epochs at most; LSTM units and members, from the costliest. On a short text a wider network learns
-more by heart, and so does a longer training. More members than these would write less than some thousand characters a
-second."""
+"""Characters at least; epochs at most; LSTM units and members, from the costliest. On a short text a wider network
+learns more by heart, and so does a longer training. More members than these would write less than some thousand
+characters a second."""
 _BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
 """Symbols at least, and LSTM units for somebody who names the epochs."""
 _EMBEDDING = {"char": 64, "word": 256}
+_CHARACTERS = {"char": 1, "word": 3}
+"""To a symbol, roughly."""
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
 _LEAST_STEPS = 75
 """A text is cut into fewer streams until an epoch has so many steps."""
@@ -143,7 +154,9 @@ _LONG, _WIDE = 200_000, 768
 """A narrower network on a text as long as this overfits less: it drops what a wide one drops that sees less."""
 
 
-def make_plan(recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None) -> Plan:
+def make_plan(
+    recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None, network: NetworkConfig | None = None
+) -> Plan:
     """The default plan for a text.
 
     Args:
@@ -151,6 +164,7 @@ def make_plan(recipe: str, vocabulary: int, symbols: int, budget: Budget | None 
         vocabulary: different symbols.
         symbols: of the text, to learn from.
         budget: None: of a machine of middling speed, without a limit of time.
+        network: of the model to go on from; None: a new one is chosen.
 
     Raises:
         UserError: there is no such recipe.
@@ -159,7 +173,7 @@ def make_plan(recipe: str, vocabulary: int, symbols: int, budget: Budget | None 
     if recipe == "classic":
         return _classic(vocabulary, budget)
     if recipe in _EMBEDDING:
-        return _streams(recipe, vocabulary, symbols, budget)
+        return _streams(recipe, vocabulary, symbols, budget, network)
     raise UserError(f'There is no recipe "{recipe}".', "Choose `char`, `word` or `classic`.")
 
 
@@ -186,20 +200,23 @@ def _classic(vocabulary: int, budget: Budget) -> Plan:
     )
 
 
-def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget) -> Plan:
+def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: NetworkConfig | None) -> Plan:
     batch, length = _streams_and_length(symbols, budget.gpu)
-    most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols >= row[0])
+    length_of_text = symbols * _CHARACTERS[recipe]
+    most_epochs, sizes = next(row[1:] for row in _BY_TIME if length_of_text >= row[0])
     base = NetworkConfig(
         kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
     )
-    if budget.epochs is not None:
+    if given is not None:
+        network = given.model_copy(update={"vocabulary": vocabulary})
+    elif budget.epochs is not None:
         # The same network on every machine.
         network = base.model_copy(update={"units": (next(units for least, units in _BY_TEXT if symbols >= least),)})
     else:
         network = _by_time(base, sizes, symbols, budget)
-    epochs = min(_affordable(network, budget) / max(1, symbols), budget.epochs or most_epochs)
+    epochs: float = budget.epochs or min(_affordable(network, budget) / max(1, symbols), most_epochs)
     row = next(index for index, row in enumerate(_DROPOUT) if epochs >= row[0])
-    if symbols >= _LONG and network.units[0] < _WIDE:
+    if length_of_text >= _LONG and network.units[0] < _WIDE:
         row = min(row + 1, len(_DROPOUT) - 1)
     _, dropout, recurrent = _DROPOUT[row]
     return Plan(

@@ -15,6 +15,7 @@ from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainOptions
 from shared.settings import get_settings
 from worker.model import checkpoint, folder
+from worker.model.calibrate import calibrate
 from worker.model.choices import apply_options, fit_to_text
 from worker.model.learners import make_learner, symbol_counts
 from worker.model.loop import Density, Limits, Loop
@@ -136,10 +137,17 @@ class _Training:
                 raise _other(place) from error
         elif self._parent:
             random = np.random.default_rng((random_seed, 1))
-            learner.set_weights(grown(self._parent, prepared.vocabulary.symbols, self._counts, random))
+            counts = symbol_counts(prepared.training, len(prepared.vocabulary))
+            learner.set_weights(grown(self._parent, prepared.vocabulary.symbols, counts, random))
         stopped = loop.run(start=self._start())
+        if stopped == "done" and loop.limits.minutes and not self._options.epochs and plan.timed:
+            loop.notes += _ended_before_its_time(loop)
 
-        result = self._result(loop, plan, stopped, writer, random_seed, notes)
+        heldout_loss: float | None = None
+        if plan.network.kind == "streams":
+            loop.best, loss = calibrate(learner, loop.best, lambda: None)
+            heldout_loss = None if loss is None else loss * density.heldout
+        result = self._result(loop, plan, stopped, writer, random_seed, notes, heldout_loss)
         self._save(out, loop, plan, writer, result)
         return result
 
@@ -158,7 +166,8 @@ class _Training:
     def _plan(self) -> tuple[Plan, tuple[str, ...]]:
         """A new plan, and notes about it."""
         options, symbols = self._options, len(self._prepared.vocabulary)
-        plan = self._given_plan or make_plan(options.recipe, symbols, self._prepared.learned, _budget(options))
+        network = self._parent.description.network if self._parent else None
+        plan = self._given_plan or make_plan(options.recipe, symbols, self._prepared.learned, _budget(options), network)
         plan = apply_options(plan, options)
         if self._parent:
             plan = child_plan(plan, self._parent, symbols, options)
@@ -171,7 +180,14 @@ class _Training:
         return None
 
     def _result(
-        self, loop: Loop, plan: Plan, stopped: Stopped, writer: SampleWriter, random_seed: int, notes: tuple[str, ...]
+        self,
+        loop: Loop,
+        plan: Plan,
+        stopped: Stopped,
+        writer: SampleWriter,
+        random_seed: int,
+        notes: tuple[str, ...],
+        heldout_loss: float | None,
     ) -> TrainResult:
         curve = tuple(loop.curve)
         best = best_point(curve) if curve else CurvePoint(0, float(np.log(len(self._prepared.vocabulary))))
@@ -182,7 +198,7 @@ class _Training:
             epochs=curve[-1].epoch if curve else 0,
             epochs_before=self._parent.epochs if self._parent else 0,
             train_loss=best.train_loss,
-            heldout_loss=best.heldout_loss,
+            heldout_loss=best.heldout_loss if heldout_loss is None else heldout_loss,
             copy_share=copy_share,
             curve=curve,
             samples=tuple(sample[:SAMPLE_CHARS] for sample in samples),
@@ -241,6 +257,16 @@ def _limits(options: TrainOptions, plan: Plan) -> Limits:
     if minutes is None and options.epochs is None and plan.timed:
         minutes = settings.train_minutes
     return Limits(options.epochs or plan.epochs, minutes)
+
+
+def _ended_before_its_time(loop: Loop) -> tuple[str, ...]:
+    minutes, taken = loop.limits.minutes or 0.0, loop.position.seconds / 60
+    if taken > 0.8 * minutes:
+        return ()
+    return (
+        f"It took {taken:.1f} of the {minutes:g} minutes: after {loop.limits.epochs} times a text of this length is "
+        f"only learned by heart. More epochs can be asked for (--epochs).",
+    )
 
 
 def _saved(

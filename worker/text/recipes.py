@@ -84,10 +84,15 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Seed:
-    """A seed as ids, and what had to be changed in it."""
+    """A seed as ids, and what had to be changed in it.
+
+    Attributes:
+        open_end: a space at its end was left out, with which what is written will begin.
+    """
 
     ids: Ids
     notes: tuple[str, ...] = ()
+    open_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,9 +185,7 @@ def held_out(characters: int, share: float | None = None) -> int:
     text and less of a long one, for which fewer are judged by more exactly than needed."""
     if share is not None:
         return int(characters * share)
-    if characters < 100_000:
-        return characters // 10
-    return min(max(10_000, characters // 25), 100_000)
+    return min(characters // 10, max(5_000, characters // 50), 100_000)
 
 
 def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:

@@ -6,6 +6,7 @@ Tokens are those of NLTK's `WordPunctTokenizer`. All blank space is kept, so tha
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,19 @@ class WordRecipe:
         )
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        """See `Recipe.seed`."""
-        return read_seed(seed, vocabulary)
+        """See `Recipe.seed`.
+
+        A space at the end is left to the model, whose words bring their own; and a first word that it only knows
+        with a space before it gets one.
+        """
+        open_end = seed.endswith(" ") and bool(seed.strip())
+        body = seed[:-1] if open_end else seed
+        first = next(iter(split(body)), "")
+        if len(first) > 1 and not first.isspace():
+            known = set(vocabulary.symbols)
+            if first not in known and f" {first}" in known:
+                body = f" {body}"
+        return replace(read_seed(body, vocabulary), open_end=open_end)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
         """See `Recipe.scoring`."""
