@@ -30,7 +30,7 @@ def small_plan(recipe: str, text: str = TEXT) -> Plan:
     prepared = prepare(text, TextOptions(recipe))
     plan = make_plan(recipe, len(prepared.vocabulary), prepared.learned)
     units = (12, 12) if recipe == "classic" else (24,)
-    network = plan.network.model_copy(update={"units": units})
+    network = plan.network.model_copy(update={"units": units, "members": 1})
     return plan.model_copy(update={"network": network, "batch": min(plan.batch, 64)})
 
 

@@ -259,5 +259,5 @@ def _affordable(network: NetworkConfig, budget: Budget) -> float:
     if budget.minutes is None:
         return math.inf
     # Wide products run nearer to the machine's best. Measured at 128 to 1,024 units.
-    share = min(0.8, 0.3 + 0.001 * network.units[0])
+    share = min(0.65, 0.3 + 0.0007 * network.units[0])
     return budget.minutes * 60 * share * budget.flops / network.flops()

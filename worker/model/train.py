@@ -144,7 +144,8 @@ class _Training:
             loop.notes += _ended_before_its_time(loop)
 
         heldout_loss: float | None = None
-        if plan.network.kind == "streams":
+        # A parent that no epoch made better stays as it is.
+        if plan.network.kind == "streams" and (not loop.curve or best_point(tuple(loop.curve)).epoch > 0):
             loop.best, loss = calibrate(learner, loop.best, lambda: None)
             heldout_loss = None if loss is None else loss * density.heldout
         result = self._result(loop, plan, stopped, writer, random_seed, notes, heldout_loss)
