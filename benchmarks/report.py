@@ -136,12 +136,11 @@ def _output(command: list[str]) -> str:
 
 
 def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+    linux = Path("/proc/cpuinfo")
+    if linux.is_file():
+        for line in linux.read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
 
 
