@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.errors import UserError
@@ -37,6 +39,16 @@ def test_what_is_seen_more_often_is_dropped_more() -> None:
 def test_named_epochs_mean_the_same_network_on_every_machine() -> None:
     slow, fast = (make_plan("char", 80, BOOK, Budget(180, 20, flops)) for flops in (100e9, 1e15))
     assert slow.network.units == fast.network.units
+
+
+@pytest.mark.parametrize("gigabytes", [1, 2, 4])
+@pytest.mark.parametrize("budget", [Budget(minutes=60), Budget(epochs=20)])
+def test_the_network_fits_into_the_memory(gigabytes: int, budget: Budget) -> None:
+    memory = gigabytes * 2**30
+    plain = make_plan("word", 20_000, 500_000, budget)
+    fitting = make_plan("word", 20_000, 500_000, replace(budget, memory=memory))
+    assert fitting.memory() <= memory
+    assert (fitting == plain) == (plain.memory() <= memory)
 
 
 @pytest.mark.parametrize("symbols", [20, 150, 5_000, 30_000, 10_000_000])

@@ -12,13 +12,6 @@ from worker.model.plan import Plan
 
 DEFAULT_EMBEDDING = 64
 """Width of the embedding where the plan had another encoding."""
-_COPIES = 8
-"""Copies of the weights in memory while they learn: themselves, their gradient, two moments of the optimiser, the
-best so far with its moments, and what is being written to a checkpoint."""
-_ACTIVATIONS = 12
-"""Numbers kept of every unit at every step for the gradient: four gates, cell, output, and what is derived of them."""
-_LOGITS = 4
-"""Numbers kept of every symbol at every step: logits, probabilities, and their gradients."""
 _MOST_SHARE = 0.8
 """Of the machine's memory."""
 
@@ -101,20 +94,22 @@ def _encoding(plan: Plan, options: TrainOptions) -> dict[str, Any]:
     return {"encoding": "embedding", "embedding": width}
 
 
+def spare_memory() -> int | None:
+    """Bytes that a training may take on this machine; None where that cannot be found out."""
+    memory = memory_bytes()
+    return None if memory is None else int(_MOST_SHARE * memory)
+
+
 def _check_memory(plan: Plan, memory: int | None) -> None:
     """Refuse what this machine's memory cannot hold.
 
     Raises:
         UserError: it cannot.
     """
-    parameters = plan.network.parameters()
-    steps = plan.batch * (plan.network.window or plan.length)
-    logits = plan.network.vocabulary * (plan.batch if plan.network.window else steps)
-    kept = plan.network.members * (_ACTIVATIONS * steps * sum(plan.network.units) + _LOGITS * logits)
-    needed = 4 * (_COPIES * parameters + kept)
+    needed = plan.memory()
     if memory is not None and needed > _MOST_SHARE * memory:
         raise UserError(
-            f"A network of {parameters:,} parameters, {plan.batch:,} texts at a time, needs about "
+            f"A network of {plan.network.parameters():,} parameters, {plan.batch:,} texts at a time, needs about "
             f"{needed / 2**30:,.1f} GB of memory to learn; this machine has {memory / 2**30:,.1f}.",
             "Choose fewer layers or units, or a smaller batch or length.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,6 +110,14 @@ class Plan(BaseModel):
     patience: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
 
+    def memory(self) -> int:
+        """Bytes that its training takes, roughly."""
+        network = self.network
+        steps = self.batch * (network.window or self.length)
+        logits = network.vocabulary * (self.batch if network.window else steps)
+        kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits)
+        return 4 * (_COPIES * network.parameters() + kept)
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -120,6 +129,7 @@ class Budget:
         flops: additions and multiplications a second in the machine's matrix products (`worker.model.machine`).
         precision: of these products.
         gpu: whether they run on one.
+        memory: bytes that it may take; None: as many as it needs.
     """
 
     minutes: float | None = None
@@ -127,8 +137,16 @@ class Budget:
     flops: float = 100e9
     precision: Literal["float32", "bfloat16"] = "float32"
     gpu: bool = False
+    memory: int | None = None
 
 
+_COPIES = 8
+"""Copies of the weights in memory while they learn: themselves, their gradient, two moments of the optimiser, the
+best so far with its moments, and what is being written to a checkpoint."""
+_ACTIVATIONS = 12
+"""Numbers kept of every unit at every step for the gradient: four gates, cell, output, and what is derived of them."""
+_LOGITS = 4
+"""Numbers kept of every symbol at every step: logits, probabilities, and their gradients."""
 _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
     (200_000, 60, ((768, 3), (768, 2), (768, 1), (512, 1), (384, 1), (256, 1), (128, 1))),
     (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
@@ -143,6 +161,7 @@ _EMBEDDING = {"char": 64, "word": 256}
 _CHARACTERS = {"char": 1, "word": 3}
 """To a symbol, roughly."""
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
+_LEAST_STREAMS = 8
 _LEAST_STEPS = 75
 """A text is cut into fewer streams until an epoch has so many steps."""
 _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
@@ -202,18 +221,41 @@ def _classic(vocabulary: int, budget: Budget) -> Plan:
 
 def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: NetworkConfig | None) -> Plan:
     batch, length = _streams_and_length(symbols, budget.gpu)
-    length_of_text = symbols * _CHARACTERS[recipe]
-    most_epochs, sizes = next(row[1:] for row in _BY_TIME if length_of_text >= row[0])
     base = NetworkConfig(
         kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
     )
+    length_of_text = symbols * _CHARACTERS[recipe]
+    most_epochs, sizes = next(row[1:] for row in _BY_TIME if length_of_text >= row[0])
     if given is not None:
-        network = given.model_copy(update={"vocabulary": vocabulary})
+        networks = [given.model_copy(update={"vocabulary": vocabulary})]
     elif budget.epochs is not None:
-        # The same network on every machine.
-        network = base.model_copy(update={"units": (next(units for least, units in _BY_TEXT if symbols >= least),)})
+        # The same network on every machine that has the memory for it.
+        networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
     else:
-        network = _by_time(base, sizes, symbols, budget)
+        networks = _by_time(base, sizes, symbols, budget)
+    plans = (
+        _plan(network, streams, length, length_of_text, symbols, most_epochs, budget)
+        for network in networks
+        for streams in _halved(batch)
+    )
+    plan = next(plans)
+    while budget.memory is not None and plan.memory() > budget.memory:
+        smaller = next(plans, None)
+        if smaller is None:
+            break  # the least there is: whoever builds it says what is wrong
+        plan = smaller
+    return plan
+
+
+def _plan(
+    network: NetworkConfig,
+    batch: int,
+    length: int,
+    length_of_text: int,
+    symbols: int,
+    most_epochs: int,
+    budget: Budget,
+) -> Plan:
     epochs: float = budget.epochs or min(_affordable(network, budget) / max(1, symbols), most_epochs)
     row = next(index for index, row in enumerate(_DROPOUT) if epochs >= row[0])
     if length_of_text >= _LONG and network.units[0] < _WIDE:
@@ -234,19 +276,29 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
     )
 
 
-def _by_time(base: NetworkConfig, sizes: tuple[tuple[int, int], ...], symbols: int, budget: Budget) -> NetworkConfig:
-    """The costliest network that gets to see enough within the time."""
-    for units, members in sizes:
-        network = base.model_copy(update={"units": (units,), "members": members})
-        enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters() / members)
-        if _affordable(network, budget) >= enough:
-            break
-    return network
+def _by_time(
+    base: NetworkConfig, sizes: tuple[tuple[int, int], ...], symbols: int, budget: Budget
+) -> list[NetworkConfig]:
+    """The networks that get to see enough within the time, from the costliest; at least the cheapest."""
+    networks = [base.model_copy(update={"units": (units,), "members": members}) for units, members in sizes]
+    return [network for network in networks if _sees_enough(network, symbols, budget)] or networks[-1:]
+
+
+def _sees_enough(network: NetworkConfig, symbols: int, budget: Budget) -> bool:
+    enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters() / network.members)
+    return _affordable(network, budget) >= enough
+
+
+def _halved(batch: int) -> Iterator[int]:
+    """The number of streams, and fewer, which cost little of what is learned."""
+    yield batch
+    while (batch := batch // 2) >= _LEAST_STREAMS:
+        yield batch
 
 
 def _streams_and_length(symbols: int, gpu: bool) -> tuple[int, int]:
     batch, length = _STREAMS_GPU if gpu else _STREAMS, _LENGTH
-    while batch > 8 and symbols < _LEAST_STEPS * batch * length:
+    while batch > _LEAST_STREAMS and symbols < _LEAST_STEPS * batch * length:
         batch //= 2
     # Never streams shorter than a step.
     while batch > 1 and symbols // batch <= 2 * length:

@@ -16,7 +16,7 @@ from shared.jobs import CorpusInfo, TrainOptions
 from shared.settings import get_settings
 from worker.model import checkpoint, folder
 from worker.model.calibrate import calibrate
-from worker.model.choices import apply_options, fit_to_text
+from worker.model.choices import apply_options, fit_to_text, spare_memory
 from worker.model.learners import make_learner, symbol_counts
 from worker.model.loop import Density, Limits, Loop
 from worker.model.machine import measure_machine
@@ -241,7 +241,7 @@ def _budget(options: TrainOptions) -> Budget:
     if minutes is None and options.epochs is None:
         minutes = get_settings().train_minutes
     machine = measure_machine()
-    return Budget(minutes, options.epochs, machine.flops, machine.precision, machine.gpu)
+    return Budget(minutes, options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
 
 
 def _limits(options: TrainOptions, plan: Plan) -> Limits:
