@@ -36,6 +36,11 @@ def test_what_is_seen_more_often_is_dropped_more() -> None:
     assert len({plan.network.units for plan in plans}) == 1
 
 
+def test_words_are_dropped_more_than_characters() -> None:
+    char, word = (make_plan(recipe, 3_000, BOOK, Budget(epochs=20)).network for recipe in ("char", "word"))
+    assert char.dropout < word.dropout < 1
+
+
 def test_named_epochs_mean_the_same_network_on_every_machine() -> None:
     slow, fast = (make_plan("char", 80, BOOK, Budget(180, 20, flops)) for flops in (100e9, 1e15))
     assert slow.network.units == fast.network.units

@@ -169,6 +169,8 @@ _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
 member."""
 _DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
 """Times that a text is seen at least; share of outputs and of recurrent weights dropped."""
+_MORE_DROPOUT = {"char": 0.0, "word": 0.2}
+"""A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768
 """A narrower network on a text as long as this overfits less: it drops what a wide one drops that sees less."""
 
@@ -224,8 +226,7 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
     base = NetworkConfig(
         kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
     )
-    length_of_text = symbols * _CHARACTERS[recipe]
-    most_epochs, sizes = next(row[1:] for row in _BY_TIME if length_of_text >= row[0])
+    most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols * _CHARACTERS[recipe] >= row[0])
     if given is not None:
         networks = [given.model_copy(update={"vocabulary": vocabulary})]
     elif budget.epochs is not None:
@@ -234,7 +235,7 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
     else:
         networks = _by_time(base, sizes, symbols, budget)
     plans = (
-        _plan(network, streams, length, length_of_text, symbols, most_epochs, budget)
+        _plan(recipe, network, (streams, length), symbols, most_epochs, budget)
         for network in networks
         for streams in _halved(batch)
     )
@@ -248,19 +249,16 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
 
 
 def _plan(
-    network: NetworkConfig,
-    batch: int,
-    length: int,
-    length_of_text: int,
-    symbols: int,
-    most_epochs: int,
-    budget: Budget,
+    recipe: str, network: NetworkConfig, shape: tuple[int, int], symbols: int, most_epochs: int, budget: Budget
 ) -> Plan:
+    batch, length = shape
     epochs: float = budget.epochs or min(_affordable(network, budget) / max(1, symbols), most_epochs)
     row = next(index for index, row in enumerate(_DROPOUT) if epochs >= row[0])
-    if length_of_text >= _LONG and network.units[0] < _WIDE:
+    if symbols * _CHARACTERS[recipe] >= _LONG and network.units[0] < _WIDE:
         row = min(row + 1, len(_DROPOUT) - 1)
     _, dropout, recurrent = _DROPOUT[row]
+    if dropout:
+        dropout += _MORE_DROPOUT[recipe]
     return Plan(
         network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
         batch=batch,
