@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot import checks
 from bot.options import Options, number
 from shared.errors import UserError
-from shared.jobs import Encoding, RecipeName, TrainOptions
+from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -69,26 +69,13 @@ def check(flags: TrainFlags, settings: Settings) -> None:
             "`--encoding one-hot` has no embedding, so `--embedding` would change nothing.", "Leave out one of them."
         )
     if flags.recipe == "classic":
-        _check_classic(flags)
+        refuse_for_classic(flags)
     changed = next((name for name in _SHAPE if getattr(flags, name) is not None), None)
     if changed is not None and starts_from_model(flags):
         raise UserError(
             f"A model that goes on keeps its network, so `--{changed}` can't be chosen.",
             f"Leave out `--{changed}`, or train a new model from nothing.",
         )
-
-
-def _check_classic(flags: TrainFlags) -> None:
-    for name, why in (
-        ("encoding", "it feeds each character in as one number"),
-        ("embedding", "it feeds each character in as one number"),
-        ("length", "it always reads windows of 100 characters"),
-    ):
-        if getattr(flags, name) is not None:
-            raise UserError(
-                f"`--{name}` doesn't go with the recipe `classic`: {why}.",
-                f"Leave out `--{name}`, or take the recipe `char`.",
-            )
 
 
 def is_more(flags: TrainFlags) -> bool:
@@ -119,7 +106,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
         )
     recipe = flags.recipe or (parent.recipe if parent is not None else "char")
     if recipe == "classic":
-        _check_classic(flags)
+        refuse_for_classic(flags)
     before = parent.options if parent is not None and is_more(flags) else None
     before = before or TrainOptions()
     minutes = flags.minutes

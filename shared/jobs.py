@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.errors import UserError
+
 JOB_VERSION: Final = 1
 
 Snowflake = Annotated[int, Field(ge=0)]
@@ -77,6 +79,31 @@ class TrainOptions(_Message):
     name: str | None = None
     keep_licence: bool = False
     """Keep Project Gutenberg's header and footer, as the tutorial did (`classic`)."""
+
+
+NOT_FOR_CLASSIC = {
+    "encoding": "puts each character in as one number",
+    "embedding": "puts each character in as one number",
+    "length": "always reads windows of 100 characters",
+}
+"""Options that would change nothing in the recipe `classic`, and why."""
+
+
+def refuse_for_classic(chosen: object) -> None:
+    """Refuse what the recipe `classic` has no use for.
+
+    Args:
+        chosen: has an attribute for each of `NOT_FOR_CLASSIC`, None where nothing was chosen.
+
+    Raises:
+        UserError: something was.
+    """
+    for name, why in NOT_FOR_CLASSIC.items():
+        if getattr(chosen, name) is not None:
+            raise UserError(
+                f"`--{name}` doesn't go with the recipe `classic`: it {why}.",
+                f"Leave out `--{name}`, or take the recipe `char`.",
+            )
 
 
 class Place(_Message):

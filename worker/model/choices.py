@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import UserError
-from shared.jobs import TrainOptions
+from shared.jobs import TrainOptions, refuse_for_classic
 from worker.model.plan import Plan
 
 DEFAULT_EMBEDDING = 64
@@ -36,7 +36,7 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
     if options.units is not None or options.layers is not None:
         network["members"] = 1
     if plan.network.kind == "windows":
-        _refuse_for_windows(options)
+        refuse_for_classic(options)
     else:
         network.update(_encoding(plan, options))
     if options.dropout is not None:
@@ -69,16 +69,6 @@ def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:
         f"it was read in {batch:,} of {length:,}."
     )
     return plan.model_copy(update={"batch": batch, "length": length}), (note,)
-
-
-def _refuse_for_windows(options: TrainOptions) -> None:
-    for name, why in (
-        ("embedding", "puts each character in as one number"),
-        ("encoding", "puts each character in as one number"),
-        ("length", "always reads windows of 100 characters"),
-    ):
-        if getattr(options, name) is not None:
-            raise UserError(f"`classic` {why}.", f"Leave --{name} out, or choose the recipe `char`.")
 
 
 def _encoding(plan: Plan, options: TrainOptions) -> dict[str, Any]:

@@ -234,18 +234,13 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
         networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
     else:
         networks = _by_time(base, sizes, symbols, budget)
-    plans = (
+    plans = [
         _plan(recipe, network, (streams, length), symbols, most_epochs, budget)
         for network in networks
         for streams in _halved(batch)
-    )
-    plan = next(plans)
-    while budget.memory is not None and plan.memory() > budget.memory:
-        smaller = next(plans, None)
-        if smaller is None:
-            break  # the least there is: whoever builds it says what is wrong
-        plan = smaller
-    return plan
+    ]
+    # When not even the least of them fits, whoever builds it says what is wrong.
+    return next((plan for plan in plans if budget.memory is None or plan.memory() <= budget.memory), plans[-1])
 
 
 def _plan(
