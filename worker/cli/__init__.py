@@ -134,14 +134,14 @@ def _add_training(train: argparse.ArgumentParser) -> None:
     )
     for name, metavar, summary in (
         ("layers", "N", "LSTM layers, 1 to 8 (default: 1; classic: 3)"),
-        (
-            "units",
-            "N",
-            "units in each layer, 8 to 4096 (default: 128 to 768; classic: 256, 256, 128)",
-        ),
+        ("units", "N", "units in each layer, 8 to 4096 (default: 128 to 768; classic: 256, 256, 128)"),
         ("embedding", "N", "width of the embedding, 1 to 4096 (default: char 64, word 256)"),
         ("encoding", None, "how a symbol enters the network (default: embedding)"),
-        ("dropout", "P", "share of each layer's outputs dropped, 0 to 0.9 (default: 0 to 0.5; classic: 0.2)"),
+        (
+            "dropout",
+            "P",
+            "share of each layer's outputs dropped, 0 to 0.9 (default: char 0 to 0.5, word 0 to 0.7; classic: 0.2)",
+        ),
         ("batch", "N", "texts read side by side, 1 to 4096 (default: at most 64; classic: 256 windows)"),
         ("length", "N", "symbols that each of them shows in a step, 8 to 4096 (default: 64)"),
         ("lr", "R", "the largest learning rate, above 0 to 1 (default: 0.003; classic: 0.001)"),

@@ -33,17 +33,16 @@ def calibrate(learner: Learner, weights: Weights, poll: Callable[[], None]) -> t
         learner.set_weights(divided)
         return divided, learner.heldout(poll)
 
-    best, loss = judged(1.0)
-    if loss is None:
+    best, before = judged(1.0)
+    if before is None:
         return weights, None
+    loss = before
     for direction in (STEP, -STEP):
         for steps in range(1, MOST_STEPS + 1):
             others, found = judged(1.0 + steps * direction)
             if found is None or found >= loss:
                 break
             best, loss = others, found
-        else:
-            steps += 1
-        if steps > 1:  # the other way it can only be worse
+        if loss < before:  # the other way it can only be worse
             break
     return best, loss

@@ -231,8 +231,8 @@ class StreamsLearner(_Base):
         chosen = self._ids[places % len(self._ids)].astype(np.int32)
         losses: list[float] = []
         after: list[Tensor] = []
-        for index, learn in enumerate(self._steps):
-            loss, new = learn(tf.constant(chosen), self._own(self._states, index))
+        for member, learn in enumerate(self._steps):
+            loss, new = learn(tf.constant(chosen), self._own(self._states, member))
             losses.append(float(loss))
             after += new
         self._states = after
