@@ -93,6 +93,7 @@ class Generated(_Event):
         seed: the seed as the person gave it, or the window drawn from the corpus.
         text: what the model wrote after it.
         notes: warnings in plain words (characters the model never saw).
+        masked: words of the server's blocklist were covered, after drawing again did not help.
         seconds: time spent writing.
     """
 
@@ -102,7 +103,82 @@ class Generated(_Event):
     temperature: float
     random_seed: int
     notes: tuple[str, ...] = ()
+    masked: bool = False
     seconds: float
+
+
+class ComparedText(BaseModel):
+    """One side of a comparison: the variant as it was asked for, and what came of it.
+
+    Attributes:
+        text: what the model wrote; empty when `problem` says why there is none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model_name: str
+    temperature: float
+    text: str
+    problem: str = ""
+
+
+class Compared(_Event):
+    """The answer to a CompareJob: a text for each variant, in the order asked for."""
+
+    kind: Literal["compared"] = "compared"
+    seed: str
+    texts: tuple[ComparedText, ...]
+    random_seed: int
+    notes: tuple[str, ...] = ()
+    seconds: float
+
+
+class Surprised(_Event):
+    """The answer to a SurpriseJob; the picture lies in Redis.
+
+    Attributes:
+        nats_per_char: mean over the text's characters.
+        most: the characters that surprised most, each with its nats, the largest first.
+    """
+
+    kind: Literal["surprised"] = "surprised"
+    nats_per_char: float
+    chars: int
+    most: tuple[tuple[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float
+
+
+class Pictured(_Event):
+    """A model's card was drawn; the picture lies in Redis.
+
+    Attributes:
+        facts: what the model folder tells beside the record, as names and values in plain words.
+    """
+
+    kind: Literal["pictured"] = "pictured"
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+class Exported(_Event):
+    """A model lies in Redis as one file of `size` bytes."""
+
+    kind: Literal["exported"] = "exported"
+    size: int
+
+
+class Imported(_Event):
+    """A model was checked, stored and entered into the registry."""
+
+    kind: Literal["imported"] = "imported"
+    model: ModelRecord
+    notes: tuple[str, ...] = ()
+
+
+class Deleted(_Event):
+    """A model's files are gone."""
+
+    kind: Literal["deleted"] = "deleted"
 
 
 class Failed(_Event):
@@ -126,10 +202,37 @@ class Interrupted(_Event):
 
 
 Event = Annotated[
-    Queued | Started | Progress | Sample | Finished | Generated | Failed | Cancelled | Interrupted,
+    Queued
+    | Started
+    | Progress
+    | Sample
+    | Finished
+    | Generated
+    | Compared
+    | Surprised
+    | Pictured
+    | Exported
+    | Imported
+    | Deleted
+    | Failed
+    | Cancelled
+    | Interrupted,
     Field(discriminator="kind"),
 ]
-TERMINAL = frozenset({"finished", "generated", "failed", "cancelled"})
+TERMINAL = frozenset(
+    {
+        "finished",
+        "generated",
+        "compared",
+        "surprised",
+        "pictured",
+        "exported",
+        "imported",
+        "deleted",
+        "failed",
+        "cancelled",
+    }
+)
 _adapter: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(hide_input_in_errors=True))
 
 

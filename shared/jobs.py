@@ -1,6 +1,6 @@
-"""The two messages that travel from the bot to a worker.
+"""The messages that travel from the bot to a worker.
 
-Both are frozen and versioned; a field that is not known is refused, so that an old worker says so instead
+All are frozen and versioned; a field that is not known is refused, so that an old worker says so instead
 of ignoring what a newer bot asked for.
 """
 
@@ -23,6 +23,12 @@ TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
 TRAIN_TASK = "worker.train"
 GENERATE_TASK = "worker.generate"
+MOST_VARIANTS = 6
+"""Texts in one comparison: each is a field of the card, readable without scrolling."""
+SURPRISE_LIMIT = 1_000
+"""Characters of a text whose surprise is drawn: more would not fit one picture."""
+SURPRISE_FILE, MODEL_FILE, CARD_FILE = "surprise.png", "model.galvanic", "card.png"
+"""Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
 
 
 class _Message(BaseModel):
@@ -134,6 +140,7 @@ class TrainJob(_Message):
     """
 
     version: Literal[1] = JOB_VERSION
+    kind: Literal["train"] = "train"
     job_id: str
     place: Place
     corpus: CorpusInfo
@@ -162,9 +169,13 @@ class GenerateJob(_Message):
         stop: end at the end of a sentence or line, within `length`.
         temperature: 0 means the most likely character every time; None: the recipe's default.
         from_corpus: start from a random window of the corpus instead of a seed (the tutorial's demonstration).
+        from_line: start from a random line of the corpus instead of a seed.
+        blocked: the server's blocklist (`shared.blocklist`): a hit is drawn again, and masked in the end.
+        shown: how many of the seed's last characters are shown; None: all. For going on with a text.
     """
 
     version: Literal[1] = JOB_VERSION
+    kind: Literal["generate"] = "generate"
     job_id: str
     place: Place
     model_id: str
@@ -180,6 +191,107 @@ class GenerateJob(_Message):
     guard: bool | None = None
     stop: StopAt | None = None
     mix: tuple[MixPart, ...] = Field((), max_length=8)
+    from_line: bool = False
+    blocked: tuple[str, ...] = ()
+    shown: int | None = Field(None, ge=0)
 
 
-Job = TrainJob | GenerateJob
+class Variant(ModelRef):
+    """One side of a comparison; `temperature` None: the recipe's default."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+
+
+class CompareJob(_Message):
+    """Continue the same seed in several ways: other temperatures, or other models.
+
+    Attributes:
+        variants: what is compared.
+        random_seed: the same for all, so that only the variant differs; None: drawn.
+        blocked: as of a GenerateJob.
+    """
+
+    version: Literal[1] = JOB_VERSION
+    kind: Literal["compare"] = "compare"
+    job_id: str
+    place: Place
+    seed: str
+    length: int = Field(ge=1)
+    variants: tuple[Variant, ...] = Field(min_length=1, max_length=MOST_VARIANTS)
+    random_seed: int | None = Field(None, ge=0, lt=2**32)
+    stop: StopAt | None = None
+    blocked: tuple[str, ...] = ()
+
+
+class SurpriseJob(_Message):
+    """Draw how expected each character of `text` was to a model; the picture is `SURPRISE_FILE`."""
+
+    version: Literal[1] = JOB_VERSION
+    kind: Literal["surprise"] = "surprise"
+    job_id: str
+    place: Place
+    model: ModelRef
+    text: str = Field(min_length=1, max_length=SURPRISE_LIMIT)
+
+
+class PictureJob(_Message):
+    """Draw a model's card from its folder: its loss curve and its figures; the picture is `CARD_FILE`."""
+
+    version: Literal[1] = JOB_VERSION
+    kind: Literal["picture"] = "picture"
+    job_id: str
+    place: Place
+    model: ModelRef
+
+
+class ExportJob(_Message):
+    """Lay a model, as one file, into Redis as `MODEL_FILE`.
+
+    Attributes:
+        most_bytes: what the channel takes; a larger file is refused.
+    """
+
+    version: Literal[1] = JOB_VERSION
+    kind: Literal["export"] = "export"
+    job_id: str
+    place: Place
+    model: ModelRef
+    most_bytes: int = Field(ge=1)
+
+
+class ImportJob(_Message):
+    """Check an exported model (its bytes lie in Redis as `MODEL_FILE`) and enter it into the guild's registry.
+
+    Attributes:
+        file_name: as it was uploaded; only for messages.
+        name: what to call the model; None: the name it carries.
+    """
+
+    version: Literal[1] = JOB_VERSION
+    kind: Literal["import"] = "import"
+    job_id: str
+    place: Place
+    file_name: str
+    name: str | None = None
+
+
+class DeleteJob(_Message):
+    """Remove the files of a model that is no longer in any registry. Nobody waits for it; it never expires."""
+
+    version: Literal[1] = JOB_VERSION
+    kind: Literal["delete"] = "delete"
+    job_id: str
+    place: Place
+    model_id: str
+
+
+Job = TrainJob | GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob | DeleteJob
+Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob
+"""Jobs whose answer a person waits for in the channel."""
+
+
+def task_of(job: Job) -> tuple[str, str]:
+    """The Celery task that runs a job, and its queue. All but trainings go to the generate worker, which is quick."""
+    if isinstance(job, TrainJob):
+        return TRAIN_TASK, TRAIN_QUEUE
+    return f"worker.{job.kind}", GENERATE_QUEUE

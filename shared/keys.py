@@ -15,7 +15,19 @@ UNDELIVERED = "jobs:undelivered"
 """Set of job ids whose final result the bot has not shown yet; it follows them again after a restart."""
 
 WAITING = "jobs:waiting"
-"""Sorted set of train job ids not yet started, by the time of asking."""
+"""Sorted set of train job ids not yet started, by their turn (`shared.turns`)."""
+
+ACTIVE = "jobs:active"
+"""Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists."""
+
+SERVED = "jobs:served"
+"""Hash: guild id -> turn of its training that was begun last; the field `now` holds the newest of all."""
+
+CLAIMS = "jobs:claims"
+"""Hash: Celery task id -> id of the training that this task runs."""
+
+HISTORY = "jobs:history"
+"""List of how long trainings took (JSON, newest first, trimmed), to estimate the next ones by."""
 
 
 def job(job_id: str) -> str:
@@ -54,8 +66,23 @@ def guild_models(guild_id: int) -> str:
 
 
 def channel(channel_id: int) -> str:
-    """Hash of a channel's choices: `model` (id of its current model)."""
+    """Hash of a channel's choices: `model` (id of its current model), `temperature`, `chat` (`1`: answers mentions)."""
     return f"channel:{channel_id}"
+
+
+def guild_settings(guild_id: int) -> str:
+    """String: what a server's admins have set (JSON, `bot.guilds.GuildSettings`)."""
+    return f"guild:{guild_id}:settings"
+
+
+def cooldown(what: str, guild_id: int, who: int) -> str:
+    """String that lives as long as a person (or, for `chat`, a channel) must wait before the next `what`."""
+    return f"cooldown:{what}:{guild_id}:{who}"
+
+
+def worker_info(queue: str) -> str:
+    """Hash: name of a worker -> what it runs on, in plain words."""
+    return f"workers:{queue}:info"
 
 
 def workers(queue: str) -> str:

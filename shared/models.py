@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,9 @@ class ModelRecord(BaseModel):
         corpus, options: what it learned from and how, for `train more`; None in records of older versions.
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
+        shared_with: channels that may use it besides, when its scope is `channel`.
+        file_bytes: what it takes in the model store; None in records of older versions.
+        imported: it came as a file.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,4 +49,16 @@ class ModelRecord(BaseModel):
     options: TrainOptions | None = None
     parent: str | None = None
     copy_share: float | None = None
+    shared_with: tuple[int, ...] = ()
+    file_bytes: int | None = None
+    imported: bool = False
     created_at: float = Field(default_factory=time.time)
+
+    def usable_in(self, channel_ids: Iterable[int]) -> bool:
+        """Whether it may be used in a channel of its guild; for a thread, give its parent's id as well."""
+        return self.scope == "guild" or not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
+
+    @property
+    def stored_bytes(self) -> int:
+        """What it takes in the model store; records of older versions are estimated by their float32 weights."""
+        return self.file_bytes if self.file_bytes is not None else 4 * self.parameters

@@ -62,6 +62,19 @@ class Settings(BaseSettings):
     generate_on_gpu: bool = False
     warm_models: int = Field(4, ge=1)
     """Models that a generate worker keeps in memory."""
+    train_jobs_per_user: int = Field(3, ge=1)
+    """Trainings of one person that wait or run at once."""
+    train_jobs_per_server: int = Field(20, ge=1)
+    train_cooldown_s: float = Field(10.0, ge=0)
+    """Least time between two trainings of one person."""
+    generate_cooldown_s: float = Field(2.0, ge=0)
+    """Least time between two texts for one person."""
+    chat_cooldown_s: float = Field(5.0, ge=0)
+    """Least time between two answers to mentions in one channel."""
+    server_disk_mb: float = Field(2_000.0, gt=0)
+    """What the models of one server may take in the model store."""
+    import_max_mb: float = Field(25.0, gt=0)
+    """Largest model file that may be imported."""
     card_interval_s: float = Field(2.0, ge=1.0)
     """Least time between two edits of one card."""
 
