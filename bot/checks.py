@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import discord
 from discord.ext import commands
 
+from bot import access
 from shared.errors import UserError
 from shared.jobs import Place
 
@@ -51,17 +52,12 @@ def require_permissions(ctx: Context) -> None:
 def place_of(ctx: Context) -> Place:
     """Where and by whom a command was given."""
     assert ctx.guild is not None
-    channel = ctx.channel
-    above = channel.parent_id if isinstance(channel, discord.Thread) else None
-    return Place(guild_id=ctx.guild.id, channel_id=channel.id, user_id=ctx.author.id, parent_channel_id=above)
+    return access.place_of(ctx.guild.id, ctx.channel, ctx.author.id)
 
 
 def channel_ids(ctx: Context) -> list[int]:
     """The channel, and for a thread its parent: a model of the parent may be used in the thread."""
-    channel = ctx.channel
-    if isinstance(channel, discord.Thread):
-        return [channel.id, channel.parent_id]
-    return [channel.id]
+    return access.channel_ids(ctx.channel)
 
 
 def job_id(ctx: Context, letter: str) -> str:

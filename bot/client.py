@@ -12,14 +12,22 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot.follower import Follower
+from bot.guilds import Guilds
+from bot.limits import Cooldowns
 from bot.queue import JobQueue
 from bot.registry import Registry
-from bot.views import CancelButton
+from bot.views import DYNAMIC_ITEMS
 from shared import keys, presence
 from shared.connect import connect_async
 from shared.settings import Settings
 
-EXTENSIONS = ("bot.cogs.errors", "bot.cogs.training", "bot.cogs.generation", "bot.cogs.models", "bot.cogs.general")
+EXTENSIONS = (
+    "bot.cogs.errors",
+    "bot.cogs.training",
+    "bot.cogs.generation",
+    "bot.cogs.models",
+    "bot.cogs.general",
+)
 
 log = structlog.get_logger()
 
@@ -30,7 +38,7 @@ class Galvanic(commands.Bot):
     def __init__(self, settings: Settings) -> None:
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
         super().__init__(
-            command_prefix=commands.when_mentioned_or(settings.command_prefix),
+            command_prefix=_prefixes,
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
@@ -42,7 +50,9 @@ class Galvanic(commands.Bot):
         self.settings = settings
         self.redis = connect_async(settings)
         self.queue = JobQueue(settings, self.redis)
-        self.registry = Registry(self.redis, settings.command_prefix)
+        self.guild_settings = Guilds(settings, self.redis)
+        self.cooldowns = Cooldowns(self.redis)
+        self.registry = Registry(self.redis, self.guild_settings)
         self.follower = Follower(self)
         self._presence: asyncio.Task[None] | None = None
 
@@ -50,7 +60,7 @@ class Galvanic(commands.Bot):
         """Load the commands before the gateway opens."""
         for extension in EXTENSIONS:
             await self.load_extension(extension)
-        self.add_dynamic_items(CancelButton)
+        self.add_dynamic_items(*DYNAMIC_ITEMS)
         await self._sync_commands()
 
     async def on_ready(self) -> None:
@@ -101,3 +111,9 @@ class Galvanic(commands.Bot):
             if known != {command["name"] for command in payload}:
                 await self.tree.sync()
         log.info("commands_synced", count=len(payload))
+
+
+async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:
+    """What a command may begin with in a message's server: its prefix, or a mention of the bot."""
+    own = await bot.guild_settings.prefix(message.guild.id if message.guild is not None else None)
+    return [*commands.when_mentioned(bot, message), own]

@@ -19,11 +19,11 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.delivery import post_generated
+from bot.delivery import post_answer
 from bot.jobview import JobView
 from bot.views import job_buttons
 from shared.events import TERMINAL, Event, Failed
-from shared.jobs import TRAIN_QUEUE, GenerateJob, TrainJob
+from shared.jobs import TRAIN_QUEUE, Asked, DeleteJob, TrainJob
 from shared.logging import job_context
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Follower:
             # Of another version of the bot, which may come back: left as it is, and the others go on.
             log.error("job_not_understood", job_id=job_id, fields=error.error_count())
             return
-        if stored is None or not events:
+        if stored is None or not events or isinstance(stored.job, DeleteJob):
             await self._queue.delivered(job_id)
         elif isinstance(stored.job, TrainJob):
             self.follow(stored.job, stored.card)
@@ -155,14 +155,14 @@ class Follower:
                 log.warning("answer_too_late", job_id=job_id)
                 await self._queue.delivered(job_id)
 
-    async def _answer_late(self, job: GenerateJob) -> None:
+    async def _answer_late(self, job: Asked) -> None:
         """Post the answer to a request whose asker was waiting when the bot went down."""
         event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
         if event is None:
-            event = Failed(problem="I was restarted before the text was written.", remedy="Please ask again.")
+            event = Failed(problem="I was restarted before this was done.", remedy="Please ask again.")
         channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
         try:
-            await post_generated(channel.send, job, event, nonce=job.job_id)
+            await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)
         except discord.HTTPException as error:
             log.warning("answer_not_posted", job_id=job.job_id, status=error.status, code=error.code)
         await self._queue.delivered(job.job_id)

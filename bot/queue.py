@@ -18,7 +18,7 @@ from shared import keys, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Cancelled, Event, Queued, parse_event
-from shared.jobs import GENERATE_QUEUE, GENERATE_TASK, TRAIN_QUEUE, TRAIN_TASK, GenerateJob, Job, TrainJob
+from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob, task_of
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ class JobQueue:
         self._ttl_s = int(settings.corpus_ttl_hours * 3600)
         self._text_limit = unpacked_limit(settings)
         self._generate_timeout_s = settings.generate_timeout_s
+        self._file_ttl_s = 10 * settings.generate_timeout_s
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
         self._celery.conf.update(
             task_serializer="json",
@@ -60,7 +61,7 @@ class JobQueue:
         if not await self._enter(job, card):
             return False
         await reply(self._redis.zadd(keys.WAITING, {job.job_id: time.time()}))
-        await self._send(TRAIN_TASK, TRAIN_QUEUE, job)
+        await self._send(job)
         return True
 
     async def text(self, sha256: str) -> str | None:
@@ -72,11 +73,21 @@ class JobQueue:
         packed = cast(bytes | None, await reply(self._redis.get(keys.corpus(sha256))))
         return None if packed is None else await asyncio.to_thread(unpack, packed, self._text_limit)
 
-    async def submit_generate(self, job: GenerateJob) -> bool:
-        """Send a request for text; it expires unread after `Settings.generate_timeout_s`. Returns as `submit_train`."""
+    async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
+        """Send a job that is no training; one that somebody waits for expires unread after `generate_timeout_s`.
+
+        Args:
+            job: what is asked for.
+            files: files that the worker needs, by name.
+
+        Returns:
+            False when this very job is known already (the same message delivered twice).
+        """
+        for name, data in (files or {}).items():
+            await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=self._file_ttl_s))
         if not await self._enter(job, None):
             return False
-        await self._send(GENERATE_TASK, GENERATE_QUEUE, job, expires=self._generate_timeout_s)
+        await self._send(job, expires=None if isinstance(job, DeleteJob) else self._generate_timeout_s)
         return True
 
     async def _enter(self, job: Job, card: tuple[int, int] | None) -> bool:
@@ -92,7 +103,8 @@ class JobQueue:
             await reply(pipe.execute())
         return True
 
-    async def _send(self, task: str, queue: str, job: Job, expires: int | None = None) -> None:
+    async def _send(self, job: Job, expires: int | None = None) -> None:
+        task, queue = task_of(job)
         try:
             await asyncio.to_thread(
                 self._celery.send_task,

@@ -10,6 +10,7 @@ import discord
 import redis.asyncio
 from discord import app_commands
 
+from bot.guilds import Guilds
 from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
@@ -21,9 +22,9 @@ CHOICES = 25  # Discord's limit
 class Registry:
     """Models in Redis. The worker enters them; nothing here opens a model file."""
 
-    def __init__(self, client: redis.asyncio.Redis, prefix: str) -> None:
+    def __init__(self, client: redis.asyncio.Redis, guilds: Guilds) -> None:
         self._redis = client
-        self._prefix = prefix
+        self._guilds = guilds
 
     async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
         """The guild's models that may be used in a channel, newest first.
@@ -36,10 +37,10 @@ class Registry:
         if not ids:
             return []
         records = await reply(self._redis.mget([keys.model(item.decode()) for item in ids]))
-        here = set(channel_ids)
+        here = list(channel_ids)
         models = [ModelRecord.model_validate_json(data) for data in records if data is not None]
         return sorted(
-            (model for model in models if model.scope == "guild" or model.channel_id in here),
+            (model for model in models if model.usable_in(here)),
             key=lambda model: model.created_at,
             reverse=True,
         )
@@ -51,8 +52,9 @@ class Registry:
             UserError: there is no such model that may be used here.
         """
         models = await self.usable(guild_id, channel_ids)
+        prefix = await self._guilds.prefix(guild_id)
         if name is not None:
-            return self._by_name(models, name)
+            return _by_name(models, name, prefix)
         current = await self.current(channel_ids)
         for model in models:
             if model.model_id == current:
@@ -61,10 +63,9 @@ class Registry:
             names = ", ".join(f"`{model.name}`" for model in models[:5])
             raise UserError(
                 "This channel has no model yet.",
-                f"Pick one of {names} with `{self._prefix}model use NAME`, or train one: "
-                f"`{self._prefix}train frankenstein`.",
+                f"Pick one of {names} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
             )
-        raise UserError("There is no model here yet.", f"Train one first: `{self._prefix}train frankenstein`.")
+        raise UserError("There is no model here yet.", f"Train one first: `{prefix}train frankenstein`.")
 
     async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """The names to offer while somebody types a model's, for a slash command."""
@@ -74,18 +75,6 @@ class Registry:
         ids = [channel.id, channel.parent_id] if isinstance(channel, discord.Thread) else [channel.id]
         names = [model.name for model in await self.usable(interaction.guild_id, ids) if typed.lower() in model.name]
         return [app_commands.Choice(name=name, value=name) for name in names[:CHOICES]]
-
-    def _by_name(self, models: list[ModelRecord], name: str) -> ModelRecord:
-        wanted = name.strip().lower()
-        for model in models:
-            if model.name == wanted:
-                return model
-        near = difflib.get_close_matches(wanted, [model.name for model in models], n=3, cutoff=0.5)
-        remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
-        raise UserError(
-            f"No model called `{name.strip()[:60].replace('`', '')}` can be used in this channel.",
-            f"{remedy}`{self._prefix}models` lists them all.",
-        )
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
         """What to wish for as the name of a model that goes on from another: `tides` after `tides-2`, too.
@@ -107,3 +96,16 @@ class Registry:
     async def use(self, channel_id: int, model: ModelRecord) -> None:
         """Make a model the channel's current one."""
         await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
+
+
+def _by_name(models: list[ModelRecord], name: str, prefix: str) -> ModelRecord:
+    wanted = name.strip().lower()
+    for model in models:
+        if model.name == wanted:
+            return model
+    near = difflib.get_close_matches(wanted, [model.name for model in models], n=3, cutoff=0.5)
+    remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
+    raise UserError(
+        f"No model called `{name.strip()[:60].replace('`', '')}` can be used in this channel.",
+        f"{remedy}`{prefix}models` lists them all.",
+    )

@@ -8,13 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, mix
+from bot import access, checks, mix
+from bot.asking import ask
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.delivery import post_generated
 from bot.options import Options, number
 from shared.errors import UserError
-from shared.jobs import GENERATE_QUEUE, GenerateJob, MixPart, StopAt
+from shared.jobs import GenerateJob, MixPart, StopAt
 from shared.models import ModelRecord
 
 if TYPE_CHECKING:
@@ -75,25 +75,16 @@ class Generation(commands.Cog):
         checks.require_permissions(ctx)
         self._check(flags)
         await ctx.defer()  # Redis may take longer than Discord's 3 s
+        await access.require(self.bot, "generate", ctx.author, ctx.channel)
         job = await self._job(ctx, flags)
-        if not await self.bot.queue.has_worker(GENERATE_QUEUE):
-            raise UserError(
-                "No generate worker is running, so nobody can write.",
-                "Whoever runs the bot starts one with `make run` or `python -m worker serve generate`.",
-            )
-        async with ctx.typing():
-            if not await self.bot.queue.submit_generate(job):
-                return  # Discord delivered this message before
-            event = await self.bot.follower.answer(job.job_id, self.bot.settings.generate_timeout_s)
-        try:
+        place = job.place
+        wait = self.bot.settings.generate_cooldown_s
+        async with self.bot.cooldowns.spend("generate", place.guild_id, place.user_id, wait):
             if ctx.interaction is not None:
-                await post_generated(ctx.send, job, event)
+                await ask(self.bot, job, ctx.send)
             else:
                 reference = ctx.message.to_reference(fail_if_not_exists=False)
-                await post_generated(ctx.send, job, event, reference=reference, nonce=job.job_id)
-        finally:
-            # Whatever came of posting it: the same text must not turn up after the next restart.
-            await self.bot.queue.delivered(job.job_id)
+                await ask(self.bot, job, ctx.send, reference=reference, nonce=job.job_id)
 
     def _check(self, flags: GenerateFlags) -> None:
         """Refuse what can be refused without asking anybody."""

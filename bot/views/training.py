@@ -1,13 +1,14 @@
-"""Buttons. Each carries its job's id in its custom id, so it works after a restart and needs no memory."""
+"""The buttons of a training. Each carries its job's id in its custom id: it works after a restart."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot import cards, problems
+from bot import cards
+from bot.views.base import answering
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,14 +37,9 @@ class CancelButton(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Cancel, if this person may."""
-        bot = cast("Galvanic", interaction.client)
-        await interaction.response.defer(ephemeral=True, thinking=True)  # Redis may take longer than Discord's 3 s
-        try:
+        async with answering(interaction, "cancel button") as bot:
             said = await cancel(bot, self.job_id, interaction.guild_id, interaction.user, interaction.permissions)
-        except Exception as error:  # discord.py would only log it
-            await interaction.followup.send(embed=cards.error(problems.explain(error, "cancel button")), ephemeral=True)
-            return
-        await interaction.followup.send(said, ephemeral=True)
+            await interaction.followup.send(said, ephemeral=True)
 
 
 def job_buttons(job_id: str) -> discord.ui.View:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
+from bot.guilds import Guilds
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.texts import text_again
@@ -51,8 +52,8 @@ async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: 
 
 
 async def test_the_same_job_is_sent_once(queue: JobQueue, client: redis.asyncio.Redis) -> None:
-    assert await queue.submit_generate(generate_job())
-    assert not await queue.submit_generate(generate_job())
+    assert await queue.submit(generate_job())
+    assert not await queue.submit(generate_job())
     assert await client.llen("generate") == 1  # type: ignore[misc]
 
 
@@ -95,7 +96,7 @@ async def test_delivered_jobs_are_not_followed_again(queue: JobQueue) -> None:
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis) -> Registry:
-    return Registry(client, "!")
+    return Registry(client, Guilds(Settings(), client))
 
 
 async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:

@@ -1,27 +1,31 @@
-"""How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
+"""The card of a training. Pure functions: data in, embed out."""
 
 from __future__ import annotations
 
 import math
 
 import discord
-from discord.utils import escape_markdown, escape_mentions
+from discord.utils import escape_markdown
 
+from bot.cards.words import (
+    AMBER,
+    BLURPLE,
+    FIELD_LIMIT,
+    GREEN,
+    GREY,
+    RED,
+    bar,
+    count,
+    duration,
+    figure,
+    loss,
+    percent,
+    plain,
+    quote,
+)
 from bot.jobview import JobView
-from shared.errors import UserError
-from shared.events import Generated
-from shared.jobs import GenerateJob, TrainJob, TrainOptions
-from shared.models import ModelRecord
+from shared.jobs import TrainJob, TrainOptions
 
-BLURPLE = discord.Colour(0x5865F2)
-AMBER = discord.Colour(0xF0B232)
-GREEN = discord.Colour(0x23A559)
-RED = discord.Colour(0xDA373C)
-GREY = discord.Colour(0x80848E)
-
-BAR_CELLS = 20
-SAMPLE_CHARS = 280
-DESCRIPTION_LIMIT = 4_096  # Discord's
 LOSS_FILE = "loss.png"
 _RECIPES = {
     "char": "character by character",
@@ -57,6 +61,18 @@ def training(job: TrainJob, view: JobView, *, worker_there: bool, position: int 
     footer = [f"recipe {job.options.recipe}", f"{job.corpus.chars:,} characters", f"job {job.job_id}"]
     embed.set_footer(text=" · ".join(footer))
     return embed
+
+
+def outage(job: TrainJob) -> discord.Embed:
+    """The card while Redis is away."""
+    return discord.Embed(
+        title=f"Learning {_title(job)}",
+        description=(
+            "⚠️ **The job queue (Redis) cannot be reached**, so I can't see how far this is.\n"
+            "The training itself goes on; this card catches up when the queue is back."
+        ),
+        colour=AMBER,
+    )
 
 
 def _unfinished(job: TrainJob, view: JobView, worker_there: bool, position: int | None) -> discord.Embed:
@@ -131,7 +147,7 @@ def _finished(view: JobView, prefix: str) -> discord.Embed:
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(sample), inline=False)
     if end.notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(end.notes))[:1_024], inline=False)
+        embed.add_field(name="Worth knowing", value=plain("\n".join(end.notes))[:FIELD_LIMIT], inline=False)
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
 
@@ -147,11 +163,11 @@ def how(job: TrainJob) -> str:
 def _choices(options: TrainOptions) -> list[str]:
     said = []
     if options.epochs is not None:
-        said.append(_count(options.epochs, "epoch"))
+        said.append(count(options.epochs, "epoch"))
     elif options.minutes is not None and options.recipe != "classic":
         said.append(f"at most {options.minutes:g} minute" + ("" if options.minutes == 1 else "s"))
     if options.layers is not None:
-        said.append(_count(options.layers, "layer"))
+        said.append(count(options.layers, "layer"))
     if options.units is not None:
         said.append(f"{options.units:,} units" + (" in each layer" if options.layers != 1 else ""))
     if options.encoding is not None:
@@ -164,134 +180,18 @@ def _choices(options: TrainOptions) -> list[str]:
         ("learning rate", options.learning_rate),
         ("random seed", options.random_seed),
     )
-    said += [f"{name} {_figure(value)}" for name, value in numbers if value is not None]
+    said += [f"{name} {figure(value)}" for name, value in numbers if value is not None]
     if options.keep_licence:
         said.append("licence kept")
     return said
-
-
-def _figure(value: float) -> str:
-    """As one would type it again: a whole number with all of its digits."""
-    return str(value) if isinstance(value, int) else f"{value:g}"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def copied(share: float) -> str:
     """A copy score in plain words."""
     if share <= 0:
         return "nothing of its samples stands word for word in the text"
-    return f"{_percent(share)} of its samples stand word for word in the text"
-
-
-def generated(job: GenerateJob, answer: Generated) -> discord.Embed | None:
-    """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed."""
-    seed, text = plain(answer.seed), plain(answer.text)
-    # Discord drops bold around white space at an edge.
-    body = seed.strip()
-    bold = f"**{body}**" if body else ""
-    glue = answer.seed[len(answer.seed.rstrip()) :]
-    description = f"{bold}{glue}{text}"
-    if len(description) > DESCRIPTION_LIMIT:
-        return None
-    embed = discord.Embed(description=description or "…", colour=BLURPLE)
-    embed.set_footer(text=generated_footer(job, answer))
-    if answer.notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(answer.notes))[:1_024], inline=False)
-    return embed
-
-
-def generated_footer(job: GenerateJob, answer: Generated) -> str:
-    """What one needs to get the same text again."""
-    said = [voice(job), f"temperature {answer.temperature:g}"]
-    limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", job.min_p))
-    said += [f"{name} {_figure(value)}" for name, value in limits if value is not None]
-    if job.guard is not None:
-        said.append("loop guard on" if job.guard else "loop guard off")
-    return " · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"])
-
-
-def voice(job: GenerateJob) -> str:
-    """The model that wrote, or the mixture: `alice 70 % + dracula 30 %`."""
-    if not job.mix:
-        return job.model_name
-    total = sum(part.weight for part in job.mix)
-    return " + ".join(f"{part.name} {_percent(part.weight / total)}" for part in job.mix)
-
-
-def _percent(share: float) -> str:
-    return "less than 1 %" if share < 0.005 else f"{100 * share:.0f} %"
-
-
-def error(problem: UserError) -> discord.Embed:
-    """A refusal: what was wrong, and what to do."""
-    return discord.Embed(description=f"❌ **{problem.problem}**\n{problem.remedy}".strip(), colour=RED)
-
-
-def models(records: list[ModelRecord], current: str | None) -> discord.Embed:
-    """The list of models that may be used in a channel."""
-    lines = []
-    for record in records[:20]:
-        mark = "▶️" if record.model_id == current else "▫️"
-        score = record.heldout_loss if record.heldout_loss is not None else record.train_loss
-        kind = "held-out" if record.heldout_loss is not None else "training"
-        lines.append(
-            f"{mark} `{record.name}` - {escape_markdown(record.corpus_title[:60])}, {record.recipe}, "
-            f"{kind} {score:.2f} nats, <t:{int(record.created_at)}:R>"
-        )
-    if len(records) > 20:
-        lines.append(f"and {len(records) - 20} older ones.")
-    embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
-    embed.set_footer(text="▶️ this channel's current model")
-    return embed
-
-
-def bar(share: float) -> str:
-    """A progress bar of fixed width."""
-    full = round(BAR_CELLS * min(1.0, max(0.0, share)))
-    return "█" * full + "░" * (BAR_CELLS - full)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them: `48 s`, `3 min 05 s`, `1 h 20 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60:02d} min"
-
-
-def loss(nats: float | None) -> str:
-    """A loss in nats per character, with bits beside it."""
-    return "…" if nats is None else f"{nats:.3f} nats ({nats / math.log(2):.2f} bits)"
-
-
-def plain(text: str) -> str:
-    """Hostile or generated text, so that Discord shows it as it is: no formatting, no mention, no link preview."""
-    return escape_mentions(escape_markdown(text)).replace("<", "\\<")
-
-
-def quote(text: str) -> str:
-    """A sample as a block quote that fits an embed field."""
-    short = text.strip()[:SAMPLE_CHARS].rstrip()
-    lines = [plain(line) for line in short.splitlines() if line.strip()] or ["…"]
-    return "\n".join(f"> {line}" for line in lines)[:1_024]
+    return f"{percent(share)} of its samples stand word for word in the text"
 
 
 def _title(job: TrainJob) -> str:
     return escape_markdown(job.corpus.title)
-
-
-def outage(job: TrainJob) -> discord.Embed:
-    """The card while Redis is away."""
-    return discord.Embed(
-        title=f"Learning {_title(job)}",
-        description=(
-            "⚠️ **The job queue (Redis) cannot be reached**, so I can't see how far this is.\n"
-            "The training itself goes on; this card catches up when the queue is back."
-        ),
-        colour=AMBER,
-    )

@@ -1,0 +1,74 @@
+"""The words and colours that all cards share. Pure functions."""
+
+from __future__ import annotations
+
+import math
+
+import discord
+from discord.utils import escape_markdown, escape_mentions
+
+from shared.errors import UserError
+
+BLURPLE = discord.Colour(0x5865F2)
+AMBER = discord.Colour(0xF0B232)
+GREEN = discord.Colour(0x23A559)
+RED = discord.Colour(0xDA373C)
+GREY = discord.Colour(0x80848E)
+
+BAR_CELLS = 20
+SAMPLE_CHARS = 280
+DESCRIPTION_LIMIT = 4_096  # Discord's
+FIELD_LIMIT = 1_024  # Discord's
+
+
+def error(problem: UserError) -> discord.Embed:
+    """A refusal: what was wrong, and what to do."""
+    return discord.Embed(description=f"❌ **{problem.problem}**\n{problem.remedy}".strip(), colour=RED)
+
+
+def bar(share: float) -> str:
+    """A progress bar of fixed width."""
+    full = round(BAR_CELLS * min(1.0, max(0.0, share)))
+    return "█" * full + "░" * (BAR_CELLS - full)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: `48 s`, `3 min 05 s`, `1 h 20 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02d} min"
+
+
+def loss(nats: float | None) -> str:
+    """A loss in nats per character, with bits beside it."""
+    return "…" if nats is None else f"{nats:.3f} nats ({nats / math.log(2):.2f} bits)"
+
+
+def plain(text: str) -> str:
+    """Hostile or generated text, so that Discord shows it as it is: no formatting, no mention, no link preview."""
+    return escape_mentions(escape_markdown(text)).replace("<", "\\<")
+
+
+def quote(text: str) -> str:
+    """A sample as a block quote that fits an embed field."""
+    short = text.strip()[:SAMPLE_CHARS].rstrip()
+    lines = [plain(line) for line in short.splitlines() if line.strip()] or ["…"]
+    return "\n".join(f"> {line}" for line in lines)[:FIELD_LIMIT]
+
+
+def figure(value: float) -> str:
+    """As one would type it again: a whole number with all of its digits."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def percent(share: float) -> str:
+    """A share in whole per cent."""
+    return "less than 1 %" if share < 0.005 else f"{100 * share:.0f} %"

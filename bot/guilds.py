@@ -1,0 +1,156 @@
+"""What a server's admins have set, and what a channel has chosen."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import redis.asyncio
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from redis.exceptions import RedisError
+
+from bot.redis_reply import reply
+from shared import keys
+from shared.blocklist import Blocklist
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+
+class GuildSettings(BaseModel):
+    """A server's own settings; what is None or empty is as the operator set it.
+
+    Attributes:
+        prefix: what a command begins with.
+        train_roles, generate_roles: whose members may train, and may have texts written; empty: everyone.
+        channels: where the bot may be used, with their threads; empty: everywhere.
+        jobs_per_user, jobs_per_server: trainings that may wait or run at once, within the operator's limits.
+        disk_mb: what the server's models may take, within the operator's limit.
+        blocklist: `shared.blocklist` entries that generated text must not show.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    prefix: str | None = Field(None, min_length=1, max_length=5)
+    train_roles: tuple[int, ...] = ()
+    generate_roles: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    jobs_per_user: int | None = Field(None, ge=1)
+    jobs_per_server: int | None = Field(None, ge=1)
+    disk_mb: float | None = Field(None, gt=0)
+    blocklist: tuple[str, ...] = ()
+
+
+class ChannelChoices(BaseModel):
+    """What a channel has chosen.
+
+    Attributes:
+        model: id of its current model.
+        temperature: of its texts when nobody says another.
+        chat: mentions of the bot are answered.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str | None = None
+    temperature: float | None = None
+    chat: bool = False
+
+
+class Guilds:
+    """Settings of servers and choices of channels, in Redis.
+
+    One bot process serves a server, so what it read or wrote once stays true: only the first look asks Redis.
+    """
+
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
+        self._settings = settings
+        self._redis = client
+        self._known: dict[int, GuildSettings] = {}
+        self._blocklists: dict[tuple[str, ...], Blocklist] = {}
+
+    async def get(self, guild_id: int | None) -> GuildSettings:
+        """A server's settings; outside a server the defaults.
+
+        Raises:
+            redis.RedisError: they are not known yet and Redis is away.
+        """
+        if guild_id is None:
+            return GuildSettings()
+        known = self._known.get(guild_id)
+        if known is None:
+            data = cast(bytes | None, await reply(self._redis.get(keys.guild_settings(guild_id))))
+            known = _read(guild_id, data)
+            self._known[guild_id] = known
+        return known
+
+    async def put(self, guild_id: int, settings: GuildSettings) -> None:
+        """Keep a server's settings."""
+        await reply(self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True)))
+        self._known[guild_id] = settings
+
+    async def prefix(self, guild_id: int | None) -> str:
+        """What a command begins with there. While Redis is away and it is not known: the operator's."""
+        try:
+            return (await self.get(guild_id)).prefix or self._settings.command_prefix
+        except RedisError as error:
+            log.warning("redis_unreachable", guild_id=guild_id, error=type(error).__name__)
+            return self._settings.command_prefix
+
+    async def blocklist(self, guild_id: int | None) -> Blocklist:
+        """What generated text must not show there."""
+        entries = (await self.get(guild_id)).blocklist
+        if entries not in self._blocklists:
+            self._blocklists.clear()  # admins change it seldom: keep only what is in use
+            self._blocklists[entries] = Blocklist(entries)
+        return self._blocklists[entries]
+
+    def jobs_per_user(self, own: GuildSettings) -> int:
+        """Trainings of one person that may wait or run at once: the admins' number within the operator's."""
+        return min(own.jobs_per_user or self._settings.train_jobs_per_user, self._settings.train_jobs_per_user)
+
+    def jobs_per_server(self, own: GuildSettings) -> int:
+        """As `jobs_per_user`, of all members together."""
+        return min(own.jobs_per_server or self._settings.train_jobs_per_server, self._settings.train_jobs_per_server)
+
+    def disk_mb(self, own: GuildSettings) -> float:
+        """What the server's models may take: the admins' number within the operator's."""
+        return min(own.disk_mb or self._settings.server_disk_mb, self._settings.server_disk_mb)
+
+    async def channel(self, channel_ids: list[int]) -> ChannelChoices:
+        """A channel's choices; what a thread has not chosen is its parent's.
+
+        Args:
+            channel_ids: the channel, and for a thread also its parent.
+        """
+        found: dict[str, str] = {}
+        for channel_id in reversed(channel_ids):
+            fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.channel(channel_id))))
+            found |= {name.decode(): value.decode() for name, value in fields.items()}
+        return ChannelChoices(
+            model=found.get("model"),
+            temperature=float(found["temperature"]) if "temperature" in found else None,
+            chat=found.get("chat") == "1",
+        )
+
+    async def choose(self, channel_id: int, *, temperature: float | None = None, chat: bool | None = None) -> None:
+        """Keep what a channel has chosen; what is None stays as it is."""
+        if temperature is not None:
+            await reply(self._redis.hset(keys.channel(channel_id), "temperature", f"{temperature:g}"))
+        if chat is not None:
+            await reply(self._redis.hset(keys.channel(channel_id), "chat", str(int(chat))))
+
+    async def forget_temperature(self, channel_id: int) -> None:
+        """Back to the usual temperature."""
+        await reply(self._redis.hdel(keys.channel(channel_id), "temperature"))
+
+
+def _read(guild_id: int, data: bytes | None) -> GuildSettings:
+    if data is None:
+        return GuildSettings()
+    try:
+        return GuildSettings.model_validate_json(data)
+    except ValidationError as error:
+        # A newer version wrote it; wider rights than the admins gave would be worse than a short outage.
+        log.error("guild_settings_not_understood", guild_id=guild_id, fields=error.error_count())
+        raise

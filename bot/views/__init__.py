@@ -1,0 +1,8 @@
+"""Buttons, menus and forms. What must work after a restart carries all it needs in its custom id."""
+
+from bot.views.training import CancelButton, cancel, job_buttons
+
+DYNAMIC_ITEMS = (CancelButton,)
+"""What the bot listens to from its start on, whoever posted the message."""
+
+__all__ = ["DYNAMIC_ITEMS", "CancelButton", "cancel", "job_buttons"]

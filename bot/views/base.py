@@ -1,0 +1,44 @@
+"""What all buttons, menus and forms share: an answer in time, and an error for every failure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+import discord
+
+from bot import cards, problems
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+
+@asynccontextmanager
+async def answering(
+    interaction: discord.Interaction, doing: str, *, public: bool = False, defer: bool = True
+) -> AsyncIterator[Galvanic]:
+    """Acknowledge an interaction at once and, should the work within fail, tell the person why.
+
+    Args:
+        interaction: the press of a button, a choice, a form that was sent.
+        doing: its name, for the log.
+        public: the answer is for the whole channel. Errors are only for the person, all the same.
+        defer: acknowledge now: Redis may take longer than Discord's 3 s. False: the work answers, with a form.
+
+    Yields:
+        The bot. Answers go through `interaction.followup`.
+    """
+    if defer:
+        await interaction.response.defer(ephemeral=not public, thinking=True)
+    try:
+        yield cast("Galvanic", interaction.client)
+    except Exception as error:  # discord.py would only log it
+        embed = cards.error(problems.explain(error, doing))
+        if not interaction.response.is_done():
+            await interaction.response.send_message(embed=embed, ephemeral=True)
+            return
+        if public:
+            # The placeholder of a public answer is public: it goes, and what went wrong is told privately.
+            await interaction.delete_original_response()
+        await interaction.followup.send(embed=embed, ephemeral=True)
