@@ -97,6 +97,11 @@ class ModelStore:
         return Path(self._root) / _checked(model_id)
 
 
+def folder_bytes(folder: Path) -> int:
+    """What a folder's files take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def _checked(model_id: str) -> str:
     """The id itself.
 
