@@ -184,12 +184,7 @@ class JobQueue:
         fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.job(job_id))))
         if b"job" not in fields:
             return None
-        card = fields.get(b"card")
-        where = None
-        if card is not None:
-            channel_id, message_id = card.decode().split(":")
-            where = (int(channel_id), int(message_id))
-        return StoredJob(_job.validate_json(fields[b"job"]), where)
+        return StoredJob(_job.validate_json(fields[b"job"]), card_of(fields.get(b"card")))
 
     async def keep_text(self, job: TrainJob) -> None:
         """Let the text of a job that is not over live on: it may wait for a worker longer than texts are kept."""
@@ -242,3 +237,11 @@ class JobQueue:
     async def _run(self, script: turns.Script) -> Any:
         text, count, rest = script.call
         return await reply(self._redis.eval(text, count, *rest))
+
+
+def card_of(value: bytes | None) -> tuple[int, int] | None:
+    """Channel and message as a job's hash keeps them."""
+    if value is None:
+        return None
+    channel_id, message_id = value.decode().split(":")
+    return int(channel_id), int(message_id)
