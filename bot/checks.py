@@ -20,6 +20,8 @@ else:
     Context = commands.Context
 _N = TypeVar("_N", int, float)
 
+SEED_LIMIT = 2_000
+"""Characters of a seed."""
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _NEEDED = {
     "view_channel": "View Channel",
@@ -63,6 +65,17 @@ def channel_ids(ctx: Context) -> list[int]:
 def job_id(ctx: Context, letter: str) -> str:
     """The id of the job that this command asks for: the same if Discord delivers the command twice."""
     return f"{letter}-{ctx.interaction.id if ctx.interaction else ctx.message.id}"
+
+
+def seed(words: str) -> str:
+    """Check the words that a text is to go on from.
+
+    Raises:
+        UserError: they are too long.
+    """
+    if len(words) > SEED_LIMIT:
+        raise UserError(f"That seed is {len(words):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
+    return words
 
 
 def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:

@@ -17,6 +17,7 @@ from bot.limits import Cooldowns
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.views import DYNAMIC_ITEMS
+from bot.writing import Writer
 from shared import keys, presence
 from shared.connect import connect_async
 from shared.settings import Settings
@@ -25,6 +26,7 @@ EXTENSIONS = (
     "bot.cogs.errors",
     "bot.cogs.training",
     "bot.cogs.generation",
+    "bot.cogs.play",
     "bot.cogs.models",
     "bot.cogs.general",
 )
@@ -54,6 +56,7 @@ class Galvanic(commands.Bot):
         self.cooldowns = Cooldowns(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
         self.follower = Follower(self)
+        self.writer = Writer(self)
         self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
