@@ -33,20 +33,24 @@ _NEEDED = {
 
 
 def require_permissions(ctx: Context) -> None:
-    """Refuse early when the bot could not show its answer here.
+    """Refuse early when the bot could not show its answer here; see `require_all`."""
+    require_all(ctx.bot_permissions, ctx.channel)
+
+
+def require_all(have: discord.Permissions, channel: access.Where) -> None:
+    """Refuse where the bot lacks a permission that its answers need.
 
     Raises:
         UserError: names the permissions that are missing.
     """
-    have = ctx.bot_permissions
     needed = dict(_NEEDED)
-    if isinstance(ctx.channel, discord.Thread):
+    if isinstance(channel, discord.Thread):
         del needed["send_messages"]
         needed["send_messages_in_threads"] = "Send Messages in Threads"
     missing = [title for name, title in needed.items() if not getattr(have, name)]
     if missing:
         raise UserError(
-            f"I lack permissions in #{ctx.channel}: {', '.join(missing)}.",
+            f"I lack permissions in #{channel}: {', '.join(missing)}.",
             "A server admin can give them to my role in the channel's settings.",
         )
 

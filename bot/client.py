@@ -11,6 +11,7 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
+from bot import said
 from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
@@ -27,6 +28,7 @@ EXTENSIONS = (
     "bot.cogs.training",
     "bot.cogs.generation",
     "bot.cogs.play",
+    "bot.cogs.chat",
     "bot.cogs.models",
     "bot.cogs.general",
 )
@@ -72,6 +74,17 @@ class Galvanic(commands.Bot):
             self.follower.start()
             self._presence = asyncio.create_task(self._say_present())
             log.info("ready", guilds=len(self.guilds))
+
+    async def process_commands(self, message: discord.Message) -> None:
+        """Run a message's command; words to the bot that are none go to the chat."""
+        if message.author.bot or message.webhook_id is not None:
+            return
+        ctx: commands.Context[Galvanic] = await self.get_context(message)
+        words = said.to_bot(message, self.user.id) if ctx.command is None and self.user else None
+        if words is not None:
+            self.dispatch("addressed", ctx, words)
+        else:
+            await self.invoke(ctx)
 
     async def close(self) -> None:
         """Leave Discord and Redis."""
