@@ -19,7 +19,15 @@ from bot.cards.words import (
     plain,
     quote,
 )
-from bot.cards.writing import generated, generated_footer, voice
+from bot.cards.writing import (
+    chatted,
+    compared,
+    generated,
+    generated_footer,
+    surprised,
+    variant_names,
+    voice,
+)
 
 __all__ = [
     "AMBER",
@@ -30,6 +38,8 @@ __all__ = [
     "LOSS_FILE",
     "RED",
     "bar",
+    "chatted",
+    "compared",
     "copied",
     "count",
     "duration",
@@ -44,6 +54,8 @@ __all__ = [
     "percent",
     "plain",
     "quote",
+    "surprised",
     "training",
+    "variant_names",
     "voice",
 ]
