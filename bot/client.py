@@ -15,6 +15,7 @@ from bot import said
 from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
+from bot.outlook import Watch
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.views import DYNAMIC_ITEMS
@@ -26,6 +27,7 @@ from shared.settings import Settings
 EXTENSIONS = (
     "bot.cogs.errors",
     "bot.cogs.training",
+    "bot.cogs.jobs",
     "bot.cogs.generation",
     "bot.cogs.play",
     "bot.cogs.chat",
@@ -56,6 +58,7 @@ class Galvanic(commands.Bot):
         self.queue = JobQueue(settings, self.redis)
         self.guild_settings = Guilds(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
+        self.watch = Watch(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
         self.follower = Follower(self)
         self.writer = Writer(self)

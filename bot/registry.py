@@ -93,6 +93,12 @@ class Registry:
                 return str(value.decode())
         return None
 
+    async def stored_bytes(self, guild_id: int) -> int:
+        """What all models of a guild take in the model store, wherever they may be used."""
+        ids = await reply(self._redis.hvals(keys.guild_models(guild_id)))
+        records = await reply(self._redis.mget([keys.model(item.decode()) for item in ids])) if ids else []
+        return sum(ModelRecord.model_validate_json(data).stored_bytes for data in records if data is not None)
+
     async def use(self, channel_id: int, model: ModelRecord) -> None:
         """Make a model the channel's current one."""
         await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))

@@ -1,7 +1,8 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
+from bot.cards.jobs import Row, choice, jobs
 from bot.cards.models import models
-from bot.cards.training import LOSS_FILE, copied, how, outage, training
+from bot.cards.training import LOSS_FILE, Around, copied, how, outage, samples, span, training
 from bot.cards.words import (
     AMBER,
     BLURPLE,
@@ -9,6 +10,7 @@ from bot.cards.words import (
     GREEN,
     GREY,
     RED,
+    about,
     bar,
     count,
     duration,
@@ -37,8 +39,12 @@ __all__ = [
     "GREY",
     "LOSS_FILE",
     "RED",
+    "Around",
+    "Row",
+    "about",
     "bar",
     "chatted",
+    "choice",
     "compared",
     "copied",
     "count",
@@ -48,12 +54,15 @@ __all__ = [
     "generated",
     "generated_footer",
     "how",
+    "jobs",
     "loss",
     "models",
     "outage",
     "percent",
     "plain",
     "quote",
+    "samples",
+    "span",
     "surprised",
     "training",
     "variant_names",

@@ -1,12 +1,17 @@
 """Buttons, menus and forms. What must work after a restart carries all it needs in its custom id."""
 
-from bot.views.training import CancelButton, cancel, job_buttons
+from bot.views.finished import MoreButton, UseButton, finished_buttons
+from bot.views.training import CancelButton, FinishButton, SamplesButton, job_buttons
 from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton, open_form
 
 DYNAMIC_ITEMS = (
     CancelButton,
     ComparedMenu,
+    FinishButton,
     GenerateButton,
+    MoreButton,
+    SamplesButton,
+    UseButton,
     WrittenButton,
 )
 """What the bot listens to from its start on, whoever posted the message."""
@@ -15,9 +20,13 @@ __all__ = [
     "DYNAMIC_ITEMS",
     "CancelButton",
     "ComparedMenu",
+    "FinishButton",
     "GenerateButton",
+    "MoreButton",
+    "SamplesButton",
+    "UseButton",
     "WrittenButton",
-    "cancel",
+    "finished_buttons",
     "job_buttons",
     "open_form",
 ]

@@ -243,9 +243,9 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(queue: J
     job = train_job()
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer here.*`!train --from tides`"):
-        await text_again(model, queue, settings, keep_licence=False)
+        await text_again(model, queue, settings, keep_licence=False, prefix="!")
     await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
-    found = await text_again(model, queue, settings, keep_licence=False)
+    found = await text_again(model, queue, settings, keep_licence=False, prefix="!")
     assert found.info == job.corpus
     assert found.text == "a tide " * 300
 
@@ -254,12 +254,12 @@ async def test_a_text_with_a_name_is_fetched_again(queue: JobQueue, settings: Se
     (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
     own = settings.model_copy(update={"corpora_dir": tmp_path})
     model = record(corpus=corpus(source="corpora-dir"))
-    assert (await text_again(model, queue, own, keep_licence=False)).text.startswith("A tide, and another.")
+    assert (await text_again(model, queue, own, keep_licence=False, prefix="!")).text.startswith("A tide, and another.")
 
 
 async def test_the_model_of_an_older_version_asks_for_its_text(queue: JobQueue, settings: Settings) -> None:
     with pytest.raises(UserError, match=r"older version.*`!train SOURCE --from tides`"):
-        await text_again(record(corpus=None), queue, settings, keep_licence=False)
+        await text_again(record(corpus=None), queue, settings, keep_licence=False, prefix="!")
 
 
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, settings: Settings) -> None:
