@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
+from bot.model_care import ModelCare
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.views import DYNAMIC_ITEMS
@@ -53,6 +54,7 @@ class Galvanic(commands.Bot):
         self.guild_settings = Guilds(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
+        self.care = ModelCare(self)
         self.follower = Follower(self)
         self._presence: asyncio.Task[None] | None = None
 

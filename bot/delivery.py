@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import cards
+from bot.model_answers import post_export, post_import, post_info
 from shared.errors import UserError
-from shared.events import Event, Failed, Generated
-from shared.jobs import Asked, GenerateJob
+from shared.events import Event, Exported, Failed, Generated, Imported
+from shared.jobs import Asked, ExportJob, GenerateJob, ImportJob, PictureJob
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -32,6 +33,12 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
     match job, event:
         case GenerateJob(), Generated():
             await _generated(bot, send, job, event, **options)
+        case PictureJob(), _:
+            await post_info(bot, send, job, event, **options)
+        case ExportJob(), Exported():
+            await post_export(bot, send, job, event, **options)
+        case ImportJob(), Imported():
+            await post_import(bot, send, job, event, **options)
         case _, Failed():
             await send(embed=cards.error(UserError(event.problem, event.remedy)), **options)
         case _:

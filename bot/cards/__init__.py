@@ -1,6 +1,17 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
-from bot.cards.models import models
+from bot.cards.models import (
+    delete_question,
+    deleted,
+    exported,
+    imported,
+    kept,
+    model_info,
+    model_list,
+    pages,
+    shared,
+    unshared,
+)
 from bot.cards.training import LOSS_FILE, copied, how, outage, training
 from bot.cards.words import (
     AMBER,
@@ -32,18 +43,27 @@ __all__ = [
     "bar",
     "copied",
     "count",
+    "delete_question",
+    "deleted",
     "duration",
     "error",
+    "exported",
     "figure",
     "generated",
     "generated_footer",
     "how",
+    "imported",
+    "kept",
     "loss",
-    "models",
+    "model_info",
+    "model_list",
     "outage",
+    "pages",
     "percent",
     "plain",
     "quote",
+    "shared",
     "training",
+    "unshared",
     "voice",
 ]

@@ -1,8 +1,17 @@
 """Buttons, menus and forms. What must work after a restart carries all it needs in its custom id."""
 
+from bot.views.models import ConfirmButton, DeleteButton, ExportButton, KeepButton, PageButton, UseButton
 from bot.views.training import CancelButton, cancel, job_buttons
 
-DYNAMIC_ITEMS = (CancelButton,)
+DYNAMIC_ITEMS = (
+    CancelButton,
+    UseButton,
+    ExportButton,
+    DeleteButton,
+    ConfirmButton,
+    KeepButton,
+    PageButton,
+)
 """What the bot listens to from its start on, whoever posted the message."""
 
 __all__ = ["DYNAMIC_ITEMS", "CancelButton", "cancel", "job_buttons"]
