@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import cards
-from bot.model_answers import post_export, post_import, post_info
+from bot.model_answers import post_export, post_import, post_info, post_refusal
 from shared.errors import UserError
 from shared.events import Event, Exported, Failed, Generated, Imported
 from shared.jobs import Asked, ExportJob, GenerateJob, ImportJob, PictureJob
@@ -39,6 +39,8 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
             await post_export(bot, send, job, event, **options)
         case ImportJob(), Imported():
             await post_import(bot, send, job, event, **options)
+        case ImportJob(), Failed():
+            await post_refusal(send, job, event, **options)
         case _, Failed():
             await send(embed=cards.error(UserError(event.problem, event.remedy)), **options)
         case _:

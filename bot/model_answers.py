@@ -69,3 +69,10 @@ async def post_import(bot: Galvanic, send: Send, job: ImportJob, event: Imported
     current = await bot.guild_settings.channel([job.place.channel_id])
     embed = cards.imported(event.model, event.notes, prefix, current=current.model == event.model.model_id)
     await send(embed=embed, view=imported_buttons(event.model.model_id), **options)
+
+
+async def post_refusal(send: Send, job: ImportJob, event: Failed, **options: Any) -> None:
+    """Tell why a file was not imported, under the name that it was uploaded with; arguments as of `post_info`."""
+    name = cards.plain(job.file_name[:60])
+    problem = event.problem.replace(MODEL_FILE, f"**{name}**")
+    await send(embed=cards.error(UserError(problem, event.remedy)), **options)

@@ -61,26 +61,15 @@ def model_info(
         facts: what its folder tells besides.
         no_picture: why there is no picture.
     """
-    said = [f"**{escape_markdown(model.corpus_title[:200])}**, {_RECIPES[model.recipe]}"]
+    said = [
+        f"**{escape_markdown(model.corpus_title[:200])}**",
+        f"{model.corpus_chars:,} characters, {_RECIPES[model.recipe]}, <t:{int(model.created_at)}:R>",
+    ]
     if current:
         said.append("▶️ This channel's model.")
     embed = discord.Embed(title=model.name, description="\n".join(said), colour=BLURPLE)
-    told: list[tuple[str, str]] = [
-        ("Quality", quality(model)),
-        ("Text", f"{model.corpus_chars:,} characters" + (" (uploaded)" if _uploaded(model) else "")),
-        ("Trained", f"{count(model.epochs, 'epoch')}, <t:{int(model.created_at)}:R>"),
-        ("Size", f"{model.parameters:,} weights, {size(model)}"),
-        ("May be used", scope_in_full(model)),
-        ("Owner", f"<@{model.owner_id}>" + (", imported from a file" if model.imported else "")),
-    ]
-    if model.parent is not None:
-        told.append(("Went on from", f"`{model.parent}`"))
-    if model.copy_share is not None:
-        told.append(("Copied", copied(model.copy_share)))
-    named = {name for name, _ in told}
-    told += [(plain(name)[:256], plain(value[:_FACT_CHARS])) for name, value in facts if name not in named]
-    for name, value in told[:24]:
-        embed.add_field(name=name, value=value[:FIELD_LIMIT] or "…")
+    for name, value in _told(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
+        embed.add_field(name=name, value=value[:FIELD_LIMIT])
     if no_picture is not None:
         embed.add_field(
             name="No picture", value=f"{plain(no_picture)[:900]} This is what I know without it.", inline=False
@@ -89,6 +78,25 @@ def model_info(
         embed.set_image(url=f"attachment://{CARD_FILE}")
     embed.set_footer(text=f"{prefix}generate WORDS --model {model.name}")
     return embed
+
+
+def _told(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
+    """The fields of a model's card: what the folder tells is told better there, the rest is the registry's."""
+    parent = f"`{model.parent}`" if model.parent is not None else ""
+    foreseen = facts.get("Held-out loss") if model.heldout_loss is not None else None
+    told = [
+        ("Quality", foreseen or quality(model)),
+        ("Copied", facts.get("Copies") or ("" if model.copy_share is None else copied(model.copy_share))),
+        ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
+        ("Network", facts.get("Network")),
+        ("Vocabulary", facts.get("Vocabulary")),
+        ("Size", f"{model.parameters:,} weights, {size(model)}"),
+        ("Went on from", facts.get("Goes back to") or parent),
+        ("May be used", scope_in_full(model)),
+        ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
+        ("Rights in the text", facts.get("Rights")),
+    ]
+    return [(name, value) for name, value in told if value]
 
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
@@ -220,7 +228,3 @@ def _line(model: ModelRecord, here: list[int], *, current: bool) -> str:
         f"{mark} **`{model.name}`** {escape_markdown(model.corpus_title[:60])}\n"
         f"-# {model.recipe} · {quality(model)} · {size(model)} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"
     )
-
-
-def _uploaded(model: ModelRecord) -> bool:
-    return model.corpus is not None and model.corpus.source == "upload"

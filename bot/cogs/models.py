@@ -65,6 +65,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="info",
+        ignore_extra=False,
         extras={"usage": "model info [NAME]", "examples": ("model info frankenstein",)},
         description="A model's card: how good it is, what it learned, where it may be used",
     )
@@ -101,6 +102,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="use",
+        ignore_extra=False,
         extras={"usage": "model use NAME", "examples": ("model use frankenstein",)},
         description="Make a model this channel's current one",
     )
@@ -115,6 +117,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="temperature",
+        ignore_extra=False,
         aliases=["temp"],
         extras={
             "usage": "model temperature [VALUE|default]",
@@ -151,6 +154,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="rename",
+        ignore_extra=False,
         extras={"usage": "model rename OLD NEW", "examples": ("model rename frankenstein-2 victor",)},
         description="Give a model of yours another name",
     )
@@ -168,6 +172,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="delete",
+        ignore_extra=False,
         aliases=["remove"],
         extras={"usage": "model delete NAME", "examples": ("model delete frankenstein-2",)},
         description="Delete a model of yours for good",
@@ -183,6 +188,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="share",
+        ignore_extra=False,
         extras={
             "usage": "model share NAME #CHANNEL|server",
             "examples": ("model share diary #library", "model share diary server"),
@@ -208,6 +214,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="unshare",
+        ignore_extra=False,
         extras={
             "usage": "model unshare NAME [#CHANNEL|server]",
             "examples": ("model unshare diary #library", "model unshare diary"),
@@ -228,6 +235,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="export",
+        ignore_extra=False,
         extras={"usage": "model export NAME", "examples": ("model export frankenstein",)},
         description="Post a model of yours as a file, to keep or to import elsewhere",
     )
@@ -245,6 +253,7 @@ class Models(commands.Cog):
 
     @model.command(  # type: ignore[arg-type]
         name="import",
+        ignore_extra=False,
         extras={
             "usage": "model import [NAME]          (with a .galvanic file attached)",
             "examples": ("model import victor          (with a .galvanic file attached)",),
