@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
 Send = Callable[..., Awaitable[Any]]
 Deed = Literal["again", "continue", "hotter", "cooler"]
-_LOOK: dict[Deed, tuple[str, str]] = {
-    "again": ("Again", "🎲"),
-    "continue": ("Continue", "➡️"),
-    "hotter": ("Hotter", "🔥"),
-    "cooler": ("Cooler", "❄️"),
-}
 _FORM_S = 3_600
 """How long a form may stay open."""
 
@@ -41,9 +35,8 @@ class WrittenButton(
     """Has another text made of one: for everybody who may have texts written in its channel."""
 
     def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
-        label, emoji = _LOOK[deed]
         super().__init__(
-            discord.ui.Button(label=label, emoji=emoji, custom_id=f"galvanic:{deed}:{job_id}", disabled=disabled)
+            discord.ui.Button(label=deed.capitalize(), custom_id=f"galvanic:{deed}:{job_id}", disabled=disabled)
         )
         self.deed = deed
         self.job_id = job_id
@@ -194,15 +187,15 @@ def typed_temperature(typed: str) -> float | None:
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     """The buttons under a text; what would change nothing is switched off."""
     random_start = job.from_line or job.from_corpus
-    off = {
+    off: dict[Deed, bool] = {
         "again": answer.temperature == 0 and not random_start,
         "continue": not answer.text.strip(),
         "hotter": answer.temperature >= 2,
         "cooler": answer.temperature <= 0,
     }
     view = discord.ui.View(timeout=None)
-    for deed in _LOOK:
-        view.add_item(WrittenButton(deed, job.job_id, disabled=off[deed]))
+    for deed, disabled in off.items():
+        view.add_item(WrittenButton(deed, job.job_id, disabled=disabled))
     return view
 
 
