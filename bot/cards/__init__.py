@@ -30,7 +30,15 @@ from bot.cards.words import (
     plain,
     quote,
 )
-from bot.cards.writing import generated, generated_footer, voice
+from bot.cards.writing import (
+    chatted,
+    compared,
+    generated,
+    generated_footer,
+    surprised,
+    variant_names,
+    voice,
+)
 
 __all__ = [
     "AMBER",
@@ -41,6 +49,8 @@ __all__ = [
     "LOSS_FILE",
     "RED",
     "bar",
+    "chatted",
+    "compared",
     "copied",
     "count",
     "delete_question",
@@ -63,7 +73,9 @@ __all__ = [
     "plain",
     "quote",
     "shared",
+    "surprised",
     "training",
     "unshared",
+    "variant_names",
     "voice",
 ]

@@ -2,6 +2,7 @@
 
 from bot.views.models import ConfirmButton, DeleteButton, ExportButton, KeepButton, PageButton, UseButton
 from bot.views.training import CancelButton, cancel, job_buttons
+from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton, open_form
 
 DYNAMIC_ITEMS = (
     CancelButton,
@@ -11,7 +12,19 @@ DYNAMIC_ITEMS = (
     ConfirmButton,
     KeepButton,
     PageButton,
+    ComparedMenu,
+    GenerateButton,
+    WrittenButton,
 )
 """What the bot listens to from its start on, whoever posted the message."""
 
-__all__ = ["DYNAMIC_ITEMS", "CancelButton", "cancel", "job_buttons"]
+__all__ = [
+    "DYNAMIC_ITEMS",
+    "CancelButton",
+    "ComparedMenu",
+    "GenerateButton",
+    "WrittenButton",
+    "cancel",
+    "job_buttons",
+    "open_form",
+]
