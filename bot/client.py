@@ -15,6 +15,7 @@ from bot import said
 from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
+from bot.model_care import ModelCare
 from bot.outlook import Watch
 from bot.queue import JobQueue
 from bot.registry import Registry
@@ -60,6 +61,7 @@ class Galvanic(commands.Bot):
         self.cooldowns = Cooldowns(self.redis)
         self.watch = Watch(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
+        self.care = ModelCare(self)
         self.follower = Follower(self)
         self.writer = Writer(self)
         self._presence: asyncio.Task[None] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import redis.asyncio
@@ -123,15 +124,8 @@ class Guilds:
         Args:
             channel_ids: the channel, and for a thread also its parent.
         """
-        found: dict[str, str] = {}
-        for channel_id in reversed(channel_ids):
-            fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.channel(channel_id))))
-            found |= {name.decode(): value.decode() for name, value in fields.items()}
-        return ChannelChoices(
-            model=found.get("model"),
-            temperature=float(found["temperature"]) if "temperature" in found else None,
-            chat=found.get("chat") == "1",
-        )
+        hashes = [await reply(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids]
+        return read_choices(cast(list[dict[bytes, bytes]], hashes))
 
     async def choose(self, channel_id: int, *, temperature: float | None = None, chat: bool | None = None) -> None:
         """Keep what a channel has chosen; what is None stays as it is."""
@@ -143,6 +137,18 @@ class Guilds:
     async def forget_temperature(self, channel_id: int) -> None:
         """Back to the usual temperature."""
         await reply(self._redis.hdel(keys.channel(channel_id), "temperature"))
+
+
+def read_choices(hashes: Sequence[Mapping[bytes, bytes]]) -> ChannelChoices:
+    """A channel's choices from its hash in Redis and, for a thread, its parent's after it."""
+    found: dict[str, str] = {}
+    for fields in reversed(hashes):
+        found |= {name.decode(): value.decode() for name, value in fields.items()}
+    return ChannelChoices(
+        model=found.get("model"),
+        temperature=float(found["temperature"]) if "temperature" in found else None,
+        chat=found.get("chat") == "1",
+    )
 
 
 def _read(guild_id: int, data: bytes | None) -> GuildSettings:

@@ -1,7 +1,18 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
 from bot.cards.jobs import Row, choice, jobs
-from bot.cards.models import models
+from bot.cards.models import (
+    delete_question,
+    deleted,
+    exported,
+    imported,
+    kept,
+    model_info,
+    model_list,
+    pages,
+    shared,
+    unshared,
+)
 from bot.cards.training import LOSS_FILE, Around, copied, how, outage, samples, span, training
 from bot.cards.words import (
     AMBER,
@@ -48,23 +59,32 @@ __all__ = [
     "compared",
     "copied",
     "count",
+    "delete_question",
+    "deleted",
     "duration",
     "error",
+    "exported",
     "figure",
     "generated",
     "generated_footer",
     "how",
+    "imported",
     "jobs",
+    "kept",
     "loss",
-    "models",
+    "model_info",
+    "model_list",
     "outage",
+    "pages",
     "percent",
     "plain",
     "quote",
     "samples",
+    "shared",
     "span",
     "surprised",
     "training",
+    "unshared",
     "variant_names",
     "voice",
 ]

@@ -145,7 +145,10 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
         colour=BLURPLE,
     )
     embed.set_image(url=f"attachment://{SURPRISE_FILE}")
-    most = [f"{_character(symbol)} {nats / math.log(2):.1f} bits" for symbol, nats in answer.most[:_SURPRISING]]
+    highest: dict[str, float] = {}
+    for symbol, nats in answer.most:
+        highest.setdefault(symbol, nats)  # the largest come first
+    most = [f"{_character(symbol)} {nats / math.log(2):.1f} bits" for symbol, nats in highest.items()][:_SURPRISING]
     if most:
         embed.add_field(name="It least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
     _add_notes(embed, answer.notes)

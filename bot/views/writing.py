@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import discord
 
-from bot import cards, checks
+from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
-from bot.views.base import answering
+from bot.views.base import answering, replying_to
 from shared.errors import UserError
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
-if TYPE_CHECKING:
-    from bot.client import Galvanic
-
-Send = Callable[..., Awaitable[Any]]
 Deed = Literal["again", "continue", "hotter", "cooler"]
-_LOOK: dict[Deed, tuple[str, str]] = {
-    "again": ("Again", "🎲"),
-    "continue": ("Continue", "➡️"),
-    "hotter": ("Hotter", "🔥"),
-    "cooler": ("Cooler", "❄️"),
-}
 _FORM_S = 3_600
 """How long a form may stay open."""
 
@@ -41,9 +28,8 @@ class WrittenButton(
     """Has another text made of one: for everybody who may have texts written in its channel."""
 
     def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
-        label, emoji = _LOOK[deed]
         super().__init__(
-            discord.ui.Button(label=label, emoji=emoji, custom_id=f"galvanic:{deed}:{job_id}", disabled=disabled)
+            discord.ui.Button(label=deed.capitalize(), custom_id=f"galvanic:{deed}:{job_id}", disabled=disabled)
         )
         self.deed = deed
         self.job_id = job_id
@@ -57,7 +43,7 @@ class WrittenButton(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Write, if this person may."""
-        async with _replying(interaction, f"{self.deed} button") as (bot, send):
+        async with replying_to(interaction, f"{self.deed} button") as (bot, send):
             await bot.writer.press(Asker.of_interaction(interaction), self.deed, self.job_id, send)
 
 
@@ -85,7 +71,7 @@ class ComparedMenu(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Go on with what was chosen."""
-        async with _replying(interaction, "compared menu") as (bot, send):
+        async with replying_to(interaction, "compared menu") as (bot, send):
             who, chosen = Asker.of_interaction(interaction), int(self.item.values[0])
             await bot.writer.go_on_with(who, self.job_id, chosen, send)
 
@@ -149,29 +135,10 @@ class GenerateForm(discord.ui.Modal, title="Have it write"):
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Have it written."""
-        async with _replying(interaction, "generate form") as (bot, send):
+        async with replying_to(interaction, "generate form") as (bot, send):
             temperature = typed_temperature(self.temperature.value)
             who = Asker.of_interaction(interaction)
             await bot.writer.fill_in(who, self.model_id, self.words.value, temperature, send)
-
-
-@asynccontextmanager
-async def _replying(interaction: discord.Interaction, doing: str) -> AsyncIterator[tuple[Galvanic, Send]]:
-    """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
-
-    Not as the interaction's response: that could not refer to the message, nor be kept from being posted twice.
-
-    Yields:
-        The bot, and what posts the answer.
-    """
-    async with answering(interaction, doing, defer=False) as bot:
-        await interaction.response.defer()
-        checks.require_all(interaction.app_permissions, interaction.channel)
-        options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
-        if interaction.message is not None:
-            options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
-        channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
-        yield bot, functools.partial(channel.send, **options)
 
 
 def typed_temperature(typed: str) -> float | None:
@@ -194,15 +161,15 @@ def typed_temperature(typed: str) -> float | None:
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     """The buttons under a text; what would change nothing is switched off."""
     random_start = job.from_line or job.from_corpus
-    off = {
+    off: dict[Deed, bool] = {
         "again": answer.temperature == 0 and not random_start,
         "continue": not answer.text.strip(),
         "hotter": answer.temperature >= 2,
         "cooler": answer.temperature <= 0,
     }
     view = discord.ui.View(timeout=None)
-    for deed in _LOOK:
-        view.add_item(WrittenButton(deed, job.job_id, disabled=off[deed]))
+    for deed, disabled in off.items():
+        view.add_item(WrittenButton(deed, job.job_id, disabled=disabled))
     return view
 
 
