@@ -18,12 +18,12 @@ from urllib.parse import unquote
 
 import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
-from simcord.backend import errors
+from simcord.backend import errors, serializers
 from simcord.backend.errors import BackendError
 from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
-from playground.world import BOT_ID, World
+from playground.world import BOT_ID, USER_IDS, World
 
 log = structlog.get_logger()
 
@@ -126,6 +126,8 @@ class Rest:
         elif method == "GET" and "after" in query and _MESSAGES.fullmatch(path):
             return self._after(path, query)
         answer = router.dispatch(self._world, method, path, json=body, params=query, files=files)
+        if path == "/oauth2/applications/@me":
+            answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
         if answered := _CALLBACK.match(path):
             self._world.interaction_answered(int(answered[1]))
         if sent is not None and fields.get("nonce") is not None:

@@ -1,6 +1,11 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
+from bot.cards.help import HEADINGS as HELP_HEADINGS
+from bot.cards.help import overview as help_overview
+from bot.cards.help import page as help_page
 from bot.cards.models import models
+from bot.cards.settings import panel as settings_panel
+from bot.cards.settings import sure as settings_sure
 from bot.cards.training import LOSS_FILE, copied, how, outage, training
 from bot.cards.words import (
     AMBER,
@@ -27,6 +32,7 @@ __all__ = [
     "DESCRIPTION_LIMIT",
     "GREEN",
     "GREY",
+    "HELP_HEADINGS",
     "LOSS_FILE",
     "RED",
     "bar",
@@ -37,6 +43,8 @@ __all__ = [
     "figure",
     "generated",
     "generated_footer",
+    "help_overview",
+    "help_page",
     "how",
     "loss",
     "models",
@@ -44,6 +52,8 @@ __all__ = [
     "percent",
     "plain",
     "quote",
+    "settings_panel",
+    "settings_sure",
     "training",
     "voice",
 ]
