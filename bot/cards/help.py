@@ -87,7 +87,7 @@ def page(command: Command, prefix: str) -> discord.Embed:
         ]
         _add(embed, "What it can do", parts)
     examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
-    if examples:
+    if examples not in ([], [f"{prefix}{usage}"]):
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
     for heading, options in described(command):
         _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])

@@ -77,7 +77,7 @@ def sure(guild: discord.Guild) -> discord.Embed:
 
 def _within(said: str, most: str, *limits: Limits) -> str:
     if all(limit.now == limit.most for limit in limits):
-        return f"{said}: as many as whoever runs me allows" if len(limits) > 1 else f"{said}: all that is allowed"
+        return f"{said}, which is the most"
     return f"{said} (at most {most})"
 
 

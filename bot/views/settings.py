@@ -12,7 +12,7 @@ from bot import access, cards
 from bot.cards.settings import Limits, Quotas
 from bot.guilds import GuildSettings, UnreadableSettings
 from bot.views.base import answering
-from bot.views.settings_forms import FORMS, operators_limits
+from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -138,10 +138,13 @@ class SettingsButton(
                 view = _view(SettingsButton("reset-all"), SettingsButton("show"))
                 await interaction.edit_original_response(embed=cards.settings_sure(guild), view=view)
             else:
+                before = await bot.guild_settings.prefix(guild.id)
                 if self.what == "reset-all":
                     await bot.guild_settings.reset(guild.id)
                     log.info("settings_reset", guild_id=guild.id, user_id=interaction.user.id)
                 await _show(bot, interaction)
+                if before != await bot.guild_settings.prefix(guild.id):
+                    await tell_prefix(bot, interaction)
 
 
 SETTINGS_ITEMS = (RoleMenu, ChannelMenu, SettingsButton)

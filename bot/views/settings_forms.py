@@ -81,9 +81,8 @@ class PrefixForm(Form):
         return {"prefix": prefix if prefix != self._usual else None}
 
     async def kept(self, bot: Galvanic, interaction: discord.Interaction) -> None:
-        """Tell the channel, which would else type the old one."""
-        prefix = await bot.guild_settings.prefix(interaction.guild_id)
-        await interaction.followup.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
+        """Tell the channel."""
+        await tell_prefix(bot, interaction)
 
 
 class QuotasForm(Form):
@@ -127,13 +126,16 @@ class QuotasForm(Form):
         if not typed:
             return None
         most = self._most[name]
-        goes = f"It goes from {least} to {figure(most)}; that is what whoever runs me allows."
+        wrong = UserError(
+            f"The number of {what} can't be {code(typed)}.",
+            f"It goes from {least} to {figure(most)}: whoever runs me allows no more.",
+        )
         try:
             number = float(typed.replace(",", "")) if name == "disk_mb" else int(typed)
         except ValueError:
-            raise UserError(f"{code(typed)} can't be the number of {what}.", goes) from None
+            raise wrong from None
         if not least <= number <= most:  # NaN is not, either
-            raise UserError(f"{code(typed)} {what} is out of range.", goes)
+            raise wrong
         return number
 
 
@@ -164,6 +166,12 @@ class BlocklistForm(Form):
         if len("\n".join(entries)) > MOST_TYPED:  # else the next form would show, and keep, a part of them
             raise UserError("That blocklist is too long.", f"Keep it under {MOST_TYPED:,} characters.")
         return {"blocklist": entries}
+
+
+async def tell_prefix(bot: Galvanic, interaction: discord.Interaction) -> None:
+    """Tell the channel a new prefix: people would go on with the old one."""
+    prefix = await bot.guild_settings.prefix(interaction.guild_id)
+    await interaction.followup.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
 
 
 def operators_limits(bot: Galvanic) -> dict[str, float]:
