@@ -39,9 +39,9 @@ def code(typed: object, limit: int = 40) -> str:
     return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
 
 
-def nearest(typed: str, known: Iterable[str], prefix: str = "") -> str:
+def nearest(typed: str, known: Iterable[str], prefix: str = "", likeness: float = 0.55) -> str:
     """Those of `known` that resemble what was typed, as a choice in words; empty when none does."""
-    near = difflib.get_close_matches(typed.lower(), list(known), n=2, cutoff=0.55)
+    near = difflib.get_close_matches(typed.lower(), list(known), n=2, cutoff=likeness)
     return " or ".join(f"`{prefix}{name}`" for name in near)
 
 
@@ -139,7 +139,7 @@ def _arguments(error: Exception, usage: str) -> UserError | None:
             kinds = _listed(map(_kind, error.converters), "or")
             return UserError(f"{_parameter(error.param)} can't be that.", f"It takes {kinds}.\n{usage}")
         case commands.ChannelNotReadable():
-            return UserError(f"I can't see the channel {code(error.argument)}.", "Let me in, or name another one.")
+            return UserError(f"I can't see {error.argument.mention}.", "Let me in, or name another channel.")
         case commands.BadBoolArgument():
             return UserError(f"{code(error.argument)} is neither yes nor no.", usage)
         case commands.BadColourArgument():

@@ -1,5 +1,6 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
+from bot.cards.help import ADMINS_ONLY
 from bot.cards.help import HEADINGS as HELP_HEADINGS
 from bot.cards.help import overview as help_overview
 from bot.cards.help import page as help_page
@@ -27,6 +28,7 @@ from bot.cards.words import (
 from bot.cards.writing import generated, generated_footer, voice
 
 __all__ = [
+    "ADMINS_ONLY",
     "AMBER",
     "BLURPLE",
     "DESCRIPTION_LIMIT",

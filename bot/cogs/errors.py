@@ -102,10 +102,10 @@ class Errors(commands.Cog):
         """What to say to a command that does not exist; None for what is none, or another bot's."""
         prefix = await self._prefix(ctx)
         typed = ctx.invoked_with or ""
-        near = self._near(typed, prefix)
         # `!!!` and `! wow` are no commands; and a mention is followed by anything.
-        begins = ctx.message.content[len(ctx.prefix or "") :]
-        word = _WORD.fullmatch(typed) is not None and begins.startswith(typed) and not _is_mention(ctx.prefix)
+        meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not _is_mention(ctx.prefix)
+        word = meant and _WORD.fullmatch(typed) is not None
+        near = self._near(typed, prefix, 0.55 if meant else 0.75)
         if not near and not word and ctx.guild is not None:
             return None
         try:
@@ -119,11 +119,11 @@ class Errors(commands.Cog):
             f"I know no command {misuse.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` shows all that I have."
         )
 
-    def _near(self, typed: str, prefix: str) -> str:
+    def _near(self, typed: str, prefix: str, likeness: float) -> str:
         """Commands that resemble the one that does not exist."""
         known = [command for command in self.bot.walk_commands() if not command.hidden]
         names = [name for command in known for name in (command.qualified_name, *command.aliases)]
-        return misuse.nearest(typed, names, prefix)
+        return misuse.nearest(typed, names, prefix, likeness)
 
     async def _prefix(self, ctx: Context) -> str:
         return await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild is not None else None)

@@ -45,6 +45,12 @@ class Live:
         found = (message for message in self.world.messages[channel_id].values() if not message.is_ephemeral)
         return next((message for message in found if message.author_id == BOT_ID and words in text_of(message)), None)
 
+    def whispered(self, person: str, words: str, *, channel: str = "lab") -> Message | None:
+        """The bot's last message that only this person sees, if it shows these words."""
+        found = self.people.visible_messages(USER_IDS[person], CHANNEL_IDS[channel])
+        last = next((message for message in reversed(found) if message.is_ephemeral), None)
+        return last if last is not None and words in text_of(last) else None
+
     async def handled(self) -> None:
         """Wait until the bot has done with everything that was written before: it answers in turn."""
         marker = self.send("!help handled", channel="library")
