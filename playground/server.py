@@ -71,6 +71,7 @@ class Playground:
         self.world = World(self.url)
         self._storage = Storage(self.world, folder) if folder is not None else None
         if self._storage is None or not self._storage.load():
+            self.world.settle_history()
             self.world.welcome()
         self._gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
         resolver = Resolver(self.world)
