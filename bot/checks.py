@@ -20,6 +20,8 @@ else:
     Context = commands.Context
 _N = TypeVar("_N", int, float)
 
+SEED_LIMIT = 2_000
+"""Characters of a seed."""
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _NEEDED = {
     "view_channel": "View Channel",
@@ -58,20 +60,24 @@ async def works_here(ctx: Context) -> bool:
 
 
 def require_permissions(ctx: Context) -> None:
-    """Refuse early when the bot could not show its answer here.
+    """Refuse early when the bot could not show its answer here; see `require_all`."""
+    require_all(ctx.bot_permissions, ctx.channel)
+
+
+def require_all(have: discord.Permissions, channel: access.Where) -> None:
+    """Refuse where the bot lacks a permission that its answers need.
 
     Raises:
         UserError: names the permissions that are missing.
     """
-    have = ctx.bot_permissions
     needed = dict(_NEEDED)
-    if isinstance(ctx.channel, discord.Thread):
+    if isinstance(channel, discord.Thread):
         del needed["send_messages"]
         needed["send_messages_in_threads"] = "Send Messages in Threads"
     missing = [title for name, title in needed.items() if not getattr(have, name)]
     if missing:
         raise UserError(
-            f"I lack permissions in #{ctx.channel}: {', '.join(missing)}.",
+            f"I lack permissions in #{channel}: {', '.join(missing)}.",
             "A server admin can give them to my role in the channel's settings.",
         )
 
@@ -90,6 +96,17 @@ def channel_ids(ctx: Context) -> list[int]:
 def job_id(ctx: Context, letter: str) -> str:
     """The id of the job that this command asks for: the same if Discord delivers the command twice."""
     return f"{letter}-{ctx.interaction.id if ctx.interaction else ctx.message.id}"
+
+
+def seed(words: str) -> str:
+    """Check the words that a text is to go on from.
+
+    Raises:
+        UserError: they are too long.
+    """
+    if len(words) > SEED_LIMIT:
+        raise UserError(f"That seed is {len(words):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
+    return words
 
 
 def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:

@@ -10,7 +10,7 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import checks
+from bot import checks, said
 from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
@@ -19,6 +19,7 @@ from bot.registry import Registry
 from bot.syncing import sync_commands
 from bot.typed import PlainWords
 from bot.views import DYNAMIC_ITEMS
+from bot.writing import Writer
 from shared import presence
 from shared.connect import connect_async
 from shared.settings import Settings
@@ -27,6 +28,8 @@ EXTENSIONS = (
     "bot.cogs.errors",
     "bot.cogs.training",
     "bot.cogs.generation",
+    "bot.cogs.play",
+    "bot.cogs.chat",
     "bot.cogs.models",
     "bot.cogs.settings",
     "bot.cogs.general",
@@ -58,6 +61,7 @@ class Galvanic(commands.Bot):
         self.registry = Registry(self.redis, self.guild_settings)
         self.follower = Follower(self)
         self.add_check(checks.works_here, call_once=True)
+        self.writer = Writer(self)
         self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
@@ -73,6 +77,17 @@ class Galvanic(commands.Bot):
             self.follower.start()
             self._presence = asyncio.create_task(self._say_present())
             log.info("ready", guilds=len(self.guilds))
+
+    async def process_commands(self, message: discord.Message) -> None:
+        """Run a message's command; words to the bot that are none go to the chat."""
+        if message.author.bot or message.webhook_id is not None:
+            return
+        ctx: commands.Context[Galvanic] = await self.get_context(message)
+        words = said.to_bot(message, self.user.id) if ctx.command is None and self.user else None
+        if words is not None:
+            self.dispatch("addressed", ctx, words)
+        else:
+            await self.invoke(ctx)
 
     async def close(self) -> None:
         """Leave Discord and Redis."""

@@ -45,17 +45,27 @@ class Batcher(Generic[Request, Result]):
         Raises:
             BaseException: what `serve` raised for this request or gave in place of its result.
         """
-        mine: _Waiting[Request, Result] = _Waiting(request)
+        (outcome,) = self.submit_all([request])
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def submit_all(self, requests: Sequence[Request]) -> list[Result | BaseException]:
+        """Wait for the results of several requests, which are served in the same pass if it has room.
+
+        Returns:
+            For each its result, or what `serve` raised for it or gave in place of its result.
+        """
+        mine: list[_Waiting[Request, Result]] = [_Waiting(request) for request in requests]
         with self._lock:
-            self._waiting.append(mine)
+            self._waiting.extend(mine)
         with self._turn:
-            while not mine.over:
+            while not all(one.over for one in mine):
                 with self._lock:
                     together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 self._pass(together)
-        if mine.error is not None:
-            raise mine.error
-        return mine.result  # type: ignore[return-value]  # None only where that is the result
+        # A result is None only where `serve` gave that.
+        return [one.result if one.error is None else one.error for one in mine]  # type: ignore[misc]
 
     def _pass(self, together: list[_Waiting[Request, Result]]) -> None:
         try:

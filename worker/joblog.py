@@ -28,8 +28,9 @@ redis.call('EXPIRE', KEYS[1], ARGV[5])
 return 1
 """
 
-# Gives the model the first free name and makes it the channel's current one. Safe to run again for the same model.
-# KEYS: the guild's models, the model, the channel. ARGV: model id, wished name, record without a name (JSON).
+# Gives the model the first free name and, if asked, makes it the channel's current one. Safe to run again for the
+# same model. KEYS: the guild's models, the model, the channel. ARGV: model id, wished name, record without a name
+# (JSON), 1 for the current one.
 _REGISTER = """
 local known = redis.call('GET', KEYS[2])
 if known then return cjson.decode(known)['name'] end
@@ -40,7 +41,7 @@ while redis.call('HSETNX', KEYS[1], name, ARGV[1]) == 0 do
 end
 local named = string.gsub(ARGV[3], '"name":""', function() return '"name":' .. cjson.encode(name) end, 1)
 redis.call('SET', KEYS[2], named)
-redis.call('HSET', KEYS[3], 'model', ARGV[1])
+if ARGV[4] == '1' then redis.call('HSET', KEYS[3], 'model', ARGV[1]) end
 return name
 """
 
@@ -143,18 +144,22 @@ class JobLog:
         )
         return bool(found) and found[0][1][b"event"].decode() == event.model_dump_json()
 
-    def attach(self, name: str, data: bytes) -> None:
-        """Lay a file of the result beside the events, for as long as they live."""
-        self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=keys.JOB_TTL_S))
+    def attach(self, name: str, data: bytes, ttl_s: int = keys.JOB_TTL_S) -> None:
+        """Lay a file of the result beside the events, for as long as they live unless told otherwise."""
+        self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=ttl_s))
 
-    def register(self, record: ModelRecord) -> ModelRecord:
-        """Enter a model into its guild's registry as the channel's current one.
+    def register(self, record: ModelRecord, *, current: bool = True) -> ModelRecord:
+        """Enter a model into its guild's registry.
+
+        Args:
+            record: its name is the one wished for.
+            current: make it the channel's current one.
 
         Returns:
             The record under the name it got: the wished one, or that with a number when it was taken.
         """
         nameless = json.dumps({**record.model_dump(mode="json"), "name": ""}, separators=(",", ":"))
-        arguments = (record.model_id, record.name, nameless)
+        arguments = (record.model_id, record.name, nameless, str(int(current)))
         name = self._insist(
             lambda: self._client.eval(
                 _REGISTER,

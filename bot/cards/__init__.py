@@ -25,7 +25,15 @@ from bot.cards.words import (
     plain,
     quote,
 )
-from bot.cards.writing import generated, generated_footer, voice
+from bot.cards.writing import (
+    chatted,
+    compared,
+    generated,
+    generated_footer,
+    surprised,
+    variant_names,
+    voice,
+)
 
 __all__ = [
     "ADMINS_ONLY",
@@ -38,6 +46,8 @@ __all__ = [
     "LOSS_FILE",
     "RED",
     "bar",
+    "chatted",
+    "compared",
     "copied",
     "count",
     "duration",
@@ -56,6 +66,8 @@ __all__ = [
     "quote",
     "settings_panel",
     "settings_sure",
+    "surprised",
     "training",
+    "variant_names",
     "voice",
 ]

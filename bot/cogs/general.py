@@ -6,12 +6,11 @@ import platform
 from typing import TYPE_CHECKING
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import cards
+from bot import cards, said
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.syncing import force_sync
@@ -20,8 +19,6 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-
-log = structlog.get_logger()
 
 
 class General(commands.Cog):
@@ -85,23 +82,17 @@ class General(commands.Cog):
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
-        """Tell those who seem not to know how commands begin: in direct messages, and after a bare mention."""
+        """Tell somebody who writes to me directly what I can do there; commands and mentions are answered elsewhere."""
         assert self.bot.user is not None
-        bare = message.content.strip() in (f"<@{self.bot.user.id}>", f"<@!{self.bot.user.id}>")
-        if message.author.bot or (message.guild is not None and not bare):
+        if message.guild is not None or message.author.bot or said.to_bot(message, self.bot.user.id) is not None:
             return
         ctx: Context = await self.bot.get_context(message)
-        if ctx.command is None and not ctx.invoked_with:  # else it is answered as a command
-            prefix = await self.bot.guild_settings.prefix(message.guild.id if message.guild is not None else None)
-            where = (
-                ""
-                if message.guild is not None
-                else " I work in servers; here I can do `help`, `status` and `catalogue`."
+        if ctx.command is None and not ctx.invoked_with:
+            prefix = await self.bot.guild_settings.prefix(None)
+            await ctx.send(
+                f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
+                "`help`, `status` and `catalogue`."
             )
-            try:
-                await ctx.send(f"My commands begin with `{prefix}`: `{prefix}help` shows them.{where}")
-            except discord.HTTPException as error:
-                log.info("hint_not_posted", channel_id=message.channel.id, status=error.status, code=error.code)
 
 
 async def setup(bot: Galvanic) -> None:

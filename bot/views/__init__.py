@@ -3,8 +3,28 @@
 from bot.views.help import HelpMenu, for_person, help_page
 from bot.views.settings import SETTINGS_ITEMS, settings_panel
 from bot.views.training import CancelButton, cancel, job_buttons
+from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton, open_form
 
-DYNAMIC_ITEMS = (CancelButton, HelpMenu, *SETTINGS_ITEMS)
+DYNAMIC_ITEMS = (
+    CancelButton,
+    ComparedMenu,
+    GenerateButton,
+    HelpMenu,
+    WrittenButton,
+    *SETTINGS_ITEMS,
+)
 """What the bot listens to from its start on, whoever posted the message."""
 
-__all__ = ["DYNAMIC_ITEMS", "CancelButton", "cancel", "for_person", "help_page", "job_buttons", "settings_panel"]
+__all__ = [
+    "DYNAMIC_ITEMS",
+    "CancelButton",
+    "ComparedMenu",
+    "GenerateButton",
+    "WrittenButton",
+    "cancel",
+    "for_person",
+    "help_page",
+    "job_buttons",
+    "open_form",
+    "settings_panel",
+]
