@@ -14,6 +14,7 @@ from bot import checks, said
 from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
+from bot.model_care import ModelCare
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.syncing import sync_commands
@@ -59,6 +60,7 @@ class Galvanic(commands.Bot):
         self.guild_settings = Guilds(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
+        self.care = ModelCare(self)
         self.follower = Follower(self)
         self.add_check(checks.works_here, call_once=True)
         self.writer = Writer(self)

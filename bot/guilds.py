@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import redis.asyncio
@@ -168,15 +169,8 @@ class Guilds:
         Args:
             channel_ids: the channel, and for a thread also its parent.
         """
-        found: dict[str, str] = {}
-        for channel_id in reversed(channel_ids):
-            fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.channel(channel_id))))
-            found |= {name.decode(): value.decode() for name, value in fields.items()}
-        return ChannelChoices(
-            model=found.get("model"),
-            temperature=float(found["temperature"]) if "temperature" in found else None,
-            chat=found.get("chat") == "1",
-        )
+        hashes = [await reply(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids]
+        return read_choices(cast(list[dict[bytes, bytes]], hashes))
 
     async def choose(self, channel_id: int, *, temperature: float | None = None, chat: bool | None = None) -> None:
         """Keep what a channel has chosen; what is None stays as it is."""
@@ -212,6 +206,18 @@ def checked_prefix(typed: str) -> str:
     if prefix[-1].isalnum():
         raise UserError(f"With the prefix `{shown}`, ordinary words would be taken for commands.", example)
     return prefix
+
+
+def read_choices(hashes: Sequence[Mapping[bytes, bytes]]) -> ChannelChoices:
+    """A channel's choices from its hash in Redis and, for a thread, its parent's after it."""
+    found: dict[str, str] = {}
+    for fields in reversed(hashes):
+        found |= {name.decode(): value.decode() for name, value in fields.items()}
+    return ChannelChoices(
+        model=found.get("model"),
+        temperature=float(found["temperature"]) if "temperature" in found else None,
+        chat=found.get("chat") == "1",
+    )
 
 
 def _read(guild_id: int, data: bytes | None) -> GuildSettings:

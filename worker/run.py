@@ -168,12 +168,8 @@ def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
     data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
     record = ModelRecord.model_validate_json(data) if data is not None else None
     place = job.place
-    here = (place.channel_id, place.parent_channel_id)
-    if (
-        record is None
-        or record.guild_id != place.guild_id
-        or (record.scope == "channel" and record.channel_id not in here)
-    ):
+    here = [place.channel_id, *([] if place.parent_channel_id is None else [place.parent_channel_id])]
+    if record is None or record.guild_id != place.guild_id or not record.usable_in(here):
         raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
     return record
 

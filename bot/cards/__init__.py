@@ -4,7 +4,18 @@ from bot.cards.help import ADMINS_ONLY
 from bot.cards.help import HEADINGS as HELP_HEADINGS
 from bot.cards.help import overview as help_overview
 from bot.cards.help import page as help_page
-from bot.cards.models import models
+from bot.cards.models import (
+    delete_question,
+    deleted,
+    exported,
+    imported,
+    kept,
+    model_info,
+    model_list,
+    pages,
+    shared,
+    unshared,
+)
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import sure as settings_sure
 from bot.cards.training import LOSS_FILE, copied, how, outage, training
@@ -50,24 +61,33 @@ __all__ = [
     "compared",
     "copied",
     "count",
+    "delete_question",
+    "deleted",
     "duration",
     "error",
+    "exported",
     "figure",
     "generated",
     "generated_footer",
     "help_overview",
     "help_page",
     "how",
+    "imported",
+    "kept",
     "loss",
-    "models",
+    "model_info",
+    "model_list",
     "outage",
+    "pages",
     "percent",
     "plain",
     "quote",
     "settings_panel",
     "settings_sure",
+    "shared",
     "surprised",
     "training",
+    "unshared",
     "variant_names",
     "voice",
 ]
