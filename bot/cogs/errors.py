@@ -105,7 +105,7 @@ class Errors(commands.Cog):
         # `!!!` and `! wow` are no commands; and a mention is followed by anything.
         meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not _is_mention(ctx.prefix)
         word = meant and _WORD.fullmatch(typed) is not None
-        near = self._near(typed, prefix, 0.55 if meant else 0.75)
+        near = self._near(typed, prefix, 0.55 if meant else 0.8)
         if not near and not word and ctx.guild is not None:
             return None
         try:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from simcord.backend.models import Message
 
 from bot.client import Galvanic
+from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from playground.server import Playground
-from playground.world import BOT_ID, CHANNEL_IDS, USER_IDS
 
 T = TypeVar("T")
 PATIENCE_S = 10.0
@@ -22,7 +22,8 @@ class Live:
     def __init__(self, bot: Galvanic, playground: Playground) -> None:
         self.bot = bot
         self.world = playground.world
-        self.people = playground._people
+        self.people = playground._live._people
+        self.acts = playground._live._interactions
 
     def send(self, content: str, *, person: str = "ada", channel: str | int = "lab") -> Message:
         """Write a message."""

@@ -11,7 +11,8 @@ from simcord.backend.models import Message
 
 from bot.checks import Context
 from bot.client import Galvanic
-from playground.world import CHANNEL_IDS, USER_IDS, World
+from playground.places import CHANNEL_IDS, USER_IDS
+from playground.world import World
 
 _WORLD = World("http://127.0.0.1:1")
 _IDS = itertools.count(1_400_000_000_000_000_000)

@@ -29,11 +29,16 @@ async def test_the_others_are_refused_kindly(live: Live, typed: str) -> None:
     assert "`help`" in said
 
 
-@pytest.mark.parametrize("typed", ["hello", "what can you do?", "<@1297000000000000031>"])
+@pytest.mark.parametrize("typed", ["hello", "what can you do?"])
 async def test_small_talk_is_told_what_works(live: Live, typed: str) -> None:
     said = await live.ask(typed, person="ben", channel=live.dm())
     assert "`!help` shows them" in said
     assert "I work in servers" in said
+
+
+async def test_a_mention_is_told_where_to_talk(live: Live) -> None:
+    said = await live.ask("<@1297000000000000031> hello", person="ben", channel=live.dm())
+    assert "I talk in servers" in said
 
 
 @pytest.mark.parametrize("typed", ["!frobnicate", "!!!"])

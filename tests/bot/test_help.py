@@ -12,7 +12,7 @@ from discord.ext import commands
 from bot import cards
 from bot.options import Options
 from bot.views import for_person, help_page
-from playground.world import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 from tests.bot.offline import context
 
@@ -88,10 +88,10 @@ async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
     lab = CHANNEL_IDS["lab"]
     live.send("!help")
     shown = await live.until(lambda: live.showing("learns to write"), "help")
-    live.people.select(USER_IDS["ben"], lab, shown.id, "galvanic:help", ["train"])
+    live.acts.select(USER_IDS["ben"], lab, shown.id, "galvanic:help", ["train"])
     page = await live.until(lambda: live.whispered("ben", "--epochs"), "the page")
     assert live.whispered("ada", "--epochs") is None
-    live.people.select(USER_IDS["ben"], lab, page.id, "galvanic:help", ["*"])
+    live.acts.select(USER_IDS["ben"], lab, page.id, "galvanic:help", ["*"])
     await live.until(lambda: "learns to write" in str(page.embeds), "the first page in its place")
 
 

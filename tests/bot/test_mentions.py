@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.world import CHANNEL_IDS, USER_IDS
+from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 
 HOSTILE = "@everyone <@1297000000000000022> <@&1297000000000000001>"
@@ -24,16 +24,16 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
         live.send(typed)
     live.send(f"!generate {HOSTILE}")
     live.send("hello", person="ben", channel=live.dm())
-    live.people.slash(ada, lab, "help", {"command": HOSTILE}, {})
-    live.people.slash(ada, lab, "generate", {"seed": HOSTILE}, {})
-    live.people.slash(ada, lab, "settings", {}, {})
+    live.acts.slash(ada, lab, "help", {"command": HOSTILE}, {})
+    live.acts.slash(ada, lab, "generate", {"seed": HOSTILE}, {})
+    live.acts.slash(ada, lab, "settings", {}, {})
     live.send("!settings")
     message = await live.until(lambda: live.showing("Settings of"), "the panel")
-    live.people.click(ada, lab, message.id, "galvanic:settings:reset")
+    live.acts.click(ada, lab, message.id, "galvanic:settings:reset")
     await live.until(lambda: "Reset all" in str(message.embeds), "the question")
-    live.people.click(ada, lab, message.id, "galvanic:settings:show")
+    live.acts.click(ada, lab, message.id, "galvanic:settings:show")
     await live.until(lambda: "Settings of" in str(message.embeds), "the panel again")
-    live.people.click(USER_IDS["ben"], lab, message.id, "galvanic:settings:reset")
+    live.acts.click(USER_IDS["ben"], lab, message.id, "galvanic:settings:reset")
     await live.handled()
 
     def seen() -> list[tuple[str, dict[str, Any]]]:
@@ -56,7 +56,7 @@ async def test_edits_by_id_and_answers_of_interactions_mention_nobody(live: Live
     sent = live.send("!help")
     message = await live.until(lambda: live.answer(sent), "help")
     await live.bot.get_partial_messageable(lab).get_partial_message(message.id).edit(content=HOSTILE)
-    live.people.slash(ada, lab, "help", {}, {})  # answered without being deferred
+    live.acts.slash(ada, lab, "help", {}, {})  # answered without being deferred
     await live.until(lambda: any("/callback" in entry.path for entry in live.requests("POST")), "the answer")
     bodies = [data for entry in live.requests("PATCH", "POST") for data in shown(entry.json)]
     assert len(bodies) >= 3
