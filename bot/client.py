@@ -15,6 +15,7 @@ from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
 from bot.model_care import ModelCare
+from bot.outlook import Watch
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.syncing import sync_commands
@@ -28,6 +29,7 @@ from shared.settings import Settings
 EXTENSIONS = (
     "bot.cogs.errors",
     "bot.cogs.training",
+    "bot.cogs.jobs",
     "bot.cogs.generation",
     "bot.cogs.play",
     "bot.cogs.chat",
@@ -59,6 +61,7 @@ class Galvanic(commands.Bot):
         self.queue = JobQueue(settings, self.redis)
         self.guild_settings = Guilds(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
+        self.watch = Watch(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
         self.care = ModelCare(self)
         self.follower = Follower(self)

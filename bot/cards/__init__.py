@@ -4,6 +4,7 @@ from bot.cards.help import ADMINS_ONLY
 from bot.cards.help import HEADINGS as HELP_HEADINGS
 from bot.cards.help import overview as help_overview
 from bot.cards.help import page as help_page
+from bot.cards.jobs import Row, choice, jobs
 from bot.cards.models import (
     delete_question,
     deleted,
@@ -18,7 +19,7 @@ from bot.cards.models import (
 )
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import sure as settings_sure
-from bot.cards.training import LOSS_FILE, copied, how, outage, training
+from bot.cards.training import LOSS_FILE, Around, copied, how, outage, samples, span, training
 from bot.cards.words import (
     AMBER,
     BLURPLE,
@@ -26,6 +27,7 @@ from bot.cards.words import (
     GREEN,
     GREY,
     RED,
+    about,
     bar,
     count,
     duration,
@@ -56,8 +58,12 @@ __all__ = [
     "HELP_HEADINGS",
     "LOSS_FILE",
     "RED",
+    "Around",
+    "Row",
+    "about",
     "bar",
     "chatted",
+    "choice",
     "compared",
     "copied",
     "count",
@@ -73,6 +79,7 @@ __all__ = [
     "help_page",
     "how",
     "imported",
+    "jobs",
     "kept",
     "loss",
     "model_info",
@@ -82,9 +89,11 @@ __all__ = [
     "percent",
     "plain",
     "quote",
+    "samples",
     "settings_panel",
     "settings_sure",
     "shared",
+    "span",
     "surprised",
     "training",
     "unshared",
