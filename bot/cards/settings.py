@@ -28,7 +28,7 @@ class Quotas(NamedTuple):
     disk_mb: Limits
 
 
-def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str) -> discord.Embed:
+def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str, stored_bytes: int) -> discord.Embed:
     """All settings of a server in plain words.
 
     Args:
@@ -36,6 +36,7 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str)
         own: what its admins have set.
         quotas: what applies.
         prefix: what commands begin with.
+        stored_bytes: what its models take.
     """
     embed = discord.Embed(
         title=f"Settings of {discord.utils.escape_markdown(guild.name)}",
@@ -51,7 +52,10 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str)
         name="Trainings that wait or run at once",
         value=_within(jobs, f"{a_person.most:g} and {all_together.most:g}", a_person, all_together),
     )
-    embed.add_field(name="Disk for models", value=_within(f"{disk.now:,g} MB", f"{disk.most:,g} MB", disk))
+    embed.add_field(
+        name="Disk for models",
+        value=f"{_within(f'{disk.now:,g} MB', f'{disk.most:,g} MB', disk)}; in use: {stored_bytes / 1e6:,.1f} MB",
+    )
     embed.add_field(name="Commands begin with", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
     words = f"{count(len(own.blocklist), 'entry')}".replace("entrys", "entries")
     embed.add_field(

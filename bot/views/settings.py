@@ -169,7 +169,8 @@ async def settings_panel(bot: Galvanic, guild: discord.Guild) -> tuple[discord.E
         ChannelMenu(channels),
         *(SettingsButton(what) for what in ("quotas", "prefix", "blocklist", "reset")),
     )
-    return cards.settings_panel(guild, own, _quotas(bot, own), prefix), view
+    stored = await bot.registry.stored_bytes(guild.id)
+    return cards.settings_panel(guild, own, _quotas(bot, own), prefix, stored), view
 
 
 async def _change(bot: Galvanic, interaction: discord.Interaction, **fields: Any) -> None:
