@@ -1,5 +1,9 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
+from bot.cards.help import ADMINS_ONLY
+from bot.cards.help import HEADINGS as HELP_HEADINGS
+from bot.cards.help import overview as help_overview
+from bot.cards.help import page as help_page
 from bot.cards.jobs import Row, choice, jobs
 from bot.cards.models import (
     delete_question,
@@ -13,6 +17,8 @@ from bot.cards.models import (
     shared,
     unshared,
 )
+from bot.cards.settings import panel as settings_panel
+from bot.cards.settings import sure as settings_sure
 from bot.cards.training import LOSS_FILE, Around, copied, how, outage, samples, span, training
 from bot.cards.words import (
     AMBER,
@@ -43,11 +49,13 @@ from bot.cards.writing import (
 )
 
 __all__ = [
+    "ADMINS_ONLY",
     "AMBER",
     "BLURPLE",
     "DESCRIPTION_LIMIT",
     "GREEN",
     "GREY",
+    "HELP_HEADINGS",
     "LOSS_FILE",
     "RED",
     "Around",
@@ -67,6 +75,8 @@ __all__ = [
     "figure",
     "generated",
     "generated_footer",
+    "help_overview",
+    "help_page",
     "how",
     "imported",
     "jobs",
@@ -80,6 +90,8 @@ __all__ = [
     "plain",
     "quote",
     "samples",
+    "settings_panel",
+    "settings_sure",
     "shared",
     "span",
     "surprised",
