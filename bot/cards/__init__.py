@@ -9,6 +9,7 @@ from bot.cards.models import (
     model_info,
     model_list,
     pages,
+    quality,
     shared,
     unshared,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "pages",
     "percent",
     "plain",
+    "quality",
     "quote",
     "shared",
     "surprised",
