@@ -75,27 +75,12 @@ async def more(bot: Galvanic, who: Asker, model_id: str) -> Lesson:
     Raises:
         UserError: the model is gone or may not be used here, or its text is not to be had any more.
     """
-    parent = await model_here(bot, who, model_id)
+    parent = await bot.registry.by_id(who.guild_id, who.here, model_id)
     options = train_options.again(parent, bot.settings)
     prefix = await bot.guild_settings.prefix(who.guild_id)
     corpus = await text_again(parent, bot.queue, bot.settings, keep_licence=options.keep_licence, prefix=prefix)
     name = await bot.registry.next_name(who.guild_id, who.here, parent)
     return Lesson(corpus, options.model_copy(update={"name": name}), parent)
-
-
-async def model_here(bot: Galvanic, who: Asker, model_id: str) -> ModelRecord:
-    """A model by its id.
-
-    Raises:
-        UserError: it is gone, or may not be used in this channel.
-    """
-    for model in await bot.registry.usable(who.guild_id, who.here):
-        if model.model_id == model_id:
-            return model
-    prefix = await bot.guild_settings.prefix(who.guild_id)
-    raise UserError(
-        "This model is gone, or may not be used in this channel.", f"`{prefix}models` lists those you can use here."
-    )
 
 
 async def _submit(bot: Galvanic, who: Asker, job: TrainJob, text: str, send: Send) -> None:

@@ -39,8 +39,7 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
         return
     shelf = await bot.registry.shelf(place.guild_id, here)
     picture = await bot.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
-    if picture is None:
-        missing = event.problem if isinstance(event, Failed) else "No generate worker answered."
+    missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
     embed = cards.model_info(
         model,
         current=shelf.current is not None and shelf.current.model_id == model.model_id,
@@ -72,7 +71,11 @@ async def post_import(bot: Galvanic, send: Send, job: ImportJob, event: Imported
 
 
 async def post_refusal(send: Send, job: ImportJob, event: Failed, **options: Any) -> None:
-    """Tell why a file was not imported, under the name that it was uploaded with; arguments as of `post_info`."""
-    name = cards.plain(job.file_name[:60])
-    problem = event.problem.replace(MODEL_FILE, f"**{name}**")
-    await send(embed=cards.error(UserError(problem, event.remedy)), **options)
+    """Tell why a file was not imported; arguments as of `post_info`."""
+    await send(embed=cards.error(refusal(job, UserError(event.problem, event.remedy))), **options)
+
+
+def refusal(job: ImportJob, problem: UserError) -> UserError:
+    """Why a file was not imported, under the name that it was uploaded with: a worker knows another."""
+    name = job.file_name[:60].replace("`", "")
+    return UserError(problem.problem.replace(MODEL_FILE, f"`{name}`"), problem.remedy)

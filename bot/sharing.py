@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.here import Here
-from bot.model_care import channels_of, require_owner
+from bot.asker import Asker
+from bot.model_care import channels_of, guild_of, require_owner
 from shared.errors import UserError
 from shared.models import ModelRecord
 
@@ -34,20 +34,20 @@ def open_to(guild: discord.Guild, user: discord.User | discord.Member) -> list[T
     ]
 
 
-def target(here: Here, typed: str) -> Target | None:
+def target(bot: Galvanic, who: Asker, typed: str) -> Target | None:
     """The channel that was named, by mention, name or id; None for the whole server.
 
     Raises:
         UserError: there is none that the person and the bot both see: the same words for one that is hidden.
     """
-    word = typed.strip()
+    guild, word = guild_of(bot, who), typed.strip()
     if word.lower().lstrip("#") in (SERVER, "everyone", "all"):
         return None
     number = word.removeprefix("<#").removesuffix(">")
-    for channel in open_to(here.guild, here.user):
+    for channel in open_to(guild, who.user):
         if number == str(channel.id) or word.lower().removeprefix("#") == channel.name.lower():
             return channel
-    if number.isdecimal() and here.guild.get_thread(int(number)) is not None:
+    if number.isdecimal() and guild.get_thread(int(number)) is not None:
         raise UserError("A thread uses the models of its channel.", "Share it with the channel that the thread is in.")
     raise UserError(
         f"I know no channel `{word[:60].replace('`', '')}` that you and I can both see.",
@@ -55,13 +55,13 @@ def target(here: Here, typed: str) -> Target | None:
     )
 
 
-async def share(bot: Galvanic, here: Here, model: ModelRecord, to: Target | None) -> ModelRecord:
+async def share(bot: Galvanic, who: Asker, model: ModelRecord, to: Target | None) -> ModelRecord:
     """Let a channel, or (None) the whole server, use a model.
 
     Raises:
         UserError: this person may not, or it may be used there anyway.
     """
-    require_owner(model, here.user, "share it")
+    require_owner(model, who.user, "share it")
     if model.scope == "guild":
         raise UserError(
             f"`{model.name}` learned from a public text: the whole server may use it already.",
@@ -84,12 +84,12 @@ async def share(bot: Galvanic, here: Here, model: ModelRecord, to: Target | None
     return await bot.registry.amend(model.model_id, shared)
 
 
-async def unshare(bot: Galvanic, here: Here, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
+async def unshare(bot: Galvanic, who: Asker, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
     """Take back what was shared; where the model was the current one and may not be used any more, it is dropped.
 
     Args:
         bot: the bot.
-        here: who asks.
+        who: who asks, and where.
         model: which model.
         typed: a channel, or `server`; None: everything.
 
@@ -99,20 +99,20 @@ async def unshare(bot: Galvanic, here: Here, model: ModelRecord, typed: str | No
     Raises:
         UserError: this person may not, or it was not shared so.
     """
-    require_owner(model, here.user, "do that")
+    require_owner(model, who.user, "do that")
     if model.scope == "guild":
         raise UserError(
             f"`{model.name}` learned from a public text, so it belongs to the whole server.",
             "Only models of uploaded texts can be kept to channels.",
         )
-    change, whom = _taken_back(here, model, typed)
+    change, whom = _taken_back(bot, who, model, typed)
     after = model.model_copy(update=change)
     return await bot.registry.amend(
-        model.model_id, lambda record: record.model_copy(update=change), _no_longer(here.guild, after)
+        model.model_id, lambda record: record.model_copy(update=change), _no_longer(guild_of(bot, who), after)
     ), whom
 
 
-def _taken_back(here: Here, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
+def _taken_back(bot: Galvanic, who: Asker, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
     """The fields to change, and whom that takes the model from."""
     if not model.shared_with and not model.for_server:
         raise UserError(f"`{model.name}` is not shared.", "It may be used only where it was trained.")
@@ -122,7 +122,7 @@ def _taken_back(here: Here, model: ModelRecord, typed: str | None) -> tuple[dict
     if number.isdecimal() and int(number) in model.shared_with:
         to = int(number)  # its sharer need not see the channel any more, nor need it be there
     else:
-        channel = target(here, typed)
+        channel = target(bot, who, typed)
         if channel is None:
             if not model.for_server:
                 raise UserError(f"`{model.name}` is not shared with the whole server.", _where(model))

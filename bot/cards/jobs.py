@@ -52,14 +52,14 @@ def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> d
 def _line(row: Row, outlook: Outlook) -> str:
     standing = row.standing
     if not row.visible:
-        return f"{_mark(row)} a training in another channel · {_state(standing, outlook)}"
+        return f"{_mark(row)} a training in another channel\n{_state(standing, outlook)}"
     job = standing.job
     title = plain(job.corpus.title[:80])
     if standing.card is not None:
         channel_id, message_id = standing.card
         title = f"[{title}](https://discord.com/channels/{job.place.guild_id}/{channel_id}/{message_id})"
     star = "⭐ " if row.own else ""
-    return f"{_mark(row)} {star}**{title}** · <@{job.place.user_id}> · {_state(standing, outlook)} · `{job.job_id}`"
+    return f"{_mark(row)} {star}**{title}** · <@{job.place.user_id}>\n{_state(standing, outlook)} · `{job.job_id}`"
 
 
 def _mark(row: Row) -> str:

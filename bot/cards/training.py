@@ -240,7 +240,7 @@ def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
 def span(estimate: Estimate) -> str:
     """An estimated span; of one that is only a limit that it is one."""
     said = about(estimate.seconds)
-    return said if estimate.sure else f"{said.removeprefix('about ')} at most"
+    return said if estimate.sure else f"at most {said.removeprefix('about ').replace('under a', 'a')}"
 
 
 def share(progress: Progress) -> float:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot import access, cards, checks, sharing
+from bot.asker import Asker
+from bot.asking import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command, hybrid_group
-from bot.here import Here
 from bot.views.models import list_page
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -48,7 +49,7 @@ class Models(commands.Cog):
     async def models(self, ctx: Context) -> None:
         """List the models that may be used in this channel, newest first."""
         await ctx.defer()
-        await ctx.send(**await list_page(self.bot, Here.of(ctx), 0))
+        await ctx.send(**await list_page(self.bot, Asker.of(ctx), 0))
 
     @hybrid_group(
         invoke_without_command=True,
@@ -78,19 +79,19 @@ class Models(commands.Cog):
     async def _info(self, ctx: Context, name: str | None) -> None:
         checks.require_permissions(ctx)
         await ctx.defer()
-        here = Here.of(ctx)
-        model = await self.bot.registry.choose(here.guild.id, here.ids, name)
-        await self.bot.care.show_info(here, model, checks.job_id(ctx, "p"), ctx.send, **_reply(ctx))
+        who = Asker.of(ctx)
+        model = await self.bot.registry.choose(who.guild_id, who.here, name)
+        await self.bot.care.show_info(who, model, ctx.send, **replying(ctx))
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """What may have been meant by `model WORDS`."""
-        here = Here.of(ctx)
-        prefix = await self.bot.guild_settings.prefix(here.guild.id)
+        who = Asker.of(ctx)
+        prefix = await self.bot.guild_settings.prefix(who.guild_id)
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
         near = difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6)
         problem = f"`{prefix}model` has no `{first[:40].replace('`', '')}`."
-        names = {model.name for model in await self.bot.registry.usable(here.guild.id, here.ids)}
+        names = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
         if near:
             typed = " ".join(rest)[:60].replace("`", "")
             return UserError(problem, f"Did you mean `{prefix}model {f'{near[0]} {typed}'.strip()}`?")
@@ -111,8 +112,8 @@ class Models(commands.Cog):
     async def model_use(self, ctx: Context, name: str) -> None:
         """Make a model this channel's current one: the one that `generate` writes with."""
         await ctx.defer()
-        here, model = await self._named(ctx, name)
-        await self.bot.care.use(here, model)
+        who, model = await self._named(ctx, name)
+        await self.bot.care.use(who, model)
         await ctx.send(f"`{model.name}` is now this channel's model.")
 
     @model.command(  # type: ignore[arg-type]
@@ -133,15 +134,15 @@ class Models(commands.Cog):
         0 takes the likeliest each time, 1 is as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
-        here = Here.of(ctx)
-        settings, prefix = self.bot.guild_settings, await self.bot.guild_settings.prefix(here.guild.id)
+        who = Asker.of(ctx)
+        settings, prefix = self.bot.guild_settings, await self.bot.guild_settings.prefix(who.guild_id)
         if value is not None:
-            await access.require(self.bot, "generate", here.user, here.channel)
+            await access.require(self.bot, "generate", who.user, who.channel)
             if value.strip().lower() in ("default", "usual", "reset"):
-                await settings.forget_temperature(here.ids[0])
+                await settings.forget_temperature(who.here[0])
             else:
-                await settings.choose(here.ids[0], temperature=_temperature(value, prefix))
-        chosen = (await settings.channel(here.ids)).temperature
+                await settings.choose(who.here[0], temperature=_temperature(value, prefix))
+        chosen = (await settings.channel(who.here)).temperature
         usual = self.bot.settings.generate_temperature
         if chosen is None:
             said = f"Texts in this channel are written at temperature {usual:g}, the usual one."
@@ -166,8 +167,8 @@ class Models(commands.Cog):
         await ctx.defer()
         name = checks.model_name(new)
         assert name is not None
-        here, model = await self._named(ctx, old)
-        await self.bot.care.rename(here, model, name)
+        who, model = await self._named(ctx, old)
+        await self.bot.care.rename(who, model, name)
         await ctx.send(f"`{model.name}` is now called `{name}`.")
 
     @model.command(  # type: ignore[arg-type]
@@ -183,8 +184,8 @@ class Models(commands.Cog):
         """Delete a model and its files for good, after asking. Its owner may, and members with Manage Server."""
         checks.require_permissions(ctx)
         await ctx.defer()
-        here, model = await self._named(ctx, name)
-        await ctx.send(**await self.bot.care.question(here, model), **_reply(ctx))
+        who, model = await self._named(ctx, name)
+        await ctx.send(**await self.bot.care.question(who, model), **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
         name="share",
@@ -204,10 +205,10 @@ class Models(commands.Cog):
         """
         checks.require_permissions(ctx)
         await ctx.defer()
-        here, model = await self._named(ctx, name)
-        to = sharing.target(here, where)
-        shared = await sharing.share(self.bot, here, model, to)
-        prefix = await self.bot.guild_settings.prefix(here.guild.id)
+        who, model = await self._named(ctx, name)
+        to = sharing.target(self.bot, who, where)
+        shared = await sharing.share(self.bot, who, model, to)
+        prefix = await self.bot.guild_settings.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         back = f"{prefix}model unshare {shared.name} {sharing.SERVER if to is None else f'#{to.name}'}"
         await ctx.send(embed=cards.shared(shared, there, back))
@@ -227,8 +228,8 @@ class Models(commands.Cog):
         """Take a model back from a channel, from the `server`, or from all it was shared with."""
         checks.require_permissions(ctx)
         await ctx.defer()
-        here, model = await self._named(ctx, name)
-        after, whom = await sharing.unshare(self.bot, here, model, where)
+        who, model = await self._named(ctx, name)
+        after, whom = await sharing.unshare(self.bot, who, model, where)
         await ctx.send(embed=cards.unshared(after, whom))
 
     # ------------------------------------------------------------------ files
@@ -248,8 +249,8 @@ class Models(commands.Cog):
         """
         checks.require_permissions(ctx)
         await ctx.defer()
-        here, model = await self._named(ctx, name)
-        await self.bot.care.export(here, model, checks.job_id(ctx, "x"), ctx.send, **_reply(ctx))
+        who, model = await self._named(ctx, name)
+        await self.bot.care.export(who, model, ctx.send, **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
         name="import",
@@ -269,19 +270,19 @@ class Models(commands.Cog):
         """
         checks.require_permissions(ctx)
         await ctx.defer()
-        here = Here.of(ctx)
+        who = Asker.of(ctx)
         wanted = checks.model_name(name)
         if file is None:
-            prefix = await self.bot.guild_settings.prefix(here.guild.id)
+            prefix = await self.bot.guild_settings.prefix(who.guild_id)
             raise UserError(
                 "There is no file to import.",
                 f"Attach a `.galvanic` file to the message; `{prefix}model export NAME` makes one.",
             )
-        await self.bot.care.import_file(here, file, wanted, checks.job_id(ctx, "i"), ctx.send, **_reply(ctx))
+        await self.bot.care.import_file(who, file, wanted, ctx.send, **replying(ctx))
 
-    async def _named(self, ctx: Context, name: str) -> tuple[Here, ModelRecord]:
-        here = Here.of(ctx)
-        return here, await self.bot.registry.choose(here.guild.id, here.ids, name)
+    async def _named(self, ctx: Context, name: str) -> tuple[Asker, ModelRecord]:
+        who = Asker.of(ctx)
+        return who, await self.bot.registry.choose(who.guild_id, who.here, name)
 
     # ------------------------------------------------------------------ while typing
 
@@ -317,11 +318,6 @@ def _temperature(typed: str, prefix: str) -> float:
             f"It is a number from 0 to {HOTTEST:g}, such as `{prefix}model temperature 0.5`, or `default`.",
         )
     return value
-
-
-def _reply(ctx: Context) -> dict[str, Any]:
-    """Options of `send` that make it an answer to a message; a slash command shows its own."""
-    return {} if ctx.interaction is not None else {"reference": ctx.message.to_reference(fail_if_not_exists=False)}
 
 
 async def setup(bot: Galvanic) -> None:

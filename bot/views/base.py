@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from bot import access, cards, problems
+from bot import access, cards, checks, problems
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+
+Send = Callable[..., Awaitable[Any]]
 
 
 @asynccontextmanager
@@ -58,3 +61,26 @@ async def answering(
             # The placeholder of a public answer is public: it goes, and what went wrong is told privately.
             await interaction.delete_original_response()
         await interaction.followup.send(embed=embed, ephemeral=True)
+
+
+@asynccontextmanager
+async def replying_to(interaction: discord.Interaction, doing: str) -> AsyncIterator[tuple[Galvanic, Send]]:
+    """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
+
+    Not as the interaction's response: that could not refer to the message, nor be kept from being posted twice.
+
+    Args:
+        interaction: see `answering`.
+        doing: see `answering`.
+
+    Yields:
+        The bot, and what posts the answer. Errors are only for the person.
+    """
+    async with answering(interaction, doing, defer=False) as bot:
+        await interaction.response.defer()
+        checks.require_all(interaction.app_permissions, interaction.channel)
+        options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
+        if interaction.message is not None:
+            options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
+        channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
+        yield bot, functools.partial(channel.send, **options)

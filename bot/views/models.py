@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 
 from bot import cards
-from bot.here import Here
-from bot.views.base import answering
+from bot.asker import Asker
+from bot.views.base import answering, replying_to
+from bot.views.writing import GenerateButton
 from shared.errors import UserError
 from shared.models import ModelRecord
 
@@ -45,16 +46,16 @@ class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):
 
     def __init__(self, model_id: str) -> None:
         custom_id = f"galvanic:use:{model_id}"
-        super().__init__(discord.ui.Button(label="Use here", style=discord.ButtonStyle.primary, custom_id=custom_id))
+        super().__init__(discord.ui.Button(label="Use here", custom_id=custom_id))
         self.model_id = model_id
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Use it here, if this person may."""
-        async with answering(interaction, "use button", public=True) as bot:
-            here = Here.of(interaction)
-            model = await bot.registry.by_id(here.guild.id, here.ids, self.model_id)
-            await bot.care.use(here, model)
-            await interaction.followup.send(f"`{model.name}` is now this channel's model, says <@{here.user.id}>.")
+        async with replying_to(interaction, "use button") as (bot, send):
+            who = Asker.of_interaction(interaction)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await bot.care.use(who, model)
+            await send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
 
 
 class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
@@ -66,10 +67,10 @@ class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Export it, if this person may."""
-        async with answering(interaction, "export button", public=True) as bot:
-            here = Here.of(interaction)
-            model = await bot.registry.by_id(here.guild.id, here.ids, self.model_id)
-            await bot.care.export(here, model, f"x-{interaction.id}", interaction.followup.send)
+        async with replying_to(interaction, "export button") as (bot, send):
+            who = Asker.of_interaction(interaction)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await bot.care.export(who, model, send)
 
 
 class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
@@ -82,10 +83,10 @@ class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Ask, if this person may delete it."""
-        async with answering(interaction, "delete button", public=True) as bot:
-            here = Here.of(interaction)
-            model = await bot.registry.by_id(here.guild.id, here.ids, self.model_id)
-            await interaction.followup.send(**await bot.care.question(here, model))
+        async with replying_to(interaction, "delete button") as (bot, send):
+            who = Asker.of_interaction(interaction)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await send(**await bot.care.question(who, model))
 
 
 class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL}:{_USER}"):
@@ -101,12 +102,12 @@ class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL
         """Delete it, if this person was asked, in time, and still may."""
         async with answering(interaction, "delete confirmation", defer=False) as bot:
             await interaction.response.defer()
-            here = Here.of(interaction)
+            who = Asker.of_interaction(interaction)
             require_asked(self.user_id, interaction)
             await _require_in_time(bot, interaction)
-            model = await bot.registry.by_id(here.guild.id, here.ids, self.model_id)
-            await bot.care.delete(here, model)
-            await interaction.edit_original_response(embed=cards.deleted(model, here.user.id), view=None)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await bot.care.delete(who, model)
+            await interaction.edit_original_response(embed=cards.deleted(model, who.user.id), view=None)
 
 
 class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
@@ -138,20 +139,20 @@ class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{
         """Show the page, of what may be used here now."""
         async with answering(interaction, "page button", defer=False) as bot:
             await interaction.response.defer()
-            here = Here.of(interaction)
-            if here.ids[0] != self.channel_id:
+            who = Asker.of_interaction(interaction)
+            if who.here[0] != self.channel_id:
                 raise UserError("This list is of another channel.", "Ask for this channel's own.")
-            await interaction.edit_original_response(**await list_page(bot, here, self.page))
+            await interaction.edit_original_response(**await list_page(bot, who, self.page))
 
 
-async def list_page(bot: Galvanic, here: Here, page: int) -> dict[str, Any]:
+async def list_page(bot: Galvanic, who: Asker, page: int) -> dict[str, Any]:
     """One page of the models that may be used in a channel, to send or to edit a message to.
 
     Raises:
         UserError: there is none.
     """
-    shelf = await bot.registry.shelf(here.guild.id, here.ids)
-    prefix = await bot.guild_settings.prefix(here.guild.id)
+    shelf = await bot.registry.shelf(who.guild_id, who.here)
+    prefix = await bot.guild_settings.prefix(who.guild_id)
     if not shelf.models:
         raise UserError(
             "There is no model here yet.",
@@ -161,19 +162,19 @@ async def list_page(bot: Galvanic, here: Here, page: int) -> dict[str, Any]:
     last = cards.pages(shelf.models) - 1
     page = min(page, last)
     return {
-        "embed": cards.model_list(shelf.models, shelf.current, here.ids, page, prefix),
-        "view": _page_buttons(here.ids[0], page, last),
+        "embed": cards.model_list(shelf.models, shelf.current, who.here, page, prefix),
+        "view": _page_buttons(who.here[0], page, last),
     }
 
 
 def info_buttons(model_id: str) -> discord.ui.View:
     """What can be done with a model, below its card."""
-    return _view(UseButton(model_id), ExportButton(model_id), DeleteButton(model_id))
+    return _view(GenerateButton(model_id), UseButton(model_id), ExportButton(model_id), DeleteButton(model_id))
 
 
 def imported_buttons(model_id: str) -> discord.ui.View:
     """What one may want to do next with a model that was imported."""
-    return _view(UseButton(model_id))
+    return _view(GenerateButton(model_id), UseButton(model_id))
 
 
 def question_buttons(model: ModelRecord, user_id: int) -> discord.ui.View:

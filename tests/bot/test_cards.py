@@ -46,14 +46,14 @@ def test_a_queued_card_tells_the_place_in_the_queue() -> None:
         "🕓 **Queued**: 2nd of 5 waiting, begins in about 12 min."
     )
     assert said(place=10, waiting=11, begins=Estimate(7_200, False)) == (
-        "🕓 **Queued**: 11th of 11 waiting, begins in 2 h at most."
+        "🕓 **Queued**: 11th of 11 waiting, begins in at most 2 h."
     )
 
 
 def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
     shown = fields(card(JobView(), takes=Estimate(480, False), machines=("2 cores of AMD EPYC", "NVIDIA H100")))
     assert shown["Text"] == "12,345 characters"
-    assert shown["Takes"] == "8 min at most"
+    assert shown["Takes"] == "at most 8 min"
     assert shown["Runs on"] == "2 cores of AMD EPYC or NVIDIA H100"
     assert "Takes" not in fields(card(view_of(progress()), takes=Estimate(480, False)))
 
@@ -183,11 +183,12 @@ def test_the_list_of_jobs() -> None:
     embed = cards.jobs(rows, outlook, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [
-        f"🧠 **[The Book of Tides]({card_link})** · <@{USER}> · 37 %, about 3 min left · `t-1`",
-        f"🕓 ⭐ **[The Book of Tides]({card_link})** · <@{USER}> · 2nd of 3 waiting, begins in about 4 min "
-        "(1 training of other servers before it) · `t-3`",
-        "🕓 a training in another channel · 3rd of 3 waiting, begins in about 5 min "
-        "(1 training of other servers before it)",
+        f"🧠 **[The Book of Tides]({card_link})** · <@{USER}>",
+        "37 %, about 3 min left · `t-1`",
+        f"🕓 ⭐ **[The Book of Tides]({card_link})** · <@{USER}>",
+        "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`",
+        "🕓 a training in another channel",
+        "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]
     assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
     assert "?train" in (cards.jobs([], Outlook((), (), ()), GUILD, "?").description or "")
