@@ -101,8 +101,8 @@ async def require_place(bot: Galvanic, user: discord.User | discord.Member, chan
         for place in map(user.guild.get_channel_or_thread, settings.channels)
         if place is not None and place.permissions_for(user).view_channel
     ]
-    where = f"This server's admins chose {', '.join(seen[:5])}." if seen else "Ask a server admin where I may be used."
-    raise WrongPlace("I'm not to be used in this channel.", where)
+    chosen = f"Use me in {' or '.join(seen[:5])}: this server's admins chose that."
+    raise WrongPlace("I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I am.")
 
 
 async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member, channel: Where) -> None:

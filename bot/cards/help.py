@@ -50,17 +50,24 @@ def overview(known: Sequence[Command], prefix: str) -> discord.Embed:
 
 
 def _line(command: Command, prefix: str) -> str:
-    said = f"`{prefix}{command.name}` {_lowered(command.description or command.short_doc)}"
+    said = f"`{prefix}{command.name}` {_lowered(_about(command))}"
     if isinstance(command, commands.Group):
-        parts = ", ".join(f"`{part.name}`" for part in command.commands if not part.hidden)
-        said += f": {parts}"
+        said += ": " + ", ".join(f"`{part.name}`" for part in _parts(command))
     return said
+
+
+def _about(command: Command) -> str:
+    return (command.description or command.short_doc).rstrip(".")
+
+
+def _parts(group: commands.Group[Any, ..., Any]) -> list[Command]:
+    return sorted((part for part in group.commands if not part.hidden), key=lambda part: part.name)
 
 
 def _lowered(text: str) -> str:
     """A description within a line: `Learn a text` -> `learn a text`, but `I` stays."""
     first, *_ = text.split(maxsplit=1) or [""]
-    return text[:1].lower() + text[1:] if first[1:].islower() else text
+    return text if first.startswith(("I'", "I’")) or first == "I" else text[:1].lower() + text[1:]
 
 
 def page(command: Command, prefix: str) -> discord.Embed:

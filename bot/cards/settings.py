@@ -47,14 +47,16 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str,
     embed.add_field(name="Who may have texts written", value=_roles(guild, own.generate_roles))
     embed.add_field(name="Where I may be used", value=_channels(guild, own.channels), inline=False)
     a_person, all_together, disk = quotas
-    jobs = f"{a_person.now:g} a person, {all_together.now:g} in the server"
+    jobs = f"{a_person.now:g} of one person, {all_together.now:g} of all members"
     embed.add_field(
-        name="Trainings that wait or run at once",
+        name="Trainings at once, waiting ones included",
         value=_within(jobs, f"{a_person.most:g} and {all_together.most:g}", a_person, all_together),
+        inline=False,
     )
     embed.add_field(
         name="Disk for models",
-        value=f"{_within(f'{disk.now:,g} MB', f'{disk.most:,g} MB', disk)}; in use: {stored_bytes / 1e6:,.1f} MB",
+        value=f"{_within(f'{disk.now:,g} MB', f'{disk.most:,g} MB', disk)}; {stored_bytes / 1e6:,.1f} MB are in use",
+        inline=False,
     )
     embed.add_field(name="Commands begin with", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
     words = f"{count(len(own.blocklist), 'entry')}".replace("entrys", "entries")
@@ -81,8 +83,8 @@ def sure(guild: discord.Guild) -> discord.Embed:
 
 def _within(said: str, most: str, *limits: Limits) -> str:
     if all(limit.now == limit.most for limit in limits):
-        return f"{said}, which is the most"
-    return f"{said} (at most {most})"
+        return f"{said} (the most that is allowed)"
+    return f"{said} (of {most} that are allowed)"
 
 
 def _roles(guild: discord.Guild, ids: Iterable[int]) -> str:
@@ -92,7 +94,8 @@ def _roles(guild: discord.Guild, ids: Iterable[int]) -> str:
 
 def _channels(guild: discord.Guild, ids: Iterable[int]) -> str:
     places = [place.mention for place_id in ids if (place := guild.get_channel_or_thread(place_id)) is not None]
-    return _some(places, "only in", ", with their threads") if list(ids) else "In every channel"
+    threads = " and its threads" if len(places) == 1 else " and their threads"
+    return _some(places, "only in", threads) if list(ids) else "In every channel"
 
 
 def _some(mentions: list[str], before: str, after: str = "") -> str:

@@ -35,6 +35,7 @@ _LABELS = {
     "reset-all": "Yes, reset everything",
     "show": "No, keep them",
 }
+_ASKED = {"train_roles": "Who may train", "generate_roles": "Who may have texts written"}
 _RED = ("reset", "reset-all")
 
 
@@ -48,9 +49,7 @@ class RoleMenu(
         super().__init__(
             discord.ui.RoleSelect(
                 custom_id=f"galvanic:settings:{field}",
-                placeholder="Who may train: everyone"
-                if field == "train_roles"
-                else "Who may have texts written: everyone",
+                placeholder=_ASKED[field] + ("" if chosen else ": everyone"),
                 min_values=0,
                 max_values=_MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.role),
@@ -84,7 +83,7 @@ class ChannelMenu(
             discord.ui.ChannelSelect(
                 custom_id="galvanic:settings:channels",
                 channel_types=_PLACES,
-                placeholder="Where I may be used: in every channel",
+                placeholder="Where I may be used" + ("" if chosen else ": in every channel"),
                 min_values=0,
                 max_values=_MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.channel),
