@@ -225,7 +225,7 @@ def test_each_person_sees_their_own(page: Tab) -> None:
 
 
 def test_other_channel_is_marked_unread(page: Tab, client: PlaygroundClient) -> None:
-    client.send("over here", channel="library")
+    client.send("over here", channel="library", person="ben")
     library = page.channel("library")
     expect(library).to_have_class(re.compile("unread"))
     page.go("library")
@@ -378,7 +378,9 @@ def test_direct_messages(page: Tab) -> None:
     page.say("!where")
     page.wait_for("in private with ada")
     page.be("Ben")
-    expect(page.messages.filter(has_text="psst")).to_have_count(0)
+    page.channel("dm").click()
+    expect(page.part("channel-name")).to_have_text("@ Galvanic")
+    expect(page.messages).to_have_count(0)
 
 
 def test_thread_is_started_and_used(page: Tab, client: PlaygroundClient) -> None:
