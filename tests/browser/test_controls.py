@@ -344,6 +344,7 @@ def test_layout_of_components(page: Tab) -> None:
     expect(message.locator(".container .thumbnail img")).to_be_visible()
     expect(message.locator(".container .gallery img")).to_be_visible()
     expect(message.locator(".files")).to_be_empty()
+    expect(message.get_by_test_id("select").locator("summary")).to_have_text("@Writers")
     expect(message.get_by_role("button", name="Change")).to_be_enabled()
     page.shot("layout-of-components")
 

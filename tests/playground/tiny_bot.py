@@ -198,6 +198,10 @@ async def gallery(ctx: commands.Context) -> None:
     )
 
 
+def _writers(ctx: commands.Context) -> discord.Role:
+    return next(role for role in ctx.guild.roles if role.name == "Writers")
+
+
 @bot.command()
 async def layout(ctx: commands.Context) -> None:
     """The newer kind of message, made of layout components alone."""
@@ -207,7 +211,9 @@ async def layout(ctx: commands.Context) -> None:
     box.add_item(discord.ui.Separator())
     box.add_item(discord.ui.Section("Prefix: `!`", accessory=discord.ui.Button(label="Change", custom_id="prefix")))
     box.add_item(discord.ui.Section("With a picture", accessory=discord.ui.Thumbnail("attachment://thumb.png")))
-    box.add_item(discord.ui.ActionRow(discord.ui.RoleSelect(custom_id="trainers", max_values=3)))
+    box.add_item(
+        discord.ui.ActionRow(discord.ui.RoleSelect(custom_id="trainers", max_values=3, default_values=[_writers(ctx)]))
+    )
     box.add_item(discord.ui.MediaGallery(discord.MediaGalleryItem("attachment://loss.png")))
     view.add_item(box)
     files = [
