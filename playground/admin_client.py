@@ -43,6 +43,10 @@ class AdminClient(Caller):
         """Let a person join a server, with the roles that they had at first."""
         self._call("POST", "/control/members", {"guild": guild, "person": person, "member": True})
 
+    def open_dms(self, person: str, opened: bool = True) -> None:
+        """Let a person take direct messages from the bot; with `False`, Discord refuses them (50007)."""
+        self._call("POST", "/control/dms", {"person": person, "open": opened})
+
     def create_channel(self, name: str, *, only: Iterable[str] = (), guild: str | None = None, history: int = 0) -> str:
         """Make a text channel that all see, or the owner, the bot and these people only; its id.
 

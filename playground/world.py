@@ -132,6 +132,8 @@ class World(Backend):
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
         """By channel: ids of messages that it began with and that nobody has changed since."""
+        self.closed_dms: set[int] = set()
+        """People who take no direct messages from the bot."""
         self.seeded_until: datetime | None = None
         self._seed_counts: defaultdict[int, int] = defaultdict(int)
         settle(self)
