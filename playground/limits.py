@@ -27,7 +27,7 @@ _NESTED = (OptionType.SUBCOMMAND, OptionType.SUBCOMMAND_GROUP)
 
 
 def settle_ids(body: Any) -> None:
-    """Make the ids of menus' default values strings, as Discord gives them out; discord.py sends numbers."""
+    """Give the ids of menus' default values back as strings, as Discord does: JavaScript would round numbers."""
     fields = body.get("data") or body if isinstance(body, dict) else {}
     for component in walk_components(fields.get("components") or [] if isinstance(fields, dict) else []):
         for value in component.get("default_values") or []:

@@ -35,10 +35,11 @@ class Blocklist:
         return self._pattern is not None and self._pattern.search(text) is not None
 
     def mask(self, text: str) -> str:
-        """The text with each hit covered by blocks of its length."""
-        if self._pattern is None:
-            return text
-        return self._pattern.sub(lambda hit: re.sub(r"\S", _MASK, hit[0]), text)
+        """The text with each hit covered by blocks, at the same length. What is covered ends words: that may bare
+        another hit beside it, which is covered as well."""
+        while self._pattern is not None and self._pattern.search(text):
+            text = self._pattern.sub(lambda hit: re.sub(r"\S", _MASK, hit[0]), text)
+        return text
 
 
 def parse(typed: str) -> tuple[str, ...]:
@@ -66,5 +67,12 @@ def parse(typed: str) -> tuple[str, ...]:
 
 
 def _expression(entry: str) -> str:
-    words = (r"\w*".join(re.escape(part) for part in re.sub(r"\*+", "*", word).split("*")) for word in entry.split())
-    return r"\s+".join(words)
+    return r"\s+".join(map(_word_expression, entry.split()))
+
+
+def _word_expression(word: str) -> str:
+    """Each part at the first place where it stands, and no other is tried: the cost grows with the text alone."""
+    first, *rest = (re.escape(part) for part in re.sub(r"\*+", "*", word).split("*"))
+    if not rest:
+        return first
+    return first + "".join(rf"(?>\w*?{part})" for part in rest[:-1]) + rf"\w*{rest[-1]}"

@@ -1,11 +1,11 @@
-"""What both kinds of job share: reading the message, and telling the person what went wrong. No Celery here."""
+"""What all kinds of job share: reading the message, and telling the person what went wrong. No Celery here."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import redis
 import structlog
@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import GenerateJob, TrainJob
+from shared.jobs import Job
 from shared.logging import job_context
 from worker.joblog import JobLog, Superseded
 
 log = structlog.get_logger()
-_J = TypeVar("_J", TrainJob, GenerateJob)
+J = TypeVar("J", bound=Job)
 
 
 class HandBack(Exception):
@@ -64,10 +64,10 @@ def _unknown(job_id: str) -> Failed:
     )
 
 
-def unpack_message(client: redis.Redis, kind: type[_J], message: dict[str, Any]) -> _J | None:
+def unpack_message(client: redis.Redis, kind: type[J], message: dict[str, Any]) -> J | None:
     """Validate a message. What cannot be read is refused in the job's own stream, if that much can be read."""
     try:
-        return kind.model_validate(message)
+        return cast(J, kind.model_validate(message))
     except ValidationError as error:
         job_id = message.get("job_id")
         fields = [".".join(map(str, detail["loc"])) for detail in error.errors()]
@@ -85,6 +85,6 @@ def unpack_message(client: redis.Redis, kind: type[_J], message: dict[str, Any])
         return None
 
 
-def in_context(job: TrainJob | GenerateJob) -> AbstractContextManager[None]:
+def in_context(job: Job) -> AbstractContextManager[None]:
     """Every line of the log within names the job."""
     return job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)

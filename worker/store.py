@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
@@ -73,9 +74,14 @@ class ModelStore:
         return copy
 
     def delete(self, model_id: str) -> None:
-        """Remove a model; one that is not there is no error."""
+        """Remove a model; one that is not there is no error.
+
+        Raises:
+            OSError: its files cannot be removed.
+        """
         if self._local:
-            shutil.rmtree(self._place(model_id), ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self._place(model_id))
             return
         target_url = f"{self._root}/{_checked(model_id)}"
         if self._fs.exists(target_url):
@@ -95,6 +101,11 @@ class ModelStore:
 
     def _place(self, model_id: str) -> Path:
         return Path(self._root) / _checked(model_id)
+
+
+def folder_bytes(folder: Path) -> int:
+    """What a model folder takes in the store (`ModelRecord.file_bytes`)."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
 def _checked(model_id: str) -> str:

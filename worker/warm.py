@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from shared.errors import UserError
 from shared.jobs import MixPart
-from shared.settings import Settings
+from shared.settings import Settings, get_settings
 from worker.batcher import Batcher
 from worker.store import ModelStore
 
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
     from worker.model.results import Generation
 
 
+T = TypeVar("T")
 PASSES = 4
-"""Models at work, or being loaded, at once."""
+"""Passes, or models being loaded, at once."""
+
+
+def cores() -> int:
+    """Of this process; a pass keeps one busy."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Slot:
@@ -32,7 +39,7 @@ class _Slot:
         self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
-        self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve)
+        self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve, at_once=min(PASSES, cores()))
 
     def model(self) -> TextModel:
         """The model.
@@ -56,7 +63,7 @@ class WarmModels:
     """The most recently used models, at most `Settings.warm_models` of them. Safe between threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._store = ModelStore(settings)
+        self.store = ModelStore(settings)
         self._limit = settings.warm_models
         self._passes = threading.Semaphore(PASSES)
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
@@ -69,6 +76,28 @@ class WarmModels:
             UserError: the request cannot be fulfilled, the store has no such model, or its files are damaged.
         """
         return self._slot(model_id).batcher.submit(request)
+
+    def write_all(self, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
+        """Write several texts with a model, in one pass: each, or why there is none."""
+        outcomes = self._slot(model_id).batcher.submit_all(requests)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, UserError):
+                raise outcome
+        return outcomes  # type: ignore[return-value]  # nothing else is left
+
+    def use(self, model_id: str, work: Callable[[TextModel], T]) -> T:
+        """Do something else with a model.
+
+        Raises:
+            UserError: `work` raised it, the store has no such model, or its files are damaged.
+        """
+        with self._passes:
+            return work(self._slot(model_id).model())
+
+    def drop(self, model_id: str) -> None:
+        """Forget a model whose files are to be removed."""
+        with self._lock:
+            self._slots.pop(model_id, None)
 
     def write_mixed(self, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
         """Write a text with several models at once.
@@ -87,9 +116,21 @@ class WarmModels:
 
     def _slot(self, model_id: str) -> _Slot:
         with self._lock:
-            slot = self._slots.get(model_id) or _Slot(self._store, model_id, self._passes)
+            slot = self._slots.get(model_id) or _Slot(self.store, model_id, self._passes)
             self._slots[model_id] = slot
             self._slots.move_to_end(model_id)
             while len(self._slots) > self._limit:
                 self._slots.popitem(last=False)
         return slot
+
+
+_warm: WarmModels | None = None
+_warm_lock = threading.Lock()
+
+
+def warm_models() -> WarmModels:
+    """Those of this process."""
+    global _warm
+    with _warm_lock:
+        _warm = _warm or WarmModels(get_settings())
+        return _warm

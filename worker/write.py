@@ -1,68 +1,166 @@
-"""What a generate job does: read the message, have the text written, tell the person. No Celery here."""
+"""What generate and compare jobs do: have the texts written, and keep to the server's blocklist."""
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+import functools
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from shared.connect import connect
-from shared.events import Generated
-from shared.jobs import GenerateJob
-from shared.settings import get_settings
-from worker.answer import answer_errors, in_context, unpack_message
-from worker.joblog import JobLog
+from shared.blocklist import Blocklist
+from shared.errors import UserError
+from shared.events import Compared, ComparedText, Generated
+from shared.jobs import CompareJob, GenerateJob, Variant
+from worker.parts import Parts
 from worker.warm import WarmModels
 
-_warm: WarmModels | None = None
-_warm_lock = threading.Lock()
+if TYPE_CHECKING:
+    from worker.model.request import WriteRequest
+    from worker.model.results import Generation
+
+REDRAWS = 3
+"""Further tries when a text has something of the server's blocklist; after these it is covered."""
+_STRIDE = 0x9E3779B1
+_SEEDS = 2**32
+_COVERED = "Some words are covered, because this server's blocklist has them."
+_T = TypeVar("_T")
 
 
-def run_generate(message: dict[str, Any]) -> None:
-    """Write the text that a GenerateJob asks for, and publish it. Many threads may do so at once."""
-    client = connect(get_settings())
-    job = unpack_message(client, GenerateJob, message)
-    if job is None:
-        return
-    with in_context(job):
-        joblog = JobLog(client, job.job_id)
-        if joblog.is_over():
-            return
-        joblog.begin()
-        answer_errors(joblog, lambda: _generate(job, joblog))
-        joblog.end()
-
-
-def _generate(job: GenerateJob, joblog: JobLog) -> None:
+def generate(job: GenerateJob, parts: Parts) -> Generated:
+    """Write a text."""
     from worker.model.request import WriteRequest
 
-    request = WriteRequest(
-        job.seed,
-        job.length,
-        temperature=job.temperature,
-        random_seed=job.random_seed,
-        from_corpus=job.from_corpus,
-        top_k=job.top_k,
-        top_p=job.top_p,
-        min_p=job.min_p,
-        guard=job.guard,
-        stop=job.stop,
-    )
-    models = _warm_models()
-    written = models.write_mixed(job.mix, request) if job.mix else models.write(job.model_id, request)
-    joblog.publish(
-        Generated(
-            seed=written.seed,
-            text=written.text,
-            temperature=written.temperature,
-            random_seed=written.random_seed,
-            notes=written.notes,
-            seconds=written.seconds,
+    def write(random_seed: int) -> Generation:
+        request = WriteRequest(
+            job.seed,
+            job.length,
+            temperature=job.temperature,
+            random_seed=random_seed,
+            from_corpus=job.from_corpus,
+            top_k=job.top_k,
+            top_p=job.top_p,
+            min_p=job.min_p,
+            guard=job.guard,
+            stop=job.stop,
+            from_line=job.from_line,
         )
+        return parts.models.write_mixed(job.mix, request) if job.mix else parts.models.write(job.model_id, request)
+
+    blocklist = _blocklist(job.blocked)
+    own_start = not (job.from_corpus or job.from_line)
+
+    def redraw(written: Generation) -> bool:
+        chance = written.temperature > 0 or not own_start
+        return chance and _covered(blocklist, written, job.shown, whole=not own_start)
+
+    written = _draw(job.random_seed, write, redraw)
+    seed, text = _mask(blocklist, written.seed, written.text, job.shown)
+    return Generated(
+        seed=seed,
+        text=text,
+        temperature=written.temperature,
+        random_seed=written.random_seed,
+        notes=written.notes,
+        masked=(seed, text) != (written.seed, written.text),
+        seconds=written.seconds,
     )
 
 
-def _warm_models() -> WarmModels:
-    global _warm
-    with _warm_lock:
-        _warm = _warm or WarmModels(get_settings())
-        return _warm
+def compare(job: CompareJob, parts: Parts) -> Compared:
+    """Write a text for each variant, all with the same random numbers; what one cannot do costs no other its text.
+
+    Raises:
+        UserError: none of them could be written.
+    """
+    from worker.model.request import WriteRequest
+
+    started = time.monotonic()
+    blocklist = _blocklist(job.blocked)
+
+    def write(random_seed: int) -> tuple[int, list[Generation | UserError]]:
+        def request(variant: Variant) -> WriteRequest:
+            return WriteRequest(job.seed, job.length, variant.temperature, random_seed, stop=job.stop)
+
+        return random_seed, _write_variants(parts.models, job.variants, request)
+
+    def redraw(drawn: tuple[int, list[Generation | UserError]]) -> bool:
+        texts = [one for one in drawn[1] if not isinstance(one, UserError)]
+        return any(text.temperature > 0 and _covered(blocklist, text, None) for text in texts)
+
+    random_seed, outcomes = _draw(job.random_seed, write, redraw)
+    written = [one for one in outcomes if not isinstance(one, UserError)]
+    if not written:
+        raise next(one for one in outcomes if isinstance(one, UserError))
+    texts = tuple(
+        _compared(variant, outcome, blocklist) for variant, outcome in zip(job.variants, outcomes, strict=True)
+    )
+    seed = blocklist.mask(job.seed)
+    notes = list(dict.fromkeys(note for one in written for note in one.notes))
+    if seed != job.seed or any(_covered(blocklist, one, None) for one in written):
+        notes.append(_COVERED)
+    return Compared(
+        seed=seed, texts=texts, random_seed=random_seed, notes=tuple(notes), seconds=time.monotonic() - started
+    )
+
+
+def _write_variants(
+    models: WarmModels, variants: Sequence[Variant], request: Callable[[Variant], WriteRequest]
+) -> list[Generation | UserError]:
+    """One pass for each model, with all its variants."""
+    places: dict[str, list[int]] = {}
+    for place, variant in enumerate(variants):
+        places.setdefault(variant.model_id, []).append(place)
+    outcomes: dict[int, Generation | UserError] = {}
+    for model_id, own in places.items():
+        outcomes.update(zip(own, models.write_all(model_id, [request(variants[place]) for place in own]), strict=True))
+    return [outcomes[place] for place in range(len(variants))]
+
+
+def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Blocklist) -> ComparedText:
+    from worker.model.author import DEFAULT_TEMPERATURE
+
+    if isinstance(outcome, UserError):
+        asked = variant.temperature
+        temperature = DEFAULT_TEMPERATURE["char"] if asked is None else asked
+        problem = f"{outcome.problem} {outcome.remedy}".strip()
+        return ComparedText(model_name=variant.name, temperature=temperature, text="", problem=problem)
+    _, text = _mask(blocklist, outcome.seed, outcome.text, None)
+    return ComparedText(model_name=variant.name, temperature=outcome.temperature, text=text)
+
+
+def _draw(pinned: int | None, write: Callable[[int], _T], redraw: Callable[[_T], bool]) -> _T:
+    """What `write` makes of random numbers: of the pinned ones, or of the first that need no drawing again.
+
+    Each try has a random seed of its own, derived from the first one. The one that is reported is that of the text
+    that is shown, so that whoever pins it gets this text, at once.
+    """
+    if pinned is not None:
+        return write(pinned)
+    first = secrets.randbelow(_SEEDS)
+    drawn = write(first)
+    for attempt in range(1, REDRAWS + 1):
+        if not redraw(drawn):
+            break
+        drawn = write((first + attempt * _STRIDE) % _SEEDS)
+    return drawn
+
+
+@functools.lru_cache(64)
+def _blocklist(entries: tuple[str, ...]) -> Blocklist:
+    return Blocklist(entries)
+
+
+def _covered(blocklist: Blocklist, written: Generation, shown: int | None, *, whole: bool = False) -> bool:
+    """Whether something of the text must be covered; with `whole` also of its seed, which was drawn as well."""
+    seed, text = _mask(blocklist, written.seed, written.text, shown)
+    return text != written.text or (whole and seed != written.seed)
+
+
+def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tuple[str, str]:
+    """Seed and text with covered hits, however they are shown: joined, joined from within the seed, or apart."""
+    covered = blocklist.mask(seed + text)
+    if shown is not None and shown < len(seed):
+        hidden = len(seed) - shown
+        covered = covered[:hidden] + blocklist.mask(covered[hidden:])
+    return blocklist.mask(covered[: len(seed)]), blocklist.mask(covered[len(seed) :])

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from shared.connect import connect
 from shared.events import Progress, Sample
 from shared.jobs import CorpusInfo, TrainOptions
+from shared.settings import Settings
+from tests.worker.small import save_model
+from worker import warm
 from worker.model.results import Control, TrainResult
+from worker.store import ModelStore
 
 SENTENCE = "A small red boat left the harbour at dawn. "
 EPOCHS = 25
@@ -96,3 +102,13 @@ def classic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
     plan = plan.model_copy(update={"network": plan.network.model_copy(update={"units": (24, 24, 16)}), "batch": 64})
     options = TrainOptions(recipe="classic", epochs=2, random_seed=1)
     return folder, train(text, options, corpus(text), out=folder, plan=plan)
+
+
+@pytest.fixture
+def client(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> redis.Redis:
+    """Redis, beside a store with the models `one` and `two`, none of which is warm."""
+    monkeypatch.setattr(warm, "_warm", None)
+    for seed, name in enumerate(("one", "two")):
+        save_model(tmp_path / name, seed=seed)
+        ModelStore(settings).save(tmp_path / name, name)
+    return connect(settings)

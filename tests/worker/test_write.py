@@ -3,56 +3,22 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 
 from shared import keys
-from shared.connect import connect
-from shared.events import Event, Failed, Generated, parse_event
-from shared.jobs import GenerateJob, MixPart, Place
-from shared.settings import Settings
-from tests.worker.small import save_model
-from worker import write
-from worker.store import ModelStore
-
-
-@pytest.fixture
-def client(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> redis.Redis:
-    monkeypatch.setattr(write, "_warm", None)
-    for seed, name in enumerate(("one", "two")):
-        save_model(tmp_path / name, seed=seed)
-        ModelStore(settings).save(tmp_path / name, name)
-    return connect(settings)
-
-
-def _job(number: int = 0, **fields: Any) -> GenerateJob:
-    defaults: dict[str, Any] = {
-        "job_id": f"g-{number}",
-        "place": Place(guild_id=1, channel_id=2, user_id=3),
-        "model_id": "one",
-        "model_name": "one",
-        "seed": "the boat",
-        "length": 40 + number,
-        "random_seed": number,
-    }
-    return GenerateJob(**{**defaults, **fields})
-
-
-def _run(client: redis.Redis, job: GenerateJob) -> Event:
-    write.run_generate(job.model_dump(mode="json"))
-    (entry,) = client.xrange(keys.job_events(job.job_id))
-    return parse_event(entry[1][b"event"])
+from shared.events import Failed, Generated, parse_event
+from shared.jobs import MixPart
+from tests.worker.jobs import generate_job, run, run_message
 
 
 def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:
-    jobs = [_job(number, top_k=3 + number % 4) for number in range(20)]
-    jobs[3] = _job(3, seed="")
-    jobs[4] = _job(4, model_id="gone")
+    jobs = [generate_job(number, top_k=3 + number % 4) for number in range(20)]
+    jobs[3] = generate_job(3, seed="")
+    jobs[4] = generate_job(4, model_id="gone")
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(lambda job: _run(client, job), jobs))
+        answers = list(threads.map(lambda job: run(client, job), jobs))
     for job, answer in zip(jobs, answers, strict=True):
         if job.job_id in ("g-3", "g-4"):
             assert isinstance(answer, Failed)
@@ -65,7 +31,7 @@ def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:
 
 
 def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
-    plain = _run(client, _job(1, length=200))
+    plain = run(client, generate_job(1, length=200))
     assert isinstance(plain, Generated)
     wishes: list[dict[str, Any]] = [
         {"temperature": 0.1},
@@ -78,11 +44,11 @@ def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
         {"mix": tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))},
     ]
     for number, wish in enumerate(wishes, 2):
-        answer = _run(client, _job(number, **{"length": 200, "random_seed": 1, **wish}))
+        answer = run(client, generate_job(number, **{"length": 200, "random_seed": 1, **wish}))
         assert isinstance(answer, Generated)
         assert answer.text != plain.text, wish
     free, guarded = (
-        _run(client, _job(number, length=400, temperature=0, guard=guard))
+        run(client, generate_job(number, length=400, temperature=0, guard=guard))
         for number, guard in [(20, False), (21, True)]
     )
     assert isinstance(free, Generated)
@@ -91,12 +57,12 @@ def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
 
 
 def test_a_job_that_is_delivered_twice_is_answered_once(client: redis.Redis) -> None:
-    first = _run(client, _job(1))
-    assert _run(client, _job(1)) == first
+    first = run(client, generate_job(1))
+    assert run(client, generate_job(1)) == first
 
 
 def test_a_message_of_another_version_is_refused(client: redis.Redis) -> None:
-    message = {**_job(1).model_dump(mode="json"), "surprise": True}
-    write.run_generate(message)
+    message = {**generate_job(1).model_dump(mode="json"), "surprise": True}
+    run_message(generate_job(), message)
     (entry,) = client.xrange(keys.job_events("g-1"))
     assert isinstance(parse_event(entry[1][b"event"]), Failed)

@@ -6,12 +6,13 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from shared.errors import UserError
 from shared.jobs import RecipeName, StopAt
+from worker.model.lines import draw_line
 from worker.model.request import WriteRequest, cut
 from worker.model.results import Generation
 from worker.model.sampling import Sampling
@@ -100,6 +101,9 @@ class Author(ABC):
             if request.from_corpus:
                 window = self._draw_window(random)
                 known, seed = Seed(window), self.vocabulary.decode(window)
+            elif request.from_line:
+                seed = draw_line(lambda: self.vocabulary.decode(self._draw_window(random)))
+                known = replace(self._read_seed(seed), notes=())  # they are about what a person types
             else:
                 known, seed = self._read_seed(request.seed), request.seed
         except UserError as error:

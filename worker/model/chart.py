@@ -1,15 +1,24 @@
-"""The loss curve as a picture."""
+"""The loss curve as a picture, and the colours of all pictures."""
 
 from __future__ import annotations
 
 import io
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
+from worker.model.fonts import drawable
 from worker.model.results import CurvePoint, best_point
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 # Its own dark grey, so that it reads the same in Discord's light and dark themes.
-_BACKGROUND, _GRID, _TEXT = "#2b2d31", "#43464d", "#dbdee1"
-_TRAINING, _HELDOUT, _BEST = "#8ea1e1", "#f0b232", "#57f287"
+BACKGROUND, GRID, TEXT, MUTED = "#2b2d31", "#43464d", "#f2f3f5", "#b5bac1"
+_TRAINING, _HELDOUT, _BEST = "#8ea1ff", "#f0b232", "#57f287"
+_BITS = 1 / math.log(2)
+_DOTTED = 30
+"""With fewer epochs each is marked."""
 
 
 def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
@@ -19,35 +28,77 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
         curve: may be empty.
         title: shown as it is.
     """
+    figure = new_figure(8, 4)
+    axes = figure.add_subplot()
+    draw_curve(axes, curve)
+    # parse_math off: a dollar sign in a title is a dollar sign.
+    axes.set_title(drawable(title), color=TEXT, fontsize=14, fontweight="bold", loc="left", parse_math=False)
+    return to_png(figure)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty picture of so many hundred pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, facecolor=BACKGROUND, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr, call-arg]  # the constrained one
+    return figure
+
+
+def to_png(figure: Figure) -> bytes:
+    """The finished picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor=BACKGROUND)
+    return buffer.getvalue()
+
+
+def draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
+    """Training and held-out loss over epochs, in bits per character, the best epoch marked and named.
+
+    Args:
+        axes: to draw into.
+        curve: may be empty.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 4), dpi=100, facecolor=_BACKGROUND, layout="constrained")
-    axes = figure.add_subplot(facecolor=_BACKGROUND)
+    axes.set_facecolor(BACKGROUND)
     epochs = [point.epoch for point in curve]
-    marker = "o" if len(curve) < 30 else None
-    style: dict[str, Any] = {"marker": marker, "markersize": 3.5, "linewidth": 2}
-    axes.plot(epochs, [point.train_loss for point in curve], color=_TRAINING, label="training", **style)
-    heldout = [point.heldout_loss for point in curve if point.heldout_loss is not None]
+    marker = "o" if len(curve) < _DOTTED else None
+    style: dict[str, Any] = {"marker": marker, "markersize": 4, "linewidth": 2.2}
+    axes.plot(epochs, [point.train_loss * _BITS for point in curve], color=_TRAINING, label="its own text", **style)
+    heldout = [point.heldout_loss * _BITS for point in curve if point.heldout_loss is not None]
     if curve and len(heldout) == len(curve):
-        axes.plot(epochs, heldout, color=_HELDOUT, label="held out", **style)
+        axes.plot(epochs, heldout, color=_HELDOUT, label="held-out text", **style)
     if curve:
-        best = best_point(curve)
-        label = f"best: {best.watched:.3f} in epoch {best.epoch}"
-        axes.plot([best.epoch], [best.watched], "o", color=_BEST, markersize=9, label=label, zorder=5)
-        axes.legend(facecolor=_BACKGROUND, edgecolor=_GRID, labelcolor=_TEXT)
-    # parse_math off: a dollar sign in a title is a dollar sign.
-    axes.set_title(title, color=_TEXT, fontsize=13, parse_math=False)
-    axes.set_xlabel("epoch", color=_TEXT)
-    axes.set_ylabel("loss, nats per character", color=_TEXT)
+        _mark_best(axes, curve)
+        axes.legend(facecolor=BACKGROUND, edgecolor=GRID, labelcolor=TEXT, framealpha=0.85, fontsize=11)
+    axes.set_xlabel("epoch", color=MUTED, fontsize=11)
+    axes.set_ylabel("bits per character", color=MUTED, fontsize=11)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.tick_params(colors=_TEXT)
-    axes.grid(color=_GRID, linewidth=0.8)
+    axes.tick_params(colors=MUTED, labelsize=10)
+    axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_color(_GRID)
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", facecolor=_BACKGROUND)
-    return buffer.getvalue()
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(GRID)
+
+
+def _mark_best(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
+    best = best_point(curve)
+    height = best.watched * _BITS
+    label = f"best: {height:.2f} in epoch {best.epoch}"
+    axes.axvline(best.epoch, color=_BEST, linewidth=1, linestyle=(0, (3, 4)), alpha=0.7, zorder=1)
+    axes.plot(
+        [best.epoch],
+        [height],
+        linestyle="none",
+        marker="o",
+        color=_BEST,
+        markeredgecolor=BACKGROUND,
+        markeredgewidth=1.5,
+        markersize=11,
+        label=label,
+        zorder=5,
+    )

@@ -1,4 +1,7 @@
-"""A model as one file: `NAME.galvanic`, a zip archive of exactly the two files of a model folder."""
+"""A model as one file: `NAME.galvanic`, a zip archive of exactly the two files of a model folder.
+
+Where it must be smaller its weights are in half precision (`worker.model.compact`).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ import zlib
 from pathlib import Path
 
 from shared.errors import UserError
+from worker.model import compact
 from worker.model import folder as model_folder
 from worker.model.folder import DESCRIPTION, MOST_DESCRIPTION_BYTES, WEIGHTS
+from worker.model.limits import Limits, check
 
 SUFFIX = ".galvanic"
-_CHUNK = 2**20
+_CHUNK = _MIB = 2**20
 _MAGIC = b"PK\x03\x04"
 # RuntimeError covers RecursionError and NotImplementedError, ValueError what cannot be decoded.
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OverflowError, RuntimeError)
@@ -29,12 +34,44 @@ def export_model(folder: Path, path: Path) -> None:
         UserError: the folder holds no model or a damaged one, or the file cannot be written.
     """
     model_folder.load(folder)
+    _write(path, (folder / DESCRIPTION).read_bytes(), (folder / WEIGHTS).read_bytes())
+
+
+def export_compact(folder: Path, path: Path) -> None:
+    """The same with weights in half precision, which takes half the bytes.
+
+    Raises:
+        UserError: as `export_model`, or the weights are too large for half precision.
+    """
+    _write(path, *compact.pack(*model_folder.load(folder)))
+
+
+def export_within(folder: Path, path: Path, most_bytes: int) -> None:
+    """Write a model folder into one file of at most so many bytes: exactly if that fits, else in half precision.
+
+    Raises:
+        UserError: as `export_compact`, or not even that fits.
+    """
+    export_model(folder, path)
+    if path.stat().st_size > most_bytes:
+        export_compact(folder, path)
+    size = path.stat().st_size
+    if size > most_bytes:
+        path.unlink()
+        raise UserError(
+            f"This model's file takes {size / _MIB:.1f} MiB, and here files may have {most_bytes / _MIB:.1f} MiB.",
+            "Take it to a server with a higher limit for files, or train one with fewer `--units`. Whoever runs the "
+            "bot can export it on the machine, with `python -m worker export`.",
+        )
+
+
+def _write(path: Path, description: bytes, weights: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
     try:
         # Weights hardly shrink, so they are stored; a vocabulary of words does.
         with zipfile.ZipFile(partial, "w") as archive:
-            archive.write(folder / DESCRIPTION, DESCRIPTION, zipfile.ZIP_DEFLATED)
-            archive.write(folder / WEIGHTS, WEIGHTS, zipfile.ZIP_STORED)
+            archive.writestr(DESCRIPTION, description, zipfile.ZIP_DEFLATED)
+            archive.writestr(WEIGHTS, weights, zipfile.ZIP_STORED)
         partial.replace(path)
     except OSError as error:
         raise UserError(
@@ -44,14 +81,20 @@ def export_model(folder: Path, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def import_model(path: Path, folder: Path) -> None:
+def import_model(path: Path, folder: Path, limits: Limits | None = None) -> None:
     """Unpack an exported model into a new folder. Nothing of it is left when the file is refused.
 
     The names in the archive are compared and never used as paths, and no size that it tells is believed: the
     description is read to a fixed limit, the weights to the size that follows from the description.
 
+    Args:
+        path: the file.
+        folder: to be made.
+        limits: for files that anybody may send; None: as large as they come.
+
     Raises:
-        UserError: the file is no exported model, is damaged, or comes from a newer program; or the folder is taken.
+        UserError: the file is no exported model, is damaged, too large, or comes from a newer program; or the folder
+            is taken.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"There is something in {folder.name} already.", "Name a folder that does not exist yet.")
@@ -60,7 +103,7 @@ def import_model(path: Path, folder: Path) -> None:
     partial = folder.with_name(f".partial-{folder.name}-{secrets.token_hex(4)}")
     try:
         partial.mkdir(parents=True)
-        _unpack(path, partial)
+        _unpack(path, partial, limits)
         model_folder.load(partial)
         if folder.exists():
             folder.rmdir()
@@ -73,7 +116,7 @@ def import_model(path: Path, folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _unpack(path: Path, folder: Path) -> None:
+def _unpack(path: Path, folder: Path, limits: Limits | None) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -82,9 +125,17 @@ def _unpack(path: Path, folder: Path) -> None:
             for member in members:
                 if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise _no_model(path)
-            _copy(archive, DESCRIPTION, folder, MOST_DESCRIPTION_BYTES)
-            description = model_folder.parse((folder / DESCRIPTION).read_bytes())
-            _copy(archive, WEIGHTS, folder, model_folder.weights_bytes(description)[1])
+            most = limits.description_bytes if limits else MOST_DESCRIPTION_BYTES
+            _copy(archive, DESCRIPTION, folder, most)
+            text = (folder / DESCRIPTION).read_bytes()
+            packed = compact.parse(text)
+            description = packed or model_folder.parse(text)
+            if limits:
+                check(description, limits)
+            most = (compact.packed_bytes if packed else model_folder.weights_bytes)(description)[1]
+            _copy(archive, WEIGHTS, folder, most)
+            if packed:
+                compact.unpack(packed, folder)
     except _BROKEN as error:
         with path.open("rb") as file:
             is_zip = file.read(len(_MAGIC)) == _MAGIC

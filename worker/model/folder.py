@@ -28,7 +28,8 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 MOST_DESCRIPTION_BYTES = 64 * 2**20
 _BESIDE_WEIGHTS_BYTES = 16 * 2**20
 """What the weights file may hold beside the weights: its header, and the windows of the corpus."""
-_WINDOWS = "corpus_windows"
+WINDOWS = "corpus_windows"
+"""The array beside the weights."""
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "nltk", "galvanic")
 
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]
@@ -136,14 +137,15 @@ def save(folder: Path, weights: dict[str, Any], windows: npt.NDArray[Any], **fie
     Args:
         weights: float32 arrays by name.
         windows: ids of windows of the corpus, [windows, symbols], to start a text from.
-        fields: of `Description`, but for the versions and the hash.
+        fields: of `Description`, but for the hash; the versions are those installed unless given.
     """
+    fields = {"versions": library_versions(), **fields}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
-    write_file(folder / WEIGHTS, {**weights, _WINDOWS: windows})
+    write_file(folder / WEIGHTS, {**weights, WINDOWS: windows})
     with (folder / WEIGHTS).open("rb") as weights_file:
         digest = hashlib.file_digest(weights_file, "sha256").hexdigest()
-    description = Description(**fields, versions=library_versions(), weights_sha256=digest)
+    description = Description(**fields, weights_sha256=digest)
     partial = folder / f".{DESCRIPTION}.partial"
     with partial.open("w", encoding="utf-8") as file:
         file.write(description.model_dump_json(indent=1, ensure_ascii=True))
@@ -184,7 +186,7 @@ def load(folder: Path) -> Loaded:
         if hashlib.sha256(data).hexdigest() != description.weights_sha256:
             raise ValueError("the weights differ from those that were saved")
         arrays = safetensors.numpy.load(data)
-        windows = arrays.pop(_WINDOWS)
+        windows = arrays.pop(WINDOWS)
         _check(description, arrays, windows)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
         raise damaged() from error
@@ -220,13 +222,22 @@ def parse(text: bytes) -> Description:
         description = Description.model_validate(_from_format_1(json.loads(text)))
     else:
         description = Description.model_validate_json(text)
+    check_description(description)
+    return description
+
+
+def check_description(description: Description) -> None:
+    """See that its parts fit together.
+
+    Raises:
+        ValueError: they do not.
+    """
     if min(description.network.units) < 1:
         raise ValueError("a layer without units")
     if len(description.symbols) != description.network.vocabulary:
         raise ValueError("the symbols do not fit the network")
     if make_vocabulary(description.recipe, description.symbols).symbols != description.symbols:
         raise ValueError("the symbols are not in their order")
-    return description
 
 
 def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:

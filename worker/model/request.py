@@ -19,7 +19,7 @@ class WriteRequest:
     """A text to be written.
 
     Attributes:
-        seed: the text to continue; ignored with `from_corpus`.
+        seed: the text to continue; ignored with `from_corpus` and `from_line`.
         length: characters to write, at most.
         temperature: 0 to 2; 0: always the likeliest symbol; None: the recipe's default.
         random_seed: the same one gives the same text; None: drawn, and reported.
@@ -27,6 +27,7 @@ class WriteRequest:
         top_k, top_p, min_p: what may be drawn, see `worker.model.sampling.Sampling`.
         guard: break out of loops; None: the recipe's default (all but `classic`).
         stop: end at the last end of a sentence or line; if there is none, the text is as long as it is.
+        from_line: begin with the beginning of a random line or sentence of the corpus instead (`worker.model.lines`).
     """
 
     seed: str
@@ -39,6 +40,7 @@ class WriteRequest:
     min_p: float | None = None
     guard: bool | None = None
     stop: StopAt | None = None
+    from_line: bool = False
 
     def __post_init__(self) -> None:
         if self.length < 1:

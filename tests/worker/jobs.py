@@ -1,0 +1,75 @@
+"""Quick jobs, from the message to what is told, with a real Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from shared import keys
+from shared.events import Event, parse_event
+from shared.jobs import (
+    CompareJob,
+    DeleteJob,
+    ExportJob,
+    GenerateJob,
+    ImportJob,
+    Job,
+    ModelRef,
+    PictureJob,
+    Place,
+    SurpriseJob,
+)
+from worker.quick import QUICK
+
+PLACE = Place(guild_id=1, channel_id=2, user_id=3)
+
+
+def run(client: redis.Redis, job: Job) -> Event:
+    """Run a job as the worker does; its last event."""
+    run_message(job, job.model_dump(mode="json"))
+    newest: Any = client.xrevrange(keys.job_events(job.job_id), count=1)
+    return parse_event(newest[0][1][b"event"])
+
+
+def run_message(kind: Job, message: dict[str, Any]) -> None:
+    """Run a message with the task of a job of that kind."""
+    (quick,) = (one for one in QUICK if one.kind is type(kind))
+    quick.run(message)
+
+
+def generate_job(number: int = 0, **fields: Any) -> GenerateJob:
+    defaults: dict[str, Any] = {
+        "job_id": f"g-{number}",
+        "place": PLACE,
+        "model_id": "one",
+        "model_name": "one",
+        "seed": "the boat",
+        "length": 40 + number,
+        "random_seed": number,
+    }
+    return GenerateJob(**{**defaults, **fields})
+
+
+def compare_job(**fields: Any) -> CompareJob:
+    return CompareJob(**{"job_id": "c-1", "place": PLACE, "seed": "the boat", "length": 60, **fields})
+
+
+def surprise_job(text: str, model_id: str = "one") -> SurpriseJob:
+    return SurpriseJob(job_id="s-1", place=PLACE, model=ModelRef(model_id=model_id, name=model_id), text=text)
+
+
+def picture_job(model_id: str = "one", name: str = "one") -> PictureJob:
+    return PictureJob(job_id="p-1", place=PLACE, model=ModelRef(model_id=model_id, name=name))
+
+
+def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20) -> ExportJob:
+    return ExportJob(job_id="e-1", place=PLACE, model=ModelRef(model_id=model_id, name=model_id), most_bytes=most_bytes)
+
+
+def import_job(number: int = 1, **fields: Any) -> ImportJob:
+    return ImportJob(**{"job_id": f"i-{number}", "place": PLACE, "file_name": "model.galvanic", **fields})
+
+
+def delete_job(model_id: str = "one", number: int = 1) -> DeleteJob:
+    return DeleteJob(job_id=f"d-{number}", place=PLACE, model_id=model_id)

@@ -1,0 +1,53 @@
+"""What surprise and picture jobs do: draw what a model makes of a text, and what it is itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from shared.events import Pictured, Surprised
+from shared.jobs import CARD_FILE, SURPRISE_FILE, PictureJob, SurpriseJob
+from worker.parts import Parts
+
+_MOST_NAMED = 5
+_drawing = threading.Lock()
+"""matplotlib is not made for several threads at once."""
+
+
+def surprise(job: SurpriseJob, parts: Parts) -> Surprised:
+    """Draw how expected each character of a text was.
+
+    Raises:
+        UserError: the model cannot read the text, or is gone.
+    """
+    from worker.model.heatmap import surprise_map
+
+    started = time.monotonic()
+    found = parts.models.use(job.model.model_id, lambda model: model.surprise(job.text))
+    picture = surprise_map(job.text, found.nats)
+    parts.joblog.attach(SURPRISE_FILE, picture)
+    ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
+    return Surprised(
+        nats_per_char=sum(found.nats) / len(found.nats),
+        chars=len(found.nats),
+        most=tuple(ranked[:_MOST_NAMED]),
+        notes=found.notes,
+        seconds=time.monotonic() - started,
+    )
+
+
+def picture(job: PictureJob, parts: Parts) -> Pictured:
+    """Draw a model's card.
+
+    Raises:
+        UserError: the model is gone, or its files are damaged.
+    """
+    from worker.model import folder as model_folder
+    from worker.model.card import model_card
+    from worker.model.facts import facts_of
+
+    description = model_folder.describe(parts.models.store.fetch(job.model.model_id))
+    with _drawing:
+        card = model_card(job.model.name, description)
+    parts.joblog.attach(CARD_FILE, card)
+    return Pictured(facts=facts_of(description))

@@ -1,0 +1,68 @@
+"""What a model file may hold that anybody may have made: nobody's worker is to be filled up or kept busy by it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from shared.errors import UserError
+from worker.model.folder import Description, weights_bytes
+from worker.text.classic import WINDOW
+
+_DESCRIPTION_BYTES = 8 * 2**20
+"""Several times what the largest vocabulary of words takes."""
+_MOST_LSTMS = 16
+"""Layers of all members: each makes the first text, for which the network is compiled, wait longer."""
+_MOST_COUNT, _MOST_LOSS = 10**12, 1_000.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that is taken.
+
+    Attributes:
+        weights_bytes: of the weights in memory.
+        description_bytes: of the description.
+    """
+
+    weights_bytes: int
+    description_bytes: int = _DESCRIPTION_BYTES
+
+
+def limits_for(file_bytes: int) -> Limits:
+    """Those that fit files of this size: weights in half precision take twice their bytes in memory."""
+    return Limits(weights_bytes=2 * file_bytes)
+
+
+def check(description: Description, limits: Limits) -> None:
+    """See that such a model can be used without harm; before its weights are read.
+
+    Raises:
+        UserError: it is too large.
+        ValueError: no training leaves such a description.
+    """
+    network, training = description.network, description.training
+    needed = weights_bytes(description)[0]
+    if needed > limits.weights_bytes:
+        raise UserError(
+            f"This model's network takes {needed / 2**20:,.0f} MiB, and imports may take "
+            f"{limits.weights_bytes / 2**20:,.0f} MiB.",
+            "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
+        )
+    if len(network.units) * network.members > _MOST_LSTMS:
+        raise UserError(
+            f"This model's network has {len(network.units) * network.members} layers, and imports may have "
+            f"{_MOST_LSTMS}.",
+            "Import a model with fewer layers.",
+        )
+    if network.window not in (0, WINDOW):
+        raise ValueError("a window that no recipe has")
+    losses = [training.train_loss, training.heldout_loss, *(loss for _, *both in training.curve for loss in both)]
+    if not all(loss is None or (math.isfinite(loss) and abs(loss) < _MOST_LOSS) for loss in losses):
+        raise ValueError("a loss that no training has")
+    share = training.copy_share
+    if not (math.isfinite(training.seconds) and (share is None or 0 <= share <= 1)):
+        raise ValueError("figures that no training has")
+    counts = (training.epochs, training.epochs_before, description.corpus.chars, *(at for at, *_ in training.curve))
+    if not all(0 <= count <= _MOST_COUNT for count in counts):
+        raise ValueError("counts that no training has")

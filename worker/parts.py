@@ -1,0 +1,28 @@
+"""What a quick job works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis
+
+from shared.settings import Settings
+from worker.joblog import JobLog
+from worker.warm import WarmModels
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The worker's parts, as a job needs them.
+
+    Attributes:
+        settings: of the process.
+        client: of Redis, shared by all threads.
+        joblog: of this job; its last event is published by who runs it.
+        models: kept in memory, and the store behind them.
+    """
+
+    settings: Settings
+    client: redis.Redis
+    joblog: JobLog
+    models: WarmModels

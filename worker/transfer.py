@@ -1,0 +1,137 @@
+"""What export, import and delete jobs do: models that leave the store, come into it, or go."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from shared import keys
+from shared.corpora.corpus import slugify
+from shared.errors import UserError
+from shared.events import Deleted, Exported, Imported
+from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob
+from shared.models import ModelRecord
+from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
+from worker.parts import Parts
+from worker.store import folder_bytes
+
+if TYPE_CHECKING:
+    from worker.model.folder import Description
+
+FILE_TTL_S = 10 * 60
+"""How long a model's file lies in Redis: the bot fetches it at once."""
+_MIB = 2**20
+_MOST_FILE_NAME = 60
+_FOREIGN = (
+    "It came as a file: who trained it, and on what, is only what the file says.",
+    "It may write words of its text as they stand there.",
+)
+
+
+def export(job: ExportJob, parts: Parts) -> Exported:
+    """Lay a model's file into Redis.
+
+    Raises:
+        UserError: the store has no such model, or its file is too large to be sent.
+    """
+    from worker.model.export import export_within
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL_FILE
+        export_within(parts.models.store.fetch(job.model.model_id), path, job.most_bytes)
+        data = path.read_bytes()
+    parts.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
+    return Exported(size=len(data))
+
+
+def import_(job: ImportJob, parts: Parts) -> Imported:
+    """Check a model's file, and enter it into store and registry. The channel's current model stays what it is.
+
+    Raises:
+        UserError: the file is not there, too large, or no model.
+    """
+    from worker.model import folder as model_folder
+    from worker.model.export import import_model
+    from worker.model.limits import limits_for
+
+    most = int(parts.settings.import_max_mb * _MIB)
+    file = keys.artifact(job.job_id, MODEL_FILE)
+    if parts.client.strlen(file) > most:
+        parts.client.delete(file)
+        raise UserError(
+            f"This file has more than {parts.settings.import_max_mb:g} MiB.",
+            "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
+        )
+    data = cast(bytes | None, parts.client.get(file))
+    if data is None:
+        raise UserError("The file is no longer there: it waited too long.", "Please send the command again.")
+    model_id = parts.joblog.model_id()
+    with tempfile.TemporaryDirectory() as temporary:
+        path, folder = Path(temporary) / _harmless(job.file_name), Path(temporary) / "unpacked" / "model"
+        path.write_bytes(data)
+        del data
+        import_model(path, folder, limits_for(most))
+        description = model_folder.describe(folder)
+        parts.models.store.save(folder, model_id)
+        size = folder_bytes(folder)
+    record = parts.joblog.register(_record(job, description, model_id, size), current=False)
+    parts.client.delete(file)
+    return Imported(model=record, notes=_FOREIGN)
+
+
+def delete(job: DeleteJob, parts: Parts) -> Deleted:
+    """Remove a model's files. Those that are gone already are no error.
+
+    Raises:
+        UserError: a registry still has the model.
+    """
+    if parts.client.exists(keys.model(job.model_id)):
+        raise UserError("This model is still in use.", "Delete it with `models delete`.")
+    parts.models.drop(job.model_id)
+    parts.models.store.delete(job.model_id)
+    return Deleted()
+
+
+def _harmless(file_name: str) -> str:
+    """The name of an uploaded file, which messages repeat, as that of a file here."""
+    return re.sub(r"[^\w.-]+", "-", file_name, flags=re.ASCII).strip(".-")[-_MOST_FILE_NAME:] or MODEL_FILE
+
+
+def _record(job: ImportJob, description: Description, model_id: str, size: int) -> ModelRecord:
+    """The registry's record of an imported model. What the file says of itself may be anything."""
+    training, corpus = description.training, description.corpus
+    title = one_line(corpus.title, MOST_TITLE) or "an unnamed text"
+    place = job.place
+    return ModelRecord(
+        model_id=model_id,
+        name=slugify(job.name or "") or slugify(corpus.name) or slugify(title) or "imported",
+        guild_id=place.guild_id,
+        channel_id=place.channel_id,
+        owner_id=place.user_id,
+        scope="channel",
+        recipe=description.recipe,
+        corpus_title=title,
+        corpus_chars=corpus.chars,
+        parameters=description.network.parameters(),
+        epochs=training.epochs_before + training.epochs,
+        train_loss=training.train_loss,
+        heldout_loss=training.heldout_loss,
+        corpus=_corpus(corpus, title),
+        options=description.options and description.options.model_copy(update={"name": None}),
+        copy_share=training.copy_share,
+        file_bytes=size,
+        imported=True,
+    )
+
+
+def _corpus(corpus: CorpusInfo, title: str) -> CorpusInfo | None:
+    """The text as far as it can be had again by its name; what somebody uploaded elsewhere is not for this server.
+
+    Without its hash, which would fetch from Redis whatever text somebody wrote the hash of into the file.
+    """
+    if corpus.source in ("upload", "file"):
+        return None
+    name, licence = slugify(corpus.name), one_line(corpus.licence, MOST_LICENCE)
+    return corpus.model_copy(update={"name": name, "title": title, "licence": licence, "sha256": ""}) if name else None
