@@ -111,7 +111,20 @@ function picture(item, alt) {
   return el("img", { src: item.url, alt, width: item.width, height: item.height, loading: "eager", decoding: "sync" });
 }
 
+/** How wide each field is: those in line share a row, three at most. */
+function fieldWidths(fields) {
+  const widths = [];
+  while (widths.length < fields.length) {
+    const start = widths.length;
+    let count = 0;
+    while (count < 3 && fields[start + count]?.inline) count += 1;
+    widths.push(...(count > 1 ? Array(count).fill(count === 3 ? "third" : "half") : ["full"]));
+  }
+  return widths;
+}
+
 function drawEmbed(embed, old) {
+  const widths = fieldWidths(embed.fields);
   const side = embed.thumbnail && el("div", { class: "thumbnail" }, picture(embed.thumbnail, ""));
   const title = embed.title_html && (embed.url
     ? el("a", { class: "embed-title", href: embed.url, target: "_blank", rel: "noopener noreferrer", html: embed.title_html })
@@ -123,8 +136,8 @@ function drawEmbed(embed, old) {
       embed.author && el("div", { class: "embed-author" }, embed.author),
       title || null,
       embed.html && el("div", { class: "markdown embed-text", html: embed.html }),
-      embed.fields.length > 0 && el("div", { class: "fields" }, ...embed.fields.map((field) =>
-        el("div", { class: field.inline ? "field inline" : "field" }, el("div", { class: "field-name", html: field.name_html }), el("div", { class: "markdown", html: field.html })))),
+      embed.fields.length > 0 && el("div", { class: "fields" }, ...embed.fields.map((field, index) =>
+        el("div", { class: `field ${widths[index]}` }, el("div", { class: "field-name", html: field.name_html }), el("div", { class: "markdown", html: field.html })))),
       embed.image && el("a", { class: "embed-image", href: embed.image.url, target: "_blank", rel: "noopener" }, embedImage(embed.image, old)),
       foot && el("div", { class: "embed-foot" }, foot)));
   if (embed.colour !== null && embed.colour !== undefined) node.style.setProperty("--bar", `#${embed.colour.toString(16).padStart(6, "0")}`);
