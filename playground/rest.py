@@ -23,7 +23,8 @@ from simcord.backend.errors import BackendError
 from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
-from playground.world import BOT_ID, World
+from playground.places import BOT_ID, file_limit
+from playground.world import World
 
 log = structlog.get_logger()
 
@@ -31,13 +32,14 @@ API_PREFIX = "/api/v10"
 REFUSED_TOKEN = "bad-token"  # noqa: S105 - the one token that is refused, so that this path can be tested
 NONCE_S = 300.0
 """How long a nonce is remembered; Discord says "a few minutes"."""
-MAX_FILE_BYTES = 10 * 2**20
 MAX_FILES = 10
 # https://discord.com/developers/docs/resources/message#get-channel-messages
 _DEFAULT_PAGE, _MAX_PAGE = 50, 100
 _INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MESSAGES = re.compile(r"/channels/(\d+)/messages")
 _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
+_CHANNEL = re.compile(r"/channels/(\d+)/")
+_INTERACTION = re.compile(r"/(?:interactions/(\d+)|webhooks/\d+/([^/]+))")
 _CALLBACK = re.compile(r"/interactions/(\d+)/")
 _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
 """Routes whose token stands in the path."""
@@ -81,7 +83,7 @@ class Rest:
         if path in ("/gateway", "/gateway/bot"):
             return _json(self._gateway_info())
         try:
-            body, files = await _read_body(request)
+            body, files = await _read_body(request, self._file_limit(path))
             answer = self._answer(request.method, path, body, dict(request.query), files)
         except (router.RouteNotImplemented, router.UnsupportedField) as error:
             log.error("the playground does not know this request", method=request.method, reason=str(error))
@@ -111,6 +113,18 @@ class Rest:
         limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
         url = self._base_url.replace("http", "ws", 1) + "/gateway"
         return {"url": url, "shards": 1, "session_start_limit": limit}
+
+    def _file_limit(self, path: str) -> int:
+        """Bytes that a file in this request may have: it depends on the server that it goes to."""
+        world = self._world
+        channel_id: int | None = None
+        if found := _CHANNEL.match(path):
+            channel_id = int(found[1])
+        elif found := _INTERACTION.match(path):
+            record = world.interactions.get(int(found[1] or world.interaction_tokens.get(found[2], 0)))
+            channel_id = record.channel_id if record else None
+        channel = world.channels.get(channel_id or 0)
+        return file_limit(channel.guild_id if channel else None)
 
     def _answer(self, method: str, path: str, body: Any, query: dict[str, Any], files: list[Upload]) -> Any:
         fields = body if isinstance(body, dict) else {}
@@ -164,17 +178,17 @@ class Rest:
         return everything[-limit:]
 
 
-async def _read_body(request: web.Request) -> tuple[Any, list[Upload]]:
+async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload]]:
     """JSON body and files of a request, plain or multipart."""
     if request.content_type.startswith("multipart/"):
-        return await _read_multipart(await request.multipart())
+        return await _read_multipart(await request.multipart(), limit)
     raw = await request.read()
     if not raw:
         return None, []
     return json.loads(raw), []
 
 
-async def _read_multipart(reader: MultipartReader) -> tuple[Any, list[Upload]]:
+async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[Upload]]:
     scalars: dict[str, str] = {}
     files: list[tuple[str, Upload]] = []
     async for part in reader:
@@ -184,7 +198,7 @@ async def _read_multipart(reader: MultipartReader) -> tuple[Any, list[Upload]]:
         if part.filename is None:
             scalars[part.name or ""] = data.decode("utf-8")
             continue
-        if len(data) > MAX_FILE_BYTES:
+        if len(data) > limit:
             raise BackendError(413, 40005, "Request entity too large")
         # Names arrive percent-encoded from some clients and plain from others.
         name = unquote(part.filename)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from playground.client import Message, PlaygroundClient, components, pictures_of, text_of
-from playground.world import BOT_ID, GUILD_ID
+from playground.places import BOT_ID, GUILD_ID
 from shared.errors import UserError
 from tests.playground.tiny_bot import PIXEL
 
@@ -24,9 +24,9 @@ def test_world_is_where_it_always_was(bot: PlaygroundClient) -> None:
     world = bot.world()
     assert world.guild_id == str(GUILD_ID)
     assert world.bot_user_id == str(BOT_ID)
-    assert set(world.channels) == {"lab", "library"}
-    assert set(world.users) == {"ada", "ben", "cleo"}
-    assert world.commands == ["learn", "pick", "slow", "whisper"]
+    assert set(world.channels) == {"lab", "library", "tavern", "cellar", "atrium"}
+    assert set(world.users) == {"ada", "ben", "cleo", "dora"}
+    assert world.commands == ["here", "learn", "pick", "slow", "survey", "whisper"]
 
 
 def test_prefix_command_is_answered_with_a_reply(bot: PlaygroundClient) -> None:
