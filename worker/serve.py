@@ -24,8 +24,9 @@ from shared.settings import Settings, get_settings
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
-GENERATE_THREADS = 32
-"""Requests that may wait for a pass together; each thread only waits."""
+GENERATE_THREADS = 256
+"""Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
+then, which costs a crowd that asks at once up to half a second each time."""
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = structlog.get_logger()
