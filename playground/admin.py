@@ -5,15 +5,19 @@ On Discord a server's admins do this in its settings; here the control API does 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import discord
 from simcord.backend.models import Channel, Overwrite
 from simcord.enums import ChannelType, OverwriteType
 
+from playground.chatter import small_talk
 from playground.places import CHANNEL_IDS, SPECS, USER_IDS, join, private_to
 from playground.world import World
 from shared.errors import UserError
 
 MAX_NAME = 100
+_MAX_HISTORY = 200_000
 
 
 class Admin:
@@ -81,13 +85,23 @@ class Admin:
 
     # ---------------------------------------------------------- channels, threads
 
-    def create_channel(self, guild_id: int, name: str, only: list[int]) -> int:
-        """Make a text channel, seen by all or by the owner, the bot and these people only; its id."""
+    def create_channel(self, guild_id: int, name: str, only: list[int], history: int) -> int:
+        """Make a text channel, seen by all or by the owner, the bot and these people only; its id.
+
+        Args:
+            guild_id: the server.
+            name: of the channel; no other may have it.
+            only: who sees it.
+            history: how many messages of small talk it begins with.
+        """
+        if not 0 <= history <= _MAX_HISTORY:
+            raise UserError(f"A channel begins with at most {_MAX_HISTORY:,} messages.")
         if not 1 <= len(name) <= MAX_NAME or name in self._names():
             raise UserError(
                 f"A channel cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters."
             )
         channel = self._world.create_channel(guild_id, name, overwrites=private_to(guild_id, only))
+        self._world.seed(channel.id, small_talk(history, datetime.now(UTC)))
         self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
         return channel.id
 

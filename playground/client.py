@@ -236,10 +236,17 @@ class PlaygroundClient:
         """Let a person join a server, with the roles that they had at first."""
         self._call("POST", "/control/members", {"guild": guild, "person": person, "member": True})
 
-    def create_channel(self, name: str, *, only: Iterable[str] = (), guild: str | None = None) -> str:
-        """Make a text channel that all see, or the owner, the bot and these people only; its id."""
-        body = {"guild": guild, "name": name, "only": list(only)}
-        return str(self._call("POST", "/control/channels", body)["id"])
+    def create_channel(self, name: str, *, only: Iterable[str] = (), guild: str | None = None, history: int = 0) -> str:
+        """Make a text channel that all see, or the owner, the bot and these people only; its id.
+
+        Args:
+            name: of the channel; no other may have it.
+            only: who sees it.
+            guild: key or id of the server.
+            history: so many messages of small talk, or a few more, that it begins with.
+        """
+        body = {"guild": guild, "name": name, "only": list(only), "history": history}
+        return str(self._call("POST", "/control/channels", body, extra_s=history / 2_000)["id"])
 
     def rename_channel(self, channel: str, name: str) -> None:
         """Give a channel or thread another name."""
@@ -270,6 +277,15 @@ class PlaygroundClient:
         """When a message was edited, seconds since the epoch."""
         times: list[float] = self._call("GET", f"/control/edits?message_id={message_id}")
         return times
+
+    def requests(self, after: int = 0) -> list[dict[str, Any]]:
+        """The last requests of the bot: `number`, `method`, `path`, `body`, `files` (names), `status`.
+
+        Args:
+            after: only those with a higher number, as the last one of an earlier call.
+        """
+        found: list[dict[str, Any]] = self._call("GET", f"/control/requests?after={after}")
+        return found
 
     def fetch(self, url: str) -> bytes:
         """Bytes of an attachment or a picture."""
@@ -340,12 +356,12 @@ class PlaygroundClient:
     def _place(self, person: str | None, channel: str | None) -> dict[str, str]:
         return {"as": person or self.person, "channel": channel or self.channel}
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, extra_s: float = 0) -> Any:
         data = json.dumps(body).encode() if body is not None else None
         headers = {CONTROL_HEADER: "1", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http URL
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout + extra_s) as response:  # noqa: S310
                 return json.load(response)
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")

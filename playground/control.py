@@ -17,6 +17,7 @@ from playground.gateway import Gateway
 from playground.interactions import Interactions
 from playground.people import File, People
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, SPECS, USER_IDS
+from playground.requests import RequestLog
 from playground.resolve import Resolver
 from playground.world import World
 from shared.errors import UserError
@@ -46,9 +47,16 @@ class Control:
     """Request handlers below `/control/`."""
 
     def __init__(
-        self, world: World, gateway: Gateway, people: People, interactions: Interactions, resolver: Resolver
+        self,
+        world: World,
+        gateway: Gateway,
+        people: People,
+        interactions: Interactions,
+        resolver: Resolver,
+        requests: RequestLog,
     ) -> None:
         self._world = world
+        self._requests = requests
         self._gateway = gateway
         self._people = people
         self._interactions = interactions
@@ -68,6 +76,7 @@ class Control:
             web.post("/control/select", self.select),
             web.post("/control/modal", self.modal),
             web.get("/control/edits", self.edits),
+            web.get("/control/requests", self.requests),
             web.post("/control/intents", self.intents),
         ]
 
@@ -166,6 +175,10 @@ class Control:
         """When a message was edited, seconds since the epoch."""
         message_id = int(request.query["message_id"])
         return web.json_response(list(self._world.edit_times.get(message_id, ())))
+
+    async def requests(self, request: web.Request) -> web.Response:
+        """The last requests of the bot after the number `after`, without tokens and files."""
+        return web.json_response(self._requests.after(int(request.query.get("after", 0))))
 
     async def intents(self, request: web.Request) -> web.Response:
         """Switch the privileged intents on or off, as in Discord's portal."""

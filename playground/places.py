@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import discord
 from simcord.backend import Backend
-from simcord.backend.models import Channel, Guild, Overwrite, Role, User
+from simcord.backend.models import Channel, Guild, GuildEmoji, Overwrite, Role, User
 from simcord.enums import ChannelType, OverwriteType
 
 GUILD_ID = 1_297_000_000_000_000_001
@@ -184,6 +184,9 @@ def _settle_guild(world: Backend, spec: GuildSpec) -> None:
         position=len(spec.roles) + 1,
         managed=True,
     )
+    if spec.id == GUILD_ID:
+        for name, emoji_id in EMOJI_IDS.items():
+            guild.emojis[emoji_id] = GuildEmoji(id=emoji_id, name=name, user_id=guild.owner_id)
     world.guilds[spec.id] = guild
     for name in spec.members:
         join(world, spec.id, USER_IDS[name])

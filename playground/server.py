@@ -15,6 +15,7 @@ from playground.guard import guard
 from playground.interactions import Interactions
 from playground.live import Live
 from playground.people import People
+from playground.requests import RequestLog
 from playground.resolve import Resolver
 from playground.rest import Rest
 from playground.server_control import ServerControl
@@ -71,16 +72,18 @@ class Playground:
         self.world = World(self.url)
         self._storage = Storage(self.world, folder) if folder is not None else None
         if self._storage is None or not self._storage.load():
+            self.world.settle_history()
             self.world.welcome()
         self._gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
         resolver = Resolver(self.world)
+        requests = RequestLog()
         people = People(self.world)
         interactions = Interactions(self.world, self._gateway, people, resolver)
         self._live = Live(self.world, self._gateway, people, interactions, resolver)
         self._app = web.Application(middlewares=[guard, plain_errors], client_max_size=_MAX_REQUEST)
-        self._app.add_routes(Rest(self.world, self.url).routes())
+        self._app.add_routes(Rest(self.world, self.url, requests).routes())
         self._app.add_routes([web.get("/gateway", self._gateway.handle), web.get("/gateway/", self._gateway.handle)])
-        control = Control(self.world, self._gateway, people, interactions, resolver)
+        control = Control(self.world, self._gateway, people, interactions, resolver, requests)
         self._app.add_routes(control.routes())
         self._app.add_routes(ServerControl(self.world, Admin(self.world), resolver).routes())
         self._app.add_routes(self._live.routes())

@@ -69,7 +69,7 @@ class ServerControl:
         """Make a text channel."""
         body = await json_body(request)
         only = [self._resolver.user(name) for name in body.get("only", [])]
-        channel_id = self._admin.create_channel(self._guild(body), str(body["name"]), only)
+        channel_id = self._admin.create_channel(self._guild(body), str(body["name"]), only, int(body.get("history", 0)))
         return web.json_response({"id": str(channel_id)})
 
     async def rename_channel(self, request: web.Request) -> web.Response:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -19,7 +20,10 @@ from simcord.backend import Backend
 from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CdnStore
 from simcord.backend.models import Interaction, Message
+from simcord.components import walk_components
+from simcord.enums import MessageType
 
+from playground.chatter import Said, small_talk
 from playground.places import CHANNEL_IDS, GUILD_NAME, USER_IDS, settle
 
 log = structlog.get_logger()
@@ -31,10 +35,13 @@ WELCOME = (
     "then `!generate the monster`. Typing `/` lists its slash commands."
 )
 
+_TAVERN_MESSAGES = 420
 _RETIRED_FILES = 20
 _REMEMBERED_IDS = 100_000
+_DISCORD_EPOCH_MS = 1_420_070_400_000
+_USER = re.compile(r"<@(\d+)>")
 _MAX_MESSAGES = 10_000
-"""Messages of a channel in memory."""
+"""Messages of a channel in memory, besides those that it began with."""
 
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
@@ -102,6 +109,13 @@ def _image_size(data: bytes) -> dict[str, int]:
         return {}  # not an image
 
 
+def _spell_ids(components: list[dict[str, Any]] | None) -> None:
+    """Give ids back as strings, as Discord does, though a bot may send numbers: JavaScript would round them."""
+    for component in walk_components(components or []):
+        for value in component.get("default_values") or []:
+            value["id"] = str(value["id"])
+
+
 class World(Backend):
     """simcord's backend in real time, with the playground's servers in it.
 
@@ -124,6 +138,10 @@ class World(Backend):
         self._awaited: dict[int, asyncio.Event] = {}
         self.edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
+        self.seeded: dict[int, set[int]] = {}
+        """By channel: ids of messages that it began with and that nobody has changed since."""
+        self.seeded_until: datetime | None = None
+        self._seed_counts: defaultdict[int, int] = defaultdict(int)
         settle(self)
 
     def snowflake(self) -> int:
@@ -150,14 +168,44 @@ class World(Backend):
         """Post the message that tells a newcomer what to type."""
         self.create_message(CHANNEL_IDS["lab"], USER_IDS["ada"], WELCOME.format(guild=GUILD_NAME))
 
+    def settle_history(self, until: datetime | None = None) -> None:
+        """Give #tavern its past weeks, the same ones for the same moment to end at; once only."""
+        if self.seeded_until is None:
+            self.seeded_until = until or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            self.seed(CHANNEL_IDS["tavern"], small_talk(_TAVERN_MESSAGES, self.seeded_until))
+
+    def seed(self, channel_id: int, said: Iterable[Said]) -> None:
+        """Put messages that were written long ago into a channel that has none yet; nothing is announced."""
+        channel = self.get_channel(channel_id)
+        messages = self.messages[channel_id]
+        reference: dict[str, Any] | None = None
+        for item in said:
+            message = Message(
+                id=self._allocate_at(int(item.moment.timestamp() * 1000) - _DISCORD_EPOCH_MS),
+                channel_id=channel_id,
+                author_id=item.author_id,
+                content=item.content,
+                timestamp=item.moment.isoformat(),
+                edited_timestamp=item.edited.isoformat() if item.edited else None,
+                type=int(MessageType.REPLY if item.replies else MessageType.DEFAULT),
+                reference=reference if item.replies else None,
+                mention_user_ids=[int(user_id) for user_id in _USER.findall(item.content)],
+            )
+            messages[message.id] = message
+            reference = {"type": 0, "channel_id": str(channel_id), "message_id": str(message.id)}
+            channel.last_message_id = message.id
+        self.seeded[channel_id] = set(messages)
+        self._seed_counts[channel_id] = len(messages)
+
     # ------------------------------------------------------- changes of messages
 
     def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
         """Install and announce a prepared message."""
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
+        _spell_ids(message.components)
         stored = super().commit_message(message, broadcast=broadcast)
         messages = self.messages.get(message.channel_id, {})
-        while len(messages) > _MAX_MESSAGES:
+        while len(messages) > _MAX_MESSAGES + self._seed_counts[message.channel_id]:
             self._release(messages.pop(next(iter(messages))))
         if message.id in messages:
             self._changed("created", stored)
@@ -171,11 +219,13 @@ class World(Backend):
         if fields.get("embeds"):
             attachments = fields.get("attachments", before.attachments) or []
             fields["embeds"], fields["attachments"] = self._resolve_embeds(message_id, fields["embeds"], attachments)
+        _spell_ids(fields.get("components"))
         message = super().edit_message(channel_id, message_id, fields)
         self._drop_unshown(message)
         for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:
             self.cdn.forget(attachment_id)
         self.edit_times[message_id].append(time.time())
+        self.seeded.get(channel_id, set()).discard(message_id)
         self._changed("edited", message)
         return message
 
@@ -206,9 +256,14 @@ class World(Backend):
 
     def restore_message(self, message: Message, embed_files: list[dict[str, Any]]) -> None:
         """Put back a message that an earlier run kept; nothing is announced."""
-        self.messages[message.channel_id][message.id] = message
-        self.reserve_id(message.id)
-        self.channels[message.channel_id].last_message_id = message.id
+        messages = self.messages[message.channel_id]
+        if message.id in messages:
+            self.seeded.get(message.channel_id, set()).discard(message.id)
+        else:
+            self.reserve_id(message.id)
+        messages[message.id] = message
+        channel = self.channels[message.channel_id]
+        channel.last_message_id = max(channel.last_message_id or 0, message.id)
         if embed_files:
             self._embed_files[message.id] = {item["filename"]: item for item in embed_files}
 

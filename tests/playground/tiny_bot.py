@@ -235,6 +235,18 @@ async def survey(interaction: discord.Interaction) -> None:
 
 
 @bot.tree.command()
+async def fickle(interaction: discord.Interaction) -> None:
+    """Think in private, say something, say something else, and take the first back."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    await asyncio.sleep(0.7)
+    await interaction.edit_original_response(content="first thought")
+    await interaction.edit_original_response(content="second thought")
+    await interaction.followup.send("only this stays", ephemeral=True)
+    await asyncio.sleep(0.7)
+    await interaction.delete_original_response()
+
+
+@bot.tree.command()
 async def whisper(interaction: discord.Interaction) -> None:
     """Say something to one person."""
     await interaction.response.send_message("for you alone", ephemeral=True)
