@@ -20,14 +20,20 @@ _MOST_CONNECTIONS = 32
 
 
 def connect(settings: Settings) -> redis.Redis:
-    """A synchronous client (worker, launcher); nothing is sent until it is used. Replies are bytes."""
-    return redis.Redis.from_url(
+    """A synchronous client (worker, launcher); nothing is sent until it is used. Replies are bytes.
+
+    Threads that share it may be more than its connections: who finds all in use waits for one.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
         settings.redis_address,
+        max_connections=_MOST_CONNECTIONS,
+        timeout=_SOCKET_TIMEOUT_S,
         legacy_responses=False,
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=_SOCKET_TIMEOUT_S,
         health_check_interval=30,
     )
+    return redis.Redis.from_pool(pool)
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
