@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot.delivery import post_answer
+from bot.delivery import post_answer, problem_of
 from shared.errors import UserError
+from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE, Asked
 from shared.logging import job_context
 
 if TYPE_CHECKING:
+    from bot.checks import Context
     from bot.client import Galvanic
 
 Send = Callable[..., Awaitable[Any]]
@@ -50,7 +52,7 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         options: see `send`.
 
     Raises:
-        UserError: no worker is there.
+        UserError: no worker is there, it refused the job, or it did not answer in time.
         redis.RedisError: Redis cannot be reached.
     """
     place = job.place
@@ -62,10 +64,19 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         try:
             async with _typing(channel):
                 event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
+            if event is None or isinstance(event, Failed):
+                raise problem_of(event)
             await post_answer(bot, send, job, event, **options)
         finally:
             # Whatever came of posting it: the same answer must not turn up after the next restart.
             await bot.queue.delivered(job.job_id)
+
+
+def replying(ctx: Context) -> dict[str, Any]:
+    """Options of `ctx.send` with which an answer refers to the command's message, and is never posted twice."""
+    if ctx.interaction is not None:
+        return {}
+    return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}
 
 
 @asynccontextmanager

@@ -20,6 +20,8 @@ else:
     Context = commands.Context
 _N = TypeVar("_N", int, float)
 
+SEED_LIMIT = 2_000
+"""Characters of a seed."""
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _NEEDED = {
     "view_channel": "View Channel",
@@ -30,21 +32,52 @@ _NEEDED = {
 }
 
 
+class Refused(commands.CheckFailure):
+    """A check's error in the clothes that discord.py expects of one.
+
+    Attributes:
+        original: what the check raised.
+    """
+
+    def __init__(self, original: Exception) -> None:
+        super().__init__(str(original))
+        self.original = original
+
+
+async def works_here(ctx: Context) -> bool:
+    """The check before every command: the server's admins allow it in this channel, and it needs no server elsewhere.
+
+    Raises:
+        Refused: holds the reason.
+    """
+    assert ctx.command is not None
+    first = ctx.command.root_parent or ctx.command
+    try:
+        await access.require_command(ctx.bot, first.name, ctx.author, ctx.guild, ctx.channel)
+    except Exception as error:
+        raise Refused(error) from error
+    return True
+
+
 def require_permissions(ctx: Context) -> None:
-    """Refuse early when the bot could not show its answer here.
+    """Refuse early when the bot could not show its answer here; see `require_all`."""
+    require_all(ctx.bot_permissions, ctx.channel)
+
+
+def require_all(have: discord.Permissions, channel: access.Where) -> None:
+    """Refuse where the bot lacks a permission that its answers need.
 
     Raises:
         UserError: names the permissions that are missing.
     """
-    have = ctx.bot_permissions
     needed = dict(_NEEDED)
-    if isinstance(ctx.channel, discord.Thread):
+    if isinstance(channel, discord.Thread):
         del needed["send_messages"]
         needed["send_messages_in_threads"] = "Send Messages in Threads"
     missing = [title for name, title in needed.items() if not getattr(have, name)]
     if missing:
         raise UserError(
-            f"I lack permissions in #{ctx.channel}: {', '.join(missing)}.",
+            f"I lack permissions in #{channel}: {', '.join(missing)}.",
             "A server admin can give them to my role in the channel's settings.",
         )
 
@@ -63,6 +96,17 @@ def channel_ids(ctx: Context) -> list[int]:
 def job_id(ctx: Context, letter: str) -> str:
     """The id of the job that this command asks for: the same if Discord delivers the command twice."""
     return f"{letter}-{ctx.interaction.id if ctx.interaction else ctx.message.id}"
+
+
+def seed(words: str) -> str:
+    """Check the words that a text is to go on from.
+
+    Raises:
+        UserError: they are too long.
+    """
+    if len(words) > SEED_LIMIT:
+        raise UserError(f"That seed is {len(words):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
+    return words
 
 
 def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:

@@ -7,16 +7,32 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
+import structlog
 
 from bot import cards
+from bot.model_answers import post_export, post_import, post_info, post_refusal
+from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError
-from shared.events import Event, Failed, Generated
-from shared.jobs import Asked, GenerateJob
+from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Surprised
+from shared.jobs import (
+    SURPRISE_FILE,
+    Asked,
+    CompareJob,
+    ExportJob,
+    GenerateJob,
+    ImportJob,
+    PictureJob,
+    SurpriseJob,
+)
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 Send = Callable[..., Awaitable[Any]]
+_NO_FILE = 50_013
+"""Discord's error for a permission that the bot lacks, here Attach Files."""
+
+log = structlog.get_logger()
 
 
 async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None, **options: Any) -> None:
@@ -30,26 +46,85 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
         options: see `send`.
     """
     match job, event:
+        case GenerateJob(), Generated() if job.shown == 0:
+            await _chatted(bot, send, job, event, **options)
         case GenerateJob(), Generated():
             await _generated(bot, send, job, event, **options)
-        case _, Failed():
-            await send(embed=cards.error(UserError(event.problem, event.remedy)), **options)
+        case CompareJob(), Compared():
+            await _compared(bot, send, job, event, **options)
+        case SurpriseJob(), Surprised():
+            await _surprised(bot, send, job, event, **options)
+        case PictureJob(), _:
+            await post_info(bot, send, job, event, **options)
+        case ExportJob(), Exported():
+            await post_export(bot, send, job, event, **options)
+        case ImportJob(), Imported():
+            await post_import(bot, send, job, event, **options)
+        case ImportJob(), Failed():
+            await post_refusal(send, job, event, **options)
         case _:
-            problem = UserError("The worker took too long to answer.", "Try again, or ask for a shorter text.")
-            await send(embed=cards.error(problem), **options)
+            await send(embed=cards.error(problem_of(event)), **options)
+
+
+def problem_of(event: Event | None) -> UserError:
+    """Why a job has no answer to show."""
+    if isinstance(event, Failed):
+        return UserError(event.problem, event.remedy)
+    return UserError("The worker took too long to answer.", "Try again, or ask for a shorter text.")
 
 
 async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
-    # What the worker wrote was checked against the blocklist of then; the seed, and an older answer, were not.
-    blocked = await bot.guild_settings.blocklist(job.place.guild_id)
-    event = event.model_copy(update={"seed": blocked.mask(event.seed), "text": blocked.mask(event.text)})
+    event = await _masked(bot, job, event)
+    options["view"] = written_buttons(job, event)
     embed = cards.generated(job, event)
     if embed is not None:
         await send(embed=embed, **options)
         return
-    file = discord.File(io.BytesIO((event.seed + event.text).encode()), f"{_file_name(job)}.txt")
-    said = "\n".join((cards.generated_footer(job, event), *event.notes))
-    await send(cards.plain(said)[:2_000], file=file, **options)
+    beginning = cards.generated(job, event, beginning=True)
+    assert beginning is not None
+    guild = bot.get_guild(job.place.guild_id)
+    most = guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+    data = (event.seed + event.text).encode()[:most].decode(errors="ignore").encode()
+    try:
+        await send(embed=beginning, file=discord.File(io.BytesIO(data), f"{_file_name(job)}.txt"), **options)
+    except discord.Forbidden as error:
+        if error.code != _NO_FILE:
+            raise
+        log.warning("file_not_attached", job_id=job.job_id)
+        beginning.add_field(
+            name="Only the beginning",
+            value="The rest would be a file, and I lack Attach Files here. A server admin can give it to my role.",
+            inline=False,
+        )
+        await send(embed=beginning, **options)
+
+
+async def _masked(bot: Galvanic, job: GenerateJob, event: Generated) -> Generated:
+    # What the worker wrote was checked against the blocklist of then; the seed, and an older answer, were not.
+    blocked = await bot.guild_settings.blocklist(job.place.guild_id)
+    return event.model_copy(update={"seed": blocked.mask(event.seed), "text": blocked.mask(event.text)})
+
+
+async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
+    # Plain text, as people talk; a link that the model made up gets no preview.
+    await send(cards.chatted(await _masked(bot, job, event)), suppress_embeds=True, **options)
+
+
+async def _compared(bot: Galvanic, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
+    blocked = await bot.guild_settings.blocklist(job.place.guild_id)
+    texts = tuple(text.model_copy(update={"text": blocked.mask(text.text)}) for text in event.texts)
+    event = event.model_copy(update={"seed": blocked.mask(event.seed), "texts": texts})
+    await send(embed=cards.compared(job, event), view=compared_menu(job.job_id, event), **options)
+
+
+async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
+    picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
+    embed = cards.surprised(job, event)
+    if picture is None:
+        embed.set_image(url=None).set_footer(text="The picture is gone: ask again for a new one.")
+        await send(embed=embed, **options)
+        return
+    await send(embed=embed, file=discord.File(io.BytesIO(picture), SURPRISE_FILE), **options)
 
 
 def _file_name(job: GenerateJob) -> str:

@@ -1,8 +1,10 @@
-"""`--mix a:0.7,b:0.3`: several models that write one text together."""
+"""`--mix a:0.7,b:0.3` and `mix a 70 b 30`: several models that write one text together."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from shared.errors import UserError
@@ -10,6 +12,7 @@ from shared.errors import UserError
 MOST_PARTS = 8
 _EXAMPLE = "Write it like `--mix frankenstein:0.7,alice:0.3`, after your words."
 _HIGHEST = 1_000
+_PAIR = re.compile(r"([A-Za-z0-9][\w-]{0,31})[\s:]+(\d{1,9}(?:\.\d{1,9})?)\s*%?,?(?=\s|$)")
 
 
 class Part(NamedTuple):
@@ -35,11 +38,55 @@ def parse(typed: str) -> tuple[Part, ...]:
         raise UserError(
             f"In `--mix`, `{_shown(bare[0])}` has no weight and others have.", "Give all of them one, or none."
         )
+    return checked([(name, 1.0 if weight is None else weight) for name, weight in parts], "`--mix`")
+
+
+def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tuple[Part, ...]:
+    """The parts of a mixture, each model once.
+
+    Raises:
+        UserError: one is named twice.
+    """
     names = [name for name, _ in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"`--mix` names `{_shown(twice)}` twice.", "Name each model once.")
-    return tuple(Part(name, 1.0 if weight is None else weight) for name, weight in parts)
+        raise UserError(f"{what} names `{_shown(twice)}` twice.", "Name each model once.")
+    return tuple(Part(*part) for part in parts)
+
+
+def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[Part, ...], str]:
+    """A mixture as it is typed in words, `frankenstein 70 alice 30 the sea`, and the words after it.
+
+    Args:
+        typed: the words.
+        known: names of the models there are: `chapter 12` after two models is no part but the text.
+        prefix: what a command begins with here.
+
+    Returns:
+        The parts, and the words to go on from.
+
+    Raises:
+        UserError: these are not two to eight models with shares.
+    """
+    parts: list[tuple[str, float]] = []
+    rest = typed.strip()
+    while pair := _PAIR.match(rest):
+        name, weight = pair[1].lower(), float(pair[2])
+        if len(parts) >= 2 and name not in known:
+            break
+        if not 0 < weight <= _HIGHEST:
+            raise UserError(
+                f"The share of `{_shown(name)}` is {pair[2][:12]}.", f"A share is above 0 and up to {_HIGHEST:,}."
+            )
+        parts.append((name, weight))
+        rest = rest[pair.end() :].lstrip()
+    if not 2 <= len(parts) <= MOST_PARTS:
+        said = {0: "no model with a share", 1: "only one model with a share"}.get(len(parts), f"{len(parts)} models")
+        raise UserError(
+            f"That names {said}; a mixture takes 2 to {MOST_PARTS}.",
+            f"Write it like `{prefix}mix frankenstein 70 alice 30 the sea`.",
+        )
+    return checked(parts), rest
 
 
 def _shown(typed: str) -> str:

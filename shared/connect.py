@@ -16,6 +16,7 @@ READ_BLOCK_MS = 2_000
 """Longest blocking read: well under the socket time-out, which would end it with an error."""
 _SOCKET_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 2.0
+_MOST_CONNECTIONS = 32
 
 
 def connect(settings: Settings) -> redis.Redis:
@@ -30,17 +31,23 @@ def connect(settings: Settings) -> redis.Redis:
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
-    """An asyncio client (bot); one quick retry, so that a person hears of an outage within seconds."""
+    """An asyncio client (bot); one quick retry, so that a person hears of an outage within seconds.
+
+    Who finds all connections in use waits for one: many people may ask at the same moment.
+    """
     from redis.asyncio.retry import Retry as AsyncRetry
 
-    return redis.asyncio.Redis.from_url(
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.redis_address,
+        max_connections=_MOST_CONNECTIONS,
+        timeout=_SOCKET_TIMEOUT_S,
         legacy_responses=False,
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=_SOCKET_TIMEOUT_S,
         health_check_interval=30,
         retry=AsyncRetry(ExponentialBackoff(cap=0.5, base=0.1), retries=1),
     )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def patient() -> Retry:

@@ -2,28 +2,84 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent, plain
-from shared.events import Generated
-from shared.jobs import GenerateJob
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, count, figure, percent, plain
+from shared.events import Compared, Generated, Surprised
+from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
+
+PRESSED = "b"
+"""First letter of the jobs that a press of a button, or its form, asked for: their answers name who pressed."""
+CONTINUED_SHOWN = 120
+"""Characters of an old text that are shown before its continuation."""
+BEGINNING_SHOWN = 1_500
+"""Characters of a text that is too long for an embed, above the file with all of it."""
+_EMBED_LIMIT = 5_900  # Discord's is 6,000 for all words of an embed
+_CHAT_LIMIT = 1_900
+_SHOWN_SEED = 300
+_SURPRISING = 5
+_NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
-def generated(job: GenerateJob, answer: Generated) -> discord.Embed | None:
-    """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed."""
-    seed, text = plain(answer.seed), plain(answer.text)
-    # Discord drops bold around white space at an edge.
-    body = seed.strip()
-    bold = f"**{body}**" if body else ""
-    glue = answer.seed[len(answer.seed.rstrip()) :]
-    description = f"{bold}{glue}{text}"
+def generated(job: GenerateJob, answer: Generated, *, beginning: bool = False) -> discord.Embed | None:
+    """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed.
+
+    Args:
+        job: what was asked for.
+        answer: what was written.
+        beginning: show only the beginning, for which there is always room.
+    """
+    seed, text = shown_seed(job, answer), answer.text
+    if beginning:
+        seed = seed[-_SHOWN_SEED:]
+        text = fit(text, BEGINNING_SHOWN) + " …"
+    description = f"{_asked_by(job)}{_glued(seed, text)}"
     if len(description) > DESCRIPTION_LIMIT:
         return None
     embed = discord.Embed(description=description or "…", colour=BLURPLE)
-    embed.set_footer(text=generated_footer(job, answer))
-    if answer.notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(answer.notes))[:FIELD_LIMIT], inline=False)
+    embed.set_footer(text=generated_footer(job, answer)[:2_048])
+    _add_notes(embed, [*answer.notes, *([_MASKED] if answer.masked else [])])
     return embed
+
+
+_MASKED = "Words on this server's blocklist came up again when I drew anew, so they are covered."
+
+
+def shown_seed(job: GenerateJob, answer: Generated) -> str:
+    """As much of the seed as is to be shown: all, or the tail of a text that is gone on with."""
+    if job.shown is None:
+        return answer.seed
+    tail = answer.seed[-job.shown :] if job.shown else ""
+    return f"… {tail}" if tail else ""
+
+
+def _glued(seed: str, text: str) -> str:
+    """Seed in bold and text, as they follow each other."""
+    # Discord drops bold around white space at an edge.
+    body = plain(seed).strip()
+    bold = f"**{body}**" if body else ""
+    return f"{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
+
+
+def _asked_by(job: GenerateJob) -> str:
+    # A mention in an embed is only a name: it pings nobody.
+    return f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
+
+
+def chatted(answer: Generated) -> str:
+    """The answer to a mention: only what the model wrote, as a plain message."""
+    return plain(fit(answer.text.strip(), _CHAT_LIMIT)).strip() or "…"
+
+
+def fit(text: str, limit: int) -> str:
+    """As much of a text as takes up to `limit` characters once it is escaped by `plain`."""
+    short = text[:limit]
+    while len(plain(short)) > limit:
+        short = short[: -max(1, (len(plain(short)) - limit) // 2)]
+    return short
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
@@ -42,3 +98,72 @@ def voice(job: GenerateJob) -> str:
         return job.model_name
     total = sum(part.weight for part in job.mix)
     return " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
+
+
+def compared(job: CompareJob, answer: Compared) -> discord.Embed:
+    """The answer to `compare`: a field for each text, under what makes it another one."""
+    seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {answer.seed[-_SHOWN_SEED:]}"
+    embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
+    one = len({text.model_name for text in answer.texts}) == 1
+    said = [job.variants[0].name] if one else []
+    embed.set_footer(text=" · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
+    _add_notes(embed, answer.notes)
+    names = variant_names(answer)
+    room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
+    notes = len(embed.fields)
+    for place, (name, text) in enumerate(zip(names, answer.texts, strict=True)):
+        value = f"❌ {plain(text.problem)}" if text.problem else _written(text.text, min(FIELD_LIMIT, room) - 2)
+        embed.insert_field_at(len(embed.fields) - notes if notes else place, name=name, value=value, inline=False)
+    return embed
+
+
+def _written(text: str, room: int) -> str:
+    short = fit(text, room)
+    return (plain(short).strip() or "…") + (" …" if len(short) < len(text) else "")
+
+
+def variant_names(answer: Compared) -> list[str]:
+    """What each text of a comparison is called: by its temperature, its model, or both."""
+    models = {text.model_name for text in answer.texts}
+    temperatures = {text.temperature for text in answer.texts}
+    if len(models) == 1:
+        return [f"Temperature {text.temperature:g}" for text in answer.texts]
+    if len(temperatures) == 1:
+        return [text.model_name for text in answer.texts]
+    return [f"{text.model_name}, temperature {text.temperature:g}" for text in answer.texts]
+
+
+def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
+    """The answer to `surprise`: the picture, and what it says in plain words."""
+    bits = answer.nats_per_char / math.log(2)
+    embed = discord.Embed(
+        title=f"How surprising this is to {job.model.name}",
+        description=(
+            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: at each it was as unsure as "
+            f"if it had to pick one of {_choices(answer.nats_per_char)} that are equally likely."
+        ),
+        colour=BLURPLE,
+    )
+    embed.set_image(url=f"attachment://{SURPRISE_FILE}")
+    highest: dict[str, float] = {}
+    for symbol, nats in answer.most:
+        highest.setdefault(symbol, nats)  # the largest come first
+    most = [f"{_character(symbol)} {nats / math.log(2):.1f} bits" for symbol, nats in highest.items()][:_SURPRISING]
+    if most:
+        embed.add_field(name="It least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
+    _add_notes(embed, answer.notes)
+    embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
+    return embed
+
+
+def _choices(nats: float) -> str:
+    return f"{math.exp(min(nats, 14)):.1f}" if nats < math.log(10) else f"{math.exp(min(nats, 14)):,.0f}"
+
+
+def _character(symbol: str) -> str:
+    return _NAMED.get(symbol, f"**{plain(symbol)}**")
+
+
+def _add_notes(embed: discord.Embed, notes: Sequence[str]) -> None:
+    if notes:
+        embed.add_field(name="Worth knowing", value=plain(fit("\n".join(notes), FIELD_LIMIT)), inline=False)

@@ -1,0 +1,149 @@
+"""`chat`, and the answers to mentions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot import access, cards, checks
+from bot.asker import Asker
+from bot.asking import replying
+from bot.checks import Context
+from bot.decorators import hybrid_command
+from bot.limits import TooSoon
+from shared.errors import UserError
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+log = structlog.get_logger()
+
+
+class Chat(commands.Cog):
+    """Let us talk."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self.bot = bot
+
+    @hybrid_command(
+        extras={"usage": "chat [on|off]", "examples": ("chat on", "chat off")},
+        description="Whether I answer when somebody mentions me in this channel",
+    )
+    @app_commands.describe(state="On or off; leave it out to see what it is")
+    @app_commands.choices(state=[app_commands.Choice(name=word, value=word) for word in ("on", "off")])
+    @commands.guild_only()
+    async def chat(self, ctx: Context, state: str | None = None) -> None:
+        """Let me answer mentions in this channel, in the voice of its model, or not; threads do as their channel does.
+
+        Members with Manage Server or Manage Channels switch it.
+        """
+        await ctx.defer()
+        wanted = _state(state)
+        here = checks.channel_ids(ctx)
+        me = self.bot.user.display_name if self.bot.user is not None else "me"
+        if wanted is None:
+            on = (await self.bot.guild_settings.channel(here)).chat
+            await ctx.send(embed=await self._about(ctx, on, me))
+            return
+        if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
+            raise UserError(
+                "You may not switch this.", "Members with Manage Server or Manage Channels can: ask one of them."
+            )
+        await self.bot.guild_settings.choose(here[0], chat=wanted)
+        await ctx.send(embed=await self._about(ctx, wanted, me))
+
+    async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
+        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild is not None else None)
+        if not on:
+            said = f"Chat is **off** here: I do what commands say, and nothing else.\n`{prefix}chat on` lets me answer."
+            return discord.Embed(description=said, colour=cards.GREY)
+        wait = self.bot.settings.chat_cooldown_s
+        pace = f", at most once every {wait:g} s" if wait else ""
+        said = (
+            f"Chat is **on** here: whoever writes `@{cards.plain(me)} hello`, or replies to my answer, hears from this "
+            f"channel's model{pace}. It goes on from your words as its text would; it understands nothing.\n"
+            f"`{prefix}chat off` ends it."
+        )
+        return discord.Embed(description=said, colour=cards.GREEN)
+
+    @commands.Cog.listener()
+    async def on_addressed(self, ctx: Context, words: str) -> None:
+        """Answer somebody who spoke to me without a command; what goes wrong goes where errors of commands go."""
+        try:
+            await self._answer(ctx, words)
+        except TooSoon:
+            await self._not_yet(ctx)
+        except Exception as error:
+            self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
+
+    async def _answer(self, ctx: Context, words: str) -> None:
+        if ctx.guild is None:
+            raise UserError("I talk in servers, not in direct messages.", "Mention me in a server's channel.")
+        checks.require_permissions(ctx)
+        await access.require_place(self.bot, ctx.author, ctx.channel)
+        who = Asker.of(ctx)
+        choices = await self.bot.guild_settings.channel(who.here)
+        wait = self.bot.settings.chat_cooldown_s
+        async with self.bot.cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait):
+            if choices.chat and words:
+                try:
+                    await self.bot.writer.chat(who, words, ctx.send, **replying(ctx))
+                except UserError as error:  # an answer as well: it costs the cooldown, or it could be had in floods
+                    self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
+            else:
+                embed = await self._hint(who, chat=choices.chat, alone=not words)
+                await ctx.send(embed=embed, **replying(ctx))
+
+    async def _hint(self, who: Asker, *, chat: bool, alone: bool) -> discord.Embed:
+        """What to do instead, for somebody who mentions me where I don't chat, or says nothing."""
+        prefix = await self.bot.guild_settings.prefix(who.guild_id)
+        if alone:
+            said = (
+                f"I learn to write from any text. `{prefix}train frankenstein` lets me read a book, "
+                f"`{prefix}generate the monster` has me go on from your words, and `{prefix}help` shows the rest."
+            )
+            if chat:
+                said += "\nMention me with a few words, and I answer."
+            return discord.Embed(description=said, colour=cards.BLURPLE)
+        said = (
+            "I don't chat in this channel. Somebody with Manage Channels can let me: "
+            f"`{prefix}chat on`.\n`{prefix}help` shows what I do."
+        )
+        return discord.Embed(description=said, colour=cards.GREY)
+
+    async def _not_yet(self, ctx: Context) -> None:
+        """Show that I heard, and won't answer: a reaction, because a message would be as much as an answer.
+
+        Once for each person and cooldown, so that nobody makes me react to a flood.
+        """
+        assert ctx.guild is not None
+        try:
+            async with self.bot.cooldowns.spend("wait", ctx.guild.id, ctx.author.id, self.bot.settings.chat_cooldown_s):
+                await ctx.message.add_reaction("⏳")
+        except TooSoon:
+            return
+        except discord.HTTPException as error:  # no Add Reactions here, or the message is gone
+            log.info("reaction_not_added", channel_id=ctx.channel.id, status=error.status, code=error.code)
+
+
+def _state(typed: str | None) -> bool | None:
+    """On or off, None when nothing was typed.
+
+    Raises:
+        UserError: something else was.
+    """
+    if typed is None:
+        return None
+    known = {"on": True, "yes": True, "off": False, "no": False}
+    if typed.strip().lower() not in known:
+        raise UserError(f"`chat` can't be `{cards.plain(typed[:20])}`.", "It is `on` or `off`.")
+    return known[typed.strip().lower()]
+
+
+async def setup(bot: Galvanic) -> None:
+    """Called by discord.py."""
+    await bot.add_cog(Chat(bot))

@@ -1,0 +1,223 @@
+"""`compare`, `mix` and `surprise`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import checks, mix, said
+from bot.asker import Asker
+from bot.asking import replying
+from bot.checks import Context
+from bot.decorators import hybrid_command
+from bot.options import Options, number
+from bot.writing import Wish
+from shared.errors import UserError
+from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+COMPARED_LENGTH = 200
+COMPARED_MOST = 800
+"""Characters of a compared text: more would not fit its field of the card."""
+
+
+class CompareFlags(Options):
+    """The options of `compare`."""
+
+    free_text = True
+
+    seed: str = commands.flag(positional=True, description="The words to go on from")
+    temperatures: str | None = commands.flag(default=None, description="2 to 6 of them: 0.4,0.8,1.2")
+    models: str | None = commands.flag(default=None, description="2 to 6 models to compare instead: alice,dracula")
+    model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
+    length: int | None = number("How many characters each writes at most", 1, COMPARED_MOST)
+    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
+    random_seed: int | None = number("Makes the texts repeatable", 0, 2**32 - 1)
+
+
+class MixFlags(Options):
+    """The options of `mix`."""
+
+    free_text = True
+
+    words: str = commands.flag(positional=True, description="Models, each with its share, then the words to go on from")
+    length: int | None = commands.flag(default=None, description="How many characters to write at most")
+    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, 2.0)
+    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
+    random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
+
+
+class SurpriseFlags(Options):
+    """The options of `surprise`."""
+
+    free_text = True
+
+    text: str | None = commands.flag(
+        positional=True, default=None, description=f"Up to {SURPRISE_LIMIT:,} characters, or reply to a message"
+    )
+    model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
+
+
+class Play(commands.Cog):
+    """Let us play."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self.bot = bot
+
+    @hybrid_command(
+        extras={
+            "usage": "compare the sea [--OPTION VALUE ...]",
+            "examples": (
+                "compare the sea --temperatures 0.2,0.8,1.4",
+                "compare the sea --models alice,dracula",
+            ),
+        },
+        description="The same words continued in several ways, side by side",
+    )
+    @commands.guild_only()
+    async def compare(self, ctx: Context, *, flags: CompareFlags) -> None:
+        """Continue the same words at several temperatures, or with several models, side by side.
+
+        The menu below goes on with the one you like.
+        """
+        checks.require_permissions(ctx)
+        checks.seed(flags.seed)
+        flags.check_limits()
+        if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
+            other = "temperatures" if flags.temperatures is not None else "model"
+            raise UserError(
+                f"`--models` and `--{other}` don't go together.",
+                "Compare models, or the temperatures of one model: leave out one of them.",
+            )
+        names = said.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
+        temperatures = said.temperatures(flags.temperatures, MOST_VARIANTS)
+        await ctx.defer()
+        await self.bot.writer.compare(
+            Asker.of(ctx),
+            flags.seed,
+            ctx.send,
+            models=names,
+            model=flags.model,
+            temperatures=temperatures,
+            length=flags.length or min(COMPARED_LENGTH, self.bot.settings.generate_max_length),
+            random_seed=flags.random_seed,
+            stop=flags.stop,
+            **replying(ctx),
+        )
+
+    @commands.command(
+        name="mix",
+        extras={
+            "usage": "mix frankenstein 70 alice 30 the sea [--OPTION VALUE ...]",
+            "examples": ("mix frankenstein 50 alice 25 dracula 25 Once upon a time --temperature 0.6",),
+        },
+    )
+    @commands.guild_only()
+    async def mix_typed(self, ctx: Context, *, flags: MixFlags) -> None:
+        """Continue your words with several models that choose each character together, by their shares."""
+        checks.require_permissions(ctx)
+        flags.check_limits()
+        checks.in_range("length", flags.length, 1, self.bot.settings.generate_max_length)
+        who = Asker.of(ctx)
+        known = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
+        parts, words = mix.parse_words(flags.words, known, await self.bot.guild_settings.prefix(who.guild_id))
+        wish = Wish(
+            seed=checks.seed(words),
+            mix=parts,
+            length=flags.length,
+            temperature=flags.temperature,
+            random_seed=flags.random_seed,
+            stop=flags.stop,
+        )
+        await self.bot.writer.write(who, wish, ctx.send, **replying(ctx))
+
+    @app_commands.command(name="mix", description="Continue your words with several models at once")
+    @app_commands.describe(
+        first="One model",
+        first_share="Its share, as a percentage or any other number",
+        second="Another model",
+        second_share="Its share",
+        seed="The words to go on from; none: a random line of the first model's text",
+        third="One more model",
+        third_share="Its share",
+        length="How many characters to write at most",
+        temperature="0 takes the likeliest each time, 1 is as surprising as the text (0 to 2)",
+        random_seed="Makes the text repeatable",
+    )
+    @app_commands.guild_only()
+    async def mix_slash(
+        self,
+        interaction: discord.Interaction[Galvanic],
+        first: str,
+        first_share: app_commands.Range[float, 0.001, 1_000.0],
+        second: str,
+        second_share: app_commands.Range[float, 0.001, 1_000.0],
+        seed: str = "",
+        third: str | None = None,
+        third_share: app_commands.Range[float, 0.001, 1_000.0] | None = None,
+        length: int | None = None,
+        temperature: app_commands.Range[float, 0.0, 2.0] | None = None,
+        random_seed: app_commands.Range[int, 0, 4_294_967_295] | None = None,
+    ) -> None:
+        """As `mix_typed`, with a field for each part."""
+        if (third is None) != (third_share is None):
+            raise UserError("A third model needs a share, and a share its model.", "Fill in both, or neither.")
+        checks.in_range("length", length, 1, self.bot.settings.generate_max_length)
+        typed = [(first, first_share), (second, second_share)]
+        if third is not None and third_share is not None:
+            typed.append((third, third_share))
+        parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
+        await interaction.response.defer()
+        wish = Wish(seed=checks.seed(seed), mix=parts, length=length, temperature=temperature, random_seed=random_seed)
+        await self.bot.writer.write(Asker.of_interaction(interaction), wish, interaction.followup.send)
+
+    @hybrid_command(
+        extras={
+            "usage": "surprise It was a dark and stormy night [--model NAME]",
+            "examples": (
+                "surprise It was a dark and stormy night --model alice",
+                "surprise  (as a reply to a message)",
+            ),
+        },
+        description="A picture of how expected each character of a text was",
+    )
+    @commands.guild_only()
+    async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:
+        """Draw how much each character of a text surprises the channel's model.
+
+        Write the text after the command, or reply with it to the message that you mean.
+        """
+        checks.require_permissions(ctx)
+        text = (flags.text or "").strip() or said.of_message(await said.replied_to(ctx.message)).strip()
+        if not text:
+            prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+            raise UserError(
+                "Which text shall I look at?",
+                f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "
+                f"or reply to a message with `{prefix}surprise`.",
+            )
+        if len(text) > SURPRISE_LIMIT:
+            raise UserError(
+                f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
+                "Take a part of it.",
+            )
+        await ctx.defer()
+        await self.bot.writer.surprise(Asker.of(ctx), text, flags.model, ctx.send, **replying(ctx))
+
+    @compare.autocomplete("model")
+    @surprise.autocomplete("model")
+    @mix_slash.autocomplete("first")
+    @mix_slash.autocomplete("second")
+    @mix_slash.autocomplete("third")
+    async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.bot.registry.offered(interaction, typed)
+
+
+async def setup(bot: Galvanic) -> None:
+    """Called by discord.py."""
+    await bot.add_cog(Play(bot))

@@ -1,0 +1,180 @@
+"""The buttons under written texts. Each carries its job's id in its custom id: it works after a restart."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Literal, get_args
+
+import discord
+
+from bot import cards
+from bot.asker import Asker
+from bot.checks import SEED_LIMIT
+from bot.views.base import answering, replying_to
+from shared.errors import UserError
+from shared.events import Compared, Generated
+from shared.jobs import GenerateJob
+
+Deed = Literal["again", "continue", "hotter", "cooler"]
+_FORM_S = 3_600
+"""How long a form may stay open."""
+
+
+class WrittenButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
+):
+    """Has another text made of one: for everybody who may have texts written in its channel."""
+
+    def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
+        super().__init__(
+            discord.ui.Button(label=deed.capitalize(), custom_id=f"galvanic:{deed}:{job_id}", disabled=disabled)
+        )
+        self.deed = deed
+        self.job_id = job_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> WrittenButton:
+        """Make the button again from a message that an earlier run of the bot sent."""
+        return cls(next(deed for deed in get_args(Deed) if deed == match["deed"]), match["job"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Write, if this person may."""
+        async with replying_to(interaction, f"{self.deed} button") as (bot, send):
+            await bot.writer.press(Asker.of_interaction(interaction), self.deed, self.job_id, send)
+
+
+class ComparedMenu(
+    discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=r"galvanic:compared:(?P<job>[a-z0-9-]+)"
+):
+    """Goes on with one of the texts of a comparison."""
+
+    def __init__(self, job_id: str, names: list[str]) -> None:
+        super().__init__(
+            discord.ui.Select(
+                custom_id=f"galvanic:compared:{job_id}",
+                placeholder="Continue one of these …",
+                options=[discord.SelectOption(label=name[:100], value=str(n)) for n, name in enumerate(names)],
+            )
+        )
+        self.job_id = job_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> ComparedMenu:
+        """Make the menu again from a message that an earlier run of the bot sent."""
+        return cls(match["job"], ["-"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Go on with what was chosen."""
+        async with replying_to(interaction, "compared menu") as (bot, send):
+            who, chosen = Asker.of_interaction(interaction), int(self.item.values[0])
+            await bot.writer.go_on_with(who, self.job_id, chosen, send)
+
+
+class GenerateButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:write:(?P<model>[a-z0-9-]+)"
+):
+    """Asks for words, and has a certain model go on from them."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            discord.ui.Button(
+                label="Generate", style=discord.ButtonStyle.primary, custom_id=f"galvanic:write:{model_id}"
+            )
+        )
+        self.model_id = model_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> GenerateButton:
+        """Make the button again from a message that an earlier run of the bot sent."""
+        return cls(match["model"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Show the form; whether this person may is asked when it is sent: a form can't wait for Redis."""
+        async with answering(interaction, "generate button", defer=False):
+            await open_form(interaction, self.model_id)
+
+
+async def open_form(interaction: discord.Interaction, model_id: str) -> None:
+    """Show the form that asks for words; its answer is posted into the channel.
+
+    Args:
+        interaction: the press of a button that nobody has answered yet.
+        model_id: the model that is to write.
+    """
+    await interaction.response.send_modal(GenerateForm(model_id))
+
+
+class GenerateForm(discord.ui.Modal, title="Have it write"):
+    """Words to go on from, and how daring."""
+
+    words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
+        label="Words to go on from",
+        style=discord.TextStyle.paragraph,
+        placeholder="Leave it empty for a random line of the text",
+        required=False,
+        max_length=SEED_LIMIT,
+    )
+    temperature: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
+        label="Temperature",
+        placeholder="0 plays safe, 1 is as surprising as the text; up to 2",
+        required=False,
+        max_length=8,
+    )
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(timeout=_FORM_S)
+        self.model_id = model_id
+
+    async def on_submit(self, interaction: discord.Interaction) -> None:
+        """Have it written."""
+        async with replying_to(interaction, "generate form") as (bot, send):
+            temperature = typed_temperature(self.temperature.value)
+            who = Asker.of_interaction(interaction)
+            await bot.writer.fill_in(who, self.model_id, self.words.value, temperature, send)
+
+
+def typed_temperature(typed: str) -> float | None:
+    """A temperature as it was typed into a form; None when nothing was.
+
+    Raises:
+        UserError: it is no number, or out of range.
+    """
+    if not typed.strip():
+        return None
+    try:
+        value = float(typed.strip().replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 2:
+        raise UserError(f"The temperature can't be `{cards.plain(typed[:20])}`.", "It is a number from 0 to 2.")
+    return value
+
+
+def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
+    """The buttons under a text; what would change nothing is switched off."""
+    random_start = job.from_line or job.from_corpus
+    off: dict[Deed, bool] = {
+        "again": answer.temperature == 0 and not random_start,
+        "continue": not answer.text.strip(),
+        "hotter": answer.temperature >= 2,
+        "cooler": answer.temperature <= 0,
+    }
+    view = discord.ui.View(timeout=None)
+    for deed, disabled in off.items():
+        view.add_item(WrittenButton(deed, job.job_id, disabled=disabled))
+    return view
+
+
+def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
+    """The menu under a comparison."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(ComparedMenu(job_id, cards.variant_names(answer)))
+    return view
