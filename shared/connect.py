@@ -59,3 +59,17 @@ def connect_async(settings: Settings) -> redis.asyncio.Redis:
 def patient() -> Retry:
     """A retry policy for what must not be lost: goes on for about ten minutes while Redis is away."""
     return Retry(ExponentialBackoff(cap=10, base=0.2), retries=65)
+
+
+def connect_for_threads(settings: Settings, connections: int = 32) -> redis.Redis:
+    """As `connect`, for many threads at once: who finds all connections in use waits for one."""
+    pool = redis.BlockingConnectionPool.from_url(
+        settings.redis_address,
+        max_connections=connections,
+        timeout=60,
+        legacy_responses=False,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_SOCKET_TIMEOUT_S,
+        health_check_interval=30,
+    )
+    return redis.Redis.from_pool(pool)

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple
 
 import redis
 
-from shared.connect import connect
+from shared.connect import connect_for_threads
 from shared.events import Event
 from shared.jobs import (
     CompareJob,
@@ -83,4 +83,4 @@ QUICK: tuple[Quick[Any], ...] = (
 @functools.cache
 def _client(_address: str) -> redis.Redis:
     """One for all threads, so that a job needs no connection of its own."""
-    return connect(get_settings())
+    return connect_for_threads(get_settings())
