@@ -1,6 +1,7 @@
 // The page: keeps the state that the server sends, and draws the channel that is open.
 import { Composer } from "./composer.js";
 import { avatar, call, el } from "./dom.js";
+import { showForm } from "./forms.js";
 import { continues, draw, notice, update } from "./message.js";
 
 const $ = (id) => document.getElementById(id);
@@ -15,6 +16,7 @@ let open = null;
 let socket = null;
 let connected = false;
 let typingTimer = 0;
+let awaited = null; // a thread that is to be opened once it is there
 let waiting = new Map(); // message id -> custom id of the control that was used
 const place = new URLSearchParams(location.search);
 let me = place.get("as") ?? "ada";
@@ -22,6 +24,17 @@ let me = place.get("as") ?? "ada";
 const composer = new Composer({ channel, me: () => me, state: () => state, fail });
 
 function channel() { return state.channels.find((item) => item.id === open) ?? state.channels[0]; }
+function guildOf(item) { return state.guilds.find((guild) => guild.id === item.guild_id) ?? null; }
+/** How an address and a test call a channel; the one with the bot has no name of its own. */
+function keyOf(item) { return item.guild_id ? item.name : "dm"; }
+const acts = { click, choose, go, pings, reply: (message) => composer.reply(message), thread: (message) => startThread(message), state: () => state };
+
+/** Whether a message calls whoever looks at the page. */
+function pings(message) {
+  const item = state.channels.find((one) => one.id === message.channel_id);
+  const mine = guildOf(item ?? {})?.members.find((member) => member.id === state.me)?.roles ?? [];
+  return message.pings_everyone || message.pings.includes(state.me) || message.ping_roles.some((role) => mine.includes(role));
+}
 
 function fail(text) {
   $("error").textContent = text;
@@ -44,7 +57,7 @@ function connect() {
 function receive(frame) {
   switch (frame.type) {
     case "hello": return hello(frame);
-    case "state": state = frame.state; return drawState();
+    case "state": return changed(frame.state);
     case "message": return upsert(frame.message);
     case "gone": return gone(frame);
     case "typing": return frame.channel_id === open && typing(true);
@@ -57,29 +70,62 @@ function hello(frame) {
   state = frame.state;
   history = new Map(Object.entries(frame.history).map(([id, list]) => [id, new Map(list.map((message) => [message.id, message]))]));
   const wanted = open ?? place.get("channel");
-  open = (state.channels.find((item) => item.id === wanted || item.name === wanted) ?? state.channels[0]).id;
+  open = (state.channels.find((item) => item.id === wanted || keyOf(item) === wanted) ?? state.channels[0]).id;
   drawState();
   drawChannel();
+}
+
+/** Take over a new state; a channel that is gone, or no longer seen, is left. */
+function changed(fresh) {
+  state = fresh;
+  const wanted = awaited ?? open;
+  const there = state.channels.some((item) => item.id === wanted);
+  if (awaited && there) { awaited = null; return go(wanted); }
+  if (!state.channels.some((item) => item.id === open)) return go(state.channels[0].id);
+  return drawState();
 }
 
 // ---------------------------------------------------------------------- drawing
 
 function drawState() {
-  $("guild").textContent = state.guild;
-  $("channels").replaceChildren(...state.channels.map((item) =>
-    el("button", { type: "button", class: `channel${item.thread ? " thread" : ""}${item.id === open ? " open" : ""}${unread.has(item.id) ? " unread" : ""}`, "data-testid": "channel", "aria-current": item.id === open ? "page" : null, dataset: { name: item.name }, onclick: () => go(item.id) },
-      el("span", { class: "hash" }, item.thread ? "↳" : "#"), item.name)));
+  const here = channel();
+  const guild = guildOf(here);
+  const title = guild ? `#${here.name}` : here.name;
+  $("channels").replaceChildren(...[...state.guilds, null].map((one) => el("section", { class: "channel-group" },
+    el("h2", {}, one?.name ?? "Direct messages"),
+    ...state.channels.filter((item) => item.guild_id === (one?.id ?? null)).map(channelButton))));
   $("people").replaceChildren(...state.people.map((person) =>
     el("button", { type: "button", class: `person${person.id === state.me ? " me" : ""}`, "data-testid": "person", "aria-pressed": String(person.id === state.me), dataset: { key: person.key }, title: `Be ${person.name}`, onclick: () => become(person.key) }, avatar(person), el("span", {}, person.name))));
-  const member = (person, online, note) => el("div", { class: `member${online ? "" : " away"}` }, avatar(person), el("div", {}, el("div", { class: "member-name" }, person.name, person.bot ? el("span", { class: "tag" }, "APP") : null), el("small", {}, note)));
-  $("members").replaceChildren(
-    el("h2", {}, "Bot"), member(state.bot, state.bot.online, state.bot.online ? "Online" : "Offline"),
-    el("h2", {}, `People — ${state.people.length}`), ...state.people.map((person) => member(person, true, { ada: "Owns the server", ben: "Member", cleo: "May only read #lab" }[person.key] ?? "")));
+  drawMembers(guild, here);
   drawStatus();
-  $("channel-name").textContent = `# ${channel().name}`;
-  $("channel-topic").textContent = channel().topic ?? "";
-  document.title = `#${channel().name} – ${state.guild}`;
+  $("channel-name").textContent = guild ? `# ${here.name}` : `@ ${here.name}`;
+  $("channel-topic").textContent = here.topic ?? "";
+  $("new-thread").hidden = !here.can_start_threads;
+  document.title = `${title} – ${guild?.name ?? "Direct messages"}`;
   composer.refresh();
+}
+
+function channelButton(item) {
+  const sign = !item.guild_id ? avatar(state.bot) : el("span", { class: "hash" }, item.thread ? "↳" : "#");
+  return el("button", { type: "button", class: `channel${item.thread ? " thread" : ""}${item.id === open ? " open" : ""}${unread.has(item.id) ? " unread" : ""}`, "data-testid": "channel", "aria-current": item.id === open ? "page" : null, dataset: { name: keyOf(item) }, onclick: () => go(item.id) }, sign, item.name);
+}
+
+function drawMembers(guild, here) {
+  const bot = { ...state.bot, roles: [] };
+  const people = guild ? guild.members.filter((person) => !person.bot) : state.people.filter((person) => person.id === state.me);
+  const roles = (person) => (guild?.roles ?? []).filter((role) => person.roles?.includes(role.id) && !role.managed).map((role) => roleTag(role));
+  const note = (person) => here.standing[person.id] ?? (guild?.owner === person.id ? "Owns the server" : "");
+  const member = (person, online, text) => el("div", { class: `member${online ? "" : " away"}`, "data-testid": "member" }, avatar(person),
+    el("div", {}, el("div", { class: "member-name" }, person.name, person.bot ? el("span", { class: "tag" }, "APP") : null), text && el("small", {}, text), el("div", { class: "role-tags" }, ...roles(person))));
+  $("members").replaceChildren(
+    el("h2", {}, "Bot"), member(bot, state.bot.online, state.bot.online ? "Online" : "Offline"),
+    el("h2", {}, `People — ${people.length}`), ...people.map((person) => member(person, true, note(person))));
+}
+
+function roleTag(role) {
+  const dot = el("i", {});
+  dot.style.background = role.colour ? `#${role.colour.toString(16).padStart(6, "0")}` : "#99aab5";
+  return el("span", { class: "role-tag" }, dot, role.name);
 }
 
 function drawStatus() {
@@ -95,7 +141,8 @@ function drawStatus() {
 
 function drawChannel() {
   nodes = new Map();
-  const intro = el("div", { class: "intro" }, el("div", { class: "intro-hash" }, "#"), el("h2", {}, `Welcome to #${channel().name}!`), el("p", {}, channel().topic ?? "This is the start of the channel."));
+  const direct = !channel().guild_id;
+  const intro = el("div", { class: "intro" }, el("div", { class: "intro-hash" }, direct ? "@" : "#"), el("h2", {}, direct ? channel().name : `Welcome to #${channel().name}!`), el("p", {}, channel().topic ?? "This is the start of the channel."));
   $("messages").replaceChildren(intro);
   for (const message of history.get(open)?.values() ?? []) append(message);
   regroup();
@@ -105,7 +152,7 @@ function drawChannel() {
 }
 
 function append(message) {
-  const node = draw(message, { click, choose });
+  const node = draw(message, acts);
   nodes.set(message.id, node);
   const list = $("messages");
   const later = [...list.querySelectorAll(".message")].findLast((other) => BigInt(other.dataset.id) < BigInt(message.id));
@@ -131,12 +178,12 @@ function upsert(message) {
   const isNew = !messages.has(message.id);
   messages.set(message.id, message);
   if (message.channel_id !== open) {
-    if (isNew) { unread.add(message.channel_id); drawState(); }
+    if (isNew && message.author.id !== state.me) { unread.add(message.channel_id); drawState(); }
     return;
   }
   keepEnd(() => {
     const node = nodes.get(message.id);
-    if (node) update(node, message, { click, choose });
+    if (node) update(node, message, acts);
     else append(message);
     if (isNew) regroup();
   }, isNew);
@@ -160,6 +207,7 @@ function typing(on) {
 
 const scroll = $("scroll");
 let atEnd = true;
+let lastTop = 0;
 
 function toEnd() {
   scroll.scrollTop = scroll.scrollHeight;
@@ -175,7 +223,10 @@ function keepEnd(change, isNew) {
 }
 
 scroll.addEventListener("scroll", () => {
-  atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
+  const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
+  // Only a person who scrolls up leaves the end: content that grows moves nothing.
+  if (near || scroll.scrollTop < lastTop) atEnd = near;
+  lastTop = scroll.scrollTop;
   if (atEnd) $("newer").hidden = true;
 });
 // Pictures that load, and a composer that grows, must not push the end out of sight.
@@ -186,7 +237,7 @@ $("newer").addEventListener("click", toEnd);
 
 // ---------------------------------------------------------------------- actions
 
-function remember() { window.history.replaceState(null, "", `?as=${me}&channel=${encodeURIComponent(channel().name)}`); }
+function remember() { window.history.replaceState(null, "", `?as=${me}&channel=${encodeURIComponent(keyOf(channel()))}`); }
 
 function go(id) {
   open = id;
@@ -226,7 +277,7 @@ function choose(message, customId, values) { return use(message, customId, "sele
 
 function outcome(frame) {
   if (frame.status === "pending") return;
-  if (frame.status === "modal") showModal(frame);
+  if (frame.status === "modal") showForm($("modal"), frame, me, state);
   const node = frame.message_id && nodes.get(frame.message_id);
   if (node) for (const control of node.querySelectorAll(".waiting")) control.classList.remove("waiting");
   if (frame.status !== "failed") return;
@@ -242,41 +293,31 @@ function unanswered(frame) {
   return note;
 }
 
-// ------------------------------------------------------------------------ forms
+// ---------------------------------------------------------------------- threads
 
-function showModal(frame) {
-  const controls = [];
-  const walk = (component, label) => {
-    if (component.type === 1) for (const child of component.components) walk(child, child.label);
-    else if (component.type === 18) walk(component.component, component.label);
-    else if (component.type === 4) controls.push(labelled(label, component, el(component.style === 2 ? "textarea" : "input", { name: component.custom_id, placeholder: component.placeholder, maxlength: component.max_length, minlength: component.min_length, required: component.required !== false, rows: 4 }), component.value));
-    else if (component.type === 3) controls.push(labelled(label, component, el("select", { name: component.custom_id }, ...component.options.map((option) => el("option", { value: option.value, selected: Boolean(option.default) }, option.label)))));
-    else if (component.type === 10) controls.push(el("p", {}, component.content));
-  };
-  for (const component of frame.modal.components) walk(component);
+/** Ask for a name and start a thread, from a message or of its own. */
+function startThread(message) {
+  const place = message?.channel_id ?? channel().id;
   const dialog = $("modal");
+  const name = el("input", { name: "name", required: true, maxlength: 100, value: message?.text.split("\n")[0].slice(0, 40) ?? "" });
   const problem = el("p", { class: "problem", role: "alert" });
-  const form = el("form", {
+  dialog.replaceChildren(el("form", {
     onsubmit: async (event) => {
       event.preventDefault();
-      const values = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
       try {
-        await call("modal", { as: me, interaction_id: frame.interaction_id, values });
+        const { id } = await call("threads", { as: me, channel: place, name: name.value, message_id: message?.id });
         dialog.close();
+        if (state.channels.some((item) => item.id === id)) go(id);
+        else awaited = id;
       } catch (error) {
         problem.textContent = error.message;
       }
     },
-  }, el("h2", {}, frame.modal.title ?? ""), ...controls, problem, el("div", { class: "modal-foot" },
-    el("button", { type: "button", class: "link", onclick: () => dialog.close() }, "Cancel"), el("button", { type: "submit", class: "button primary" }, "Submit")));
-  dialog.replaceChildren(form);
+  }, el("h2", {}, "Start a thread"), el("label", { class: "form-field" }, el("span", { class: "form-label" }, "Name"), name), problem, el("div", { class: "modal-foot" },
+    el("button", { type: "button", class: "link", onclick: () => dialog.close() }, "Cancel"), el("button", { type: "submit", class: "button primary" }, "Start"))));
   dialog.showModal();
 }
-
-function labelled(text, component, control, value) {
-  if (value) control.value = value;
-  return el("label", {}, el("span", {}, text ?? component.label ?? "", component.required === false ? "" : " *"), control);
-}
+$("new-thread").addEventListener("click", () => startThread(null));
 
 // ---------------------------------------------------------------- small gestures
 
