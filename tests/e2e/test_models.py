@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from bot.guilds import GuildSettings
 from playground.client import Message, components, pictures_of, text_of
+from playground.places import GUILDS
 from shared import keys
 from shared.errors import UserError
 from tests.e2e.system import System, field_of, started
 
 WAIT_S = 60
+MODERATORS = next(role.id for role in GUILDS[0].roles if role.name == "Moderators")
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +39,17 @@ def _no_other_models(system: System) -> Iterator[None]:
 def _forget_models(system: System) -> None:
     world = system.client.world()
     with system.redis as client:
-        for model_id in client.hvals(keys.guild_models(int(world.guild_id))):  # type: ignore[union-attr]
-            client.delete(keys.model(model_id.decode()))
-        client.delete(keys.guild_models(int(world.guild_id)))
+        for guild in world.guilds.values():
+            for model_id in client.hvals(keys.guild_models(int(guild.id))):  # type: ignore[union-attr]
+                client.delete(keys.model(model_id.decode()))
+            client.delete(keys.guild_models(int(guild.id)))
         client.delete(*(keys.channel(int(channel)) for channel in world.channels.values()))
+
+
+def restart(system: System) -> None:
+    system.supervisor.stopProcess("bot")
+    system.supervisor.startProcess("bot")
+    system.client.wait_for_bot()
 
 
 def ask(system: System, typed: str, **options: Any) -> str:
@@ -102,9 +112,7 @@ def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) 
     with pytest.raises(UserError, match="switched off"):
         system.client.click_label(page, "Previous")
 
-    system.supervisor.stopProcess("bot")
-    system.supervisor.startProcess("bot")
-    system.client.wait_for_bot()
+    restart(system)
     system.add_model("late", current=False)  # the list is read anew
     system.client.click_label(page, "Next", person="ben")
     second = system.wait_for_card(page, "page 2 of 2", timeout=WAIT_S)
@@ -188,6 +196,31 @@ def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -
     assert "temperature 0.8" in ask(system, "!generate the tide --length 10")
 
 
+def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: System) -> None:
+    system.add_model("reserved")
+    card = system.ask("!model", timeout=WAIT_S)
+    data = exported(system, "reserved")
+    settings = keys.guild_settings(int(system.client.world().guild_id))
+    moderators = GuildSettings(train_roles=(MODERATORS,), generate_roles=(MODERATORS,))
+    with system.redis as client:
+        client.set(settings, moderators.model_dump_json())
+    restart(system)
+    try:
+        for typed in ("!model use reserved", "!model temperature 0.2"):
+            said = ask(system, typed, person="ben")
+            assert "You may not have texts written in this server" in said
+            assert "**Moderators**" in said
+        press(system, card, "Use here", "You may not have texts written", person="cleo")
+        said = ask(system, "!model import", files={"x.galvanic": data}, person="ben")
+        assert "You may not train models in this server" in said
+        assert "the usual one" in ask(system, "!model temperature", person="ben")
+        assert "at temperature 0.2" in ask(system, "!model temperature 0.2", person="dora")
+    finally:
+        with system.redis as client:
+            client.delete(settings)
+        restart(system)
+
+
 # ---------------------------------------------------------------------- channels
 
 
@@ -250,6 +283,10 @@ def test_what_cannot_be_shared(system: System) -> None:
     assert "may be used in" in ask(system, "!model share hers lab")
     assert "somebody else's model" in ask(system, "!model share hers #library", person="ben")
     assert "somebody else's model" in ask(system, "!model unshare hers", person="ben")
+    doras = int(system.client.world().users["dora"])
+    system.add_model("doras", scope="channel", owner_id=doras, current=False)
+    assert "that you and I can both see" in ask(system, "!model share doras #cellar", person="dora")
+    assert names_offered(system, "model share", "where", "cel", person="dora") == []
     system.client.deny_bot("view_channel", channel="library")
     try:
         assert "that you and I can both see" in ask(system, "!model share hers #library")
@@ -307,9 +344,7 @@ def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
 def test_a_question_is_answered_after_a_restart(system: System) -> None:
     model = system.add_model("doomed-later")
     question = system.ask("!model delete doomed-later")
-    system.supervisor.stopProcess("bot")
-    system.supervisor.startProcess("bot")
-    system.client.wait_for_bot()
+    restart(system)
     system.client.click_label(question, "Delete it")
     system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
     folder = system.data / "models" / model.model_id
@@ -371,6 +406,20 @@ def test_a_model_comes_back_from_its_file_and_writes_the_same(system: System) ->
     assert after == before
     assert "No model called" in ask(system, f"!model info {name}", channel="library")
     assert "who imported it" in ask(system, f"!model info {name}")
+
+
+def test_a_model_goes_to_another_server_as_a_file(system: System) -> None:
+    system.add_model("emigrant", scope="channel")
+    assert "No model called `emigrant`" in ask(system, "!model info emigrant", channel="atrium")
+    written = "!generate the tide --length 40 --random-seed 5"
+    here = system.ask(written, timeout=WAIT_S)["embeds"][0]["description"]
+    data = exported(system, "emigrant")
+    said = ask(system, "!model import settler", files={"emigrant.galvanic": data}, person="cleo", channel="atrium")
+    assert "Imported settler" in said
+    assert "settler" in ask(system, "!model use settler", channel="atrium")
+    there = system.ask(written, channel="atrium", timeout=WAIT_S)["embeds"][0]["description"]
+    assert there == here
+    assert "settler" not in ask(system, "!models")
 
 
 def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: System) -> None:
