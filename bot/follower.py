@@ -20,6 +20,7 @@ from bot import cards
 from bot.delivery import Send, post_answer
 from bot.jobview import JobView
 from bot.live_card import LiveCard, around_of, buttons_of
+from bot.queue import TRAINING
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import Asked, DeleteJob, TrainJob
 from shared.logging import job_context
@@ -147,6 +148,8 @@ class Follower:
             return
         if stored is None or not events or isinstance(stored.job, DeleteJob):
             await self._queue.delivered(job_id)
+            if stored is None and job_id.startswith(TRAINING):
+                await self._queue.close(job_id)
         elif isinstance(stored.job, TrainJob):
             await self._queue.adopt(stored.job)
             self.follow(stored.job, stored.card)

@@ -130,6 +130,8 @@ class LiveCard:
                     return 12 * RETRY_S
                 await self._tell_owner(embed)
             self._shown, self._edited = embed.to_dict(), time.monotonic()
+        if self._view.over:
+            await self._queue.close(self._job.job_id)
         if self._view.over or self._told:
             await self._queue.delivered(self._job.job_id)
             self._told = True
@@ -156,7 +158,7 @@ class LiveCard:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
         around = await around_of(self._bot, self._job, self._view)
-        if around.place == 0 and around.worker_there and around.begins is not None and around.begins.seconds < 1:
+        if around.place == 0 and (await self._bot.watch.look()).idle:
             await self._nudge()
         return cards.training(self._job, self._view, around)
 

@@ -57,11 +57,13 @@ class Outlook:
     Attributes:
         machines: what the train workers run on, each once.
         past: earlier trainings, newest first.
+        idle: workers that have no training.
     """
 
     standings: tuple[Standing, ...]
-    machines: tuple[str, ...]
-    past: tuple[Past, ...]
+    machines: tuple[str, ...] = ()
+    past: tuple[Past, ...] = ()
+    idle: int = 0
 
     @property
     def waiting(self) -> int:
@@ -148,7 +150,7 @@ class Watch:
         else:
             first = [replace(one, ends=None) for one in first]
         machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name in alive)
-        return Outlook((*first, *rest), tuple(machines), past)
+        return Outlook((*first, *rest), tuple(machines), past, max(0, len(alive) - len(running)))
 
     async def _details(
         self, ids: list[str], begun: int

@@ -199,10 +199,12 @@ class JobQueue:
         return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
 
     async def delivered(self, job_id: str) -> None:
-        """The person has seen how the job ended."""
+        """The person has seen how the job ended, or there is nowhere left to show it."""
         await reply(self._redis.srem(keys.UNDELIVERED, job_id))
-        if job_id.startswith(TRAINING):
-            await self._run(turns.close(job_id))
+
+    async def close(self, job_id: str) -> None:
+        """Take a training that is over from all that counts it: an older version's worker did not."""
+        await self._run(turns.close(job_id))
 
     async def adopt(self, job: TrainJob) -> None:
         """Count a training that an older version of the bot entered, unless it is over."""

@@ -14,6 +14,7 @@ from bot.cards.models import (
     model_info,
     model_list,
     pages,
+    quality,
     shared,
     unshared,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "pages",
     "percent",
     "plain",
+    "quality",
     "quote",
     "samples",
     "settings_panel",

@@ -178,7 +178,7 @@ def test_the_list_of_jobs() -> None:
     theirs = standing("t-2", 0, GUILD + 1)
     mine = standing("t-3", 1, begins=Estimate(200, True))
     hidden = standing("t-4", 2, begins=Estimate(300, True))
-    outlook = Outlook((running, theirs, mine, hidden), (), ())
+    outlook = Outlook((running, theirs, mine, hidden))
     rows = [cards.Row(running, False, True), cards.Row(mine, True, True), cards.Row(hidden, False, False)]
     embed = cards.jobs(rows, outlook, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
@@ -191,12 +191,12 @@ def test_the_list_of_jobs() -> None:
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]
     assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
-    assert "?train" in (cards.jobs([], Outlook((), (), ()), GUILD, "?").description or "")
+    assert "?train" in (cards.jobs([], Outlook(()), GUILD, "?").description or "")
 
 
 def test_a_long_list_of_jobs_fits_discord() -> None:
     many = [standing(f"t-{n}", n, begins=Estimate(60, True)) for n in range(200)]
-    embed = cards.jobs([cards.Row(one, True, True) for one in many], Outlook(tuple(many), (), ()), GUILD, "!")
+    embed = cards.jobs([cards.Row(one, True, True) for one in many], Outlook(tuple(many)), GUILD, "!")
     assert len(embed.description or "") <= 4_096
     assert " more." in (embed.description or "")
 

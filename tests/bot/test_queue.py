@@ -183,7 +183,7 @@ async def test_a_training_of_an_older_version_is_counted_until_it_is_over(queue:
     worker = connect(settings)
     await queue.adopt(train_job())
     assert worker.hgetall(keys.ACTIVE) == {b"t-1": f"{GUILD}:{USER}".encode()}
-    await queue.delivered("t-1")
+    await queue.close("t-1")
     await queue.adopt(train_job())
     assert worker.hgetall(keys.ACTIVE) == {}
 
