@@ -17,14 +17,14 @@ from urllib.parse import unquote
 
 import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
-from simcord.backend import errors
+from simcord.backend import errors, serializers
 from simcord.backend.errors import BackendError
 from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
 from playground.history import page
 from playground.limits import check_request
-from playground.places import BOT_ID, SPECS, file_limit
+from playground.places import BOT_ID, SPECS, USER_IDS, file_limit
 from playground.requests import RequestLog
 from playground.world import World
 
@@ -149,6 +149,8 @@ class Rest:
         elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
             return page(self._world, int(asked[1]), query)
         answer = router.dispatch(self._world, method, path, json=body, params=query, files=files)
+        if path == "/oauth2/applications/@me":
+            answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
         if method == "GET" and (guild := _GUILD.fullmatch(path)) is not None:
             answer["premium_tier"] = SPECS[int(guild[1])].premium_tier
         if answered := _CALLBACK.match(path):

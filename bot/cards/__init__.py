@@ -1,5 +1,10 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
+from bot.cards.help import ADMINS_ONLY
+from bot.cards.help import HEADINGS as HELP_HEADINGS
+from bot.cards.help import overview as help_overview
+from bot.cards.help import page as help_page
+from bot.cards.jobs import Row, choice, jobs
 from bot.cards.models import (
     delete_question,
     deleted,
@@ -13,7 +18,9 @@ from bot.cards.models import (
     shared,
     unshared,
 )
-from bot.cards.training import LOSS_FILE, copied, how, outage, training
+from bot.cards.settings import panel as settings_panel
+from bot.cards.settings import sure as settings_sure
+from bot.cards.training import LOSS_FILE, Around, copied, how, outage, samples, span, training
 from bot.cards.words import (
     AMBER,
     BLURPLE,
@@ -21,6 +28,7 @@ from bot.cards.words import (
     GREEN,
     GREY,
     RED,
+    about,
     bar,
     count,
     duration,
@@ -42,15 +50,21 @@ from bot.cards.writing import (
 )
 
 __all__ = [
+    "ADMINS_ONLY",
     "AMBER",
     "BLURPLE",
     "DESCRIPTION_LIMIT",
     "GREEN",
     "GREY",
+    "HELP_HEADINGS",
     "LOSS_FILE",
     "RED",
+    "Around",
+    "Row",
+    "about",
     "bar",
     "chatted",
+    "choice",
     "compared",
     "copied",
     "count",
@@ -62,8 +76,11 @@ __all__ = [
     "figure",
     "generated",
     "generated_footer",
+    "help_overview",
+    "help_page",
     "how",
     "imported",
+    "jobs",
     "kept",
     "loss",
     "model_info",
@@ -74,7 +91,11 @@ __all__ = [
     "plain",
     "quality",
     "quote",
+    "samples",
+    "settings_panel",
+    "settings_sure",
     "shared",
+    "span",
     "surprised",
     "training",
     "unshared",

@@ -152,7 +152,7 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     if most:
         embed.add_field(name="It least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
     _add_notes(embed, answer.notes)
-    embed.set_footer(text=f"{job.model.name} · the darker, the less expected · {answer.seconds:.2f} s")
+    embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
     return embed
 
 

@@ -1,0 +1,291 @@
+"""The buttons under a text write others, for whoever may, after a restart too; each refusal says why."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from bot.guilds import GuildSettings
+from playground.client import Message, components, text_of
+from shared import keys
+from shared.jobs import GenerateJob
+from shared.models import ModelRecord
+from tests.e2e.system import System
+
+EPHEMERAL = 64
+A_MOMENT_S = 1.1  # after which a press is no double click
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tides(system: System) -> ModelRecord:
+    return system.add_model("tides")
+
+
+def press(system: System, message: Message, label: str, person: str = "ada", timeout: float = 30) -> Message:
+    """Press a button; the bot's answer, ephemeral or not."""
+    time.sleep(A_MOMENT_S)
+    newest = system.client.messages(person=person)[-1]["id"]
+    system.client.click_label(message, label, person=person)
+    return system.client.wait_for(lambda: system.answer_to(newest, person=person), timeout, f"an answer to {label}")
+
+
+def written(message: Message) -> str:
+    return str(message["embeds"][0]["description"])
+
+
+def temperature(message: Message) -> float:
+    found = re.search(r"temperature ([\d.]+)", message["embeds"][0]["footer"]["text"])
+    assert found is not None
+    return float(found[1])
+
+
+def random_seed(message: Message) -> str:
+    found = re.search(r"random seed (\d+)", message["embeds"][0]["footer"]["text"])
+    assert found is not None
+    return found[1]
+
+
+def job_of(message: Message) -> str:
+    return str(next(components(message))["components"][0]["custom_id"]).rsplit(":", 1)[1]
+
+
+def labels(message: Message) -> dict[str, bool]:
+    """The buttons, each with whether it can be pressed."""
+    return {item["label"]: not item.get("disabled") for item in components(message) if item.get("label")}
+
+
+def assert_refused(message: Message, *words: str) -> None:
+    assert message["flags"] & EPHEMERAL, "a refusal is only for the person"
+    assert "❌" in text_of(message)
+    for word in words:
+        assert word in text_of(message)
+
+
+def restart(system: System) -> None:
+    system.supervisor.stopProcess("bot")
+    start(system)
+
+
+def start(system: System) -> None:
+    system.supervisor.startProcess("bot", False)  # without waiting until it counts as stable
+    system.client.wait_for_bot()
+
+
+@contextmanager
+def settings_of_the_server(system: System, **changes: Any) -> Iterator[None]:
+    """The server's settings, as its admins would have made them before the bot started."""
+    key = keys.guild_settings(int(system.client.world().guild_id))
+    with system.redis as client:
+        before = client.get(key)
+        client.set(key, GuildSettings(**changes).model_dump_json(exclude_defaults=True))
+        restart(system)
+        try:
+            yield
+        finally:
+            if before is None:
+                client.delete(key)
+            else:
+                client.set(key, before)  # type: ignore[arg-type]
+            restart(system)
+
+
+def test_each_button_writes_another_text_in_reply_and_names_who_pressed(system: System) -> None:
+    text = system.ask("!generate the tide --length 60", timeout=60)
+    assert labels(text) == {"Again": True, "Continue": True, "Hotter": True, "Cooler": True}
+    cleo = system.client.world().users["cleo"]
+    again = press(system, text, "Again", person="cleo")  # who may not write in this channel
+    assert written(again).startswith(f"-# for <@{cleo}>\n**the tide**")
+    assert random_seed(again) != random_seed(text)
+    assert again["message_reference"]["message_id"] == text["id"]
+    assert again["mentions"] == []
+    assert not again["flags"] & EPHEMERAL
+    hotter = press(system, text, "Hotter")
+    assert temperature(hotter) == pytest.approx(temperature(text) + 0.2)
+    assert random_seed(hotter) == random_seed(text)
+    cooler = press(system, hotter, "Cooler")
+    assert temperature(cooler) == pytest.approx(temperature(text))
+    # The same seed, random numbers and temperature: the very text one came from.
+    assert written(cooler).split("\n", 1)[1] == written(text)
+
+
+def test_continue_goes_on_from_the_end_again_and_again(system: System) -> None:
+    text = system.ask("!generate the tide --length 200", timeout=60)
+    whole = "the tide" + written(text).removeprefix("**the tide**")
+    for _ in range(2):
+        more = press(system, text, "Continue")
+        found = re.match(r"-# for <@\d+>\n\*\*… (.*?)\*\*", written(more), re.DOTALL)
+        assert found is not None
+        assert 0 < len(found[1]) <= 120
+        assert whole.rstrip().endswith(found[1])
+        whole += written(more)[found.end() :]
+        text = more
+    with system.redis as client:
+        stored = GenerateJob.model_validate_json(client.hget(keys.job(job_of(text)), "job"))  # type: ignore[arg-type]
+    assert stored.seed.startswith("the tide")
+    assert len(stored.seed) > 400
+
+
+def test_a_long_chain_stays_within_what_a_seed_may_be(system: System) -> None:
+    text = system.ask(f"!generate {'the sea ' * 150} --length 500", timeout=60)
+    more = press(system, press(system, text, "Continue"), "Continue")
+    with system.redis as client:
+        stored = GenerateJob.model_validate_json(client.hget(keys.job(job_of(more)), "job"))  # type: ignore[arg-type]
+    assert len(stored.seed) == 1_000
+
+
+def test_hotter_and_cooler_end_at_the_ends(system: System) -> None:
+    coldest = system.ask("!generate the tide --temperature 0 --length 20", timeout=60)
+    assert labels(coldest) == {"Again": False, "Continue": True, "Hotter": True, "Cooler": False}
+    hottest = system.ask("!generate the tide --temperature 1.9 --length 20", timeout=60)
+    assert labels(hottest)["Hotter"]
+    assert labels(press(system, hottest, "Hotter")) == {
+        "Again": True,
+        "Continue": True,
+        "Hotter": False,
+        "Cooler": True,
+    }
+
+
+def test_without_a_seed_a_random_line_begins_and_hotter_keeps_it(system: System) -> None:
+    text = system.ask("!generate --length 40", timeout=60)
+    begin = re.match(r"\*\*(.+?)\*\*", written(text), re.DOTALL)
+    assert begin is not None
+    hotter = press(system, text, "Hotter")
+    assert begin[0] in written(hotter)
+    more = press(system, text, "Continue")
+    assert begin[0] not in written(more)
+    assert "❌" not in text_of(more)
+
+
+def test_a_press_after_a_restart_of_the_bot(system: System) -> None:
+    text = system.ask("!generate the tide --length 30", timeout=60)
+    restart(system)
+    assert written(press(system, text, "Continue")).startswith("-# for <@")
+    with system.redis as client:
+        for key in (keys.job(job_of(text)), keys.job_events(job_of(text))):
+            assert client.ttl(key) > 29 * 24 * 3600  # type: ignore[operator]
+
+
+def test_a_double_click_posts_one_text(system: System) -> None:
+    text = system.ask("!generate the tide --length 30", timeout=60)
+    time.sleep(A_MOMENT_S)
+    newest = system.client.messages()[-1]["id"]
+    for _ in range(2):
+        system.client.click_label(text, "Again")
+    two = system.client.wait_for(lambda: (found := system.client.messages(after=newest))[1:] and found, 30)
+    assert sorted(bool(message["flags"] & EPHEMERAL) for message in two) == [False, True]
+    assert_refused(next(message for message in two if message["flags"] & EPHEMERAL), "a bit fast", "Try again in")
+
+
+def test_a_text_that_is_forgotten_or_of_another_channel_is_unknown(system: System) -> None:
+    text = system.ask("!generate the tide --length 30", timeout=60)
+    key = keys.job(job_of(text))
+    world = system.client.world()
+    with system.redis as client:
+        job = GenerateJob.model_validate_json(client.hget(key, "job"))  # type: ignore[arg-type]
+        for change in ({"channel_id": int(world.channels["library"])}, {"guild_id": 5}):
+            place = job.place.model_copy(update=change)
+            client.hset(key, "job", job.model_copy(update={"place": place}).model_dump_json())
+            assert_refused(press(system, text, "Again"), "don't remember this text", "for a month")
+        client.delete(key)
+    assert_refused(press(system, text, "Continue"), "don't remember this text", "ask for a new one")
+
+
+def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: System) -> None:
+    record = system.add_model("brief", current=False)
+    text = system.ask("!generate the tide --length 30 --model brief", timeout=60)
+    elsewhere = record.model_copy(update={"scope": "channel", "channel_id": 5})
+    with system.redis as client:
+        client.set(keys.model(record.model_id), elsewhere.model_dump_json())
+        assert_refused(press(system, text, "Again"), "is gone, or may not be used in this channel", "!models")
+        client.hdel(keys.guild_models(record.guild_id), "brief")
+    assert_refused(press(system, text, "Hotter"), "is gone, or may not be used in this channel")
+
+
+def test_rights_are_asked_at_each_press(system: System) -> None:
+    text = system.ask("!generate the tide --length 30", timeout=60)
+    with settings_of_the_server(system, generate_roles=(5,)):
+        assert_refused(press(system, text, "Again", person="ben"), "You may not have texts written")
+        assert "for <@" in written(press(system, text, "Again"))  # Ada owns the server
+    library = int(system.client.world().channels["library"])
+    with settings_of_the_server(system, channels=(library,)):
+        assert_refused(press(system, text, "Again", person="ben"), "not to be used in this channel", f"<#{library}>")
+    assert "for <@" in written(press(system, text, "Again", person="ben"))
+
+
+def test_what_the_server_blocks_is_covered_in_old_seeds_too(system: System) -> None:
+    text = system.ask("!generate the sea --length 30", timeout=60)
+    with settings_of_the_server(system, blocklist=("sea",)):
+        again = press(system, text, "Again")
+        assert "sea" not in text_of(again).lower()
+        assert "**the ███**" in written(again)
+
+
+def test_missing_permissions_of_the_bot_are_named_to_who_presses(system: System) -> None:
+    text = system.ask("!generate the tide --length 30", timeout=60)
+    system.client.deny_bot("attach_files")
+    try:
+        assert_refused(press(system, text, "Again"), "Attach Files")
+    finally:
+        system.client.deny_bot()
+
+
+def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(system: System) -> None:
+    text = system.ask(f"!generate {'the sea ' * 200} --length 4000", timeout=60)
+    assert len(written(text)) < 4_096
+    (attachment,) = text["attachments"]
+    assert attachment["filename"] == "tides.txt"
+    whole = system.client.fetch(attachment["url"]).decode()
+    assert whole.startswith("the sea the sea")
+    assert len(whole) > 5_000
+    assert set(labels(text)) == {"Again", "Continue", "Hotter", "Cooler"}
+    assert "❌" not in text_of(press(system, text, "Continue"))
+
+
+def test_a_late_answer_without_attach_files_shows_the_beginning(system: System) -> None:
+    (worker,) = system.part("worker", "serve", "generate")
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        asked = system.client.send(f"!generate {'the sea ' * 200} --length 4000")
+        with system.redis as client:
+            system.client.wait_for(lambda: client.sismember(keys.UNDELIVERED, f"g-{asked['id']}"), 20)
+        system.supervisor.stopProcess("bot")
+        system.client.deny_bot("attach_files")
+    finally:
+        worker.send_signal(signal.SIGCONT)
+    try:
+        start(system)
+        answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 60)
+        assert answer["attachments"] == []
+        assert "I lack Attach Files here" in text_of(answer)
+    finally:
+        system.client.deny_bot()
+
+
+def test_the_channels_temperature_is_the_usual_one(system: System) -> None:
+    key = keys.channel(int(system.client.world().channels["lab"]))
+    with system.redis as client:
+        client.hset(key, "temperature", "0.35")
+        try:
+            assert temperature(system.ask("!generate the tide --length 20", timeout=60)) == 0.35
+            assert temperature(system.ask("!generate the tide --length 20 --temperature 1", timeout=60)) == 1
+        finally:
+            client.hdel(key, "temperature")
+
+
+def test_hostile_seeds_ping_nobody_and_format_nothing(system: System) -> None:
+    ben = system.client.world().users["ben"]
+    text = system.ask(f"!generate the **sea** @everyone <@{ben}> ||no|| # x", timeout=60)
+    for message in (text, press(system, text, "Again")):
+        assert message["mentions"] == []
+        assert not message["mention_everyone"]
+        assert "@everyone" not in written(message)
+        assert f"<@{ben}>" not in written(message).replace("\\<", "")
+        assert r"\*\*sea\*\*" in written(message)
+        assert r"\|\|no\|\|" in written(message)
