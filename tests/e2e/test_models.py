@@ -40,7 +40,7 @@ def _forget_models(system: System) -> None:
     world = system.client.world()
     with system.redis as client:
         for guild in world.guilds.values():
-            for model_id in client.hvals(keys.guild_models(int(guild.id))):  # type: ignore[union-attr]
+            for model_id in client.hvals(keys.guild_models(int(guild.id))):
                 client.delete(keys.model(model_id.decode()))
             client.delete(keys.guild_models(int(guild.id)))
         client.delete(*(keys.channel(int(channel)) for channel in world.channels.values()))
@@ -431,6 +431,40 @@ def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: Syste
     press(system, card, "Use here", "made `copy` this channel's model")
     system.client.slash("model import", {"name": "third"}, files={"file": ("x.galvanic", data)})
     system.client.wait_for_message(lambda answer: "Imported third" in text_of(answer), timeout=WAIT_S)
+
+
+def test_a_file_is_answered_for_after_a_restart(system: System) -> None:
+    system.add_model("patient")
+    data = exported(system, "patient")
+    worker = system.part("serve", "generate")
+    for process in worker:
+        process.suspend()
+    try:
+        asked = [
+            system.client.send("!model import belated", files={"x.galvanic": data}),
+            system.client.send("!model export patient"),
+        ]
+        waiting = {f"i-{asked[0]['id']}", f"x-{asked[1]['id']}"}
+        system.client.wait_for(lambda: waiting <= undelivered(system), WAIT_S, "both jobs to wait")
+        system.supervisor.stopProcess("bot")
+    finally:
+        for process in worker:
+            process.resume()
+    system.supervisor.startProcess("bot")
+    system.client.wait_for_bot()
+    for words in ("Imported belated", "`patient` as a file"):
+        found = system.client.wait_for_message(
+            lambda answer, words=words: words in text_of(answer),  # type: ignore[misc]
+            after=asked[1]["id"],
+            timeout=WAIT_S,
+        )
+        assert found
+    system.client.wait_for(lambda: not undelivered(system) & waiting, WAIT_S, "both jobs to be done with")
+
+
+def undelivered(system: System) -> set[str]:
+    with system.redis as client:
+        return {member.decode() for member in client.smembers(keys.UNDELIVERED)}
 
 
 def test_only_the_owner_or_an_admin_exports(system: System) -> None:
