@@ -380,6 +380,24 @@ def test_the_files_of_a_deleted_model_go_when_a_worker_is_back(system: System) -
     system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
 
 
+def test_a_channels_own_models_go_with_it(system: System) -> None:
+    attic = int(system.client.create_channel("attic"))
+    library = int(system.client.world().channels["library"])
+    own = system.add_model("own", scope="channel", channel_id=attic)
+    kept = [
+        system.add_model("lent", scope="channel", channel_id=attic, shared_with=(library,), current=False),
+        system.add_model("public", channel_id=attic, current=False),
+    ]
+    assert "`own`" in ask(system, "!models", channel="attic")
+    system.client.delete_channel("attic")
+    folders = system.data / "models"
+    system.client.wait_for(lambda: not (folders / own.model_id).exists(), WAIT_S, "the model's files to go")
+    assert all((folders / model.model_id).exists() for model in kept)
+    listed = ask(system, "!models", channel="library")
+    assert "`lent`" in listed
+    assert "`public`" in listed
+
+
 def test_the_card_has_a_delete_button_for_those_who_may(system: System) -> None:
     system.add_model("buttoned", owner_id=ben(system))
     card = system.ask("!model info buttoned", timeout=WAIT_S)
