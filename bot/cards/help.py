@@ -89,10 +89,7 @@ def page(command: Command, prefix: str) -> discord.Embed:
         title=escape_markdown(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE
     )
     if isinstance(command, commands.Group):
-        parts = [
-            f"`{part.qualified_name}` {_lowered(part.description)}" for part in command.commands if not part.hidden
-        ]
-        _add(embed, "What it can do", parts)
+        _add(embed, "What it can do", [f"`{part.name}` {_lowered(_about(part))}" for part in _parts(command)])
     examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
     if examples not in ([], [f"{prefix}{usage}"]):
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)

@@ -48,7 +48,7 @@ class Form(discord.ui.Modal):
 
     async def on_submit(self, interaction: discord.Interaction, /) -> None:
         """Keep what was typed."""
-        async with answering(interaction, type(self).__name__, update=True, anywhere=True) as bot:
+        async with answering(interaction, type(self).__name__, update=True) as bot:
             await self._change(bot, interaction, **self.fields())
             await self.kept(bot, interaction)
 
@@ -144,7 +144,7 @@ class BlocklistForm(Form):
 
     def __init__(self, change: Change, entries: tuple[str, ...]) -> None:
         super().__init__("Words that I must not write", change)
-        explained = "One a line, or with commas. * stands for any letters: *ass* also hits class. Case is the same."
+        explained = "One a line, or with commas between. * stands for any letters: *cat* also hits scatter."
         self._typed = self._ask(
             "Blocklist",
             explained,
