@@ -164,6 +164,8 @@ async def _remove_placeholder(interaction: discord.Interaction) -> None:
         return
     placeholder = await interaction.original_response()
     if placeholder.flags.loading:
+        # What follows a placeholder completes it: it must be complete before it goes, or that would be lost with it.
+        await interaction.edit_original_response(content="…")
         await interaction.delete_original_response()
 
 
