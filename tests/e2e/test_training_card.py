@@ -47,9 +47,9 @@ def kept(system: System) -> Message:
 
 def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> None:
     running = learning(system)
-    card = system.ask("!train harbour --epochs 2 --units 32")
+    card = system.ask("!train harbour --epochs 2 --layers 1 --units 32")
     card = system.wait_for_card(card, "next in line, begins in", timeout=15)
-    assert field_of(card, "How") == "character by character · 2 epochs · 32 units"
+    assert field_of(card, "How") == "character by character · 2 epochs · 1 layer · 32 units"
     assert re.fullmatch(r"[\d,]+ characters", field_of(card, "Text"))
     assert re.match(r"at most|about|under", field_of(card, "Takes"))
     assert re.search(r"\d+ cores? of \w", field_of(card, "Runs on"))
