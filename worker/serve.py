@@ -25,8 +25,9 @@ from worker import hardware
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
-GENERATE_THREADS = 32
-"""Requests that may wait for a pass together; each thread only waits."""
+GENERATE_THREADS = 64
+"""Requests that may wait for a pass together: enough to fill the next ones while some are at work; each thread only
+waits. The Redis client that they share has 100 connections."""
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = structlog.get_logger()
