@@ -13,6 +13,7 @@ from discord.ext import commands
 
 from bot import access, cards, checks, misuse, problems
 from bot.checks import Context
+from bot.views.base import tell
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -146,9 +147,8 @@ async def _respond(ctx: Context, problem: UserError) -> None:
     in_thread = isinstance(ctx.channel, discord.Thread)
     may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
     gone_after = WRONG_PLACE_S if isinstance(problem, access.WrongPlace) else None
-    if ctx.interaction is not None:
-        await _remove_placeholder(ctx.interaction)
-        await ctx.send(embed=cards.error(problem), ephemeral=True)
+    if ctx.interaction is not None and not ctx.interaction.is_expired():
+        await tell(ctx.interaction, problem)
     elif ctx.guild is None or (may_send and permissions.embed_links):
         reference = _reference(ctx)
         await ctx.send(embed=cards.error(problem), reference=reference, delete_after=gone_after)  # type: ignore[arg-type]  # None is allowed
@@ -158,18 +158,9 @@ async def _respond(ctx: Context, problem: UserError) -> None:
         await ctx.author.send(embed=cards.error(problem))
 
 
-async def _remove_placeholder(interaction: discord.Interaction) -> None:
-    """Take "is thinking" away: were it public, so would be what replaces it."""
-    if interaction.response.type is not discord.InteractionResponseType.deferred_channel_message:
-        return
-    placeholder = await interaction.original_response()
-    if placeholder.flags.loading:
-        # What follows a placeholder completes it: it must be complete before it goes, or that would be lost with it.
-        await interaction.edit_original_response(content="…")
-        await interaction.delete_original_response()
-
-
 def _reference(ctx: Context) -> discord.MessageReference | None:
+    if ctx.interaction is not None:  # there is no message to refer to
+        return None
     if ctx.guild is not None and not ctx.bot_permissions.read_message_history:
         return None
     return ctx.message.to_reference(fail_if_not_exists=False)

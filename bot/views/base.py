@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import discord
+import structlog
 
 from bot import access, cards, checks, problems
+from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+
+log = structlog.get_logger()
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -25,11 +29,8 @@ async def answering(
     public: bool = False,
     defer: bool = True,
     update: bool = False,
-    anywhere: bool = False,
 ) -> AsyncIterator[Galvanic]:
     """Acknowledge an interaction at once and, should the work within fail, tell the person why.
-
-    Nothing is done in a channel that the server's admins have not allowed.
 
     Args:
         interaction: the press of a button, a choice, a form that was sent.
@@ -38,7 +39,6 @@ async def answering(
         defer: acknowledge now: Redis may take longer than Discord's 3 s. False: the work answers, with a form.
         update: the message that carries the control is going to change, with `interaction.edit_original_response`;
             nothing is posted for it.
-        anywhere: allow it in every channel.
 
     Yields:
         The bot. Answers go through `interaction.followup`.
@@ -49,18 +49,45 @@ async def answering(
         await interaction.response.defer(ephemeral=not public, thinking=True)
     bot = cast("Galvanic", interaction.client)
     try:
-        if not anywhere and interaction.guild is not None:
-            await access.require_place(bot, interaction.user, interaction.channel)
         yield bot
     except Exception as error:  # discord.py would only log it
-        embed = cards.error(problems.explain(error, doing))
-        if not interaction.response.is_done():
-            await interaction.response.send_message(embed=embed, ephemeral=True)
-            return
-        if public and not update:
-            # The placeholder of a public answer is public: it goes, and what went wrong is told privately.
-            await interaction.delete_original_response()
-        await interaction.followup.send(embed=embed, ephemeral=True)
+        await tell(interaction, problems.explain(error, doing))
+
+
+async def tell(interaction: discord.Interaction, problem: UserError) -> None:
+    """Tell one person what went wrong, whatever the interaction was answered with before."""
+    embed = cards.error(problem)
+    if not interaction.response.is_done():
+        await interaction.response.send_message(embed=embed, ephemeral=True)
+        return
+    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        await _remove_placeholder(interaction)
+    await interaction.followup.send(embed=embed, ephemeral=True)
+
+
+async def _remove_placeholder(interaction: discord.Interaction) -> None:
+    """Take a public "is thinking" away: what replaces it would be public, too."""
+    try:
+        placeholder = await interaction.original_response()
+        if placeholder.flags.loading and not placeholder.flags.ephemeral:
+            # As long as it is thinking, the next answer would go into its place, even after it was deleted.
+            await placeholder.edit(content="❌")
+            await placeholder.delete()
+    except discord.NotFound as error:  # it is gone already
+        log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
+
+
+class Placed:
+    """For controls that do something in the channel: not where the server's admins do not want the bot."""
+
+    async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
+        """Whether the control works here; if not, the person is told. Called by discord.py before the callback."""
+        try:
+            await access.require_place(cast("Galvanic", interaction.client), interaction.user, interaction.channel)
+        except Exception as error:  # discord.py would drop it
+            await tell(interaction, problems.explain(error, type(self).__name__))
+            return False
+        return True
 
 
 @asynccontextmanager

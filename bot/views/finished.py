@@ -10,14 +10,16 @@ import discord
 
 from bot import begin
 from bot.asker import Asker
-from bot.views.base import replying_to
+from bot.views.base import Placed, replying_to
 from bot.views.models import UseButton
 from bot.views.training import SamplesButton
 from bot.views.writing import GenerateButton
 
 
 class MoreButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)"
+    Placed,
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)",
 ):
     """Goes on with the model's own text, for whoever presses it, by their own rights and quotas."""
 

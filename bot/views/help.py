@@ -48,7 +48,7 @@ class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], templ
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the page that was chosen."""
         private = interaction.message is not None and interaction.message.flags.ephemeral
-        async with answering(interaction, "help menu", update=private, anywhere=True) as bot:
+        async with answering(interaction, "help menu", update=private) as bot:
             (chosen,) = self.item.values
             name = None if chosen == _START else chosen
             embed, view = await help_page(bot, name, interaction.user, interaction.guild_id)

@@ -10,7 +10,7 @@ import discord
 
 from bot import cards
 from bot.asker import Asker
-from bot.views.base import answering, replying_to
+from bot.views.base import Placed, answering, replying_to
 from bot.views.writing import GenerateButton
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -30,7 +30,7 @@ _MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 _USER = r"(?P<user>\d{1,20})"
 
 
-class _ModelButton:
+class _ModelButton(Placed):
     """A button that names a model."""
 
     @classmethod

@@ -68,7 +68,7 @@ class RoleMenu(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Keep the roles that were chosen; @everyone among them is no restriction."""
-        async with answering(interaction, "role menu", update=True, anywhere=True) as bot:
+        async with answering(interaction, "role menu", update=True) as bot:
             ids = tuple(role.id for role in self.item.values)
             await _change(bot, interaction, **{self.field: () if interaction.guild_id in ids else ids})
 
@@ -101,7 +101,7 @@ class ChannelMenu(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Keep the channels that were chosen."""
-        async with answering(interaction, "channel menu", update=True, anywhere=True) as bot:
+        async with answering(interaction, "channel menu", update=True) as bot:
             await _change(bot, interaction, channels=tuple(channel.id for channel in self.item.values))
 
 
@@ -127,7 +127,7 @@ class SettingsButton(
         """Do what the button says."""
         form = FORMS.get(self.what)
         name = f"settings button {self.what}"
-        async with answering(interaction, name, defer=form is None, update=form is None, anywhere=True) as bot:
+        async with answering(interaction, name, defer=form is None, update=form is None) as bot:
             access.require_admin(interaction.user)
             guild = interaction.guild
             assert guild is not None

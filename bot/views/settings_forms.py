@@ -48,7 +48,7 @@ class Form(discord.ui.Modal):
 
     async def on_submit(self, interaction: discord.Interaction, /) -> None:
         """Keep what was typed."""
-        async with answering(interaction, type(self).__name__, update=True, anywhere=True) as bot:
+        async with answering(interaction, type(self).__name__, update=True) as bot:
             await self._change(bot, interaction, **self.fields())
             await self.kept(bot, interaction)
 

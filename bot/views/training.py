@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import discord
 
 from bot import wishes
-from bot.views.base import answering
+from bot.views.base import Placed, answering
 
 
-class _JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:no-button"):
+class _JobButton(Placed, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:no-button"):
     """A button that is about one training."""
 
     word: ClassVar[str]

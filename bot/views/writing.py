@@ -11,7 +11,7 @@ import discord
 from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
-from bot.views.base import answering, replying_to
+from bot.views.base import Placed, answering, replying_to
 from shared.errors import UserError
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
@@ -22,6 +22,7 @@ _FORM_S = 3_600
 
 
 class WrittenButton(
+    Placed,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
@@ -48,7 +49,9 @@ class WrittenButton(
 
 
 class ComparedMenu(
-    discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=r"galvanic:compared:(?P<job>[a-z0-9-]+)"
+    Placed,
+    discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]],
+    template=r"galvanic:compared:(?P<job>[a-z0-9-]+)",
 ):
     """Goes on with one of the texts of a comparison."""
 
@@ -77,7 +80,7 @@ class ComparedMenu(
 
 
 class GenerateButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:write:(?P<model>[a-z0-9-]+)"
+    Placed, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:write:(?P<model>[a-z0-9-]+)"
 ):
     """Asks for words, and has a certain model go on from them."""
 

@@ -9,6 +9,10 @@ import pytest
 from simcord.backend.models import Message
 
 from bot.guilds import Guilds, GuildSettings, UnreadableSettings, checked_prefix
+from bot.views import DYNAMIC_ITEMS
+from bot.views.base import Placed
+from bot.views.help import HelpMenu
+from bot.views.settings import SETTINGS_ITEMS
 from bot.views.settings_forms import FORMS
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -282,3 +286,8 @@ async def test_forms_fit_discords_limits(live: Live) -> None:
         for label in modal["components"]:
             assert len(label["label"]) <= 45
             assert len(label["description"]) <= 100
+
+
+def test_every_control_that_does_something_asks_where_it_is() -> None:
+    free = {HelpMenu, *SETTINGS_ITEMS}
+    assert [item.__name__ for item in DYNAMIC_ITEMS if item not in free and not issubclass(item, Placed)] == []

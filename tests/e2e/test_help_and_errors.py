@@ -145,7 +145,7 @@ def test_nothing_that_was_sent_mentions_anybody(system: System) -> None:
     bodies = [body for request in requests for body in _messages(request)]
     assert len(bodies) > 3
     for body in bodies:
-        assert body["allowed_mentions"]["parse"] == []
+        assert body.get("allowed_mentions", {}).get("parse") == [], body
         assert not any(body["allowed_mentions"].get(kind) for kind in ("users", "roles", "replied_user"))
 
 
