@@ -124,7 +124,7 @@ async def _require_room(bot: Galvanic, who: Asker) -> None:
     if taken >= limit_mb * MEGABYTE:
         prefix = await bot.guild_settings.prefix(who.guild_id)
         raise UserError(
-            f"This server's models take {taken / MEGABYTE:,.0f} MB, and {limit_mb:,.0f} MB is the most.",
+            f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
             f"Delete one you no longer need with `{prefix}model delete NAME`; `{prefix}models` lists them.",
         )
 

@@ -37,7 +37,7 @@ def _show_logs(request: pytest.FixtureRequest) -> Iterator[None]:
     report = getattr(request.node, "rep_call", None)
     if report is None or not report.failed:
         return
-    for system in map(request.getfixturevalue, request.fixturenames):
+    for system in request.node.funcargs.values():
         if isinstance(system, System):
             print(system.logs())
 

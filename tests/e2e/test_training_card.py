@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from playground.client import Message, components, pictures_of, text_of
+from shared import keys
+from shared.models import ModelRecord
 from tests.e2e.system import System, field_of, started
 from tests.e2e.test_queue_of_jobs import filled, job_of, pressed, slash
 
@@ -44,9 +47,9 @@ def kept(system: System) -> Message:
 
 def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> None:
     running = learning(system)
-    card = system.ask("!train harbour --epochs 2 --units 32")
+    card = system.ask("!train harbour --epochs 2 --layers 1 --units 32")
     card = system.wait_for_card(card, "next in line, begins in", timeout=15)
-    assert field_of(card, "How") == "character by character · 2 epochs · 32 units"
+    assert field_of(card, "How") == "character by character · 2 epochs · 1 layer · 32 units"
     assert re.fullmatch(r"[\d,]+ characters", field_of(card, "Text"))
     assert re.match(r"at most|about|under", field_of(card, "Takes"))
     assert re.search(r"\d+ cores? of \w", field_of(card, "Runs on"))
@@ -81,7 +84,7 @@ def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> 
     # Left empty it begins with a random line of the text.
     system.client.submit_modal(interaction, {}, person="cleo")
     answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 60)
-    assert re.match(r"\*\*.+\*\*", text_of(answer))
+    assert re.search(r"^\*\*.+\*\*", text_of(answer), re.MULTILINE)
     assert "kept · temperature 0.8" in text_of(answer)
 
 
@@ -108,25 +111,31 @@ def test_use_here_chooses_the_model(system: System, kept: Message) -> None:
     assert "kept · " in text_of(system.ask("!generate the list --length 20", timeout=60))
 
 
-def test_buttons_of_a_model_do_nothing_where_it_may_not_be_used(system: System) -> None:
-    private = system.add_model("whispered", scope="channel", current=False)
-    elsewhere = system.ask("!help", channel="library")
-    for deed in ("more", "use"):
-        before = system.client.send("a forged press follows", channel="library")["id"]
-        custom_id = f"galvanic:{deed}:{private.model_id}"
-        system.client.click(elsewhere["id"], custom_id, channel="library", forged=True)
-        answer = system.client.wait_for(lambda b=before: filled(system.answer_to(b, channel="library")), 20)  # type: ignore[misc]
-        assert "can no longer be used in this channel" in text_of(answer)
-        assert "whispered" not in text_of(answer)
+def changed(system: System, name: str, **fields: object) -> ModelRecord:
+    """Change the record of a model; as it was before."""
+    guild_id = int(system.client.world().guild_id)
+    with system.redis as client:
+        model_id = cast(bytes, client.hget(keys.guild_models(guild_id), name)).decode()
+        before = ModelRecord.model_validate_json(cast(bytes, client.get(keys.model(model_id))))
+        client.set(keys.model(model_id), before.model_copy(update=fields).model_dump_json())
+    return before
 
 
-def test_train_more_says_when_the_text_is_gone(system: System) -> None:
-    record = system.add_model("orphan", current=False, corpus=None)
-    anything = system.ask("!help")
-    before = system.client.send("a press follows")["id"]
-    system.client.click(anything["id"], f"galvanic:more:{record.model_id}", forged=True)
-    answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 20)
-    assert "`orphan` is of an older version" in text_of(answer)
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"scope": "channel", "channel_id": 5}, "can no longer be used in this channel"),
+        ({"corpus": None}, "`kept` is of an older version, which didn't note its text"),
+    ],
+)
+def test_train_more_says_why_it_cannot(system: System, kept: Message, fields: dict[str, object], refusal: str) -> None:
+    before = changed(system, "kept", **fields)
+    try:
+        assert refusal in pressed(system, kept, "Train more", person="dora")
+        if "scope" in fields:
+            assert refusal in pressed(system, kept, "Use here", person="dora")
+    finally:
+        changed(system, "kept", **dict(before))
 
 
 @pytest.fixture
