@@ -41,7 +41,15 @@ async def require_writer(bot: Galvanic) -> None:
         )
 
 
-async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] | None = None, **options: Any) -> None:
+async def ask(
+    bot: Galvanic,
+    job: Asked,
+    send: Send,
+    *,
+    files: dict[str, bytes] | None = None,
+    once: bool = False,
+    **options: Any,
+) -> None:
     """Send a job, wait for its end, and post that.
 
     Args:
@@ -49,6 +57,8 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         job: what is asked for.
         send: a `send` of discord.py's; `options` are passed on to it.
         files: files that the worker needs, by name (`keys.artifact`).
+        once: the answer is a message, which Discord can keep from being posted twice, should the bot be killed right
+            after; an interaction's response can't be.
         options: see `send`.
 
     Raises:
@@ -66,17 +76,20 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
                 event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
-            await post_answer(bot, send, job, event, **options)
-        finally:
-            # Whatever came of posting it: the same answer must not turn up after the next restart.
+            await post_answer(bot, send, job, event, **options, **({"nonce": job.job_id} if once else {}))
+        except Exception:
+            # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
+            # bot is being stopped (CancelledError): then the next run posts it.
             await bot.queue.delivered(job.job_id)
+            raise
+        await bot.queue.delivered(job.job_id)
 
 
 def replying(ctx: Context) -> dict[str, Any]:
-    """Options of `ctx.send` with which an answer refers to the command's message, and is never posted twice."""
+    """Options of `ask` with which an answer to a message refers to it, and is never posted twice."""
     if ctx.interaction is not None:
         return {}
-    return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}
+    return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "once": True}
 
 
 @asynccontextmanager

@@ -99,7 +99,7 @@ class Writer:
     async def fill_in(self, who: Asker, model_id: str, words: str, temperature: float | None, send: Send) -> None:
         """Have a text written by a certain model, as a form asked for; raises as `write`."""
         wish = Wish(seed=words, model_id=model_id, temperature=temperature)
-        await self.write(who, wish, send, letter=PRESSED)
+        await self.write(who, wish, send, letter=PRESSED, once=True)
 
     async def chat(self, who: Asker, words: str, send: Send, **options: Any) -> None:
         """Answer words that were said to the bot: with what the channel's model writes after them.
@@ -238,7 +238,7 @@ class Writer:
             "length": min(job.length, self._bot.settings.generate_max_length),
             "blocked": own.blocklist,
         }
-        await self._spend(who, job.model_copy(update=fresh), send, least=DOUBLE_CLICK_S, **options)
+        await self._spend(who, job.model_copy(update=fresh), send, least=DOUBLE_CLICK_S, once=True, **options)
 
     async def _answered(self, who: Asker, job_id: str) -> tuple[Job, Event]:
         """A job that was asked for in this very channel, and its answer."""

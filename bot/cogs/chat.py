@@ -95,7 +95,7 @@ class Chat(commands.Cog):
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:
                 embed = await self._hint(who, chat=choices.chat, alone=not words)
-                await ctx.send(embed=embed, **replying(ctx))
+                await ctx.send(embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
 
     async def _hint(self, who: Asker, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for somebody who mentions me where I don't chat, or says nothing."""

@@ -160,7 +160,7 @@ async def _replying(interaction: discord.Interaction, doing: str) -> AsyncIterat
     async with answering(interaction, doing, defer=False) as bot:
         await interaction.response.defer()
         checks.require_all(interaction.app_permissions, interaction.channel)
-        options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
+        options: dict[str, Any] = {}
         if interaction.message is not None:
             options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
         channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
