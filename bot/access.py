@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 Deed = Literal["train", "generate"]
 _WORDS = {"train": "train models", "generate": "have texts written"}
+ANYWHERE = frozenset({"help", "settings", "status", "sync"})
+"""Commands for any channel: they tell or set something, and do nothing to the channel."""
+IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync"})
+"""Commands that need no server. The others work on a server's models, jobs or settings."""
+
+
+class WrongPlace(UserError):
+    """The server's admins do not want the bot in this channel."""
 
 
 def channel_ids(channel: Where) -> list[int]:
@@ -37,19 +45,78 @@ def is_admin(user: discord.User | discord.Member) -> bool:
     return isinstance(user, discord.Member) and user.guild_permissions.manage_guild
 
 
-async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member, channel: Where) -> None:
-    """Refuse a person who may not do this here, by what the server's admins have set. Admins always may.
+def require_admin(user: discord.User | discord.Member) -> None:
+    """Refuse a person who does not run the server.
 
     Raises:
-        UserError: says who may, or where.
+        UserError: names the permission.
+    """
+    if not is_admin(user):
+        raise UserError(
+            "Only members with the permission Manage Server can see and change my settings.", "Ask one of them."
+        )
+
+
+async def require_command(
+    bot: Galvanic, command: str, user: discord.User | discord.Member, guild: discord.Guild | None, channel: Where
+) -> None:
+    """Refuse a command that does not work here. Who may train or have texts written is `require`'s.
+
+    Args:
+        bot: the bot.
+        command: its first word.
+        user: who gave it.
+        guild: the server, None in direct messages.
+        channel: where.
+
+    Raises:
+        WrongPlace: see `require_place`.
+        UserError: it needs a server.
+        redis.RedisError: the server's settings are not known yet and Redis is away.
+    """
+    if guild is not None:
+        if command not in ANYWHERE:
+            await require_place(bot, user, channel)
+    elif command not in IN_DIRECT_MESSAGES:
+        raise UserError(
+            "This works in servers, not in direct messages.",
+            "Use it in a channel that we are both in. Here I can do `help`, `status` and `catalogue`.",
+        )
+
+
+async def require_place(bot: Galvanic, user: discord.User | discord.Member, channel: Where) -> None:
+    """Refuse what the server's admins do not want in this channel. They themselves may use the bot everywhere.
+
+    Raises:
+        WrongPlace: says where the bot may be used.
         redis.RedisError: the server's settings are not known yet and Redis is away.
     """
     if not isinstance(user, discord.Member) or is_admin(user):
         return
     settings = await bot.guild_settings.get(user.guild.id)
-    if settings.channels and not set(settings.channels) & set(channel_ids(channel)):
-        places = ", ".join(f"<#{channel_id}>" for channel_id in settings.channels[:5])
-        raise UserError("I'm not to be used in this channel.", f"This server's admins chose {places}.")
+    if not settings.channels or set(settings.channels) & set(channel_ids(channel)):
+        return
+    seen = [
+        place.mention
+        for place in map(user.guild.get_channel_or_thread, settings.channels)
+        if place is not None and place.permissions_for(user).view_channel
+    ]
+    chosen = f"Use me in {' or '.join(seen[:5])}: this server's admins chose that."
+    raise WrongPlace("I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I am.")
+
+
+async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member, channel: Where) -> None:
+    """Refuse a person who may not do this here, by what the server's admins have set. Admins always may.
+
+    Raises:
+        WrongPlace: see `require_place`.
+        UserError: says who may.
+        redis.RedisError: the server's settings are not known yet and Redis is away.
+    """
+    if not isinstance(user, discord.Member) or is_admin(user):
+        return
+    await require_place(bot, user, channel)
+    settings = await bot.guild_settings.get(user.guild.id)
     wanted = settings.train_roles if deed == "train" else settings.generate_roles
     if wanted and not {role.id for role in user.roles} & set(wanted):
         names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]

@@ -41,15 +41,7 @@ async def require_writer(bot: Galvanic) -> None:
         )
 
 
-async def ask(
-    bot: Galvanic,
-    job: Asked,
-    send: Send,
-    *,
-    files: dict[str, bytes] | None = None,
-    once: bool = False,
-    **options: Any,
-) -> None:
+async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] | None = None, **options: Any) -> None:
     """Send a job, wait for its end, and post that.
 
     Args:
@@ -57,8 +49,6 @@ async def ask(
         job: what is asked for.
         send: a `send` of discord.py's; `options` are passed on to it.
         files: files that the worker needs, by name (`keys.artifact`).
-        once: the answer is a message, which Discord can keep from being posted twice, should the bot be killed right
-            after; an interaction's response can't be.
         options: see `send`.
 
     Raises:
@@ -66,6 +56,8 @@ async def ask(
         redis.RedisError: Redis cannot be reached.
     """
     place = job.place
+    if "nonce" in options:  # that of the answer after a restart, so that Discord takes only one of the two
+        options["nonce"] = job.job_id
     with job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id):
         await require_writer(bot)
         if not await bot.queue.submit(job, files=files):
@@ -76,7 +68,7 @@ async def ask(
                 event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
-            await post_answer(bot, send, job, event, **options, **({"nonce": job.job_id} if once else {}))
+            await post_answer(bot, send, job, event, **options)
         except Exception:
             # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
             # bot is being stopped (CancelledError): then the next run posts it.
@@ -86,10 +78,10 @@ async def ask(
 
 
 def replying(ctx: Context) -> dict[str, Any]:
-    """Options of `ask` with which an answer to a message refers to it, and is never posted twice."""
+    """Options of a `send` with which an answer to a message refers to it, and is never posted twice."""
     if ctx.interaction is not None:
         return {}
-    return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "once": True}
+    return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}
 
 
 @asynccontextmanager

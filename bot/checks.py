@@ -32,6 +32,33 @@ _NEEDED = {
 }
 
 
+class Refused(commands.CheckFailure):
+    """A check's error in the clothes that discord.py expects of one.
+
+    Attributes:
+        original: what the check raised.
+    """
+
+    def __init__(self, original: Exception) -> None:
+        super().__init__(str(original))
+        self.original = original
+
+
+async def works_here(ctx: Context) -> bool:
+    """The check before every command: the server's admins allow it in this channel, and it needs no server elsewhere.
+
+    Raises:
+        Refused: holds the reason.
+    """
+    assert ctx.command is not None
+    first = ctx.command.root_parent or ctx.command
+    try:
+        await access.require_command(ctx.bot, first.name, ctx.author, ctx.guild, ctx.channel)
+    except Exception as error:
+        raise Refused(error) from error
+    return True
+
+
 def require_permissions(ctx: Context) -> None:
     """Refuse early when the bot could not show its answer here; see `require_all`."""
     require_all(ctx.bot_permissions, ctx.channel)

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
+from typing import Any
 
 import discord
 import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import said
+from bot import checks, said
 from bot.follower import Follower
 from bot.guilds import Guilds
 from bot.limits import Cooldowns
+from bot.model_care import ModelCare
+from bot.outlook import Watch
 from bot.queue import JobQueue
 from bot.registry import Registry
+from bot.syncing import sync_commands
+from bot.typed import PlainWords
 from bot.views import DYNAMIC_ITEMS
 from bot.writing import Writer
-from shared import keys, presence
+from shared import presence
 from shared.connect import connect_async
 from shared.settings import Settings
 
 EXTENSIONS = (
     "bot.cogs.errors",
     "bot.cogs.training",
+    "bot.cogs.jobs",
     "bot.cogs.generation",
     "bot.cogs.play",
     "bot.cogs.chat",
     "bot.cogs.models",
+    "bot.cogs.settings",
     "bot.cogs.general",
 )
 
@@ -56,8 +61,11 @@ class Galvanic(commands.Bot):
         self.queue = JobQueue(settings, self.redis)
         self.guild_settings = Guilds(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
+        self.watch = Watch(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
+        self.care = ModelCare(self)
         self.follower = Follower(self)
+        self.add_check(checks.works_here, call_once=True)
         self.writer = Writer(self)
         self._presence: asyncio.Task[None] | None = None
 
@@ -66,7 +74,7 @@ class Galvanic(commands.Bot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
         self.add_dynamic_items(*DYNAMIC_ITEMS)
-        await self._sync_commands()
+        await sync_commands(self)
 
     async def on_ready(self) -> None:
         """Follow the jobs of the last run, once; say in Redis that the bot is there."""
@@ -106,27 +114,16 @@ class Galvanic(commands.Bot):
                 reachable = False
             await asyncio.sleep(presence.BEAT_S)
 
-    async def _sync_commands(self) -> None:
-        """Send Discord the slash commands if they differ from what it has.
+    async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
+        """As discord.py's, but a quotation mark without a partner, as in ``don’t``, is an ordinary sign."""
+        ctx = await super().get_context(origin, **options)
+        if isinstance(origin, discord.Message):
+            ctx.view = PlainWords(ctx.view)
+        return ctx
 
-        Syncing at every start would run into Discord's limit on it; what was sent last is kept as a hash in Redis,
-        and the names are compared with Discord's own list in case that hash is another bot's.
-        """
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
-        digest = hashlib.sha256(json.dumps(payload, sort_keys=True, default=str).encode()).hexdigest()
-        key = keys.synced_commands(self.application_id)
-        known = {command.name for command in await self.tree.fetch_commands()}
-        try:
-            sent = await self.redis.get(key)
-            if sent == digest.encode() and known == {command["name"] for command in payload}:
-                return
-            await self.tree.sync()
-            await self.redis.set(key, digest)
-        except RedisError as error:
-            log.warning("redis_unreachable", error=type(error).__name__)
-            if known != {command["name"] for command in payload}:
-                await self.tree.sync()
-        log.info("commands_synced", count=len(payload))
+    async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
+        """Log what a listener did not expect, with its traceback."""
+        log.exception("listener_failed", listener=event_method)
 
 
 async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:

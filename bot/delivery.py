@@ -10,10 +10,20 @@ import discord
 import structlog
 
 from bot import cards
+from bot.model_answers import post_export, post_import, post_info, post_refusal
 from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError
-from shared.events import Compared, Event, Failed, Generated, Surprised
-from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, SurpriseJob
+from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Surprised
+from shared.jobs import (
+    SURPRISE_FILE,
+    Asked,
+    CompareJob,
+    ExportJob,
+    GenerateJob,
+    ImportJob,
+    PictureJob,
+    SurpriseJob,
+)
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -44,6 +54,14 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
             await _compared(bot, send, job, event, **options)
         case SurpriseJob(), Surprised():
             await _surprised(bot, send, job, event, **options)
+        case PictureJob(), _:
+            await post_info(bot, send, job, event, **options)
+        case ExportJob(), Exported():
+            await post_export(bot, send, job, event, **options)
+        case ImportJob(), Imported():
+            await post_import(bot, send, job, event, **options)
+        case ImportJob(), Failed():
+            await post_refusal(send, job, event, **options)
         case _:
             await send(embed=cards.error(problem_of(event)), **options)
 

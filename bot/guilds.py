@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import redis.asyncio
 import structlog
@@ -12,9 +14,24 @@ from redis.exceptions import RedisError
 from bot.redis_reply import reply
 from shared import keys
 from shared.blocklist import Blocklist
+from shared.errors import UserError
 from shared.settings import Settings
 
+PREFIX_LIMIT = 5
+_READ_S = 1.5
+"""Asked before an interaction is acknowledged, for which Discord allows 3 s: Redis gets no longer than this."""
+
 log = structlog.get_logger()
+
+
+class UnreadableSettings(UserError):
+    """What Redis holds of a server's settings is not what this version writes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "I can't read what this server's admins have set.",
+            "A newer version of me wrote it. Whoever runs me can update me; an admin can reset it with `settings`.",
+        )
 
 
 class GuildSettings(BaseModel):
@@ -31,7 +48,7 @@ class GuildSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    prefix: str | None = Field(None, min_length=1, max_length=5)
+    prefix: str | None = Field(None, min_length=1, max_length=PREFIX_LIMIT)
     train_roles: tuple[int, ...] = ()
     generate_roles: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
@@ -68,18 +85,24 @@ class Guilds:
         self._redis = client
         self._known: dict[int, GuildSettings] = {}
         self._blocklists: dict[tuple[str, ...], Blocklist] = {}
+        self._changing = asyncio.Lock()
 
     async def get(self, guild_id: int | None) -> GuildSettings:
         """A server's settings; outside a server the defaults.
 
         Raises:
+            UnreadableSettings: this version does not understand them.
             redis.RedisError: they are not known yet and Redis is away.
         """
         if guild_id is None:
             return GuildSettings()
         known = self._known.get(guild_id)
         if known is None:
-            data = cast(bytes | None, await reply(self._redis.get(keys.guild_settings(guild_id))))
+            try:
+                async with asyncio.timeout(_READ_S):
+                    data = cast(bytes | None, await reply(self._redis.get(keys.guild_settings(guild_id))))
+            except TimeoutError as error:
+                raise redis.TimeoutError("The settings of a server did not come in time.") from error
             known = _read(guild_id, data)
             self._known[guild_id] = known
         return known
@@ -89,10 +112,33 @@ class Guilds:
         await reply(self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True)))
         self._known[guild_id] = settings
 
+    async def change(self, guild_id: int, **fields: Any) -> GuildSettings:
+        """Change some of a server's settings; what two admins change at the same time is kept of both.
+
+        Args:
+            guild_id: the server.
+            fields: new values of `GuildSettings`, checked.
+
+        Returns:
+            The settings that now apply.
+        """
+        async with self._changing:
+            settings = GuildSettings.model_validate({**(await self.get(guild_id)).model_dump(), **fields})
+            await self.put(guild_id, settings)
+            return settings
+
+    async def reset(self, guild_id: int) -> GuildSettings:
+        """Forget all that a server's admins have set, even what this version does not understand."""
+        async with self._changing:
+            await self.put(guild_id, GuildSettings())
+            return GuildSettings()
+
     async def prefix(self, guild_id: int | None) -> str:
         """What a command begins with there. While Redis is away and it is not known: the operator's."""
         try:
             return (await self.get(guild_id)).prefix or self._settings.command_prefix
+        except UnreadableSettings:
+            return self._settings.command_prefix  # whoever gives a command is told
         except RedisError as error:
             log.warning("redis_unreachable", guild_id=guild_id, error=type(error).__name__)
             return self._settings.command_prefix
@@ -123,15 +169,8 @@ class Guilds:
         Args:
             channel_ids: the channel, and for a thread also its parent.
         """
-        found: dict[str, str] = {}
-        for channel_id in reversed(channel_ids):
-            fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.channel(channel_id))))
-            found |= {name.decode(): value.decode() for name, value in fields.items()}
-        return ChannelChoices(
-            model=found.get("model"),
-            temperature=float(found["temperature"]) if "temperature" in found else None,
-            chat=found.get("chat") == "1",
-        )
+        hashes = [await reply(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids]
+        return read_choices(cast(list[dict[bytes, bytes]], hashes))
 
     async def choose(self, channel_id: int, *, temperature: float | None = None, chat: bool | None = None) -> None:
         """Keep what a channel has chosen; what is None stays as it is."""
@@ -145,6 +184,42 @@ class Guilds:
         await reply(self._redis.hdel(keys.channel(channel_id), "temperature"))
 
 
+def checked_prefix(typed: str) -> str:
+    """What an admin wants commands to begin with, if that can work.
+
+    Raises:
+        UserError: it cannot, and why.
+    """
+    prefix = typed.strip()
+    shown = prefix[:20].replace("`", "'")
+    example = "Use one to five signs or letters that end with a sign, such as `?`, `$$` or `g!`."
+    if not prefix:
+        raise UserError("A prefix can't be empty.", example)
+    if any(sign in prefix for sign in "`<>\\") or "@" in prefix[1:]:
+        raise UserError("A prefix can't hold a mention, a backtick, a backslash, `<` or `>`.", example)
+    if len(prefix) > PREFIX_LIMIT:
+        raise UserError(f"The prefix `{shown}` is {len(prefix)} characters long.", example)
+    if prefix[0] in "/@":
+        raise UserError(f"A prefix can't begin with `{prefix[0]}`: Discord itself listens to that.", example)
+    if not prefix.isprintable() or " " in prefix:
+        raise UserError("A prefix can't hold spaces or signs that nobody sees.", example)
+    if prefix[-1].isalnum():
+        raise UserError(f"With the prefix `{shown}`, ordinary words would be taken for commands.", example)
+    return prefix
+
+
+def read_choices(hashes: Sequence[Mapping[bytes, bytes]]) -> ChannelChoices:
+    """A channel's choices from its hash in Redis and, for a thread, its parent's after it."""
+    found: dict[str, str] = {}
+    for fields in reversed(hashes):
+        found |= {name.decode(): value.decode() for name, value in fields.items()}
+    return ChannelChoices(
+        model=found.get("model"),
+        temperature=float(found["temperature"]) if "temperature" in found else None,
+        chat=found.get("chat") == "1",
+    )
+
+
 def _read(guild_id: int, data: bytes | None) -> GuildSettings:
     if data is None:
         return GuildSettings()
@@ -153,4 +228,4 @@ def _read(guild_id: int, data: bytes | None) -> GuildSettings:
     except ValidationError as error:
         # A newer version wrote it; wider rights than the admins gave would be worse than a short outage.
         log.error("guild_settings_not_understood", guild_id=guild_id, fields=error.error_count())
-        raise
+        raise UnreadableSettings from error

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import secrets
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Literal, cast
 
 import redis.asyncio
 import structlog
 from celery import Celery
 from pydantic import TypeAdapter
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from bot.redis_reply import REPLY_S, reply
-from shared import keys, presence
+from shared import keys, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Cancelled, Event, Queued, parse_event
-from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob, task_of
+from shared.jobs import DeleteJob, Job, TrainJob, task_of
 from shared.settings import Settings
+
+TRAINING = "t-"
+"""What a training's id begins with."""
+UNLIMITED = (1_000_000, 1_000_000)
+Entry = Literal["entered", "known", "user", "guild"]
+Cancelling = Literal["cancelled", "asked", "over"]
 
 log = structlog.get_logger()
 _job: TypeAdapter[Job] = TypeAdapter(Job)
@@ -50,19 +56,27 @@ class JobQueue:
             broker_connection_timeout=2,
         )
 
-    async def submit_train(self, job: TrainJob, text: str, card: tuple[int, int]) -> bool:
+    async def submit_train(
+        self, job: TrainJob, text: str, card: tuple[int, int], limits: tuple[int, int] = UNLIMITED
+    ) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
+        Args:
+            job: the training.
+            text: what it is to learn.
+            card: channel and message that show it.
+            limits: trainings that may be active at once: of this person in the server, and of all its members.
+
         Returns:
-            False when this very job is known already (the same message delivered twice).
+            `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
+            `guild` when their limit is reached. Two that come at once cannot both pass a limit.
         """
         packed = await asyncio.to_thread(pack, text)
         await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=self._ttl_s))
-        if not await self._enter(job, card):
-            return False
-        await reply(self._redis.zadd(keys.WAITING, {job.job_id: time.time()}))
-        await self._send(job)
-        return True
+        entry = cast(bytes, await self._run(turns.enter(job, card, limits, Queued().model_dump_json())))
+        if entry == b"entered":
+            await self._send(job)
+        return cast(Entry, entry.decode())
 
     async def text(self, sha256: str) -> str | None:
         """A text that was sent with an earlier training, None when it has expired.
@@ -85,82 +99,92 @@ class JobQueue:
         """
         for name, data in (files or {}).items():
             await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=self._file_ttl_s))
-        if not await self._enter(job, None):
+        if not await self._enter(job):
             return False
         await self._send(job, expires=None if isinstance(job, DeleteJob) else self._generate_timeout_s)
         return True
 
-    async def _enter(self, job: Job, card: tuple[int, int] | None) -> bool:
+    async def _enter(self, job: Job) -> bool:
         if not await reply(self._redis.hsetnx(keys.job(job.job_id), "job", job.model_dump_json())):
             return False
         async with self._redis.pipeline() as pipe:
-            if card is not None:
-                pipe.hset(keys.job(job.job_id), "card", f"{card[0]}:{card[1]}")
             pipe.expire(keys.job(job.job_id), keys.JOB_TTL_S)
             pipe.sadd(keys.UNDELIVERED, job.job_id)
-            pipe.xadd(keys.job_events(job.job_id), {"event": Queued().model_dump_json()}, id="0-1")
+            pipe.xadd(keys.job_events(job.job_id), {"event": Queued().model_dump_json()}, id=turns.FIRST_EVENT)
             pipe.expire(keys.job_events(job.job_id), keys.JOB_TTL_S)
             await reply(pipe.execute())
         return True
 
     async def _send(self, job: Job, expires: int | None = None) -> None:
-        task, queue = task_of(job)
         try:
-            await asyncio.to_thread(
-                self._celery.send_task,
-                task,
-                kwargs={"job": job.model_dump(mode="json")},
-                task_id=job.job_id,
-                queue=queue,
-                expires=expires,
-                ignore_result=True,
-                retry=False,
-            )
+            await self._message(job, job.job_id, expires)
         except Exception:
             try:
-                await self.forget(job.job_id)
+                undone = await self.forget(job)
             except RedisError as error:
                 log.warning("job_not_forgotten", job_id=job.job_id, error=type(error).__name__)
-            raise
+                raise
+            if undone:
+                raise
+            # Another training's token has claimed it already; `nudge` will make up for that one.
+            log.warning("token_not_sent", job_id=job.job_id)
 
-    async def forget(self, job_id: str) -> None:
-        """Undo a submission that did not reach the queue."""
-        async with self._redis.pipeline() as pipe:
-            pipe.delete(keys.job(job_id), keys.job_events(job_id))
-            pipe.srem(keys.UNDELIVERED, job_id)
-            pipe.zrem(keys.WAITING, job_id)
-            await reply(pipe.execute())
+    async def _message(self, job: Job, message_id: str, expires: int | None = None) -> None:
+        task, queue = task_of(job)
+        await asyncio.to_thread(
+            self._celery.send_task,
+            task,
+            kwargs={"job": job.model_dump(mode="json")},
+            task_id=message_id,
+            queue=queue,
+            expires=expires,
+            ignore_result=True,
+            retry=False,
+        )
 
-    async def cancel(self, job_id: str) -> bool:
-        """Ask for the end of a job: of the running one within a second, of a waiting one at once.
+    async def nudge(self, job: TrainJob) -> None:
+        """Send a spare token for a training that waits although workers are idle: its own one was lost."""
+        await self._message(job, f"spare-{secrets.token_hex(8)}")
+
+    async def forget(self, job: Job) -> bool:
+        """Undo a submission that did not reach the queue.
 
         Returns:
-            Whether it takes effect now; False: a worker had begun it and none is there, so it ends when one is back.
+            False: it is a training that a worker has claimed all the same; nothing was undone.
         """
-        await reply(self._redis.set(keys.job_control(job_id), "cancel", ex=keys.JOB_TTL_S))
-        try:
-            # Redis takes this entry only as long as no worker has spoken (their ids begin at 1-1).
-            event = Cancelled().model_dump_json()
-            await reply(self._redis.xadd(keys.job_events(job_id), {"event": event}, id="0-2"))
-        except ResponseError as error:
-            if "equal or smaller" not in str(error):
-                raise
-            return await self.has_worker(TRAIN_QUEUE)  # the worker reads the wish
-        await reply(self._redis.zrem(keys.WAITING, job_id))
-        await reply(self._redis.xadd(keys.DOORBELL, {"job": job_id}, maxlen=10_000))
+        if isinstance(job, TrainJob) and not await reply(self._redis.zrem(keys.WAITING, job.job_id)):
+            return False
+        async with self._redis.pipeline() as pipe:
+            pipe.delete(keys.job(job.job_id), keys.job_events(job.job_id))
+            pipe.srem(keys.UNDELIVERED, job.job_id)
+            pipe.hdel(keys.ACTIVE, job.job_id)
+            await reply(pipe.execute())
         return True
+
+    async def cancel(self, job_id: str) -> Cancelling:
+        """Ask for the end of a training: of the running one within a second, of a waiting one at once.
+
+        Returns:
+            `cancelled`: it waited, and is over; `asked`: its worker will read the wish; `over`: it was already.
+        """
+        answer = await self._run(turns.cancel(job_id, Cancelled().model_dump_json()))
+        return cast(Cancelling, cast(bytes, answer).decode())
+
+    async def finish(self, job_id: str) -> None:
+        """Ask a training that has begun to end with the best so far. A wish to cancel it stands."""
+        await reply(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
+
+    async def wish(self, job_id: str) -> str | None:
+        """What was asked of a training: `cancel`, `finish` or nothing."""
+        value = cast(bytes | None, await reply(self._redis.get(keys.job_control(job_id))))
+        return None if value is None else value.decode()
 
     async def load(self, job_id: str) -> StoredJob | None:
         """A job by its id, or None when it is not (or no longer) known."""
         fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.job(job_id))))
         if b"job" not in fields:
             return None
-        card = fields.get(b"card")
-        where = None
-        if card is not None:
-            channel_id, message_id = card.decode().split(":")
-            where = (int(channel_id), int(message_id))
-        return StoredJob(_job.validate_json(fields[b"job"]), where)
+        return StoredJob(_job.validate_json(fields[b"job"]), card_of(fields.get(b"card")))
 
     async def keep_text(self, job: TrainJob) -> None:
         """Let the text of a job that is not over live on: it may wait for a worker longer than texts are kept."""
@@ -175,9 +199,16 @@ class JobQueue:
         return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
 
     async def delivered(self, job_id: str) -> None:
-        """The person has seen how the job ended."""
+        """The person has seen how the job ended, or there is nowhere left to show it."""
         await reply(self._redis.srem(keys.UNDELIVERED, job_id))
-        await reply(self._redis.zrem(keys.WAITING, job_id))
+
+    async def close(self, job_id: str) -> None:
+        """Take a training that is over from all that counts it: an older version's worker did not."""
+        await self._run(turns.close(job_id))
+
+    async def adopt(self, job: TrainJob) -> None:
+        """Count a training that an older version of the bot entered, unless it is over."""
+        await self._run(turns.adopt(job))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
         """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
@@ -197,10 +228,6 @@ class JobQueue:
         newest = await reply(self._redis.xrevrange(keys.DOORBELL, count=1))
         return newest[0][0].decode() if newest else "0-0"
 
-    async def position(self, job_id: str) -> int | None:
-        """Trainings waiting before this one; None when it is not waiting."""
-        return cast(int | None, await reply(self._redis.zrank(keys.WAITING, job_id)))
-
     async def artifact(self, job_id: str, name: str) -> bytes | None:
         """A file of the job's result."""
         return cast(bytes | None, await reply(self._redis.get(keys.artifact(job_id, name))))
@@ -208,3 +235,15 @@ class JobQueue:
     async def has_worker(self, queue: str) -> bool:
         """Whether any worker serves `queue` now."""
         return bool(await reply(presence.alive_async(self._redis, queue)))
+
+    async def _run(self, script: turns.Script) -> Any:
+        text, count, rest = script.call
+        return await reply(self._redis.eval(text, count, *rest))
+
+
+def card_of(value: bytes | None) -> tuple[int, int] | None:
+    """Channel and message as a job's hash keeps them."""
+    if value is None:
+        return None
+    channel_id, message_id = value.decode().split(":")
+    return int(channel_id), int(message_id)

@@ -1,22 +1,107 @@
-"""The models of a guild, as the bot sees them: listing, choosing, and who may use which."""
+"""The models of a guild, as the bot sees them: listing, choosing, and who may use which.
+
+Each question is one round trip to Redis: a script collects what belongs together. The records' JSON is never written
+by a script: Redis's Lua keeps numbers as floating point, which cannot hold an id of Discord's.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
 
 import discord
 import redis.asyncio
+import structlog
 from discord import app_commands
+from pydantic import ValidationError
 
-from bot.guilds import Guilds
+from bot import access
+from bot.guilds import ChannelChoices, Guilds, read_choices
 from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
+from shared.jobs import DeleteJob
 from shared.models import ModelRecord
 
 CHOICES = 25  # Discord's limit
+_AMEND_TRIES = 5
+
+# KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with.
+# Returns all records, and the hash of each channel.
+_LIST = """
+local records, choices = {}, {}
+for _, id in ipairs(redis.call('HVALS', KEYS[1])) do
+  local record = redis.call('GET', ARGV[1] .. id)
+  if record then records[#records + 1] = record end
+end
+for i = 2, #KEYS do choices[i - 1] = redis.call('HGETALL', KEYS[i]) end
+return {records, choices}
+"""
+
+# As above, but returns only the model called ARGV[2] or, when that is empty, those that the channels have chosen.
+_FIND = """
+local ids, records, choices = {}, {}, {}
+if ARGV[2] ~= '' then ids[1] = redis.call('HGET', KEYS[1], ARGV[2]) or nil end
+for i = 2, #KEYS do
+  choices[i - 1] = redis.call('HGETALL', KEYS[i])
+  if ARGV[2] == '' then ids[#ids + 1] = redis.call('HGET', KEYS[i], 'model') or nil end
+end
+for _, id in ipairs(ids) do
+  local record = redis.call('GET', ARGV[1] .. id)
+  if record then records[#records + 1] = record end
+end
+return {records, choices}
+"""
+
+# Writes a record if it is still the one that was read, under a new name if that is free; the channels given drop the
+# model if they have chosen it. KEYS: the guild's models, the model, channels. ARGV: model id, old record, new record,
+# old name, new name.
+_AMEND = """
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 'changed' end
+if ARGV[4] ~= ARGV[5] then
+  if redis.call('HSETNX', KEYS[1], ARGV[5], ARGV[1]) == 0 then return 'taken' end
+  redis.call('HDEL', KEYS[1], ARGV[4])
+end
+redis.call('SET', KEYS[2], ARGV[3])
+for i = 3, #KEYS do
+  if redis.call('HGET', KEYS[i], 'model') == ARGV[1] then redis.call('HDEL', KEYS[i], 'model') end
+end
+return 'done'
+"""
+
+# Takes a model out of the registry and out of the channels that have chosen it, and notes that its files are to go.
+# KEYS: the guild's models, the model, the deletions, channels. ARGV: model id, DeleteJob.
+_REMOVE = """
+local record = redis.call('GET', KEYS[2])
+if not record then return 0 end
+redis.call('HDEL', KEYS[1], cjson.decode(record)['name'])
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+for i = 4, #KEYS do
+  if redis.call('HGET', KEYS[i], 'model') == ARGV[1] then redis.call('HDEL', KEYS[i], 'model') end
+end
+return 1
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What a channel may use.
+
+    Attributes:
+        models: newest first.
+        current: the channel's own model, None when it has none.
+        choices: what else the channel has chosen.
+    """
+
+    models: list[ModelRecord]
+    current: ModelRecord | None
+    choices: ChannelChoices
 
 
 class Registry:
@@ -25,25 +110,34 @@ class Registry:
     def __init__(self, client: redis.asyncio.Redis, guilds: Guilds) -> None:
         self._redis = client
         self._guilds = guilds
+        self._list, self._find, self._amend, self._remove = (
+            client.register_script(script) for script in (_LIST, _FIND, _AMEND, _REMOVE)
+        )
 
-    async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
-        """The guild's models that may be used in a channel, newest first.
+    # ------------------------------------------------------------------ reading
+
+    async def shelf(self, guild_id: int, channel_ids: list[int]) -> Shelf:
+        """The models that may be used in a channel, and its choices.
 
         Args:
             guild_id: the guild.
             channel_ids: the channel, and for a thread also its parent.
         """
-        ids = await reply(self._redis.hvals(keys.guild_models(guild_id)))
-        if not ids:
-            return []
-        records = await reply(self._redis.mget([keys.model(item.decode()) for item in ids]))
-        here = list(channel_ids)
-        models = [ModelRecord.model_validate_json(data) for data in records if data is not None]
-        return sorted(
-            (model for model in models if model.usable_in(here)),
+        records, hashes = await self._ask(self._list, guild_id, channel_ids)
+        models = sorted(
+            (model for model in records if model.usable_in(channel_ids)),
             key=lambda model: model.created_at,
             reverse=True,
         )
+        # A thread whose own choice is gone has its parent's.
+        chosen = (fields.get(b"model", b"").decode() for fields in hashes)
+        known = {model.model_id: model for model in models}
+        current = next((known[model_id] for model_id in chosen if model_id in known), None)
+        return Shelf(models, current, read_choices(hashes))
+
+    async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
+        """The guild's models that may be used in a channel, newest first; arguments as of `shelf`."""
+        return (await self.shelf(guild_id, list(channel_ids))).models
 
     async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
         """The model called `name`, or the channel's current one.
@@ -51,29 +145,47 @@ class Registry:
         Raises:
             UserError: there is no such model that may be used here.
         """
-        models = await self.usable(guild_id, channel_ids)
-        prefix = await self._guilds.prefix(guild_id)
-        if name is not None:
-            return _by_name(models, name, prefix)
-        current = await self.current(channel_ids)
-        for model in models:
-            if model.model_id == current:
-                return model
-        if models:
-            names = ", ".join(f"`{model.name}`" for model in models[:5])
+        return (await self.choose_with(guild_id, channel_ids, name))[0]
+
+    async def choose_with(
+        self, guild_id: int, channel_ids: list[int], name: str | None
+    ) -> tuple[ModelRecord, ChannelChoices]:
+        """As `choose`, together with what else the channel has chosen: one round trip for both."""
+        wanted = None if name is None else name.strip().lower()
+        if wanted != "":
+            records, hashes = await self._ask(self._find, guild_id, channel_ids, wanted or "")
+            for model in records:
+                # A channel's choice names a model by its id, whatever guild that is of.
+                if model.guild_id == guild_id and model.usable_in(channel_ids):
+                    return model, read_choices(hashes)
+        raise await self._no_such_model(guild_id, channel_ids, name)
+
+    async def by_id(self, guild_id: int | None, channel_ids: list[int], model_id: str) -> ModelRecord:
+        """A model by its id, as a button names it.
+
+        Raises:
+            UserError: there is none, or it may not be used here: the same words for both.
+        """
+        model = await self.record(model_id)
+        if model is None or model.guild_id != guild_id or not model.usable_in(channel_ids):
+            prefix = await self._guilds.prefix(guild_id)
             raise UserError(
-                "This channel has no model yet.",
-                f"Pick one of {names} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
+                "This model can no longer be used in this channel.", f"`{prefix}models` lists those that can."
             )
-        raise UserError("There is no model here yet.", f"Train one first: `{prefix}train frankenstein`.")
+        return model
+
+    async def record(self, model_id: str) -> ModelRecord | None:
+        """A model's record, None when it is gone. Says nothing about who may use it."""
+        data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
+        return None if data is None else next(iter(_read([data])), None)
 
     async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """The names to offer while somebody types a model's, for a slash command."""
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
-        ids = [channel.id, channel.parent_id] if isinstance(channel, discord.Thread) else [channel.id]
-        names = [model.name for model in await self.usable(interaction.guild_id, ids) if typed.lower() in model.name]
+        models = await self.usable(interaction.guild_id, access.channel_ids(channel))
+        names = [model.name for model in models if typed.strip().lower() in model.name]
         return [app_commands.Choice(name=name, value=name) for name in names[:CHOICES]]
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
@@ -85,27 +197,127 @@ class Registry:
         known = {other.name for other in await self.usable(guild_id, channel_ids)}
         return numbered[1] if numbered and numbered[1] in known else model.name
 
-    async def current(self, channel_ids: list[int]) -> str | None:
-        """Id of the channel's current model; a thread without a choice of its own has its parent's."""
-        for channel_id in channel_ids:
-            value = await reply(self._redis.hget(keys.channel(channel_id), "model"))
-            if value is not None:
-                return str(value.decode())
-        return None
+    async def stored_bytes(self, guild_id: int) -> int:
+        """What all models of a guild take in the model store, those of other channels included."""
+        records, _ = await self._ask(self._list, guild_id, [])
+        return sum(model.stored_bytes for model in records)
+
+    # ------------------------------------------------------------------ changing
 
     async def use(self, channel_id: int, model: ModelRecord) -> None:
         """Make a model the channel's current one."""
         await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
 
+    async def amend(
+        self, model_id: str, change: Callable[[ModelRecord], ModelRecord], forget: Iterable[int] = ()
+    ) -> ModelRecord:
+        """Change a model's record in one step, its name in the guild with it.
 
-def _by_name(models: list[ModelRecord], name: str, prefix: str) -> ModelRecord:
-    wanted = name.strip().lower()
-    for model in models:
-        if model.name == wanted:
-            return model
-    near = difflib.get_close_matches(wanted, [model.name for model in models], n=3, cutoff=0.5)
+        Args:
+            model_id: the model.
+            change: makes the new record of the one that is there; asked again when somebody else was faster.
+            forget: channels that are to drop the model, should it be their current one.
+
+        Returns:
+            The record as it is now.
+
+        Raises:
+            UserError: the model is gone, or its new name is taken; or what `change` raises.
+        """
+        for _ in range(_AMEND_TRIES):
+            data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
+            if data is None:
+                raise UserError("This model was deleted a moment ago.", "")
+            old = ModelRecord.model_validate_json(data)
+            new = change(old)
+            done = await reply(
+                self._amend(
+                    keys=[keys.guild_models(old.guild_id), keys.model(model_id), *map(keys.channel, forget)],
+                    args=[model_id, data, new.model_dump_json(), old.name, new.name],
+                )
+            )
+            if done == b"taken":
+                raise UserError(f"The name `{new.name}` is taken in this server.", "Choose another one.")
+            if done == b"done":
+                return new
+        raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")
+
+    async def remove(self, model: ModelRecord, channel_ids: Iterable[int], job: DeleteJob) -> bool:
+        """Take a model out of the registry and off the channels that have chosen it, all in one step.
+
+        Args:
+            model: which.
+            channel_ids: the channels that may have chosen it; the choice of one that is missing here names nothing.
+            job: what removes its files; kept until it is sent (`deletions`).
+
+        Returns:
+            False when it was gone already.
+        """
+        gone = await reply(
+            self._remove(
+                keys=[
+                    keys.guild_models(model.guild_id),
+                    keys.model(model.model_id),
+                    keys.DELETING,
+                    *map(keys.channel, channel_ids),
+                ],
+                args=[model.model_id, job.model_dump_json()],
+            )
+        )
+        return bool(gone)
+
+    async def deletions(self) -> list[DeleteJob]:
+        """The jobs of `remove` that have not been sent yet."""
+        waiting = cast(list[bytes], await reply(self._redis.hvals(keys.DELETING)))
+        return [DeleteJob.model_validate_json(data) for data in waiting]
+
+    async def deletion_sent(self, model_id: str) -> None:
+        """The job that removes this model's files is on its way."""
+        await reply(self._redis.hdel(keys.DELETING, model_id))
+
+    # ------------------------------------------------------------------ plumbing
+
+    async def _ask(
+        self, script: Any, guild_id: int, channel_ids: list[int], *arguments: str
+    ) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
+        """Records and channels' hashes, as a script returns them."""
+        records, hashes = await reply(
+            script(
+                keys=[keys.guild_models(guild_id), *map(keys.channel, channel_ids)], args=[keys.model(""), *arguments]
+            )
+        )
+        return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
+
+    async def _no_such_model(self, guild_id: int, channel_ids: list[int], name: str | None) -> UserError:
+        models = await self.usable(guild_id, channel_ids)
+        prefix = await self._guilds.prefix(guild_id)
+        if name is not None:
+            return _unknown(models, name, prefix)
+        if models:
+            names = ", ".join(f"`{model.name}`" for model in models[:5])
+            return UserError(
+                "This channel has no model yet.",
+                f"Pick one of {names} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
+            )
+        return UserError("There is no model here yet.", f"Train one first: `{prefix}train frankenstein`.")
+
+
+def _read(records: Iterable[bytes]) -> list[ModelRecord]:
+    """Records from their JSON; one of another version is left out: the others can be used all the same."""
+    models = []
+    for data in records:
+        try:
+            models.append(ModelRecord.model_validate_json(data))
+        except ValidationError as error:
+            log.error("model_record_not_understood", fields=error.error_count())
+    return models
+
+
+def _unknown(models: list[ModelRecord], name: str, prefix: str) -> UserError:
+    names = [model.name for model in models]
+    near = difflib.get_close_matches(name.strip().lower(), names, n=3, cutoff=0.5)
     remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
-    raise UserError(
+    return UserError(
         f"No model called `{name.strip()[:60].replace('`', '')}` can be used in this channel.",
         f"{remedy}`{prefix}models` lists them all.",
     )

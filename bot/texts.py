@@ -9,15 +9,24 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 
 
-async def text_again(record: ModelRecord, queue: JobQueue, settings: Settings, *, keep_licence: bool) -> corpora.Corpus:
+async def text_again(
+    record: ModelRecord, queue: JobQueue, settings: Settings, *, keep_licence: bool, prefix: str
+) -> corpora.Corpus:
     """The text that a model was learned from.
 
     It is there as long as Redis keeps it. After that one with a name is fetched anew, and may have changed since.
 
+    Args:
+        record: the model.
+        queue: keeps texts of earlier trainings.
+        settings: where texts come from.
+        keep_licence: as the option of `train`.
+        prefix: of the server's commands.
+
     Raises:
         UserError: it is not known or no longer there, with the way to name or attach it; or as `corpora.resolve`.
     """
-    command = f"{settings.command_prefix}train"
+    command = f"{prefix}train"
     info = record.corpus
     if info is None:
         raise UserError(

@@ -130,3 +130,24 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
         name=checks.model_name(flags.name),
         keep_licence=flags.keep_licence or before.keep_licence,
     )
+
+
+def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
+    """The options of a training that goes on as its model was trained before: as long, and in the same way.
+
+    Args:
+        parent: the model.
+        settings: limits and defaults, which may have changed since.
+    """
+    before = parent.options or TrainOptions(recipe=parent.recipe)
+    minutes = before.minutes if before.minutes is not None else settings.train_minutes
+    return TrainOptions(
+        recipe=parent.recipe,
+        epochs=min(before.epochs, settings.train_max_epochs) if before.epochs is not None else None,
+        minutes=min(minutes, settings.train_max_minutes),
+        dropout=before.dropout,
+        batch=before.batch,
+        length=before.length,
+        learning_rate=before.learning_rate,
+        keep_licence=before.keep_licence,
+    )

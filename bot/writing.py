@@ -99,7 +99,7 @@ class Writer:
     async def fill_in(self, who: Asker, model_id: str, words: str, temperature: float | None, send: Send) -> None:
         """Have a text written by a certain model, as a form asked for; raises as `write`."""
         wish = Wish(seed=words, model_id=model_id, temperature=temperature)
-        await self.write(who, wish, send, letter=PRESSED, once=True)
+        await self.write(who, wish, send, letter=PRESSED, nonce=_pressed(who))
 
     async def chat(self, who: Asker, words: str, send: Send, **options: Any) -> None:
         """Answer words that were said to the bot: with what the channel's model writes after them.
@@ -229,7 +229,7 @@ class Writer:
         models = await self._still_usable(who, [part.model_id for part in job.mix] or [job.model_id])
         own = await self._bot.guild_settings.get(who.guild_id)
         fresh = {
-            "job_id": f"{PRESSED}-{who.request_id}",
+            "job_id": _pressed(who),
             "place": who.place,
             "model_name": models[0].name,
             "mix": tuple(
@@ -238,7 +238,8 @@ class Writer:
             "length": min(job.length, self._bot.settings.generate_max_length),
             "blocked": own.blocklist,
         }
-        await self._spend(who, job.model_copy(update=fresh), send, least=DOUBLE_CLICK_S, once=True, **options)
+        changed = job.model_copy(update=fresh)
+        await self._spend(who, changed, send, least=DOUBLE_CLICK_S, nonce=changed.job_id, **options)
 
     async def _answered(self, who: Asker, job_id: str) -> tuple[Job, Event]:
         """A job that was asked for in this very channel, and its answer."""
@@ -348,6 +349,10 @@ class Writer:
 UNKNOWN = UserError(
     "I don't remember this text.", "I keep them for a month, each for its own channel. Please ask for a new one."
 )
+
+
+def _pressed(who: Asker) -> str:
+    return f"{PRESSED}-{who.request_id}"
 
 
 def around(temperature: float) -> tuple[float, ...]:

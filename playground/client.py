@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,11 +20,32 @@ Message = dict[str, Any]
 """A message as Discord's REST interface describes it."""
 
 
+class GuildInfo(NamedTuple):
+    """A server; ids as strings, members with the names of their roles."""
+
+    id: str
+    name: str
+    owner_id: str
+    channels: dict[str, str]
+    threads: dict[str, str]
+    roles: dict[str, str]
+    members: dict[str, list[str]]
+
+
 class WorldInfo(NamedTuple):
-    """Who and what there is; ids as strings."""
+    """Who and what there is; ids as strings.
+
+    Attributes:
+        guild_id: the server of #lab.
+        guilds: all servers, by key (`playground`, `annex`).
+        channels: those of all servers, by name; no two have the same one.
+        dms: the channels of direct messages with the bot, by person.
+    """
 
     guild_id: str
+    guilds: dict[str, GuildInfo]
     channels: dict[str, str]
+    dms: dict[str, str]
     users: dict[str, str]
     bot_user_id: str
     bot_online: bool
@@ -41,7 +62,7 @@ class PlaygroundClient:
     Args:
         url: its address, such as `http://127.0.0.1:8765`.
         person: who acts unless a call says otherwise.
-        channel: where, unless a call says otherwise.
+        channel: where, unless a call says otherwise: a name, an id, or `dm` for direct messages with the bot.
         timeout: seconds that one request may take.
     """
 
@@ -55,7 +76,9 @@ class PlaygroundClient:
 
     def world(self) -> WorldInfo:
         """Who and what there is."""
-        return WorldInfo(**self._call("GET", "/control/world"))
+        answer = self._call("GET", "/control/world")
+        guilds = {key: GuildInfo(**guild) for key, guild in answer["guilds"].items()}
+        return WorldInfo(**{**answer, "guilds": guilds})
 
     def send(
         self,
@@ -107,9 +130,18 @@ class PlaygroundClient:
         body = {**place, "command": command, "options": dict(options or {}), "attachments": attachments}
         return str(self._call("POST", "/control/slash", body)["interaction_id"])
 
-    def click(self, message_id: str, custom_id: str, *, person: str | None = None, channel: str | None = None) -> str:
-        """Press a button. The interaction's id."""
-        body = {**self._place(person, channel), "message_id": message_id, "custom_id": custom_id}
+    def click(
+        self,
+        message_id: str,
+        custom_id: str,
+        *,
+        person: str | None = None,
+        channel: str | None = None,
+        forged: bool = False,
+    ) -> str:
+        """Press a button; a forged one need not be on the message. The interaction's id."""
+        place = self._place(person, channel)
+        body = {**place, "message_id": message_id, "custom_id": custom_id, "forged": forged}
         return str(self._call("POST", "/control/click", body)["interaction_id"])
 
     def click_label(
@@ -130,7 +162,11 @@ class PlaygroundClient:
         person: str | None = None,
         channel: str | None = None,
     ) -> str:
-        """Choose in a select menu. The interaction's id."""
+        """Choose in a select menu; people, roles and channels by name or id. The interaction's id.
+
+        Raises:
+            UserError: the menu does not offer that, or not so much of it.
+        """
         place = self._place(person, channel)
         body = {**place, "message_id": message_id, "custom_id": custom_id, "values": values}
         return str(self._call("POST", "/control/select", body)["interaction_id"])
@@ -143,18 +179,95 @@ class PlaygroundClient:
         choices: list[dict[str, Any]] = self._call("POST", "/control/autocomplete", body)["choices"]
         return choices
 
-    def submit_modal(self, interaction_id: str, values: Mapping[str, str], *, person: str | None = None) -> str:
-        """Send the form that an interaction opened. The new interaction's id."""
+    def submit_modal(
+        self,
+        interaction_id: str,
+        values: Mapping[str, Any],
+        *,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+        person: str | None = None,
+    ) -> str:
+        """Send the form that an interaction opened; menus take a list. The new interaction's id."""
+        attachments = {field: [_attachment(*file)] for field, file in (files or {}).items()}
         body = {"as": person or self.person, "interaction_id": interaction_id, "values": dict(values)}
-        return str(self._call("POST", "/control/modal", body)["interaction_id"])
+        return str(self._call("POST", "/control/modal", {**body, "attachments": attachments})["interaction_id"])
+
+    def edit(self, message_id: str, content: str, *, person: str | None = None, channel: str | None = None) -> Message:
+        """Change what a message of one's own says."""
+        body = {**self._place(person, channel), "content": content}
+        message: Message = self._call("PATCH", f"/control/messages/{message_id}", body)
+        return message
 
     def delete(self, message_id: str) -> None:
         """Delete a message, whoever wrote it."""
         self._call("DELETE", f"/control/messages/{message_id}")
 
+    # ------------------------------------------------- what a server's admin does
+
     def deny_bot(self, *permissions: str, channel: str | None = None) -> None:
         """Take permissions (`send_messages`, `embed_links`, ...) from the bot in a channel; none gives back all."""
-        self._call("POST", "/control/permissions", {"channel": channel or self.channel, "deny": list(permissions)})
+        self.set_permissions("bot", deny=permissions, channel=channel)
+
+    def set_permissions(
+        self, target: str, *, allow: Iterable[str] = (), deny: Iterable[str] = (), channel: str | None = None
+    ) -> None:
+        """Allow or deny a person, a role or the `bot` something in a channel; nothing: as it was at first."""
+        body = {"channel": channel or self.channel, "target": target, "allow": list(allow), "deny": list(deny)}
+        self._call("POST", "/control/permissions", body)
+
+    def create_role(self, name: str, *permissions: str, guild: str | None = None) -> str:
+        """Make a role; its id."""
+        body = {"guild": guild, "name": name, "permissions": list(permissions)}
+        return str(self._call("POST", "/control/roles", body)["id"])
+
+    def give_role(self, person: str, role: str, *, guild: str | None = None) -> None:
+        """Give a member a role, by name or id; `guild` is a key (`annex`) or id."""
+        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": True})
+
+    def take_role(self, person: str, role: str, *, guild: str | None = None) -> None:
+        """Take a role from a member."""
+        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": False})
+
+    def leave(self, person: str, *, guild: str | None = None) -> None:
+        """Let a person leave a server."""
+        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": False})
+
+    def join(self, person: str, *, guild: str | None = None) -> None:
+        """Let a person join a server, with the roles that they had at first."""
+        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": True})
+
+    def create_channel(self, name: str, *, only: Iterable[str] = (), guild: str | None = None, history: int = 0) -> str:
+        """Make a text channel that all see, or the owner, the bot and these people only; its id.
+
+        Args:
+            name: of the channel; no other may have it.
+            only: who sees it.
+            guild: key or id of the server.
+            history: so many messages of small talk, or a few more, that it begins with.
+        """
+        body = {"guild": guild, "name": name, "only": list(only), "history": history}
+        return str(self._call("POST", "/control/channels", body, extra_s=history / 2_000)["id"])
+
+    def rename_channel(self, channel: str, name: str) -> None:
+        """Give a channel or thread another name."""
+        self._call("PATCH", "/control/channels", {"channel": channel, "name": name})
+
+    def delete_channel(self, channel: str) -> None:
+        """Delete a channel that was made by `create_channel`, or a thread."""
+        self._call("DELETE", f"/control/channels/{urllib.parse.quote(channel)}")
+
+    def create_thread(
+        self,
+        name: str,
+        *,
+        message_id: str | None = None,
+        private: bool = False,
+        person: str | None = None,
+        channel: str | None = None,
+    ) -> str:
+        """Start a thread, from a message or of its own; its id."""
+        body = {**self._place(person, channel), "name": name, "message_id": message_id, "private": private}
+        return str(self._call("POST", "/control/threads", body)["id"])
 
     def privileged_intents(self, enabled: bool) -> None:
         """Switch the privileged intents as in Discord's portal; a bot notices when it connects."""
@@ -164,6 +277,15 @@ class PlaygroundClient:
         """When a message was edited, seconds since the epoch."""
         times: list[float] = self._call("GET", f"/control/edits?message_id={message_id}")
         return times
+
+    def requests(self, after: int = 0) -> list[dict[str, Any]]:
+        """The last requests of the bot: `number`, `method`, `path`, `body`, `files` (names), `status`.
+
+        Args:
+            after: only those with a higher number, as the last one of an earlier call.
+        """
+        found: list[dict[str, Any]] = self._call("GET", f"/control/requests?after={after}")
+        return found
 
     def fetch(self, url: str) -> bytes:
         """Bytes of an attachment or a picture."""
@@ -234,12 +356,12 @@ class PlaygroundClient:
     def _place(self, person: str | None, channel: str | None) -> dict[str, str]:
         return {"as": person or self.person, "channel": channel or self.channel}
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, extra_s: float = 0) -> Any:
         data = json.dumps(body).encode() if body is not None else None
         headers = {CONTROL_HEADER: "1", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http URL
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout + extra_s) as response:  # noqa: S310
                 return json.load(response)
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")

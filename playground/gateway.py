@@ -20,6 +20,7 @@ from simcord import intents as rules
 from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
 
+from playground.places import SPECS
 from playground.rest import token_accepted
 from playground.world import World
 
@@ -103,7 +104,8 @@ class Connection:
             },
         )
         for guild in world.guilds.values():
-            self.feed("GUILD_CREATE", serializers.guild_create_payload(world, guild))
+            payload = {**serializers.guild_create_payload(world, guild), "premium_tier": SPECS[guild.id].premium_tier}
+            self.feed("GUILD_CREATE", payload)
 
     def send_members(self, data: Mapping[str, Any]) -> None:
         """Answer REQUEST_GUILD_MEMBERS by its documented rules: ids, or a prefix of the name."""

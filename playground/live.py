@@ -16,20 +16,32 @@ from typing import Any
 import structlog
 from aiohttp import WSCloseCode, web
 from simcord.backend.access import channel_accessible
-from simcord.backend.models import Message
+from simcord.backend.models import Channel, Guild, Message
 
 from playground.gateway import Gateway
-from playground.people import MAX_CONTENT, Outcome, People
+from playground.interactions import Interactions, Outcome
+from playground.people import MAX_CONTENT, People
+from playground.places import BOT_ID, USER_IDS, file_limit
 from playground.present import Presenter
-from playground.rest import MAX_FILE_BYTES
-from playground.world import BOT_ID, GUILD_ID, GUILD_NAME, USER_IDS, ChangeKind, World
+from playground.resolve import Resolver
+from playground.world import ChangeKind, World
 
 log = structlog.get_logger()
 
 HISTORY = 200
 """Messages of a channel that the page shows when it opens."""
 _STATIC = Path(__file__).parent / "static"
-_ASSETS = {"app.js", "composer.js", "dom.js", "message.js", "style.css", "icon.svg", "file.svg"}
+_ASSETS = {
+    "app.js",
+    "composer.js",
+    "dom.js",
+    "forms.js",
+    "menus.js",
+    "message.js",
+    "style.css",
+    "icon.svg",
+    "file.svg",
+}
 _REACTIONS = ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE", "MESSAGE_REACTION_REMOVE_ALL")
 _STATE_EVENTS = (
     "CHANNEL_CREATE",
@@ -38,6 +50,10 @@ _STATE_EVENTS = (
     "THREAD_CREATE",
     "THREAD_UPDATE",
     "THREAD_DELETE",
+    "GUILD_MEMBER_ADD",
+    "GUILD_MEMBER_UPDATE",
+    "GUILD_MEMBER_REMOVE",
+    "GUILD_ROLE_CREATE",
 )
 
 
@@ -52,10 +68,14 @@ class _Page:
 class Live:
     """Serves the page and its live updates."""
 
-    def __init__(self, world: World, gateway: Gateway, people: People) -> None:
+    def __init__(
+        self, world: World, gateway: Gateway, people: People, interactions: Interactions, resolver: Resolver
+    ) -> None:
         self._world = world
         self._gateway = gateway
         self._people = people
+        self._interactions = interactions
+        self._resolver = resolver
         self._present = Presenter(world)
         self._pages: set[_Page] = set()
         self._sockets: set[web.WebSocketResponse] = set()
@@ -63,7 +83,7 @@ class Live:
         world.commands_listeners.append(self._on_state)
         world.subscribers.append(self._on_event)
         gateway.presence_listeners.append(self._on_state)
-        people.outcome_listeners.append(self._on_outcome)
+        interactions.outcome_listeners.append(self._on_outcome)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an aiohttp application."""
@@ -93,7 +113,7 @@ class Live:
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
         """Live updates for one page; `as` is the person who looks."""
-        page = _Page(self._people.user(request.query.get("as", "ada")))
+        page = _Page(self._resolver.user(request.query.get("as", "ada")))
         socket = web.WebSocketResponse(heartbeat=20.0)
         await socket.prepare(request)
         page.outbox.put_nowait(self._hello(page.user_id))
@@ -118,65 +138,115 @@ class Live:
     # ------------------------------------------------------------------- state
 
     def _state(self, user_id: int) -> dict[str, Any]:
-        guild = self._world.guilds[GUILD_ID]
-        channel_ids = [*guild.channel_ids, *guild.thread_ids]
+        guilds = [guild for guild in self._world.guilds.values() if user_id in guild.members]
+        channel_ids = [channel_id for guild in guilds for channel_id in self._in_order(guild)]
+        channel_ids.append(self._world.dm_channels[user_id])
         return {
-            "guild": GUILD_NAME,
             "me": str(user_id),
             "people": [{**self._present.person(person_id), "key": key} for key, person_id in USER_IDS.items()],
             "bot": {**self._present.person(BOT_ID), "online": self._gateway.online},
+            "guilds": [self._guild(guild) for guild in guilds],
             "channels": [
                 self._channel(user_id, channel_id)
                 for channel_id in channel_ids
                 if channel_accessible(self._world, channel_id, user_id)
             ],
-            "limits": {"content": MAX_CONTENT, "file": MAX_FILE_BYTES},
+            "limits": {"content": MAX_CONTENT},
+        }
+
+    def _in_order(self, guild: Guild) -> list[int]:
+        """A server's channels, each followed by its threads."""
+        threads = [self._world.channels[thread_id] for thread_id in guild.thread_ids]
+        order: list[int] = []
+        for channel_id in guild.channel_ids:
+            order += [channel_id, *(thread.id for thread in threads if thread.parent_id == channel_id)]
+        return order
+
+    def _guild(self, guild: Guild) -> dict[str, Any]:
+        roles = sorted(guild.roles.values(), key=lambda role: -role.position)
+        return {
+            "id": str(guild.id),
+            "name": guild.name,
+            "owner": str(guild.owner_id),
+            "roles": [
+                {"id": str(role.id), "name": role.name, "colour": role.color, "managed": role.managed} for role in roles
+            ],
+            "members": [
+                {
+                    **self._present.person(member.user_id),
+                    "roles": [str(role.id) for role in roles if role.id in member.role_ids],
+                }
+                for member in guild.members.values()
+            ],
         }
 
     def _channel(self, user_id: int, channel_id: int) -> dict[str, Any]:
         channel = self._world.channels[channel_id]
         may = self._world.may
+        direct = channel.guild_id is None
         return {
             "id": str(channel_id),
-            "name": channel.name,
-            "topic": channel.topic,
+            "type": int(channel.type),
+            "guild_id": None if direct else str(channel.guild_id),
+            "name": self._world.bot_user.name if direct else channel.name,
+            "topic": "Between you and the bot: nobody else reads this." if direct else channel.topic,
             "thread": channel.is_thread,
             "can_send": may(user_id, channel_id, "send_messages_in_threads" if channel.is_thread else "send_messages"),
             "can_attach": may(user_id, channel_id, "attach_files"),
-            "commands": self._people.commands(user_id, channel_id),
+            "can_start_threads": not direct
+            and not channel.is_thread
+            and may(user_id, channel_id, "create_public_threads"),
+            "standing": {} if direct else self._standings(channel),
+            "file_limit": file_limit(channel.guild_id),
+            "commands": self._interactions.commands(user_id, channel_id),
         }
+
+    def _standings(self, channel: Channel) -> dict[str, str]:
+        """What the members who may do less than others in a channel may do there."""
+        send = "send_messages_in_threads" if channel.is_thread else "send_messages"
+        found = {}
+        for member_id in self._world.guilds[channel.guild_id or 0].members:
+            if not channel_accessible(self._world, channel.id, member_id):
+                found[str(member_id)] = f"Does not see #{channel.name}"
+            elif not self._world.may(member_id, channel.id, send):
+                found[str(member_id)] = f"May only read #{channel.name}"
+        return found
 
     def _hello(self, user_id: int) -> dict[str, Any]:
         state = self._state(user_id)
         history = {}
         for channel in state["channels"]:
-            seen = self._people.visible_messages(user_id, int(channel["id"]))[-HISTORY:]
+            seen = self._people.visible_messages(user_id, int(channel["id"]), last=HISTORY)
             history[channel["id"]] = [self._present.message(message) for message in seen]
         return {"type": "hello", "state": state, "history": history}
 
     # ------------------------------------------------------------------ changes
 
     def _on_change(self, kind: ChangeKind, message: Message) -> None:
-        frame: dict[str, Any]
-        if kind == "deleted":
-            frame = {"type": "gone", "channel_id": str(message.channel_id), "id": str(message.id)}
-        else:
-            frame = {"type": "message", "message": self._present.message(message)}
+        frame: dict[str, Any] | None = None
         for page in self._pages:
             seen = channel_accessible(self._world, message.channel_id, page.user_id, history=True)
-            if seen and message.visible_to(page.user_id):
-                page.outbox.put_nowait(frame)
+            if not seen or not message.visible_to(page.user_id):
+                continue
+            if frame is None:
+                frame = self._frame(kind, message)
+            page.outbox.put_nowait(frame)
+
+    def _frame(self, kind: ChangeKind, message: Message) -> dict[str, Any]:
+        if kind == "deleted":
+            return {"type": "gone", "channel_id": str(message.channel_id), "id": str(message.id)}
+        return {"type": "message", "message": self._present.message(message)}
 
     def _on_event(self, event: str, payload: Mapping[str, Any]) -> None:
         if event == "TYPING_START" and payload["user_id"] == str(BOT_ID):
-            self._send_all({"type": "typing", "channel_id": payload["channel_id"], "user_id": payload["user_id"]})
+            self._send(payload["channel_id"], {"type": "typing", "user_id": payload["user_id"]})
         elif event in _REACTIONS:
             message = self._world.messages.get(int(payload["channel_id"]), {}).get(int(payload["message_id"]))
             if message is not None:
                 self._on_change("edited", message)
         elif event == "MESSAGE_DELETE_BULK":
             for message_id in payload["ids"]:
-                self._send_all({"type": "gone", "channel_id": payload["channel_id"], "id": message_id})
+                self._send(payload["channel_id"], {"type": "gone", "id": message_id})
         elif event in _STATE_EVENTS:
             self._on_state()
 
@@ -189,9 +259,11 @@ class Live:
             if page.user_id == outcome.user_id:
                 page.outbox.put_nowait({"type": "outcome", **outcome.to_json()})
 
-    def _send_all(self, frame: dict[str, Any]) -> None:
+    def _send(self, channel_id: str, frame: dict[str, Any]) -> None:
+        """Tell those who see the channel."""
         for page in self._pages:
-            page.outbox.put_nowait(frame)
+            if channel_accessible(self._world, int(channel_id), page.user_id):
+                page.outbox.put_nowait({**frame, "channel_id": channel_id})
 
 
 async def _write(page: _Page, socket: web.WebSocketResponse) -> None:

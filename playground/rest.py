@@ -1,7 +1,7 @@
 """Discord's REST interface and CDN over real sockets, answered by simcord's routes.
 
-What simcord leaves out and a bot depends on is added here: the token, `nonce`, `GET messages?after=`, and the
-permissions that embeds, files and replies need.
+What simcord leaves out and a bot depends on is added here: the token, `nonce`, and the permissions that embeds, files
+and replies need.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import io
 import json
 import mimetypes
 import re
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +17,16 @@ from urllib.parse import unquote
 
 import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
-from simcord.backend import errors
+from simcord.backend import errors, serializers
 from simcord.backend.errors import BackendError
 from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
-from playground.world import BOT_ID, World
+from playground.history import page
+from playground.limits import check_request
+from playground.places import BOT_ID, SPECS, USER_IDS, file_limit
+from playground.requests import RequestLog
+from playground.world import World
 
 log = structlog.get_logger()
 
@@ -31,13 +34,13 @@ API_PREFIX = "/api/v10"
 REFUSED_TOKEN = "bad-token"  # noqa: S105 - the one token that is refused, so that this path can be tested
 NONCE_S = 300.0
 """How long a nonce is remembered; Discord says "a few minutes"."""
-MAX_FILE_BYTES = 10 * 2**20
 MAX_FILES = 10
-# https://discord.com/developers/docs/resources/message#get-channel-messages
-_DEFAULT_PAGE, _MAX_PAGE = 50, 100
 _INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MESSAGES = re.compile(r"/channels/(\d+)/messages")
 _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
+_CHANNEL = re.compile(r"/channels/(\d+)/")
+_INTERACTION = re.compile(r"/(?:interactions/(\d+)|webhooks/\d+/([^/]+))")
+_GUILD = re.compile(r"/guilds/(\d+)")
 _CALLBACK = re.compile(r"/interactions/(\d+)/")
 _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
 """Routes whose token stands in the path."""
@@ -60,7 +63,8 @@ def token_accepted(token: str) -> bool:
 class Rest:
     """Request handlers for `/api/v10` and `/cdn`."""
 
-    def __init__(self, world: World, base_url: str) -> None:
+    def __init__(self, world: World, base_url: str, requests: RequestLog) -> None:
+        self.requests = requests
         self._world = world
         self._base_url = base_url
         self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
@@ -81,16 +85,23 @@ class Rest:
         if path in ("/gateway", "/gateway/bot"):
             return _json(self._gateway_info())
         try:
-            body, files = await _read_body(request)
+            body, files, raw = await _read_body(request, self._file_limit(path))
+            sent = self.requests.add(request.method, path, raw, [file.filename for file in files])
+        except (BackendError, ValueError, KeyError, TypeError) as error:
+            return _refused(error)
+        response = self._respond(request, path, body, files)
+        sent.status = response.status
+        return response
+
+    def _respond(self, request: web.Request, path: str, body: Any, files: list[Upload]) -> web.Response:
+        try:
+            check_request(request.method, path, body)
             answer = self._answer(request.method, path, body, dict(request.query), files)
         except (router.RouteNotImplemented, router.UnsupportedField) as error:
             log.error("the playground does not know this request", method=request.method, reason=str(error))
             return _json(error.to_json(), status=501)
-        except BackendError as error:
-            return _json(error.to_json(), status=error.status)
-        except (ValueError, KeyError, TypeError) as error:
-            log.warning("malformed request", method=request.method, error=repr(error))
-            return _json(errors.invalid_form_body().to_json(), status=400)
+        except (BackendError, ValueError, KeyError, TypeError) as error:
+            return _refused(error)
         if answer is None or (path.endswith("/callback") and request.query.get("with_response") not in ("1", "true")):
             return web.Response(status=204)
         return _json(answer)
@@ -112,6 +123,18 @@ class Rest:
         url = self._base_url.replace("http", "ws", 1) + "/gateway"
         return {"url": url, "shards": 1, "session_start_limit": limit}
 
+    def _file_limit(self, path: str) -> int:
+        """Bytes that a file in this request may have: it depends on the server that it goes to."""
+        world = self._world
+        channel_id: int | None = None
+        if found := _CHANNEL.match(path):
+            channel_id = int(found[1])
+        elif found := _INTERACTION.match(path):
+            record = world.interactions.get(int(found[1] or world.interaction_tokens.get(found[2], 0)))
+            channel_id = record.channel_id if record else None
+        channel = world.channels.get(channel_id or 0)
+        return file_limit(channel.guild_id if channel else None)
+
     def _answer(self, method: str, path: str, body: Any, query: dict[str, Any], files: list[Upload]) -> Any:
         fields = body if isinstance(body, dict) else {}
         sent = _MESSAGES.fullmatch(path) if method == "POST" else None
@@ -123,9 +146,13 @@ class Rest:
             self._check_parts(channel_id, fields, files)
         elif method == "PATCH" and (edited := _MESSAGE.fullmatch(path)) is not None:
             self._check_parts(int(edited[1]), fields, files)
-        elif method == "GET" and "after" in query and _MESSAGES.fullmatch(path):
-            return self._after(path, query)
+        elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
+            return page(self._world, int(asked[1]), query)
         answer = router.dispatch(self._world, method, path, json=body, params=query, files=files)
+        if path == "/oauth2/applications/@me":
+            answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
+        if method == "GET" and (guild := _GUILD.fullmatch(path)) is not None:
+            answer["premium_tier"] = SPECS[int(guild[1])].premium_tier
         if answered := _CALLBACK.match(path):
             self._world.interaction_answered(int(answered[1]))
         if sent is not None and fields.get("nonce") is not None:
@@ -155,26 +182,18 @@ class Rest:
         if fields.get("message_reference") and not self._world.may(BOT_ID, channel_id, "read_message_history"):
             raise BackendError(400, 160002, "Cannot reply without permission to read message history")
 
-    def _after(self, path: str, query: dict[str, Any]) -> Any:
-        """The oldest messages after an id, newest first. simcord returns the newest page instead."""
-        limit = int(query.get("limit", _DEFAULT_PAGE))
-        if not 1 <= limit <= _MAX_PAGE:
-            raise errors.invalid_form_body("limit: Must be between 1 and 100")
-        everything = router.dispatch(self._world, "GET", path, params={**query, "limit": sys.maxsize})
-        return everything[-limit:]
 
-
-async def _read_body(request: web.Request) -> tuple[Any, list[Upload]]:
-    """JSON body and files of a request, plain or multipart."""
+async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload], str | bytes]:
+    """JSON body and files of a request, plain or multipart, and the body as it came."""
     if request.content_type.startswith("multipart/"):
-        return await _read_multipart(await request.multipart())
+        return await _read_multipart(await request.multipart(), limit)
     raw = await request.read()
     if not raw:
-        return None, []
-    return json.loads(raw), []
+        return None, [], b""
+    return json.loads(raw), [], raw
 
 
-async def _read_multipart(reader: MultipartReader) -> tuple[Any, list[Upload]]:
+async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[Upload], str]:
     scalars: dict[str, str] = {}
     files: list[tuple[str, Upload]] = []
     async for part in reader:
@@ -184,16 +203,17 @@ async def _read_multipart(reader: MultipartReader) -> tuple[Any, list[Upload]]:
         if part.filename is None:
             scalars[part.name or ""] = data.decode("utf-8")
             continue
-        if len(data) > MAX_FILE_BYTES:
+        if len(data) > limit:
             raise BackendError(413, 40005, "Request entity too large")
         # Names arrive percent-encoded from some clients and plain from others.
         name = unquote(part.filename)
         files.append((part.name or "", Upload(io.BytesIO(data), name, None)))
     if len(files) > MAX_FILES:
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
-    payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
+    raw = scalars.get("payload_json", json.dumps(scalars))
+    payload: Any = json.loads(raw)
     _describe(payload, files)
-    return payload, [upload for _, upload in files]
+    return payload, [upload for _, upload in files], raw
 
 
 def _describe(payload: Any, files: list[tuple[str, Upload]]) -> None:
@@ -206,6 +226,14 @@ def _describe(payload: Any, files: list[tuple[str, Upload]]) -> None:
     for part, upload in files:
         if part in declared:
             upload.description = declared[part].get("description")
+
+
+def _refused(error: Exception) -> web.Response:
+    """Discord's answer to a request that it does not take."""
+    if isinstance(error, BackendError):
+        return _json(error.to_json(), status=error.status)
+    log.warning("malformed request", error=repr(error))
+    return _json(errors.invalid_form_body().to_json(), status=400)
 
 
 def _json(data: Any, status: int = 200) -> web.Response:

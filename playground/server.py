@@ -8,18 +8,25 @@ from pathlib import Path
 
 from aiohttp import web
 
+from playground.admin import Admin
 from playground.control import Control, plain_errors
 from playground.gateway import Gateway
 from playground.guard import guard
+from playground.interactions import Interactions
 from playground.live import Live
 from playground.people import People
-from playground.rest import MAX_FILE_BYTES, MAX_FILES, Rest
+from playground.requests import RequestLog
+from playground.resolve import Resolver
+from playground.rest import Rest
+from playground.server_control import ServerControl
 from playground.storage import Storage
 from playground.world import World
 from shared.errors import UserError
 
 HOST = "127.0.0.1"
 _PORTS_TRIED = 20
+_MAX_REQUEST = 140 * 2**20
+"""A body may hold ten files of 10 MiB, or two of the largest, in base64."""
 
 
 def open_port(port: int, *, insist: bool) -> socket.socket:
@@ -65,17 +72,20 @@ class Playground:
         self.world = World(self.url)
         self._storage = Storage(self.world, folder) if folder is not None else None
         if self._storage is None or not self._storage.load():
+            self.world.settle_history()
             self.world.welcome()
         self._gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
-        self._people = People(self.world, self._gateway)
-        self._live = Live(self.world, self._gateway, self._people)
-        # A body may hold the largest files a message carries, in base64.
-        self._app = web.Application(
-            middlewares=[guard, plain_errors], client_max_size=MAX_FILES * MAX_FILE_BYTES * 4 // 3 + 2**20
-        )
-        self._app.add_routes(Rest(self.world, self.url).routes())
+        resolver = Resolver(self.world)
+        requests = RequestLog()
+        people = People(self.world)
+        interactions = Interactions(self.world, self._gateway, people, resolver)
+        self._live = Live(self.world, self._gateway, people, interactions, resolver)
+        self._app = web.Application(middlewares=[guard, plain_errors], client_max_size=_MAX_REQUEST)
+        self._app.add_routes(Rest(self.world, self.url, requests).routes())
         self._app.add_routes([web.get("/gateway", self._gateway.handle), web.get("/gateway/", self._gateway.handle)])
-        self._app.add_routes(Control(self.world, self._gateway, self._people).routes())
+        control = Control(self.world, self._gateway, people, interactions, resolver, requests)
+        self._app.add_routes(control.routes())
+        self._app.add_routes(ServerControl(self.world, Admin(self.world), resolver).routes())
         self._app.add_routes(self._live.routes())
 
     async def serve(self, stop: asyncio.Event) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import structlog
 from simcord.backend.models import Message
 from simcord.backend.models.message import Reaction
 
+from playground.places import CHANNEL_IDS, DM_IDS
 from playground.world import ChangeKind, World
 
 log = structlog.get_logger()
 
 KEPT_MESSAGES = 200
 """Messages kept of each channel, the newest ones."""
+_KEPT_CHANNELS = frozenset([*CHANNEL_IDS.values(), *DM_IDS.values()])
 _DELAY_S = 0.5
 _LOADING_FLAG = 1 << 7
 _FIELDS = (
@@ -65,6 +68,9 @@ class Storage:
             kept = json.loads(self._file.read_text("utf-8"))
             messages = [self._message(entry) for entry in kept["messages"]]
             commands = [(entry["guild_id"], entry["command"]) for entry in kept["commands"]]
+            # An older playground had no such history.
+            until = datetime.fromisoformat(kept["history_until"]) if "history_until" in kept else None
+            gone = {int(message_id) for message_id in kept.get("history_gone", [])}
         except FileNotFoundError:
             return False
         except (ValueError, KeyError, TypeError) as error:
@@ -72,6 +78,10 @@ class Storage:
             self._file.replace(aside)
             log.warning("the kept messages could not be read and were set aside", file=str(aside), error=repr(error))
             return False
+        self._world.settle_history(until)
+        tavern = self._world.messages[CHANNEL_IDS["tavern"]]
+        for message_id in gone & tavern.keys():
+            del tavern[message_id]
         for message, embed_files in messages:
             if message.channel_id in self._world.channels:
                 self._world.restore_message(message, embed_files)
@@ -94,9 +104,10 @@ class Storage:
         messages = []
         shown: set[str] = set()
         for channel_id, stored in self._world.messages.items():
-            if self._world.channels[channel_id].is_thread:
-                continue  # threads themselves are not kept
-            lasting = [message for message in stored.values() if not message.is_ephemeral]
+            if channel_id not in _KEPT_CHANNELS:
+                continue  # threads, and channels that were made later, are not kept
+            begun_with = self._world.seeded.get(channel_id, set())
+            lasting = [item for item in stored.values() if not item.is_ephemeral and item.id not in begun_with]
             for message in sorted(lasting, key=lambda message: message.id)[-KEPT_MESSAGES:]:
                 messages.append(self._entry(message))
                 shown |= {str(item["id"]) for item in self._world.files_of(message)}
@@ -114,7 +125,12 @@ class Storage:
             if path.name not in shown:
                 path.unlink()
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps({"version": 1, "messages": messages, "commands": commands}), "utf-8")
+        world: dict[str, Any] = {"version": 2, "messages": messages, "commands": commands}
+        if self._world.seeded_until is not None:
+            tavern = CHANNEL_IDS["tavern"]
+            world["history_until"] = self._world.seeded_until.isoformat()
+            world["history_gone"] = sorted(self._world.seeded.get(tavern, set()) - self._world.messages[tavern].keys())
+        fresh.write_text(json.dumps(world), "utf-8")
         fresh.replace(self._file)
 
     def _on_change(self, _kind: ChangeKind, message: Message) -> None:

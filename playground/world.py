@@ -1,15 +1,13 @@
-"""The world that the playground serves: one guild, its channels and people, in simcord's backend.
-
-Every id is a constant, so that what a bot registered for this guild is still right after a restart.
-"""
+"""The world that the playground serves: simcord's backend in real time, with the playground's servers in it."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -19,30 +17,17 @@ import structlog
 from PIL import Image, UnidentifiedImageError
 from simcord._clock import Clock
 from simcord.backend import Backend
+from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CdnStore
-from simcord.backend.models import Channel, Guild, Interaction, Message, Overwrite, Role, User
-from simcord.enums import ChannelType, OverwriteType
+from simcord.backend.models import Interaction, Message
+from simcord.components import walk_components
+from simcord.enums import MessageType
+
+from playground.chatter import Said, small_talk
+from playground.places import CHANNEL_IDS, GUILD_NAME, USER_IDS, settle
 
 log = structlog.get_logger()
 
-GUILD_ID = 1_297_000_000_000_000_001
-CHANNEL_IDS = {"lab": 1_297_000_000_000_000_011, "library": 1_297_000_000_000_000_012}
-USER_IDS = {
-    "ada": 1_297_000_000_000_000_021,
-    "ben": 1_297_000_000_000_000_022,
-    "cleo": 1_297_000_000_000_000_023,
-}
-BOT_ID = 1_297_000_000_000_000_031
-"""The bot's user and its application: on Discord they share their id too."""
-_BOT_ROLE_ID = 1_297_000_000_000_000_041
-_SINCE = "2024-10-19T00:00:00+00:00"
-
-GUILD_NAME = "Galvanic playground"
-_PEOPLE = {"ada": "Ada", "ben": "Ben", "cleo": "Cleo"}
-_TOPICS = {
-    "lab": "Try the bot here: type !help, or / for its commands.",
-    "library": "A second channel, with a model of its own.",
-}
 WELCOME = (
     "Welcome to the **{guild}**, a Discord that runs on your own machine. "
     "The bot in it is the real one.\n"
@@ -50,23 +35,13 @@ WELCOME = (
     "then `!generate the monster`. Typing `/` lists its slash commands."
 )
 
-_EVERYONE = discord.Permissions(
-    view_channel=True,
-    send_messages=True,
-    send_messages_in_threads=True,
-    create_public_threads=True,
-    read_message_history=True,
-    add_reactions=True,
-    embed_links=True,
-    attach_files=True,
-    external_emojis=True,
-    use_application_commands=True,
-)
-
+_TAVERN_MESSAGES = 420
 _RETIRED_FILES = 20
 _REMEMBERED_IDS = 100_000
+_DISCORD_EPOCH_MS = 1_420_070_400_000
+_USER = re.compile(r"<@(\d+)>")
 _MAX_MESSAGES = 10_000
-"""Messages of a channel in memory."""
+"""Messages of a channel in memory, besides those that it began with."""
 
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
@@ -134,8 +109,15 @@ def _image_size(data: bytes) -> dict[str, int]:
         return {}  # not an image
 
 
+def _spell_ids(components: list[dict[str, Any]] | None) -> None:
+    """Give ids back as strings, as Discord does, though a bot may send numbers: JavaScript would round them."""
+    for component in walk_components(components or []):
+        for value in component.get("default_values") or []:
+            value["id"] = str(value["id"])
+
+
 class World(Backend):
-    """simcord's backend in real time, with the playground's guild in it.
+    """simcord's backend in real time, with the playground's servers in it.
 
     It adds what the page and the tests need and simcord leaves out: `attachment://` images of embeds resolved
     to addresses, the times of a message's edits, and a call on each change of a message, ephemeral ones included
@@ -156,43 +138,11 @@ class World(Backend):
         self._awaited: dict[int, asyncio.Event] = {}
         self.edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
-        self._settle_people()
-        self._settle_guild()
-
-    def _settle_people(self) -> None:
-        self.users.clear()
-        self.application_id = BOT_ID
-        self.bot_user = User(id=BOT_ID, name="Galvanic", bot=True)
-        self.users[BOT_ID] = self.bot_user
-        for name, user_id in USER_IDS.items():
-            self.users[user_id] = User(id=user_id, name=name, global_name=_PEOPLE[name])
-
-    def _settle_guild(self) -> None:
-        guild = Guild(id=GUILD_ID, name=GUILD_NAME, owner_id=USER_IDS["ada"])
-        guild.roles[GUILD_ID] = Role(id=GUILD_ID, name="@everyone", permissions=_EVERYONE.value, position=0)
-        guild.roles[_BOT_ROLE_ID] = Role(
-            id=_BOT_ROLE_ID, name="Galvanic", permissions=_EVERYONE.value, position=1, managed=True
-        )
-        self.guilds[GUILD_ID] = guild
-        for user_id in USER_IDS.values():
-            self.add_member(GUILD_ID, user_id).joined_at = _SINCE
-        self.add_member(GUILD_ID, BOT_ID, roles=[_BOT_ROLE_ID]).joined_at = _SINCE
-        # Cleo reads #lab and presses buttons there, but may not write.
-        silent = discord.Permissions(send_messages=True, use_application_commands=True).value
-        for position, (name, channel_id) in enumerate(CHANNEL_IDS.items()):
-            channel = Channel(
-                id=channel_id,
-                type=ChannelType.TEXT,
-                name=name,
-                guild_id=GUILD_ID,
-                position=position,
-                topic=_TOPICS[name],
-            )
-            if name == "lab":
-                channel.overwrites.append(Overwrite(USER_IDS["cleo"], OverwriteType.MEMBER, deny=silent))
-            self.channels[channel_id] = channel
-            self.messages[channel_id] = {}
-            guild.channel_ids.append(channel_id)
+        self.seeded: dict[int, set[int]] = {}
+        """By channel: ids of messages that it began with and that nobody has changed since."""
+        self.seeded_until: datetime | None = None
+        self._seed_counts: defaultdict[int, int] = defaultdict(int)
+        settle(self)
 
     def snowflake(self) -> int:
         """A fresh id. The record of ids given out is cut now and then: time has passed theirs by."""
@@ -205,23 +155,57 @@ class World(Backend):
     def new_interaction(self, type: int, channel_id: int, user_id: int, guild_id: int | None) -> Interaction:
         """Record an interaction, and forget those whose 15 minutes are over."""
         now = self.now_iso()
-        for record in [record for record in self.interactions.values() if (record.expires_at or now) < now]:
-            del self.interactions[record.id]
-            self.interaction_tokens.pop(record.token, None)
+        # They expire in the order in which they came.
+        while self.interactions:
+            oldest = next(iter(self.interactions.values()))
+            if (oldest.expires_at or now) >= now:
+                break
+            del self.interactions[oldest.id]
+            self.interaction_tokens.pop(oldest.token, None)
         return super().new_interaction(type, channel_id, user_id, guild_id)
 
     def welcome(self) -> None:
         """Post the message that tells a newcomer what to type."""
         self.create_message(CHANNEL_IDS["lab"], USER_IDS["ada"], WELCOME.format(guild=GUILD_NAME))
 
+    def settle_history(self, until: datetime | None = None) -> None:
+        """Give #tavern its past weeks, the same ones for the same moment to end at; once only."""
+        if self.seeded_until is None:
+            self.seeded_until = until or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            self.seed(CHANNEL_IDS["tavern"], small_talk(_TAVERN_MESSAGES, self.seeded_until))
+
+    def seed(self, channel_id: int, said: Iterable[Said]) -> None:
+        """Put messages that were written long ago into a channel that has none yet; nothing is announced."""
+        channel = self.get_channel(channel_id)
+        messages = self.messages[channel_id]
+        reference: dict[str, Any] | None = None
+        for item in said:
+            message = Message(
+                id=self._allocate_at(int(item.moment.timestamp() * 1000) - _DISCORD_EPOCH_MS),
+                channel_id=channel_id,
+                author_id=item.author_id,
+                content=item.content,
+                timestamp=item.moment.isoformat(),
+                edited_timestamp=item.edited.isoformat() if item.edited else None,
+                type=int(MessageType.REPLY if item.replies else MessageType.DEFAULT),
+                reference=reference if item.replies else None,
+                mention_user_ids=[int(user_id) for user_id in _USER.findall(item.content)],
+            )
+            messages[message.id] = message
+            reference = {"type": 0, "channel_id": str(channel_id), "message_id": str(message.id)}
+            channel.last_message_id = message.id
+        self.seeded[channel_id] = set(messages)
+        self._seed_counts[channel_id] = len(messages)
+
     # ------------------------------------------------------- changes of messages
 
     def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
         """Install and announce a prepared message."""
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
+        _spell_ids(message.components)
         stored = super().commit_message(message, broadcast=broadcast)
         messages = self.messages.get(message.channel_id, {})
-        while len(messages) > _MAX_MESSAGES:
+        while len(messages) > _MAX_MESSAGES + self._seed_counts[message.channel_id]:
             self._release(messages.pop(next(iter(messages))))
         if message.id in messages:
             self._changed("created", stored)
@@ -235,11 +219,13 @@ class World(Backend):
         if fields.get("embeds"):
             attachments = fields.get("attachments", before.attachments) or []
             fields["embeds"], fields["attachments"] = self._resolve_embeds(message_id, fields["embeds"], attachments)
+        _spell_ids(fields.get("components"))
         message = super().edit_message(channel_id, message_id, fields)
         self._drop_unshown(message)
         for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:
             self.cdn.forget(attachment_id)
         self.edit_times[message_id].append(time.time())
+        self.seeded.get(channel_id, set()).discard(message_id)
         self._changed("edited", message)
         return message
 
@@ -249,6 +235,14 @@ class World(Backend):
         super().delete_message(channel_id, message_id)
         self._release(message)
         self._changed("deleted", message)
+
+    def remove_channel(self, channel_id: int) -> None:
+        """Remove a channel with its threads, messages and files, and announce it."""
+        for thread in [channel for channel in self.channels.values() if channel.parent_id == channel_id]:
+            self.remove_channel(thread.id)
+        for message in self.messages.get(channel_id, {}).values():
+            self._release(message)
+        self.delete_channel(channel_id)
 
     def _release(self, message: Message) -> None:
         for item in self.files_of(message):
@@ -262,9 +256,14 @@ class World(Backend):
 
     def restore_message(self, message: Message, embed_files: list[dict[str, Any]]) -> None:
         """Put back a message that an earlier run kept; nothing is announced."""
-        self.messages[message.channel_id][message.id] = message
-        self.reserve_id(message.id)
-        self.channels[message.channel_id].last_message_id = message.id
+        messages = self.messages[message.channel_id]
+        if message.id in messages:
+            self.seeded.get(message.channel_id, set()).discard(message.id)
+        else:
+            self.reserve_id(message.id)
+        messages[message.id] = message
+        channel = self.channels[message.channel_id]
+        channel.last_message_id = max(channel.last_message_id or 0, message.id)
         if embed_files:
             self._embed_files[message.id] = {item["filename"]: item for item in embed_files}
 
@@ -326,28 +325,10 @@ class World(Backend):
         if interaction_id in self._awaited:
             self._awaited[interaction_id].set()
 
-    # --------------------------------------------------------------- permissions
-
-    def restrict_bot(self, channel_id: int, denied: list[str]) -> None:
-        """Deny the bot these permissions in a channel; an empty list gives back all.
-
-        Raises:
-            ValueError: a name that is no permission.
-        """
-        unknown = [name for name in denied if name not in discord.Permissions.VALID_FLAGS]
-        if unknown:
-            raise ValueError(f"no such permission: {', '.join(unknown)}")
-        channel = self.get_channel(channel_id)
-        channel.overwrites = [entry for entry in channel.overwrites if entry.target_id != BOT_ID]
-        if denied:
-            value = discord.Permissions(**dict.fromkeys(denied, True)).value
-            channel.overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, deny=value))
-        self.announce_channel_update(channel_id)
-
     def may(self, user_id: int, channel_id: int, *names: str) -> bool:
         """Whether a member has all these permissions in a channel."""
         channel = self.get_channel(channel_id)
         if channel.guild_id is None:
-            return True
+            return channel_accessible(self, channel_id, user_id)
         granted = self.compute_permissions(channel.guild_id, user_id, channel_id)
         return all(granted & getattr(discord.Permissions, name).flag for name in names)

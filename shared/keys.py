@@ -29,6 +29,9 @@ CLAIMS = "jobs:claims"
 HISTORY = "jobs:history"
 """List of how long trainings took (JSON, newest first, trimmed), to estimate the next ones by."""
 
+DELETING = "models:deleting"
+"""Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that has yet to be sent."""
+
 
 def job(job_id: str) -> str:
     """Hash: `job` (JSON), `card` (`channel:message`), `attempt`."""

@@ -25,6 +25,7 @@ class ModelRecord(BaseModel):
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
         shared_with: channels that may use it besides, when its scope is `channel`.
+        for_server: shared with the whole guild, when its scope is `channel`.
         file_bytes: what it takes in the model store; None in records of older versions.
         imported: it came as a file.
     """
@@ -50,13 +51,16 @@ class ModelRecord(BaseModel):
     parent: str | None = None
     copy_share: float | None = None
     shared_with: tuple[int, ...] = ()
+    for_server: bool = False
     file_bytes: int | None = None
     imported: bool = False
     created_at: float = Field(default_factory=time.time)
 
     def usable_in(self, channel_ids: Iterable[int]) -> bool:
         """Whether it may be used in a channel of its guild; for a thread, give its parent's id as well."""
-        return self.scope == "guild" or not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
+        if self.scope == "guild" or self.for_server:
+            return True
+        return not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
 
     @property
     def stored_bytes(self) -> int:

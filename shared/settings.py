@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """Largest model file that may be imported."""
     card_interval_s: float = Field(2.0, ge=1.0)
     """Least time between two edits of one card."""
+    card_fresh_after_s: float = Field(55 * 60, gt=0, lt=3_600)
+    """Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
 
     # Running
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))

@@ -9,7 +9,9 @@ from typing import Generic, TypeVar
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
-MOST_TOGETHER = 64
+MOST_TOGETHER = 16
+"""As many as one batch of the writing loop has (`worker.model.streams.BUCKETS`): what is more waits for the next pass,
+and those of this one are answered meanwhile."""
 
 
 @dataclass
@@ -23,21 +25,25 @@ class _Waiting(Generic[Request, Result]):
 class Batcher(Generic[Request, Result]):
     """Gathers the requests of many threads into few passes.
 
-    Whoever finds nobody at work does the work for all who wait. A lone request is served at once.
+    Whoever finds a place free does the work for all who wait. A lone request is served at once.
 
     Args:
         serve: does one pass: a result, or an error to be raised where the request came from, for each request.
         most: requests in a pass.
+        at_once: passes that may run side by side.
     """
 
     def __init__(
-        self, serve: Callable[[Sequence[Request]], Sequence[Result | BaseException]], most: int = MOST_TOGETHER
+        self,
+        serve: Callable[[Sequence[Request]], Sequence[Result | BaseException]],
+        most: int = MOST_TOGETHER,
+        at_once: int = 1,
     ) -> None:
         self._serve = serve
         self._most = most
+        self._free = at_once
         self._waiting: list[_Waiting[Request, Result]] = []
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._changed = threading.Condition()
 
     def submit(self, request: Request) -> Result:
         """Wait for the result of a request.
@@ -57,15 +63,27 @@ class Batcher(Generic[Request, Result]):
             For each its result, or what `serve` raised for it or gave in place of its result.
         """
         mine: list[_Waiting[Request, Result]] = [_Waiting(request) for request in requests]
-        with self._lock:
+        with self._changed:
             self._waiting.extend(mine)
-        with self._turn:
-            while not all(one.over for one in mine):
-                with self._lock:
-                    together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        while together := self._next(mine):
+            try:
                 self._pass(together)
+            finally:
+                with self._changed:
+                    self._free += 1
+                    self._changed.notify_all()
         # A result is None only where `serve` gave that.
         return [one.result if one.error is None else one.error for one in mine]  # type: ignore[misc]
+
+    def _next(self, mine: list[_Waiting[Request, Result]]) -> list[_Waiting[Request, Result]]:
+        """The requests of a pass that is this thread's to do; none once its own are over."""
+        with self._changed:
+            self._changed.wait_for(lambda: all(one.over for one in mine) or (self._free and self._waiting))
+            if all(one.over for one in mine):
+                return []
+            together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            self._free -= 1
+            return together
 
     def _pass(self, together: list[_Waiting[Request, Result]]) -> None:
         try:

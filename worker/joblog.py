@@ -9,24 +9,16 @@ from typing import Any, Literal, cast
 import redis
 import structlog
 
-from shared import keys
+from shared import keys, turns
 from shared.connect import patient
 from shared.events import TERMINAL, Event, parse_event
+from shared.history import KEPT, Past
 from shared.models import ModelRecord
+from shared.turns import Script
 
 log = structlog.get_logger()
 
 DOORBELL_LENGTH = 10_000
-
-# One step, so that an event of a superseded attempt changes nothing: XADD refuses an id that is not the newest and
-# ends the script. KEYS: stream, doorbell, waiting. ARGV: id, event, job id, doorbell length, TTL.
-_PUBLISH = """
-redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'job', ARGV[3])
-redis.call('ZREM', KEYS[3], ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-return 1
-"""
 
 # Gives the model the first free name and, if asked, makes it the channel's current one. Safe to run again for the
 # same model. KEYS: the guild's models, the model, the channel. ARGV: model id, wished name, record without a name
@@ -50,6 +42,12 @@ AWAY = (redis.ConnectionError, redis.TimeoutError)
 """What redis-py raises while the server cannot be reached, or is there and does not answer."""
 
 
+def run_script(client: redis.Redis, script: Script) -> Any:
+    """Run a script; the reply as it comes."""
+    text, count, rest = script.call
+    return client.eval(text, count, *rest)
+
+
 class Superseded(Exception):
     """Another attempt at the same job has begun: this one must stop without a word."""
 
@@ -67,6 +65,25 @@ class JobLog:
         self.attempt = 0
         self._seq = 0
         self._reachable = True
+
+    def close(self) -> None:
+        """The job had its final event in a way that left it counted: take it from everything that counts it."""
+        self._insist(lambda: run_script(self._client, turns.close(self.job_id)))
+
+    def hand_back(self, token: str) -> None:
+        """Let the job wait again, as the next one."""
+        self._insist(lambda: run_script(self._client, turns.hand_back(token)))
+
+    def remember(self, past: Past) -> None:
+        """Note how long this training took."""
+
+        def note() -> None:
+            with self._client.pipeline() as pipe:
+                pipe.lpush(keys.HISTORY, past.model_dump_json())
+                pipe.ltrim(keys.HISTORY, 0, KEPT - 1)
+                pipe.execute()
+
+        self._insist(note)
 
     def begin(self) -> None:
         """Count a new attempt. Its events outrank those of all earlier ones."""
@@ -116,18 +133,10 @@ class JobLog:
 
     def _send(self, event: Event) -> None:
         try:
-            self._client.eval(
-                _PUBLISH,
-                3,
-                keys.job_events(self.job_id),
-                keys.DOORBELL,
-                keys.WAITING,
-                f"{self.attempt}-{self._seq}",
-                event.model_dump_json(),
-                self.job_id,
-                str(DOORBELL_LENGTH),
-                str(keys.JOB_TTL_S),
-            )
+            entry, data = f"{self.attempt}-{self._seq}", event.model_dump_json()
+            last = event.kind in TERMINAL
+            script = turns.tell(self.job_id, entry, data, doorbell_length=DOORBELL_LENGTH, last=last)
+            run_script(self._client, script)
         except redis.ResponseError as error:
             if "equal or smaller" not in str(error):
                 raise

@@ -1,7 +1,8 @@
-"""What a train job does: read the message, call the engine, tell the person. No Celery here."""
+"""What a train job does: claim the training whose turn it is, call the engine, tell the person. No Celery here."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import time
@@ -12,19 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import redis
 import structlog
 
-from shared import keys
+from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
 from shared.events import Cancelled, Failed, Finished, Interrupted, Progress, Sample, Started
+from shared.history import Past
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
 from worker.answer import HandBack, answer_errors, in_context, unpack_message
-from worker.joblog import JobLog, Superseded
+from worker.joblog import JobLog, Superseded, run_script
 from worker.lease import Lease
 from worker.serve import stop_requested
-from worker.store import ModelStore
+from worker.store import ModelStore, folder_bytes
 
 if TYPE_CHECKING:
     from worker.model.results import TrainResult
@@ -37,24 +39,37 @@ POLL_EVERY_S = 0.5
 log = structlog.get_logger()
 
 
-def run_train(message: dict[str, Any], delivery_tag: str) -> None:
-    """Train the model that a TrainJob asks for, and publish how it went.
+def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = None) -> None:
+    """Train the model that the next TrainJob asks for, and publish how it went.
+
+    Args:
+        message: a TrainJob. It is only a token (`shared.turns`): the training whose turn it is may be another one.
+        delivery_tag: Celery's, of the message.
+        token: id of the message; None: that of the job in it.
 
     Raises:
         HandBack: the job is to be delivered again.
     """
     settings = get_settings()
     client = connect(settings)
-    job = unpack_message(client, TrainJob, message)
+    token = token or message.get("job_id")
+    if not isinstance(token, str):
+        unpack_message(client, TrainJob, message)  # says in the log what is wrong with it
+        return
+    try:
+        claimed = _claim(settings, client, token)
+    except redis.RedisError as error:
+        log.error("redis_lost", error=type(error).__name__)
+        raise HandBack("Redis cannot be reached") from error
+    if claimed is None:
+        log.info("nothing_waits", token=token)
+        return
+    job = unpack_message(client, TrainJob, claimed)
     if job is None:
         return
     with in_context(job), Lease(client, delivery_tag, job.corpus.sha256, _ttl_s(settings)) as lease:
         joblog = JobLog(client, job.job_id)
         try:
-            if joblog.is_over():
-                log.info("job_already_over")
-                _discard(settings, job.job_id)
-                return
             joblog.begin()
             if joblog.deaths() >= MAX_DEATHS:
                 remedy = "The machine may be short of memory: try fewer units, or a shorter text."
@@ -65,7 +80,11 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
             joblog.end()
             _discard(settings, job.job_id)  # it is over, one way or another
         except HandBack:
-            joblog.end()
+            try:
+                joblog.end()
+                joblog.hand_back(token)
+            except redis.RedisError as error:  # the token comes again all the same, and brings this job with it
+                log.error("redis_lost", error=type(error).__name__)
             raise
         except Superseded:
             log.warning("job_superseded", attempt=joblog.attempt)
@@ -74,10 +93,31 @@ def run_train(message: dict[str, Any], delivery_tag: str) -> None:
             raise HandBack("Redis cannot be reached") from error
 
 
+def _claim(settings: Settings, client: redis.Redis, token: str) -> dict[str, Any] | None:
+    """The training whose turn it is, as its message; None when none waits.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    while (reply := cast(bytes | None, run_script(client, turns.claim(token)))) is not None:
+        job_id = reply.decode()
+        joblog = JobLog(client, job_id)
+        data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
+        if data is not None and not joblog.is_over():
+            message: dict[str, Any] = json.loads(data)
+            return message
+        log.info("job_already_over", job_id=job_id)
+        joblog.close()
+        _discard(settings, job_id)
+    return None
+
+
 def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
+    begun = time.monotonic()
     places = _places(settings, job.job_id)
     checkpoint = places.checkpoint
-    joblog.publish(Started(worker=socket.gethostname(), resumed=checkpoint.exists()))
+    resumed = checkpoint.exists()
+    joblog.publish(Started(worker=socket.gethostname(), resumed=resumed))
     store = ModelStore(settings)
     parent = _parent(client, job)
     parent_folder = store.fetch(parent.model_id) if parent else None
@@ -140,6 +180,7 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
             options=job.options,
             parent=parent.name if parent else None,
             copy_share=result.copy_share,
+            file_bytes=folder_bytes(places.model),
         )
     )
     joblog.attach("loss.png", loss_chart(result.curve, record.name))
@@ -152,7 +193,23 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
             notes=result.notes,
         )
     )
+    joblog.remember(_past(job, result, None if resumed else time.monotonic() - begun))
     log.info("trained", model_id=model_id, seconds=round(result.seconds), epochs=result.epochs)
+
+
+def _past(job: TrainJob, result: TrainResult, whole_s: float | None) -> Past:
+    """What to note of a finished training. `whole_s`: how long it took in all, None when this was not all of it."""
+    return Past(
+        recipe=job.options.recipe,
+        chars=job.corpus.chars,
+        asked_epochs=job.options.epochs,
+        units=job.options.units,
+        allowed_s=60 * job.options.minutes if job.options.minutes is not None else None,
+        epochs=result.epochs,
+        used_s=result.seconds,
+        beside_s=None if whole_s is None else max(0.0, whole_s - result.seconds),
+        cut_short=result.stopped == "finish",
+    )
 
 
 def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
@@ -168,12 +225,8 @@ def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
     data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
     record = ModelRecord.model_validate_json(data) if data is not None else None
     place = job.place
-    here = (place.channel_id, place.parent_channel_id)
-    if (
-        record is None
-        or record.guild_id != place.guild_id
-        or (record.scope == "channel" and record.channel_id not in here)
-    ):
+    here = [place.channel_id, *([] if place.parent_channel_id is None else [place.parent_channel_id])]
+    if record is None or record.guild_id != place.guild_id or not record.usable_in(here):
         raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
     return record
 
@@ -198,9 +251,11 @@ class _Hooks:
         self._published = 0.0
         self._polled = 0.0
         self._wish: Literal["cancel", "finish"] | None = None
+        self._learned = False
 
     def progress(self, event: Progress) -> None:
         self._lease.touch()
+        self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
         if time.monotonic() - self._published >= PROGRESS_EVERY_S:
             self._joblog.publish(event)
             self._published = time.monotonic()
@@ -215,7 +270,8 @@ class _Hooks:
         if time.monotonic() - self._polled >= POLL_EVERY_S:
             self._wish = self._joblog.wish()
             self._polled = time.monotonic()
-        return self._wish
+        # "Finish now" keeps the best so far: until a first step was made there is nothing that is worth a model.
+        return None if self._wish == "finish" and not self._learned else self._wish
 
 
 def _ttl_s(settings: Settings) -> int:

@@ -10,22 +10,24 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis
 import structlog
 from celery import signals
 
-from shared import presence
+from shared import keys, presence
 from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import Settings, get_settings
+from worker import hardware
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
-GENERATE_THREADS = 32
-"""Requests that may wait for a pass together; each thread only waits."""
+GENERATE_THREADS = 64
+"""Requests that may wait for a pass together: enough to fill the next ones while some are at work; each thread only
+waits. The Redis client that they share has 100 connections."""
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = structlog.get_logger()
@@ -92,6 +94,7 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
 
     def ready(**_: Any) -> None:
         heartbeat.start()
+        _announce(settings, queue, f"{name}:{os.getpid()}")
         log.info("worker_ready", queue=queue)
         if queue == GENERATE_QUEUE:
             threading.Thread(target=_import_tensorflow, name="warm-up", daemon=True).start()
@@ -107,6 +110,21 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
     signals.worker_ready.connect(ready, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
     signals.worker_shutdown.connect(stopped, weak=False)
+
+
+def _announce(settings: Settings, queue: str, worker: str) -> None:
+    """Say what this worker runs on, and forget those that are gone."""
+    client = connect(settings)
+    key = keys.worker_info(queue)
+    try:
+        gone = {name.decode() for name in cast(list[bytes], client.hkeys(key))} - set(presence.alive(client, queue))
+        if gone:
+            client.hdel(key, *gone)
+        client.hset(key, worker, hardware.describe())
+    except redis.RedisError as error:
+        log.warning("redis_unreachable", queue=queue, error=type(error).__name__)
+    finally:
+        client.close()
 
 
 def start_child() -> None:

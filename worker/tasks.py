@@ -16,9 +16,9 @@ from worker.run import run_train
 
 @app.task(name=TRAIN_TASK, bind=True)
 def train(self: Task, job: dict[str, Any]) -> None:
-    """Run a TrainJob; a worker that is stopping gives it back to the queue."""
+    """Run the training whose turn it is; a worker that is stopping gives it back to the queue."""
     try:
-        run_train(job, delivery_tag=self.request.properties["delivery_tag"])
+        run_train(job, delivery_tag=self.request.properties["delivery_tag"], token=self.request.id)
     except HandBack as reason:
         raise Reject(reason, requeue=True) from reason
 

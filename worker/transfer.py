@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
 _MIB = 2**20
+_MOST_FILE_NAME = 60
 _FOREIGN = (
     "It came as a file: who trained it, and on what, is only what the file says.",
     "It may write words of its text as they stand there.",
@@ -67,7 +69,7 @@ def import_(job: ImportJob, parts: Parts) -> Imported:
         raise UserError("The file is no longer there: it waited too long.", "Please send the command again.")
     model_id = parts.joblog.model_id()
     with tempfile.TemporaryDirectory() as temporary:
-        path, folder = Path(temporary) / MODEL_FILE, Path(temporary) / "model"
+        path, folder = Path(temporary) / _harmless(job.file_name), Path(temporary) / "unpacked" / "model"
         path.write_bytes(data)
         del data
         import_model(path, folder, limits_for(most))
@@ -92,6 +94,11 @@ def delete(job: DeleteJob, parts: Parts) -> Deleted:
     return Deleted()
 
 
+def _harmless(file_name: str) -> str:
+    """The name of an uploaded file, which messages repeat, as that of a file here."""
+    return re.sub(r"[^\w.-]+", "-", file_name, flags=re.ASCII).strip(".-")[-_MOST_FILE_NAME:] or MODEL_FILE
+
+
 def _record(job: ImportJob, description: Description, model_id: str, size: int) -> ModelRecord:
     """The registry's record of an imported model. What the file says of itself may be anything."""
     training, corpus = description.training, description.corpus
@@ -112,7 +119,7 @@ def _record(job: ImportJob, description: Description, model_id: str, size: int) 
         train_loss=training.train_loss,
         heldout_loss=training.heldout_loss,
         corpus=_corpus(corpus, title),
-        options=description.options,
+        options=description.options and description.options.model_copy(update={"name": None}),
         copy_share=training.copy_share,
         file_bytes=size,
         imported=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PASSES = 4
-"""Models at work, or being loaded, at once."""
+"""Passes, or models being loaded, at once."""
+
+
+def cores() -> int:
+    """Of this process; a pass keeps one busy."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Slot:
@@ -33,7 +39,7 @@ class _Slot:
         self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
-        self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve)
+        self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve, at_once=min(PASSES, cores()))
 
     def model(self) -> TextModel:
         """The model.

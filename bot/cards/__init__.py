@@ -1,7 +1,26 @@
 """How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
 
-from bot.cards.models import models
-from bot.cards.training import LOSS_FILE, copied, how, outage, training
+from bot.cards.help import ADMINS_ONLY
+from bot.cards.help import HEADINGS as HELP_HEADINGS
+from bot.cards.help import overview as help_overview
+from bot.cards.help import page as help_page
+from bot.cards.jobs import Row, choice, jobs
+from bot.cards.models import (
+    delete_question,
+    deleted,
+    exported,
+    imported,
+    kept,
+    model_info,
+    model_list,
+    pages,
+    quality,
+    shared,
+    unshared,
+)
+from bot.cards.settings import panel as settings_panel
+from bot.cards.settings import sure as settings_sure
+from bot.cards.training import LOSS_FILE, Around, copied, how, outage, samples, span, training
 from bot.cards.words import (
     AMBER,
     BLURPLE,
@@ -9,6 +28,7 @@ from bot.cards.words import (
     GREEN,
     GREY,
     RED,
+    about,
     bar,
     count,
     duration,
@@ -30,32 +50,55 @@ from bot.cards.writing import (
 )
 
 __all__ = [
+    "ADMINS_ONLY",
     "AMBER",
     "BLURPLE",
     "DESCRIPTION_LIMIT",
     "GREEN",
     "GREY",
+    "HELP_HEADINGS",
     "LOSS_FILE",
     "RED",
+    "Around",
+    "Row",
+    "about",
     "bar",
     "chatted",
+    "choice",
     "compared",
     "copied",
     "count",
+    "delete_question",
+    "deleted",
     "duration",
     "error",
+    "exported",
     "figure",
     "generated",
     "generated_footer",
+    "help_overview",
+    "help_page",
     "how",
+    "imported",
+    "jobs",
+    "kept",
     "loss",
-    "models",
+    "model_info",
+    "model_list",
     "outage",
+    "pages",
     "percent",
     "plain",
+    "quality",
     "quote",
+    "samples",
+    "settings_panel",
+    "settings_sure",
+    "shared",
+    "span",
     "surprised",
     "training",
+    "unshared",
     "variant_names",
     "voice",
 ]

@@ -1,27 +1,230 @@
-"""How models look in lists. Pure functions: data in, embed out."""
+"""How models look: in lists, on their own, and before they are deleted. Pure functions: data in, embed out."""
 
 from __future__ import annotations
+
+import math
 
 import discord
 from discord.utils import escape_markdown
 
-from bot.cards.words import BLURPLE
+from bot.cards.training import copied
+from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count, plain
+from shared.jobs import CARD_FILE
 from shared.models import ModelRecord
 
+PAGE = 8
+"""Models on a page of the list."""
+_RECIPES = {"char": "character by character", "word": "word by word", "classic": "the tutorial's way"}
+_FACT_CHARS = 200
 
-def models(records: list[ModelRecord], current: str | None) -> discord.Embed:
-    """The list of models that may be used in a channel."""
-    lines = []
-    for record in records[:20]:
-        mark = "▶️" if record.model_id == current else "▫️"
-        score = record.heldout_loss if record.heldout_loss is not None else record.train_loss
-        kind = "held-out" if record.heldout_loss is not None else "training"
-        lines.append(
-            f"{mark} `{record.name}` - {escape_markdown(record.corpus_title[:60])}, {record.recipe}, "
-            f"{kind} {score:.2f} nats, <t:{int(record.created_at)}:R>"
-        )
-    if len(records) > 20:
-        lines.append(f"and {len(records) - 20} older ones.")
+
+def model_list(
+    models: list[ModelRecord], current: ModelRecord | None, here: list[int], page: int, prefix: str
+) -> discord.Embed:
+    """One page of the models that may be used in a channel.
+
+    Args:
+        models: all of them, newest first.
+        current: the channel's own.
+        here: the channel and, of a thread, its parent.
+        page: which page, from 0.
+        prefix: of this server's commands.
+    """
+    lines = [_line(model, here, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
-    embed.set_footer(text="▶️ this channel's current model")
+    marked = "▶️ this channel's model" if current is not None else f"{prefix}model use NAME chooses this channel's model"
+    counted = count(len(models), "model")
+    where = f"page {page + 1} of {pages(models)} · {counted}" if len(models) > PAGE else counted
+    embed.set_footer(text=f"{marked} · {where} · {prefix}model info NAME tells more")
     return embed
+
+
+def pages(models: list[ModelRecord]) -> int:
+    """How many pages a list takes."""
+    return max(1, math.ceil(len(models) / PAGE))
+
+
+def model_info(
+    model: ModelRecord,
+    *,
+    current: bool,
+    prefix: str,
+    facts: tuple[tuple[str, str], ...] = (),
+    no_picture: str | None = None,
+) -> discord.Embed:
+    """A model's own card.
+
+    Args:
+        model: the model.
+        current: it is the channel's own.
+        prefix: of this server's commands.
+        facts: what its folder tells besides.
+        no_picture: why there is no picture.
+    """
+    said = [
+        f"**{escape_markdown(model.corpus_title[:200])}**",
+        f"{model.corpus_chars:,} characters, {_RECIPES[model.recipe]}, <t:{int(model.created_at)}:R>",
+    ]
+    if current:
+        said.append("▶️ This channel's model.")
+    embed = discord.Embed(title=model.name, description="\n".join(said), colour=BLURPLE)
+    for name, value in _told(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
+        embed.add_field(name=name, value=value[:FIELD_LIMIT])
+    if no_picture is not None:
+        embed.add_field(
+            name="No picture", value=f"{plain(no_picture)[:900]} This is what I know without it.", inline=False
+        )
+    else:
+        embed.set_image(url=f"attachment://{CARD_FILE}")
+    embed.set_footer(text=f"{prefix}generate WORDS --model {model.name}")
+    return embed
+
+
+def _told(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
+    """The fields of a model's card: what the folder tells is told better there, the rest is the registry's."""
+    parent = f"`{model.parent}`" if model.parent is not None else ""
+    foreseen = facts.get("Held-out loss") if model.heldout_loss is not None else None
+    told = [
+        ("Quality", foreseen or quality(model)),
+        ("Copied", facts.get("Copies") or ("" if model.copy_share is None else copied(model.copy_share))),
+        ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
+        ("Network", facts.get("Network")),
+        ("Vocabulary", facts.get("Vocabulary")),
+        ("Size", f"{model.parameters:,} weights, {size(model)}"),
+        ("Went on from", facts.get("Goes back to") or parent),
+        ("May be used", scope_in_full(model)),
+        ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
+        ("Rights in the text", facts.get("Rights")),
+    ]
+    return [(name, value) for name, value in told if value]
+
+
+def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
+    """Whether a model is really to go."""
+    embed = discord.Embed(
+        title=f"Delete {model.name}?",
+        description=(
+            f"It learned **{escape_markdown(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
+            f"({quality(model)}, {size(model)}).\n"
+            "It will be gone for good, its files with it, for everyone and in every channel that uses it. "
+            f"`{prefix}model export {model.name}` keeps a copy."
+        ),
+        colour=AMBER,
+    )
+    embed.add_field(name="Who answers", value=f"<@{asker_id}>, within 15 minutes")
+    return embed
+
+
+def deleted(model: ModelRecord, user_id: int) -> discord.Embed:
+    """A model is gone."""
+    return discord.Embed(description=f"🗑️ `{model.name}` was deleted by <@{user_id}>.", colour=GREY)
+
+
+def kept(user_id: int) -> discord.Embed:
+    """A model was not deleted after all."""
+    return discord.Embed(description=f"<@{user_id}> kept the model: nothing was deleted.", colour=GREY)
+
+
+def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
+    """A model of an uploaded text may be used in more places.
+
+    Args:
+        model: as it is now.
+        where: with whom it is shared.
+        undo: the command that takes it back.
+    """
+    quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
+    return discord.Embed(
+        description=(
+            f"🔓 `{model.name}` may now be used {where}.\n"
+            f"Everyone there can have texts written by it, and **what it writes may quote the uploaded text**{quoted}. "
+            f"Whatever must not be read there should not be in that text.\n`{undo}` takes it back."
+        ),
+        colour=AMBER,
+    )
+
+
+def unshared(model: ModelRecord, whom: str) -> discord.Embed:
+    """A model may be used in fewer places."""
+    return discord.Embed(
+        description=(
+            f"🔒 `{model.name}` was taken back from {whom}. It may be used {scope_in_full(model)}.\n"
+            "What it wrote elsewhere stays there until somebody deletes it."
+        ),
+        colour=GREEN,
+    )
+
+
+def exported(name: str, file_bytes: int, prefix: str) -> str:
+    """The words above a model's file."""
+    return (
+        f"`{name}` as a file, {megabytes(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "
+        "any server that I am in. Whoever can read this channel can take it, and what it writes may quote its text."
+    )
+
+
+def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current: bool) -> discord.Embed:
+    """A model came as a file."""
+    embed = discord.Embed(
+        title=f"Imported {model.name}",
+        description=(
+            f"✅ **{escape_markdown(model.corpus_title[:200])}**, {_RECIPES[model.recipe]}, "
+            f"{quality(model)}, {size(model)}.\n"
+            f"It may be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
+        ),
+        colour=GREEN,
+    )
+    then = f"`{prefix}generate the monster` goes on in its voice." if current else f"`{prefix}model use {model.name}`"
+    embed.add_field(name="This channel's model" if current else "To use it here", value=then, inline=False)
+    if notes:
+        embed.add_field(name="Worth knowing", value=plain("\n".join(notes))[:FIELD_LIMIT], inline=False)
+    return embed
+
+
+def quality(model: ModelRecord) -> str:
+    """How well a model foresees text, and which text that was."""
+    if model.heldout_loss is not None:
+        return f"{model.heldout_loss / math.log(2):.2f} bits per character"
+    return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"
+
+
+def size(model: ModelRecord) -> str:
+    """What a model takes in the store."""
+    return megabytes(model.stored_bytes)
+
+
+def megabytes(number: int) -> str:
+    """A file's size: `7 kB`, `2.3 MB`."""
+    return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / 1e6:,.1f} MB"
+
+
+def scope_in_full(model: ModelRecord) -> str:
+    """Where a model may be used."""
+    if model.scope == "guild":
+        return "in the whole server"
+    own = f"in <#{model.channel_id}>, where it came from"
+    if model.for_server:
+        return f"{own}, and shared with the whole server"
+    if not model.shared_with:
+        return f"only {own}"
+    others = ", ".join(f"<#{channel_id}>" for channel_id in model.shared_with[:10])
+    more = "" if len(model.shared_with) <= 10 else f" and {len(model.shared_with) - 10} more"
+    return f"{own}, and shared with {others}{more}"
+
+
+def _scope(model: ModelRecord, here: list[int]) -> str:
+    if model.scope == "guild":
+        return "whole server"
+    if model.for_server:
+        return "shared with the server"
+    if model.channel_id not in here:
+        return "shared here"
+    return "this channel, shared" if model.shared_with else "this channel"
+
+
+def _line(model: ModelRecord, here: list[int], *, current: bool) -> str:
+    mark = "▶️" if current else "▫️"
+    return (
+        f"{mark} **`{model.name}`** {escape_markdown(model.corpus_title[:60])}\n"
+        f"-# {model.recipe} · {quality(model)} · {size(model)} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import discord
 from discord.utils import escape_markdown
@@ -10,23 +12,34 @@ from discord.utils import escape_markdown
 from bot.cards.words import (
     AMBER,
     BLURPLE,
+    DESCRIPTION_LIMIT,
     FIELD_LIMIT,
     GREEN,
     GREY,
     RED,
+    about,
     bar,
     count,
     duration,
     figure,
-    loss,
+    ordinal,
     percent,
     plain,
     quote,
 )
+from bot.estimates import Estimate
 from bot.jobview import JobView
+from shared.blocklist import Blocklist
+from shared.events import Finished, Progress, Sample
 from shared.jobs import TrainJob, TrainOptions
+from shared.models import ModelRecord
 
 LOSS_FILE = "loss.png"
+TITLE_LIMIT = 256  # Discord's
+MOST_SAMPLES = 7
+GAP_BITS = 0.15
+"""So much better on its own text than on other text is worth a word."""
+_NOTHING_BLOCKED = Blocklist(())
 _RECIPES = {
     "char": "character by character",
     "word": "word by word",
@@ -34,19 +47,39 @@ _RECIPES = {
 }
 
 
-def training(job: TrainJob, view: JobView, *, worker_there: bool, position: int | None, prefix: str) -> discord.Embed:
-    """The card of a training.
+@dataclass(frozen=True)
+class Around:
+    """What a card tells beside its training's own events.
 
-    Args:
-        job: what was asked for.
-        view: how far it has come.
-        worker_there: whether a train worker is running now.
-        position: trainings waiting before this one, None when it is not waiting.
+    Attributes:
         prefix: of this server's commands.
+        worker_there: a train worker is running now.
+        place: trainings that wait before it; None: it does not wait.
+        waiting: all that wait.
+        begins: when it begins; None: nobody can say.
+        takes: how long it takes in all; None: nobody can say.
+        machines: what the train workers run on.
+        wish: what was asked of it while it runs: `finish` or `cancel`.
+        blocked: what the server does not want to see.
     """
+
+    prefix: str = "!"
+    worker_there: bool = True
+    place: int | None = None
+    waiting: int = 0
+    begins: Estimate | None = None
+    takes: Estimate | None = None
+    machines: tuple[str, ...] = ()
+    wish: str | None = None
+    blocked: Blocklist = _NOTHING_BLOCKED
+
+
+def training(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
+    """The card of a training: what was asked for, how far it has come, and what is around it."""
     match view.state:
         case "finished":
-            embed = _finished(view, prefix)
+            assert view.finished is not None
+            embed = finished(view.finished, view.progress, around)
         case "failed":
             assert view.failed is not None
             embed = discord.Embed(
@@ -57,7 +90,7 @@ def training(job: TrainJob, view: JobView, *, worker_there: bool, position: int 
         case "cancelled":
             embed = discord.Embed(title=f"Cancelled: {_title(job)}", description="Nothing was kept.", colour=GREY)
         case _:
-            embed = _unfinished(job, view, worker_there, position)
+            embed = _unfinished(job, view, around)
     footer = [f"recipe {job.options.recipe}", f"{job.corpus.chars:,} characters", f"job {job.job_id}"]
     embed.set_footer(text=" · ".join(footer))
     return embed
@@ -75,10 +108,10 @@ def outage(job: TrainJob) -> discord.Embed:
     )
 
 
-def _unfinished(job: TrainJob, view: JobView, worker_there: bool, position: int | None) -> discord.Embed:
+def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
     embed = discord.Embed(title=f"Learning {_title(job)}", colour=BLURPLE)
     progress = view.progress
-    if not worker_there:
+    if not around.worker_there:
         embed.colour = AMBER
         then = "It begins" if progress is None else "The training goes on from its last checkpoint"
         embed.description = (
@@ -86,70 +119,162 @@ def _unfinished(job: TrainJob, view: JobView, worker_there: bool, position: int 
             "Whoever runs the bot starts one with `make run` or `python -m worker serve train`."
         )
     elif view.state == "queued":
-        waiting = "next in line" if not position else f"{position} before it"
-        embed.description = f"🕓 **Queued**, {waiting}."
+        where = f": {in_line(around.place, around.waiting, around.begins)}." if around.place is not None else "…"
+        embed.description = f"🕓 **Queued**{where}"
         embed.colour = GREY
     elif view.state == "interrupted":
         embed.description = "⏸️ **Paused**: the worker is restarting. It saved its place and goes on from there."
         embed.colour = AMBER
+    elif around.wish == "cancel":
+        embed.description = "🛑 **Cancelling**…"
+    elif around.wish == "finish":
+        embed.description = "🏁 **Finishing**: I keep the best so far."
     elif progress is None:
         again = " again, from its last checkpoint" if view.resumed else ""
         embed.description = f"📖 **Reading** the text{again}…"
     else:
         embed.description = "🧠 **Training**"
     if progress is not None:
-        done = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / max(1, progress.epochs)
-        embed.description = f"{embed.description}\n`{bar(done)}` **{math.floor(100 * min(1.0, done))} %**"
-        embed.add_field(name="Epoch", value=f"{progress.epoch} of {progress.epochs}")
-        embed.add_field(name="Step", value=f"{progress.step:,} of {progress.steps:,}")
-        embed.add_field(name="Time left", value=duration(progress.eta_s) if progress.eta_s is not None else "…")
-        embed.add_field(name="Training loss", value=loss(progress.train_loss))
-        embed.add_field(name="Held-out loss", value=loss(progress.heldout_loss))
-        speed = f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…"
-        embed.add_field(name="Speed", value=speed)
+        _add_progress(embed, progress)
     embed.add_field(name="How", value=how(job), inline=False)
+    if progress is None:
+        embed.add_field(name="Text", value=f"{job.corpus.chars:,} characters")
+        if around.takes is not None and around.takes.seconds > 0:
+            embed.add_field(name="Takes", value=span(around.takes))
+        if around.machines:
+            embed.add_field(name="Runs on", value=" or ".join(plain(name) for name in around.machines)[:FIELD_LIMIT])
     if view.samples:
         sample = view.samples[-1]
-        embed.add_field(name=f"It writes, after epoch {sample.epoch}", value=quote(sample.text), inline=False)
+        text = quote(around.blocked.mask(sample.text))
+        embed.add_field(name=f"It writes, after epoch {sample.epoch}", value=text, inline=False)
     return embed
 
 
-def _finished(view: JobView, prefix: str) -> discord.Embed:
-    end = view.finished
-    assert end is not None
+def _add_progress(embed: discord.Embed, progress: Progress) -> None:
+    done = share(progress)
+    embed.description = f"{embed.description}\n`{bar(done)}` **{math.floor(100 * done)} %**"
+    embed.add_field(name="Epoch", value=f"{progress.epoch} of {progress.epochs}")
+    embed.add_field(name="Step", value=f"{progress.step:,} of {progress.steps:,}")
+    embed.add_field(name="Time left", value=duration(progress.eta_s) if progress.eta_s is not None else "…")
+    embed.add_field(name="Training loss", value=bits(progress.train_loss))
+    embed.add_field(name="Held-out loss", value=bits(progress.heldout_loss))
+    speed = f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…"
+    embed.add_field(name="Speed", value=speed)
+    known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
+    if known is not None:
+        embed.add_field(name="In plain words", value=f"Now it is {wavering(known)}.", inline=False)
+
+
+def finished(end: Finished, progress: Progress | None, around: Around) -> discord.Embed:
+    """The card of a training that ended well. `progress`: the last that was told of it."""
     model = end.model
     why = {
         "done": "",
         "early": " It stopped early: it no longer got better.",
         "time": " It used all of its time.",
-        "finish": " It was finished early on request.",
+        "finish": " It was finished early on request; the best so far was kept.",
     }[end.stopped]
-    more = "" if end.stopped == "early" else f" `{prefix}train more` adds to it."
+    more = "" if end.stopped == "early" else f" `{around.prefix}train more` adds to it."
     embed = discord.Embed(
-        title=f"Learned {escape_markdown(model.corpus_title)}",
+        title=f"Learned {escape_markdown(model.corpus_title)}"[:TITLE_LIMIT],
         description=(
             f"✅ `{model.name}` is now this channel's model.{why}\n"
-            f"Try `{prefix}generate the monster`, or any words of yours.{more}"
+            f"Try `{around.prefix}generate the monster`, or any words of yours.{more}"
         ),
         colour=GREEN,
     )
     embed.add_field(name="Epochs", value=f"{model.epochs:,}" + (" in all" if model.parent is not None else ""))
     embed.add_field(name="Time", value=duration(end.seconds))
     embed.add_field(name="Size", value=f"{model.parameters:,} weights")
-    embed.add_field(name="Training loss", value=loss(model.train_loss))
-    embed.add_field(name="Held-out loss", value=loss(model.heldout_loss))
-    speed = view.progress.chars_per_s if view.progress is not None else None
+    embed.add_field(name="Training loss", value=bits(model.train_loss))
+    embed.add_field(name="Held-out loss", value=bits(model.heldout_loss))
+    speed = progress.chars_per_s if progress is not None else None
     embed.add_field(name="Learned at", value=f"{speed:,.0f} characters/s" if speed else "…")
+    embed.add_field(name="In plain words", value=_foresight(model), inline=False)
     if model.parent is not None:
         embed.add_field(name="Went on from", value=f"`{model.parent}`")
     if model.copy_share is not None:
         embed.add_field(name="Copied", value=copied(model.copy_share))
     for number, sample in enumerate(end.samples[:3], start=1):
-        embed.add_field(name=f"Sample {number}", value=quote(sample), inline=False)
+        embed.add_field(name=f"Sample {number}", value=quote(around.blocked.mask(sample)), inline=False)
     if end.notes:
         embed.add_field(name="Worth knowing", value=plain("\n".join(end.notes))[:FIELD_LIMIT], inline=False)
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
+
+
+def samples(job: TrainJob, view: JobView, blocked: Blocklist) -> discord.Embed:
+    """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
+    embed = discord.Embed(title=f"Learning to write like {_title(job)}"[:TITLE_LIMIT], colour=BLURPLE)
+    for most in range(MOST_SAMPLES, 1, -1):
+        embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
+        if len(embed.description) <= DESCRIPTION_LIMIT:
+            break
+    embed.set_footer(text=f"{count(len(view.samples), 'sample')} so far · job {job.job_id}")
+    return embed
+
+
+def spread(found: Sequence[Sample], most: int) -> list[Sample]:
+    """At most so many, evenly chosen, always with the first and the last."""
+    if len(found) <= most:
+        return list(found)
+    return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]
+
+
+def _sample(sample: Sample, blocked: Blocklist) -> str:
+    known = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
+    after = "" if known is None else f" · {bits(known)}"
+    return f"**After epoch {sample.epoch}**{after}\n{quote(blocked.mask(sample.text))}"
+
+
+def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
+    """Where a training waits, and when it begins: `2nd of 5 waiting, begins in about 12 min`."""
+    where = "next in line" if not place else f"{ordinal(place + 1)} of {waiting} waiting"
+    if begins is None:
+        return where
+    if begins.seconds < 1:
+        return f"{where}, begins in a moment"
+    return f"{where}, begins in {span(begins)}"
+
+
+def span(estimate: Estimate) -> str:
+    """An estimated span; of one that is only a limit that it is one."""
+    said = about(estimate.seconds)
+    return said if estimate.sure else f"at most {said.removeprefix('about ').replace('under a', 'a')}"
+
+
+def share(progress: Progress) -> float:
+    """How much of a training is done, from 0 to 1."""
+    done = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / max(1, progress.epochs)
+    return min(1.0, max(0.0, done))
+
+
+def bits(nats: float | None) -> str:
+    """A loss in bits for each character, with nats beside it."""
+    return "…" if nats is None else f"{nats / math.log(2):.2f} bits ({nats:.3f} nats)"
+
+
+def wavering(nats: float) -> str:
+    """A loss in plain words, by its perplexity."""
+    choices = math.exp(min(nats, 20.0))
+    said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
+    return f"as if it wavered between about {said} characters each time"
+
+
+def _foresight(model: ModelRecord) -> str:
+    letters = f"Letters at random are {math.log2(26):.1f} bits."
+    if model.heldout_loss is None:
+        own = f"{_bits(model.train_loss)} for each character of its own text: {wavering(model.train_loss)}."
+        return f"{own} {letters} Nothing was held out, so how it does on other text isn't known."
+    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {wavering(model.heldout_loss)}."
+    gap = (model.heldout_loss - model.train_loss) / math.log(2)
+    if gap > GAP_BITS:
+        said += f" What it learned it foresees {gap:.2f} bits better: some of that is learned by heart."
+    return f"{said} {letters}"
+
+
+def _bits(nats: float) -> str:
+    return f"**{nats / math.log(2):.2f} bits**"
 
 
 def how(job: TrainJob) -> str:
@@ -194,4 +319,4 @@ def copied(share: float) -> str:
 
 
 def _title(job: TrainJob) -> str:
-    return escape_markdown(job.corpus.title)
+    return escape_markdown(job.corpus.title[:100])

@@ -42,6 +42,20 @@ def duration(seconds: float) -> str:
     return f"{whole // 3_600} h {whole % 3_600 // 60:02d} min"
 
 
+def about(seconds: float) -> str:
+    """A span that is only estimated: `under a minute`, `about 12 min`, `about 3 h`."""
+    minutes = math.ceil(seconds / 60)
+    if seconds < 60:
+        return "under a minute"
+    return f"about {minutes} min" if minutes < 100 else f"about {seconds / 3_600:.1f}".removesuffix(".0") + " h"
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `12th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def loss(nats: float | None) -> str:
     """A loss in nats per character, with bits beside it."""
     return "…" if nats is None else f"{nats:.3f} nats ({nats / math.log(2):.2f} bits)"

@@ -9,7 +9,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, checks
+from bot import access, cards, checks
 from bot.asker import Asker
 from bot.asking import replying
 from bot.checks import Context
@@ -84,6 +84,7 @@ class Chat(commands.Cog):
         if ctx.guild is None:
             raise UserError("I talk in servers, not in direct messages.", "Mention me in a server's channel.")
         checks.require_permissions(ctx)
+        await access.require_place(self.bot, ctx.author, ctx.channel)
         who = Asker.of(ctx)
         choices = await self.bot.guild_settings.channel(who.here)
         wait = self.bot.settings.chat_cooldown_s
@@ -95,7 +96,7 @@ class Chat(commands.Cog):
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:
                 embed = await self._hint(who, chat=choices.chat, alone=not words)
-                await ctx.send(embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
+                await ctx.send(embed=embed, **replying(ctx))
 
     async def _hint(self, who: Asker, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for somebody who mentions me where I don't chat, or says nothing."""

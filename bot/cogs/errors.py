@@ -1,17 +1,19 @@
-"""The one place where a failed command is answered."""
+"""The one place where a failed command is answered, and whatever else would be met with silence."""
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING, get_args
+import asyncio
+import re
+from typing import TYPE_CHECKING
 
 import discord
 import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, problems
+from bot import access, cards, checks, misuse, problems
 from bot.checks import Context
+from bot.views.base import tell
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,14 +26,20 @@ _WRAPPERS = (
     commands.HybridCommandError,
     commands.ConversionError,
     app_commands.CommandInvokeError,
+    checks.Refused,
 )
+_WORD = re.compile(r"[^\W\d_][\w-]+")
+WRONG_PLACE_S = 10.0
+"""How long a refusal stands in a channel that the bot is not for: a bare reaction would not say why, and a reply
+that stays would be what the admins do not want there."""
+_UNANSWERED_S = 2.0
+"""A control that nobody has answered until then is answered here, within Discord's 3 s."""
 
 
 class Errors(commands.Cog):
     """Turns every error of a command into a message to the person who typed it.
 
-    In this order: an unknown command gets the nearest one, or nothing when none is near; a missing or malformed
-    argument gets the command's usage; a command outside a server, on cooldown or without permission gets the reason;
+    An unknown command gets the nearest one; what a person got wrong is said by `bot.misuse`, with the command's usage;
     the rest is explained by `bot.problems`: what a person can mend as it is, an outage of Redis by name, anything
     else logged with its traceback and answered with a sentence that has none.
     """
@@ -46,9 +54,24 @@ class Errors(commands.Cog):
     @commands.Cog.listener()
     async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
         """Answer the failed command."""
-        if isinstance(error, commands.CommandNotFound) and not self._near(ctx):
-            return  # most likely meant for another bot with the same prefix
-        await respond(ctx, self.explain(ctx, error))
+        unknown = isinstance(error, commands.CommandNotFound)
+        problem = await self._unknown(ctx) if unknown else await self.explain(ctx, error)
+        if problem is not None:
+            await respond(ctx, problem)
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: discord.Interaction[Galvanic]) -> None:
+        """Answer a button, a menu or a form that this run of the bot knows nothing of."""
+        if interaction.type not in (discord.InteractionType.component, discord.InteractionType.modal_submit):
+            return
+        await asyncio.sleep(_UNANSWERED_S)
+        if interaction.response.is_done():
+            return
+        problem = UserError("This is no longer in use: I was restarted, or renewed.", "Give the command once more.")
+        try:
+            await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
+        except (discord.HTTPException, discord.InteractionResponded) as error:
+            log.info("interaction_answered_elsewhere", interaction_id=interaction.id, error=type(error).__name__)
 
     async def _on_tree_error(
         self, interaction: discord.Interaction[Galvanic], error: app_commands.AppCommandError
@@ -58,56 +81,57 @@ class Errors(commands.Cog):
             await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
             return
         ctx = await commands.Context.from_interaction(interaction)
-        await respond(ctx, self.explain(ctx, error))
+        await respond(ctx, await self.explain(ctx, error))
 
-    def explain(self, ctx: Context, error: Exception) -> UserError:
+    async def explain(self, ctx: Context, error: Exception) -> UserError:
         """What to tell the person. Logs what they cannot mend."""
         cause = error
         while isinstance(cause, _WRAPPERS):
             cause = cause.original
-        usage = self._usage(ctx)
-        match cause:
-            case commands.CommandNotFound():
-                return self._unknown(ctx)
-            case commands.MissingRequiredArgument():
-                return UserError("Something is missing from this command.", usage)
-            case commands.MissingFlagArgument():
-                return UserError(f"`--{cause.flag.name.replace('_', '-')}` needs a value after it.", usage)
-            case commands.BadFlagArgument():
-                name, value = cause.flag.name.replace("_", "-"), cause.argument[:40]
-                kind = "whole number" if int in get_args(cause.flag.annotation) else "number"
-                remedy = f"It takes a {kind}. `--{name}`: {cause.flag.description}.\n{usage}"
-                return UserError(f"`--{name}` can't be `{cards.plain(value)}`.", remedy)
-            case commands.TooManyFlags():
-                return UserError(f"`--{cause.flag.name}` was given more than once.", usage)
-            case commands.UserInputError():
-                return UserError("I can't make sense of this command's arguments.", usage)
-            case commands.NoPrivateMessage() | app_commands.NoPrivateMessage():
-                return UserError("This works in servers, not in direct messages.", "Use it in a server's channel.")
-            case commands.CommandOnCooldown() | app_commands.CommandOnCooldown():
-                return UserError("That was a bit fast.", f"Try again in {cause.retry_after:.0f} s.")
-            case commands.MissingPermissions() | app_commands.MissingPermissions():
-                return UserError(f"You need these permissions: {', '.join(cause.missing_permissions)}.", "")
-            case _:
-                return problems.explain(cause, str(ctx.command))
+        if isinstance(cause, app_commands.TransformerError) and isinstance(cause.__cause__, commands.CommandError):
+            cause = cause.__cause__
+        return misuse.explain(cause, await self._usage(ctx)) or problems.explain(cause, str(ctx.command))
 
-    def _near(self, ctx: Context) -> list[str]:
-        """Commands that resemble the one that does not exist."""
-        names = [name for command in self.bot.walk_commands() for name in (command.qualified_name, *command.aliases)]
-        return difflib.get_close_matches((ctx.invoked_with or "").lower(), names, n=2, cutoff=0.55)
-
-    def _unknown(self, ctx: Context) -> UserError:
-        prefix = self.bot.settings.command_prefix
-        near = " or ".join(f"`{prefix}{name}`" for name in self._near(ctx))
-        shown = cards.plain((ctx.invoked_with or "")[:40])
-        return UserError(f"I know no command `{prefix}{shown}`.", f"Did you mean {near}? `{prefix}help` shows all.")
-
-    def _usage(self, ctx: Context) -> str:
-        prefix = self.bot.settings.command_prefix
+    async def _usage(self, ctx: Context) -> str:
+        prefix = await self._prefix(ctx)
         if ctx.command is None:
             return f"`{prefix}help` shows how commands are used."
-        example = ctx.command.extras.get("usage", ctx.command.qualified_name)
-        return f"Usage: `{prefix}{example}`"
+        usage = ctx.command.extras.get("usage", ctx.command.qualified_name)
+        return f"Usage: `{prefix}{usage}`"
+
+    async def _unknown(self, ctx: Context) -> UserError | None:
+        """What to say to a command that does not exist; None for what is none, or another bot's."""
+        prefix = await self._prefix(ctx)
+        typed = ctx.invoked_with or ""
+        # `!!!` and `! wow` are no commands; and a mention is followed by anything.
+        meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not _is_mention(ctx.prefix)
+        word = meant and _WORD.fullmatch(typed) is not None
+        near = self._near(typed, prefix, 0.55 if meant else 0.8)
+        if not near and not word and ctx.guild is not None:
+            return None
+        try:
+            await access.require_place(self.bot, ctx.author, ctx.channel)
+        except access.WrongPlace as wrong:
+            return wrong if near else None
+        except Exception as error:
+            return await self.explain(ctx, error)
+        remedy = f"Did you mean {near}? " if near else ""
+        return UserError(
+            f"I know no command {misuse.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` shows all that I have."
+        )
+
+    def _near(self, typed: str, prefix: str, likeness: float) -> str:
+        """Commands that resemble the one that does not exist."""
+        known = [command for command in self.bot.walk_commands() if not command.hidden]
+        names = [name for command in known for name in (command.qualified_name, *command.aliases)]
+        return misuse.nearest(typed, names, prefix, likeness)
+
+    async def _prefix(self, ctx: Context) -> str:
+        return await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild is not None else None)
+
+
+def _is_mention(prefix: str | None) -> bool:
+    return prefix is not None and prefix.startswith("<@")
 
 
 async def respond(ctx: Context, problem: UserError) -> None:
@@ -122,17 +146,21 @@ async def _respond(ctx: Context, problem: UserError) -> None:
     permissions = ctx.bot_permissions
     in_thread = isinstance(ctx.channel, discord.Thread)
     may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
-    if ctx.interaction is not None:
-        await ctx.send(embed=cards.error(problem), ephemeral=True)
+    gone_after = WRONG_PLACE_S if isinstance(problem, access.WrongPlace) else None
+    if ctx.interaction is not None and not ctx.interaction.is_expired():
+        await tell(ctx.interaction, problem)
     elif ctx.guild is None or (may_send and permissions.embed_links):
-        await ctx.send(embed=cards.error(problem), reference=_reference(ctx))  # type: ignore[arg-type]  # None is allowed
+        reference = _reference(ctx)
+        await ctx.send(embed=cards.error(problem), reference=reference, delete_after=gone_after)  # type: ignore[arg-type]  # None is allowed
     elif may_send:
-        await ctx.send(f"❌ {problem}")
+        await ctx.send(f"❌ {problem}", delete_after=gone_after)  # type: ignore[arg-type]  # None is allowed
     elif ctx.command is not None:
         await ctx.author.send(embed=cards.error(problem))
 
 
 def _reference(ctx: Context) -> discord.MessageReference | None:
+    if ctx.interaction is not None:  # there is no message to refer to
+        return None
     if ctx.guild is not None and not ctx.bot_permissions.read_message_history:
         return None
     return ctx.message.to_reference(fail_if_not_exists=False)

@@ -10,11 +10,11 @@ from discord import app_commands
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import cards
+from bot import cards, said
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.options import Options
-from shared.errors import UserError
+from bot.syncing import force_sync
+from bot.views import for_person, help_page
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 if TYPE_CHECKING:
@@ -27,53 +27,27 @@ class General(commands.Cog):
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
 
-    @hybrid_command(name="help", extras={"usage": "help [COMMAND]"}, description="What I can do")
+    @hybrid_command(
+        name="help",
+        extras={"usage": "help [COMMAND]", "examples": ("help", "help train", "help model use")},
+        description="Show what I can do, or how a command is used",
+    )
     @app_commands.describe(command="A command to explain")
     async def help_(self, ctx: Context, *, command: str | None = None) -> None:
         """Show what I can do, or how one command is used."""
-        if command is not None:
-            await ctx.send(embed=self._page(command), ephemeral=True)
-            return
-        prefix = self.bot.settings.command_prefix
-        embed = discord.Embed(
-            title="Galvanic learns to write from any text",
-            description=(
-                f"1. `{prefix}train frankenstein` - I read the book while you watch.\n"
-                f"2. `{prefix}generate the monster` - I go on from your words, in its voice."
-            ),
-            colour=cards.BLURPLE,
-        )
-        for cog in self.bot.cogs.values():
-            lines = [
-                f"`{prefix}{known.qualified_name}` - {known.short_doc}"
-                for known in cog.get_commands()
-                if not known.hidden
-            ]
-            if lines:
-                embed.add_field(name=cog.description, value="\n".join(lines), inline=False)
-        embed.set_footer(text=f"{prefix}help COMMAND explains one. Each works as /command too.")
-        await ctx.send(embed=embed, ephemeral=True)
+        guild_id = ctx.guild.id if ctx.guild is not None else None
+        embed, view = await help_page(self.bot, command, ctx.author, guild_id)
+        await ctx.send(embed=embed, view=view, ephemeral=True)
 
-    def _page(self, name: str) -> discord.Embed:
-        prefix = self.bot.settings.command_prefix
-        command = self.bot.get_command(name.strip().removeprefix(prefix).lower())
-        if command is None:
-            raise UserError(f"I know no command `{cards.plain(name[:40])}`.", f"`{prefix}help` lists them.")
-        lines = [command.extras.get("usage", command.qualified_name), *command.extras.get("examples", ())]
-        shown = "\n".join(f"{prefix}{line}" for line in lines)
-        embed = discord.Embed(
-            title=f"{prefix}{command.qualified_name}",
-            description=f"{_paragraphs(command.help or '')}\n```\n{shown}\n```",
-            colour=cards.BLURPLE,
-        )
-        annotations = [parameter.annotation for parameter in command.clean_params.values()]
-        for flags in (kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)):
-            for heading, options in flags.described():
-                said = "\n".join(f"`{typed}` {description}" for typed, description in options)
-                embed.add_field(name=heading, value=said, inline=False)
-        return embed
+    @help_.autocomplete("command")
+    async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        known = [command for command in self.bot.walk_commands() if for_person(command, interaction.user)]
+        names = sorted(command.qualified_name for command in known)
+        return [app_commands.Choice(name=name, value=name) for name in names if typed.lower().strip() in name][:25]
 
-    @hybrid_command(extras={"usage": "status"}, description="Whether all of me is running")
+    @hybrid_command(
+        extras={"usage": "status", "examples": ("status",)}, description="Tell whether all of me is running"
+    )
     async def status(self, ctx: Context) -> None:
         """Say whether my workers and my queue are there."""
         await ctx.defer(ephemeral=True)
@@ -93,10 +67,32 @@ class General(commands.Cog):
         embed.set_footer(text=f"discord.py {discord.__version__}, Python {platform.python_version()}")
         await ctx.send(embed=embed, ephemeral=True)
 
+    @commands.command(
+        hidden=True, extras={"usage": "sync", "examples": ("sync",)}, description="Send Discord my slash commands anew"
+    )
+    @commands.is_owner()
+    async def sync(self, ctx: Context) -> None:
+        """Send Discord my slash commands, even if it should have them.
 
-def _paragraphs(text: str) -> str:
-    """A docstring without its line ends, which Discord would show."""
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+        For the person who runs me; I do it by myself when they have changed.
+        """
+        async with ctx.typing():
+            count = await force_sync(self.bot)
+        await ctx.send(f"Discord has my {count} slash commands now. A client may show them only after a restart.")
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        """Tell somebody who writes to me directly what I can do there; commands and mentions are answered elsewhere."""
+        assert self.bot.user is not None
+        if message.guild is not None or message.author.bot or said.to_bot(message, self.bot.user.id) is not None:
+            return
+        ctx: Context = await self.bot.get_context(message)
+        if ctx.command is None and not ctx.invoked_with:
+            prefix = await self.bot.guild_settings.prefix(None)
+            await ctx.send(
+                f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
+                "`help`, `status` and `catalogue`."
+            )
 
 
 async def setup(bot: Galvanic) -> None:

@@ -1,19 +1,29 @@
-"""`models` and `model use`."""
+"""`models`, and `model` with its subcommands."""
 
 from __future__ import annotations
 
+import difflib
+import math
 from typing import TYPE_CHECKING
 
+import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, checks
+from bot import access, cards, checks, sharing
+from bot.asker import Asker
+from bot.asking import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command, hybrid_group
+from bot.views.models import list_page
 from shared.errors import UserError
+from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+
+_NAME = "One of the names that `models` lists"
+HOTTEST = 2.0
 
 
 class Models(commands.Cog):
@@ -22,39 +32,292 @@ class Models(commands.Cog):
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
 
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Send what an earlier run of the bot could not."""
+        await self.bot.care.send_deletions()
+
+    @commands.Cog.listener()
+    async def on_model_removed(self) -> None:
+        """Have the files of a deleted model removed."""
+        await self.bot.care.send_deletions()
+
+    # ------------------------------------------------------------------ looking
+
     @hybrid_command(extras={"usage": "models"}, description="What I have learned and may be used here")
     @commands.guild_only()
     async def models(self, ctx: Context) -> None:
-        """List the models that may be used in this channel."""
+        """List the models that may be used in this channel, newest first."""
         await ctx.defer()
-        place = checks.place_of(ctx)
-        records = await self.bot.registry.usable(place.guild_id, checks.channel_ids(ctx))
-        if not records:
-            raise UserError(
-                "There is no model here yet.", f"Train one: `{self.bot.settings.command_prefix}train frankenstein`."
-            )
-        await ctx.send(embed=cards.models(records, await self.bot.registry.current(checks.channel_ids(ctx))))
+        await ctx.send(**await list_page(self.bot, Asker.of(ctx), 0))
 
-    @hybrid_group(invoke_without_command=True, extras={"usage": "model use NAME"}, description="Choose among models")
-    @commands.guild_only()
-    async def model(self, _: Context, *, words: str = "") -> None:
-        """Choose this channel's model: `model use NAME`."""
-        prefix = self.bot.settings.command_prefix
-        problem = f"`model` can't `{cards.plain(words[:40])}`." if words else "What about the model?"
-        raise UserError(problem, f"`{prefix}model use NAME` chooses this channel's model; `{prefix}models` lists them.")
-
-    @model.command(  # type: ignore[arg-type]
-        name="use", extras={"usage": "model use NAME"}, description="Make a model this channel's current one"
+    @hybrid_group(
+        invoke_without_command=True,
+        case_insensitive=True,
+        extras={"usage": "model [info|use|temperature|rename|share|unshare|export|import|delete] ..."},
+        description="See, choose, share and look after models",
     )
     @commands.guild_only()
-    @app_commands.describe(name="One of the names that `models` lists")
-    async def model_use(self, ctx: Context, name: str) -> None:
-        """Make a model this channel's current one."""
+    async def model(self, ctx: Context, *, words: str = "") -> None:
+        """Show this channel's model. `models` lists all of them."""
+        if words:
+            raise await self._mistyped(ctx, words)
+        await self._info(ctx, None)
+
+    @model.command(  # type: ignore[arg-type]
+        name="info",
+        ignore_extra=False,
+        extras={"usage": "model info [NAME]", "examples": ("model info frankenstein",)},
+        description="A model's card: how good it is, what it learned, where it may be used",
+    )
+    @commands.guild_only()
+    @app_commands.describe(name=f"{_NAME}; without one, this channel's model")
+    async def model_info(self, ctx: Context, name: str | None = None) -> None:
+        """Show a model's card: how good it is, what it learned, who may use it where, and its loss curve."""
+        await self._info(ctx, name)
+
+    async def _info(self, ctx: Context, name: str | None) -> None:
+        checks.require_permissions(ctx)
         await ctx.defer()
-        place = checks.place_of(ctx)
-        model = await self.bot.registry.choose(place.guild_id, checks.channel_ids(ctx), name)
-        await self.bot.registry.use(place.channel_id, model)
+        who = Asker.of(ctx)
+        model = await self.bot.registry.choose(who.guild_id, who.here, name)
+        await self.bot.care.show_info(who, model, ctx.send, **replying(ctx))
+
+    async def _mistyped(self, ctx: Context, words: str) -> UserError:
+        """What may have been meant by `model WORDS`."""
+        who = Asker.of(ctx)
+        prefix = await self.bot.guild_settings.prefix(who.guild_id)
+        first, *rest = words.split()
+        known = [command.name for command in self.model.commands]
+        near = difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6)
+        problem = f"`{prefix}model` has no `{first[:40].replace('`', '')}`."
+        names = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
+        if near:
+            typed = " ".join(rest)[:60].replace("`", "")
+            return UserError(problem, f"Did you mean `{prefix}model {f'{near[0]} {typed}'.strip()}`?")
+        if first.lower() in names:
+            return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
+        return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
+
+    # ------------------------------------------------------------------ choosing
+
+    @model.command(  # type: ignore[arg-type]
+        name="use",
+        ignore_extra=False,
+        extras={"usage": "model use NAME", "examples": ("model use frankenstein",)},
+        description="Make a model this channel's current one",
+    )
+    @commands.guild_only()
+    @app_commands.describe(name=_NAME)
+    async def model_use(self, ctx: Context, name: str) -> None:
+        """Make a model this channel's current one: the one that `generate` writes with."""
+        await ctx.defer()
+        who, model = await self._named(ctx, name)
+        await self.bot.care.use(who, model)
         await ctx.send(f"`{model.name}` is now this channel's model.")
+
+    @model.command(  # type: ignore[arg-type]
+        name="temperature",
+        ignore_extra=False,
+        aliases=["temp"],
+        extras={
+            "usage": "model temperature [VALUE|default]",
+            "examples": ("model temperature 0.5", "model temperature default"),
+        },
+        description="How daring texts are in this channel when nobody says otherwise",
+    )
+    @commands.guild_only()
+    @app_commands.describe(value="0 takes the likeliest each time, 1 is as surprising as the text; or `default`")
+    async def model_temperature(self, ctx: Context, value: str | None = None) -> None:
+        """Show or set the temperature that texts have in this channel when nobody says another.
+
+        0 takes the likeliest each time, 1 is as surprising as the text itself, 2 is wild.
+        """
+        await ctx.defer()
+        who = Asker.of(ctx)
+        settings, prefix = self.bot.guild_settings, await self.bot.guild_settings.prefix(who.guild_id)
+        if value is not None:
+            await access.require(self.bot, "generate", who.user, who.channel)
+            if value.strip().lower() in ("default", "usual", "reset"):
+                await settings.forget_temperature(who.here[0])
+            else:
+                await settings.choose(who.here[0], temperature=_temperature(value, prefix))
+        chosen = (await settings.channel(who.here)).temperature
+        usual = self.bot.settings.generate_temperature
+        if chosen is None:
+            said = f"Texts in this channel are written at temperature {usual:g}, the usual one."
+            await ctx.send(f"{said} `{prefix}model temperature 0.5` would make them tamer, 1 more daring.")
+        else:
+            undo = f"`{prefix}model temperature default` goes back to {usual:g}"
+            await ctx.send(f"Texts in this channel are written at temperature {chosen:g}. {undo}.")
+
+    # ------------------------------------------------------------------ looking after
+
+    @model.command(  # type: ignore[arg-type]
+        name="rename",
+        ignore_extra=False,
+        extras={"usage": "model rename OLD NEW", "examples": ("model rename frankenstein-2 victor",)},
+        description="Give a model of yours another name",
+    )
+    @commands.guild_only()
+    @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
+    @app_commands.rename(old="name")
+    async def model_rename(self, ctx: Context, old: str, new: str) -> None:
+        """Give a model another name. Its owner may, and members with Manage Server."""
+        await ctx.defer()
+        name = checks.model_name(new)
+        assert name is not None
+        who, model = await self._named(ctx, old)
+        await self.bot.care.rename(who, model, name)
+        await ctx.send(f"`{model.name}` is now called `{name}`.")
+
+    @model.command(  # type: ignore[arg-type]
+        name="delete",
+        ignore_extra=False,
+        aliases=["remove"],
+        extras={"usage": "model delete NAME", "examples": ("model delete frankenstein-2",)},
+        description="Delete a model of yours for good",
+    )
+    @commands.guild_only()
+    @app_commands.describe(name=_NAME)
+    async def model_delete(self, ctx: Context, name: str) -> None:
+        """Delete a model and its files for good, after asking. Its owner may, and members with Manage Server."""
+        checks.require_permissions(ctx)
+        await ctx.defer()
+        who, model = await self._named(ctx, name)
+        await ctx.send(**await self.bot.care.question(who, model), **replying(ctx))
+
+    @model.command(  # type: ignore[arg-type]
+        name="share",
+        ignore_extra=False,
+        extras={
+            "usage": "model share NAME #CHANNEL|server",
+            "examples": ("model share diary #library", "model share diary server"),
+        },
+        description="Let another channel, or the whole server, use a model of an uploaded text",
+    )
+    @commands.guild_only()
+    @app_commands.describe(name=_NAME, where="A channel that you can see, or `server`")
+    async def model_share(self, ctx: Context, name: str, *, where: str) -> None:
+        """Let another channel, or the whole `server`, use a model of an uploaded text.
+
+        What a model writes may quote its text. Its owner may share it, and members with Manage Server.
+        """
+        checks.require_permissions(ctx)
+        await ctx.defer()
+        who, model = await self._named(ctx, name)
+        to = sharing.target(self.bot, who, where)
+        shared = await sharing.share(self.bot, who, model, to)
+        prefix = await self.bot.guild_settings.prefix(who.guild_id)
+        there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
+        back = f"{prefix}model unshare {shared.name} {sharing.SERVER if to is None else f'#{to.name}'}"
+        await ctx.send(embed=cards.shared(shared, there, back))
+
+    @model.command(  # type: ignore[arg-type]
+        name="unshare",
+        ignore_extra=False,
+        extras={
+            "usage": "model unshare NAME [#CHANNEL|server]",
+            "examples": ("model unshare diary #library", "model unshare diary"),
+        },
+        description="Take back what was shared",
+    )
+    @commands.guild_only()
+    @app_commands.describe(name=_NAME, where="A channel, or `server`; without one, everything is taken back")
+    async def model_unshare(self, ctx: Context, name: str, *, where: str | None = None) -> None:
+        """Take a model back from a channel, from the `server`, or from all it was shared with."""
+        checks.require_permissions(ctx)
+        await ctx.defer()
+        who, model = await self._named(ctx, name)
+        after, whom = await sharing.unshare(self.bot, who, model, where)
+        await ctx.send(embed=cards.unshared(after, whom))
+
+    # ------------------------------------------------------------------ files
+
+    @model.command(  # type: ignore[arg-type]
+        name="export",
+        ignore_extra=False,
+        extras={"usage": "model export NAME", "examples": ("model export frankenstein",)},
+        description="Post a model of yours as a file, to keep or to import elsewhere",
+    )
+    @commands.guild_only()
+    @app_commands.describe(name=_NAME)
+    async def model_export(self, ctx: Context, name: str) -> None:
+        """Post a model as a file. Its owner may, and members with Manage Server.
+
+        The model of an uploaded text leaves only in the channel where it was trained.
+        """
+        checks.require_permissions(ctx)
+        await ctx.defer()
+        who, model = await self._named(ctx, name)
+        await self.bot.care.export(who, model, ctx.send, **replying(ctx))
+
+    @model.command(  # type: ignore[arg-type]
+        name="import",
+        ignore_extra=False,
+        extras={
+            "usage": "model import [NAME]          (with a .galvanic file attached)",
+            "examples": ("model import victor          (with a .galvanic file attached)",),
+        },
+        description="Take in a model that was exported, here or in another server",
+    )
+    @commands.guild_only()
+    @app_commands.describe(file="A .galvanic file, as `model export` makes it", name="What to call it here")
+    async def model_import(self, ctx: Context, file: discord.Attachment | None = None, name: str | None = None) -> None:
+        """Take in a model that was exported as a `.galvanic` file, here or in another server.
+
+        It is yours then, and may be used in this channel. For those who may train.
+        """
+        checks.require_permissions(ctx)
+        await ctx.defer()
+        who = Asker.of(ctx)
+        wanted = checks.model_name(name)
+        if file is None:
+            prefix = await self.bot.guild_settings.prefix(who.guild_id)
+            raise UserError(
+                "There is no file to import.",
+                f"Attach a `.galvanic` file to the message; `{prefix}model export NAME` makes one.",
+            )
+        await self.bot.care.import_file(who, file, wanted, ctx.send, **replying(ctx))
+
+    async def _named(self, ctx: Context, name: str) -> tuple[Asker, ModelRecord]:
+        who = Asker.of(ctx)
+        return who, await self.bot.registry.choose(who.guild_id, who.here, name)
+
+    # ------------------------------------------------------------------ while typing
+
+    @model_info.autocomplete("name")
+    @model_use.autocomplete("name")
+    @model_rename.autocomplete("old")
+    @model_delete.autocomplete("name")
+    @model_share.autocomplete("name")
+    @model_unshare.autocomplete("name")
+    @model_export.autocomplete("name")
+    async def _names(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.bot.registry.offered(interaction, typed)
+
+    @model_share.autocomplete("where")
+    @model_unshare.autocomplete("where")
+    async def _places(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        if interaction.guild is None:
+            return []
+        word = typed.strip().lower().removeprefix("#")
+        seen = [channel.name for channel in sharing.open_to(interaction.guild, interaction.user)]
+        names = [sharing.SERVER, *(f"#{name}" for name in seen)]
+        return [app_commands.Choice(name=name, value=name) for name in names if word in name.lower()][:25]
+
+
+def _temperature(typed: str, prefix: str) -> float:
+    try:
+        value = float(typed.strip())
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= HOTTEST:
+        raise UserError(
+            f"A temperature can't be `{typed.strip()[:40].replace('`', '')}`.",
+            f"It is a number from 0 to {HOTTEST:g}, such as `{prefix}model temperature 0.5`, or `default`.",
+        )
+    return value
 
 
 async def setup(bot: Galvanic) -> None:

@@ -1,30 +1,27 @@
-"""`train`, `cancel` and `catalogue`."""
+"""`train` and `catalogue`."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot import cards, checks, train_options
+from bot.asker import Asker
+from bot.begin import Lesson, begin
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.jobview import JobView
 from bot.texts import text_again
 from bot.train_options import TrainFlags
-from bot.views import cancel, job_buttons
 from shared import corpora
 from shared.errors import UserError
-from shared.jobs import TRAIN_QUEUE, ModelRef, TrainJob, TrainOptions
-from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-
-log = structlog.get_logger()
 
 USAGE = "train frankenstein [--OPTION VALUE ...]"
 EXAMPLES = (
@@ -56,26 +53,30 @@ class Training(commands.Cog):
         """
         checks.require_permissions(ctx)
         train_options.check(flags, self.bot.settings)
-        self._check_source(file, flags)
-        async with ctx.typing():
-            parent = await self._parent(ctx, flags)
-            options = train_options.chosen(flags, self.bot.settings, parent)
-            if parent is not None and train_options.is_more(flags):
-                corpus = await text_again(parent, self.bot.queue, self.bot.settings, keep_licence=options.keep_licence)
-                options = await self._named_after(ctx, parent, options)
-            else:
-                corpus = await self._corpus(file, flags)
-        job = TrainJob(
-            job_id=checks.job_id(ctx, "t"),
-            place=checks.place_of(ctx),
-            corpus=corpus.info,
-            options=options,
-            parent=ModelRef(model_id=parent.model_id, name=parent.name) if parent is not None else None,
-        )
-        await self._submit(ctx, job, corpus.text)
+        await ctx.defer()
+        await self._check_source(ctx, file, flags)
+        who = Asker.of(ctx)
+        async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
+            await begin(self.bot, who, functools.partial(self._lesson, who, file, flags), ctx.send)
 
-    def _check_source(self, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        prefix = self.bot.settings.command_prefix
+    async def _lesson(self, who: Asker, file: discord.Attachment | None, flags: TrainFlags) -> Lesson:
+        """What the options ask for, with its text."""
+        bot, parent = self.bot, None
+        if train_options.starts_from_model(flags):
+            parent = await bot.registry.choose(who.guild_id, who.here, flags.parent)
+        options = train_options.chosen(flags, bot.settings, parent)
+        if parent is None or not train_options.is_more(flags):
+            return Lesson(await self._corpus(file, flags), options, parent)
+        prefix = await bot.guild_settings.prefix(who.guild_id)
+        licence = options.keep_licence
+        corpus = await text_again(parent, bot.queue, bot.settings, keep_licence=licence, prefix=prefix)
+        if options.name is None:
+            name = await bot.registry.next_name(who.guild_id, who.here, parent)
+            options = options.model_copy(update={"name": name})
+        return Lesson(corpus, options, parent)
+
+    async def _check_source(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
+        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
         if file is None and flags.source is None:
             raise UserError(
                 "What shall I learn?",
@@ -89,20 +90,6 @@ class Training(commands.Cog):
                 + (f" `{prefix}train --from MODEL` goes on with the file." if train_options.is_more(flags) else ""),
             )
 
-    async def _parent(self, ctx: Context, flags: TrainFlags) -> ModelRecord | None:
-        """The model to start from, if the training does."""
-        if not train_options.starts_from_model(flags):
-            return None
-        guild_id = checks.place_of(ctx).guild_id
-        return await self.bot.registry.choose(guild_id, checks.channel_ids(ctx), flags.parent)
-
-    async def _named_after(self, ctx: Context, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
-        if options.name is not None:
-            return options
-        guild_id = checks.place_of(ctx).guild_id
-        name = await self.bot.registry.next_name(guild_id, checks.channel_ids(ctx), parent)
-        return options.model_copy(update={"name": name})
-
     async def _corpus(self, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
         if file is None:
             assert flags.source is not None
@@ -110,24 +97,6 @@ class Training(commands.Cog):
         corpora.check_size(file.size, self.bot.settings)
         data = await file.read()
         return corpora.from_upload(file.filename, data, self.bot.settings, keep_licence=flags.keep_licence)
-
-    async def _submit(self, ctx: Context, job: TrainJob, text: str) -> None:
-        """Post the card first: then nothing of the job can go by unseen."""
-        # Before the card, so that an outage is an answer instead of a dead card.
-        worker_there = await self.bot.queue.has_worker(TRAIN_QUEUE)
-        prefix = self.bot.settings.command_prefix
-        embed = cards.training(job, JobView(), worker_there=worker_there, position=None, prefix=prefix)
-        message = await ctx.send(embed=embed, view=job_buttons(job.job_id))
-        card = (message.channel.id, message.id)
-        try:
-            fresh = await self.bot.queue.submit_train(job, text, card)
-        except Exception:
-            await _remove(message)
-            raise
-        if fresh:
-            self.bot.follower.follow(job, card)
-        else:
-            await _remove(message)
 
     @train.autocomplete("source")
     async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -138,20 +107,6 @@ class Training(commands.Cog):
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await self.bot.registry.offered(interaction, typed)
-
-    @hybrid_command(
-        name="cancel",
-        extras={"usage": "cancel JOB"},
-        description="End a training; its id stands at the foot of its card",
-    )
-    @commands.guild_only()
-    @app_commands.describe(job="The job's id, at the foot of its card")
-    async def cancel_job(self, ctx: Context, job: str) -> None:
-        """End a training of yours (moderators: anybody's)."""
-        await ctx.defer(ephemeral=True)
-        guild_id = ctx.guild.id if ctx.guild else None
-        said = await cancel(self.bot, job.strip("` "), guild_id, ctx.author, ctx.permissions)
-        await ctx.send(said, ephemeral=True)
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:
@@ -165,16 +120,9 @@ class Training(commands.Cog):
         if own:
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=cards.BLURPLE)
-        embed.set_footer(text=f"{self.bot.settings.command_prefix}train NAME, or attach a .txt file")
+        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+        embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file")
         await ctx.send(embed=embed)
-
-
-async def _remove(message: discord.Message) -> None:
-    """Take back a card whose job was not sent."""
-    try:
-        await message.delete()
-    except discord.HTTPException as error:
-        log.warning("card_not_removed", status=error.status, code=error.code)
 
 
 async def setup(bot: Galvanic) -> None:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import discord
+import structlog
 
-from bot import cards, problems
+from bot import access, cards, checks, problems
+from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
+log = structlog.get_logger()
+
+Send = Callable[..., Awaitable[Any]]
+
 
 @asynccontextmanager
 async def answering(
-    interaction: discord.Interaction, doing: str, *, public: bool = False, defer: bool = True
+    interaction: discord.Interaction,
+    doing: str,
+    *,
+    public: bool = False,
+    defer: bool = True,
+    update: bool = False,
 ) -> AsyncIterator[Galvanic]:
     """Acknowledge an interaction at once and, should the work within fail, tell the person why.
 
@@ -25,20 +37,77 @@ async def answering(
         doing: its name, for the log.
         public: the answer is for the whole channel. Errors are only for the person, all the same.
         defer: acknowledge now: Redis may take longer than Discord's 3 s. False: the work answers, with a form.
+        update: the message that carries the control is going to change, with `interaction.edit_original_response`;
+            nothing is posted for it.
 
     Yields:
         The bot. Answers go through `interaction.followup`.
     """
-    if defer:
+    if update:
+        await interaction.response.defer()
+    elif defer:
         await interaction.response.defer(ephemeral=not public, thinking=True)
+    bot = cast("Galvanic", interaction.client)
     try:
-        yield cast("Galvanic", interaction.client)
+        yield bot
     except Exception as error:  # discord.py would only log it
-        embed = cards.error(problems.explain(error, doing))
-        if not interaction.response.is_done():
-            await interaction.response.send_message(embed=embed, ephemeral=True)
-            return
-        if public:
-            # The placeholder of a public answer is public: it goes, and what went wrong is told privately.
-            await interaction.delete_original_response()
-        await interaction.followup.send(embed=embed, ephemeral=True)
+        await tell(interaction, problems.explain(error, doing))
+
+
+async def tell(interaction: discord.Interaction, problem: UserError) -> None:
+    """Tell one person what went wrong, whatever the interaction was answered with before."""
+    embed = cards.error(problem)
+    if not interaction.response.is_done():
+        await interaction.response.send_message(embed=embed, ephemeral=True)
+        return
+    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        await _remove_placeholder(interaction)
+    await interaction.followup.send(embed=embed, ephemeral=True)
+
+
+async def _remove_placeholder(interaction: discord.Interaction) -> None:
+    """Take a public "is thinking" away: what replaces it would be public, too."""
+    try:
+        placeholder = await interaction.original_response()
+        if placeholder.flags.loading and not placeholder.flags.ephemeral:
+            # As long as it is thinking, the next answer would go into its place, even after it was deleted.
+            await placeholder.edit(content="❌")
+            await placeholder.delete()
+    except discord.NotFound as error:  # it is gone already
+        log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
+
+
+class Placed:
+    """For controls that do something in the channel: not where the server's admins do not want the bot."""
+
+    async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
+        """Whether the control works here; if not, the person is told. Called by discord.py before the callback."""
+        try:
+            await access.require_place(cast("Galvanic", interaction.client), interaction.user, interaction.channel)
+        except Exception as error:  # discord.py would drop it
+            await tell(interaction, problems.explain(error, type(self).__name__))
+            return False
+        return True
+
+
+@asynccontextmanager
+async def replying_to(interaction: discord.Interaction, doing: str) -> AsyncIterator[tuple[Galvanic, Send]]:
+    """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
+
+    Not as the interaction's response: that could not refer to the message, nor be kept from being posted twice.
+
+    Args:
+        interaction: see `answering`.
+        doing: see `answering`.
+
+    Yields:
+        The bot, and what posts the answer. Errors are only for the person.
+    """
+    async with answering(interaction, doing, defer=False) as bot:
+        await interaction.response.defer()
+        checks.require_all(interaction.app_permissions, interaction.channel)
+        options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
+        if interaction.message is not None:
+            options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
+        channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
+        yield bot, functools.partial(channel.send, **options)

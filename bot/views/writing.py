@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import discord
 
-from bot import cards, checks
+from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
-from bot.views.base import answering
+from bot.views.base import Placed, answering, replying_to
 from shared.errors import UserError
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
-if TYPE_CHECKING:
-    from bot.client import Galvanic
-
-Send = Callable[..., Awaitable[Any]]
 Deed = Literal["again", "continue", "hotter", "cooler"]
 _FORM_S = 3_600
 """How long a form may stay open."""
 
 
 class WrittenButton(
+    Placed,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
@@ -50,12 +44,14 @@ class WrittenButton(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Write, if this person may."""
-        async with _replying(interaction, f"{self.deed} button") as (bot, send):
+        async with replying_to(interaction, f"{self.deed} button") as (bot, send):
             await bot.writer.press(Asker.of_interaction(interaction), self.deed, self.job_id, send)
 
 
 class ComparedMenu(
-    discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=r"galvanic:compared:(?P<job>[a-z0-9-]+)"
+    Placed,
+    discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]],
+    template=r"galvanic:compared:(?P<job>[a-z0-9-]+)",
 ):
     """Goes on with one of the texts of a comparison."""
 
@@ -78,13 +74,13 @@ class ComparedMenu(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Go on with what was chosen."""
-        async with _replying(interaction, "compared menu") as (bot, send):
+        async with replying_to(interaction, "compared menu") as (bot, send):
             who, chosen = Asker.of_interaction(interaction), int(self.item.values[0])
             await bot.writer.go_on_with(who, self.job_id, chosen, send)
 
 
 class GenerateButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:write:(?P<model>[a-z0-9-]+)"
+    Placed, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:write:(?P<model>[a-z0-9-]+)"
 ):
     """Asks for words, and has a certain model go on from them."""
 
@@ -142,29 +138,10 @@ class GenerateForm(discord.ui.Modal, title="Have it write"):
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Have it written."""
-        async with _replying(interaction, "generate form") as (bot, send):
+        async with replying_to(interaction, "generate form") as (bot, send):
             temperature = typed_temperature(self.temperature.value)
             who = Asker.of_interaction(interaction)
             await bot.writer.fill_in(who, self.model_id, self.words.value, temperature, send)
-
-
-@asynccontextmanager
-async def _replying(interaction: discord.Interaction, doing: str) -> AsyncIterator[tuple[Galvanic, Send]]:
-    """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
-
-    Not as the interaction's response: that could not refer to the message, nor be kept from being posted twice.
-
-    Yields:
-        The bot, and what posts the answer.
-    """
-    async with answering(interaction, doing, defer=False) as bot:
-        await interaction.response.defer()
-        checks.require_all(interaction.app_permissions, interaction.channel)
-        options: dict[str, Any] = {}
-        if interaction.message is not None:
-            options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
-        channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
-        yield bot, functools.partial(channel.send, **options)
 
 
 def typed_temperature(typed: str) -> float | None:

@@ -1,6 +1,7 @@
 // The page: keeps the state that the server sends, and draws the channel that is open.
 import { Composer } from "./composer.js";
 import { avatar, call, el } from "./dom.js";
+import { showForm } from "./forms.js";
 import { continues, draw, notice, update } from "./message.js";
 
 const $ = (id) => document.getElementById(id);
@@ -22,6 +23,10 @@ let me = place.get("as") ?? "ada";
 const composer = new Composer({ channel, me: () => me, state: () => state, fail });
 
 function channel() { return state.channels.find((item) => item.id === open) ?? state.channels[0]; }
+function guildOf(item) { return state.guilds.find((guild) => guild.id === item.guild_id) ?? null; }
+/** How an address and a test call a channel; the one with the bot has no name of its own. */
+function keyOf(item) { return item.guild_id ? item.name : "dm"; }
+const acts = { click, choose, state: () => state };
 
 function fail(text) {
   $("error").textContent = text;
@@ -57,7 +62,7 @@ function hello(frame) {
   state = frame.state;
   history = new Map(Object.entries(frame.history).map(([id, list]) => [id, new Map(list.map((message) => [message.id, message]))]));
   const wanted = open ?? place.get("channel");
-  open = (state.channels.find((item) => item.id === wanted || item.name === wanted) ?? state.channels[0]).id;
+  open = (state.channels.find((item) => item.id === wanted || keyOf(item) === wanted) ?? state.channels[0]).id;
   drawState();
   drawChannel();
 }
@@ -65,21 +70,43 @@ function hello(frame) {
 // ---------------------------------------------------------------------- drawing
 
 function drawState() {
-  $("guild").textContent = state.guild;
-  $("channels").replaceChildren(...state.channels.map((item) =>
-    el("button", { type: "button", class: `channel${item.thread ? " thread" : ""}${item.id === open ? " open" : ""}${unread.has(item.id) ? " unread" : ""}`, "data-testid": "channel", "aria-current": item.id === open ? "page" : null, dataset: { name: item.name }, onclick: () => go(item.id) },
-      el("span", { class: "hash" }, item.thread ? "↳" : "#"), item.name)));
+  const here = channel();
+  const guild = guildOf(here);
+  const title = guild ? `#${here.name}` : here.name;
+  $("channels").replaceChildren(...[...state.guilds, null].map((one) => el("section", { class: "channel-group" },
+    el("h2", {}, one?.name ?? "Direct messages"),
+    ...state.channels.filter((item) => item.guild_id === (one?.id ?? null)).map(channelButton))));
   $("people").replaceChildren(...state.people.map((person) =>
     el("button", { type: "button", class: `person${person.id === state.me ? " me" : ""}`, "data-testid": "person", "aria-pressed": String(person.id === state.me), dataset: { key: person.key }, title: `Be ${person.name}`, onclick: () => become(person.key) }, avatar(person), el("span", {}, person.name))));
-  const member = (person, online, note) => el("div", { class: `member${online ? "" : " away"}` }, avatar(person), el("div", {}, el("div", { class: "member-name" }, person.name, person.bot ? el("span", { class: "tag" }, "APP") : null), el("small", {}, note)));
-  $("members").replaceChildren(
-    el("h2", {}, "Bot"), member(state.bot, state.bot.online, state.bot.online ? "Online" : "Offline"),
-    el("h2", {}, `People — ${state.people.length}`), ...state.people.map((person) => member(person, true, { ada: "Owns the server", ben: "Member", cleo: "May only read #lab" }[person.key] ?? "")));
+  drawMembers(guild, here);
   drawStatus();
-  $("channel-name").textContent = `# ${channel().name}`;
-  $("channel-topic").textContent = channel().topic ?? "";
-  document.title = `#${channel().name} – ${state.guild}`;
+  $("channel-name").textContent = guild ? `# ${here.name}` : `@ ${here.name}`;
+  $("channel-topic").textContent = here.topic ?? "";
+  document.title = `${title} – ${guild?.name ?? "Direct messages"}`;
   composer.refresh();
+}
+
+function channelButton(item) {
+  const sign = !item.guild_id ? avatar(state.bot) : el("span", { class: "hash" }, item.thread ? "↳" : "#");
+  return el("button", { type: "button", class: `channel${item.thread ? " thread" : ""}${item.id === open ? " open" : ""}${unread.has(item.id) ? " unread" : ""}`, "data-testid": "channel", "aria-current": item.id === open ? "page" : null, dataset: { name: keyOf(item) }, onclick: () => go(item.id) }, sign, item.name);
+}
+
+function drawMembers(guild, here) {
+  const bot = { ...state.bot, roles: [] };
+  const people = guild ? guild.members.filter((person) => !person.bot) : state.people.filter((person) => person.id === state.me);
+  const roles = (person) => (guild?.roles ?? []).filter((role) => person.roles?.includes(role.id) && !role.managed).map((role) => roleTag(role));
+  const note = (person) => here.standing[person.id] ?? (guild?.owner === person.id ? "Owns the server" : "");
+  const member = (person, online, text) => el("div", { class: `member${online ? "" : " away"}`, "data-testid": "member" }, avatar(person),
+    el("div", {}, el("div", { class: "member-name" }, person.name, person.bot ? el("span", { class: "tag" }, "APP") : null), text && el("small", {}, text), el("div", { class: "role-tags" }, ...roles(person))));
+  $("members").replaceChildren(
+    el("h2", {}, "Bot"), member(bot, state.bot.online, state.bot.online ? "Online" : "Offline"),
+    el("h2", {}, `People — ${people.length}`), ...people.map((person) => member(person, true, note(person))));
+}
+
+function roleTag(role) {
+  const dot = el("i", {});
+  dot.style.background = role.colour ? `#${role.colour.toString(16).padStart(6, "0")}` : "#99aab5";
+  return el("span", { class: "role-tag" }, dot, role.name);
 }
 
 function drawStatus() {
@@ -95,7 +122,8 @@ function drawStatus() {
 
 function drawChannel() {
   nodes = new Map();
-  const intro = el("div", { class: "intro" }, el("div", { class: "intro-hash" }, "#"), el("h2", {}, `Welcome to #${channel().name}!`), el("p", {}, channel().topic ?? "This is the start of the channel."));
+  const direct = !channel().guild_id;
+  const intro = el("div", { class: "intro" }, el("div", { class: "intro-hash" }, direct ? "@" : "#"), el("h2", {}, direct ? channel().name : `Welcome to #${channel().name}!`), el("p", {}, channel().topic ?? "This is the start of the channel."));
   $("messages").replaceChildren(intro);
   for (const message of history.get(open)?.values() ?? []) append(message);
   regroup();
@@ -105,7 +133,7 @@ function drawChannel() {
 }
 
 function append(message) {
-  const node = draw(message, { click, choose });
+  const node = draw(message, acts);
   nodes.set(message.id, node);
   const list = $("messages");
   const later = [...list.querySelectorAll(".message")].findLast((other) => BigInt(other.dataset.id) < BigInt(message.id));
@@ -136,7 +164,7 @@ function upsert(message) {
   }
   keepEnd(() => {
     const node = nodes.get(message.id);
-    if (node) update(node, message, { click, choose });
+    if (node) update(node, message, acts);
     else append(message);
     if (isNew) regroup();
   }, isNew);
@@ -186,7 +214,7 @@ $("newer").addEventListener("click", toEnd);
 
 // ---------------------------------------------------------------------- actions
 
-function remember() { window.history.replaceState(null, "", `?as=${me}&channel=${encodeURIComponent(channel().name)}`); }
+function remember() { window.history.replaceState(null, "", `?as=${me}&channel=${encodeURIComponent(keyOf(channel()))}`); }
 
 function go(id) {
   open = id;
@@ -226,7 +254,7 @@ function choose(message, customId, values) { return use(message, customId, "sele
 
 function outcome(frame) {
   if (frame.status === "pending") return;
-  if (frame.status === "modal") showModal(frame);
+  if (frame.status === "modal") showForm($("modal"), frame, me, state);
   const node = frame.message_id && nodes.get(frame.message_id);
   if (node) for (const control of node.querySelectorAll(".waiting")) control.classList.remove("waiting");
   if (frame.status !== "failed") return;
@@ -240,42 +268,6 @@ function unanswered(frame) {
     el("div", { class: "problem" }, "⚠ The application did not respond"),
     el("small", {}, "Only you can see this. ", el("button", { type: "button", class: "link", onclick: () => note.remove() }, "Dismiss")));
   return note;
-}
-
-// ------------------------------------------------------------------------ forms
-
-function showModal(frame) {
-  const controls = [];
-  const walk = (component, label) => {
-    if (component.type === 1) for (const child of component.components) walk(child, child.label);
-    else if (component.type === 18) walk(component.component, component.label);
-    else if (component.type === 4) controls.push(labelled(label, component, el(component.style === 2 ? "textarea" : "input", { name: component.custom_id, placeholder: component.placeholder, maxlength: component.max_length, minlength: component.min_length, required: component.required !== false, rows: 4 }), component.value));
-    else if (component.type === 3) controls.push(labelled(label, component, el("select", { name: component.custom_id }, ...component.options.map((option) => el("option", { value: option.value, selected: Boolean(option.default) }, option.label)))));
-    else if (component.type === 10) controls.push(el("p", {}, component.content));
-  };
-  for (const component of frame.modal.components) walk(component);
-  const dialog = $("modal");
-  const problem = el("p", { class: "problem", role: "alert" });
-  const form = el("form", {
-    onsubmit: async (event) => {
-      event.preventDefault();
-      const values = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-      try {
-        await call("modal", { as: me, interaction_id: frame.interaction_id, values });
-        dialog.close();
-      } catch (error) {
-        problem.textContent = error.message;
-      }
-    },
-  }, el("h2", {}, frame.modal.title ?? ""), ...controls, problem, el("div", { class: "modal-foot" },
-    el("button", { type: "button", class: "link", onclick: () => dialog.close() }, "Cancel"), el("button", { type: "submit", class: "button primary" }, "Submit")));
-  dialog.replaceChildren(form);
-  dialog.showModal();
-}
-
-function labelled(text, component, control, value) {
-  if (value) control.value = value;
-  return el("label", {}, el("span", {}, text ?? component.label ?? "", component.required === false ? "" : " *"), control);
 }
 
 // ---------------------------------------------------------------- small gestures

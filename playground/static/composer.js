@@ -2,7 +2,7 @@
 import { bytes, call, el, encode, fileIcon } from "./dom.js";
 
 const $ = (id) => document.getElementById(id);
-const [INTEGER, BOOLEAN, USER, CHANNEL, NUMBER, ATTACHMENT] = [4, 5, 6, 7, 10, 11];
+const [INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT] = [4, 5, 6, 7, 8, 9, 10, 11];
 
 /** `app` gives channel(), me(), state(), and fail(text). */
 export class Composer {
@@ -35,7 +35,7 @@ export class Composer {
   refresh() {
     const channel = this.app.channel();
     this.box.disabled = !channel.can_send && channel.commands.length === 0;
-    this.box.placeholder = channel.can_send ? `Message #${channel.name}` : "You do not have permission to send messages in this channel.";
+    this.box.placeholder = channel.can_send ? `Message ${channel.guild_id ? "#" : "@"}${channel.name}` : "You do not have permission to send messages in this channel.";
     $("attach").disabled = !channel.can_attach || !channel.can_send;
     $("send").disabled = this.box.disabled;
     if (this.command && !channel.commands.some((command) => command.name === this.command.name)) this.leave();
@@ -47,9 +47,9 @@ export class Composer {
   // ---------------------------------------------------------------- messages
 
   addFiles(list) {
-    const { limits } = this.app.state();
+    const limit = this.app.channel().file_limit;
     for (const file of list) {
-      if (file.size > limits.file) this.app.fail(`${file.name} is larger than ${bytes(limits.file)}, and Discord takes no larger file.`);
+      if (file.size > limit) this.app.fail(`${file.name} is larger than ${bytes(limit)}, and Discord takes no larger file here.`);
       else this.files.push(file);
     }
     this.drawChips();
@@ -147,9 +147,16 @@ export class Composer {
   /** `@Ben` and `#lab` become mentions, as Discord's own client makes them. */
   mentions(text) {
     const { people, bot, channels } = this.app.state();
-    const ids = new Map([...[...people, bot].map((person) => [`@${person.name}`, `<@${person.id}>`]), ...channels.map((item) => [`#${item.name}`, `<#${item.id}>`])]);
+    const roles = this.guild()?.roles ?? [];
+    const ids = new Map([
+      ...roles.map((role) => [`@${role.name}`, `<@&${role.id}>`]),
+      ...[...people, bot].map((person) => [`@${person.name}`, `<@${person.id}>`]),
+      ...channels.filter((item) => item.guild_id).map((item) => [`#${item.name}`, `<#${item.id}>`]),
+    ]);
     return text.replace(/(?<![\w<`])[@#][\w-]+/g, (word) => ids.get(word) ?? word);
   }
+
+  guild() { return this.app.state().guilds.find((guild) => guild.id === this.app.channel().guild_id); }
 
   // ----------------------------------------------------------- slash commands
 
@@ -190,8 +197,13 @@ export class Composer {
     const list = (entries) => el("select", common, ...(option.required ? [] : [el("option", { value: "" }, "–")]), ...entries.map(([value, text]) => el("option", { value }, text)));
     if (option.choices?.length && !option.autocomplete) return list(option.choices.map((choice) => [choice.value, choice.name]));
     if (option.type === BOOLEAN) return list([["true", "True"], ["false", "False"]]);
-    if (option.type === CHANNEL) return list(this.app.state().channels.map((channel) => [channel.id, `#${channel.name}`]));
-    if (option.type === USER) return list(this.app.state().people.map((person) => [person.id, person.name]));
+    const guild = this.guild();
+    const users = (guild?.members ?? this.app.state().people).map((person) => [person.id, person.name]);
+    const roles = (guild?.roles ?? []).map((role) => [role.id, role.name]);
+    if (option.type === CHANNEL) return list(this.app.state().channels.filter((channel) => channel.guild_id && channel.guild_id === guild?.id).map((channel) => [channel.id, `#${channel.name}`]));
+    if (option.type === USER) return list(users);
+    if (option.type === ROLE) return list(roles);
+    if (option.type === MENTIONABLE) return list([...users, ...roles]);
     if (option.type === ATTACHMENT) return this.upload(option, common);
     const numeric = option.type === INTEGER || option.type === NUMBER;
     const input = el("input", { ...common, type: "text", inputmode: numeric ? "decimal" : null, autocomplete: "off", spellcheck: "false", size: 6, placeholder: option.required ? "" : "optional" });

@@ -1,6 +1,7 @@
 // Draws messages. An edit replaces only the parts that changed, so a card edited every two seconds does not flicker
 // and a button keeps its focus.
 import { avatar, bytes, el, fileIcon, when } from "./dom.js";
+import { emoji, entries, menu } from "./menus.js";
 
 const BUTTONS = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
 const GROUP_MS = 7 * 60_000;
@@ -11,7 +12,7 @@ export function continues(message, before) {
     before.ephemeral === message.ephemeral && new Date(message.timestamp) - new Date(before.timestamp) < GROUP_MS;
 }
 
-/** Create the element of a message; `act` has click(message, customId) and choose(message, customId, values). */
+/** Create the element of a message; `act` has click(message, customId), choose(message, customId, values), state(). */
 export function draw(message, act) {
   const node = el("article", { class: "message", "data-testid": "message", dataset: { id: message.id, authorId: message.author.id, author: message.author.name } });
   node.append(
@@ -132,7 +133,8 @@ function component(item, node, act) {
   switch (item.type) {
     case 1: return el("div", { class: "row" }, ...children());
     case 2: return button(item, node, act);
-    case 3: return menu(item, node, act);
+    case 3: case 5: case 6: case 7: case 8:
+      return menu(item, entries(item, act.state(), node.message.channel_id), (values) => act.choose(node.message, item.custom_id, values));
     case 9: return el("div", { class: "section" }, el("div", {}, ...children()), item.accessory ? component(item.accessory, node, act) : null);
     case 10: return el("div", { class: "plain" }, item.content ?? "");
     case 14: return el("hr");
@@ -142,7 +144,7 @@ function component(item, node, act) {
 }
 
 function button(item, node, act) {
-  const label = [item.emoji?.name, item.label].filter(Boolean).join(" ");
+  const label = [emoji(item.emoji), item.label].filter(Boolean).join(" ");
   if (item.style === 5) {
     const safe = /^https?:\/\//i.test(item.url ?? "");
     return el("a", { class: "button secondary", href: safe ? item.url : "#", target: "_blank", rel: "noopener noreferrer" }, label, " ↗");
@@ -152,18 +154,4 @@ function button(item, node, act) {
     dataset: { customId: item.custom_id ?? "" }, disabled: Boolean(item.disabled),
     onclick: () => act.click(node.message, item.custom_id),
   }, label);
-}
-
-function menu(item, node, act) {
-  const many = (item.max_values ?? 1) > 1;
-  const select = el("select", {
-    class: "menu-select", "data-testid": "select", multiple: many, disabled: Boolean(item.disabled), dataset: { customId: item.custom_id },
-    onchange: () => {
-      const values = [...select.selectedOptions].map((option) => option.value).filter(Boolean);
-      if (values.length >= (item.min_values ?? 1)) act.choose(node.message, item.custom_id, values);
-    },
-  });
-  if (!many) select.append(el("option", { value: "", disabled: true, selected: !(item.options ?? []).some((o) => o.default) }, item.placeholder ?? "Make a selection"));
-  for (const option of item.options ?? []) select.append(el("option", { value: option.value, selected: Boolean(option.default), title: option.description }, option.label));
-  return select;
 }

@@ -9,15 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import cards
+from bot.estimates import Estimate
 from bot.jobview import JobView
+from bot.outlook import Outlook, Standing
+from shared.blocklist import Blocklist
 from shared.errors import UserError
 from shared.events import Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import MixPart, ModelRef, TrainOptions
-from tests.factories import corpus, finished, generate_job, progress, record, train_job
+from tests.factories import CHANNEL, GUILD, USER, corpus, finished, generate_job, progress, record, train_job
+from tests.factories import place as place_of
 
 
-def card(view: JobView, *, worker_there: bool = True, position: int | None = None) -> discord.Embed:
-    return cards.training(train_job(), view, worker_there=worker_there, position=position, prefix="!")
+def card(view: JobView, **around: object) -> discord.Embed:
+    return cards.training(train_job(), view, cards.Around(**around))  # type: ignore[arg-type]
 
 
 def view_of(*events: object) -> JobView:
@@ -32,8 +36,32 @@ def fields(embed: discord.Embed) -> dict[str | None, str | None]:
 
 
 def test_a_queued_card_tells_the_place_in_the_queue() -> None:
-    assert "next in line" in (card(JobView(), position=0).description or "")
-    assert "3 before it" in (card(JobView(), position=3).description or "")
+    def said(**around: object) -> str:
+        return card(JobView(), **around).description or ""
+
+    assert said() == "🕓 **Queued**…"
+    assert said(place=0, waiting=3) == "🕓 **Queued**: next in line."
+    assert said(place=0, waiting=1, begins=Estimate(0, True)) == "🕓 **Queued**: next in line, begins in a moment."
+    assert said(place=1, waiting=5, begins=Estimate(680, True)) == (
+        "🕓 **Queued**: 2nd of 5 waiting, begins in about 12 min."
+    )
+    assert said(place=10, waiting=11, begins=Estimate(7_200, False)) == (
+        "🕓 **Queued**: 11th of 11 waiting, begins in at most 2 h."
+    )
+
+
+def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
+    shown = fields(card(JobView(), takes=Estimate(480, False), machines=("2 cores of AMD EPYC", "NVIDIA H100")))
+    assert shown["Text"] == "12,345 characters"
+    assert shown["Takes"] == "at most 8 min"
+    assert shown["Runs on"] == "2 cores of AMD EPYC or NVIDIA H100"
+    assert "Takes" not in fields(card(view_of(progress()), takes=Estimate(480, False)))
+
+
+def test_a_card_tells_what_was_asked_of_its_training() -> None:
+    view = view_of(Started(worker="w"), progress())
+    assert (card(view, wish="finish").description or "").startswith("🏁 **Finishing**")
+    assert (card(view, wish="cancel").description or "").startswith("🛑 **Cancelling**")
 
 
 def test_a_card_without_a_worker_says_so_and_what_to_do() -> None:
@@ -50,8 +78,9 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     assert shown["Epoch"] == "2 of 4"
     assert shown["Step"] == "50 of 100"
     assert shown["Time left"] == "1 min 15 s"
-    assert shown["Training loss"] == "1.800 nats (2.60 bits)"
-    assert shown["Held-out loss"] == "1.900 nats (2.74 bits)"
+    assert shown["Training loss"] == "2.60 bits (1.800 nats)"
+    assert shown["Held-out loss"] == "2.74 bits (1.900 nats)"
+    assert shown["In plain words"] == "Now it is as if it wavered between about 6.7 characters each time."
 
 
 def test_the_newest_sample_is_shown() -> None:
@@ -78,7 +107,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
     )
     job = train_job(parent=parent, options=options)
     for view in (JobView(), view_of(progress())):
-        said = fields(cards.training(job, view, worker_there=True, position=None, prefix="!"))["How"]
+        said = fields(cards.training(job, view, cards.Around()))["How"]
         assert said == (
             "word by word · goes on from `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
             "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
@@ -87,7 +116,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
 
 def test_a_card_without_options_tells_recipe_and_time() -> None:
     job = train_job(options=TrainOptions(minutes=8))
-    shown = fields(cards.training(job, JobView(), worker_there=True, position=None, prefix="!"))
+    shown = fields(cards.training(job, JobView(), cards.Around()))
     assert shown["How"] == "character by character · at most 8 minutes"
 
 
@@ -97,6 +126,84 @@ def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None
     assert shown["Epochs"] == "3 in all"
     assert shown["Copied"] == "12 % of its samples stand word for word in the text"
     assert "Copied" not in fields(card(view_of(finished())))
+
+
+def test_the_finished_card_tells_in_plain_words_how_well_it_foresees() -> None:
+    said = fields(card(view_of(finished(model=record(train_loss=1.0, heldout_loss=1.19)))))["In plain words"]
+    assert said == (
+        "**1.72 bits** for each character of text it had not seen: as if it wavered between about 3.3 characters "
+        "each time. What it learned it foresees 0.27 bits better: some of that is learned by heart. "
+        "Letters at random are 4.7 bits."
+    )
+    near = fields(card(view_of(finished(model=record(train_loss=1.15, heldout_loss=1.19)))))["In plain words"]
+    assert "by heart" not in (near or "")
+    alone = fields(card(view_of(finished(model=record(heldout_loss=None)))))["In plain words"]
+    assert "of its own text" in (alone or "")
+    assert "Nothing was held out" in (alone or "")
+
+
+def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
+    blocked = Blocklist(("whale",))
+    live = card(view_of(progress(), Sample(epoch=1, text="a whale")), blocked=blocked)
+    end = card(view_of(finished(samples=("the whale", "x", "y"))), blocked=blocked)
+    all_of_it = cards.samples(train_job(), view_of(Sample(epoch=1, text="whale!")), blocked)
+    for embed in (live, end, all_of_it):
+        assert "whale" not in str(embed.to_dict())
+        assert "█████" in str(embed.to_dict())
+
+
+def test_samples_are_first_newest_and_some_between() -> None:
+    view = view_of(*(Sample(epoch=n, text=f"text {n}.", heldout_loss=2.0) for n in range(1, 40)))
+    said = cards.samples(train_job(), view, Blocklist(())).description or ""
+    assert said.startswith("**After epoch 1** · 2.89 bits (2.000 nats)\n> text 1")
+    assert said.count("**After epoch") == 7
+    assert said.endswith("> text 39.")
+
+
+def test_samples_fit_discord_however_long_they_are() -> None:
+    view = view_of(*(Sample(epoch=n, text="*" * 3_000) for n in range(1, 40)))
+    said = cards.samples(train_job(), view, Blocklist(())).description or ""
+    assert len(said) <= 4_096
+    assert "**After epoch 1**" in said
+    assert "**After epoch 39**" in said
+
+
+def standing(job_id: str, place: int | None = None, guild_id: int = GUILD, **fields: object) -> Standing:
+    job = train_job(job_id=job_id, place=place_of(guild_id=guild_id))
+    return Standing(**{"job": job, "card": (CHANNEL, 5), "place": place, "takes": Estimate(60, True), **fields})  # type: ignore[arg-type]
+
+
+def test_the_list_of_jobs() -> None:
+    running = standing("t-1", None, progress=progress(), ends=Estimate(130, True))
+    theirs = standing("t-2", 0, GUILD + 1)
+    mine = standing("t-3", 1, begins=Estimate(200, True))
+    hidden = standing("t-4", 2, begins=Estimate(300, True))
+    outlook = Outlook((running, theirs, mine, hidden))
+    rows = [cards.Row(running, False, True), cards.Row(mine, True, True), cards.Row(hidden, False, False)]
+    embed = cards.jobs(rows, outlook, GUILD, "?")
+    card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
+    assert (embed.description or "").split("\n") == [
+        f"🧠 **[The Book of Tides]({card_link})** · <@{USER}>",
+        "37 %, about 3 min left · `t-1`",
+        f"🕓 ⭐ **[The Book of Tides]({card_link})** · <@{USER}>",
+        "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`",
+        "🕓 a training in another channel",
+        "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
+    ]
+    assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
+    assert "?train" in (cards.jobs([], Outlook(()), GUILD, "?").description or "")
+
+
+def test_a_long_list_of_jobs_fits_discord() -> None:
+    many = [standing(f"t-{n}", n, begins=Estimate(60, True)) for n in range(200)]
+    embed = cards.jobs([cards.Row(one, True, True) for one in many], Outlook(tuple(many)), GUILD, "!")
+    assert len(embed.description or "") <= 4_096
+    assert " more." in (embed.description or "")
+
+
+def test_spans_read_like_speech() -> None:
+    spans = [cards.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
+    assert spans == ["under a minute", "under a minute", "about 2 min", "about 99 min", "about 1.7 h", "about 3 h"]
 
 
 def test_small_and_no_copies_are_told_truly() -> None:
@@ -155,7 +262,7 @@ def test_text_too_long_for_an_embed_is_left_to_a_file() -> None:
 def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> None:
     view = view_of(finished(samples=tuple(samples), model=record(corpus_title=title), notes=("x" * 2_000,)))
     job = train_job(corpus=corpus(title=title))
-    embed = cards.training(job, view, worker_there=True, position=None, prefix="!")
+    embed = cards.training(job, view, cards.Around())
     assert len(embed) <= 6_000
     assert len(embed.description or "") <= 4_096
     assert all(len(field.value or "") <= 1_024 for field in embed.fields)

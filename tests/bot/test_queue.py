@@ -7,21 +7,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import redis
 import redis.asyncio
 
 from bot.guilds import Guilds
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.texts import text_again
-from shared import keys
+from shared import keys, turns
 from shared.connect import connect, connect_async
 from shared.corpora import unpack
 from shared.errors import UserError
-from shared.events import Failed, Started
-from shared.jobs import TRAIN_QUEUE
+from shared.events import Failed, Interrupted, Started
+from shared.jobs import TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
-from tests.factories import CHANNEL, GUILD, corpus, generate_job, record, train_job
-from worker.joblog import JobLog
+from tests.factories import CHANNEL, GUILD, USER, corpus, generate_job, place, record, train_job
+from worker.joblog import JobLog, Superseded, run_script
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: 
     assert stored.job == job
     assert stored.card == (CHANNEL, 5)
     assert await queue.undelivered() == [job.job_id]
-    assert await queue.position(job.job_id) == 0
+    assert await client.zscore(keys.WAITING, job.job_id) == 0
 
 
 async def test_the_same_job_is_sent_once(queue: JobQueue, client: redis.asyncio.Redis) -> None:
@@ -57,22 +58,106 @@ async def test_the_same_job_is_sent_once(queue: JobQueue, client: redis.asyncio.
     assert await client.llen("generate") == 1  # type: ignore[misc]
 
 
+def claim(client: redis.Redis, token: str) -> str | None:
+    found = run_script(client, turns.claim(token))
+    return None if found is None else str(found.decode())
+
+
 async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, settings: Settings) -> None:
+    worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5))
-    await queue.cancel("t-1")
+    assert await queue.cancel("t-1") == "cancelled"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "cancelled"]
-    assert JobLog(connect(settings), "t-1").is_over()
-    assert await queue.position("t-1") is None
+    assert JobLog(worker, "t-1").is_over()
+    assert claim(worker, "t-1") is None
+    assert worker.hgetall(keys.ACTIVE) == {}
+    assert await queue.cancel("t-1") == "over"
 
 
 async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, settings: Settings) -> None:
+    worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5))
-    log = JobLog(connect(settings), "t-1")
+    assert claim(worker, "t-1") == "t-1"
+    log = JobLog(worker, "t-1")
     log.begin()
     log.publish(Started(worker="w"))
-    await queue.cancel("t-1")
+    assert await queue.cancel("t-1") == "asked"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "started"]
     assert log.wish() == "cancel"
+
+
+async def test_a_training_that_was_handed_back_is_cancelled_at_once(queue: JobQueue, settings: Settings) -> None:
+    worker = connect(settings)
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    claim(worker, "t-1")
+    log = JobLog(worker, "t-1")
+    log.begin()
+    log.publish(Started(worker="w"))
+    log.publish(Interrupted())
+    log.hand_back("t-1")
+    assert await queue.cancel("t-1") == "cancelled"
+    assert [event.kind for _, event in await queue.events("t-1", "0")] == [
+        "queued",
+        "started",
+        "interrupted",
+        "cancelled",
+    ]
+    with pytest.raises(Superseded):
+        log.publish(Failed(problem="late"))
+
+
+async def test_a_wish_to_finish_does_not_undo_one_to_cancel(queue: JobQueue, settings: Settings) -> None:
+    await queue.finish("t-1")
+    assert await queue.wish("t-1") == "finish"
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.cancel("t-1")
+    await queue.finish("t-1")
+    assert await queue.wish("t-1") == "cancel"
+
+
+async def test_limits_of_a_person_and_of_a_server(queue: JobQueue) -> None:
+    def job(number: int, **fields: int) -> TrainJob:
+        return train_job(job_id=f"t-{number}", place=place(**fields))
+
+    async def enter(number: int, **fields: int) -> str:
+        return await queue.submit_train(job(number, **fields), "text", (CHANNEL, 5), (2, 3))
+
+    assert [await enter(number) for number in (1, 2, 3)] == ["entered", "entered", "user"]
+    assert await enter(1) == "known"
+    assert await enter(4, user_id=7) == "entered"
+    assert await enter(5, user_id=8) == "guild"
+    assert await enter(6, guild_id=GUILD + 1) == "entered"
+    assert await enter(7, guild_id=90) == "entered"  # GUILD begins with these digits
+    await queue.cancel("t-1")
+    assert await enter(3) == "entered"
+
+
+async def test_two_at_once_cannot_both_pass_a_limit(queue: JobQueue) -> None:
+    jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
+    entries = await asyncio.gather(*(queue.submit_train(job, "text", (CHANNEL, 5), (3, 20)) for job in jobs))
+    assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
+
+
+async def test_a_training_whose_token_was_not_sent_is_undone_unless_it_runs(
+    queue: JobQueue, settings: Settings
+) -> None:
+    worker = connect(settings)
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    assert await queue.forget(train_job())
+    assert worker.zcard(keys.WAITING) == worker.hlen(keys.ACTIVE) == worker.exists(keys.job("t-1")) == 0
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    claim(worker, "another")
+    assert not await queue.forget(train_job())
+    assert await queue.load("t-1") is not None
+
+
+async def test_a_spare_token_runs_what_waits_and_nothing_else(queue: JobQueue, settings: Settings) -> None:
+    worker = connect(settings)
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.nudge(train_job())
+    assert worker.llen(TRAIN_QUEUE) == 2
+    assert claim(worker, "spare-1") == "t-1"
+    assert claim(worker, "t-1") is None
 
 
 async def test_the_doorbell_tells_which_job_has_news(queue: JobQueue, settings: Settings) -> None:
@@ -92,6 +177,15 @@ async def test_delivered_jobs_are_not_followed_again(queue: JobQueue) -> None:
     await queue.submit_train(train_job(), "text", (CHANNEL, 5))
     await queue.delivered("t-1")
     assert await queue.undelivered() == []
+
+
+async def test_a_training_of_an_older_version_is_counted_until_it_is_over(queue: JobQueue, settings: Settings) -> None:
+    worker = connect(settings)
+    await queue.adopt(train_job())
+    assert worker.hgetall(keys.ACTIVE) == {b"t-1": f"{GUILD}:{USER}".encode()}
+    await queue.close("t-1")
+    await queue.adopt(train_job())
+    assert worker.hgetall(keys.ACTIVE) == {}
 
 
 @pytest.fixture
@@ -149,9 +243,9 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(queue: J
     job = train_job()
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer here.*`!train --from tides`"):
-        await text_again(model, queue, settings, keep_licence=False)
+        await text_again(model, queue, settings, keep_licence=False, prefix="!")
     await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
-    found = await text_again(model, queue, settings, keep_licence=False)
+    found = await text_again(model, queue, settings, keep_licence=False, prefix="!")
     assert found.info == job.corpus
     assert found.text == "a tide " * 300
 
@@ -160,12 +254,12 @@ async def test_a_text_with_a_name_is_fetched_again(queue: JobQueue, settings: Se
     (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
     own = settings.model_copy(update={"corpora_dir": tmp_path})
     model = record(corpus=corpus(source="corpora-dir"))
-    assert (await text_again(model, queue, own, keep_licence=False)).text.startswith("A tide, and another.")
+    assert (await text_again(model, queue, own, keep_licence=False, prefix="!")).text.startswith("A tide, and another.")
 
 
 async def test_the_model_of_an_older_version_asks_for_its_text(queue: JobQueue, settings: Settings) -> None:
     with pytest.raises(UserError, match=r"older version.*`!train SOURCE --from tides`"):
-        await text_again(record(corpus=None), queue, settings, keep_licence=False)
+        await text_again(record(corpus=None), queue, settings, keep_licence=False, prefix="!")
 
 
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, settings: Settings) -> None:

@@ -35,9 +35,11 @@ def _show_logs(request: pytest.FixtureRequest) -> Iterator[None]:
     """A failed test shows what the parts logged."""
     yield
     report = getattr(request.node, "rep_call", None)
-    for name in ("system", "own_system"):
-        if report is not None and report.failed and name in request.fixturenames:
-            print(request.getfixturevalue(name).logs())
+    if report is None or not report.failed:
+        return
+    for system in request.node.funcargs.values():
+        if isinstance(system, System):
+            print(system.logs())
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from playground.client import Message, pictures_of, text_of
+from playground.client import Message, components, pictures_of, text_of
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
@@ -21,13 +21,14 @@ def trained(system: System) -> Message:
 
 def test_the_finished_card_shows_losses_samples_and_a_curve(system: System, trained: Message) -> None:
     assert "`harbour`" in text_of(trained)
-    assert re.fullmatch(r"\d\.\d{3} nats \(\d\.\d\d bits\)", field_of(trained, "Training loss"))
-    assert re.fullmatch(r"\d\.\d{3} nats \(\d\.\d\d bits\)", field_of(trained, "Held-out loss"))
+    assert re.fullmatch(r"\d\.\d\d bits \(\d\.\d{3} nats\)", field_of(trained, "Training loss"))
+    assert re.fullmatch(r"\d\.\d\d bits \(\d\.\d{3} nats\)", field_of(trained, "Held-out loss"))
     for number in (1, 2, 3):
         assert len(field_of(trained, f"Sample {number}")) > 20
     (curve,) = pictures_of(trained)
     assert system.client.fetch(curve).startswith(b"\x89PNG")
-    assert trained["components"] == []
+    labels = [item.get("label") for item in components(trained) if item.get("label")]
+    assert labels == ["Generate", "Train more", "Use here", "Samples"]
 
 
 def test_the_card_fills_while_the_model_learns(system: System) -> None:
@@ -39,8 +40,9 @@ def test_the_card_fills_while_the_model_learns(system: System) -> None:
         assert message is not None
         text = text_of(message)
         seen.update(word for word in ("Queued", "Reading", "Training", "It writes, after epoch") if word in text)
-        if "Training" in text and message["components"]:
-            assert message["components"][0]["components"][0]["label"] == "Cancel"
+        if "🧠 **Training**" in text:
+            labels = [item.get("label") for item in components(message) if item.get("label")]
+            assert labels == ["Finish now", "Cancel", "Samples"]
         return "is now this channel's model" in text
 
     system.client.wait_for(finished, 150, "the end of the training")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -89,7 +90,7 @@ def test_messages_survive_a_kill_and_the_bot_finds_its_way_back(tmp_path: Path) 
             first = client.message(said["id"])
             assert first is not None
             assert client.fetch(first["attachments"][0]["url"]) == b"kept"
-            assert client.world().commands == ["learn", "pick", "slow", "whisper"]
+            assert client.world().commands == ["fickle", "here", "learn", "pick", "slow", "survey", "whisper"]
             # A button of the old message works with a bot that has just come.
             with started_bot(second, tmp_path / "log2"):
                 client.wait_for_bot()
@@ -99,6 +100,49 @@ def test_messages_survive_a_kill_and_the_bot_finds_its_way_back(tmp_path: Path) 
             server.stop()
             if second is not None:
                 assert second.stop() == 0
+
+
+def test_tavern_stays_as_it_was_left(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    client = PlaygroundClient(server.url, channel="tavern")
+    before = client.messages()
+    mine = next(message for message in before[10:] if message["author"]["username"] == "ben")
+    client.delete(before[3]["id"])
+    client.edit(mine["id"], "on second thought", person="ben")
+    client.send("good evening")
+    client.send("in private", channel="dm")
+    client.send("over here", channel="atrium")
+    assert server.stop() == 0
+    kept = json.loads((tmp_path / "playground" / "world.json").read_text())
+    assert len(kept["messages"]) == 5, "the past is not stored, but for what was changed"
+
+    again = Server(tmp_path)
+    client = PlaygroundClient(again.url, channel="tavern")
+    try:
+        after = client.messages()
+        assert [message["id"] for message in after[:-1]] == [m["id"] for m in before if m["id"] != before[3]["id"]]
+        texts = {message["id"]: message["content"] for message in after}
+        assert texts[mine["id"]] == "on second thought"
+        assert after[-1]["content"] == "good evening"
+        assert [message["content"] for message in client.messages(channel="dm")] == ["in private"]
+        assert [message["content"] for message in client.messages(channel="atrium")] == ["over here"]
+    finally:
+        again.stop()
+
+
+def test_folder_of_an_older_playground_loads(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.client.send("from before", channel="library")
+    assert server.stop() == 0
+    saved = tmp_path / "playground" / "world.json"
+    kept = json.loads(saved.read_text())
+    saved.write_text(json.dumps({"version": 1, "messages": kept["messages"], "commands": kept["commands"]}))
+    again = Server(tmp_path)
+    try:
+        assert [message["content"] for message in again.client.messages(channel="library")] == ["from before"]
+        assert len(again.client.messages(channel="tavern")) > 400
+    finally:
+        again.stop()
 
 
 def test_broken_file_is_set_aside(tmp_path: Path) -> None:

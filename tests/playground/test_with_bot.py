@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from playground.client import Message, PlaygroundClient, components, pictures_of, text_of
-from playground.world import BOT_ID, GUILD_ID
+from playground.places import BOT_ID, GUILD_ID
 from shared.errors import UserError
 from tests.playground.tiny_bot import PIXEL
 
@@ -24,9 +24,9 @@ def test_world_is_where_it_always_was(bot: PlaygroundClient) -> None:
     world = bot.world()
     assert world.guild_id == str(GUILD_ID)
     assert world.bot_user_id == str(BOT_ID)
-    assert set(world.channels) == {"lab", "library"}
-    assert set(world.users) == {"ada", "ben", "cleo"}
-    assert world.commands == ["learn", "pick", "slow", "whisper"]
+    assert set(world.channels) == {"lab", "library", "tavern", "cellar", "atrium"}
+    assert set(world.users) == {"ada", "ben", "cleo", "dora"}
+    assert world.commands == ["fickle", "here", "learn", "pick", "slow", "survey", "whisper"]
 
 
 def test_prefix_command_is_answered_with_a_reply(bot: PlaygroundClient) -> None:
@@ -40,7 +40,40 @@ def test_prefix_command_is_answered_with_a_reply(bot: PlaygroundClient) -> None:
 def test_nobody_is_pinged_against_allowed_mentions(bot: PlaygroundClient) -> None:
     answer = ask(bot, "!who")
     assert "@everyone in lab" in answer["content"]
+    assert bot.world().users["ada"] in answer["content"]
     assert answer["mention_everyone"] is False
+    assert answer["mentions"] == answer["mention_roles"] == []
+    said = bot.send(f"<@{bot.world().users['ben']}>, @everyone")
+    assert [user["username"] for user in said["mentions"]] == ["ben"]
+    assert said["mention_everyone"] is True, "Ada may call everyone"
+    assert bot.send("@everyone", person="ben")["mention_everyone"] is False
+
+
+def test_requests_are_remembered_without_tokens(bot: PlaygroundClient) -> None:
+    before = max((request["number"] for request in bot.requests()), default=0)
+    ask(bot, "!who")
+    answer_to(bot, bot.slash("whisper"))
+    ask(bot, "!card")
+    requests = bot.requests(after=before)
+    sent = next(request for request in requests if "@everyone" in str(request["body"]))
+    assert sent["method"] == "POST"
+    assert sent["path"] == f"/channels/{bot.world().channels['lab']}/messages"
+    assert sent["body"]["allowed_mentions"]["parse"] == []
+    assert sent["status"] == 200
+    answered = next(request for request in requests if request["path"].endswith("/callback"))
+    assert "/{token}/" in answered["path"]
+    assert next(request for request in requests if request["files"])["files"] == ["loss.png"]
+
+
+def test_original_answer_is_edited_and_deleted(bot: PlaygroundClient) -> None:
+    interaction = bot.slash("fickle", person="ben")
+    thinking = answer_to(bot, interaction, person="ben")
+    assert thinking["flags"] & 1 << 7
+    assert thinking["flags"] & 1 << 6
+    bot.wait_for_message(lambda m: m["content"] == "second thought", after=interaction, person="ben")
+    assert bot.messages(after=interaction, person="ada") == []
+    bot.wait_for_message(lambda m: m["content"] == "only this stays", after=interaction, person="ben")
+    bot.wait_for(lambda: len(bot.messages(after=interaction, person="ben")) == 1)
 
 
 def test_card_shows_the_picture_of_its_last_edit(bot: PlaygroundClient) -> None:

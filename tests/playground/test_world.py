@@ -6,7 +6,8 @@ import pytest
 from simcord.backend.errors import BackendError
 
 from playground import world as module
-from playground.world import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS, World
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.world import World
 
 LAB = CHANNEL_IDS["lab"]
 

@@ -47,9 +47,55 @@ class Form(discord.ui.Modal, title="A form"):
         await interaction.response.send_message(f"wrote {self.word.value}")
 
 
+def _told(chosen: list[discord.abc.Snowflake]) -> str:
+    return " ".join(sorted(f"{type(item).__name__}:{getattr(item, 'name', '?')}" for item in chosen)) or "nothing"
+
+
+class Menus(discord.ui.View):
+    """A menu of each kind; each tells what discord.py makes of the choice."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=None)
+        user = discord.ui.UserSelect(custom_id="users", placeholder="Who?", min_values=0, max_values=3)
+        role = discord.ui.RoleSelect(custom_id="roles", placeholder="Which role?")
+        both = discord.ui.MentionableSelect(custom_id="mentionables", placeholder="Whom?", max_values=5)
+        kinds = [discord.ChannelType.text]
+        place = discord.ui.ChannelSelect(custom_id="channels", placeholder="Where?", channel_types=kinds, max_values=2)
+        for menu in (user, role, both, place):
+            menu.callback = self._answer(menu)  # type: ignore[method-assign]
+            self.add_item(menu)
+
+    def _answer(self, menu: discord.ui.Select) -> object:
+        async def answer(interaction: discord.Interaction) -> None:
+            await interaction.response.send_message(_told(menu.values), ephemeral=True)
+
+        return answer
+
+
+class Survey(discord.ui.Modal, title="A survey"):
+    where: discord.ui.Label = discord.ui.Label(
+        text="Where", component=discord.ui.ChannelSelect(custom_id="where", max_values=2, required=True)
+    )
+    how: discord.ui.Label = discord.ui.Label(
+        text="How",
+        component=discord.ui.Select(
+            custom_id="how", options=[discord.SelectOption(label="Loud"), discord.SelectOption(label="Low")]
+        ),
+    )
+    file: discord.ui.Label = discord.ui.Label(
+        text="A file", component=discord.ui.FileUpload(custom_id="file", required=False)
+    )
+
+    async def on_submit(self, interaction: discord.Interaction) -> None:
+        files = [f"{item.filename}:{len(await item.read())}" for item in self.file.component.values]
+        words = [_told(self.where.component.values), *self.how.component.values, *files]
+        await interaction.response.send_message(" ".join(words))
+
+
 class TinyBot(commands.Bot):
     async def setup_hook(self) -> None:
         self.add_view(Panel())
+        self.add_view(Menus())
         await self.tree.sync()
 
     async def on_ready(self) -> None:
@@ -59,13 +105,13 @@ class TinyBot(commands.Bot):
         cause = getattr(error, "original", error)
         code = getattr(cause, "code", "-")
         print(f"error {code} {cause}", file=sys.stderr, flush=True)
-        if ctx.channel.permissions_for(ctx.guild.me).send_messages:
+        if ctx.guild is None or ctx.channel.permissions_for(ctx.guild.me).send_messages:
             await ctx.send(f"error {code}")
 
 
 bot = TinyBot(
     "!",
-    intents=discord.Intents(guilds=True, guild_messages=True, message_content=True),
+    intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True),
     allowed_mentions=discord.AllowedMentions.none(),
     guild_ready_timeout=0.05,
 )
@@ -90,6 +136,29 @@ async def card(ctx: commands.Context) -> None:
     embed.description = "epoch 2 of 3"
     await message.edit(embed=embed, attachments=[discord.File(io.BytesIO(PIXEL + b"2"), "loss.png")])
     await message.edit(content="edited")
+
+
+@bot.command()
+async def menus(ctx: commands.Context) -> None:
+    await ctx.send("menus", view=Menus())
+
+
+@bot.command()
+async def where(ctx: commands.Context) -> None:
+    """What the bot knows of the place and of whoever asks."""
+    if ctx.guild is None:
+        await ctx.send(f"in private with {ctx.author.name}")
+        return
+    names = sorted(channel.name for channel in ctx.guild.text_channels)
+    roles = [role.name for role in ctx.author.roles[1:]]
+    manages = ctx.author.guild_permissions.manage_guild
+    await ctx.send(f"{ctx.guild.name}: {names} {roles} {manages} {ctx.guild.filesize_limit // 2**20}")
+
+
+@bot.command()
+async def tell(ctx: commands.Context, *, words: str) -> None:
+    await ctx.author.send(words)
+    await ctx.send("told")
 
 
 @bot.command()
@@ -150,6 +219,31 @@ async def slow(interaction: discord.Interaction) -> None:
     await asyncio.sleep(1)
     await interaction.followup.send("done at last")
     await interaction.followup.send("and one more", file=discord.File(io.BytesIO(b"text"), "more.txt"))
+
+
+@bot.tree.command()
+async def here(interaction: discord.Interaction) -> None:
+    """Say where this is."""
+    place = interaction.guild.name if interaction.guild else "in private"
+    await interaction.response.send_message(f"{place} {interaction.permissions.manage_guild}")
+
+
+@bot.tree.command()
+async def survey(interaction: discord.Interaction) -> None:
+    """Open a form with menus."""
+    await interaction.response.send_modal(Survey())
+
+
+@bot.tree.command()
+async def fickle(interaction: discord.Interaction) -> None:
+    """Think in private, say something, say something else, and take the first back."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    await asyncio.sleep(0.7)
+    await interaction.edit_original_response(content="first thought")
+    await interaction.edit_original_response(content="second thought")
+    await interaction.followup.send("only this stays", ephemeral=True)
+    await asyncio.sleep(0.7)
+    await interaction.delete_original_response()
 
 
 @bot.tree.command()

@@ -78,3 +78,33 @@ def test_a_lone_request_is_served_at_once() -> None:
     with pytest.raises(RuntimeError):
         batcher.submit(1313)
     assert batcher.submit(3) == 6
+
+
+def test_passes_run_side_by_side_where_there_is_room() -> None:
+    both = threading.Barrier(2)
+
+    def serve(numbers: Sequence[int]) -> list[int | BaseException]:
+        both.wait(30)  # breaks if the passes come one after the other
+        return [2 * number for number in numbers]
+
+    batcher: Batcher[int, int] = Batcher(serve, at_once=2)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(batcher.submit, (1, 2))) == [2, 4]
+
+
+def test_several_requests_of_one_thread_share_a_pass() -> None:
+    serve = Counting()
+    serve.go_on.set()
+    batcher: Batcher[int, int] = Batcher(serve, most=4)
+    first, wrong, third = batcher.submit_all([1, -2, 3])
+    assert (first, third) == (2, 6)
+    assert isinstance(wrong, ValueError)
+    assert len(batcher.submit_all(range(6))) == 6
+    assert batcher.submit_all([]) == []
+    assert [len(together) for together in serve.passes] == [3, 4, 2]
+
+
+def test_many_threads_and_passes_lose_nothing() -> None:
+    batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers], most=7, at_once=3)
+    with ThreadPoolExecutor(40) as threads:
+        assert list(threads.map(batcher.submit, range(2_000))) == [2 * number for number in range(2_000)]

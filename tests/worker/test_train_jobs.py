@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import pytest
 import redis
 
-from shared import keys
+from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import pack
-from shared.events import Event, Failed, Finished, parse_event
+from shared.events import Event, Failed, Finished, Queued, parse_event
+from shared.history import Past
 from shared.jobs import CorpusInfo, ModelRef, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, place
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
+from worker.joblog import run_script
 from worker.run import run_train
 from worker.store import ModelStore
 
@@ -35,6 +38,7 @@ def train(client: redis.Redis, job_id: str, text: str = TEXT, **fields: Any) -> 
     info = fields.pop("corpus", corpus_of(text))
     job = TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields})
     client.set(keys.corpus(info.sha256), pack(text))
+    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
     run_train(job.model_dump(mode="json"), "tag")
     ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job_id), count=1))
     return parse_event(entry[b"event"])
@@ -58,6 +62,9 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
     assert record.parent is None
     assert record.copy_share is not None
     assert record.scope == "guild"
+    folder = settings.data_dir / "models" / record.model_id
+    assert record.file_bytes == sum(path.stat().st_size for path in folder.iterdir()) > 1_000
+    assert client.hgetall(keys.ACTIVE) == client.hgetall(keys.CLAIMS) == {}
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
 
 
@@ -109,8 +116,41 @@ def test_a_parent_without_a_record_or_without_files_is_gone(client: redis.Redis,
 
 def test_a_job_whose_text_has_expired_says_so(client: redis.Redis) -> None:
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL)
+    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
     run_train(job.model_dump(mode="json"), "tag")
     ((_, entry),) = cast(Any, client.xrevrange(keys.job_events("t-1"), count=1))
     event = parse_event(entry[b"event"])
     assert isinstance(event, Failed)
     assert "no longer in Redis" in event.problem
+
+
+def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) -> None:
+    train(client, "t-1", options=TrainOptions(epochs=2, units=8, minutes=3))
+    (noted,) = cast(list[bytes], client.lrange(keys.HISTORY, 0, -1))
+    past = Past.model_validate_json(noted)
+    assert (past.recipe, past.chars, past.asked_epochs, past.epochs, past.units) == ("char", len(TEXT), 2, 2, 8)
+    assert past.allowed_s == 180
+    assert past.used_s > 0
+    assert past.beside_s is not None
+    assert past.beside_s > 0
+    assert not past.cut_short
+
+
+def test_a_wish_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
+    client.set(keys.job_control("t-1"), "finish")
+    event = train(client, "t-1", options=TrainOptions(epochs=300, units=8))
+    assert isinstance(event, Finished)
+    assert event.stopped == "finish"
+    # Of a network that has learned nothing it would be that of guessing at random.
+    assert event.model.train_loss < 0.98 * math.log(len(set(TEXT)))
+
+
+def test_a_token_runs_the_training_whose_turn_it_is(client: redis.Redis) -> None:
+    info = corpus_of(TEXT)
+    client.set(keys.corpus(info.sha256), pack(TEXT))
+    jobs = [TrainJob(job_id=f"t-{n}", place=place(), corpus=info, options=SMALL) for n in (1, 2)]
+    for job in jobs:
+        run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
+    run_train(jobs[1].model_dump(mode="json"), "tag")
+    assert client.hget(keys.job("t-1"), "over") == b"1"
+    assert client.hget(keys.job("t-2"), "over") is None

@@ -1,0 +1,154 @@
+"""Begins trainings, whoever asks: a command, or a button under an earlier one's card."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+import structlog
+
+from bot import access, cards, train_options
+from bot.asker import Asker
+from bot.queue import TRAINING
+from bot.texts import text_again
+from shared.corpora import Corpus
+from shared.errors import UserError
+from shared.jobs import ModelRef, TrainJob, TrainOptions
+from shared.models import ModelRecord
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+Send = Callable[..., Awaitable[Any]]
+MEGABYTE = 1_000_000
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be learned, how, and from which model it goes on; None: from nothing."""
+
+    corpus: Corpus
+    options: TrainOptions
+    parent: ModelRecord | None = None
+
+
+async def begin(bot: Galvanic, who: Asker, prepare: Callable[[], Awaitable[Lesson]], send: Send) -> None:
+    """Check who may, get the text, post the card, and send the training on its way.
+
+    A request that is refused or fails costs no cooldown.
+
+    Args:
+        bot: the bot.
+        who: who asks, and where.
+        prepare: gets the text; called once all is well so far, for it may take long.
+        send: a `send` of discord.py's, for the card.
+
+    Raises:
+        UserError: they may not, not here, or not yet; or what `prepare` refuses.
+        redis.RedisError: Redis cannot be reached.
+    """
+    job_id = f"{TRAINING}{who.request_id}"
+    if await bot.queue.load(job_id) is not None:
+        return  # Discord delivered this request before
+    await access.require(bot, "train", who.user, who.channel)
+    await _require_room(bot, who)
+    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, bot.settings.train_cooldown_s):
+        lesson = await prepare()
+        parent = lesson.parent
+        job = TrainJob(
+            job_id=job_id,
+            place=who.place,
+            corpus=lesson.corpus.info,
+            options=lesson.options,
+            parent=ModelRef(model_id=parent.model_id, name=parent.name) if parent is not None else None,
+        )
+        await _submit(bot, who, job, lesson.corpus.text, send)
+
+
+async def more(bot: Galvanic, who: Asker, model_id: str) -> Lesson:
+    """What "Train more" under a finished card asks for: the model's own text once more, for as long as before.
+
+    Raises:
+        UserError: the model is gone or may not be used here, or its text is not to be had any more.
+    """
+    parent = await bot.registry.by_id(who.guild_id, who.here, model_id)
+    options = train_options.again(parent, bot.settings)
+    prefix = await bot.guild_settings.prefix(who.guild_id)
+    corpus = await text_again(parent, bot.queue, bot.settings, keep_licence=options.keep_licence, prefix=prefix)
+    name = await bot.registry.next_name(who.guild_id, who.here, parent)
+    return Lesson(corpus, options.model_copy(update={"name": name}), parent)
+
+
+async def _submit(bot: Galvanic, who: Asker, job: TrainJob, text: str, send: Send) -> None:
+    """Post the card first: then nothing of the job can go by unseen."""
+    limits = await _limits(bot, who.guild_id)
+    message = await bot.follower.post(job, send)
+    card = (message.channel.id, message.id)
+    try:
+        entry = await bot.queue.submit_train(job, text, card, limits)
+    except Exception:
+        await _remove(message)
+        raise
+    if entry == "entered":
+        bot.follower.follow(job, card)
+        return
+    await _remove(message)
+    if entry != "known":  # another one was entered since the first look
+        raise await _no_room(bot, who, entry == "user")
+
+
+async def _limits(bot: Galvanic, guild_id: int) -> tuple[int, int]:
+    own = await bot.guild_settings.get(guild_id)
+    return bot.guild_settings.jobs_per_user(own), bot.guild_settings.jobs_per_server(own)
+
+
+async def _require_room(bot: Galvanic, who: Asker) -> None:
+    """Refuse early what the quotas would refuse: of trainings at once, and of the models' disk space.
+
+    Raises:
+        UserError: says when to try again, or what to do.
+    """
+    own = await bot.guild_settings.get(who.guild_id)
+    outlook = await bot.watch.look(now=True)
+    for_one, for_all = await _limits(bot, who.guild_id)
+    if outlook.count(who.guild_id, who.user.id) >= for_one:
+        raise await _no_room(bot, who, True)
+    if outlook.count(who.guild_id) >= for_all:
+        raise await _no_room(bot, who, False)
+    limit_mb = bot.guild_settings.disk_mb(own)
+    taken = await bot.registry.stored_bytes(who.guild_id)
+    if taken >= limit_mb * MEGABYTE:
+        prefix = await bot.guild_settings.prefix(who.guild_id)
+        raise UserError(
+            f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
+            f"Delete one you no longer need with `{prefix}model delete NAME`; `{prefix}models` lists them.",
+        )
+
+
+async def _no_room(bot: Galvanic, who: Asker, of_user: bool) -> UserError:
+    """Why there is no room for another training, and when to try again."""
+    outlook = await bot.watch.look(now=True)
+    for_one, for_all = await _limits(bot, who.guild_id)
+    if of_user:
+        problem = (
+            f"You have {cards.count(for_one, 'training')} here that wait or run, which is the most for one person."
+        )
+        first = outlook.first_to_end(who.guild_id, who.user.id)
+    else:
+        problem = f"{cards.count(for_all, 'training')} wait or run in this server, which is the most."
+        first = outlook.first_to_end(who.guild_id)
+    if first is None or first.ends is None:
+        return UserError(problem, "Try again when one of them is over; no worker is running now.")
+    return UserError(problem, f"Try again in {cards.span(first.ends)}: `{first.job.job_id}` ends first.")
+
+
+async def _remove(message: discord.Message) -> None:
+    """Take back a card whose job was not sent."""
+    try:
+        await message.delete()
+    except discord.HTTPException as error:
+        log.warning("card_not_removed", status=error.status, code=error.code)

@@ -1,0 +1,137 @@
+"""The pages of `help`. Pure functions: commands in, embeds out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import discord
+from discord.ext import commands
+from discord.utils import escape_markdown
+
+from bot.cards.words import BLURPLE, FIELD_LIMIT
+from bot.options import Options
+
+HEADINGS = {
+    "Teach me a text": ("train", "catalogue"),
+    "Let me write and play": ("generate", "compare", "mix", "surprise", "chat"),
+    "My models": ("models", "model"),
+    "Jobs": ("jobs", "finish", "cancel"),
+    "This server": ("settings", "status", "help"),
+}
+"""The groups of the first page, each with its commands in order."""
+ADMINS_ONLY = "For members with Manage Server."
+
+Command = commands.Command[Any, ..., Any]
+
+
+def overview(known: Sequence[Command], prefix: str) -> discord.Embed:
+    """The first page.
+
+    Args:
+        known: the commands that the person may use.
+        prefix: what commands begin with here.
+    """
+    embed = discord.Embed(
+        title="Galvanic learns to write from any text",
+        description=(
+            f"1. `{prefix}train frankenstein` - I read the book while you watch.\n"
+            f"2. `{prefix}generate the monster` - I go on from your words, in its voice."
+        ),
+        colour=BLURPLE,
+    )
+    by_name = {command.name: command for command in known}
+    for heading, names in HEADINGS.items():
+        lines = [_line(by_name[name], prefix) for name in names if name in by_name]
+        if lines:
+            embed.add_field(name=heading, value="\n".join(lines)[:FIELD_LIMIT], inline=False)
+    embed.set_footer(text=f"{prefix}help COMMAND explains one, with examples. Each works as /command too.")
+    return embed
+
+
+def _line(command: Command, prefix: str) -> str:
+    said = f"`{prefix}{command.name}` {_lowered(_about(command))}"
+    if isinstance(command, commands.Group):
+        said += ": " + ", ".join(f"`{part.name}`" for part in _parts(command))
+    return said
+
+
+def _about(command: Command) -> str:
+    return (command.description or command.short_doc).rstrip(".")
+
+
+def _parts(group: commands.Group[Any, ..., Any]) -> list[Command]:
+    return sorted((part for part in group.commands if not part.hidden), key=lambda part: part.name)
+
+
+def _lowered(text: str) -> str:
+    """A description within a line: `Learn a text` -> `learn a text`, but `I` stays."""
+    first, *_ = text.split(maxsplit=1) or [""]
+    return text if first.startswith(("I'", "I’")) or first == "I" else text[:1].lower() + text[1:]
+
+
+def page(command: Command, prefix: str) -> discord.Embed:
+    """How one command is used, with its options and examples.
+
+    Args:
+        command: the command, or a part of a group.
+        prefix: what commands begin with here.
+    """
+    usage = command.extras.get("usage", command.qualified_name)
+    said = [_paragraphs(command.help or command.description)]
+    if command.extras.get("admin"):
+        said.append(f"*{ADMINS_ONLY}*")
+    if command.aliases:
+        short = ", ".join(f"`{prefix}{_beside(command, alias)}`" for alias in command.aliases)
+        said.append(f"Also: {short}")
+    said.append(f"```\n{prefix}{usage}\n```")
+    embed = discord.Embed(
+        title=escape_markdown(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE
+    )
+    if isinstance(command, commands.Group):
+        _add(embed, "What it can do", [f"`{part.name}` {_lowered(_about(part))}" for part in _parts(command)])
+    examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
+    if examples not in ([], [f"{prefix}{usage}"]):
+        embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
+    for heading, options in described(command):
+        _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])
+    if isinstance(command, commands.HybridCommand) and command.app_command is not None:
+        embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
+    return embed
+
+
+def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """What can be typed after a command: headings, each with options and what they do."""
+    annotations = [parameter.annotation for parameter in command.clean_params.values()]
+    flags = [kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)]
+    for kind in flags:
+        yield from kind.described()
+    if isinstance(command, commands.HybridCommand) and command.app_command is not None:
+        known = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}
+        others = [
+            (parameter.display_name.upper(), str(parameter.description))
+            for parameter in command.app_command.parameters
+            if str(parameter.description) != "…" and parameter.display_name not in known
+        ]
+        yield "What goes in", others
+
+
+def _add(embed: discord.Embed, heading: str, lines: Sequence[str]) -> None:
+    """Add lines under a heading, in as many fields as Discord's limit makes of them."""
+    name, held = heading, ""
+    for line in lines:
+        if len(held) + len(line) + 1 > FIELD_LIMIT:
+            embed.add_field(name=name, value=held, inline=False)
+            name, held = f"{heading} (more)", ""
+        held = f"{held}\n{line}" if held else line
+    if held:
+        embed.add_field(name=name, value=held, inline=False)
+
+
+def _beside(command: Command, alias: str) -> str:
+    return f"{command.full_parent_name} {alias}".strip()
+
+
+def _paragraphs(text: str) -> str:
+    """A docstring without its line ends, which Discord would show."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))

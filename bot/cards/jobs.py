@@ -1,0 +1,82 @@
+"""The list of trainings. Pure functions: data in, embed out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import discord
+
+from bot.cards.training import in_line, share, span
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, plain
+from bot.outlook import Outlook, Standing
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training in the list.
+
+    Attributes:
+        own: the asker's.
+        visible: in a channel that the asker sees. Of others only that they are there is told.
+    """
+
+    standing: Standing
+    own: bool
+    visible: bool
+
+
+def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> discord.Embed:
+    """A server's trainings that wait or run, in their order."""
+    embed = discord.Embed(title="Trainings", colour=BLURPLE)
+    lines: list[str] = []
+    for listed, row in enumerate(rows):
+        line = _line(row, outlook)
+        if sum(map(len, lines)) + len(line) + len(lines) > DESCRIPTION_LIMIT - 100:
+            lines.append(f"and {len(rows) - listed} more.")
+            break
+        lines.append(line)
+    if not rows:
+        lines.append(f"Nothing is being learned here now. `{prefix}train frankenstein` begins.")
+    embed.description = "\n".join(lines)
+    elsewhere = sum(one.job.place.guild_id != guild_id for one in outlook.standings)
+    foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
+    if any(row.own for row in rows):
+        foot.append(f"⭐ yours: {prefix}cancel JOB, {prefix}finish JOB")
+    if foot:
+        embed.set_footer(text=" · ".join(foot))
+    return embed
+
+
+def _line(row: Row, outlook: Outlook) -> str:
+    standing = row.standing
+    if not row.visible:
+        return f"{_mark(row)} a training in another channel\n{_state(standing, outlook)}"
+    job = standing.job
+    title = plain(job.corpus.title[:80])
+    if standing.card is not None:
+        channel_id, message_id = standing.card
+        title = f"[{title}](https://discord.com/channels/{job.place.guild_id}/{channel_id}/{message_id})"
+    star = "⭐ " if row.own else ""
+    return f"{_mark(row)} {star}**{title}** · <@{job.place.user_id}>\n{_state(standing, outlook)} · `{job.job_id}`"
+
+
+def _mark(row: Row) -> str:
+    return "🧠" if row.standing.place is None else "🕓"
+
+
+def _state(standing: Standing, outlook: Outlook) -> str:
+    if standing.place is not None:
+        where = in_line(standing.place, outlook.waiting, standing.begins)
+        others = outlook.before(standing)
+        return where + (f" ({count(others, 'training')} of other servers before it)" if others else "")
+    if standing.progress is None:
+        return "reading the text"
+    done = f"{math.floor(100 * share(standing.progress))} %"
+    return done if standing.ends is None else f"{done}, {span(standing.ends)} left"
+
+
+def choice(standing: Standing, outlook: Outlook) -> str:
+    """A training as one of the choices of a slash command."""
+    return f"{standing.job.corpus.title[:50]} · {_state(standing, outlook)}"[:100]

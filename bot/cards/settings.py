@@ -1,0 +1,106 @@
+"""How a server's settings look. Pure functions: data in, embed out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import discord
+
+from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, count
+from bot.guilds import GuildSettings
+
+_MOST_SHOWN = 12
+
+
+class Limits(NamedTuple):
+    """A number that applies in a server, and the most that the operator allows."""
+
+    now: float
+    most: float
+
+
+class Quotas(NamedTuple):
+    """What a server's members may take up."""
+
+    jobs_per_user: Limits
+    jobs_per_server: Limits
+    disk_mb: Limits
+
+
+def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str, stored_bytes: int) -> discord.Embed:
+    """All settings of a server in plain words.
+
+    Args:
+        guild: the server, for the names of roles and channels.
+        own: what its admins have set.
+        quotas: what applies.
+        prefix: what commands begin with.
+        stored_bytes: what its models take.
+    """
+    embed = discord.Embed(
+        title=f"Settings of {discord.utils.escape_markdown(guild.name)}",
+        description="Each choice below applies at once. Members with Manage Server may do everything, everywhere.",
+        colour=BLURPLE,
+    )
+    embed.add_field(name="Who may train", value=_roles(guild, own.train_roles))
+    embed.add_field(name="Who may have texts written", value=_roles(guild, own.generate_roles))
+    embed.add_field(name="Where I may be used", value=_channels(guild, own.channels), inline=False)
+    a_person, all_together, disk = quotas
+    jobs = f"{a_person.now:g} of one person, {all_together.now:g} of all members"
+    embed.add_field(
+        name="Trainings at once, waiting ones included",
+        value=_within(jobs, f"{a_person.most:g} and {all_together.most:g}", a_person, all_together),
+        inline=False,
+    )
+    embed.add_field(
+        name="Disk for models",
+        value=f"{_within(f'{disk.now:,g} MB', f'{disk.most:,g} MB', disk)}; {stored_bytes / 1e6:,.1f} MB are in use",
+        inline=False,
+    )
+    embed.add_field(name="Commands begin with", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
+    words = f"{count(len(own.blocklist), 'entry')}".replace("entrys", "entries")
+    embed.add_field(
+        name="Words that I must not write",
+        value=f"{words}; the button **Blocklist** shows them" if own.blocklist else "None",
+        inline=False,
+    )
+    return embed
+
+
+def sure(guild: discord.Guild) -> discord.Embed:
+    """The question before everything is reset."""
+    return discord.Embed(
+        title="Reset all settings?",
+        description=(
+            f"Everybody in {discord.utils.escape_markdown(guild.name)} may then train and have texts written in every "
+            "channel, the quotas and the prefix are the usual ones again, and the blocklist is empty. "
+            "Models stay as they are."
+        ),
+        colour=AMBER,
+    )
+
+
+def _within(said: str, most: str, *limits: Limits) -> str:
+    if all(limit.now == limit.most for limit in limits):
+        return f"{said} (the most that is allowed)"
+    return f"{said} (of {most} that are allowed)"
+
+
+def _roles(guild: discord.Guild, ids: Iterable[int]) -> str:
+    roles = [role.mention for role_id in ids if (role := guild.get_role(role_id)) is not None]
+    return _some(roles, "members with") if list(ids) else "Everyone"
+
+
+def _channels(guild: discord.Guild, ids: Iterable[int]) -> str:
+    places = [place.mention for place_id in ids if (place := guild.get_channel_or_thread(place_id)) is not None]
+    threads = " and its threads" if len(places) == 1 else " and their threads"
+    return _some(places, "only in", threads) if list(ids) else "In every channel"
+
+
+def _some(mentions: list[str], before: str, after: str = "") -> str:
+    if not mentions:
+        return "Nobody but admins: what was chosen is gone"
+    more = f" and {len(mentions) - _MOST_SHOWN} more" if len(mentions) > _MOST_SHOWN else ""
+    said = f"{before} {', '.join(mentions[:_MOST_SHOWN])}{more}{after}"
+    return (said[:1].upper() + said[1:])[:FIELD_LIMIT]

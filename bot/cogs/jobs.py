@@ -1,0 +1,74 @@
+"""`jobs`, `cancel` and `finish`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import cards, wishes
+from bot.checks import Context
+from bot.decorators import hybrid_command
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+
+class Jobs(commands.Cog):
+    """Trainings under way."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self.bot = bot
+
+    @hybrid_command(
+        aliases=["queue"], extras={"usage": "jobs"}, description="Trainings that wait or run, and when they are done"
+    )
+    @commands.guild_only()
+    async def jobs(self, ctx: Context) -> None:
+        """List this server's trainings: whose they are, how far they have come, and when they are done."""
+        await ctx.defer(ephemeral=True)
+        assert ctx.guild is not None
+        outlook = await self.bot.watch.look(now=True)
+        rows = [
+            cards.Row(one, own=one.job.place.user_id == ctx.author.id, visible=wishes.sees(ctx.author, one.job))
+            for one in outlook.standings
+            if one.job.place.guild_id == ctx.guild.id
+        ]
+        prefix = await self.bot.guild_settings.prefix(ctx.guild.id)
+        await ctx.send(embed=cards.jobs(rows, outlook, ctx.guild.id, prefix), ephemeral=True)
+
+    @hybrid_command(
+        extras={"usage": "cancel JOB", "examples": ("cancel t-1297000000000000021",)},
+        description="End a training and keep nothing of it",
+    )
+    @commands.guild_only()
+    @app_commands.describe(job="The training's id, at the foot of its card")
+    async def cancel(self, ctx: Context, job: str) -> None:
+        """End a training of yours (moderators: anybody's) and keep nothing of it."""
+        await ctx.defer(ephemeral=True)
+        said = await wishes.cancel(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
+        await ctx.send(said, ephemeral=True)
+
+    @hybrid_command(
+        extras={"usage": "finish JOB", "examples": ("finish t-1297000000000000021",)},
+        description="End a training now and keep the best so far",
+    )
+    @commands.guild_only()
+    @app_commands.describe(job="The training's id, at the foot of its card")
+    async def finish(self, ctx: Context, job: str) -> None:
+        """End a training of yours (moderators: anybody's) now, and keep the best so far as a model."""
+        await ctx.defer(ephemeral=True)
+        said = await wishes.finish(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
+        await ctx.send(said, ephemeral=True)
+
+    @cancel.autocomplete("job")
+    @finish.autocomplete("job")
+    async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await wishes.offered(self.bot, interaction, typed)
+
+
+async def setup(bot: Galvanic) -> None:
+    """Called by discord.py."""
+    await bot.add_cog(Jobs(bot))

@@ -1,0 +1,81 @@
+"""Puts what a worker answered about a model into the channel: its card, its file, and that it was imported."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import discord
+
+from bot import cards
+from bot.views.models import imported_buttons, info_buttons
+from shared.errors import UserError
+from shared.events import Event, Exported, Failed, Imported, Pictured
+from shared.jobs import CARD_FILE, MODEL_FILE, ExportJob, ImportJob, PictureJob
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+Send = Callable[..., Awaitable[Any]]
+_GONE = UserError("This model was deleted or moved while I was looking.", "")
+
+
+async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | None, **options: Any) -> None:
+    """Show a model's card. What the registry knows is shown even when no picture came.
+
+    Args:
+        bot: the bot.
+        send: a `send` of discord.py's; `options` are passed on to it.
+        job: what was asked for.
+        event: how it ended, None when no worker answered.
+        options: see `send`.
+    """
+    place = job.place
+    here = [place.channel_id, *([] if place.parent_channel_id is None else [place.parent_channel_id])]
+    model = await bot.registry.record(job.model.model_id)
+    if model is None or not model.usable_in(here):
+        await send(embed=cards.error(_GONE), **options)
+        return
+    shelf = await bot.registry.shelf(place.guild_id, here)
+    picture = await bot.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
+    missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
+    embed = cards.model_info(
+        model,
+        current=shelf.current is not None and shelf.current.model_id == model.model_id,
+        prefix=await bot.guild_settings.prefix(place.guild_id),
+        facts=event.facts if isinstance(event, Pictured) else (),
+        no_picture=None if picture is not None else missing,
+    )
+    files = [] if picture is None else [discord.File(io.BytesIO(picture), CARD_FILE)]
+    await send(embed=embed, files=files, view=info_buttons(model.model_id), **options)
+
+
+async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
+    """Hand over a model as a file; arguments as of `post_info`."""
+    data = await bot.queue.artifact(job.job_id, MODEL_FILE)
+    if data is None:
+        await send(embed=cards.error(UserError("The file is no longer here.", "Please ask again.")), **options)
+        return
+    prefix = await bot.guild_settings.prefix(job.place.guild_id)
+    said = cards.exported(job.model.name, event.size, prefix)
+    await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.galvanic"), **options)
+
+
+async def post_import(bot: Galvanic, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
+    """Tell of a model that was imported; arguments as of `post_info`."""
+    prefix = await bot.guild_settings.prefix(job.place.guild_id)
+    current = await bot.guild_settings.channel([job.place.channel_id])
+    embed = cards.imported(event.model, event.notes, prefix, current=current.model == event.model.model_id)
+    await send(embed=embed, view=imported_buttons(event.model.model_id), **options)
+
+
+async def post_refusal(send: Send, job: ImportJob, event: Failed, **options: Any) -> None:
+    """Tell why a file was not imported; arguments as of `post_info`."""
+    await send(embed=cards.error(refusal(job, UserError(event.problem, event.remedy))), **options)
+
+
+def refusal(job: ImportJob, problem: UserError) -> UserError:
+    """Why a file was not imported, under the name that it was uploaded with: a worker knows another."""
+    name = job.file_name[:60].replace("`", "")
+    return UserError(problem.problem.replace(MODEL_FILE, f"`{name}`"), problem.remedy)

@@ -1,0 +1,219 @@
+"""What is done with a model on somebody's behalf: commands and buttons come here, and rights are asked each time."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import discord
+import structlog
+
+from bot import access, cards, problems
+from bot.asker import Asker
+from bot.asking import ask
+from bot.model_answers import post_info, refusal
+from bot.views.models import question_buttons
+from shared.errors import UserError
+from shared.events import Failed
+from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, ModelRef, PictureJob
+from shared.models import ModelRecord
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+Send = Callable[..., Awaitable[Any]]
+MEGABYTE = 1_000_000
+_TRY_AGAIN_S = 5.0
+
+log = structlog.get_logger()
+
+
+def require_owner(model: ModelRecord, user: discord.User | discord.Member, deed: str) -> None:
+    """Refuse a person whose model it is not and who does not run the server.
+
+    Args:
+        model: the model.
+        user: who asks.
+        deed: what for: `delete it`.
+
+    Raises:
+        UserError: says who may.
+    """
+    if model.owner_id != user.id and not access.is_admin(user):
+        raise UserError(
+            f"`{model.name}` is somebody else's model.",
+            f"<@{model.owner_id}> can {deed}, and so can members with Manage Server.",
+        )
+
+
+class ModelCare:
+    """Uses, shows, exports, imports, renames, shares and deletes models."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self._bot = bot
+
+    async def use(self, who: Asker, model: ModelRecord) -> None:
+        """Make a model the current one of a channel; for those who may have texts written there.
+
+        Raises:
+            UserError: this person may not.
+        """
+        await access.require(self._bot, "generate", who.user, who.channel)
+        await self._bot.registry.use(who.place.channel_id, model)
+
+    async def show_info(self, who: Asker, model: ModelRecord, send: Send, **options: Any) -> None:
+        """Post a model's card: with its picture if a worker is there to draw it, else with what the registry knows.
+
+        Raises:
+            UserError: this person asked for one a moment ago.
+        """
+        job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=_ref(model))
+        async with self._cooldown(who):
+            try:
+                await ask(self._bot, job, send, **options)
+            except UserError as error:
+                without = Failed(problem=error.problem, remedy=error.remedy)
+                await post_info(self._bot, send, job, without, **options)
+
+    async def export(self, who: Asker, model: ModelRecord, send: Send, **options: Any) -> None:
+        """Post a model as a file. Everyone who reads the channel can take it: one of a channel leaves only there.
+
+        Raises:
+            UserError: this person may not, or not here; or no worker is there.
+        """
+        require_owner(model, who.user, "export it")
+        if model.scope == "channel" and model.channel_id not in who.here:
+            raise UserError(
+                f"`{model.name}` learned from a text of another channel, so its file stays there.",
+                f"Export it in <#{model.channel_id}>.",
+            )
+        most = guild_of(self._bot, who).filesize_limit
+        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=_ref(model), most_bytes=most)
+        async with self._cooldown(who):
+            await ask(self._bot, job, send, **options)
+
+    async def import_file(
+        self, who: Asker, file: discord.Attachment, name: str | None, send: Send, **options: Any
+    ) -> None:
+        """Have an exported model checked and entered, for those who may train here.
+
+        Raises:
+            UserError: this person may not, the file is too large, or the server has no room for it.
+        """
+        settings = self._bot.settings
+        await access.require(self._bot, "train", who.user, who.channel)
+        most = settings.import_max_mb
+        if file.size > most * MEGABYTE:
+            raise UserError(
+                f"That file has {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
+                "Whoever runs the bot can raise `IMPORT_MAX_MB`.",
+            )
+        await self.require_room(who.guild_id, file.size)
+        async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, settings.train_cooldown_s):
+            try:
+                data = await file.read()
+            except discord.HTTPException as error:
+                log.warning("attachment_not_read", status=error.status, code=error.code)
+                raise UserError("Discord didn't hand me the file.", "Attach it once more.") from error
+            job = ImportJob(job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name)
+            try:
+                await ask(self._bot, job, send, files={MODEL_FILE: data}, **options)
+            except UserError as error:
+                raise refusal(job, error) from error
+
+    async def require_room(self, guild_id: int, more_bytes: int) -> None:
+        """Refuse what would take more than the server's models may.
+
+        Raises:
+            UserError: says how much there is, and how to make room.
+        """
+        guilds = self._bot.guild_settings
+        most = guilds.disk_mb(await guilds.get(guild_id))
+        taken, more = await self._bot.registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
+        if taken + more > most:
+            raise UserError(
+                f"This server's models take {taken:,.1f} of {most:,.0f} MB, and this one would add {more:,.1f} MB.",
+                f"Make room with `{await guilds.prefix(guild_id)}model delete NAME`, or ask a server admin.",
+            )
+
+    async def rename(self, who: Asker, model: ModelRecord, name: str) -> None:
+        """Give a model another name; channels, buttons and trainings that use it know it by its id.
+
+        Raises:
+            UserError: this person may not, or the name is taken.
+        """
+        require_owner(model, who.user, "rename it")
+        if name == model.name:
+            raise UserError(f"`{model.name}` has this name already.", "Choose another one.")
+        await self._bot.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
+
+    async def question(self, who: Asker, model: ModelRecord) -> dict[str, Any]:
+        """Whether a model is really to be deleted, as a message to send.
+
+        Raises:
+            UserError: this person may not.
+        """
+        require_owner(model, who.user, "delete it")
+        prefix = await self._bot.guild_settings.prefix(who.guild_id)
+        return {
+            "embed": cards.delete_question(model, who.user.id, prefix),
+            "view": question_buttons(model, who.user.id),
+        }
+
+    async def delete(self, who: Asker, model: ModelRecord) -> None:
+        """Take a model out of the registry for good; its files follow as soon as a worker is there.
+
+        Raises:
+            UserError: this person may not, or the model is gone already.
+        """
+        require_owner(model, who.user, "delete it")
+        job = DeleteJob(job_id="d-0", place=who.place, model_id=model.model_id)  # gets its own id when it is sent
+        channels = {*channels_of(guild_of(self._bot, who)), model.channel_id, *model.shared_with, *who.here}
+        if not await self._bot.registry.remove(model, channels, job):
+            raise UserError(f"`{model.name}` was deleted a moment ago.", "")
+        log.info("model_removed", model_id=model.model_id, guild_id=who.guild_id, user_id=who.user.id)
+        self._bot.dispatch("model_removed")
+
+    async def send_deletions(self) -> None:
+        """Send the jobs that remove the files of deleted models; try until Redis is there.
+
+        After a crash between two steps a job is sent twice: deleting what is gone does nothing.
+        """
+        while True:
+            try:
+                for job in await self._bot.registry.deletions():
+                    await self._bot.queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
+                    await self._bot.registry.deletion_sent(job.model_id)
+            except problems.AWAY as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+                await asyncio.sleep(_TRY_AGAIN_S)
+            else:
+                return
+
+    def _cooldown(self, who: Asker) -> Any:
+        """Pictures and files keep a worker busy: as often as texts, on a clock of their own."""
+        wait = self._bot.settings.generate_cooldown_s
+        return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait)
+
+
+def guild_of(bot: Galvanic, who: Asker) -> discord.Guild:
+    """The server where somebody asks.
+
+    Raises:
+        UserError: the bot does not know it: it was added with its commands alone, or is only just connecting.
+    """
+    guild = bot.get_guild(who.guild_id)
+    if guild is None:
+        raise UserError("I don't see this server yet.", "Try again in a moment; I must be a member of it.")
+    return guild
+
+
+def channels_of(guild: discord.Guild) -> list[int]:
+    """All channels and threads of a server that the bot knows of."""
+    return [channel.id for channel in guild.channels] + [thread.id for thread in guild.threads]
+
+
+def _ref(model: ModelRecord) -> ModelRef:
+    return ModelRef(model_id=model.model_id, name=model.name)

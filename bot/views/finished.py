@@ -1,0 +1,49 @@
+"""The buttons of a training that ended well. Each carries its model's id in its custom id: it works after a restart."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+import discord
+
+from bot import begin
+from bot.asker import Asker
+from bot.views.base import Placed, replying_to
+from bot.views.models import UseButton
+from bot.views.training import SamplesButton
+from bot.views.writing import GenerateButton
+
+
+class MoreButton(
+    Placed,
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)",
+):
+    """Goes on with the model's own text, for whoever presses it, by their own rights and quotas."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(discord.ui.Button(label="Train more", custom_id=f"galvanic:more:{model_id}"))
+        self.model_id = model_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> MoreButton:
+        """Make the button again from a message that an earlier run of the bot sent."""
+        return cls(match["model"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Begin, if this person may."""
+        async with replying_to(interaction, "train more button") as (bot, send):
+            who = Asker.of_interaction(interaction)
+            await begin.begin(bot, who, functools.partial(begin.more, bot, who, self.model_id), send)
+
+
+def finished_buttons(model_id: str, job_id: str) -> discord.ui.View:
+    """The buttons under the card of a finished training."""
+    view = discord.ui.View(timeout=None)
+    for button in (GenerateButton(model_id), MoreButton(model_id), UseButton(model_id), SamplesButton(job_id)):
+        view.add_item(button)
+    return view

@@ -1,0 +1,223 @@
+"""The buttons of models. Each carries what it needs in its custom id, and asks for rights when it is pressed."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+
+from bot import cards
+from bot.asker import Asker
+from bot.views.base import Placed, answering, replying_to
+from bot.views.writing import GenerateButton
+from shared.errors import UserError
+from shared.models import ModelRecord
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+    _Button = discord.ui.Button[discord.ui.View]
+    _Item = discord.ui.DynamicItem[_Button]
+else:
+    _Button = discord.ui.Button
+    _Item = discord.ui.DynamicItem
+
+ANSWER_WITHIN = timedelta(minutes=15)
+"""How long a question about deleting waits: nobody should delete by an old message found again."""
+_MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
+_USER = r"(?P<user>\d{1,20})"
+
+
+class _ModelButton(Placed):
+    """A button that names a model."""
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> Self:
+        """Make the button again from a message that an earlier run of the bot sent."""
+        return cls(*match.groups())
+
+
+class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):
+    """Makes a model the current one of the channel where the button is."""
+
+    def __init__(self, model_id: str) -> None:
+        custom_id = f"galvanic:use:{model_id}"
+        super().__init__(discord.ui.Button(label="Use here", custom_id=custom_id))
+        self.model_id = model_id
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Use it here, if this person may."""
+        async with replying_to(interaction, "use button") as (bot, send):
+            who = Asker.of_interaction(interaction)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await bot.care.use(who, model)
+            await send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
+
+
+class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
+    """Posts a model as a file; for its owner and those who run the server."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(discord.ui.Button(label="Export", custom_id=f"galvanic:export:{model_id}"))
+        self.model_id = model_id
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Export it, if this person may."""
+        async with replying_to(interaction, "export button") as (bot, send):
+            who = Asker.of_interaction(interaction)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await bot.care.export(who, model, send)
+
+
+class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
+    """Asks whether a model is to be deleted; for its owner and those who run the server."""
+
+    def __init__(self, model_id: str) -> None:
+        custom_id = f"galvanic:delete:{model_id}"
+        super().__init__(discord.ui.Button(label="Delete…", style=discord.ButtonStyle.danger, custom_id=custom_id))
+        self.model_id = model_id
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Ask, if this person may delete it."""
+        async with replying_to(interaction, "delete button") as (bot, send):
+            who = Asker.of_interaction(interaction)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await send(**await bot.care.question(who, model))
+
+
+class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL}:{_USER}"):
+    """Deletes a model; only for the person who was asked."""
+
+    def __init__(self, model_id: str, user_id: str) -> None:
+        custom_id = f"galvanic:delete-now:{model_id}:{user_id}"
+        super().__init__(discord.ui.Button(label="Delete it", style=discord.ButtonStyle.danger, custom_id=custom_id))
+        self.model_id = model_id
+        self.user_id = int(user_id)
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Delete it, if this person was asked, in time, and still may."""
+        async with answering(interaction, "delete confirmation", defer=False) as bot:
+            await interaction.response.defer()
+            who = Asker.of_interaction(interaction)
+            require_asked(self.user_id, interaction)
+            await _require_in_time(bot, interaction)
+            model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
+            await bot.care.delete(who, model)
+            await interaction.edit_original_response(embed=cards.deleted(model, who.user.id), view=None)
+
+
+class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
+    """Answers the question about deleting with no; only for the person who was asked."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(discord.ui.Button(label="Keep it", custom_id=f"galvanic:delete-not:{user_id}"))
+        self.user_id = int(user_id)
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Take the question away."""
+        async with answering(interaction, "delete refusal", defer=False):
+            await interaction.response.defer()
+            require_asked(self.user_id, interaction)
+            await interaction.edit_original_response(embed=cards.kept(interaction.user.id), view=None)
+
+
+class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]"):
+    """Turns the page of a channel's list of models, which is read anew."""
+
+    def __init__(self, channel_id: str, page: str, *, back: bool = False, disabled: bool = False) -> None:
+        custom_id = f"galvanic:models:{channel_id}:{page}:{'<' if back else '>'}"
+        label = "Previous" if back else "Next"
+        super().__init__(discord.ui.Button(label=label, custom_id=custom_id, disabled=disabled))
+        self.channel_id = int(channel_id)
+        self.page = int(page)
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        """Show the page, of what may be used here now."""
+        async with answering(interaction, "page button", defer=False) as bot:
+            await interaction.response.defer()
+            who = Asker.of_interaction(interaction)
+            if who.here[0] != self.channel_id:
+                raise UserError("This list is of another channel.", "Ask for this channel's own.")
+            await interaction.edit_original_response(**await list_page(bot, who, self.page))
+
+
+async def list_page(bot: Galvanic, who: Asker, page: int) -> dict[str, Any]:
+    """One page of the models that may be used in a channel, to send or to edit a message to.
+
+    Raises:
+        UserError: there is none.
+    """
+    shelf = await bot.registry.shelf(who.guild_id, who.here)
+    prefix = await bot.guild_settings.prefix(who.guild_id)
+    if not shelf.models:
+        raise UserError(
+            "There is no model here yet.",
+            f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
+            f"`{prefix}model import` takes one that was exported.",
+        )
+    last = cards.pages(shelf.models) - 1
+    page = min(page, last)
+    return {
+        "embed": cards.model_list(shelf.models, shelf.current, who.here, page, prefix),
+        "view": _page_buttons(who.here[0], page, last),
+    }
+
+
+def info_buttons(model_id: str) -> discord.ui.View:
+    """What can be done with a model, below its card."""
+    return _view(GenerateButton(model_id), UseButton(model_id), ExportButton(model_id), DeleteButton(model_id))
+
+
+def imported_buttons(model_id: str) -> discord.ui.View:
+    """What one may want to do next with a model that was imported."""
+    return _view(GenerateButton(model_id), UseButton(model_id))
+
+
+def question_buttons(model: ModelRecord, user_id: int) -> discord.ui.View:
+    """Yes and no."""
+    return _view(ConfirmButton(model.model_id, str(user_id)), KeepButton(str(user_id)))
+
+
+def require_asked(user_id: int, interaction: discord.Interaction) -> None:
+    """Refuse everybody but the person who asked for the deletion.
+
+    Raises:
+        UserError: it is another one.
+    """
+    if interaction.user.id != user_id:
+        raise UserError("This question is somebody else's.", f"<@{user_id}> is to answer it.")
+
+
+def in_time(asked: datetime, now: datetime) -> bool:
+    """Whether a question of then may still be answered."""
+    return now - asked <= ANSWER_WITHIN
+
+
+async def _require_in_time(bot: Galvanic, interaction: discord.Interaction) -> None:
+    if interaction.message is None or in_time(interaction.message.created_at, discord.utils.utcnow()):
+        return
+    await interaction.edit_original_response(view=None)
+    prefix = await bot.guild_settings.prefix(interaction.guild_id)
+    raise UserError(
+        "This question is older than 15 minutes, so nothing was deleted.", f"Ask again: `{prefix}model delete NAME`."
+    )
+
+
+def _page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | None:
+    if last == 0:
+        return None
+    return _view(
+        PageButton(str(channel_id), str(max(0, page - 1)), back=True, disabled=page == 0),
+        PageButton(str(channel_id), str(min(last, page + 1)), disabled=page == last),
+    )
+
+
+def _view(*items: Any) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for item in items:
+        view.add_item(item)
+    return view

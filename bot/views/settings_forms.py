@@ -1,0 +1,192 @@
+"""The forms of `settings`. An answer to one that was opened before a restart is refused with a word (`cogs/errors`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+
+from bot.checks import figure
+from bot.guilds import GuildSettings, checked_prefix
+from bot.misuse import code
+from bot.views.base import answering
+from shared import blocklist
+from shared.errors import UserError
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+Change = Callable[..., Awaitable[None]]
+"""Keeps new settings and shows them: bot, interaction, fields."""
+MOST_TYPED = 4_000  # Discord's limit on what one field of a form takes
+
+
+class Form(discord.ui.Modal):
+    """A form that changes some settings.
+
+    Args:
+        change: keeps what was typed.
+    """
+
+    def __init__(self, title: str, change: Change) -> None:
+        super().__init__(title=title)
+        self._change = change
+
+    @classmethod
+    async def opened(cls, bot: Galvanic, guild_id: int, change: Change) -> Self:
+        """The form as an admin finds it: with what applies now."""
+        raise NotImplementedError
+
+    def fields(self) -> dict[str, Any]:
+        """What was typed, as fields of `GuildSettings`.
+
+        Raises:
+            UserError: it cannot be used.
+        """
+        raise NotImplementedError
+
+    async def on_submit(self, interaction: discord.Interaction, /) -> None:
+        """Keep what was typed."""
+        async with answering(interaction, type(self).__name__, update=True) as bot:
+            await self._change(bot, interaction, **self.fields())
+            await self.kept(bot, interaction)
+
+    async def kept(self, bot: Galvanic, interaction: discord.Interaction) -> None:
+        """What is done afterwards."""
+
+    def _ask(self, label: str, explained: str, custom_id: str, **options: Any) -> discord.ui.TextInput[Self]:
+        typed: discord.ui.TextInput[Self] = discord.ui.TextInput(custom_id=custom_id, **options)
+        self.add_item(discord.ui.Label(text=label, description=explained, component=typed))
+        return typed
+
+
+class PrefixForm(Form):
+    """What commands begin with."""
+
+    def __init__(self, change: Change, now: str, usual: str) -> None:
+        super().__init__("What commands begin with", change)
+        self._usual = usual
+        explained = f"One to five signs or letters that end with a sign: ? or $$ or g!. Usually {usual}"
+        self._typed = self._ask("Prefix", explained, "prefix", default=now, max_length=20)
+
+    @classmethod
+    async def opened(cls, bot: Galvanic, guild_id: int, change: Change) -> Self:
+        """The form, with the prefix of now."""
+        return cls(change, await bot.guild_settings.prefix(guild_id), bot.settings.command_prefix)
+
+    def fields(self) -> dict[str, Any]:
+        """The prefix; the usual one is kept as none, and follows the operator's."""
+        prefix = checked_prefix(self._typed.value)
+        return {"prefix": prefix if prefix != self._usual else None}
+
+    async def kept(self, bot: Galvanic, interaction: discord.Interaction) -> None:
+        """Tell the channel."""
+        await tell_prefix(bot, interaction)
+
+
+class QuotasForm(Form):
+    """How much a server's members may take up."""
+
+    def __init__(self, change: Change, own: GuildSettings, most: dict[str, float]) -> None:
+        super().__init__("Quotas", change)
+        self._most = most
+        labels = {
+            "jobs_per_user": "Trainings of one person at once",
+            "jobs_per_server": "Trainings of all members at once",
+            "disk_mb": "Disk for models, in MB",
+        }
+        self._typed = {
+            name: self._ask(
+                label,
+                f"Up to {figure(most[name])}; leave it empty for that",
+                name,
+                default=_shown(getattr(own, name)),
+                required=False,
+                max_length=20,
+            )
+            for name, label in labels.items()
+        }
+
+    @classmethod
+    async def opened(cls, bot: Galvanic, guild_id: int, change: Change) -> Self:
+        """The form, with the numbers of now."""
+        return cls(change, await bot.guild_settings.get(guild_id), operators_limits(bot))
+
+    def fields(self) -> dict[str, Any]:
+        """The three numbers, each within the operator's limit."""
+        return {
+            "jobs_per_user": self._number("jobs_per_user", "trainings of one person", 1),
+            "jobs_per_server": self._number("jobs_per_server", "trainings of all members", 1),
+            "disk_mb": self._number("disk_mb", "megabytes of disk", 1),
+        }
+
+    def _number(self, name: str, what: str, least: int) -> float | None:
+        typed = self._typed[name].value.strip()
+        if not typed:
+            return None
+        most = self._most[name]
+        wrong = UserError(
+            f"The number of {what} can't be {code(typed)}.",
+            f"It goes from {least} to {figure(most)}: whoever runs me allows no more.",
+        )
+        try:
+            number = float(typed.replace(",", "")) if name == "disk_mb" else int(typed)
+        except ValueError:
+            raise wrong from None
+        if not least <= number <= most:  # NaN is not, either
+            raise wrong
+        return number
+
+
+class BlocklistForm(Form):
+    """Words that generated text must not show."""
+
+    def __init__(self, change: Change, entries: tuple[str, ...]) -> None:
+        super().__init__("Words that I must not write", change)
+        explained = "One a line, or with commas between. * stands for any letters: *cat* also hits scatter."
+        self._typed = self._ask(
+            "Blocklist",
+            explained,
+            "blocklist",
+            style=discord.TextStyle.paragraph,
+            default="\n".join(entries),
+            required=False,
+            max_length=MOST_TYPED,
+        )
+
+    @classmethod
+    async def opened(cls, bot: Galvanic, guild_id: int, change: Change) -> Self:
+        """The form, with the entries of now."""
+        return cls(change, (await bot.guild_settings.get(guild_id)).blocklist)
+
+    def fields(self) -> dict[str, Any]:
+        """The entries, checked."""
+        entries = blocklist.parse(self._typed.value)
+        if len("\n".join(entries)) > MOST_TYPED:  # else the next form would show, and keep, a part of them
+            raise UserError("That blocklist is too long.", f"Keep it under {MOST_TYPED:,} characters.")
+        return {"blocklist": entries}
+
+
+async def tell_prefix(bot: Galvanic, interaction: discord.Interaction) -> None:
+    """Tell the channel a new prefix: people would go on with the old one."""
+    prefix = await bot.guild_settings.prefix(interaction.guild_id)
+    await interaction.followup.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
+
+
+def operators_limits(bot: Galvanic) -> dict[str, float]:
+    """The most that a server's admins may allow."""
+    settings = bot.settings
+    return {
+        "jobs_per_user": settings.train_jobs_per_user,
+        "jobs_per_server": settings.train_jobs_per_server,
+        "disk_mb": settings.server_disk_mb,
+    }
+
+
+def _shown(number: float | None) -> str | None:
+    return None if number is None else f"{number:.12g}"
+
+
+FORMS: dict[str, type[Form]] = {"prefix": PrefixForm, "quotas": QuotasForm, "blocklist": BlocklistForm}
+"""By the button that opens them."""

@@ -1,0 +1,180 @@
+"""What may be asked of a training that is there: to cancel it, to finish it, to show what it wrote so far."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+
+from bot import cards
+from bot.jobview import JobView
+from bot.outlook import Standing
+from bot.queue import TRAINING
+from shared.errors import UserError
+from shared.jobs import TRAIN_QUEUE, TrainJob
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+    Person = discord.User | discord.Member
+
+_TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
+CHOICES = 25  # Discord's limit
+
+
+async def cancel(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> str:
+    """Cancel a training on behalf of `user`.
+
+    Returns:
+        What to tell them.
+
+    Raises:
+        UserError: there is no such training in this server, it is over, or it is another person's.
+    """
+    job, view = await _theirs(bot, job_id, guild_id, user)
+    match await bot.queue.cancel(job.job_id):
+        case "over":
+            raise _over()
+        case "cancelled":
+            return "Cancelled: it had not begun." if view.state == "queued" else "Cancelled."
+        case "asked" if await bot.queue.has_worker(TRAIN_QUEUE):
+            return "Cancelling…"
+    return "It will be cancelled as soon as a worker is back: none is running now."
+
+
+async def finish(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> str:
+    """End a training with the best so far, on behalf of `user`.
+
+    Returns:
+        What to tell them.
+
+    Raises:
+        UserError: as `cancel`, or nothing has been learned that could be kept.
+    """
+    job, view = await _theirs(bot, job_id, guild_id, user)
+    if view.state == "queued":
+        raise UserError("This training has not begun, so there is nothing to keep.", "**Cancel** takes it back.")
+    progress = view.progress
+    if progress is None or (progress.train_loss is None and progress.heldout_loss is None):
+        raise UserError(
+            "It has learned nothing yet that could be kept.",
+            "Try again when the card shows a loss, or **Cancel** it.",
+        )
+    await bot.queue.finish(job.job_id)
+    if await bot.queue.wish(job.job_id) == "cancel":
+        raise UserError("It is being cancelled already.", "")
+    if not await bot.queue.has_worker(TRAIN_QUEUE):
+        return "It will be finished as soon as a worker is back: none is running now. The best so far is kept."
+    if view.state == "interrupted":
+        return "It is paused; as soon as it goes on it ends, and the best so far is kept."
+    return "Finishing: the best so far is kept."
+
+
+async def samples(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> discord.Embed:
+    """What a training wrote epoch by epoch.
+
+    Raises:
+        UserError: there is no such training that this person can see, or it wrote nothing yet.
+    """
+    job = await _there(bot, job_id, guild_id)
+    if not sees(user, job):
+        raise _unknown(job_id)
+    view = await _view(bot, job_id)
+    if not view.samples:
+        remedy = "It ended without one." if view.over else "The first one comes after an epoch; its card shows it."
+        raise UserError("It has written nothing yet.", remedy)
+    return cards.samples(job, view, await bot.guild_settings.blocklist(guild_id))
+
+
+async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """The trainings to offer for `cancel` and `finish`: the person's own first, for moderators then those they see."""
+    if interaction.guild_id is None:
+        return []
+    outlook = await bot.watch.look()
+    own: list[Standing] = []
+    others: list[Standing] = []
+    for one in outlook.standings:
+        job = one.job
+        if job.place.guild_id != interaction.guild_id:
+            continue
+        if job.place.user_id == interaction.user.id:
+            own.append(one)
+        elif moderates(interaction.user, job) and sees(interaction.user, job):
+            others.append(one)
+    near = [
+        one
+        for one in (*own, *others)
+        if typed.lower() in f"{one.job.job_id} {one.job.corpus.title} {one.job.corpus.name}".lower()
+    ]
+    return [app_commands.Choice(name=cards.choice(one, outlook), value=one.job.job_id) for one in near[:CHOICES]]
+
+
+def sees(user: Person, job: TrainJob) -> bool:
+    """Whether a person can see the channel of a training. Of a private thread only its starter is known to."""
+    if job.place.user_id == user.id:
+        return True
+    channel = _channel(user, job)
+    if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
+        return isinstance(user, discord.Member) and moderates(user, job)
+    assert isinstance(user, discord.Member)
+    return channel.permissions_for(user).view_channel
+
+
+def moderates(user: Person, job: TrainJob) -> bool:
+    """Whether a person has Manage Messages where a training was asked for."""
+    if not isinstance(user, discord.Member) or user.guild.id != job.place.guild_id:
+        return False
+    channel = _channel(user, job)
+    have = channel.permissions_for(user) if channel is not None else user.guild_permissions
+    return have.manage_messages and (channel is None or have.view_channel)
+
+
+def _channel(user: Person, job: TrainJob) -> discord.abc.GuildChannel | discord.Thread | None:
+    if not isinstance(user, discord.Member) or user.guild.id != job.place.guild_id:
+        return None
+    guild, place = user.guild, job.place
+    found = guild.get_channel_or_thread(place.channel_id)
+    if found is None and place.parent_channel_id is not None:
+        return guild.get_channel(place.parent_channel_id)  # a thread that is archived: its parent's rights are its own
+    return found
+
+
+async def _theirs(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> tuple[TrainJob, JobView]:
+    """A training that is not over and that this person may end."""
+    job = await _there(bot, job_id, guild_id)
+    if job.place.user_id != user.id and not moderates(user, job):
+        if not sees(user, job):
+            raise _unknown(job_id)
+        raise UserError(
+            "This training is somebody else's.", "They can end it, and so can members with Manage Messages."
+        )
+    view = await _view(bot, job_id)
+    if view.over:
+        raise _over()
+    return job, view
+
+
+async def _there(bot: Galvanic, job_id: str, guild_id: int | None) -> TrainJob:
+    stored = await bot.queue.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
+    if stored is None or not isinstance(stored.job, TrainJob) or stored.job.place.guild_id != guild_id:
+        raise _unknown(job_id)
+    return stored.job
+
+
+async def _view(bot: Galvanic, job_id: str) -> JobView:
+    view = JobView()
+    for _, event in await bot.queue.events(job_id, "0"):
+        view.apply(event)
+    return view
+
+
+def _unknown(job_id: str) -> UserError:
+    return UserError(
+        f"There is no training `{cards.plain(job_id[:40])}` in this server.", "Its id stands at the foot of its card."
+    )
+
+
+def _over() -> UserError:
+    return UserError("This training is over already.", "")

@@ -1,0 +1,151 @@
+"""What is changed about the servers themselves: permissions, roles, members, channels and threads.
+
+On Discord a server's admins do this in its settings; here the control API does it, whoever asks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import discord
+from simcord.backend.models import Channel, Overwrite
+from simcord.enums import ChannelType, OverwriteType
+
+from playground.chatter import small_talk
+from playground.places import CHANNEL_IDS, SPECS, USER_IDS, join, private_to
+from playground.world import World
+from shared.errors import UserError
+
+MAX_NAME = 100
+_MAX_HISTORY = 200_000
+
+
+class Admin:
+    """Changes of the playground's servers; every one is announced to the bot.
+
+    Every method raises `UserError` for what there is not, or what Discord would not take.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        # The exceptions that were made with a channel, to go back to.
+        self._first = {
+            channel.id: {entry.target_id: entry for entry in channel.overwrites} for channel in world.channels.values()
+        }
+
+    def set_permissions(self, channel_id: int, target_id: int, *, allow: list[str], deny: list[str]) -> None:
+        """Make an exception in a channel for a member or a role; none at all brings back how it was at first."""
+        world = self._world
+        channel = world.get_channel(channel_id)
+        if channel.guild_id is None:
+            raise UserError("Direct messages have no permissions.")
+        allowed, denied = _permissions(allow), _permissions(deny)
+        first = self._first.get(channel_id, {}).get(target_id)
+        channel.overwrites = [entry for entry in channel.overwrites if entry.target_id != target_id]
+        if allowed or denied:
+            kind = OverwriteType.ROLE if target_id in world.guilds[channel.guild_id].roles else OverwriteType.MEMBER
+            kept = first.allow & ~denied if first else 0
+            channel.overwrites.append(Overwrite(target_id, kind, allow=allowed | kept, deny=denied))
+        elif first:
+            channel.overwrites.append(first)
+        world.announce_channel_update(channel_id)
+
+    # ------------------------------------------------------------- roles, members
+
+    def create_role(self, guild_id: int, name: str, permissions: list[str]) -> int:
+        """Make a role, the lowest one; its id."""
+        if not 1 <= len(name) <= MAX_NAME:
+            raise UserError(f"The name of a role has 1 to {MAX_NAME} characters.")
+        return self._world.create_role(guild_id, name, permissions=_permissions(permissions)).id
+
+    def grant_role(self, guild_id: int, user_id: int, role_id: int, *, held: bool) -> None:
+        """Give a member a role, or take it away."""
+        self._check_member(guild_id, user_id)
+        if held:
+            self._world.add_member_role(guild_id, user_id, role_id)
+        else:
+            self._world.remove_member_role(guild_id, user_id, role_id)
+
+    def set_member(self, guild_id: int, user_id: int, *, member: bool) -> None:
+        """Let a person into a server, or out of it."""
+        guild = self._world.guilds[guild_id]
+        if user_id not in USER_IDS.values():
+            raise UserError("Only people come and go.")
+        if guild.owner_id == user_id:
+            raise UserError("The owner of a server cannot leave it.")
+        if member and user_id not in guild.members:
+            join(self._world, guild_id, user_id, announce=True)
+        elif not member:
+            self._check_member(guild_id, user_id)
+            self._world.remove_member(guild_id, user_id)
+
+    def _check_member(self, guild_id: int, user_id: int) -> None:
+        if user_id not in self._world.guilds[guild_id].members:
+            raise UserError(f"{self._world.users[user_id].global_name} is not a member of {SPECS[guild_id].name}.")
+
+    # ---------------------------------------------------------- channels, threads
+
+    def create_channel(self, guild_id: int, name: str, only: list[int], history: int) -> int:
+        """Make a text channel, seen by all or by the owner, the bot and these people only; its id.
+
+        Args:
+            guild_id: the server.
+            name: of the channel; no other may have it.
+            only: who sees it.
+            history: how many messages of small talk it begins with.
+        """
+        if not 0 <= history <= _MAX_HISTORY:
+            raise UserError(f"A channel begins with at most {_MAX_HISTORY:,} messages.")
+        if not 1 <= len(name) <= MAX_NAME or name in self._names():
+            raise UserError(
+                f"A channel cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters."
+            )
+        channel = self._world.create_channel(guild_id, name, overwrites=private_to(guild_id, only))
+        self._world.seed(channel.id, small_talk(history, datetime.now(UTC)))
+        self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
+        return channel.id
+
+    def rename_channel(self, channel_id: int, name: str) -> None:
+        """Give a channel or a thread another name."""
+        if not 1 <= len(name) <= MAX_NAME or name in self._names():
+            raise UserError(f"A channel cannot be called {name!r}.", "Take another name.")
+        self._world.get_channel(channel_id).name = name
+        self._world.announce_channel_update(channel_id)
+
+    def delete_channel(self, channel_id: int) -> None:
+        """Delete a channel that was made here, or a thread, with all of its messages."""
+        if channel_id in CHANNEL_IDS.values() or self._world.get_channel(channel_id).type == ChannelType.DM:
+            raise UserError("The playground's own channels stay.", "Delete one that was made later.")
+        self._world.remove_channel(channel_id)
+        self._first.pop(channel_id, None)
+
+    def create_thread(
+        self, user_id: int, channel_id: int, name: str, *, message_id: int | None = None, private: bool = False
+    ) -> Channel:
+        """Start a thread as a person: from a message, or of its own."""
+        world = self._world
+        parent = world.get_channel(channel_id)
+        if parent.guild_id is None or parent.is_thread:
+            raise UserError("A thread starts in a channel of a server.")
+        needed = "create_private_threads" if private else "create_public_threads"
+        if not world.may(user_id, channel_id, "view_channel", needed):
+            raise UserError("You do not have permission to start threads in this channel.")
+        if not 1 <= len(name) <= MAX_NAME or name in self._names():
+            raise UserError(f"A thread cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters.")
+        if message_id is not None:
+            world.get_message(channel_id, message_id)
+            if message_id in world.channels:
+                raise UserError("This message has a thread already.")
+        kind = ChannelType.PRIVATE_THREAD if private else ChannelType.PUBLIC_THREAD
+        return world.create_thread(channel_id, name, user_id, type=kind, message_id=message_id)
+
+    def _names(self) -> set[str]:
+        """Names that are taken; here a name is enough to find a channel, whatever its server."""
+        return {channel.name for channel in self._world.channels.values() if channel.name}
+
+
+def _permissions(names: list[str]) -> int:
+    unknown = [name for name in names if name not in discord.Permissions.VALID_FLAGS]
+    if unknown:
+        raise UserError(f"There is no such permission: {', '.join(unknown)}.")
+    return discord.Permissions(**dict.fromkeys(names, True)).value

@@ -1,0 +1,306 @@
+"""How a person uses the bot: slash commands, buttons, select menus, forms.
+
+Payloads are built by simcord's interaction builders; checks follow what a Discord client lets a person do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from simcord import interactions as build
+from simcord.backend import serializers
+from simcord.backend.access import channel_accessible
+from simcord.backend.errors import OptionError, SetupError
+from simcord.backend.models import Interaction, Message
+from simcord.components import walk_components
+from simcord.enums import SELECT_TYPES, AppCommandType, ComponentType, InteractionType, OptionType
+
+from playground.forms import Filled, fill
+from playground.gateway import Gateway
+from playground.people import File, People
+from playground.places import DM_PERMISSIONS, file_limit
+from playground.resolve import Resolver
+from playground.world import World
+from shared.errors import UserError
+
+ANSWER_S = 3.0
+"""How long Discord waits for the first answer to an interaction."""
+_PLACED = (OptionType.USER, OptionType.CHANNEL, OptionType.ROLE, OptionType.MENTIONABLE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an interaction went, told to the person's page.
+
+    Attributes:
+        status: `pending`, `done`, `failed` (no answer within 3 s, or no bot) or `modal` (a form is to be shown).
+    """
+
+    interaction_id: int
+    user_id: int
+    channel_id: int
+    status: str
+    source_message_id: int | None = None
+    command: str | None = None
+    modal: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the page gets it, ids as strings."""
+        source = self.source_message_id
+        return {
+            "interaction_id": str(self.interaction_id),
+            "channel_id": str(self.channel_id),
+            "status": self.status,
+            "message_id": str(source) if source is not None else None,
+            "command": self.command,
+            "modal": self.modal,
+        }
+
+
+class Interactions:
+    """The interactions of the playground's people with the bot.
+
+    Every method raises `UserError` for what a Discord client would not let a person do.
+    """
+
+    def __init__(self, world: World, gateway: Gateway, people: People, resolver: Resolver) -> None:
+        self._world = world
+        self._gateway = gateway
+        self._people = people
+        self._resolver = resolver
+        self._watchers: set[asyncio.Task[None]] = set()
+        self.outcome_listeners: list[Callable[[Outcome], None]] = []
+
+    def commands(self, user_id: int, channel_id: int) -> list[dict[str, Any]]:
+        """Slash commands that this person may call here, one entry for each leaf, `name` being its full path."""
+        if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
+            return []
+        entries: dict[str, dict[str, Any]] = {}
+        for command in self._world.visible_commands(user_id=user_id, channel_id=channel_id):
+            for path, leaf in build.command_leaves(command):
+                name = " ".join(path)
+                entries.setdefault(
+                    name,
+                    {"name": name, "description": leaf.get("description", ""), "options": leaf.get("options") or []},
+                )
+        return list(entries.values())
+
+    def slash(
+        self, user_id: int, channel_id: int, command: str, options: dict[str, Any], files: dict[str, File]
+    ) -> Interaction:
+        """Call a slash command; `command` may be a path (`model info`)."""
+        self._people.check_files(channel_id, list(files.values()))
+        root, nesting, leaf = self._find(user_id, channel_id, command)
+        values = {**options, **{name: (file.filename, file.data) for name, file in files.items()}}
+        built, resolved = self._options(user_id, channel_id, command, leaf, values)
+        data = self._command_data(root, build.nest_options(root, nesting, built))
+        if resolved:
+            data["resolved"] = resolved
+        return self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data, command=command)
+
+    async def autocomplete(
+        self, user_id: int, channel_id: int, command: str, option: str, value: str, filled: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Choices that the bot offers for an option being typed; none when it does not answer in 3 s."""
+        root, nesting, leaf = self._find(user_id, channel_id, command)
+        focused = next((item for item in leaf.get("options") or [] if item["name"] == option), None)
+        if focused is None or not focused.get("autocomplete") or not self._gateway.online:
+            return []
+        declared = {item["name"]: item for item in leaf["options"]}
+        built = [
+            {"name": name, "type": declared[name]["type"], "value": given}
+            for name, given in filled.items()
+            if name in declared and name != option and declared[name]["type"] == OptionType.STRING
+        ]
+        built.append({"name": option, "type": focused["type"], "value": value, "focused": True})
+        data = self._command_data(root, build.nest_options(root, nesting, built))
+        kind = InteractionType.APPLICATION_COMMAND_AUTOCOMPLETE
+        record, payload = self._payload(kind, user_id, channel_id, data)
+        self._world.emit("INTERACTION_CREATE", payload)
+        await self._answered(record)
+        return record.autocomplete_choices or []
+
+    def click(
+        self, user_id: int, channel_id: int, message_id: int, custom_id: str, *, forged: bool = False
+    ) -> Interaction:
+        """Press a button; a `forged` one need not be on the message, which Discord's own client does not do."""
+        message = self._people.visible_message(user_id, channel_id, message_id)
+        if forged:
+            button: dict[str, Any] = {"type": ComponentType.BUTTON, "custom_id": custom_id}
+        else:
+            button = _component(message, custom_id, (ComponentType.BUTTON,))
+        return self._component(user_id, message, button, {})
+
+    def select(self, user_id: int, channel_id: int, message_id: int, custom_id: str, values: list[str]) -> Interaction:
+        """Choose in a select menu; people, roles and channels by name or id."""
+        message = self._people.visible_message(user_id, channel_id, message_id)
+        menu = _component(message, custom_id, SELECT_TYPES)
+        resolved: dict[str, Any] = {}
+        chosen = self._resolver.choices(user_id, channel_id, menu, values, resolved)
+        # Discord sends `resolved` for every kind of menu but that of strings.
+        extra = {"values": chosen} | ({} if menu["type"] == ComponentType.STRING_SELECT else {"resolved": resolved})
+        return self._component(user_id, message, menu, extra)
+
+    def submit_modal(
+        self, user_id: int, interaction_id: int, values: dict[str, Any], files: dict[str, list[File]]
+    ) -> Interaction:
+        """Send the form that an interaction opened; `values` and `files` by the fields' `custom_id`."""
+        opened = self._world.interactions.get(interaction_id)
+        if opened is None or opened.modal is None or opened.user_id != user_id or opened.modal_consumed:
+            raise UserError("This form is no longer open.", "Start again.")
+        channel_id = opened.channel_id
+
+        def choose(menu: dict[str, Any], chosen: list[str], resolved: dict[str, Any]) -> list[str]:
+            return self._resolver.choices(user_id, channel_id, menu, chosen, resolved)
+
+        def store(custom_id: str, resolved: dict[str, Any]) -> list[str]:
+            given = files.get(custom_id, [])
+            self._people.check_files(channel_id, given)
+            return [
+                build.store_interaction_attachment(self._world, channel_id, file.filename, file.data, resolved)
+                for file in given
+            ]
+
+        filled: Filled = fill(opened.modal, values, choose, store)
+        data: dict[str, Any] = {"custom_id": opened.modal["custom_id"], "components": filled.components}
+        if filled.resolved:
+            data["resolved"] = filled.resolved
+        opened.modal_consumed = True
+        source = self._world.messages.get(channel_id, {}).get(opened.source_message_id or 0)
+        return self._dispatch(InteractionType.MODAL_SUBMIT, user_id, channel_id, data, source=source)
+
+    def _find(self, user_id: int, channel_id: int, command: str) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+        name, *path = command.split() or [""]
+        if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
+            raise UserError("You do not have permission to use application commands in this channel.")
+        for root in self._world.visible_commands(user_id=user_id, channel_id=channel_id):
+            if root["name"] == name:
+                try:
+                    leaf, nesting = build.walk_to_subcommand(root, path)
+                except SetupError as error:
+                    raise UserError(f"/{name} has no part called {' '.join(path)!r}.") from error
+                return root, nesting, leaf
+        raise UserError(f"There is no command /{name}.", "Type / to see the commands there are.")
+
+    def _command_data(self, root: dict[str, Any], options: list[dict[str, Any]]) -> dict[str, Any]:
+        data = {
+            "id": root["id"],
+            "name": root["name"],
+            "type": root.get("type", AppCommandType.CHAT_INPUT),
+            "options": options,
+        }
+        if root.get("guild_id"):
+            data["guild_id"] = root["guild_id"]
+        return data
+
+    def _options(
+        self, user_id: int, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Check values against the command's declaration and put them in wire form."""
+        declared = {option["name"]: option for option in leaf.get("options") or []}
+        missing = [name for name, option in declared.items() if option.get("required") and name not in values]
+        unknown = [name for name in values if name not in declared]
+        if missing or unknown:
+            word, names = ("needs", missing) if missing else ("has no", unknown)
+            raise UserError(f"/{command} {word} the option {', '.join(names)}.")
+        built: list[dict[str, Any]] = []
+        resolved: dict[str, Any] = {}
+        for name, raw in values.items():
+            option = declared[name]
+            kind = OptionType(option["type"])
+            try:
+                if kind in _PLACED:
+                    value: Any = self._resolver.option(user_id, channel_id, kind, str(raw), resolved)
+                elif isinstance(raw, str) and kind != OptionType.ATTACHMENT:
+                    value = build.parse_option_input(command, option, raw)
+                else:
+                    value = build.validate_option_value(command, option, raw)
+            except OptionError as error:
+                raise UserError(f"{error}.") from error
+            if kind == OptionType.ATTACHMENT:
+                filename, content = value
+                value = build.store_interaction_attachment(self._world, channel_id, filename, content, resolved)
+            built.append({"name": name, "type": int(kind), "value": value})
+        return built, resolved
+
+    def _component(
+        self, user_id: int, message: Message, component: dict[str, Any], extra: dict[str, Any]
+    ) -> Interaction:
+        if component.get("disabled"):
+            raise UserError("This control is switched off.")
+        data = {"custom_id": component["custom_id"], "component_type": component["type"], **extra}
+        if component.get("id") is not None:
+            data["id"] = component["id"]
+        return self._dispatch(InteractionType.MESSAGE_COMPONENT, user_id, message.channel_id, data, source=message)
+
+    def _payload(
+        self, kind: InteractionType, user_id: int, channel_id: int, data: dict[str, Any]
+    ) -> tuple[Interaction, dict[str, Any]]:
+        """The record of an interaction and its event; the channel decides the server, or that there is none."""
+        if not channel_accessible(self._world, channel_id, user_id):
+            raise UserError("You do not see this channel.")
+        guild_id = self._world.get_channel(channel_id).guild_id
+        record, payload = build.base_payload(
+            self._world, type=kind, channel_id=channel_id, guild_id=guild_id, user_id=user_id, data=data
+        )
+        payload["attachment_size_limit"] = file_limit(guild_id)
+        if guild_id is None:
+            payload["app_permissions"] = str(DM_PERMISSIONS)
+        return record, payload
+
+    def _dispatch(
+        self,
+        kind: InteractionType,
+        user_id: int,
+        channel_id: int,
+        data: dict[str, Any],
+        *,
+        source: Message | None = None,
+        command: str | None = None,
+    ) -> Interaction:
+        record, payload = self._payload(kind, user_id, channel_id, data)
+        if source is not None:
+            record.source_message_id = source.id
+            payload["message"] = dict(serializers.message_payload(self._world, source))
+        self._world.emit("INTERACTION_CREATE", payload)
+        watcher = asyncio.create_task(self._watch(record, command))
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
+        return record
+
+    async def _answered(self, record: Interaction) -> bool:
+        if not self._gateway.online:
+            return False
+        return record.responded or await self._world.await_answer(record.id, ANSWER_S)
+
+    async def _watch(self, record: Interaction, command: str | None) -> None:
+        """Tell the person's page how the interaction goes."""
+
+        def tell(status: str) -> None:
+            outcome = Outcome(
+                interaction_id=record.id,
+                user_id=record.user_id,
+                channel_id=record.channel_id,
+                status=status,
+                source_message_id=record.source_message_id,
+                command=command,
+                modal=record.modal if status == "modal" else None,
+            )
+            for listener in self.outcome_listeners:
+                listener(outcome)
+
+        tell("pending")
+        if not await self._answered(record):
+            tell("failed")
+        else:
+            tell("modal" if record.modal is not None else "done")
+
+
+def _component(message: Message, custom_id: str, kinds: tuple[ComponentType, ...]) -> dict[str, Any]:
+    for component in walk_components(message.components):
+        if component.get("custom_id") == custom_id and component.get("type") in kinds:
+            return component
+    raise UserError("The message has no such control.", "It may have changed in the meantime.")

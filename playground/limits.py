@@ -1,0 +1,111 @@
+"""What Discord refuses and simcord lets pass: empty parts of embeds, nameless buttons, oversized commands and choices.
+
+https://discord.com/developers/docs/resources/message#embed-object-embed-limits and
+.../interactions/application-commands#application-command-object
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from simcord.backend import errors
+from simcord.components import walk_components
+from simcord.enums import AppCommandType, ComponentType, OptionType
+
+_MAX_CHOICES = 25
+_MAX_OPTIONS = 25
+_MAX_COMMANDS = 100
+_MAX_NAME = 100
+_CONTENT = re.compile(r"/channels/\d+/messages(/\d+)?|/webhooks/\d+/[^/]+(/messages/(@original|\d+))?")
+_CALLBACK = re.compile(r"/interactions/\d+/[^/]+/callback")
+_COMMANDS = re.compile(r"/applications/\d+(/guilds/\d+)?/commands")
+_THREADS = re.compile(r"/channels/\d+(/messages/\d+)?/threads")
+_COMMAND_NAME = re.compile(r"[-_'\w]{1,32}")
+_NESTED = (OptionType.SUBCOMMAND, OptionType.SUBCOMMAND_GROUP)
+
+
+def check_request(method: str, path: str, body: Any) -> None:
+    """Refuse a request as Discord does.
+
+    Raises:
+        BackendError: 50035, saying which field is wrong.
+    """
+    if method in ("POST", "PATCH") and isinstance(body, dict):
+        if _CONTENT.fullmatch(path):
+            _check_message(body)
+        elif _CALLBACK.fullmatch(path) and isinstance(body.get("data"), dict):
+            _check_message(body["data"])
+            _check_choices(body["data"].get("choices") or [], "data.choices")
+        elif _THREADS.fullmatch(path):
+            _check_length(body.get("name"), 1, _MAX_NAME, "name")
+    if method in ("POST", "PUT", "PATCH") and _COMMANDS.fullmatch(path):
+        _check_commands(body if isinstance(body, list) else [body])
+
+
+def _check_message(body: dict[str, Any]) -> None:
+    for index, embed in enumerate(body.get("embeds") or []):
+        for number, field in enumerate(embed.get("fields") or []):
+            for key in ("name", "value"):
+                if not str(field.get(key) or "").strip():
+                    raise errors.invalid_form_body(f"embeds[{index}].fields[{number}].{key}: This field is required")
+        for key, part in (("footer", "text"), ("author", "name")):
+            if embed.get(key) and not str(embed[key].get(part) or "").strip():
+                raise errors.invalid_form_body(f"embeds[{index}].{key}.{part}: This field is required")
+        for slot in ("image", "thumbnail"):
+            url = (embed.get(slot) or {}).get("url")
+            if url is not None and not str(url).startswith(("http://", "https://", "attachment://")):
+                raise errors.invalid_form_body(f"embeds[{index}].{slot}.url: Not a well formed URL.")
+    for component in walk_components(body.get("components") or []):
+        if component.get("type") != ComponentType.BUTTON or component.get("style") == 6:
+            continue
+        if not component.get("label") and not component.get("emoji"):
+            raise errors.invalid_form_body("components: A button needs a label or an emoji")
+
+
+def _check_choices(choices: list[dict[str, Any]], where: str) -> None:
+    if len(choices) > _MAX_CHOICES:
+        raise errors.invalid_form_body(f"{where}: Must be {_MAX_CHOICES} or fewer in length.")
+    for choice in choices:
+        _check_length(choice.get("name"), 1, _MAX_NAME, f"{where}.name")
+        if isinstance(choice.get("value"), str):
+            _check_length(choice["value"], 0, _MAX_NAME, f"{where}.value")
+
+
+def _check_commands(commands: list[dict[str, Any]]) -> None:
+    if len(commands) > _MAX_COMMANDS:
+        raise errors.invalid_form_body(f"Must be {_MAX_COMMANDS} or fewer in length.")
+    _check_unique((command.get("name"), command.get("type", 1)) for command in commands)
+    for command in commands:
+        if command.get("type", AppCommandType.CHAT_INPUT) == AppCommandType.CHAT_INPUT:
+            _check_entry(command, str(command.get("name")))
+
+
+def _check_entry(entry: dict[str, Any], path: str) -> None:
+    """A command, a part of one, or an option: each has a name, a description and perhaps options."""
+    name = str(entry.get("name") or "")
+    if not _COMMAND_NAME.fullmatch(name) or name != name.lower():
+        raise errors.invalid_form_body(f"{path}.name: Command name is invalid")
+    _check_length(entry.get("description"), 1, _MAX_NAME, f"{path}.description")
+    _check_choices(entry.get("choices") or [], f"{path}.choices")
+    options = entry.get("options") or []
+    if len(options) > _MAX_OPTIONS:
+        raise errors.invalid_form_body(f"{path}.options: Must be {_MAX_OPTIONS} or fewer in length.")
+    _check_unique(option.get("name") for option in options)
+    needed = [bool(option.get("required")) for option in options if option.get("type") not in _NESTED]
+    if needed != sorted(needed, reverse=True):
+        raise errors.invalid_form_body(f"{path}.options: Required options must be placed before non-required options")
+    for option in options:
+        _check_entry(option, f"{path}.{option.get('name')}")
+
+
+def _check_unique(names: Iterable[Any]) -> None:
+    found = list(names)
+    if len(set(found)) != len(found):
+        raise errors.invalid_form_body("Names must be unique")
+
+
+def _check_length(text: Any, low: int, high: int, where: str) -> None:
+    if not isinstance(text, str) or not low <= len(text) <= high:
+        raise errors.invalid_form_body(f"{where}: Must be between {low} and {high} in length.")

@@ -1,0 +1,258 @@
+"""Whose training is next: fair between servers, and decided in Redis in one step each time.
+
+Celery's queue is first in, first out, so its messages are only tokens: a token says "there is a training to run", and
+the worker that gets one claims the training whose turn it is. Turns are start tags of start-time fair queueing (Goyal,
+Vin & Cheng 1996) with all trainings of one length: a server's next training comes one turn after its last one, but
+never before the present turn. See docs/decisions/040-fair-turns.md.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from shared import keys
+from shared.jobs import TrainJob
+
+FIRST_EVENT, CANCELLED_EVENT = "0-1", "0-2"
+"""Ids of the bot's own events in a job's stream: any attempt's are larger."""
+
+
+class Script(NamedTuple):
+    """A Lua script with what it is to be run with: `client.eval(text, len(keys), *keys, *arguments)`."""
+
+    text: str
+    keys: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+    @property
+    def call(self) -> tuple[str, int, tuple[str, ...]]:
+        """The script, the number of its keys, and keys and arguments in one."""
+        return self.text, len(self.keys), (*self.keys, *self.arguments)
+
+
+# Trainings entered before turns existed have the time as their score: they go first, in the order they came.
+_PRESENT: Final = """
+local function present(served, waiting)
+  local now = tonumber(redis.call('HGET', served, 'now'))
+  if now then return now end
+  local last = redis.call('ZREVRANGE', waiting, 0, 0, 'WITHSCORES')
+  now = math.ceil(tonumber(last[2] or '0'))
+  redis.call('HSET', served, 'now', string.format('%d', now))
+  return now
+end
+"""
+
+_OVER: Final = """
+local function over(job, id, active, claims, waiting, ttl)
+  redis.call('HDEL', active, id)
+  redis.call('ZREM', waiting, id)
+  local token = redis.call('HGET', job, 'token')
+  if token then redis.call('HDEL', claims, token) end
+  redis.call('HSET', job, 'over', '1')
+  redis.call('EXPIRE', job, ttl)
+end
+"""
+
+# KEYS: job, events, active, waiting, served, undelivered.
+# ARGV: id, job (JSON), card, guild, user, the user's limit, the guild's limit, TTL, first event's id, first event.
+_ENTER: Final = (
+    _PRESENT
+    + """
+if redis.call('HEXISTS', KEYS[1], 'job') == 1 then return 'known' end
+local guild, owner = ARGV[4], ARGV[4] .. ':' .. ARGV[5]
+local own, all = 0, 0
+local of = {}
+local active = redis.call('HGETALL', KEYS[3])
+for i = 1, #active, 2 do
+  local who = active[i + 1]
+  if who == owner then own = own + 1 end
+  if string.match(who, '^(%d+):') == guild then
+    all = all + 1
+    of[active[i]] = true
+  end
+end
+if own >= tonumber(ARGV[6]) then return 'user' end
+if all >= tonumber(ARGV[7]) then return 'guild' end
+local turn = present(KEYS[5], KEYS[4])
+local served = tonumber(redis.call('HGET', KEYS[5], guild))
+if served then turn = math.max(turn, served + 1) end
+local waiting = redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES')
+for i = 1, #waiting, 2 do
+  if of[waiting[i]] then turn = math.max(turn, tonumber(waiting[i + 1]) + 1) end
+end
+redis.call('HSET', KEYS[1], 'job', ARGV[2], 'card', ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[8])
+redis.call('XADD', KEYS[2], ARGV[9], 'event', ARGV[10])
+redis.call('EXPIRE', KEYS[2], ARGV[8])
+redis.call('HSET', KEYS[3], ARGV[1], owner)
+redis.call('ZADD', KEYS[4], turn, ARGV[1])
+redis.call('SADD', KEYS[6], ARGV[1])
+return 'entered'
+"""
+)
+
+# The first rule is for trainings that an older version's worker had begun: their own message brings them back.
+# KEYS: claims, waiting, served, active, the token's own job. ARGV: token, prefix of a job's key.
+_CLAIM: Final = (
+    _PRESENT
+    + """
+local claimed = redis.call('HGET', KEYS[1], ARGV[1])
+if claimed then return claimed end
+local known = redis.call('HMGET', KEYS[5], 'job', 'over', 'token')
+if known[1] and not known[2] and not known[3] and not redis.call('ZSCORE', KEYS[2], ARGV[1]) then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[1])
+  redis.call('HSET', KEYS[5], 'token', ARGV[1])
+  return ARGV[1]
+end
+local now = present(KEYS[3], KEYS[2])
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+if not first[1] then return false end
+local id, turn = first[1], tonumber(first[2])
+redis.call('ZREM', KEYS[2], id)
+redis.call('HSET', KEYS[1], ARGV[1], id)
+redis.call('HSET', ARGV[2] .. id, 'token', ARGV[1], 'turn', first[2])
+local owner = redis.call('HGET', KEYS[4], id)
+if owner then
+  local guild = string.match(owner, '^(%d+):')
+  local served = tonumber(redis.call('HGET', KEYS[3], guild) or '0')
+  redis.call('HSET', KEYS[3], guild, string.format('%d', math.max(served, turn)))
+end
+redis.call('HSET', KEYS[3], 'now', string.format('%d', math.max(now, turn)))
+return id
+"""
+)
+
+# KEYS: claims, waiting. ARGV: token, prefix of a job's key.
+_HAND_BACK: Final = """
+local id = redis.call('HGET', KEYS[1], ARGV[1])
+if not id then return false end
+local job = ARGV[2] .. id
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', job, 'token')
+if redis.call('HEXISTS', job, 'over') == 0 then
+  redis.call('ZADD', KEYS[2], redis.call('HGET', job, 'turn') or '0', id)
+end
+return id
+"""
+
+# KEYS: job, active, claims, waiting. ARGV: id, TTL.
+_CLOSE: Final = _OVER + "over(KEYS[1], ARGV[1], KEYS[2], KEYS[3], KEYS[4], ARGV[2])\n"
+
+# A waiting training ends at once; one that a worker has is left to that worker, which reads the wish.
+# KEYS: job, active, claims, waiting, events, control, doorbell. ARGV: id, TTL, event, its id if it is the second.
+_CANCEL: Final = (
+    _OVER
+    + """
+if redis.call('HEXISTS', KEYS[1], 'over') == 1 then return 'over' end
+redis.call('SET', KEYS[6], 'cancel', 'EX', ARGV[2])
+local last = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)
+local attempt, seq = string.match(last[1] and last[1][1] or '0-1', '^(%d+)-(%d+)$')
+if attempt ~= '0' and not redis.call('ZSCORE', KEYS[4], ARGV[1]) then return 'asked' end
+local id = attempt == '0' and ARGV[4] or attempt .. '-' .. string.format('%d', tonumber(seq) + 1)
+redis.call('XADD', KEYS[5], id, 'event', ARGV[3])
+over(KEYS[1], ARGV[1], KEYS[2], KEYS[3], KEYS[4], ARGV[2])
+redis.call('XADD', KEYS[7], 'MAXLEN', '~', 10000, '*', 'job', ARGV[1])
+return 'cancelled'
+"""
+)
+
+# One step, so that an event of a superseded attempt changes nothing: XADD refuses an id that is not the newest and
+# ends the script. KEYS: stream, doorbell, waiting, job, active, claims.
+# ARGV: id, event, job id, doorbell length, TTL, whether it is the last event.
+_TELL: Final = (
+    _OVER
+    + """
+redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'job', ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+if ARGV[6] == '1' then over(KEYS[4], ARGV[3], KEYS[5], KEYS[6], KEYS[3], ARGV[5]) end
+return 1
+"""
+)
+
+# A training of an older version's bot was not entered as active; one that is over must not be.
+# KEYS: job, active. ARGV: id, owner.
+_ADOPT: Final = """
+if redis.call('HEXISTS', KEYS[1], 'over') == 0 then redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) end
+return 1
+"""
+
+
+def enter(job: TrainJob, card: tuple[int, int], limits: tuple[int, int], event: str) -> Script:
+    """Take a training in: its turn, its first event, and the quotas, all at once.
+
+    Args:
+        job: the training.
+        card: channel and message that show it.
+        limits: trainings that may be active at once: of this person in this server, and of all members together.
+        event: its first event (JSON).
+
+    Returns:
+        A script that answers `entered`, `known` (this very job is there), `user` or `guild` (whose limit is reached).
+    """
+    place = job.place
+    names = (
+        keys.job(job.job_id),
+        keys.job_events(job.job_id),
+        keys.ACTIVE,
+        keys.WAITING,
+        keys.SERVED,
+        keys.UNDELIVERED,
+    )
+    arguments = (
+        job.job_id,
+        job.model_dump_json(),
+        f"{card[0]}:{card[1]}",
+        str(place.guild_id),
+        str(place.user_id),
+        str(limits[0]),
+        str(limits[1]),
+        str(keys.JOB_TTL_S),
+        FIRST_EVENT,
+        event,
+    )
+    return Script(_ENTER, names, arguments)
+
+
+def claim(token: str) -> Script:
+    """Claim the training whose turn it is; a token that comes again gets the same one. Answers its id, or nothing."""
+    names = (keys.CLAIMS, keys.WAITING, keys.SERVED, keys.ACTIVE, keys.job(token))
+    return Script(_CLAIM, names, (token, keys.job("")))
+
+
+def hand_back(token: str) -> Script:
+    """Let a claimed training wait again, with its old turn: it is the next one."""
+    return Script(_HAND_BACK, (keys.CLAIMS, keys.WAITING), (token, keys.job("")))
+
+
+def close(job_id: str) -> Script:
+    """Take a training that is over from everything that counts it."""
+    names = (keys.job(job_id), keys.ACTIVE, keys.CLAIMS, keys.WAITING)
+    return Script(_CLOSE, names, (job_id, str(keys.JOB_TTL_S)))
+
+
+def cancel(job_id: str, event: str) -> Script:
+    """End a waiting training, or ask its worker to. Answers `cancelled`, `asked` or `over`."""
+    names = (
+        keys.job(job_id),
+        keys.ACTIVE,
+        keys.CLAIMS,
+        keys.WAITING,
+        keys.job_events(job_id),
+        keys.job_control(job_id),
+        keys.DOORBELL,
+    )
+    return Script(_CANCEL, names, (job_id, str(keys.JOB_TTL_S), event, CANCELLED_EVENT))
+
+
+def tell(job_id: str, entry: str, event: str, *, doorbell_length: int, last: bool) -> Script:
+    """Append an event to a job's stream under an id, and ring the bell; the last one closes the job."""
+    names = (keys.job_events(job_id), keys.DOORBELL, keys.WAITING, keys.job(job_id), keys.ACTIVE, keys.CLAIMS)
+    arguments = (entry, event, job_id, str(doorbell_length), str(keys.JOB_TTL_S), str(int(last)))
+    return Script(_TELL, names, arguments)
+
+
+def adopt(job: TrainJob) -> Script:
+    """Count a training that an older version entered, unless it is over."""
+    owner = f"{job.place.guild_id}:{job.place.user_id}"
+    return Script(_ADOPT, (keys.job(job.job_id), keys.ACTIVE), (job.job_id, owner))

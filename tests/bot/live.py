@@ -1,0 +1,84 @@
+"""A hand to drive a bot that is connected to a playground of the same process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from simcord.backend.models import Message
+
+from bot.client import Galvanic
+from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from playground.server import Playground
+
+T = TypeVar("T")
+PATIENCE_S = 10.0
+
+
+class Live:
+    """The bot, and the people around it."""
+
+    def __init__(self, bot: Galvanic, playground: Playground) -> None:
+        self.bot = bot
+        self.world = playground.world
+        self.people = playground._live._people
+        self.acts = playground._live._interactions
+
+    def send(self, content: str, *, person: str = "ada", channel: str | int = "lab") -> Message:
+        """Write a message."""
+        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
+        return self.world.create_message(channel_id, USER_IDS[person], content)
+
+    async def ask(self, content: str, *, person: str = "ada", channel: str | int = "lab") -> str:
+        """Write a message and wait for the bot's first answer to it; its words."""
+        sent = self.send(content, person=person, channel=channel)
+        return text_of(await self.until(lambda: self.answer(sent), f"an answer to {content!r}"))
+
+    def answer(self, sent: Message) -> Message | None:
+        """The bot's first message after another."""
+        later = self.world.messages[sent.channel_id].values()
+        return next((message for message in later if message.id > sent.id and message.author_id == BOT_ID), None)
+
+    def showing(self, words: str, *, channel: str | int = "lab") -> Message | None:
+        """The bot's first message for everybody that shows these words."""
+        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
+        found = (message for message in self.world.messages[channel_id].values() if not message.is_ephemeral)
+        return next((message for message in found if message.author_id == BOT_ID and words in text_of(message)), None)
+
+    def whispered(self, person: str, words: str, *, channel: str = "lab") -> Message | None:
+        """The bot's last message that only this person sees, if it shows these words."""
+        found = self.people.visible_messages(USER_IDS[person], CHANNEL_IDS[channel])
+        last = next((message for message in reversed(found) if message.is_ephemeral), None)
+        return last if last is not None and words in text_of(last) else None
+
+    async def handled(self) -> None:
+        """Wait until the bot has done with everything that was written before: it answers in turn."""
+        marker = self.send("!help handled", channel="library")
+        await self.until(lambda: self.answer(marker), "an answer to the marker")
+
+    async def until(self, predicate: Callable[[], T | None], what: str) -> T:
+        """Wait until `predicate` returns something true."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        while not (value := predicate()):
+            assert asyncio.get_running_loop().time() < deadline, what
+            await asyncio.sleep(0.01)
+        return value
+
+    def dm(self, person: str = "ben") -> int:
+        """Id of the channel for direct messages between the bot and a person."""
+        return int(self.world.get_dm_channel(USER_IDS[person]).id)
+
+    def requests(self, *methods: str) -> list[Any]:
+        """What the bot sent Discord, newest last."""
+        return [entry for entry in self.world.http_requests if entry.method in methods]
+
+
+def text_of(message: Message) -> str:
+    """All words of a message."""
+    parts = [message.content]
+    for embed in message.embeds:
+        parts += [embed.get("title"), embed.get("description")]
+        parts += [word for field in embed.get("fields", []) for word in (field["name"], field["value"])]
+        parts.append((embed.get("footer") or {}).get("text"))
+    return "\n".join(part for part in parts if part)

@@ -1,0 +1,52 @@
+"""Direct messages and threads: what works there, and what is refused kindly."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bot.live import Live
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("!help", "learns to write"),
+        ("!help train", "!train frankenstein"),
+        ("!status", "no worker"),
+        ("!catalogue", "frankenstein"),
+    ],
+)
+async def test_some_commands_need_no_server(live: Live, typed: str, words: str) -> None:
+    assert words in await live.ask(typed, person="ben", channel=live.dm())
+
+
+@pytest.mark.parametrize(
+    "typed", ["!train x", "!generate the sea", "!models", "!model use x", "!cancel t-1", "!settings"]
+)
+async def test_the_others_are_refused_kindly(live: Live, typed: str) -> None:
+    said = await live.ask(typed, person="ben", channel=live.dm())
+    assert "works in servers, not in direct messages" in said
+    assert "`help`" in said
+
+
+@pytest.mark.parametrize("typed", ["hello", "what can you do?"])
+async def test_small_talk_is_told_what_works(live: Live, typed: str) -> None:
+    said = await live.ask(typed, person="ben", channel=live.dm())
+    assert "`!help` shows them" in said
+    assert "I work in servers" in said
+
+
+async def test_a_mention_is_told_where_to_talk(live: Live) -> None:
+    said = await live.ask("<@1297000000000000031> hello", person="ben", channel=live.dm())
+    assert "I talk in servers" in said
+
+
+@pytest.mark.parametrize("typed", ["!frobnicate", "!!!"])
+async def test_an_unknown_command_is_answered_once(live: Live, typed: str) -> None:
+    dm = live.dm()
+    sent = live.send(typed, person="ben", channel=dm)
+    await live.until(lambda: live.answer(sent), "an answer")
+    await live.handled()
+    answers = [message for message in live.world.messages[dm].values() if message.id > sent.id]
+    assert len(answers) == 1
+    assert f"no command `{typed}`" in str(answers[0].embeds)

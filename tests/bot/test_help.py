@@ -1,0 +1,103 @@
+"""Help tells of every command, and what it says can be typed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import discord
+import pytest
+from discord.ext import commands
+
+from bot import cards
+from bot.options import Options
+from bot.views import for_person, help_page
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from tests.bot.live import Live
+from tests.bot.offline import context
+
+Command = commands.Command[Any, ..., Any]
+
+
+def leaves(bot: commands.Bot) -> list[Command]:
+    return sorted(set(bot.walk_commands()), key=lambda command: command.qualified_name)
+
+
+async def test_every_command_says_what_it_does_and_how(live: Live) -> None:
+    for command in leaves(live.bot):
+        name = command.qualified_name
+        assert 5 < len(command.description or command.short_doc) <= 100, f"{name}: a description"
+        assert command.help, f"{name}: a docstring"
+        assert command.extras.get("usage", "").startswith(name), f"{name}: its usage"
+        if command.clean_params and not isinstance(command, commands.Group):  # else the usage is the example
+            assert command.extras.get("examples"), f"{name}: examples"
+
+
+async def test_every_command_stands_on_the_first_page(live: Live) -> None:
+    placed = [name for names in cards.HELP_HEADINGS.values() for name in names]
+    assert {command.name for command in live.bot.commands if not command.hidden} <= set(placed)
+    assert len(placed) == len(set(placed))
+
+
+async def test_every_example_can_be_typed(live: Live) -> None:
+    for command in leaves(live.bot):
+        for example in command.extras.get("examples", ()):
+            typed = re.sub(r"\s{2,}\(.*\)$", "", example)  # "(with a file attached)"
+            names = [command.qualified_name, *command.aliases]
+            name = next((name for name in names if re.match(rf"{re.escape(name)}(\s|$)", typed)), None)
+            assert name is not None, f"{example!r} is no example of {command.qualified_name!r}"
+            ctx = await context(live.bot, f"!{typed}")
+            ctx.command = command
+            ctx.view.index = len(f"!{name}")
+            await command._parse_arguments(ctx)
+            assert ctx.view.eof, f"{example!r}: more than the command reads"
+            for value in (*ctx.args, *ctx.kwargs.values()):
+                if isinstance(value, Options):
+                    value.check_limits()
+
+
+async def test_pages_fit_into_discords_limits(live: Live) -> None:
+    guild = live.bot.get_guild(GUILD_ID)
+    assert guild is not None
+    ada = await guild.fetch_member(USER_IDS["ada"])
+    for name in (None, *(command.qualified_name for command in leaves(live.bot))):
+        embed, view = await help_page(live.bot, name, ada, GUILD_ID)
+        assert len(embed) <= 6_000, name
+        assert len(embed.fields) <= 25, name
+        assert all(0 < len(field.value or "") <= 1_024 for field in embed.fields), name
+        (menu,) = view.children
+        options = menu.item.options  # type: ignore[attr-defined]
+        assert 1 <= len(options) <= 25
+        assert all(option.value == "*" or live.bot.get_command(option.value) for option in options)
+
+
+async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:
+    guild = live.bot.get_guild(GUILD_ID)
+    assert guild is not None
+    ada, ben = [await guild.fetch_member(USER_IDS[name]) for name in ("ada", "ben")]
+    settings = live.bot.get_command("settings")
+    assert settings is not None
+    assert for_person(settings, ada)
+    assert not for_person(settings, ben)
+    embed, _ = await help_page(live.bot, None, ben, GUILD_ID)
+    assert "settings" not in str(embed.to_dict())
+    page, _ = await help_page(live.bot, "settings", ben, GUILD_ID)
+    assert cards.ADMINS_ONLY in str(page.description)
+
+
+async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
+    lab = CHANNEL_IDS["lab"]
+    live.send("!help")
+    shown = await live.until(lambda: live.showing("learns to write"), "help")
+    live.acts.select(USER_IDS["ben"], lab, shown.id, "galvanic:help", ["train"])
+    page = await live.until(lambda: live.whispered("ben", "--epochs"), "the page")
+    assert live.whispered("ada", "--epochs") is None
+    live.acts.select(USER_IDS["ben"], lab, page.id, "galvanic:help", ["*"])
+    await live.until(lambda: "learns to write" in str(page.embeds), "the first page in its place")
+
+
+@pytest.mark.parametrize("typed", ["train", "!train", "/train", "  TRAIN "])
+async def test_a_command_is_found_however_it_is_written(live: Live, typed: str) -> None:
+    user = discord.Object(1)
+    embed, _ = await help_page(live.bot, typed, user, None)  # type: ignore[arg-type]  # a person without rights
+    assert embed.title == "!train"

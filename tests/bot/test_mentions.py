@@ -1,0 +1,63 @@
+"""Nobody is pinged: every message, edit and followup that reaches Discord says that nothing is to be mentioned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground.places import CHANNEL_IDS, USER_IDS
+from tests.bot.live import Live
+
+HOSTILE = "@everyone <@1297000000000000022> <@&1297000000000000001>"
+
+
+def shown(body: Any) -> list[dict[str, Any]]:
+    """The messages within a request: the body itself, or what an interaction is answered with."""
+    if not isinstance(body, dict):
+        return []
+    data = body.get("data") if "type" in body and isinstance(body.get("data"), dict) else body
+    return [data] if data.get("content") or data.get("embeds") else []
+
+
+async def test_every_request_mentions_nobody(live: Live) -> None:
+    lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
+    for typed in (f"!{HOSTILE}", f"!frobnicate {HOSTILE}", f"!help {HOSTILE}", f"!train {HOSTILE}", "!status"):
+        live.send(typed)
+    live.send(f"!generate {HOSTILE}")
+    live.send("hello", person="ben", channel=live.dm())
+    live.acts.slash(ada, lab, "help", {"command": HOSTILE}, {})
+    live.acts.slash(ada, lab, "generate", {"seed": HOSTILE}, {})
+    live.acts.slash(ada, lab, "settings", {}, {})
+    live.send("!settings")
+    message = await live.until(lambda: live.showing("Settings of"), "the panel")
+    live.acts.click(ada, lab, message.id, "galvanic:settings:reset")
+    await live.until(lambda: "Reset all" in str(message.embeds), "the question")
+    live.acts.click(ada, lab, message.id, "galvanic:settings:show")
+    await live.until(lambda: "Settings of" in str(message.embeds), "the panel again")
+    live.acts.click(USER_IDS["ben"], lab, message.id, "galvanic:settings:reset")
+    await live.handled()
+
+    def seen() -> list[tuple[str, dict[str, Any]]]:
+        requests = live.requests("POST", "PATCH")
+        return [(f"{entry.method} {entry.path}", data) for entry in requests for data in shown(entry.json)]
+
+    kinds = ("POST /channels/", "PATCH /webhooks/", "POST /webhooks/")
+    await live.until(lambda: all(any(path.startswith(kind) for path, _ in seen()) for kind in kinds), "each kind")
+    for path, data in seen():
+        mentions = data.get("allowed_mentions")
+        assert mentions is not None, path
+        assert mentions.get("parse") == [], path
+        assert not mentions.get("replied_user"), path
+        assert not mentions.get("users"), path
+        assert not mentions.get("roles"), path
+
+
+async def test_edits_by_id_and_answers_of_interactions_mention_nobody(live: Live) -> None:
+    lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
+    sent = live.send("!help")
+    message = await live.until(lambda: live.answer(sent), "help")
+    await live.bot.get_partial_messageable(lab).get_partial_message(message.id).edit(content=HOSTILE)
+    live.acts.slash(ada, lab, "help", {}, {})  # answered without being deferred
+    await live.until(lambda: any("/callback" in entry.path for entry in live.requests("POST")), "the answer")
+    bodies = [data for entry in live.requests("PATCH", "POST") for data in shown(entry.json)]
+    assert len(bodies) >= 3
+    assert all(data["allowed_mentions"]["parse"] == [] for data in bodies)

@@ -1,0 +1,277 @@
+"""Models in the registry, who may do what with them, and how they look; against a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis.asyncio
+
+from bot import cards
+from bot.guilds import Guilds
+from bot.model_answers import refusal
+from bot.registry import Registry
+from bot.views import DYNAMIC_ITEMS
+from bot.views.models import ConfirmButton, PageButton, in_time
+from shared import keys
+from shared.connect import connect, connect_async
+from shared.errors import UserError
+from shared.jobs import DeleteJob, ImportJob
+from shared.models import ModelRecord
+from shared.settings import Settings
+from tests.factories import CHANNEL, GUILD, USER, place, record
+from worker.joblog import JobLog
+
+OTHER = CHANNEL + 1
+THREAD = CHANNEL + 7
+# As large as Discord's: Lua's numbers could not hold them.
+SNOWFLAKE = 1_297_000_000_000_000_011
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
+    client = connect_async(settings)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
+    return Registry(client, Guilds(settings, client))
+
+
+@pytest.fixture
+def log(settings: Settings) -> JobLog:
+    return JobLog(connect(settings), "t-1")
+
+
+def deletion(model: ModelRecord) -> DeleteJob:
+    return DeleteJob(job_id="d-1", place=place(), model_id=model.model_id)
+
+
+async def test_a_model_and_what_its_channel_chose_come_together(
+    registry: Registry, log: JobLog, client: redis.asyncio.Redis, settings: Settings
+) -> None:
+    log.register(record())
+    await Guilds(settings, client).choose(CHANNEL, temperature=0.4)
+    for name in (None, "tides", " Tides "):
+        model, choices = await registry.choose_with(GUILD, [CHANNEL], name)
+        assert (model.model_id, choices.temperature, choices.model) == ("m1", 0.4, "m1")
+
+
+async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_is_gone(
+    registry: Registry, log: JobLog
+) -> None:
+    log.register(record(model_id="parents", name="parents"))
+    own = log.register(record(model_id="own", name="own", channel_id=THREAD, scope="channel"))
+    here = [THREAD, CHANNEL]
+    assert (await registry.choose(GUILD, here, None)).name == "own"
+    assert await registry.remove(own, [], deletion(own))  # the thread still names it
+    assert (await registry.choose(GUILD, here, None)).name == "parents"
+    shelf = await registry.shelf(GUILD, here)
+    assert shelf.current is not None
+    assert shelf.current.name == "parents"
+
+
+async def test_a_channel_cannot_use_another_guilds_model_by_its_id(registry: Registry, log: JobLog) -> None:
+    model = log.register(record(guild_id=GUILD + 1))  # registered for the very channel
+    with pytest.raises(UserError, match="no model"):
+        await registry.choose(GUILD, [CHANNEL], None)
+    with pytest.raises(UserError, match="can no longer be used"):
+        await registry.by_id(GUILD, [CHANNEL], model.model_id)
+
+
+async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
+    registry: Registry, log: JobLog
+) -> None:
+    hidden = log.register(record(scope="channel"))
+    said = []
+    for model_id in (hidden.model_id, "nosuch"):
+        with pytest.raises(UserError) as caught:
+            await registry.by_id(GUILD, [OTHER], model_id)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+async def test_a_record_of_a_newer_version_does_not_hide_the_others(
+    registry: Registry, log: JobLog, client: redis.asyncio.Redis
+) -> None:
+    log.register(record())
+    newer = json.dumps({**record(model_id="m2", name="newer").model_dump(mode="json"), "version": 2})
+    await client.set(keys.model("m2"), newer)
+    await client.hset(keys.guild_models(GUILD), "newer", "m2")  # type: ignore[misc]
+    assert [model.name for model in await registry.usable(GUILD, [CHANNEL])] == ["tides"]
+
+
+async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, log: JobLog) -> None:
+    before = log.register(record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
+    await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
+    after, _ = await registry.choose_with(GUILD, [SNOWFLAKE], "floods")
+    assert after == before.model_copy(update={"name": "floods"})
+    assert (await registry.choose(GUILD, [SNOWFLAKE], None)).name == "floods"
+    with pytest.raises(UserError, match="No model called `tides`"):
+        await registry.choose(GUILD, [SNOWFLAKE], "tides")
+    assert log.register(record(model_id="m2")).name == "tides"
+
+
+async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, log: JobLog) -> None:
+    for number in range(8):
+        log.register(record(model_id=f"m{number}", name=f"model-{number}"))
+
+    async def rename(number: int) -> bool:
+        try:
+            await registry.amend(f"m{number}", lambda model: model.model_copy(update={"name": "wanted"}))
+        except UserError:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*map(rename, range(8)))) == 1
+    names = [model.name for model in await registry.usable(GUILD, [CHANNEL])]
+    assert len(names) == len(set(names)) == 8
+    assert names.count("wanted") == 1
+    with pytest.raises(UserError, match="`wanted` is taken"):
+        await registry.amend(
+            next(f"m{number}" for number in range(8) if f"model-{number}" in names),
+            lambda model: model.model_copy(update={"name": "wanted"}),
+        )
+
+
+async def test_changes_at_once_are_all_kept(registry: Registry, log: JobLog) -> None:
+    log.register(record(scope="channel"))
+
+    def share(channel_id: int) -> object:
+        return registry.amend(
+            "m1", lambda model: model.model_copy(update={"shared_with": (*model.shared_with, channel_id)})
+        )
+
+    await asyncio.gather(*(share(number) for number in (1, 2, 3)))
+    model = await registry.record("m1")
+    assert model is not None
+    assert sorted(model.shared_with) == [1, 2, 3]
+
+
+async def test_what_is_taken_back_is_dropped_where_it_was_the_current_model(registry: Registry, log: JobLog) -> None:
+    model = log.register(record(scope="channel", shared_with=(OTHER,)))
+    await registry.use(OTHER, model)
+    await registry.amend("m1", lambda model: model.model_copy(update={"shared_with": ()}), [OTHER])
+    with pytest.raises(UserError):
+        await registry.choose(GUILD, [OTHER], None)
+    assert (await registry.choose(GUILD, [CHANNEL], None)).name == "tides"
+
+
+async def test_removing_takes_the_model_out_of_everything_at_once(
+    registry: Registry, log: JobLog, client: redis.asyncio.Redis
+) -> None:
+    model = log.register(record())
+    await registry.use(OTHER, model)
+    renamed = await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
+    assert renamed.name == "floods"
+    assert await registry.remove(model, [CHANNEL, OTHER], deletion(model))  # asked before it was renamed
+    gone = (keys.model("m1"), keys.guild_models(GUILD), keys.channel(CHANNEL), keys.channel(OTHER))
+    assert await client.exists(*gone) == 0
+    assert not await registry.remove(model, [CHANNEL], deletion(model))
+    with pytest.raises(UserError, match="deleted a moment ago"):
+        await registry.amend("m1", lambda model: model)
+
+
+async def test_a_deletion_waits_until_it_was_sent(registry: Registry, log: JobLog) -> None:
+    model = log.register(record())
+    await registry.remove(model, [], deletion(model))
+    assert [job.model_id for job in await registry.deletions()] == ["m1"]
+    await registry.deletion_sent("m1")
+    assert await registry.deletions() == []
+
+
+async def test_the_models_of_all_channels_count_as_stored(registry: Registry, log: JobLog) -> None:
+    log.register(record(file_bytes=1_000_000, scope="channel"))
+    log.register(record(model_id="m2", name="old", parameters=250_000))  # its record tells no size
+    log.register(record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
+    assert await registry.stored_bytes(GUILD) == 2_000_000
+
+
+def test_a_model_shared_with_the_server_may_be_used_everywhere() -> None:
+    model = record(scope="channel", for_server=True)
+    assert model.usable_in([OTHER])
+    assert not record(scope="channel").usable_in([OTHER])
+    assert record(scope="channel", shared_with=(OTHER,)).usable_in([THREAD, OTHER])
+
+
+def test_a_question_about_deleting_is_open_for_a_quarter_of_an_hour() -> None:
+    asked = datetime(2026, 1, 1, tzinfo=UTC)
+    assert in_time(asked, asked + timedelta(minutes=14, seconds=59))
+    assert not in_time(asked, asked + timedelta(minutes=15, seconds=1))
+
+
+def test_custom_ids_fit_and_carry_what_the_buttons_need() -> None:
+    button = ConfirmButton("ab" * 12, str(2**63))
+    assert len(button.item.custom_id or "") <= 100
+    match = ConfirmButton.__discord_ui_compiled_template__.fullmatch(button.item.custom_id or "")
+    assert match is not None
+    assert match.groups() == ("ab" * 12, str(2**63))
+    both = [PageButton("1", "0", back=True, disabled=True), PageButton("1", "0")]
+    assert len({button.item.custom_id for button in both}) == 2
+
+
+@pytest.mark.parametrize("custom_id", ["galvanic:use:../../x", "galvanic:delete-now:m1:me", "galvanic:models:x:1:>"])
+def test_forged_custom_ids_are_no_buttons(custom_id: str) -> None:
+    assert not any(item.__discord_ui_compiled_template__.fullmatch(custom_id) for item in DYNAMIC_ITEMS)
+
+
+def test_a_long_list_is_paged_and_fits_a_message() -> None:
+    models = [
+        record(model_id=f"m{number}", name=f"{'n' * 29}-{number:02d}", corpus_title="*" * 300) for number in range(20)
+    ]
+    assert cards.pages(models) == 3
+    for page in range(3):
+        embed = cards.model_list(models, models[0], [CHANNEL], page, "!")
+        assert embed.description is not None
+        assert embed.description.count("`n") == (4 if page == 2 else 8)
+        assert len(embed.description) <= cards.DESCRIPTION_LIMIT
+        assert len(embed) <= 6_000
+    assert "▶️ **`" in (cards.model_list(models, models[0], [CHANNEL], 0, "!").description or "")
+    assert "▶️ **`" not in (cards.model_list(models, models[0], [CHANNEL], 1, "!").description or "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "whole server"),
+        ({"scope": "channel"}, "this channel"),
+        ({"scope": "channel", "channel_id": OTHER, "shared_with": (CHANNEL,)}, "shared here"),
+        ({"scope": "channel", "channel_id": OTHER, "for_server": True}, "shared with the server"),
+        ({"scope": "channel", "shared_with": (OTHER,)}, "this channel, shared"),
+    ],
+)
+def test_the_list_tells_where_a_model_may_be_used(changes: dict[str, object], said: str) -> None:
+    embed = cards.model_list([record(**changes)], None, [CHANNEL], 0, "!")
+    assert (embed.description or "").endswith(f" · {said}")
+
+
+def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
+    facts = tuple(
+        (name, "*x* @everyone " * 60) for name in ("Held-out loss", "Copies", "Training", "Network", "Rights")
+    )
+    model = record(corpus_title="**T**" * 100, parent="old", copy_share=0.02, shared_with=tuple(range(50)))
+    for embed in (
+        cards.model_info(model, current=True, prefix="?", facts=facts),
+        cards.model_info(model, current=False, prefix="?", no_picture="Nobody draws. " * 100),
+    ):
+        assert len(embed) <= 6_000
+        assert all(len(field.value or "") <= 1_024 for field in embed.fields)
+        assert "@everyone" not in str(embed.to_dict())
+    assert embed.image.url is None
+    assert "2.52 bits per character" in str(embed.to_dict())
+
+
+def test_quality_says_so_when_nothing_was_held_out() -> None:
+    assert cards.quality(record()) == "2.52 bits per character"
+    assert cards.quality(record(heldout_loss=None)) == "2.16 bits per character of its own text"
+
+
+def test_a_refused_file_is_named_as_it_was_uploaded() -> None:
+    job = ImportJob(job_id="i-1", place=place(user_id=USER), file_name="my`s.galvanic")
+    problem = refusal(job, UserError("model.galvanic is damaged.", "Get another."))
+    assert problem.problem == "`mys.galvanic` is damaged."

@@ -1,0 +1,129 @@
+"""All trainings under way, as they stand in a real Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+import redis.asyncio
+
+from bot.outlook import Watch
+from bot.queue import JobQueue
+from shared import keys, turns
+from shared.connect import connect, connect_async
+from shared.events import Started
+from shared.history import Past
+from shared.jobs import TRAIN_QUEUE, TrainOptions
+from shared.settings import Settings
+from tests.factories import CHANNEL, GUILD, USER, place, progress, train_job
+from worker.joblog import JobLog, run_script
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
+    client = connect_async(settings)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def worker(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+@pytest.fixture
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
+    return JobQueue(settings, client)
+
+
+async def enter(queue: JobQueue, number: int, **where: int) -> None:
+    job = train_job(job_id=f"t-{number}", place=place(**where), options=TrainOptions(minutes=4))
+    assert await queue.submit_train(job, "text", (CHANNEL, number)) == "entered"
+
+
+def there(worker: redis.Redis, *names: str) -> None:
+    """Workers that say they are there."""
+    for name in names:
+        worker.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
+        worker.hset(keys.worker_info(TRAIN_QUEUE), name, f"the machine of {name}")
+
+
+def begin(worker: redis.Redis, token: str) -> JobLog:
+    log = JobLog(worker, run_script(worker, turns.claim(token)).decode())
+    log.begin()
+    log.publish(Started(worker="w"))
+    return log
+
+
+async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, worker: redis.Redis) -> None:
+    there(worker, "w1")
+    outlook = await Watch(client).look()
+    assert outlook.standings == ()
+    assert outlook.machines == ("the machine of w1",)
+    assert outlook.idle == 1
+
+
+async def test_those_that_run_come_first_and_the_others_begin_after_them(
+    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
+) -> None:
+    there(worker, "w1")
+    worker.hset(keys.worker_info(TRAIN_QUEUE), "gone", "a machine of the past")
+    for number in (1, 2, 3):
+        await enter(queue, number)
+    await enter(queue, 4, guild_id=GUILD + 1)
+    begin(worker, "x").publish(progress(eta_s=100))
+    outlook = await Watch(client).look()
+    assert [one.job.job_id for one in outlook.standings] == ["t-1", "t-4", "t-2", "t-3"]
+    assert [one.place for one in outlook.standings] == [None, 0, 1, 2]
+    assert [one.card for one in outlook.standings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
+    begins = [one.begins.seconds if one.begins else None for one in outlook.standings]
+    assert begins[0] is None
+    assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
+    assert not any(one.begins.sure for one in outlook.standings[2:] if one.begins)
+    assert (outlook.waiting, outlook.idle, outlook.machines) == (3, 0, ("the machine of w1",))
+    assert outlook.count(GUILD) == outlook.count(GUILD, USER) == 3
+    assert outlook.count(GUILD, USER + 1) == 0
+    first = outlook.first_to_end(GUILD)
+    assert first is not None
+    assert first.job.job_id == "t-1"
+    assert [outlook.before(one) for one in outlook.standings] == [0, 1, 1, 1]
+
+
+async def test_what_earlier_ones_took_is_expected_of_the_next(
+    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
+) -> None:
+    there(worker, "w1")
+    past = Past(recipe="char", chars=5, allowed_s=100.0, epochs=3, used_s=50.0, beside_s=10.0)
+    worker.lpush(keys.HISTORY, past.model_dump_json(), "{}")
+    await enter(queue, 1)
+    begin(worker, "x")
+    (standing,) = (await Watch(client).look()).standings
+    assert standing.takes.seconds == 130
+    assert standing.ends is not None
+    assert standing.ends.seconds == pytest.approx(130, abs=5)
+
+
+async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis, queue: JobQueue) -> None:
+    await enter(queue, 1)
+    outlook = await Watch(client).look()
+    assert [(one.begins, one.ends) for one in outlook.standings] == [(None, None)]
+    assert outlook.first_to_end(GUILD) is None
+
+
+async def test_a_look_is_good_for_a_moment_unless_it_must_be_now(client: redis.asyncio.Redis, queue: JobQueue) -> None:
+    watch = Watch(client)
+    await watch.look()
+    await enter(queue, 1)
+    assert (await watch.look()).standings == ()
+    assert len((await watch.look(now=True)).standings) == 1
+
+
+async def test_a_job_of_a_newer_version_is_left_out(
+    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
+) -> None:
+    await enter(queue, 1)
+    await enter(queue, 2)
+    worker.hset(keys.job("t-1"), "job", '{"version": 2}')
+    assert [one.job.job_id for one in (await Watch(client).look()).standings] == ["t-2"]

@@ -1,0 +1,293 @@
+"""What a server's admins set: kept, shown, refused, and in force at once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+from simcord.backend.models import Message
+
+from bot.guilds import Guilds, GuildSettings, UnreadableSettings, checked_prefix
+from bot.views import DYNAMIC_ITEMS
+from bot.views.base import Placed
+from bot.views.help import HelpMenu
+from bot.views.settings import SETTINGS_ITEMS
+from bot.views.settings_forms import FORMS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.connect import connect_async
+from shared.errors import UserError
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+
+LAB = CHANNEL_IDS["lab"]
+PANEL = "galvanic:settings:"
+
+
+# ---------------------------------------------------------------------------- prefixes
+
+
+@pytest.mark.parametrize("typed", ["!", "?", "$$", "g!", " ? ", ".", "gal-!", "»", "~"])
+def test_prefixes_that_work(typed: str) -> None:
+    assert checked_prefix(typed) == typed.strip()
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("", "can't be empty"),
+        ("   ", "can't be empty"),
+        ("\n\t", "can't be empty"),
+        ("!!!!!!", "6 characters long"),
+        ("/", "can't begin with `/`"),
+        ("/!", "can't begin with `/`"),
+        ("@", "can't begin with `@`"),
+        ("@a!", "can't begin with `@`"),
+        ("!@a!", "mention"),
+        ("<@1>", "mention"),
+        ("<#1>", "mention"),
+        ("`", "backtick"),
+        ("\\!", "backslash"),
+        ("a !", "spaces"),
+        ("!\u200b", "nobody sees"),
+        ("hey", "ordinary words"),
+        ("!5", "ordinary words"),
+    ],
+)
+def test_prefixes_that_do_not(typed: str, problem: str) -> None:
+    with pytest.raises(UserError, match=problem) as caught:
+        checked_prefix(typed)
+    assert "such as `?`" in caught.value.remedy
+
+
+# ----------------------------------------------------------------------------- in Redis
+
+
+async def test_two_admins_at_once_lose_nothing(settings: Settings) -> None:
+    client = connect_async(settings)
+    guilds = Guilds(settings, client)
+    changes = [
+        guilds.change(1, prefix="?"),
+        guilds.change(1, train_roles=(7,)),
+        guilds.change(1, channels=(8, 9)),
+        guilds.change(1, blocklist=("foo",)),
+        guilds.change(1, jobs_per_user=2),
+    ]
+    await asyncio.gather(*changes)
+    wanted = GuildSettings(prefix="?", train_roles=(7,), channels=(8, 9), blocklist=("foo",), jobs_per_user=2)
+    assert await guilds.get(1) == wanted
+    assert await Guilds(settings, client).get(1) == wanted, "another run of the bot reads the same"
+    await client.aclose()
+
+
+async def test_settings_that_are_not_understood_widen_nothing_and_can_be_reset(settings: Settings) -> None:
+    client = connect_async(settings)
+    await client.set(keys.guild_settings(1), '{"train_roles": "only the wise"}')
+    guilds = Guilds(settings, client)
+    with pytest.raises(UnreadableSettings):
+        await guilds.get(1)
+    assert await guilds.prefix(1) == settings.command_prefix
+    await guilds.reset(1)
+    assert await Guilds(settings, client).get(1) == GuildSettings()
+    await client.aclose()
+
+
+# ---------------------------------------------------------------------------- the panel
+
+
+async def panel(live: Live) -> Message:
+    live.send("!settings")
+    return await live.until(lambda: live.showing("Settings of"), "the panel")
+
+
+async def select(live: Live, shown: Message, field: str, *values: str, person: str = "ada") -> None:
+    live.acts.select(USER_IDS[person], LAB, shown.id, PANEL + field, list(values))
+
+
+async def fill(live: Live, shown: Message, what: str, person: str = "ada", **values: str) -> None:
+    """Open a form of the panel and send it."""
+    opened = live.acts.click(USER_IDS[person], LAB, shown.id, PANEL + what)
+    await live.until(lambda: opened.modal, f"the form {what}")
+    live.acts.submit_modal(USER_IDS[person], opened.id, values, {})
+
+
+async def test_all_settings_stand_in_plain_words(live: Live) -> None:
+    said = text_of(await panel(live))
+    assert said.count("Everyone") == 2
+    assert "In every channel" in said
+    assert "3 of one person, 20 of all members (the most that is allowed)" in said
+    assert "2,000 MB" in said
+    assert "`!help`" in said
+
+
+async def test_roles_are_chosen_and_left_again(live: Live) -> None:
+    shown = await panel(live)
+    await select(live, shown, "train_roles", "Writers", "Moderators")
+    await live.until(lambda: "Members with <@&" in text_of(shown), "the roles")
+    own = await live.bot.guild_settings.get(GUILD_ID)
+    assert len(own.train_roles) == 2
+    await select(live, shown, "train_roles", "Writers", "@everyone")
+    await live.until(lambda: "Members with <@&" not in text_of(shown), "everyone")
+    await select(live, shown, "generate_roles", "Readers")
+    await live.until(lambda: "Members with <@&" in text_of(shown), "the readers")
+    await select(live, shown, "generate_roles")
+    await live.until(lambda: "Members with <@&" not in text_of(shown), "everyone again")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+
+
+async def test_who_may_train_and_write_is_asked(live: Live) -> None:
+    shown = await panel(live)
+    await select(live, shown, "train_roles", "Moderators")
+    await select(live, shown, "generate_roles", "Moderators")
+    await live.until(lambda: text_of(shown).count("Members with <@&") == 2, "both")
+    for typed, words in (("!train nosuchtext", "You may not train models"), ("!generate x", "You may not have texts")):
+        refused = await live.ask(typed, person="ben")
+        assert words in refused
+        assert "**Moderators**" in refused
+        assert "You may not" not in await live.ask(typed, person="dora")
+        assert "You may not" not in await live.ask(typed, person="ada")
+
+
+async def test_another_channel_is_refused_and_does_not_fill_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["bot.cogs.errors"], "WRONG_PLACE_S", 1.0)  # people get ten
+    shown = await panel(live)
+    await select(live, shown, "channels", "library")
+    await live.until(lambda: "Only in <#" in text_of(shown), "the channel")
+    for typed in ("!models", "!train x", "!generate x", "!jobs", "!catalogue"):
+        assert "I'm not allowed in this channel" in await live.ask(typed, person="ben")
+        assert "not allowed" not in await live.ask(typed, person="ben", channel="library")
+        assert "not allowed" not in await live.ask(typed, person="ada")
+    for typed in ("!help", "!status", "!settings"):
+        assert "not allowed" not in await live.ask(typed, person="ben")
+    await live.until(lambda: live.showing("I'm not allowed in this channel") is None, "the refusals to go")
+
+
+async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
+    shown = await panel(live)
+    await fill(live, shown, "prefix", prefix="?")
+    told = await live.until(lambda: live.showing("My commands begin with `?` now"), "the new prefix")
+    assert not told.is_ephemeral
+    assert "`?`, as in `?help`" in text_of(shown)
+    old = live.send("!help", channel="library")
+    assert "`?train frankenstein`" in await live.ask("?help")
+    assert "`?help` shows all" in await live.ask("?frobnicate")
+    assert "Usage: `?cancel" in await live.ask("?cancel")
+    assert "`?train frankenstein`" in await live.ask("<@1297000000000000031> help")
+    assert live.answer(old) is None
+    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset")
+    await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
+    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset-all")
+    await live.until(lambda: live.showing("My commands begin with `!` now"), "the usual prefix")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+
+
+@pytest.mark.parametrize(
+    ("what", "values", "problem"),
+    [
+        ("prefix", {"prefix": "hey"}, "ordinary words"),
+        ("prefix", {"prefix": "  "}, "can't be empty"),
+        ("quotas", {"jobs_per_user": "4"}, "from 1 to 3"),
+        ("quotas", {"jobs_per_user": "0"}, "from 1 to 3"),
+        ("quotas", {"jobs_per_user": "two"}, "can't be `two`"),
+        ("quotas", {"jobs_per_server": "21"}, "from 1 to 20"),
+        ("quotas", {"jobs_per_server": "1.5"}, "can't be `1.5`"),
+        ("quotas", {"disk_mb": "2001"}, "from 1 to 2,000"),
+        ("quotas", {"disk_mb": "nan"}, "can't be `nan`"),
+        ("quotas", {"disk_mb": "-5"}, "can't be `-5`"),
+        ("blocklist", {"blocklist": "a****b"}, "too many `*`"),
+        ("blocklist", {"blocklist": "!!!"}, "has no letter"),
+    ],
+)
+async def test_what_cannot_be_is_refused_and_changes_nothing(
+    live: Live, what: str, values: dict[str, str], problem: str
+) -> None:
+    shown = await panel(live)
+    await fill(live, shown, what, **values)
+    await live.until(lambda: live.whispered("ada", problem), "the refusal")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+
+
+async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live) -> None:
+    shown = await panel(live)
+    await fill(live, shown, "quotas", jobs_per_user="2", jobs_per_server="5", disk_mb="1,500.5")
+    await live.until(lambda: "2 of one person, 5 of all members (of 3 and 20" in text_of(shown), "the quotas")
+    assert "1,500.5 MB (of 2,000 MB" in text_of(shown)
+    await fill(live, shown, "blocklist", blocklist="Foo, bar\nfoo\nbaz*")
+    await live.until(lambda: "3 entries" in text_of(shown), "the blocklist")
+    own = await live.bot.guild_settings.get(GUILD_ID)
+    assert own == GuildSettings(jobs_per_user=2, jobs_per_server=5, disk_mb=1500.5, blocklist=("foo", "bar", "baz*"))
+    for what, words in (("quotas", "1500.5"), ("blocklist", "foo\\nbar\\nbaz*")):
+        opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + what)
+        await live.until(lambda opened=opened: opened.modal, "the form")  # type: ignore[misc]
+        assert words in repr(opened.modal)
+
+
+async def test_only_admins_change_anything(live: Live) -> None:
+    shown = await panel(live)
+    for field in ("train_roles", "generate_roles"):
+        await select(live, shown, field, "Writers", person="ben")
+    await select(live, shown, "channels", "library", person="ben")
+    for what in ("quotas", "prefix", "blocklist", "reset", "reset-all", "show"):
+        live.acts.click(USER_IDS["ben"], LAB, shown.id, PANEL + what, forged=True)
+
+    def refusals(words: str) -> int:
+        seen = live.people.visible_messages(USER_IDS["ben"], LAB)
+        return sum(message.is_ephemeral and words in text_of(message) for message in seen)
+
+    await live.until(lambda: refusals("Manage Server") == 7, "a refusal of each")
+    await live.until(lambda: refusals("no longer in use") == 2, "a refusal of those that are not on the panel")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+    assert "Settings of" in text_of(shown)
+
+
+async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -> None:
+    """The rights count at the moment of sending, not at that of opening."""
+    guild = live.world.guilds[GUILD_ID]
+    stewards = next(role for role in guild.roles.values() if role.name == "Stewards")
+    live.world.add_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
+    shown = await panel(live)
+    opened = live.acts.click(USER_IDS["ben"], LAB, shown.id, PANEL + "prefix")
+    await live.until(lambda: opened.modal, "the form")
+    live.world.remove_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
+    live.acts.submit_modal(USER_IDS["ben"], opened.id, {"prefix": "?"}, {})
+    await live.until(lambda: live.whispered("ben", "Manage Server"), "the refusal")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+
+
+async def test_unreadable_settings_can_be_reset_from_the_panel(live: Live) -> None:
+    await live.bot.redis.set(keys.guild_settings(GUILD_ID), '{"channels": "none"}')
+    live.bot.guild_settings._known.clear()
+    assert "can't read what this server's admins have set" in await live.ask("!models", person="ben")
+    live.send("!settings")
+    shown = await live.until(lambda: next(iter(_with_control(live, "reset")), None), "the reset button")
+    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset")
+    await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
+    live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset-all")
+    await live.until(lambda: "Settings of" in text_of(shown), "the panel")
+
+
+def _with_control(live: Live, what: str) -> list[Message]:
+    return [message for message in live.world.messages[LAB].values() if PANEL + what in str(message.components)]
+
+
+async def test_a_control_that_nobody_knows_is_answered(live: Live) -> None:
+    shown = await panel(live)
+    live.acts.click(USER_IDS["ben"], LAB, shown.id, "from-an-earlier-version", forged=True)
+    await live.until(lambda: live.whispered("ben", "no longer in use"), "an answer")
+
+
+async def test_forms_fit_discords_limits(live: Live) -> None:
+    shown = await panel(live)
+    for what in FORMS:
+        opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + what)
+        modal = await live.until(lambda opened=opened: opened.modal, what)  # type: ignore[misc]
+        assert len(modal["title"]) <= 45
+        for label in modal["components"]:
+            assert len(label["label"]) <= 45
+            assert len(label["description"]) <= 100
+
+
+def test_every_control_that_does_something_asks_where_it_is() -> None:
+    free = {HelpMenu, *SETTINGS_ITEMS}
+    assert [item.__name__ for item in DYNAMIC_ITEMS if item not in free and not issubclass(item, Placed)] == []

@@ -1,0 +1,441 @@
+"""Looking at models, choosing, sharing, renaming and deleting them, and taking them elsewhere as files."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import time
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from playground.client import Message, components, pictures_of, text_of
+from shared import keys
+from shared.errors import UserError
+from tests.e2e.system import System, field_of, started
+
+WAIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One of this module's own: its tests take all models away."""
+    yield from started(tmp_path_factory.mktemp("models"), IMPORT_MAX_MB="1")
+
+
+@pytest.fixture(autouse=True)
+def _no_other_models(system: System) -> Iterator[None]:
+    """Each test begins with a server that has no model, and leaves it so: names are free again."""
+    _forget_models(system)
+    yield
+    _forget_models(system)
+
+
+def _forget_models(system: System) -> None:
+    world = system.client.world()
+    with system.redis as client:
+        for model_id in client.hvals(keys.guild_models(int(world.guild_id))):  # type: ignore[union-attr]
+            client.delete(keys.model(model_id.decode()))
+        client.delete(keys.guild_models(int(world.guild_id)))
+        client.delete(*(keys.channel(int(channel)) for channel in world.channels.values()))
+
+
+def ask(system: System, typed: str, **options: Any) -> str:
+    return text_of(system.ask(typed, timeout=WAIT_S, **options))
+
+
+def press(system: System, message: Message, label: str, *words: str, person: str = "ada", channel: str = "lab") -> str:
+    """Press a button and wait until a new message, seen by that person, has all the words."""
+    last = system.client.messages(channel=channel)[-1]["id"]
+    system.client.click_label(message, label, person=person, channel=channel)
+    found = system.client.wait_for_message(
+        lambda answer: all(word in text_of(answer) for word in words),
+        after=last,
+        timeout=WAIT_S,
+        person=person,
+        channel=channel,
+    )
+    return text_of(found)
+
+
+def labels(message: Message) -> list[str]:
+    return [component["label"] for component in components(message) if component["type"] == 2]
+
+
+def names_offered(system: System, command: str, option: str, typed: str, **where: Any) -> list[str]:
+    return [choice["value"] for choice in system.client.autocomplete(command, option, typed, **where)]
+
+
+def ben(system: System) -> int:
+    return int(system.client.world().users["ben"])
+
+
+def exported(system: System, name: str, **where: Any) -> bytes:
+    answer = system.ask(f"!model export {name}", timeout=WAIT_S, **where)
+    (file,) = answer["attachments"]
+    assert file["filename"] == f"{name}.galvanic"
+    return system.client.fetch(file["url"])
+
+
+# ---------------------------------------------------------------------- looking
+
+
+def test_without_models_the_way_to_one_is_shown(system: System) -> None:
+    for typed in ("!models", "!model", "!model info"):
+        said = ask(system, typed)
+        assert "There is no model here yet" in said
+        assert "!train frankenstein" in said
+
+
+def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) -> None:
+    for number in range(10):
+        system.add_model(f"many-{number}", current=number == 0, created_at=time.time() - 100 + number)
+    page = system.ask("!models")
+    text = text_of(page)
+    assert "many-9" in text
+    assert "many-1`" not in text
+    assert "bits per character" in text
+    assert "page 1 of 2" in text
+    assert labels(page) == ["Previous", "Next"]
+    with pytest.raises(UserError, match="switched off"):
+        system.client.click_label(page, "Previous")
+
+    system.supervisor.stopProcess("bot")
+    system.supervisor.startProcess("bot")
+    system.client.wait_for_bot()
+    system.add_model("late", current=False)  # the list is read anew
+    system.client.click_label(page, "Next", person="ben")
+    second = system.wait_for_card(page, "page 2 of 2", timeout=WAIT_S)
+    assert "▶️ **`many-0`**" in text_of(second)
+    assert "many-2" in text_of(second)
+    system.client.click_label(second, "Previous", person="cleo")
+    assert "`late`" in text_of(system.wait_for_card(page, "page 1 of 2", timeout=WAIT_S))
+
+
+def test_a_page_that_is_gone_shows_the_last_one(system: System) -> None:
+    for number in range(9):
+        system.add_model(f"few-{number}", current=False, created_at=time.time() + number)
+    page = system.ask("!models")
+    _forget_models(system)
+    system.add_model("only")
+    system.client.click_label(page, "Next")
+    shown = system.wait_for_card(page, "only", timeout=WAIT_S)
+    assert labels(shown) == []
+
+
+def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> None:
+    system.add_model("portrait")
+    for typed in ("!model", "!model info portrait"):
+        card = system.ask(typed, timeout=WAIT_S)
+        assert "This channel's model" in text_of(card)
+        assert "bits per character" in field_of(card, "Quality")
+        assert "LSTM layer" in field_of(card, "Network")
+        assert field_of(card, "May be used") == "in the whole server"
+        (picture,) = pictures_of(card)
+        assert system.client.fetch(picture).startswith(b"\x89PNG")
+        assert labels(card) == ["Generate", "Use here", "Export", "Delete…"]
+
+
+def test_without_a_worker_the_card_still_tells_what_is_known(system: System) -> None:
+    system.add_model("unseen")
+    system.supervisor.stopProcess("generate")
+    try:
+        card = system.ask("!model", timeout=90)
+    finally:
+        system.supervisor.startProcess("generate")
+    assert "No generate worker is running" in text_of(card)
+    assert "2.52 bits per character" in field_of(card, "Quality")
+    assert pictures_of(card) == []
+    system.client.wait_for(lambda: pictures_of(system.ask("!model", timeout=WAIT_S)), WAIT_S, "a picture again")
+
+
+def test_mistyped_subcommands_are_explained(system: System) -> None:
+    system.add_model("walrus")
+    assert "Did you mean `!model delete walrus`?" in ask(system, "!model dlete walrus")
+    assert "`!model info walrus`" in ask(system, "!model walrus")
+    assert "It has `delete`, `export`" in ask(system, "!model nonsense")
+    assert "!model rename OLD NEW" in ask(system, "!model rename walrus a b")
+
+
+# ---------------------------------------------------------------------- choosing
+
+
+def test_a_model_is_chosen_by_command_and_by_button(system: System) -> None:
+    system.add_model("first")
+    system.add_model("second", current=False)
+    assert "`second` is now this channel's model" in ask(system, "!model use second")
+    card = system.ask("!model info first", timeout=WAIT_S)
+    assert "made `first` this channel's model" in press(system, card, "Use here", "first", person="cleo")
+    assert "▶️ **`first`**" in ask(system, "!models")
+    system.client.slash("model use", {"name": "second"})
+    system.client.wait_for(lambda: "▶️ **`second`**" in ask(system, "!models"), WAIT_S, "the slash command")
+
+
+def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -> None:
+    system.add_model("warm")
+    assert "at temperature 0.8, the usual one" in ask(system, "!model temperature")
+    assert "at temperature 0.3" in ask(system, "!model temperature 0.3")
+    assert "temperature 0.3" in ask(system, "!generate the tide --length 10")
+    assert "at temperature 0.8, the usual one" in ask(system, "!model temperature", channel="library")
+    for wrong in ("3", "nan", "-1", "hot"):
+        said = ask(system, f"!model temperature {wrong}")
+        assert f"can't be `{wrong}`" in said
+        assert "from 0 to 2" in said
+    assert "at temperature 0.3" in ask(system, "!model temperature")
+    assert "the usual one" in ask(system, "!model temperature default")
+    assert "temperature 0.8" in ask(system, "!generate the tide --length 10")
+
+
+# ---------------------------------------------------------------------- channels
+
+
+def test_a_model_of_another_channel_does_not_exist(system: System) -> None:
+    system.add_model("secret", scope="channel", current=False)
+    for typed in (
+        "!model info secret",
+        "!model use secret",
+        "!model rename secret open",
+        "!model delete secret",
+        "!model share secret #library",
+        "!model unshare secret",
+        "!model export secret",
+    ):
+        assert "No model called `secret` can be used in this channel" in ask(system, typed, channel="library"), typed
+    assert "secret" not in ask(system, "!models", channel="library")
+    for command in ("info", "use", "delete", "export", "share", "unshare"):
+        assert names_offered(system, f"model {command}", "name", "sec", channel="library") == []
+        assert names_offered(system, f"model {command}", "name", "sec") == ["secret"]
+
+
+def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
+    system.add_model("diary", scope="channel", owner_id=ben(system), current=False)
+    said = ask(system, "!model share diary #library", person="ben")
+    assert "what it writes may quote the uploaded text" in said
+    assert "!model unshare diary #library" in said
+    assert "diary" in ask(system, "!model use diary", channel="library")
+    assert "shared here" in ask(system, "!models", channel="library")
+    assert ask(system, "!generate the tide --length 10", channel="library").startswith("**the tide**")
+    card = system.ask("!model info diary", channel="library", timeout=WAIT_S)
+
+    assert "its file stays there" in ask(system, "!model export diary", channel="library", person="ben")
+    refused = press(system, card, "Export", "its file stays there", person="ben", channel="library")
+    assert "❌" in refused
+
+    assert "taken back" in ask(system, "!model unshare diary library")
+    assert "There is no model here yet" in ask(system, "!generate the tide", channel="library")
+    press(system, card, "Use here", "can no longer be used in this channel", channel="library")
+    press(system, card, "Export", "can no longer be used in this channel", channel="library")
+    press(system, card, "Delete…", "can no longer be used in this channel", channel="library")
+
+
+def test_sharing_with_the_whole_server(system: System) -> None:
+    system.add_model("novel", scope="channel", current=False)
+    assert "in the whole server" in ask(system, "!model share novel server")
+    assert "shared with the server" in ask(system, "!models", channel="library")
+    assert "already" in ask(system, "!model share novel #library")
+    assert "not shared with" in ask(system, "!model unshare novel #library")
+    assert "taken back from everyone else" in ask(system, "!model unshare novel")
+    assert "novel" not in ask(system, "!models", channel="library")
+    assert "is not shared" in ask(system, "!model unshare novel")
+
+
+def test_what_cannot_be_shared(system: System) -> None:
+    system.add_model("public", current=False)
+    system.add_model("hers", scope="channel", current=False)
+    assert "the whole server may use it already" in ask(system, "!model share public #library")
+    assert "belongs to the whole server" in ask(system, "!model unshare public")
+    assert "that you and I can both see" in ask(system, "!model share hers #nowhere")
+    assert "may be used in" in ask(system, "!model share hers lab")
+    assert "somebody else's model" in ask(system, "!model share hers #library", person="ben")
+    assert "somebody else's model" in ask(system, "!model unshare hers", person="ben")
+    system.client.deny_bot("view_channel", channel="library")
+    try:
+        assert "that you and I can both see" in ask(system, "!model share hers #library")
+        assert names_offered(system, "model share", "where", "li") == []
+    finally:
+        system.client.deny_bot(channel="library")
+    assert names_offered(system, "model share", "where", "li") == ["#library"]
+    assert names_offered(system, "model share", "where", "se") == ["server"]
+
+
+# ---------------------------------------------------------------------- names
+
+
+def test_renaming(system: System) -> None:
+    system.add_model("old", owner_id=ben(system))
+    system.add_model("taken", current=False)
+    card = system.ask("!model info old", timeout=WAIT_S)
+    assert "The name `taken` is taken" in ask(system, "!model rename old taken")
+    assert "has this name already" in ask(system, "!model rename old OLD")
+    assert "can't be a model's name" in ask(system, "!model rename old ../x")
+    assert "somebody else's model" in ask(system, "!model rename taken mine", person="ben")
+    assert "`old` is now called `new`" in ask(system, "!model rename old New", person="ben")
+    # Whatever knew it by its id goes on with it.
+    assert ask(system, "!generate the tide --length 10").startswith("**the tide**")
+    press(system, card, "Use here", "made `new` this channel's model")
+    assert "No model called `old`" in ask(system, "!model info old")
+    assert "`new` is now called `newer`" in ask(system, "!model rename new newer")  # an admin
+
+
+# ---------------------------------------------------------------------- deleting
+
+
+def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
+    model = system.add_model("doomed", owner_id=ben(system))
+    folder = system.data / "models" / model.model_id
+    assert "somebody else's model" in ask(system, "!model delete doomed", person="cleo", channel="library")
+    question = system.ask("!model delete doomed", person="ben")
+    assert "Delete doomed?" in text_of(question)
+    for person in ("ada", "cleo"):
+        press(system, question, "Delete it", "This question is somebody else's", person=person)
+        press(system, question, "Keep it", "This question is somebody else's", person=person)
+    system.client.click_label(question, "Keep it", person="ben")
+    assert labels(system.wait_for_card(question, "nothing was deleted", timeout=WAIT_S)) == []
+
+    question = system.ask("!model delete doomed", person="ben")
+    assert "is now called `spared`" in ask(system, "!model rename doomed spared")
+    system.client.click_label(question, "Delete it", person="ben")
+    ended = system.wait_for_card(question, "`spared` was deleted by", timeout=WAIT_S)
+    assert labels(ended) == []
+    assert "There is no model here yet" in ask(system, "!generate the tide")
+    assert "There is no model here yet" in ask(system, "!models")
+    system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
+
+
+def test_a_question_is_answered_after_a_restart(system: System) -> None:
+    model = system.add_model("doomed-later")
+    question = system.ask("!model delete doomed-later")
+    system.supervisor.stopProcess("bot")
+    system.supervisor.startProcess("bot")
+    system.client.wait_for_bot()
+    system.client.click_label(question, "Delete it")
+    system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
+    folder = system.data / "models" / model.model_id
+    system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
+
+
+def test_rights_are_asked_again_when_the_answer_comes(system: System) -> None:
+    model = system.add_model("handed-over", owner_id=ben(system))
+    question = system.ask("!model delete handed-over", person="ben")
+    with system.redis as client:
+        ada = int(system.client.world().users["ada"])
+        client.set(keys.model(model.model_id), model.model_copy(update={"owner_id": ada}).model_dump_json())
+    press(system, question, "Delete it", "somebody else's model", person="ben")
+    again = system.ask("!model delete handed-over")
+    system.client.click_label(again, "Delete it")
+    system.wait_for_card(again, "was deleted by", timeout=WAIT_S)
+    late = system.ask("!model info handed-over")
+    assert "No model called" in text_of(late)
+    press(system, question, "Delete it", "can no longer be used", person="ben")
+
+
+def test_the_files_of_a_deleted_model_go_when_a_worker_is_back(system: System) -> None:
+    model = system.add_model("lingering")
+    folder = system.data / "models" / model.model_id
+    system.supervisor.stopProcess("generate")
+    try:
+        question = system.ask("!model delete lingering")
+        system.client.click_label(question, "Delete it")
+        system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
+        assert folder.exists()
+    finally:
+        system.supervisor.startProcess("generate")
+    system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
+
+
+def test_the_card_has_a_delete_button_for_those_who_may(system: System) -> None:
+    system.add_model("buttoned", owner_id=ben(system))
+    card = system.ask("!model info buttoned", timeout=WAIT_S)
+    press(system, card, "Delete…", "somebody else's model", person="cleo")
+    press(system, card, "Export", "somebody else's model", person="cleo")
+    press(system, card, "Delete…", "Delete buttoned?", person="ben")
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_a_model_comes_back_from_its_file_and_writes_the_same(system: System) -> None:
+    system.add_model("traveller", owner_id=ben(system))
+    written = "!generate the tide --length 40 --random-seed 5 --model"
+    before = system.ask(f"{written} traveller", timeout=WAIT_S)["embeds"][0]["description"]
+    data = exported(system, "traveller", person="ben")
+    question = system.ask("!model delete traveller", person="ben")
+    system.client.click_label(question, "Delete it", person="ben")
+    system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
+
+    card = system.ask("!model import", files={"traveller.galvanic": data}, person="ben", timeout=WAIT_S)
+    name = card["embeds"][0]["title"].removeprefix("Imported ")
+    after = system.ask(f"{written} {name}", timeout=WAIT_S)["embeds"][0]["description"]
+    assert after == before
+    assert "No model called" in ask(system, f"!model info {name}", channel="library")
+    assert "who imported it" in ask(system, f"!model info {name}")
+
+
+def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: System) -> None:
+    system.add_model("original")
+    data = exported(system, "original")
+    card = system.ask("!model import Copy", files={"any name.galvanic": data}, timeout=WAIT_S)
+    assert "Imported copy" in text_of(card)
+    assert "▶️ **`original`**" in ask(system, "!models")
+    press(system, card, "Use here", "made `copy` this channel's model")
+    system.client.slash("model import", {"name": "third"}, files={"file": ("x.galvanic", data)})
+    system.client.wait_for_message(lambda answer: "Imported third" in text_of(answer), timeout=WAIT_S)
+
+
+def test_only_the_owner_or_an_admin_exports(system: System) -> None:
+    system.add_model("guarded", scope="channel", owner_id=ben(system))
+    assert exported(system, "guarded")  # Ada runs the server
+    system.add_model("adas", current=False)
+    assert "somebody else's model" in ask(system, "!model export adas", person="ben")
+
+
+def archive(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(name.replace("__", "."), data)
+    return buffer.getvalue()
+
+
+def test_hostile_files_are_refused_and_leave_nothing(system: System) -> None:
+    system.add_model("honest")
+    good = exported(system, "honest")
+    bombs = {
+        "text.galvanic": b"not a model at all",
+        "pickle.galvanic": pickle.dumps({"weights": [1, 2, 3]}),
+        "noise.galvanic": bytes(range(256)) * 400,
+        "cut.galvanic": good[: len(good) // 2],
+        "bent.galvanic": good[:200] + bytes(100) + good[300:],
+        "names.galvanic": archive(model__json=b"{}", evil__py=b"print(1)"),
+        "empty.galvanic": archive(model__json=b"{}", weights__safetensors=b""),
+        "bomb.galvanic": archive(model__json=b" " * 50_000_000, weights__safetensors=bytes(50_000_000)),
+    }
+    stored = sorted(path.name for path in (system.data / "models").iterdir())
+    for name, data in bombs.items():
+        said = ask(system, "!model import", files={name: data})
+        assert "❌" in said, name
+        assert f"`{name}`" in said, said
+        assert "Traceback" not in said
+    assert sorted(path.name for path in (system.data / "models").iterdir()) == stored
+    assert "1 model ·" in ask(system, "!models")
+
+
+def test_what_cannot_be_imported(system: System) -> None:
+    assert "There is no file to import" in ask(system, "!model import")
+    assert "can't be a model's name" in ask(system, "!model import ../x", files={"x.galvanic": b"x"})
+    said = ask(system, "!model import", files={"x.galvanic": bytes(1_234_567)})
+    assert "has 1.2 MB; I take model files up to 1 MB" in said
+    system.add_model("whale", file_bytes=1_999_999_999)
+    said = ask(system, "!model import", files={"x.galvanic": b"x" * 10_000})
+    assert "of 2,000 MB" in said
+    assert "!model delete NAME" in said
+
+
+def test_a_model_whose_files_are_gone_says_so(system: System) -> None:
+    model = system.add_model("hollow")
+    (system.data / "models" / model.model_id / "model.json").unlink()
+    assert "files are gone" in ask(system, "!model export hollow")
+    card = system.ask("!model info hollow", timeout=WAIT_S)
+    assert "files are gone" in field_of(card, "No picture")

@@ -1,0 +1,169 @@
+"""The card of a training from its first word to the buttons under the finished model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from playground.client import Message, components, pictures_of, text_of
+from shared import keys
+from shared.models import ModelRecord
+from tests.e2e.system import System, field_of, started
+from tests.e2e.test_queue_of_jobs import filled, job_of, pressed, slash
+
+LONG = "!train python-docs --minutes 5"
+
+
+def labels(message: Message) -> list[str]:
+    return [str(item["label"]) for item in components(message) if item.get("label")]
+
+
+def learning(system: System, typed: str = LONG, **where: str) -> Message:
+    """The card of a training that has learned something."""
+    card = system.ask(typed, timeout=20, **where)
+    system.wait_for_card(card, "In plain words", **where)
+    return card
+
+
+@pytest.fixture(scope="module")
+def kept(system: System) -> Message:
+    """The card of a training that was finished early, by its button, after the bot was restarted."""
+    card = learning(system, f"{LONG} --name kept", person="ben")
+    card = system.wait_for_card(card, "It writes, after epoch", person="ben")
+    assert labels(card) == ["Finish now", "Cancel", "Samples"]
+    system.supervisor.stopProcess("bot")
+    system.supervisor.startProcess("bot")
+    system.client.wait_for_bot(60)
+    assert "somebody else's" in pressed(system, card, "Finish now", person="cleo")
+    samples = pressed(system, card, "Samples", person="cleo")
+    assert "**After epoch 1**" in samples
+    assert "best so far is kept" in pressed(system, card, "Finish now", person="ben")
+    return system.wait_for_card(card, "`kept` is now this channel's model", timeout=60)
+
+
+def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> None:
+    running = learning(system)
+    card = system.ask("!train harbour --epochs 2 --layers 1 --units 32")
+    card = system.wait_for_card(card, "next in line, begins in", timeout=15)
+    assert field_of(card, "How") == "character by character · 2 epochs · 1 layer · 32 units"
+    assert re.fullmatch(r"[\d,]+ characters", field_of(card, "Text"))
+    assert re.match(r"at most|about|under", field_of(card, "Takes"))
+    assert re.search(r"\d+ cores? of \w", field_of(card, "Runs on"))
+    assert "Cancelling" in pressed(system, running, "Cancel")
+    system.wait_for_card(running, "Cancelled", timeout=30)
+    system.wait_for_card(card, "is now this channel's model")
+
+
+def test_finish_now_keeps_the_best_so_far(system: System, kept: Message) -> None:
+    assert "It was finished early on request; the best so far was kept." in text_of(kept)
+    assert "bits** for each character of text it had not seen: as if it wavered between" in text_of(kept)
+    assert "Letters at random are 4.7 bits." in field_of(kept, "In plain words")
+    assert len(pictures_of(kept)) == 1
+    assert labels(kept) == ["Generate", "Train more", "Use here", "Samples"]
+    written = system.ask("!generate the class --model kept --length 40", timeout=60)
+    assert text_of(written).startswith("**the class**")
+
+
+def test_slash_commands_train_and_finish(system: System) -> None:
+    card = slash(system, "train", {"source": "python-docs", "name": "slashed"}, person="dora")
+    system.wait_for_card(card, "In plain words")
+    answer = slash(system, "finish", {"job": job_of(card)}, person="dora")
+    assert answer["flags"] & 64
+    assert "best so far is kept" in text_of(answer)
+    finished = system.wait_for_card(card, "`slashed` is now this channel's model", timeout=60)
+    assert "over already" in text_of(slash(system, "finish", {"job": job_of(finished)}, person="dora"))
+
+
+def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> None:
+    interaction = system.client.click_label(kept, "Generate", person="cleo")
+    before = system.client.send("a form follows")["id"]
+    # Left empty it begins with a random line of the text.
+    system.client.submit_modal(interaction, {}, person="cleo")
+    answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 60)
+    assert re.match(r"\*\*.+\*\*", text_of(answer))
+    assert "kept · temperature 0.8" in text_of(answer)
+
+
+def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> None:
+    before = system.client.send("more follows")["id"]
+    system.client.click_label(kept, "Train more", person="dora")
+    card = system.client.wait_for(lambda: filled(system.answer_to(before)), 20)
+    assert field_of(card, "How") == "character by character · goes on from `kept` · at most 5 minutes"
+    # It is hers now, by her own rights: Ben, whose model it goes on from, may not end it.
+    assert "somebody else's" in pressed(system, card, "Cancel", person="ben")
+    system.wait_for_card(card, "In plain words")
+    pressed(system, card, "Finish now", person="dora")
+    finished = system.wait_for_card(card, "`kept-2` is now this channel's model", timeout=60)
+    assert field_of(finished, "Went on from") == "`kept`"
+
+
+def test_use_here_chooses_the_model(system: System, kept: Message) -> None:
+    system.ask("!train harbour --epochs 1 --layers 1 --units 32 --name other")
+    system.client.wait_for(lambda: "`other` is now" in text_of(system.client.messages()[-1]), 120)
+    before = system.client.send("a choice follows")["id"]
+    system.client.click_label(kept, "Use here", person="ben")
+    answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 20)
+    assert "`kept`" in text_of(answer)
+    assert "kept · " in text_of(system.ask("!generate the list --length 20", timeout=60))
+
+
+def changed(system: System, name: str, **fields: object) -> ModelRecord:
+    """Change the record of a model; as it was before."""
+    guild_id = int(system.client.world().guild_id)
+    with system.redis as client:
+        model_id = cast(bytes, client.hget(keys.guild_models(guild_id), name)).decode()
+        before = ModelRecord.model_validate_json(cast(bytes, client.get(keys.model(model_id))))
+        client.set(keys.model(model_id), before.model_copy(update=fields).model_dump_json())
+    return before
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"scope": "channel", "channel_id": 5}, "can no longer be used in this channel"),
+        ({"corpus": None}, "`kept` is of an older version, which didn't note its text"),
+    ],
+)
+def test_train_more_says_why_it_cannot(system: System, kept: Message, fields: dict[str, object], refusal: str) -> None:
+    before = changed(system, "kept", **fields)
+    try:
+        assert refusal in pressed(system, kept, "Train more", person="dora")
+        if "scope" in fields:
+            assert refusal in pressed(system, kept, "Use here", person="dora")
+    finally:
+        changed(system, "kept", **dict(before))
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[System]:
+    """A system whose cards are old after four seconds."""
+    yield from started(tmp_path, CARD_FRESH_AFTER_S="4")
+
+
+def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient: System) -> None:
+    system = impatient
+    first = system.ask("!train python-docs --minutes 0.4 --name aged")
+    job = job_of(first)
+    ids: set[str] = set()
+    most = 0
+
+    def cards() -> list[Message]:
+        nonlocal most
+        found = [message for message in system.client.messages() if job in text_of(message)]
+        ids.update(message["id"] for message in found)
+        most = max(most, len(found))
+        return found
+
+    def finished() -> Message | None:
+        return next((card for card in cards() if "is now this channel's model" in text_of(card)), None)
+
+    end = system.client.wait_for(finished, 180, "the end of the training")
+    system.client.wait_for(lambda: len(cards()) == 1, 10, "the old card to go")
+    assert len(ids) >= 3
+    assert most <= 2  # the fresh one is posted before the old one goes
+    assert labels(end) == ["Generate", "Train more", "Use here", "Samples"]
+    assert system.client.message(first["id"]) is None

@@ -1,0 +1,179 @@
+"""What Discord refuses, asked of the REST interface itself."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from playground.places import BOT_ID
+from tests.playground.conftest import Server
+
+TEXT = {"type": 2, "style": 1, "custom_id": "x"}
+
+
+def call(server: Server, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    headers = {"Authorization": "Bot a-token", "Content-Type": "application/json"}
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"{server.url}/api/v10{path}", data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, json.loads(response.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def embed(**parts: Any) -> dict[str, Any]:
+    return {"embeds": [parts]}
+
+
+def row(*components: dict[str, Any]) -> dict[str, Any]:
+    return {"content": "x", "components": [{"type": 1, "components": list(components)}]}
+
+
+def menu(count: int, **parts: Any) -> dict[str, Any]:
+    options = [{"label": str(number), "value": str(number)} for number in range(count)]
+    return {"type": 3, "custom_id": "m", "options": options, **parts}
+
+
+FITS = [
+    {"content": "x" * 2_000},
+    embed(description="x" * 4_096),
+    embed(fields=[{"name": "n", "value": "v" * 200}] * 25),
+    row({**TEXT, "custom_id": "x" * 100, "label": "y" * 80}),
+    row({**TEXT, "emoji": {"name": "⚡"}}),
+    row(menu(25)),
+]
+TOO_MUCH = [
+    {"content": "x" * 2_001},
+    {"content": "  "},
+    embed(description="x" * 4_097),
+    embed(title="x" * 257),
+    embed(fields=[{"name": "n", "value": "v" * 1_025}]),
+    embed(fields=[{"name": "n", "value": "v"}] * 26),
+    embed(fields=[{"name": "n" * 100, "value": "v" * 1_000}] * 6),
+    embed(fields=[{"name": "n", "value": " "}]),
+    embed(fields=[{"name": "", "value": "v"}]),
+    embed(title="x", footer={"text": ""}),
+    embed(title="x", image={"url": "file:///etc/passwd"}),
+    {"embeds": [{"description": "x" * 3_001}, {"description": "x" * 3_000}]},
+    {"embeds": [{"title": "x"}] * 11},
+    row({**TEXT, "custom_id": "x" * 101, "label": "y"}),
+    row({**TEXT, "label": "y" * 81}),
+    row(TEXT),
+    row(*({**TEXT, "custom_id": str(number), "label": "y"} for number in range(6))),
+    row({**TEXT, "label": "a"}, {**TEXT, "label": "b"}),
+    row(menu(26)),
+    row(menu(2, placeholder="x" * 151)),
+    row(menu(2), {**TEXT, "label": "y"}),
+    {"content": "x", "nonce": "n" * 26},
+    {"content": "x", "allowed_mentions": {"parse": ["users"], "users": ["1"]}},
+]
+
+
+@pytest.mark.parametrize("body", FITS, ids=range(len(FITS)))
+def test_message_that_just_fits(server: Server, body: dict[str, Any]) -> None:
+    lab = server.client.world().channels["lab"]
+    status, answer = call(server, "POST", f"/channels/{lab}/messages", body)
+    assert status == 200, answer
+    status, answer = call(server, "PATCH", f"/channels/{lab}/messages/{answer['id']}", body)
+    assert status == 200, answer
+
+
+@pytest.mark.parametrize("body", TOO_MUCH, ids=range(len(TOO_MUCH)))
+def test_message_that_is_too_much(server: Server, body: dict[str, Any]) -> None:
+    lab = server.client.world().channels["lab"]
+    status, answer = call(server, "POST", f"/channels/{lab}/messages", body)
+    assert (status, answer["code"]) in [(400, 50035), (400, 50006)], answer
+
+
+def command(**parts: Any) -> list[dict[str, Any]]:
+    return [{"name": "x", "description": "y", **parts}]
+
+
+def option(**parts: Any) -> dict[str, Any]:
+    return {"type": 3, "name": "a", "description": "b", **parts}
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        command(name="Upper"),
+        command(name="two words"),
+        command(name="x" * 33),
+        command(description=""),
+        command(description="y" * 101),
+        command(options=[option(), option()]),
+        command(options=[option(), option(name="c", required=True)]),
+        command(options=[option(name=f"o{number}") for number in range(26)]),
+        command(options=[option(choices=[{"name": str(number), "value": "v"} for number in range(26)])]),
+        command(options=[option(choices=[{"name": "x" * 101, "value": "v"}])]),
+        command() + command(),
+        [{"name": f"c{number}", "description": "y"} for number in range(101)],
+    ],
+)
+def test_commands_that_are_not_taken(server: Server, commands: list[dict[str, Any]]) -> None:
+    status, answer = call(server, "PUT", f"/applications/{BOT_ID}/commands", commands)
+    assert (status, answer["code"]) == (400, 50035), answer
+
+
+def test_name_of_a_thread(server: Server) -> None:
+    lab = server.client.world().channels["lab"]
+    said = server.client.send("a start")
+    path = f"/channels/{lab}/messages/{said['id']}/threads"
+    assert call(server, "POST", path, {"name": "x" * 101})[0] == 400
+    status, thread = call(server, "POST", path, {"name": "x" * 100})
+    assert status == 201 or status == 200
+    server.client.delete_channel(thread["id"])
+
+
+def test_history_is_paged_as_discord_pages_it(server: Server) -> None:
+    made = server.client.create_channel("archive", history=330)
+    everything = server.client.messages(channel=made)
+    assert 330 <= len(everything) < 340
+    ids = [message["id"] for message in everything]
+    assert ids == sorted(ids, key=int)
+    path = f"/channels/{made}/messages"
+
+    def page(query: str) -> list[str]:
+        return [message["id"] for message in call(server, "GET", f"{path}?{query}")[1]]
+
+    assert page("limit=100") == ids[:-101:-1]
+    assert page("") == ids[:-51:-1]
+    assert page(f"limit=3&after={ids[9]}") == [ids[12], ids[11], ids[10]]
+    assert page("limit=2&after=0") == [ids[1], ids[0]]
+    assert page(f"limit=3&before={ids[9]}") == [ids[8], ids[7], ids[6]]
+    assert page(f"limit=3&before={ids[1]}") == [ids[0]]
+    assert page(f"limit=3&around={ids[9]}") == [ids[10], ids[9], ids[8]]
+    assert page(f"after={ids[-1]}") == []
+    for wrong in ("0", "101", "x"):
+        assert call(server, "GET", f"{path}?limit={wrong}")[0] == 400
+    server.client.set_permissions("bot", deny=["read_message_history"], channel=made)
+    assert page("limit=3") == []
+    server.client.set_permissions("bot", deny=["view_channel"], channel=made)
+    assert call(server, "GET", path)[0] == 403
+    server.client.delete_channel(made)
+
+
+def test_tavern_has_a_past(server: Server) -> None:
+    said = server.client.messages(channel="tavern")
+    texts = [message["content"] for message in said]
+    assert len(said) >= 400
+    assert len(set(texts)) > 300
+    assert {message["author"]["username"] for message in said} >= {"ada", "ben", "cleo", "dora"}
+    assert any(message.get("referenced_message") for message in said)
+    assert any(message["edited_timestamp"] for message in said)
+    for sign in ("```", "https://", "<@", "<#", "<:sparkjar:", "||", "`", "@example.org", "555-01"):
+        assert any(sign in text for text in texts), sign
+    assert not any("{" in text and "}" in text for text in texts if "```" not in text), "every word was drawn"
+
+
+def test_file_limit_is_the_servers_own(server: Server) -> None:
+    big = {"big.bin": bytes(11 * 2**20)}
+    assert server.client.send(files=big, channel="atrium", person="ben")["attachments"][0]["size"] == 11 * 2**20
+    with pytest.raises(Exception, match="larger than 10 MiB"):
+        server.client.send(files=big)

@@ -1,0 +1,86 @@
+"""What a server does not want to see is found, and covered for good."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.blocklist import MOST_CHARS, MOST_ENTRIES, Blocklist, parse
+from shared.errors import UserError
+
+_TEXT = st.text("abcé -'$.\n█", max_size=40)
+_ENTRIES = st.lists(st.text("abé -'$.*", min_size=1, max_size=6), max_size=4)
+
+
+def _checked(typed: list[str]) -> tuple[str, ...]:
+    kept: list[str] = []
+    for entry in typed:
+        try:
+            kept += parse(entry)
+        except UserError:
+            continue
+    return tuple(kept)
+
+
+def _plainly(entry: str, text: str) -> bool:
+    """Whether an entry stands in a text, by the words of the module's docstring and nothing clever."""
+    words = [re.sub(r"\\\*", r"\\w*", re.escape(word)) for word in entry.split()]
+    return re.search(r"(?<!\w)" + r"\s+".join(words) + r"(?!\w)", text, re.IGNORECASE) is not None
+
+
+@given(_ENTRIES, _TEXT)
+def test_what_is_masked_shows_no_entry_and_keeps_its_length(typed: list[str], text: str) -> None:
+    entries = _checked(typed)
+    masked = Blocklist(entries).mask(text)
+    assert not any(_plainly(entry, masked) for entry in entries)
+    assert len(masked) == len(text)
+    assert all(a in (b, "█") for a, b in zip(masked, text, strict=True))
+    assert [char.isspace() for char in masked] == [char.isspace() for char in text]
+
+
+@given(_ENTRIES, _TEXT)
+def test_hits_are_what_the_rules_say(typed: list[str], text: str) -> None:
+    entries = _checked(typed)
+    blocklist = Blocklist(entries)
+    assert blocklist.hits(text) == any(_plainly(entry, text) for entry in entries)
+    assert blocklist.hits(text) == (blocklist.mask(text) != text) or "█" in text
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "masked"),
+    [
+        ("ass", "An ASS in class", "An ███ in class"),
+        ("*ass*", "classes of asses", "███████ of █████"),
+        ("bad  wolf", "the bad\nwolf", "the ███\n████"),
+        ("b*d", "bd bad b d", "██ ███ b d"),
+        ("c++", "c++ and c", "███ and c"),
+        ("größe", "Größe", "█████"),
+    ],
+)
+def test_examples(entry: str, text: str, masked: str) -> None:
+    assert Blocklist(parse(entry)).mask(text) == masked
+
+
+def test_a_hit_that_another_one_hid_is_covered_too() -> None:
+    assert Blocklist(("b", "$a")).mask("b$a") == "███"
+
+
+def test_nothing_is_blocked_by_an_empty_list() -> None:
+    assert not Blocklist(()).hits("anything")
+    assert Blocklist(()).mask("anything") == "anything"
+
+
+@pytest.mark.timeout(60)  # tried at every place it would take hours
+def test_many_stars_do_not_hold_up_the_worker() -> None:
+    assert not Blocklist(parse("*a*a*b")).hits("a" * 20_000)
+
+
+def test_what_is_typed_becomes_entries() -> None:
+    assert parse("  Bad   Word, other\nother,,\n b*d ") == ("bad word", "other", "b*d")
+    for typed in ("x" * (MOST_CHARS + 1), "*a*b*c*", "***", "!!", "\n".join(f"w{n}" for n in range(MOST_ENTRIES + 1))):
+        with pytest.raises(UserError) as caught:
+            parse(typed)
+        assert caught.value.remedy

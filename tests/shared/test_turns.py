@@ -1,0 +1,177 @@
+"""Whose training is next, against a real Redis."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from shared import keys, turns
+from shared.connect import connect
+from shared.events import Failed, Queued, Started
+from shared.settings import Settings
+from tests.factories import place, train_job
+from worker.joblog import JobLog, run_script
+
+A, B, C = 101, 102, 103
+
+
+@pytest.fixture
+def client(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+def enter(client: redis.Redis, job_id: str, guild_id: int = A) -> None:
+    job = train_job(job_id=job_id, place=place(guild_id=guild_id))
+    script = turns.enter(job, (1, 2), (10_000, 10_000), Queued().model_dump_json())
+    assert run_script(client, script) == b"entered"
+
+
+def claim(client: redis.Redis, token: str) -> str | None:
+    found = run_script(client, turns.claim(token))
+    return None if found is None else found.decode()
+
+
+def claims(client: redis.Redis) -> list[str]:
+    """All that wait, in the order in which fresh tokens get them."""
+    found = iter(lambda: claim(client, f"token-{client.hlen(keys.CLAIMS)}"), None)
+    return [job for job in found if job is not None]
+
+
+def test_one_training_of_a_server_does_not_wait_for_ten_of_another(client: redis.Redis) -> None:
+    for number in range(10):
+        enter(client, f"a{number}", A)
+    enter(client, "b0", B)
+    assert claims(client) == ["a0", "b0", *(f"a{number}" for number in range(1, 10))]
+
+
+def test_who_comes_later_does_not_catch_up_on_what_others_had_before(client: redis.Redis) -> None:
+    """Having been idle is no credit: a server that comes now takes turns from now on."""
+    for number in range(6):
+        enter(client, f"a{number}", A)
+    began = [claim(client, f"x{number}") for number in range(3)]
+    for number in range(3):
+        enter(client, f"b{number}", B)
+    assert began == ["a0", "a1", "a2"]
+    assert claims(client) == ["b0", "a3", "b1", "a4", "b2", "a5"]
+
+
+def test_a_server_that_keeps_asking_gets_no_more_than_its_turn(client: redis.Redis) -> None:
+    enter(client, "a0", A)
+    assert claim(client, "x") == "a0"
+    enter(client, "a1", A)
+    enter(client, "b0", B)
+    assert claims(client) == ["b0", "a1"]
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.sampled_from([A, B, C, 0]), min_size=1, max_size=40))
+def test_between_servers_that_wait_nobody_gets_two_more(client: redis.Redis, steps: list[int]) -> None:
+    """Goyal et al.: while two servers both wait, what they were given differs by one training at most, each way."""
+    client.flushall()
+    number = itertools.count()
+    waiting: dict[int, int] = dict.fromkeys((A, B, C), 0)
+    # Of each pair, how many more the first was given since both wait, and the span of it.
+    lead: dict[tuple[int, int], list[int]] = {}
+    guild_of: dict[str, int] = {}
+    for step in [*steps, *([0] * 40)]:
+        if step:
+            job_id = f"j{next(number):04}"
+            guild_of[job_id] = step
+            enter(client, job_id, step)
+            waiting[step] += 1
+        else:
+            job = claim(client, f"token-{next(number)}")
+            if job is None:
+                assert sum(waiting.values()) == 0
+                continue
+            guild = guild_of[job]
+            for pair, leads in lead.items():
+                if guild in pair:
+                    leads.append(leads[-1] + (1 if guild == pair[0] else -1))
+                    assert max(leads) - min(leads) <= 2
+            waiting[guild] -= 1
+        both = {pair for pair in itertools.combinations((A, B, C), 2) if all(waiting[one] for one in pair)}
+        lead = {pair: lead.get(pair, [0]) for pair in both}
+
+
+def test_two_workers_never_get_the_same_training(client: redis.Redis, settings: Settings) -> None:
+    for number in range(200):
+        enter(client, f"a{number}", A + number % 3)
+    got: list[list[str]] = [[], []]
+
+    def work(worker: int) -> None:
+        own = connect(settings)
+        while (job := claim(own, f"w{worker}-{len(got[worker])}")) is not None:
+            got[worker].append(job)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got[0]) + len(got[1]) == len({*got[0], *got[1]}) == 200
+
+
+def test_a_token_that_comes_again_gets_the_same_training(client: redis.Redis) -> None:
+    enter(client, "a0")
+    enter(client, "a1")
+    assert claim(client, "x") == claim(client, "x") == "a0"
+    assert claim(client, "y") == "a1"
+
+
+def test_what_was_handed_back_is_next(client: redis.Redis) -> None:
+    enter(client, "a0")
+    enter(client, "a1")
+    enter(client, "b0", B)
+    claim(client, "x")
+    run_script(client, turns.hand_back("x"))
+    assert claim(client, "y") == "a0"
+    assert claim(client, "x") == "b0"
+    run_script(client, turns.hand_back("unknown"))
+
+
+def test_a_training_that_is_over_is_in_no_list(client: redis.Redis) -> None:
+    enter(client, "a0")
+    claim(client, "x")
+    log = JobLog(client, "a0")
+    log.begin()
+    log.publish(Started(worker="w"))
+    assert client.hgetall(keys.ACTIVE)
+    log.publish(Failed(problem="p"))
+    assert client.hgetall(keys.ACTIVE) == client.hgetall(keys.CLAIMS) == {}
+    run_script(client, turns.hand_back("x"))
+    assert claim(client, "x") is None
+
+
+def old_state(client: redis.Redis, *job_ids: str) -> None:
+    """Trainings as the version before turns left them: waiting by the time, active nowhere."""
+    for number, job_id in enumerate(job_ids):
+        client.hset(keys.job(job_id), "job", train_job(job_id=job_id).model_dump_json())
+        client.zadd(keys.WAITING, {job_id: 1_700_000_000.25 + number})
+
+
+def test_trainings_of_an_older_version_go_first(client: redis.Redis) -> None:
+    old_state(client, "o1", "o2")
+    enter(client, "a0", A)
+    enter(client, "a1", A)
+    enter(client, "b0", B)
+    assert claims(client) == ["o1", "o2", "a0", "b0", "a1"]
+
+
+def test_a_training_that_an_older_version_had_begun_comes_back_with_its_own_message(client: redis.Redis) -> None:
+    old_state(client, "begun")
+    client.zrem(keys.WAITING, "begun")
+    enter(client, "a0")
+    assert claim(client, "begun") == "begun"
+    assert claim(client, "begun") == "begun"
+    assert claim(client, "a0") == "a0"
+
+
+def test_a_job_that_was_never_entered_is_not_claimed(client: redis.Redis) -> None:
+    assert claim(client, "forgotten") is None

@@ -1,0 +1,102 @@
+"""A server's blocklist: what has a hit is drawn again, and covered in the end."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from shared.blocklist import Blocklist
+from shared.events import Compared, Generated
+from shared.jobs import Variant
+from shared.settings import Settings
+from tests.worker.jobs import compare_job, generate_job, run
+from tests.worker.small import biased, fields_of, network, windows
+from worker.model.folder import save
+from worker.store import ModelStore
+
+BLOCKED = ("aa",)
+
+
+@pytest.fixture
+def coin(settings: Settings, client: redis.Redis, tmp_path: Path) -> redis.Redis:
+    """Redis, beside a store with the model `coin`, which writes `a` or a space, whatever came before."""
+    config = network(2)
+    save(tmp_path / "coin", biased(config, [0, 0]), windows(2), **fields_of(" a", config))
+    ModelStore(settings).save(tmp_path / "coin", "coin")
+    return client
+
+
+def _write(client: redis.Redis, number: int = 0, **fields: Any) -> Generated:
+    defaults = {"model_id": "coin", "seed": "a ", "length": 3, "random_seed": None, "temperature": 1.0, "guard": False}
+    answer = run(client, generate_job(number, **{**defaults, "blocked": BLOCKED, **fields}))
+    assert isinstance(answer, Generated)
+    return answer
+
+
+def test_a_hit_is_drawn_again_by_many_at_once(coin: redis.Redis) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda number: _write(coin, number), range(80)))
+    # One in four has a hit at first, so that 20 of 80 are expected if nothing is drawn again, and 0.3 otherwise.
+    assert sum(answer.masked for answer in answers) < 6
+    assert len({answer.text for answer in answers}) > 1
+
+
+def test_the_random_seed_of_the_answer_gives_the_same_text(coin: redis.Redis) -> None:
+    for number in range(12):
+        answer = _write(coin, number, length=5)
+        pinned = _write(coin, 100 + number, length=5, random_seed=answer.random_seed)
+        assert (pinned.text, pinned.masked) == (answer.text, answer.masked)
+
+
+def test_a_pinned_random_seed_is_covered_and_not_drawn_again(coin: redis.Redis) -> None:
+    plain = next(
+        answer
+        for number in range(60)
+        if "aa" in (answer := _write(coin, number, random_seed=number, blocked=())).text.split()
+    )
+    covered = _write(coin, 100, random_seed=plain.random_seed)
+    assert covered.random_seed == plain.random_seed
+    assert covered.text == plain.text.replace("aa", "██")
+    assert covered.masked
+    assert not plain.masked
+
+
+def test_what_cannot_be_drawn_otherwise_is_covered(coin: redis.Redis) -> None:
+    always = ("*a*",)
+    answers = [
+        _write(coin, 1, length=60, blocked=always),
+        _write(coin, 2, length=60, blocked=always, from_line=True),
+        _write(coin, 3, length=60, blocked=always, from_corpus=True),
+        _write(coin, 4, length=60, blocked=always, temperature=0, seed="aaa"),
+    ]
+    for answer in answers:
+        assert answer.masked
+        assert "a" not in answer.seed + answer.text
+
+
+@pytest.mark.parametrize(
+    ("seed", "shown", "visible"),
+    [("ba", None, "ba"), ("a", None, "█"), ("ba", 1, "█"), ("aa ba", 1, "█")],
+)
+def test_a_hit_is_covered_however_seed_and_text_are_shown(
+    coin: redis.Redis, seed: str, shown: int | None, visible: str
+) -> None:
+    from worker.write import _mask
+
+    blocklist = Blocklist(("a", "aa"))
+    covered, _ = _mask(blocklist, seed, " ", shown)
+    assert covered.endswith(visible)
+    joined, text = _mask(blocklist, "ba", "a a", None)
+    assert (joined, text) == ("ba", "█ █")
+
+
+def test_a_comparison_keeps_to_it_too(coin: redis.Redis) -> None:
+    variants = tuple(Variant(model_id="coin", name="coin", temperature=t) for t in (0.0, 1.0))
+    answer = run(coin, compare_job(variants=variants, seed="a", length=80, blocked=("*a*",)))
+    assert isinstance(answer, Compared)
+    assert "a" not in answer.seed + "".join(one.text for one in answer.texts)
+    assert any("blocklist" in note for note in answer.notes)

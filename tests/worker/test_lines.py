@@ -1,0 +1,81 @@
+"""A text that nobody gave a beginning begins with a line of its corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.jobs import TrainOptions
+from tests.worker.conftest import babble, corpus
+from tests.worker.small import model
+from worker.model.generate import load_model
+from worker.model.lines import LONGEST, draw_line
+from worker.model.mixture import Mixture
+from worker.model.request import WriteRequest
+
+
+@pytest.mark.parametrize(
+    ("window", "line"),
+    [
+        ("d of the verse\nA line of its own,\nand the nex", "A line of its own,"),
+        ("d of it.\n\n   Indented it begins\nand goes", "Indented it begins"),
+        ("end. The second sentence begins he", "The second sentence begins"),
+        ('end." \u201cSo it is,\u201d said the old man, wai', "\u201cSo it is,\u201d said the old man,"),
+        ("ords all the way and no end of them in si", "all the way and no end of them in"),
+        (
+            "\u5b8c\u3002\u6211\u4eec\u660e\u5929\u518d\u6765\u8fd9\u91cc\u770b\u770b\u5427\u597d",
+            "\u6211\u4eec\u660e\u5929\u518d\u6765\u8fd9\u91cc\u770b\u770b\u5427\u597d",
+        ),
+        ("short", "short"),
+    ],
+)
+def test_examples(window: str, line: str) -> None:
+    assert draw_line(lambda: window) == line
+
+
+def test_another_window_is_drawn_when_one_has_no_beginning() -> None:
+    windows = iter(["nothing begins in here at all", "nor in here", "x\nBut here it does begin\n"])
+    assert draw_line(lambda: next(windows)) == "But here it does begin"
+
+
+@given(st.text("ab .!\n\u3002", min_size=1, max_size=150))
+def test_a_line_is_a_piece_of_the_window(window: str) -> None:
+    line = draw_line(lambda: window)
+    assert line
+    assert line in window
+    if line != window:
+        assert "\n" not in line
+        assert len(line) <= LONGEST
+
+
+def test_the_same_random_seed_gives_the_same_line_and_text() -> None:
+    one, two = (model(seed=seed) for seed in (1, 2))
+    for author in (one, Mixture([(one, 0.7), (two, 0.3)])):
+        request = WriteRequest("", 50, random_seed=4, from_line=True)
+        first, second, other = author.generate_batch([request, request, WriteRequest("", 50, from_line=True)])
+        assert (first.seed, first.text) == (second.seed, second.text)
+        assert first.seed
+        assert other.text != first.text
+        again = author.generate(first.seed, 50, random_seed=4)
+        assert again.seed == first.seed
+
+
+def test_lines_of_every_recipe_can_be_read(classic: tuple[Path, object], tmp_path: Path) -> None:
+    from worker.model.train import train
+
+    text = babble(3_000)
+    options = TrainOptions(recipe="word", epochs=1, random_seed=1, units=16)
+    train(text, options, corpus(text), out=tmp_path / "word")
+    for folder in (classic[0], tmp_path / "word"):
+        author = load_model(folder)
+        for seed in range(5):
+            written = author.generate_batch([WriteRequest("", 20, random_seed=seed, from_line=True)])[0]
+            assert not isinstance(written, Exception)
+            assert 10 <= len(written.seed) <= LONGEST
+            assert not written.notes
+            known = {author.vocabulary.decode(np.asarray(window)) for window in author._windows}
+            assert any(written.seed in window for window in known)

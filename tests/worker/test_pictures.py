@@ -1,0 +1,101 @@
+"""Pictures of any text, without a warning."""
+
+from __future__ import annotations
+
+import io
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from shared.jobs import SURPRISE_LIMIT
+from tests.worker.small import fields_of, network
+from worker.model.card import model_card
+from worker.model.chart import loss_chart
+from worker.model.facts import facts_of
+from worker.model.folder import Ancestor, Description
+from worker.model.heatmap import COLUMNS, surprise_map
+from worker.model.results import CurvePoint
+
+pytestmark = pytest.mark.filterwarnings("error")
+ODD = "Grüße, שלום مرحبا 你好 😀👩\u200d👧 e\u0301\u0300\u0302 \x00\x1b\u202e\t\r\n﷽ $x^2$ \udc80"
+CURVE = tuple(CurvePoint(epoch, 3 - 0.1 * epoch, 3.1 - 0.1 * min(epoch, 6) + 0.01 * epoch) for epoch in range(1, 13))
+
+
+def _image(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB")
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(st.text(st.characters(), min_size=1, max_size=120))
+def test_any_text_becomes_a_picture(text: str) -> None:
+    image = _image(surprise_map(text, [1.0] * len(text)))
+    assert image.width < 1_000
+
+
+@pytest.mark.parametrize("text", ["\n" * SURPRISE_LIMIT, "a\n" * (SURPRISE_LIMIT // 2), "x" * SURPRISE_LIMIT, ODD, " "])
+def test_no_text_makes_it_a_tower(text: str) -> None:
+    assert _image(surprise_map(text, [0.5] * len(text))).height < 2_000
+
+
+def test_rows_are_broken_after_words_and_lines() -> None:
+    def rows(text: str) -> int:
+        empty = _image(surprise_map("x", [0.0])).height
+        return 1 + (_image(surprise_map(text, [0.0] * len(text))).height - empty) // 34
+
+    assert rows("x" * COLUMNS) == 1
+    assert rows("x" * (COLUMNS + 1)) == 2
+    assert rows("one\ntwo\n\nthree\n") == 3
+    assert rows(("a" * 40 + " ") * 3) == 3
+
+
+def test_a_surprise_is_brighter_than_what_was_expected() -> None:
+    lightness = [
+        np.asarray(_image(surprise_map("    ", [bits * math.log(2)] * 4)).convert("L"))[22, 22:70].mean()
+        for bits in (0, 2, 4, 6, 8)
+    ]
+    assert lightness == sorted(lightness)
+    assert lightness[-1] - lightness[0] > 100
+
+
+def _description(**fields: object) -> Description:
+    config = network(4)
+    return Description(**{**fields_of("abcd", config), "weights_sha256": "0" * 64, **fields})
+
+
+def test_cards_take_what_any_folder_says() -> None:
+    plain = _description()
+    ancestors = tuple(
+        Ancestor(name=f"{ODD}{number}"[-60:], weights_sha256="0", corpus=plain.corpus, epochs=1) for number in range(30)
+    )
+    odd = _description(
+        corpus=plain.corpus.model_copy(update={"title": ODD * 50, "licence": "\n" * 500, "chars": 10**12}),
+        lineage=ancestors,
+        training=plain.training.model_copy(
+            update={"curve": tuple((p.epoch, p.train_loss, p.heldout_loss) for p in CURVE), "copy_share": 1.0}
+        ),
+    )
+    for description in (plain, odd):
+        image = _image(model_card(ODD[:20], description))
+        assert image.width == 800
+        facts = facts_of(description)
+        assert all(name and value and value.isprintable() and len(value) < 400 for name, value in facts)
+    assert _image(model_card("odd", odd)).height > _image(model_card("plain", plain)).height
+
+
+def test_many_threads_draw_the_same_pictures() -> None:
+    text = "the boat left the harbour at dawn. " * 8
+    alone = surprise_map(text, [1.0] * len(text))
+    with ThreadPoolExecutor(8) as threads:
+        pictures = list(threads.map(lambda _: surprise_map(text, [1.0] * len(text)), range(24)))
+    assert set(pictures) == {alone}
+
+
+@pytest.mark.parametrize("curve", [(), CURVE[:1], CURVE, (CurvePoint(0, 2.0), CurvePoint(1, 1.5))])
+def test_a_chart_of_any_curve(curve: tuple[CurvePoint, ...]) -> None:
+    assert _image(loss_chart(curve, ODD[:30])).size == (800, 400)

@@ -1,0 +1,138 @@
+"""Comparisons, heat maps, cards and deletions, from the message to what is told."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+import redis
+from PIL import Image
+
+from shared import keys
+from shared.errors import UserError
+from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised
+from shared.jobs import CARD_FILE, SURPRISE_FILE, Job, Variant, task_of
+from shared.settings import Settings
+from tests.factories import record
+from tests.worker.jobs import (
+    compare_job,
+    delete_job,
+    export_job,
+    generate_job,
+    import_job,
+    picture_job,
+    run,
+    surprise_job,
+)
+from worker import tasks, warm
+from worker.app import app
+from worker.store import ModelStore
+
+
+def _variants(*of: tuple[str, float | None]) -> Sequence[Variant]:
+    return tuple(Variant(model_id=name, name=name, temperature=temperature) for name, temperature in of)
+
+
+def _picture(client: redis.Redis, job_id: str, name: str) -> Image.Image:
+    data = cast(bytes, client.get(keys.artifact(job_id, name)))
+    return Image.open(io.BytesIO(data), formats=["PNG"])
+
+
+def test_every_kind_of_job_has_its_task() -> None:
+    assert tasks.QUICK
+    jobs: list[tuple[Job, bool]] = [
+        (generate_job(), False),
+        (compare_job(variants=_variants(("one", 1.0))), False),
+        (surprise_job("x"), False),
+        (picture_job(), False),
+        (export_job(), False),
+        (import_job(), False),
+        (delete_job(), True),
+    ]
+    for job, late in jobs:
+        assert app.tasks[task_of(job)[0]].acks_late is late
+
+
+def test_each_variant_gets_what_it_would_get_alone(client: redis.Redis) -> None:
+    variants = _variants(("one", 0.2), ("two", 0.8), ("one", 1.5), ("two", None))
+    answer = run(client, compare_job(variants=variants, random_seed=5))
+    assert isinstance(answer, Compared)
+    assert answer.random_seed == 5
+    assert answer.seed == "the boat"
+    for number, (variant, text) in enumerate(zip(variants, answer.texts, strict=True)):
+        wish = {"model_id": variant.model_id, "temperature": variant.temperature, "random_seed": 5, "length": 60}
+        alone = run(client, generate_job(number, **wish))
+        assert isinstance(alone, Generated)
+        assert (text.model_name, text.temperature, text.text) == (variant.name, alone.temperature, alone.text)
+        assert not text.problem
+
+
+def test_a_variant_that_fails_leaves_the_others(client: redis.Redis) -> None:
+    answer = run(client, compare_job(variants=_variants(("gone", 0.3), ("one", 0.7))))
+    assert isinstance(answer, Compared)
+    gone, there = answer.texts
+    assert "gone from the model store" in gone.problem
+    assert (gone.text, gone.temperature) == ("", 0.3)
+    assert len(there.text) == 60
+
+
+def test_a_comparison_of_which_nothing_comes_fails(client: redis.Redis) -> None:
+    answer = run(client, compare_job(variants=_variants(("one", 0.3), ("two", 0.7)), seed="123"))
+    assert isinstance(answer, Failed)
+    assert "never seen" in answer.problem
+    assert answer.remedy
+
+
+def test_a_surprise_is_the_score_of_the_text(client: redis.Redis, settings: Settings) -> None:
+    text = "the boat\nÉ waits. \U0001f600"
+    answer = run(client, surprise_job(text))
+    assert isinstance(answer, Surprised)
+    model = warm.WarmModels(settings).use("one", lambda model: model)
+    assert answer.nats_per_char == pytest.approx(model.score(text).nats_per_char)
+    assert answer.chars == len(text)
+    assert {char for char, _ in answer.most} >= {"É", "\U0001f600"}
+    assert [cost for _, cost in answer.most] == sorted((cost for _, cost in answer.most), reverse=True)
+    assert any("never seen" in note for note in answer.notes)
+    assert _picture(client, "s-1", SURPRISE_FILE).width > 400
+
+
+def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
+    answer = run(client, picture_job(name="harbour"))
+    assert isinstance(answer, Pictured)
+    facts = dict(answer.facts)
+    assert facts["Text"] == "Made up (1,000 characters)"
+    assert facts["Network"] == "1 LSTM layer of 24 units"
+    assert facts["Held-out loss"] == "nothing was held out"
+    assert _picture(client, "p-1", CARD_FILE).width == 800
+
+
+@pytest.mark.parametrize("job", [surprise_job("x", "gone"), picture_job("gone"), export_job("gone")])
+def test_a_model_that_is_gone_is_told(client: redis.Redis, job: Job) -> None:
+    answer = run(client, job)
+    assert isinstance(answer, Failed)
+    assert "gone from the model store" in answer.problem
+
+
+def test_a_deleted_model_is_gone_from_memory_and_store(client: redis.Redis, settings: Settings) -> None:
+    assert isinstance(run(client, generate_job(1)), Generated)
+    assert isinstance(run(client, delete_job()), Deleted)
+    with pytest.raises(UserError, match="gone"):
+        ModelStore(settings).fetch("one")
+    assert isinstance(run(client, generate_job(2)), Failed)
+    assert isinstance(run(client, generate_job(3, model_id="two")), Generated)
+
+
+def test_a_deletion_may_come_twice(client: redis.Redis) -> None:
+    for number in (1, 1, 2):
+        assert isinstance(run(client, delete_job(number=number)), Deleted)
+    assert client.xlen(keys.job_events("d-1")) == 1
+
+
+def test_what_a_registry_has_is_not_deleted(client: redis.Redis, settings: Settings) -> None:
+    client.set(keys.model("one"), record(model_id="one").model_dump_json())
+    assert isinstance(run(client, delete_job()), Failed)
+    assert ModelStore(settings).fetch("one")
+    assert isinstance(run(client, delete_job("../two")), Failed)
+    assert ModelStore(settings).fetch("two")

@@ -1,0 +1,285 @@
+"""Models leave as files and come back as files; what anybody may send harms nobody."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import redis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from shared import keys
+from shared.errors import UserError
+from shared.events import Exported, Failed, Generated, Imported
+from shared.jobs import MODEL_FILE
+from shared.models import ModelRecord
+from shared.settings import Settings, get_settings
+from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
+from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
+from tests.worker.test_folder import FIXTURES
+from worker import warm
+from worker.model import folder as model_folder
+from worker.model.export import export_compact, export_model, export_within, import_model
+from worker.model.generate import load_model
+from worker.model.limits import limits_for
+from worker.store import ModelStore, folder_bytes
+
+MIB = 2**20
+
+
+def _send(client: redis.Redis, data: bytes, number: int = 1, **fields: Any) -> Imported | Failed:
+    job = import_job(number, **fields)
+    client.set(keys.artifact(job.job_id, MODEL_FILE), data, ex=600)
+    answer = run(client, job)
+    assert isinstance(answer, Imported | Failed)
+    return answer
+
+
+def _fetch(client: redis.Redis, most_bytes: int = 10 * MIB) -> bytes:
+    answer = run(client, export_job(most_bytes=most_bytes))
+    assert isinstance(answer, Exported)
+    data = cast(bytes, client.get(keys.artifact("e-1", MODEL_FILE)))
+    assert answer.size == len(data) <= most_bytes
+    return data
+
+
+def _changed(data: bytes, change: Callable[[dict[str, Any]], None], extra: bytes = b"") -> bytes:
+    """An exported model whose description says something else."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        path.write_bytes(data)
+        with zipfile.ZipFile(path) as archive:
+            description, weights = (archive.read(name) for name in ("model.json", "weights.safetensors"))
+        fields = json.loads(description)
+        change(fields)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("model.json", json.dumps(fields))
+            archive.writestr("weights.safetensors", weights + extra)
+        return path.read_bytes()
+
+
+def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settings: Settings) -> None:
+    client.hset(keys.channel(PLACE.channel_id), "model", "two")
+    data = _fetch(client)
+    assert 0 < cast(int, client.ttl(keys.artifact("e-1", MODEL_FILE))) <= 600
+    answer = _send(client, data, name="harbour")
+    assert isinstance(answer, Imported)
+    record = answer.model
+    assert (record.name, record.scope, record.imported, record.owner_id) == ("harbour", "channel", True, PLACE.user_id)
+    assert (record.guild_id, record.channel_id, record.parent) == (PLACE.guild_id, PLACE.channel_id, None)
+    assert (record.corpus_title, record.corpus_chars, record.train_loss) == ("Made up", 1_000, 1)
+    assert record.file_bytes == folder_bytes(ModelStore(settings).fetch(record.model_id))
+    assert record.model_id not in ("one", "two")
+    assert answer.notes
+    # In the registry, but not the channel's current model; and the file is gone.
+    assert client.hgetall(keys.guild_models(PLACE.guild_id)) == {b"harbour": record.model_id.encode()}
+    assert ModelRecord.model_validate_json(client.get(keys.model(record.model_id)) or b"") == record
+    assert client.hget(keys.channel(PLACE.channel_id), "model") == b"two"
+    assert not client.exists(keys.artifact("i-1", MODEL_FILE))
+    first, second = (
+        run(client, generate_job(number, model_id=model_id, random_seed=1, length=60))
+        for number, model_id in enumerate(("one", record.model_id))
+    )
+    assert isinstance(first, Generated)
+    assert isinstance(second, Generated)
+    assert first.text == second.text
+
+
+def test_names_that_are_taken_or_foreign_become_valid_ones(client: redis.Redis) -> None:
+    data = _fetch(client)
+    title = "T\u202eitle\n" * 100
+
+    def hostile(fields: dict[str, Any]) -> None:
+        fields["corpus"] |= {"name": "../../Ünïcode NAME `x` @everyone " * 5, "title": title, "source": "catalogue"}
+        fields["corpus"] |= {"licence": "l" * 10_000}
+        fields["options"] = {"name": "x" * 10_000}
+
+    names: list[str] = []
+    for number, file in enumerate([data, data, _changed(data, hostile)]):
+        answer = _send(client, file, number)
+        assert isinstance(answer, Imported)
+        names.append(answer.model.name)
+    assert names == ["made-up", "made-up-2", "unicode-name-x-everyone-unicode"]
+    assert len(answer.model.corpus_title) <= 100
+    assert answer.model.corpus_title.isprintable()
+    corpus = answer.model.corpus
+    assert corpus is not None
+    # No hash of a text that lies in Redis for somebody else.
+    assert (corpus.sha256, corpus.name) == ("", names[-1])
+    assert len(answer.model.model_dump_json()) < 2_000
+
+
+def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = _fetch(client)
+    gone = run(client, import_job(1))
+    assert isinstance(gone, Failed)
+    assert "no longer there" in gone.problem
+    monkeypatch.setenv("IMPORT_MAX_MB", str(len(data) / MIB / 2))
+    get_settings.cache_clear()
+    large = _send(client, data, 2)
+    assert isinstance(large, Failed)
+    assert "MiB" in large.problem
+    assert "IMPORT_MAX_MB" in large.remedy
+    assert not client.exists(keys.artifact("i-2", MODEL_FILE))
+
+
+def test_a_model_that_the_channel_cannot_take_is_refused(client: redis.Redis) -> None:
+    answer = run(client, export_job(most_bytes=5_000))
+    assert isinstance(answer, Failed)
+    assert "MiB" in answer.problem
+    assert "--units" in answer.remedy
+    assert not client.exists(keys.artifact("e-1", MODEL_FILE))
+
+
+def _bomb(fields: dict[str, Any]) -> None:
+    fields["network"]["units"] = [100_000]
+
+
+def _many_layers(fields: dict[str, Any]) -> None:
+    fields["network"]["units"] = [1] * 16
+    fields["network"]["members"] = 16
+
+
+def _no_loss(fields: dict[str, Any]) -> None:
+    fields["training"]["train_loss"] = float("nan")
+
+
+def _long_curve(fields: dict[str, Any]) -> None:
+    fields["training"]["curve"] = [[1, float("inf"), None]]
+
+
+def _negative(fields: dict[str, Any]) -> None:
+    fields["training"]["epochs"] = -(10**30)
+
+
+def _no_layers(fields: dict[str, Any]) -> None:
+    fields["network"]["units"] = [-5]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (_bomb, "network takes"),
+        (_many_layers, "has 256 layers"),
+        (_no_loss, "damaged"),
+        (_long_curve, "damaged"),
+        (_negative, "damaged"),
+        (_no_layers, "damaged"),
+    ],
+)
+def test_hostile_descriptions_are_refused(
+    client: redis.Redis, settings: Settings, change: Callable[[dict[str, Any]], None], problem: str
+) -> None:
+    data = _changed(_fetch(client), change)
+    answer = _send(client, data, file_name="../évil `name`.galvanic")
+    assert isinstance(answer, Failed)
+    assert problem in answer.problem
+    assert answer.remedy
+    assert not client.exists(keys.guild_models(PLACE.guild_id))
+    assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one", "two"}
+
+
+def test_bombs_are_cut_off(client: redis.Redis) -> None:
+    data = _changed(_fetch(client), lambda fields: None, extra=bytes(200 * MIB))
+    assert len(data) < 2 * MIB
+    answer = _send(client, data)
+    assert isinstance(answer, Failed)
+    assert "damaged" in answer.problem
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("model.json", b'{"format": 2, "symbols": [' + b'"a",' * (20 * MIB))
+            archive.writestr("weights.safetensors", b"")
+        answer = _send(client, path.read_bytes(), 2)
+    assert isinstance(answer, Failed)
+    assert "damaged" in answer.problem
+
+
+def test_other_files_are_refused_by_their_name(client: redis.Redis) -> None:
+    for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
+        answer = _send(client, content, number, file_name="holiday photo.galvanic")
+        assert isinstance(answer, Failed)
+        assert "holiday-photo.galvanic" in answer.problem or "no longer" in answer.problem
+
+
+def test_half_precision_is_half_as_large_and_says_nearly_the_same(tmp_path: Path) -> None:
+    whole, back = FIXTURES / "format-2" / "char", tmp_path / "back"
+    export_compact(whole, tmp_path / "small.galvanic")
+    import_model(tmp_path / "small.galvanic", back, limits_for(25 * MIB))
+    before, after = (load_model(folder) for folder in (whole, back))
+    text = "The boats had seen the harbour at noon."
+    assert after.score(text).nats_per_char == pytest.approx(before.score(text).nats_per_char, abs=1e-3)
+    assert before.description.weights_sha256 != after.description.weights_sha256
+    differ = {"weights_sha256"}
+    assert before.description.model_dump(exclude=differ) == after.description.model_dump(exclude=differ)
+    # What is imported is a model like any other: it may be exported again, and loses nothing more.
+    export_compact(back, tmp_path / "again.galvanic")
+    assert (tmp_path / "again.galvanic").stat().st_size == (tmp_path / "small.galvanic").stat().st_size
+
+
+@pytest.mark.parametrize("saved", ["format-1/char", "format-1/classic", "format-2/word", "format-2/classic"])
+def test_every_kind_of_model_can_be_packed(saved: str, tmp_path: Path) -> None:
+    export_compact(FIXTURES / saved, tmp_path / "x.galvanic")
+    import_model(tmp_path / "x.galvanic", tmp_path / "back", limits_for(25 * MIB))
+    assert load_model(tmp_path / "back").generate("the boats", 20, random_seed=1).text
+
+
+def test_the_exact_model_is_sent_where_it_fits(tmp_path: Path) -> None:
+    save_model(tmp_path / "model", units=(64,))
+    export_model(tmp_path / "model", tmp_path / "exact")
+    export_compact(tmp_path / "model", tmp_path / "compact")
+    exact, small = ((tmp_path / name).stat().st_size for name in ("exact", "compact"))
+    assert small < 0.6 * exact
+    for most, size in ((exact, exact), (exact - 1, small), (small, small)):
+        export_within(tmp_path / "model", tmp_path / "x", most)
+        assert (tmp_path / "x").stat().st_size == size
+    (tmp_path / "x").unlink()
+    with pytest.raises(UserError, match="MiB"):
+        export_within(tmp_path / "model", tmp_path / "x", small - 1)
+    assert not (tmp_path / "x").exists()
+
+
+def test_weights_beyond_half_precision_are_not_packed(tmp_path: Path) -> None:
+    config = network(len(LETTERS))
+    weights = random_weights(config)
+    weights["output/bias"][0] = np.float32(1e6)
+    model_folder.save(tmp_path / "model", weights, windows(len(LETTERS)), **fields_of(LETTERS, config))
+    with pytest.raises(UserError, match="too large numbers"):
+        export_compact(tmp_path / "model", tmp_path / "x")
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_harmed_compact_files_never_crash_the_import(tmp_path: Path, data: st.DataObject) -> None:
+    whole, target = tmp_path / "whole.galvanic", tmp_path / "new"
+    if not whole.exists():
+        export_compact(FIXTURES / "format-2" / "char", whole)
+    content = bytearray(whole.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    path = tmp_path / "harmed.galvanic"
+    path.write_bytes(bytes(content))
+    try:
+        import_model(path, target, limits_for(25 * MIB))
+    except UserError:
+        assert not target.exists()
+        return
+    model_folder.load(target)
+    import shutil
+
+    shutil.rmtree(target)
+
+
+def test_an_import_of_a_warm_worker_needs_no_restart(client: redis.Redis) -> None:
+    assert isinstance(run(client, generate_job(1)), Generated)
+    answer = _send(client, _fetch(client))
+    assert isinstance(answer, Imported)
+    assert warm.warm_models().use(answer.model.model_id, lambda model: model.recipe) == "char"
