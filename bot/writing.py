@@ -190,7 +190,7 @@ class Writer:
         """
         job, answer = await self._answered(who, job_id)
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
-            raise UNKNOWN
+            raise _unknown()
         match deed:
             case "again":
                 changed = job.model_copy(update={"random_seed": None})
@@ -207,7 +207,7 @@ class Writer:
         """Go on with one of the texts of a comparison; raises as `press`."""
         job, event = await self._answered(who, job_id)
         if not isinstance(job, CompareJob) or not isinstance(event, Compared) or not chosen < len(event.texts):
-            raise UNKNOWN
+            raise _unknown()
         variant, text = job.variants[chosen], event.texts[chosen]
         if not text.text.strip():
             raise UserError("There is no text to go on from.", "Choose another one.")
@@ -245,10 +245,10 @@ class Writer:
         """A job that was asked for in this very channel, and its answer."""
         stored, events = await asyncio.gather(self._bot.queue.load(job_id), self._bot.queue.events(job_id, "0"))
         if stored is None or not events:
-            raise UNKNOWN
+            raise _unknown()
         place = stored.job.place
         if (place.guild_id, place.channel_id) != (who.guild_id, who.place.channel_id):
-            raise UNKNOWN
+            raise _unknown()
         return stored.job, events[-1][1]
 
     # ------------------------------------------------------------------ play
@@ -346,9 +346,11 @@ class Writer:
             await ask(self._bot, job, send, **options)
 
 
-UNKNOWN = UserError(
-    "I don't remember this text.", "I keep them for a month, each for its own channel. Please ask for a new one."
-)
+def _unknown() -> UserError:
+    return UserError(
+        "I don't remember this text.",
+        "I keep them for a month, each for its own channel. Please ask for a new one.",
+    )
 
 
 def _pressed(who: Asker) -> str:
