@@ -1,7 +1,8 @@
 """Makes the pictures of the documentation from the running product: `make pictures`.
 
 Starts everything as `make run` does, lets it learn Frankenstein (from `CORPORA_DIR`, else from the catalogue), types
-what a person would, and keeps the cards as PNG files in docs/images.
+what a person would, and keeps the cards as PNG files in docs/images. Needs Chromium and a font with emoji (Debian:
+chromium, fonts-noto-color-emoji).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from tests.browser.page import PlaygroundPage
 from tests.e2e.system import System
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
+WIDE, TALL = {"width": 1100, "height": 900}, {"width": 1100, "height": 2_000}
+"""Sizes of the window: for the whole page, and for cards, which must not be cut off."""
 SEED = "It was a dreary night of November, and"
 
 
@@ -41,6 +44,7 @@ class Photographer:
 
     def keep(self, name: str, message: Message, *, picture: bool = False) -> None:
         """Keep a message's picture."""
+        self._tab.set_viewport_size(TALL)  # type: ignore[arg-type]
         card = self.card(message)
         if picture:
             self.page.wait_for_picture(card)
@@ -55,7 +59,12 @@ class Photographer:
         return self.system.wait_for_card(answer, *words, timeout=seconds, person=person, channel=channel)
 
     def whole(self, name: str) -> None:
-        """Keep the whole page."""
+        """Keep the whole page, at its newest message."""
+        self._tab.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        newer = self._tab.locator("#newer")
+        if newer.is_visible():
+            newer.click()
+        self._tab.wait_for_timeout(500)
         self._tab.screenshot(path=self._out / f"{name}.png")
 
 
@@ -118,7 +127,7 @@ def main() -> int:
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with running(options.corpora) as system, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1100, "height": 900}, device_scale_factor=1.25)
+        page = browser.new_page(viewport=WIDE, device_scale_factor=1.25)  # type: ignore[arg-type]
         page.goto(system.client.url)
         photos = Photographer(system, page, options.out)
         photos.page.wait_until_online()
