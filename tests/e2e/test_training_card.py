@@ -84,7 +84,7 @@ def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> 
     # Left empty it begins with a random line of the text.
     system.client.submit_modal(interaction, {}, person="cleo")
     answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 60)
-    assert re.match(r"\*\*.+\*\*", text_of(answer))
+    assert re.search(r"^\*\*.+\*\*", text_of(answer), re.MULTILINE)
     assert "kept · temperature 0.8" in text_of(answer)
 
 
