@@ -216,7 +216,7 @@ def test_rights_are_asked_at_each_press(system: System) -> None:
         assert "for <@" in written(press(system, text, "Again"))  # Ada owns the server
     library = int(system.client.world().channels["library"])
     with settings_of_the_server(system, channels=(library,)):
-        assert_refused(press(system, text, "Again", person="ben"), "not to be used in this channel", f"<#{library}>")
+        assert_refused(press(system, text, "Again", person="ben"), "not allowed in this channel", f"<#{library}>")
     assert "for <@" in written(press(system, text, "Again", person="ben"))
 
 
