@@ -34,6 +34,9 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!train harbour --epochs", "`--epochs` needs a value", "Usage"),
         ("!train ../../../etc/passwd", "I know no text called", "catalogue"),
         ("!generate the sea --from-corpus", "your words would change nothing", "Leave out the words"),
+        ("!frobnicate", "I know no command `!frobnicate`", "`!help` shows all"),
+        ("!cancel", "`JOB` is missing", "Usage: `!cancel JOB`"),
+        ("!model use", "`NAME` is missing", "Usage: `!model use NAME`"),
         ("!generate the sea --temperature 9", "`--temperature` is 9", "from 0 to 2"),
         ("!generate the sea --length 0", "`--length` is 0", "from 1 to"),
         ("!generate the sea --model nosuch", "No model called `nosuch`", "!models"),
@@ -47,7 +50,7 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!generate the sea --mix a,b", "No model called `a`", "!models"),
         ("!generat the sea", "I know no command `!generat`", "`!generate`"),
         ("!model use nosuch", "No model called `nosuch`", "!models"),
-        ("!cancel t-1", "There is no job `t-1`", "foot of its card"),
+        ("!cancel t-1", "There is no training `t-1`", "foot of its card"),
         ("!help nosuch", "I know no command `nosuch`", "!help"),
     ],
 )
