@@ -61,15 +61,20 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         if not await bot.queue.submit(job, files=files):
             return  # Discord delivered this message before
         channel = bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        going = False
         try:
             async with _typing(channel):
                 event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
             await post_answer(bot, send, job, event, **options)
+        except asyncio.CancelledError:
+            going = True  # the bot is being stopped: its next run posts the answer
+            raise
         finally:
             # Whatever came of posting it: the same answer must not turn up after the next restart.
-            await bot.queue.delivered(job.job_id)
+            if not going:
+                await bot.queue.delivered(job.job_id)
 
 
 def replying(ctx: Context) -> dict[str, Any]:
