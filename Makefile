@@ -7,7 +7,7 @@
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser lint format bench bench-quick compose-config clean
+.PHONY: help install run test test-browser pictures lint format bench bench-quick compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -47,6 +47,9 @@ test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 		exit 1; \
 	fi; \
 	export CHROMIUM; exec $(PY) -m pytest -m browser $(PYTEST_ARGS)
+
+pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 15 minutes; needs Chromium)
+	$(PY) -m tests.browser.pictures $(PICTURES_ARGS)
 
 lint: $(INSTALLED_DEV)  ## ruff and mypy
 	$(PY) -m ruff check .

@@ -59,6 +59,21 @@ PARTS: dict[str, Part] = {
         }
     ),
     "generate": Part({"generate.cold_start_s": _most(10), "generate.warm_300_chars_ms": _most(80)}),
+    "bot": Part(
+        {
+            "bot.generate_p50_ms": _most(150),
+            "bot.generate_p95_ms": _most(400),
+            "bot.generate_own_p50_ms": None,
+            "bot.burst200_p95_s": _most(5),
+            "bot.burst200_lost": _most(0),
+            "bot.burst200_doubled": _most(0),
+            "bot.ready_s": _most(3),
+            "bot.rss_mb": _most(150),
+            "bot.loop_pause_ms": _most(50),
+            "bot.loop_pause_control_ms": None,
+            "bot.card_edit_interval_s": None,
+        }
+    ),
     "train": Part(
         {
             "train.chars_per_s": None,
@@ -82,6 +97,7 @@ PARTS: dict[str, Part] = {
 QUICK_PARTS: dict[str, Part] = {
     "sample": PARTS["sample"],
     "generate": PARTS["generate"],
+    "bot": PARTS["bot"],
     "train": PARTS["train"],
     "classic": PARTS["classic"],
     "text": PARTS["text"],

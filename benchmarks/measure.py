@@ -57,6 +57,11 @@ def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def percentile(values: list[float], percent: int) -> float:
+    """The value that so many per cent of all do not exceed, interpolated."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
 def training_flops(network: NetworkConfig, batch: int, length: int) -> int:
     """Floating-point operations of the matrix products in one training step of a network that reads streams.
 

@@ -56,6 +56,8 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         redis.RedisError: Redis cannot be reached.
     """
     place = job.place
+    if "nonce" in options:  # that of the answer after a restart, so that Discord takes only one of the two
+        options["nonce"] = job.job_id
     with job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id):
         await require_writer(bot)
         if not await bot.queue.submit(job, files=files):
@@ -67,13 +69,16 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
             await post_answer(bot, send, job, event, **options)
-        finally:
-            # Whatever came of posting it: the same answer must not turn up after the next restart.
+        except Exception:
+            # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
+            # bot is being stopped (CancelledError): then the next run posts it.
             await bot.queue.delivered(job.job_id)
+            raise
+        await bot.queue.delivered(job.job_id)
 
 
 def replying(ctx: Context) -> dict[str, Any]:
-    """Options of `ctx.send` with which an answer refers to the command's message, and is never posted twice."""
+    """Options of a `send` with which an answer to a message refers to it, and is never posted twice."""
     if ctx.interaction is not None:
         return {}
     return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}

@@ -55,6 +55,8 @@ class Galvanic(commands.Bot):
             strip_after_prefix=True,
             # Nothing looks old messages up: cards are found by their ids.
             max_messages=None,
+            # Nothing needs to know every server before it begins; discord.py waits 2 s for one more.
+            guild_ready_timeout=0.5,
         )
         self.settings = settings
         self.redis = connect_async(settings)

@@ -17,7 +17,7 @@ from bot.model_answers import post_info, refusal
 from bot.views.models import question_buttons
 from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, ModelRef, PictureJob
+from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, ModelRef, PictureJob, Place
 from shared.models import ModelRecord
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Send = Callable[..., Awaitable[Any]]
 MEGABYTE = 1_000_000
 _TRY_AGAIN_S = 5.0
+_UNSENT = "d-0"
+"""Id of a job that gets its own when it is sent."""
 
 log = structlog.get_logger()
 
@@ -169,11 +171,22 @@ class ModelCare:
             UserError: this person may not, or the model is gone already.
         """
         require_owner(model, who.user, "delete it")
-        job = DeleteJob(job_id="d-0", place=who.place, model_id=model.model_id)  # gets its own id when it is sent
+        job = DeleteJob(job_id=_UNSENT, place=who.place, model_id=model.model_id)
         channels = {*channels_of(guild_of(self._bot, who)), model.channel_id, *model.shared_with, *who.here}
         if not await self._bot.registry.remove(model, channels, job):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "")
         log.info("model_removed", model_id=model.model_id, guild_id=who.guild_id, user_id=who.user.id)
+        self._bot.dispatch("model_removed")
+
+    async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
+        """Delete the models that nobody can use any more because their channel, or their thread, was deleted."""
+        left = [known for known in channels_of(guild) if known != channel_id]
+        for model in await self._bot.registry.all(guild.id):
+            if model.channel_id == channel_id and not model.usable_in(left):
+                place = Place(guild_id=guild.id, channel_id=channel_id, user_id=model.owner_id)
+                job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
+                await self._bot.registry.remove(model, [channel_id], job)
+                log.info("model_went_with_its_channel", model_id=model.model_id, guild_id=guild.id)
         self._bot.dispatch("model_removed")
 
     async def send_deletions(self) -> None:

@@ -135,6 +135,8 @@ class JobQueue:
             self._celery.send_task,
             task,
             kwargs={"job": job.model_dump(mode="json")},
+            # Else the words that a person wrote would travel once more, in a header that Celery may log.
+            kwargsrepr=job.job_id,
             task_id=message_id,
             queue=queue,
             expires=expires,

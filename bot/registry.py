@@ -197,10 +197,13 @@ class Registry:
         known = {other.name for other in await self.usable(guild_id, channel_ids)}
         return numbered[1] if numbered and numbered[1] in known else model.name
 
+    async def all(self, guild_id: int) -> list[ModelRecord]:
+        """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
+        return (await self._ask(self._list, guild_id, []))[0]
+
     async def stored_bytes(self, guild_id: int) -> int:
         """What all models of a guild take in the model store, those of other channels included."""
-        records, _ = await self._ask(self._list, guild_id, [])
-        return sum(model.stored_bytes for model in records)
+        return sum(model.stored_bytes for model in await self.all(guild_id))
 
     # ------------------------------------------------------------------ changing
 

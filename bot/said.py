@@ -91,5 +91,7 @@ def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
                 f"`{shown}` in `--temperatures` is no temperature.",
                 f"Each is a number from 0 to 2: `--temperatures {_TEMPERATURES}`.",
             )
+        if number in numbers:
+            raise UserError(f"`--temperatures` names {number:g} twice.", "Name each once.")
         numbers.append(number)
     return tuple(numbers)

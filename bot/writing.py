@@ -99,7 +99,7 @@ class Writer:
     async def fill_in(self, who: Asker, model_id: str, words: str, temperature: float | None, send: Send) -> None:
         """Have a text written by a certain model, as a form asked for; raises as `write`."""
         wish = Wish(seed=words, model_id=model_id, temperature=temperature)
-        await self.write(who, wish, send, letter=PRESSED)
+        await self.write(who, wish, send, letter=PRESSED, nonce=_pressed(who))
 
     async def chat(self, who: Asker, words: str, send: Send, **options: Any) -> None:
         """Answer words that were said to the bot: with what the channel's model writes after them.
@@ -190,7 +190,7 @@ class Writer:
         """
         job, answer = await self._answered(who, job_id)
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
-            raise UNKNOWN
+            raise _unknown()
         match deed:
             case "again":
                 changed = job.model_copy(update={"random_seed": None})
@@ -207,7 +207,7 @@ class Writer:
         """Go on with one of the texts of a comparison; raises as `press`."""
         job, event = await self._answered(who, job_id)
         if not isinstance(job, CompareJob) or not isinstance(event, Compared) or not chosen < len(event.texts):
-            raise UNKNOWN
+            raise _unknown()
         variant, text = job.variants[chosen], event.texts[chosen]
         if not text.text.strip():
             raise UserError("There is no text to go on from.", "Choose another one.")
@@ -229,7 +229,7 @@ class Writer:
         models = await self._still_usable(who, [part.model_id for part in job.mix] or [job.model_id])
         own = await self._bot.guild_settings.get(who.guild_id)
         fresh = {
-            "job_id": f"{PRESSED}-{who.request_id}",
+            "job_id": _pressed(who),
             "place": who.place,
             "model_name": models[0].name,
             "mix": tuple(
@@ -238,16 +238,17 @@ class Writer:
             "length": min(job.length, self._bot.settings.generate_max_length),
             "blocked": own.blocklist,
         }
-        await self._spend(who, job.model_copy(update=fresh), send, least=DOUBLE_CLICK_S, **options)
+        changed = job.model_copy(update=fresh)
+        await self._spend(who, changed, send, least=DOUBLE_CLICK_S, nonce=changed.job_id, **options)
 
     async def _answered(self, who: Asker, job_id: str) -> tuple[Job, Event]:
         """A job that was asked for in this very channel, and its answer."""
         stored, events = await asyncio.gather(self._bot.queue.load(job_id), self._bot.queue.events(job_id, "0"))
         if stored is None or not events:
-            raise UNKNOWN
+            raise _unknown()
         place = stored.job.place
         if (place.guild_id, place.channel_id) != (who.guild_id, who.place.channel_id):
-            raise UNKNOWN
+            raise _unknown()
         return stored.job, events[-1][1]
 
     # ------------------------------------------------------------------ play
@@ -345,9 +346,15 @@ class Writer:
             await ask(self._bot, job, send, **options)
 
 
-UNKNOWN = UserError(
-    "I don't remember this text.", "I keep them for a month, each for its own channel. Please ask for a new one."
-)
+def _unknown() -> UserError:
+    return UserError(
+        "I don't remember this text.",
+        "I keep them for a month, each for its own channel. Please ask for a new one.",
+    )
+
+
+def _pressed(who: Asker) -> str:
+    return f"{PRESSED}-{who.request_id}"
 
 
 def around(temperature: float) -> tuple[float, ...]:

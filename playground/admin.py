@@ -79,6 +79,13 @@ class Admin:
             self._check_member(guild_id, user_id)
             self._world.remove_member(guild_id, user_id)
 
+    def open_dms(self, user_id: int, *, opened: bool) -> None:
+        """Let a person take direct messages from the bot, or not."""
+        if opened:
+            self._world.closed_dms.discard(user_id)
+        else:
+            self._world.closed_dms.add(user_id)
+
     def _check_member(self, guild_id: int, user_id: int) -> None:
         if user_id not in self._world.guilds[guild_id].members:
             raise UserError(f"{self._world.users[user_id].global_name} is not a member of {SPECS[guild_id].name}.")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from playground.guard import CONTROL_HEADER
+from playground.admin_client import AdminClient
+from playground.caller import attachment
 from shared.errors import UserError
 
 T = TypeVar("T")
@@ -56,21 +54,8 @@ class NotInTimeError(AssertionError):
     """Something that was waited for did not come."""
 
 
-class PlaygroundClient:
-    """Drives a running playground.
-
-    Args:
-        url: its address, such as `http://127.0.0.1:8765`.
-        person: who acts unless a call says otherwise.
-        channel: where, unless a call says otherwise: a name, an id, or `dm` for direct messages with the bot.
-        timeout: seconds that one request may take.
-    """
-
-    def __init__(self, url: str, *, person: str = "ada", channel: str = "lab", timeout: float = 10.0) -> None:
-        self.url = url.rstrip("/")
-        self.person = person
-        self.channel = channel
-        self._timeout = timeout
+class PlaygroundClient(AdminClient):
+    """Drives a running playground: what people do and see, and waiting for it. `Caller` tells the arguments."""
 
     # ------------------------------------------------------------------ actions
 
@@ -94,7 +79,7 @@ class PlaygroundClient:
         Raises:
             UserError: Discord would not take it.
         """
-        attachments = [_attachment(name, data) for name, data in (files or {}).items()]
+        attachments = [attachment(name, data) for name, data in (files or {}).items()]
         place = self._place(person, channel)
         body = {**place, "content": content, "attachments": attachments, "reply_to": reply_to}
         message: Message = self._call("POST", "/control/messages", body)
@@ -125,7 +110,7 @@ class PlaygroundClient:
         Raises:
             UserError: there is no such command, or an option does not fit.
         """
-        attachments = {option: _attachment(name, data) for option, (name, data) in (files or {}).items()}
+        attachments = {option: attachment(name, data) for option, (name, data) in (files or {}).items()}
         place = self._place(person, channel)
         body = {**place, "command": command, "options": dict(options or {}), "attachments": attachments}
         return str(self._call("POST", "/control/slash", body)["interaction_id"])
@@ -188,7 +173,7 @@ class PlaygroundClient:
         person: str | None = None,
     ) -> str:
         """Send the form that an interaction opened; menus take a list. The new interaction's id."""
-        attachments = {field: [_attachment(*file)] for field, file in (files or {}).items()}
+        attachments = {field: [attachment(*file)] for field, file in (files or {}).items()}
         body = {"as": person or self.person, "interaction_id": interaction_id, "values": dict(values)}
         return str(self._call("POST", "/control/modal", {**body, "attachments": attachments})["interaction_id"])
 
@@ -201,73 +186,6 @@ class PlaygroundClient:
     def delete(self, message_id: str) -> None:
         """Delete a message, whoever wrote it."""
         self._call("DELETE", f"/control/messages/{message_id}")
-
-    # ------------------------------------------------- what a server's admin does
-
-    def deny_bot(self, *permissions: str, channel: str | None = None) -> None:
-        """Take permissions (`send_messages`, `embed_links`, ...) from the bot in a channel; none gives back all."""
-        self.set_permissions("bot", deny=permissions, channel=channel)
-
-    def set_permissions(
-        self, target: str, *, allow: Iterable[str] = (), deny: Iterable[str] = (), channel: str | None = None
-    ) -> None:
-        """Allow or deny a person, a role or the `bot` something in a channel; nothing: as it was at first."""
-        body = {"channel": channel or self.channel, "target": target, "allow": list(allow), "deny": list(deny)}
-        self._call("POST", "/control/permissions", body)
-
-    def create_role(self, name: str, *permissions: str, guild: str | None = None) -> str:
-        """Make a role; its id."""
-        body = {"guild": guild, "name": name, "permissions": list(permissions)}
-        return str(self._call("POST", "/control/roles", body)["id"])
-
-    def give_role(self, person: str, role: str, *, guild: str | None = None) -> None:
-        """Give a member a role, by name or id; `guild` is a key (`annex`) or id."""
-        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": True})
-
-    def take_role(self, person: str, role: str, *, guild: str | None = None) -> None:
-        """Take a role from a member."""
-        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": False})
-
-    def leave(self, person: str, *, guild: str | None = None) -> None:
-        """Let a person leave a server."""
-        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": False})
-
-    def join(self, person: str, *, guild: str | None = None) -> None:
-        """Let a person join a server, with the roles that they had at first."""
-        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": True})
-
-    def create_channel(self, name: str, *, only: Iterable[str] = (), guild: str | None = None, history: int = 0) -> str:
-        """Make a text channel that all see, or the owner, the bot and these people only; its id.
-
-        Args:
-            name: of the channel; no other may have it.
-            only: who sees it.
-            guild: key or id of the server.
-            history: so many messages of small talk, or a few more, that it begins with.
-        """
-        body = {"guild": guild, "name": name, "only": list(only), "history": history}
-        return str(self._call("POST", "/control/channels", body, extra_s=history / 2_000)["id"])
-
-    def rename_channel(self, channel: str, name: str) -> None:
-        """Give a channel or thread another name."""
-        self._call("PATCH", "/control/channels", {"channel": channel, "name": name})
-
-    def delete_channel(self, channel: str) -> None:
-        """Delete a channel that was made by `create_channel`, or a thread."""
-        self._call("DELETE", f"/control/channels/{urllib.parse.quote(channel)}")
-
-    def create_thread(
-        self,
-        name: str,
-        *,
-        message_id: str | None = None,
-        private: bool = False,
-        person: str | None = None,
-        channel: str | None = None,
-    ) -> str:
-        """Start a thread, from a message or of its own; its id."""
-        body = {**self._place(person, channel), "name": name, "message_id": message_id, "private": private}
-        return str(self._call("POST", "/control/threads", body)["id"])
 
     def privileged_intents(self, enabled: bool) -> None:
         """Switch the privileged intents as in Discord's portal; a bot notices when it connects."""
@@ -351,29 +269,6 @@ class PlaygroundClient:
             lines.append(f"{message['author']['username']} ({edits} edits): {text_of(message)!r}")
         return "\n".join(lines)
 
-    # ----------------------------------------------------------------- plumbing
-
-    def _place(self, person: str | None, channel: str | None) -> dict[str, str]:
-        return {"as": person or self.person, "channel": channel or self.channel}
-
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, extra_s: float = 0) -> Any:
-        data = json.dumps(body).encode() if body is not None else None
-        headers = {CONTROL_HEADER: "1", "Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http URL
-        try:
-            with urllib.request.urlopen(request, timeout=self._timeout + extra_s) as response:  # noqa: S310
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            text = error.read().decode("utf-8", "replace")
-            if error.code != 400:
-                raise RuntimeError(f"{method} {path}: {error.code} {text}") from error
-            reply = json.loads(text)
-            raise UserError(reply["problem"], reply["remedy"]) from error
-
-
-def _attachment(name: str, data: bytes) -> dict[str, str]:
-    return {"filename": name, "content_base64": base64.b64encode(data).decode("ascii")}
-
 
 def components(message: Message) -> Iterator[dict[str, Any]]:
     """Every component of a message, nested ones too."""
@@ -387,13 +282,14 @@ def components(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def text_of(message: Message) -> str:
-    """All words of a message: content, then each embed's title, description, fields and footer."""
+    """All words of a message: content, each embed's title, description, fields and footer, and text components."""
     parts = [message["content"]]
     for embed in message["embeds"]:
         parts += [embed.get("title"), embed.get("description")]
         for field in embed.get("fields", []):
             parts += [field["name"], field["value"]]
         parts.append((embed.get("footer") or {}).get("text"))
+    parts += [component["content"] for component in components(message) if component["type"] == 10]
     return "\n".join(part for part in parts if part)
 
 

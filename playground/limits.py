@@ -26,6 +26,14 @@ _COMMAND_NAME = re.compile(r"[-_'\w]{1,32}")
 _NESTED = (OptionType.SUBCOMMAND, OptionType.SUBCOMMAND_GROUP)
 
 
+def settle_ids(body: Any) -> None:
+    """Give the ids of menus' default values back as strings, as Discord does: JavaScript would round numbers."""
+    fields = body.get("data") or body if isinstance(body, dict) else {}
+    for component in walk_components(fields.get("components") or [] if isinstance(fields, dict) else []):
+        for value in component.get("default_values") or []:
+            value["id"] = str(value["id"])
+
+
 def check_request(method: str, path: str, body: Any) -> None:
     """Refuse a request as Discord does.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from simcord.backend.models import Message
+from simcord.enums import ComponentType, MessageType
 
 from playground import markdown
 from playground.world import World
 
 _LOADING_FLAG = 1 << 7
+_LAYOUT_FLAG = 1 << 15
 _MAX_EXCERPT = 100
 
 
@@ -34,9 +36,11 @@ class Presenter:
             "ping_roles": [str(role_id) for role_id in message.ping_role_ids],
             "ephemeral": message.is_ephemeral,
             "loading": bool(message.flags & _LOADING_FLAG),
-            "attachments": [self._file(item) for item in message.attachments],
+            # A message of layout components shows its files where these say so, and nowhere else.
+            "attachments": [] if message.flags & _LAYOUT_FLAG else [self._file(item) for item in message.attachments],
             "embeds": [self._embed(embed) for embed in message.embeds],
-            "components": message.components,
+            "components": [self._component(item) for item in message.components],
+            "thread": self._thread(message),
             "reactions": [
                 {"emoji": reaction.emoji.split(":")[0], "count": len(reaction.user_ids)}
                 for reaction in message.reactions
@@ -109,6 +113,29 @@ class Presenter:
                 for field in embed.get("fields") or []
             ],
         }
+
+    def _component(self, item: dict[str, Any]) -> dict[str, Any]:
+        """A component with its words rendered and its pictures' addresses made relative."""
+        shown = dict(item)
+        if item.get("type") == ComponentType.TEXT_DISPLAY:
+            shown["html"] = markdown.render(str(item.get("content") or ""), self._name_of)
+        for key in ("media", "file"):
+            if isinstance(item.get(key), dict):
+                shown[key] = {**item[key], "url": self._local(item[key].get("url"))}
+        for key in ("components", "items"):
+            if isinstance(item.get(key), list):
+                shown[key] = [self._component(child) for child in item[key]]
+        if isinstance(item.get("accessory"), dict):
+            shown["accessory"] = self._component(item["accessory"])
+        return shown
+
+    def _thread(self, message: Message) -> dict[str, Any] | None:
+        """The thread that a message is about: one that it tells of, or one that started from it."""
+        told = message.system_metadata.channel_id if message.system_metadata else None
+        thread = self._world.channels.get(told or message.id)
+        if thread is None or not thread.is_thread:
+            return None
+        return {"id": str(thread.id), "name": thread.name, "told": message.type == MessageType.THREAD_CREATED}
 
     def _reply(self, message: Message) -> dict[str, Any] | None:
         reference = message.reference

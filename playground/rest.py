@@ -23,7 +23,7 @@ from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
 from playground.history import page
-from playground.limits import check_request
+from playground.limits import check_request, settle_ids
 from playground.places import BOT_ID, SPECS, USER_IDS, file_limit
 from playground.requests import RequestLog
 from playground.world import World
@@ -96,6 +96,7 @@ class Rest:
     def _respond(self, request: web.Request, path: str, body: Any, files: list[Upload]) -> web.Response:
         try:
             check_request(request.method, path, body)
+            settle_ids(body)
             answer = self._answer(request.method, path, body, dict(request.query), files)
         except (router.RouteNotImplemented, router.UnsupportedField) as error:
             log.error("the playground does not know this request", method=request.method, reason=str(error))
@@ -175,6 +176,9 @@ class Rest:
 
     def _check_parts(self, channel_id: int, fields: dict[str, Any], files: list[Upload]) -> None:
         """Refuse what Discord refuses and simcord lets pass."""
+        channel = self._world.channels.get(channel_id)
+        if channel is not None and self._world.closed_dms.intersection(channel.recipient_ids):
+            raise BackendError(403, 50007, "Cannot send messages to this user")
         if (fields.get("embeds") or fields.get("embed")) and not self._world.may(BOT_ID, channel_id, "embed_links"):
             raise errors.missing_permissions()
         if files and not self._world.may(BOT_ID, channel_id, "attach_files"):

@@ -28,6 +28,7 @@ class ServerControl:
             web.post("/control/roles", self.create_role),
             web.post("/control/members/roles", self.grant_role),
             web.post("/control/members", self.set_member),
+            web.post("/control/dms", self.open_dms),
             web.post("/control/channels", self.create_channel),
             web.patch("/control/channels", self.rename_channel),
             web.delete("/control/channels/{channel}", self.delete_channel),
@@ -63,6 +64,12 @@ class ServerControl:
         body = await json_body(request)
         user_id = self._resolver.user(str(body["person"]))
         self._admin.set_member(self._guild(body), user_id, member=bool(body["member"]))
+        return web.json_response({})
+
+    async def open_dms(self, request: web.Request) -> web.Response:
+        """Let a person take direct messages from the bot, or not."""
+        body = await json_body(request)
+        self._admin.open_dms(self._resolver.user(str(body["person"])), opened=bool(body["open"]))
         return web.json_response({})
 
     async def create_channel(self, request: web.Request) -> web.Response:

@@ -20,7 +20,6 @@ from simcord.backend import Backend
 from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CdnStore
 from simcord.backend.models import Interaction, Message
-from simcord.components import walk_components
 from simcord.enums import MessageType
 
 from playground.chatter import Said, small_talk
@@ -109,13 +108,6 @@ def _image_size(data: bytes) -> dict[str, int]:
         return {}  # not an image
 
 
-def _spell_ids(components: list[dict[str, Any]] | None) -> None:
-    """Give ids back as strings, as Discord does, though a bot may send numbers: JavaScript would round them."""
-    for component in walk_components(components or []):
-        for value in component.get("default_values") or []:
-            value["id"] = str(value["id"])
-
-
 class World(Backend):
     """simcord's backend in real time, with the playground's servers in it.
 
@@ -140,6 +132,8 @@ class World(Backend):
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
         """By channel: ids of messages that it began with and that nobody has changed since."""
+        self.closed_dms: set[int] = set()
+        """People who take no direct messages from the bot."""
         self.seeded_until: datetime | None = None
         self._seed_counts: defaultdict[int, int] = defaultdict(int)
         settle(self)
@@ -202,7 +196,6 @@ class World(Backend):
     def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
         """Install and announce a prepared message."""
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
-        _spell_ids(message.components)
         stored = super().commit_message(message, broadcast=broadcast)
         messages = self.messages.get(message.channel_id, {})
         while len(messages) > _MAX_MESSAGES + self._seed_counts[message.channel_id]:
@@ -219,7 +212,6 @@ class World(Backend):
         if fields.get("embeds"):
             attachments = fields.get("attachments", before.attachments) or []
             fields["embeds"], fields["attachments"] = self._resolve_embeds(message_id, fields["embeds"], attachments)
-        _spell_ids(fields.get("components"))
         message = super().edit_message(channel_id, message_id, fields)
         self._drop_unshown(message)
         for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:

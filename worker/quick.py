@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple
 
 import redis
 
-from shared.connect import connect
+from shared.connect import connect_for_threads
 from shared.events import Event
 from shared.jobs import (
     CompareJob,
@@ -26,6 +28,9 @@ from worker.joblog import JobLog
 from worker.parts import Parts
 from worker.warm import warm_models
 
+ONE_BY_ONE = 4
+_one_by_one = threading.BoundedSemaphore(ONE_BY_ONE)
+
 
 class Quick(NamedTuple, Generic[J]):
     """How a kind of job is run.
@@ -40,6 +45,7 @@ class Quick(NamedTuple, Generic[J]):
     kind: type[J]
     work: Callable[[J, Parts], Event]
     late: bool = False
+    gathered: bool = False
 
     @property
     def task(self) -> str:
@@ -58,13 +64,14 @@ class Quick(NamedTuple, Generic[J]):
                 return
             joblog.begin()
             parts = Parts(get_settings(), client, joblog, warm_models())
-            answer_errors(joblog, lambda: joblog.publish(self.work(job, parts)))
+            with contextlib.nullcontext() if self.gathered else _one_by_one:
+                answer_errors(joblog, lambda: joblog.publish(self.work(job, parts)))
             joblog.end()
 
 
 QUICK: tuple[Quick[Any], ...] = (
-    Quick(GenerateJob, write.generate),
-    Quick(CompareJob, write.compare),
+    Quick(GenerateJob, write.generate, gathered=True),
+    Quick(CompareJob, write.compare, gathered=True),
     Quick(SurpriseJob, draw.surprise),
     Quick(PictureJob, draw.picture),
     Quick(ExportJob, transfer.export),
@@ -76,4 +83,4 @@ QUICK: tuple[Quick[Any], ...] = (
 @functools.cache
 def _client(_address: str) -> redis.Redis:
     """One for all threads, so that a job needs no connection of its own."""
-    return connect(get_settings())
+    return connect_for_threads(get_settings())

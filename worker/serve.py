@@ -25,9 +25,9 @@ from worker import hardware
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
-GENERATE_THREADS = 64
-"""Requests that may wait for a pass together: enough to fill the next ones while some are at work; each thread only
-waits. The Redis client that they share has 100 connections."""
+GENERATE_THREADS = 256
+"""Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
+then, which costs a crowd that asks at once up to half a second each time."""
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = structlog.get_logger()

@@ -10,6 +10,7 @@ from benchmarks.record import Context
 _WHERE = {
     "sample": "writing:sample",
     "generate": "writing:generate",
+    "bot": "bot:bot",
     "train": "steps:train",
     "classic": "steps:classic",
     "text": "text:text",

@@ -199,10 +199,10 @@ def megabytes(number: int) -> str:
 
 
 def scope_in_full(model: ModelRecord) -> str:
-    """Where a model may be used."""
+    """Where a model may be used: after "it may be used"."""
     if model.scope == "guild":
         return "in the whole server"
-    own = f"in <#{model.channel_id}>, where it came from"
+    own = f"in <#{model.channel_id}>, where it was {'imported' if model.imported else 'trained'}"
     if model.for_server:
         return f"{own}, and shared with the whole server"
     if not model.shared_with:

@@ -42,6 +42,18 @@ class Models(commands.Cog):
         """Have the files of a deleted model removed."""
         await self.bot.care.send_deletions()
 
+    @commands.Cog.listener()
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """Delete the models that were only this channel's."""
+        await self.bot.care.forget_channel(channel.guild, channel.id)
+
+    @commands.Cog.listener()
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Delete the models that were only this thread's."""
+        guild = self.bot.get_guild(payload.guild_id)
+        if guild is not None:
+            await self.bot.care.forget_channel(guild, payload.thread_id)
+
     # ------------------------------------------------------------------ looking
 
     @hybrid_command(extras={"usage": "models"}, description="What I have learned and may be used here")

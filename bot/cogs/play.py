@@ -31,7 +31,7 @@ class CompareFlags(Options):
 
     free_text = True
 
-    seed: str = commands.flag(positional=True, description="The words to go on from")
+    seed: str | None = commands.flag(positional=True, default=None, description="The words to go on from")
     temperatures: str | None = commands.flag(default=None, description="2 to 6 of them: 0.4,0.8,1.2")
     models: str | None = commands.flag(default=None, description="2 to 6 models to compare instead: alice,dracula")
     model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
@@ -45,7 +45,9 @@ class MixFlags(Options):
 
     free_text = True
 
-    words: str = commands.flag(positional=True, description="Models, each with its share, then the words to go on from")
+    words: str = commands.flag(
+        positional=True, default="", description="Models, each with its share, then the words to go on from"
+    )
     length: int | None = commands.flag(default=None, description="How many characters to write at most")
     temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, 2.0)
     stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
@@ -86,7 +88,10 @@ class Play(commands.Cog):
         The menu below goes on with the one you like.
         """
         checks.require_permissions(ctx)
-        checks.seed(flags.seed)
+        seed = checks.seed(flags.seed or "")
+        if not seed.strip():
+            prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+            raise UserError("What shall they go on from?", f"Give me some words: `{prefix}compare the sea`.")
         flags.check_limits()
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
             other = "temperatures" if flags.temperatures is not None else "model"
@@ -99,7 +104,7 @@ class Play(commands.Cog):
         await ctx.defer()
         await self.bot.writer.compare(
             Asker.of(ctx),
-            flags.seed,
+            seed,
             ctx.send,
             models=names,
             model=flags.model,

@@ -100,8 +100,7 @@ class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Delete it, if this person was asked, in time, and still may."""
-        async with answering(interaction, "delete confirmation", defer=False) as bot:
-            await interaction.response.defer()
+        async with answering(interaction, "delete confirmation", update=True) as bot:
             who = Asker.of_interaction(interaction)
             require_asked(self.user_id, interaction)
             await _require_in_time(bot, interaction)
@@ -119,8 +118,7 @@ class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Take the question away."""
-        async with answering(interaction, "delete refusal", defer=False):
-            await interaction.response.defer()
+        async with answering(interaction, "delete refusal", update=True):
             require_asked(self.user_id, interaction)
             await interaction.edit_original_response(embed=cards.kept(interaction.user.id), view=None)
 
@@ -137,8 +135,7 @@ class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the page, of what may be used here now."""
-        async with answering(interaction, "page button", defer=False) as bot:
-            await interaction.response.defer()
+        async with answering(interaction, "page button", update=True) as bot:
             who = Asker.of_interaction(interaction)
             if who.here[0] != self.channel_id:
                 raise UserError("This list is of another channel.", "Ask for this channel's own.")

@@ -120,6 +120,7 @@ class GenerateForm(discord.ui.Modal, title="Have it write"):
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
         label="Words to go on from",
+        custom_id="words",
         style=discord.TextStyle.paragraph,
         placeholder="Leave it empty for a random line of the text",
         required=False,
@@ -127,6 +128,7 @@ class GenerateForm(discord.ui.Modal, title="Have it write"):
     )
     temperature: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
         label="Temperature",
+        custom_id="temperature",
         placeholder="0 plays safe, 1 is as surprising as the text; up to 2",
         required=False,
         max_length=8,

@@ -16,6 +16,7 @@ let open = null;
 let socket = null;
 let connected = false;
 let typingTimer = 0;
+let awaited = null; // a thread that is to be opened once it is there
 let waiting = new Map(); // message id -> custom id of the control that was used
 const place = new URLSearchParams(location.search);
 let me = place.get("as") ?? "ada";
@@ -26,7 +27,14 @@ function channel() { return state.channels.find((item) => item.id === open) ?? s
 function guildOf(item) { return state.guilds.find((guild) => guild.id === item.guild_id) ?? null; }
 /** How an address and a test call a channel; the one with the bot has no name of its own. */
 function keyOf(item) { return item.guild_id ? item.name : "dm"; }
-const acts = { click, choose, state: () => state };
+const acts = { click, choose, go, pings, reply: (message) => composer.reply(message), thread: (message) => startThread(message), state: () => state };
+
+/** Whether a message calls whoever looks at the page. */
+function pings(message) {
+  const item = state.channels.find((one) => one.id === message.channel_id);
+  const mine = guildOf(item ?? {})?.members.find((member) => member.id === state.me)?.roles ?? [];
+  return message.pings_everyone || message.pings.includes(state.me) || message.ping_roles.some((role) => mine.includes(role));
+}
 
 function fail(text) {
   $("error").textContent = text;
@@ -49,7 +57,7 @@ function connect() {
 function receive(frame) {
   switch (frame.type) {
     case "hello": return hello(frame);
-    case "state": state = frame.state; return drawState();
+    case "state": return changed(frame.state);
     case "message": return upsert(frame.message);
     case "gone": return gone(frame);
     case "typing": return frame.channel_id === open && typing(true);
@@ -67,6 +75,16 @@ function hello(frame) {
   drawChannel();
 }
 
+/** Take over a new state; a channel that is gone, or no longer seen, is left. */
+function changed(fresh) {
+  state = fresh;
+  const wanted = awaited ?? open;
+  const there = state.channels.some((item) => item.id === wanted);
+  if (awaited && there) { awaited = null; return go(wanted); }
+  if (!state.channels.some((item) => item.id === open)) return go(state.channels[0].id);
+  return drawState();
+}
+
 // ---------------------------------------------------------------------- drawing
 
 function drawState() {
@@ -82,6 +100,7 @@ function drawState() {
   drawStatus();
   $("channel-name").textContent = guild ? `# ${here.name}` : `@ ${here.name}`;
   $("channel-topic").textContent = here.topic ?? "";
+  $("new-thread").hidden = !here.can_start_threads;
   document.title = `${title} – ${guild?.name ?? "Direct messages"}`;
   composer.refresh();
 }
@@ -159,7 +178,7 @@ function upsert(message) {
   const isNew = !messages.has(message.id);
   messages.set(message.id, message);
   if (message.channel_id !== open) {
-    if (isNew) { unread.add(message.channel_id); drawState(); }
+    if (isNew && message.author.id !== state.me) { unread.add(message.channel_id); drawState(); }
     return;
   }
   keepEnd(() => {
@@ -188,6 +207,7 @@ function typing(on) {
 
 const scroll = $("scroll");
 let atEnd = true;
+let lastTop = 0;
 
 function toEnd() {
   scroll.scrollTop = scroll.scrollHeight;
@@ -203,7 +223,10 @@ function keepEnd(change, isNew) {
 }
 
 scroll.addEventListener("scroll", () => {
-  atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
+  const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
+  // Only a person who scrolls up leaves the end: content that grows moves nothing.
+  if (near || scroll.scrollTop < lastTop) atEnd = near;
+  lastTop = scroll.scrollTop;
   if (atEnd) $("newer").hidden = true;
 });
 // Pictures that load, and a composer that grows, must not push the end out of sight.
@@ -269,6 +292,32 @@ function unanswered(frame) {
     el("small", {}, "Only you can see this. ", el("button", { type: "button", class: "link", onclick: () => note.remove() }, "Dismiss")));
   return note;
 }
+
+// ---------------------------------------------------------------------- threads
+
+/** Ask for a name and start a thread, from a message or of its own. */
+function startThread(message) {
+  const place = message?.channel_id ?? channel().id;
+  const dialog = $("modal");
+  const name = el("input", { name: "name", required: true, maxlength: 100, value: message?.text.split("\n")[0].slice(0, 40) ?? "" });
+  const problem = el("p", { class: "problem", role: "alert" });
+  dialog.replaceChildren(el("form", {
+    onsubmit: async (event) => {
+      event.preventDefault();
+      try {
+        const { id } = await call("threads", { as: me, channel: place, name: name.value, message_id: message?.id });
+        dialog.close();
+        if (state.channels.some((item) => item.id === id)) go(id);
+        else awaited = id;
+      } catch (error) {
+        problem.textContent = error.message;
+      }
+    },
+  }, el("h2", {}, "Start a thread"), el("label", { class: "form-field" }, el("span", { class: "form-label" }, "Name"), name), problem, el("div", { class: "modal-foot" },
+    el("button", { type: "button", class: "link", onclick: () => dialog.close() }, "Cancel"), el("button", { type: "submit", class: "button primary" }, "Start"))));
+  dialog.showModal();
+}
+$("new-thread").addEventListener("click", () => startThread(null));
 
 // ---------------------------------------------------------------- small gestures
 

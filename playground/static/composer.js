@@ -9,6 +9,7 @@ export class Composer {
   constructor(app) {
     this.app = app;
     this.files = [];
+    this.answered = null;
     this.command = null;
     this.entries = [];
     this.chosen = 0;
@@ -38,6 +39,7 @@ export class Composer {
     this.box.placeholder = channel.can_send ? `Message ${channel.guild_id ? "#" : "@"}${channel.name}` : "You do not have permission to send messages in this channel.";
     $("attach").disabled = !channel.can_attach || !channel.can_send;
     $("send").disabled = this.box.disabled;
+    if (this.answered && this.answered.channel_id !== channel.id) this.reply(null);
     if (this.command && !channel.commands.some((command) => command.name === this.command.name)) this.leave();
     this.suggest();
   }
@@ -45,6 +47,17 @@ export class Composer {
   focus() { this.box.focus({ preventScroll: true }); }
 
   // ---------------------------------------------------------------- messages
+
+  /** Answer a message with the next one; null takes that back. */
+  reply(message) {
+    this.answered = message;
+    $("replying").hidden = !message;
+    $("replying").replaceChildren(...(message ? [
+      el("span", {}, "Replying to ", el("b", {}, message.author.name)),
+      el("button", { type: "button", "aria-label": "Do not reply", onclick: () => this.reply(null) }, "✕"),
+    ] : []));
+    this.focus();
+  }
 
   addFiles(list) {
     const limit = this.app.channel().file_limit;
@@ -127,14 +140,16 @@ export class Composer {
     const files = this.files;
     if (!content.trim() && files.length === 0) return;
     // Emptied at once, so that a second Enter does not send twice; put back if it is refused.
+    const answered = this.answered?.channel_id === this.app.channel().id ? this.answered : null;
     this.box.value = "";
     this.files = [];
+    this.reply(null);
     this.typed();
     this.drawChips();
     this.app.fail("");
     try {
       const attachments = await Promise.all(files.map(encode));
-      await call("messages", { as: this.app.me(), channel: this.app.channel().id, content: this.mentions(content), attachments });
+      await call("messages", { as: this.app.me(), channel: this.app.channel().id, content: this.mentions(content), attachments, reply_to: answered?.id });
     } catch (error) {
       this.app.fail(error.message);
       if (!this.box.value) this.box.value = content;

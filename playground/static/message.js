@@ -12,11 +12,12 @@ export function continues(message, before) {
     before.ephemeral === message.ephemeral && new Date(message.timestamp) - new Date(before.timestamp) < GROUP_MS;
 }
 
-/** Create the element of a message; `act` has click(message, customId), choose(message, customId, values), state(). */
+/** Create the element of a message; `act` has click(message, customId), choose(message, customId, values), reply(message),
+ * thread(message), go(channelId), pings(message) and state(). */
 export function draw(message, act) {
   const node = el("article", { class: "message", "data-testid": "message", dataset: { id: message.id, authorId: message.author.id, author: message.author.name } });
   node.append(
-    el("div", { class: "lead" }),
+    el("div", { class: "lead" }), el("div", { class: "tools" }),
     el("div", { class: "gutter" }, avatar(message.author), el("time", { class: "hover-time", datetime: message.timestamp }, shortTime(message.timestamp))),
     el("div", { class: "body" },
       el("div", { class: "head" },
@@ -37,7 +38,9 @@ export function update(node, message, act) {
   node.classList.toggle("ephemeral", message.ephemeral);
   node.classList.toggle("edited", Boolean(message.edited));
   part(node, ".lead", [message.reply, message.command], () => lead(message));
-  part(node, ".content", [message.html, message.loading, message.edited !== null], () => content(message));
+  node.classList.toggle("pinged", act.pings(message));
+  part(node, ".tools", [message.ephemeral, message.thread, message.loading], () => tools(node, act));
+  part(node, ".content", [message.html, message.loading, message.edited !== null, message.thread], () => content(message, act));
   part(node, ".files", message.attachments, () => message.attachments.map(file));
   part(node, ".embeds", message.embeds, (old) => message.embeds.map((embed, index) => drawEmbed(embed, old[index])));
   part(node, ".components", message.components, () => message.components.map((item) => component(item, node, act)));
@@ -76,10 +79,20 @@ function lead(message) {
   return [];
 }
 
-function content(message) {
+/** What one can do with a message: answer it, or start a thread from it. */
+function tools(node, act) {
+  const { message } = node;
+  if (message.ephemeral || message.loading || message.thread?.told) return [];
+  const tool = (sign, name, use) => el("button", { type: "button", class: "tool", title: name, "aria-label": name, onclick: use }, sign);
+  return [tool("↩", "Reply", () => act.reply(node.message)), message.thread ? null : tool("↳", "Start a thread", () => act.thread(node.message))].filter(Boolean);
+}
+
+function content(message, act) {
+  if (message.thread?.told) return [el("span", { class: "told" }, "started a thread: ", el("button", { type: "button", class: "link", "data-testid": "thread-link", onclick: () => act.go(message.thread.id) }, message.thread.name))];
   if (message.loading) return [el("span", { class: "thinking" }, el("span", { class: "dots" }, el("i"), el("i"), el("i")), ` ${message.author.name} is thinking…`)];
   const nodes = message.html ? [el("div", { class: "markdown", html: message.html })] : [];
-  if (message.edited && message.html) nodes.push(el("span", { class: "was-edited", title: when(message.edited) }, "(edited)"));
+  if (message.thread) nodes.push(el("button", { type: "button", class: "thread-box", "data-testid": "thread-link", onclick: () => act.go(message.thread.id) }, `↳ ${message.thread.name}`));
+  if (message.edited && message.html) nodes.splice(1, 0, el("span", { class: "was-edited", title: when(message.edited) }, "(edited)"));
   return nodes;
 }
 
@@ -98,7 +111,20 @@ function picture(item, alt) {
   return el("img", { src: item.url, alt, width: item.width, height: item.height, loading: "eager", decoding: "sync" });
 }
 
+/** How wide each field is: those in line share a row, three at most. */
+function fieldWidths(fields) {
+  const widths = [];
+  while (widths.length < fields.length) {
+    const start = widths.length;
+    let count = 0;
+    while (count < 3 && fields[start + count]?.inline) count += 1;
+    widths.push(...(count > 1 ? Array(count).fill(count === 3 ? "third" : "half") : ["full"]));
+  }
+  return widths;
+}
+
 function drawEmbed(embed, old) {
+  const widths = fieldWidths(embed.fields);
   const side = embed.thumbnail && el("div", { class: "thumbnail" }, picture(embed.thumbnail, ""));
   const title = embed.title_html && (embed.url
     ? el("a", { class: "embed-title", href: embed.url, target: "_blank", rel: "noopener noreferrer", html: embed.title_html })
@@ -106,14 +132,14 @@ function drawEmbed(embed, old) {
   const foot = [embed.footer, embed.timestamp && when(embed.timestamp)].filter(Boolean).join(" • ");
   const node = el("div", { class: "embed", "data-testid": "embed" },
     el("div", { class: "embed-main" },
+      side || null,
       embed.author && el("div", { class: "embed-author" }, embed.author),
       title || null,
       embed.html && el("div", { class: "markdown embed-text", html: embed.html }),
-      embed.fields.length > 0 && el("div", { class: "fields" }, ...embed.fields.map((field) =>
-        el("div", { class: field.inline ? "field inline" : "field" }, el("div", { class: "field-name", html: field.name_html }), el("div", { class: "markdown", html: field.html })))),
+      embed.fields.length > 0 && el("div", { class: "fields" }, ...embed.fields.map((field, index) =>
+        el("div", { class: `field ${widths[index]}` }, el("div", { class: "field-name", html: field.name_html }), el("div", { class: "markdown", html: field.html })))),
       embed.image && el("a", { class: "embed-image", href: embed.image.url, target: "_blank", rel: "noopener" }, embedImage(embed.image, old)),
-      foot && el("div", { class: "embed-foot" }, foot)),
-    side || null);
+      foot && el("div", { class: "embed-foot" }, foot)));
   if (embed.colour !== null && embed.colour !== undefined) node.style.setProperty("--bar", `#${embed.colour.toString(16).padStart(6, "0")}`);
   return node;
 }
@@ -136,11 +162,22 @@ function component(item, node, act) {
     case 3: case 5: case 6: case 7: case 8:
       return menu(item, entries(item, act.state(), node.message.channel_id), (values) => act.choose(node.message, item.custom_id, values));
     case 9: return el("div", { class: "section" }, el("div", {}, ...children()), item.accessory ? component(item.accessory, node, act) : null);
-    case 10: return el("div", { class: "plain" }, item.content ?? "");
-    case 14: return el("hr");
-    case 17: return el("div", { class: "container" }, ...children());
+    case 10: return el("div", { class: "markdown", html: item.html });
+    case 11: return item.media.url ? el("div", { class: "thumbnail" }, el("img", { src: item.media.url, alt: item.description ?? "" })) : outside();
+    case 12: return el("div", { class: "gallery" }, ...item.items.map((one) => (one.media.url ? el("a", { class: one.spoiler ? "spoiler-file" : "", href: one.media.url, target: "_blank", rel: "noopener" }, el("img", { src: one.media.url, alt: one.description ?? "" })) : outside())));
+    case 13: return item.file.url ? file({ name: item.name ?? "file", size: item.size ?? 0, url: item.file.url }) : outside();
+    case 14: return el("hr", { class: `${item.divider === false ? "bare" : ""} ${item.spacing === 2 ? "wide" : ""}` });
+    case 17: return container(item, children());
     default: return el("span", { class: "unknown" }, `(a component of type ${item.type}, which the playground does not draw)`);
   }
+}
+
+function outside() { return el("span", { class: "unknown" }, "(a picture from elsewhere, which the playground does not load)"); }
+
+function container(item, children) {
+  const node = el("div", { class: `container${item.spoiler ? " spoiler-file" : ""}` }, ...children);
+  if (item.accent_color !== null && item.accent_color !== undefined) node.style.setProperty("--bar", `#${item.accent_color.toString(16).padStart(6, "0")}`);
+  return node;
 }
 
 function button(item, node, act) {

@@ -225,7 +225,7 @@ def test_each_person_sees_their_own(page: Tab) -> None:
 
 
 def test_other_channel_is_marked_unread(page: Tab, client: PlaygroundClient) -> None:
-    client.send("over here", channel="library")
+    client.send("over here", channel="library", person="ben")
     library = page.channel("library")
     expect(library).to_have_class(re.compile("unread"))
     page.go("library")
@@ -279,3 +279,146 @@ def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> Non
     finally:
         again.stop()
         page.tab.close()
+
+
+def test_menus_of_people_and_channels(page: Tab) -> None:
+    page.say("!menus")
+    menus = page.wait_for("menus").get_by_test_id("select")
+    expect(menus).to_have_count(4)
+    who, role, _, where = (menus.nth(number) for number in range(4))
+    who.locator("summary").click()
+    expect(who.locator("label")).to_have_text(["@Ada", "@Ben", "@Cleo", "@Dora", re.compile("@Galvanic")])
+    for name in ("Ben", "Galvanic"):
+        who.get_by_label(re.compile(f"@{name}")).check()
+    expect(who.locator("summary")).to_have_text("@Ben, @Galvanic")
+    who.get_by_role("button", name="Choose").click()
+    page.wait_for("Member:Galvanic Member:ben")
+    role.select_option(label="@Writers — Role")
+    page.wait_for("Role:Writers")
+    where.locator("summary").click()
+    expect(where.locator("label")).to_have_text(["#lab", "#library", "#tavern", "#cellar"])
+    expect(where.get_by_role("button", name="Choose")).to_be_disabled()
+    for name in ("lab", "cellar"):
+        where.get_by_label(f"#{name}").check()
+    where.get_by_role("button", name="Choose").click()
+    page.wait_for("AppCommandChannel:cellar AppCommandChannel:lab")
+
+
+def test_form_with_menus(page: Tab) -> None:
+    page.call("survey", {})
+    form = page.part("modal")
+    form.get_by_role("button", name="Submit").click()
+    expect(form.get_by_role("alert")).to_contain_text("Where is empty")
+    page.problems.clear()  # the browser tells of the refusal
+    form.get_by_label("#library").check()
+    form.locator("select").select_option("Low")
+    form.get_by_label("A file").set_input_files(_payload("a.txt", b"four"))
+    form.get_by_role("button", name="Submit").click()
+    page.wait_for("AppCommandChannel:library Low a.txt:4")
+
+
+def test_everything_on_a_message(page: Tab) -> None:
+    page.say("!gallery")
+    message = page.wait_for("Something of everything")
+    expect(message.get_by_test_id("button")).to_have_count(9)
+    expect(message.get_by_role("button", name="⚡ Button 4")).to_be_enabled()
+    expect(message.get_by_role("button", name="Off")).to_be_disabled()
+    expect(message.get_by_role("link", name="Read")).to_have_attribute("href", "https://example.org")
+    expect(message.locator("select").first.locator("option")).to_have_text(
+        ["One colour", "🎨 Red — The colour of red", "🎨 Blue — The colour of blue"]
+    )
+    expect(message.locator("select").last).to_be_disabled()
+    for picture in message.locator("img:not(.avatar)").all():
+        expect(picture).to_have_js_property("complete", True)
+        assert picture.evaluate("image => image.naturalWidth") > 50
+    # The page stays at its end while the pictures come in.
+    expect(message.locator("select").last).to_be_in_viewport()
+    page.shot("everything-on-a-message")
+
+
+def test_layout_of_components(page: Tab) -> None:
+    page.say("!layout")
+    message = page.wait_for("Settings")
+    expect(message.locator("h1")).to_have_text("Settings")
+    expect(message.locator("strong")).to_have_text("train")
+    expect(message.locator(".container .thumbnail img")).to_be_visible()
+    expect(message.locator(".container .gallery img")).to_be_visible()
+    expect(message.locator(".files")).to_be_empty()
+    expect(message.get_by_test_id("select").locator("summary")).to_have_text("@Writers")
+    expect(message.get_by_role("button", name="Change")).to_be_enabled()
+    page.shot("layout-of-components")
+
+
+def test_servers_stand_apart(page: Tab, client: PlaygroundClient) -> None:
+    groups = page.part("channels").locator("h2")
+    expect(groups).to_have_text(["Galvanic playground", "The Annex", "Direct messages"])
+    client.send("from the other server", channel="atrium", person="ben")
+    expect(page.channel("atrium")).to_have_class(re.compile("unread"))
+    page.go("atrium")
+    page.wait_for("from the other server")
+    expect(page.channel("atrium")).not_to_have_class(re.compile("unread"))
+    expect(page.part("members")).to_contain_text("People — 3")
+    expect(page.part("member").filter(has_text="Ada")).to_contain_text("Guests")
+    page.say("!where")
+    page.wait_for("The Annex: ['atrium'] ['Guests'] False 50")
+    page.be("Dora")
+    expect(page.channel("atrium")).to_have_count(0)
+    expect(page.channel("cellar")).to_have_count(0)
+    page.be("Ben")
+    expect(page.channel("cellar")).to_be_visible()
+
+
+def test_direct_messages(page: Tab) -> None:
+    page.say("!tell psst")
+    page.wait_for("told")
+    direct = page.channel("dm")
+    expect(direct).to_have_class(re.compile("unread"))
+    direct.click()
+    expect(page.part("channel-name")).to_have_text("@ Galvanic")
+    page.wait_for("psst")
+    page.say("!where")
+    page.wait_for("in private with ada")
+    page.be("Ben")
+    page.channel("dm").click()
+    expect(page.part("channel-name")).to_have_text("@ Galvanic")
+    expect(page.messages).to_have_count(0)
+
+
+def test_thread_is_started_and_used(page: Tab, client: PlaygroundClient) -> None:
+    page.say("about the tides")
+    message = page.wait_for("about the tides")
+    message.hover()
+    message.get_by_label("Start a thread").click()
+    form = page.part("modal")
+    form.get_by_label("Name").fill("tidal matters")
+    form.get_by_role("button", name="Start").click()
+    expect(page.part("channel-name")).to_have_text("# tidal matters")
+    page.say("!ping")
+    page.wait_for("pong")
+    page.go("lab")
+    page.wait_for("started a thread: tidal matters").get_by_test_id("thread-link").click()
+    expect(page.part("channel-name")).to_have_text("# tidal matters")
+    client.delete_channel("tidal matters")
+    expect(page.part("channel-name")).to_have_text("# lab")
+
+
+def test_reply_and_mention(page: Tab, client: PlaygroundClient) -> None:
+    said = client.send("a question for @ada", person="ben")
+    message = page.tab.locator(f'[data-id="{said["id"]}"]')
+    message.hover()
+    message.get_by_label("Reply").click()
+    expect(page.part("replying")).to_contain_text("Replying to Ben")
+    page.say("an answer")
+    expect(page.wait_for("an answer").locator(".lead")).to_contain_text("a question for")
+    expect(page.part("replying")).to_be_hidden()
+    client.send(f"<@{client.world().users['ada']}>, look here", person="ben")
+    expect(page.wait_for("look here")).to_have_class(re.compile("pinged"))
+    expect(page.wait_for("a question for")).not_to_have_class(re.compile("pinged"))
+
+
+def test_tavern_shows_the_end_of_its_past(page: Tab) -> None:
+    page.go("tavern")
+    expect(page.messages).to_have_count(200)
+    expect(page.messages.last).to_be_in_viewport()
+    page.messages.first.scroll_into_view_if_needed()
+    expect(page.messages.last).not_to_be_in_viewport()

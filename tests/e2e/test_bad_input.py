@@ -33,7 +33,7 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!train harbour --epohcs 2", "no option `--epohcs`", "`--epochs`"),
         ("!train harbour --epochs", "`--epochs` needs a value", "Usage"),
         ("!train ../../../etc/passwd", "I know no text called", "catalogue"),
-        ("!generate", "What shall I go on from?", "!generate the monster"),
+        ("!generate the sea --from-corpus", "your words would change nothing", "Leave out the words"),
         ("!generate the sea --temperature 9", "`--temperature` is 9", "from 0 to 2"),
         ("!generate the sea --length 0", "`--length` is 0", "from 1 to"),
         ("!generate the sea --model nosuch", "No model called `nosuch`", "!models"),

@@ -14,6 +14,7 @@ import pytest
 from bot.guilds import GuildSettings
 from playground.client import Message, components, text_of
 from shared import keys
+from shared.errors import UserError
 from shared.jobs import GenerateJob
 from shared.models import ModelRecord
 from tests.e2e.system import System
@@ -215,7 +216,7 @@ def test_rights_are_asked_at_each_press(system: System) -> None:
         assert "for <@" in written(press(system, text, "Again"))  # Ada owns the server
     library = int(system.client.world().channels["library"])
     with settings_of_the_server(system, channels=(library,)):
-        assert_refused(press(system, text, "Again", person="ben"), "not to be used in this channel", f"<#{library}>")
+        assert_refused(press(system, text, "Again", person="ben"), "not allowed in this channel", f"<#{library}>")
     assert "for <@" in written(press(system, text, "Again", person="ben"))
 
 
@@ -289,3 +290,31 @@ def test_hostile_seeds_ping_nobody_and_format_nothing(system: System) -> None:
         assert f"<@{ben}>" not in written(message).replace("\\<", "")
         assert r"\*\*sea\*\*" in written(message)
         assert r"\|\|no\|\|" in written(message)
+
+
+def test_the_form_of_a_models_card_asks_for_words(system: System) -> None:
+    card = system.ask("!model info tides", timeout=60)
+    card = system.client.wait_for(lambda: (found := system.client.message(card["id"])) and labels(found) and found, 60)
+
+    def fill(words: str, typed: str) -> Message:
+        time.sleep(A_MOMENT_S)
+        newest = system.client.messages(person="ben")[-1]["id"]
+        opened = system.client.click_label(card, "Generate", person="ben")
+
+        def sent() -> bool:
+            try:
+                values = {"words": words, "temperature": typed}
+                return bool(system.client.submit_modal(opened, values, person="ben"))
+            except UserError:
+                return False  # not open yet
+
+        system.client.wait_for(sent, 10)
+        return system.client.wait_for(lambda: system.answer_to(newest, person="ben"), 60)
+
+    answer = fill("the tide", "1,2")
+    assert "**the tide**" in written(answer)
+    assert temperature(answer) == 1.2
+    assert f"for <@{system.client.world().users['ben']}>" in written(answer)
+    assert answer["message_reference"]["message_id"] == card["id"]
+    assert "**" in written(fill("", "")), "no words: a random line of the text"
+    assert_refused(fill("the tide", "warm"), "temperature can't be `warm`", "from 0 to 2")

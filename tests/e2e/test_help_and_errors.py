@@ -78,7 +78,7 @@ def test_errors_of_slash_commands_are_private_and_leave_nothing(system: System) 
     system.client.slash("generate", {"seed": "the sea", "model": "nosuch"}, person="ben")
     system.client.slash("cancel", {"job": "t-1"}, person="ben")
     system.client.slash("train", {"source": "nosuchtext"}, person="ben")
-    for words in ("No model called `nosuch`", "There is no job `t-1`", "I know no text called `nosuchtext`"):
+    for words in ("No model called `nosuch`", "There is no training `t-1`", "I know no text called `nosuchtext`"):
         system.client.wait_for(lambda words=words: whispers(system, "ben", words, before), 20, words)  # type: ignore[misc]
     assert system.client.messages(after=before, person="ada") == []
 

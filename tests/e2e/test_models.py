@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from bot.guilds import GuildSettings
 from playground.client import Message, components, pictures_of, text_of
+from playground.places import GUILDS
 from shared import keys
 from shared.errors import UserError
 from tests.e2e.system import System, field_of, started
 
 WAIT_S = 60
+MODERATORS = next(role.id for role in GUILDS[0].roles if role.name == "Moderators")
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +39,17 @@ def _no_other_models(system: System) -> Iterator[None]:
 def _forget_models(system: System) -> None:
     world = system.client.world()
     with system.redis as client:
-        for model_id in client.hvals(keys.guild_models(int(world.guild_id))):  # type: ignore[union-attr]
-            client.delete(keys.model(model_id.decode()))
-        client.delete(keys.guild_models(int(world.guild_id)))
+        for guild in world.guilds.values():
+            for model_id in client.hvals(keys.guild_models(int(guild.id))):
+                client.delete(keys.model(model_id.decode()))
+            client.delete(keys.guild_models(int(guild.id)))
         client.delete(*(keys.channel(int(channel)) for channel in world.channels.values()))
+
+
+def restart(system: System) -> None:
+    system.supervisor.stopProcess("bot")
+    system.supervisor.startProcess("bot")
+    system.client.wait_for_bot()
 
 
 def ask(system: System, typed: str, **options: Any) -> str:
@@ -102,9 +112,7 @@ def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) 
     with pytest.raises(UserError, match="switched off"):
         system.client.click_label(page, "Previous")
 
-    system.supervisor.stopProcess("bot")
-    system.supervisor.startProcess("bot")
-    system.client.wait_for_bot()
+    restart(system)
     system.add_model("late", current=False)  # the list is read anew
     system.client.click_label(page, "Next", person="ben")
     second = system.wait_for_card(page, "page 2 of 2", timeout=WAIT_S)
@@ -188,6 +196,31 @@ def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -
     assert "temperature 0.8" in ask(system, "!generate the tide --length 10")
 
 
+def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: System) -> None:
+    system.add_model("reserved")
+    card = system.ask("!model", timeout=WAIT_S)
+    data = exported(system, "reserved")
+    settings = keys.guild_settings(int(system.client.world().guild_id))
+    moderators = GuildSettings(train_roles=(MODERATORS,), generate_roles=(MODERATORS,))
+    with system.redis as client:
+        client.set(settings, moderators.model_dump_json())
+    restart(system)
+    try:
+        for typed in ("!model use reserved", "!model temperature 0.2"):
+            said = ask(system, typed, person="ben")
+            assert "You may not have texts written in this server" in said
+            assert "**Moderators**" in said
+        press(system, card, "Use here", "You may not have texts written", person="cleo")
+        said = ask(system, "!model import", files={"x.galvanic": data}, person="ben")
+        assert "You may not train models in this server" in said
+        assert "the usual one" in ask(system, "!model temperature", person="ben")
+        assert "at temperature 0.2" in ask(system, "!model temperature 0.2", person="dora")
+    finally:
+        with system.redis as client:
+            client.delete(settings)
+        restart(system)
+
+
 # ---------------------------------------------------------------------- channels
 
 
@@ -250,6 +283,10 @@ def test_what_cannot_be_shared(system: System) -> None:
     assert "may be used in" in ask(system, "!model share hers lab")
     assert "somebody else's model" in ask(system, "!model share hers #library", person="ben")
     assert "somebody else's model" in ask(system, "!model unshare hers", person="ben")
+    doras = int(system.client.world().users["dora"])
+    system.add_model("doras", scope="channel", owner_id=doras, current=False)
+    assert "that you and I can both see" in ask(system, "!model share doras #cellar", person="dora")
+    assert names_offered(system, "model share", "where", "cel", person="dora") == []
     system.client.deny_bot("view_channel", channel="library")
     try:
         assert "that you and I can both see" in ask(system, "!model share hers #library")
@@ -307,9 +344,7 @@ def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
 def test_a_question_is_answered_after_a_restart(system: System) -> None:
     model = system.add_model("doomed-later")
     question = system.ask("!model delete doomed-later")
-    system.supervisor.stopProcess("bot")
-    system.supervisor.startProcess("bot")
-    system.client.wait_for_bot()
+    restart(system)
     system.client.click_label(question, "Delete it")
     system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
     folder = system.data / "models" / model.model_id
@@ -345,6 +380,24 @@ def test_the_files_of_a_deleted_model_go_when_a_worker_is_back(system: System) -
     system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
 
 
+def test_a_channels_own_models_go_with_it(system: System) -> None:
+    attic = int(system.client.create_channel("attic"))
+    library = int(system.client.world().channels["library"])
+    own = system.add_model("own", scope="channel", channel_id=attic)
+    kept = [
+        system.add_model("lent", scope="channel", channel_id=attic, shared_with=(library,), current=False),
+        system.add_model("public", channel_id=attic, current=False),
+    ]
+    assert "`own`" in ask(system, "!models", channel="attic")
+    system.client.delete_channel("attic")
+    folders = system.data / "models"
+    system.client.wait_for(lambda: not (folders / own.model_id).exists(), WAIT_S, "the model's files to go")
+    assert all((folders / model.model_id).exists() for model in kept)
+    listed = ask(system, "!models", channel="library")
+    assert "`lent`" in listed
+    assert "`public`" in listed
+
+
 def test_the_card_has_a_delete_button_for_those_who_may(system: System) -> None:
     system.add_model("buttoned", owner_id=ben(system))
     card = system.ask("!model info buttoned", timeout=WAIT_S)
@@ -373,6 +426,20 @@ def test_a_model_comes_back_from_its_file_and_writes_the_same(system: System) ->
     assert "who imported it" in ask(system, f"!model info {name}")
 
 
+def test_a_model_goes_to_another_server_as_a_file(system: System) -> None:
+    system.add_model("emigrant", scope="channel")
+    assert "No model called `emigrant`" in ask(system, "!model info emigrant", channel="atrium")
+    written = "!generate the tide --length 40 --random-seed 5"
+    here = system.ask(written, timeout=WAIT_S)["embeds"][0]["description"]
+    data = exported(system, "emigrant")
+    said = ask(system, "!model import settler", files={"emigrant.galvanic": data}, person="cleo", channel="atrium")
+    assert "Imported settler" in said
+    assert "settler" in ask(system, "!model use settler", channel="atrium")
+    there = system.ask(written, channel="atrium", timeout=WAIT_S)["embeds"][0]["description"]
+    assert there == here
+    assert "settler" not in ask(system, "!models")
+
+
 def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: System) -> None:
     system.add_model("original")
     data = exported(system, "original")
@@ -382,6 +449,40 @@ def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: Syste
     press(system, card, "Use here", "made `copy` this channel's model")
     system.client.slash("model import", {"name": "third"}, files={"file": ("x.galvanic", data)})
     system.client.wait_for_message(lambda answer: "Imported third" in text_of(answer), timeout=WAIT_S)
+
+
+def test_a_file_is_answered_for_after_a_restart(system: System) -> None:
+    system.add_model("patient")
+    data = exported(system, "patient")
+    worker = system.part("serve", "generate")
+    for process in worker:
+        process.suspend()
+    try:
+        asked = [
+            system.client.send("!model import belated", files={"x.galvanic": data}),
+            system.client.send("!model export patient"),
+        ]
+        waiting = {f"i-{asked[0]['id']}", f"x-{asked[1]['id']}"}
+        system.client.wait_for(lambda: waiting <= undelivered(system), WAIT_S, "both jobs to wait")
+        system.supervisor.stopProcess("bot")
+    finally:
+        for process in worker:
+            process.resume()
+    system.supervisor.startProcess("bot")
+    system.client.wait_for_bot()
+    for words in ("Imported belated", "`patient` as a file"):
+        found = system.client.wait_for_message(
+            lambda answer, words=words: words in text_of(answer),  # type: ignore[misc]
+            after=asked[1]["id"],
+            timeout=WAIT_S,
+        )
+        assert found
+    system.client.wait_for(lambda: not undelivered(system) & waiting, WAIT_S, "both jobs to be done with")
+
+
+def undelivered(system: System) -> set[str]:
+    with system.redis as client:
+        return {member.decode() for member in client.smembers(keys.UNDELIVERED)}
 
 
 def test_only_the_owner_or_an_admin_exports(system: System) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from playground.client import Message, PlaygroundClient
+from playground.client import Message, PlaygroundClient, components, text_of
 from shared.errors import UserError
 
 
@@ -71,6 +71,15 @@ def test_thread_is_no_text_channel(bot: PlaygroundClient, menus: Message) -> Non
     with pytest.raises(UserError, match="not the kind of channel"):
         bot.select(menus["id"], "channels", ["a corner"])
     bot.delete_channel("a corner")
+
+
+def test_words_and_defaults_of_a_layout(bot: PlaygroundClient) -> None:
+    said = bot.send("!layout")
+    message = bot.wait_for_message(after=said["id"])
+    assert "Who may **train** here" in text_of(message)
+    roles = next(component for component in components(message) if component["type"] == 6)
+    writers = bot.world().guilds["playground"].roles["Writers"]
+    assert roles["default_values"] == [{"id": writers, "type": "role"}]
 
 
 def opened(bot: PlaygroundClient) -> str:

@@ -155,6 +155,15 @@ def test_direct_messages(bot: PlaygroundClient) -> None:
         bot.send("x", channel=mine, person="ben")
 
 
+def test_person_who_takes_no_direct_messages(bot: PlaygroundClient) -> None:
+    bot.open_dms("cleo", False)
+    try:
+        assert ask(bot, "!tell the tide turns", person="cleo", channel="library") == "error 50007"
+    finally:
+        bot.open_dms("cleo")
+    assert ask(bot, "!tell the tide turns", person="cleo", channel="library") == "told"
+
+
 def test_own_message_is_edited(bot: PlaygroundClient) -> None:
     said = bot.send("teh tide", person="ben", channel="tavern")
     edited = bot.edit(said["id"], "the tide", person="ben", channel="tavern")

@@ -10,11 +10,22 @@ import discord
 import yarl
 from discord import app_commands
 from discord.ext import commands
+from PIL import Image, ImageDraw
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
     "0000000d49444154789c6360f8cf500f0003840180e2a0d3c40000000049454e44ae426082"
 )
+
+
+def picture(width: int, height: int) -> bytes:
+    """A PNG with a falling line on dark ground."""
+    image = Image.new("RGB", (width, height), (30, 31, 34))
+    points = [(x, int(height * (0.9 - 0.8 / (1 + x / width * 6)))) for x in range(width)]
+    ImageDraw.Draw(image).line(points, fill=(88, 101, 242), width=3)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
 
 
 class Panel(discord.ui.View):
@@ -141,6 +152,80 @@ async def card(ctx: commands.Context) -> None:
 @bot.command()
 async def menus(ctx: commands.Context) -> None:
     await ctx.send("menus", view=Menus())
+
+
+@bot.command()
+async def gallery(ctx: commands.Context) -> None:
+    """A message with something of everything."""
+    embed = discord.Embed(
+        title="A **training** card", description="`epoch 3` of 9, *held out* 1.62\n- one\n- two", colour=0x5865F2
+    )
+    embed.set_author(name="Galvanic")
+    for number in range(4):
+        embed.add_field(name=f"Field {number}", value=f"value {number}")
+    embed.add_field(name="A long one", value="word " * 40, inline=False)
+    embed.set_image(url="attachment://loss.png")
+    embed.set_thumbnail(url="attachment://thumb.png")
+    embed.set_footer(text="five minutes left")
+    view = discord.ui.View(timeout=None)
+    for number in range(5):
+        view.add_item(discord.ui.Button(label=f"Button {number}", custom_id=f"b{number}", emoji="⚡", row=0))
+    styles = [discord.ButtonStyle.primary, discord.ButtonStyle.success, discord.ButtonStyle.danger]
+    for number, style in enumerate(styles):
+        view.add_item(
+            discord.ui.Button(
+                label="Off" * (number == 2) or "On", style=style, custom_id=f"s{number}", row=1, disabled=number == 2
+            )
+        )
+    view.add_item(discord.ui.Button(label="Read", url="https://example.org", row=1))
+    view.add_item(discord.ui.Button(emoji="🎲", custom_id="dice", row=1))
+    colours = [
+        discord.SelectOption(label=name, description=f"The colour of {name.lower()}", emoji="🎨")
+        for name in ("Red", "Blue")
+    ]
+    view.add_item(discord.ui.Select(custom_id="one", options=colours, placeholder="One colour", row=2))
+    view.add_item(discord.ui.Select(custom_id="two", options=colours, placeholder="Colours", max_values=2, row=3))
+    view.add_item(discord.ui.Select(custom_id="off", options=colours, placeholder="Switched off", disabled=True, row=4))
+    files = [
+        discord.File(io.BytesIO(picture(400, 220)), "loss.png"),
+        discord.File(io.BytesIO(picture(90, 90)), "thumb.png"),
+    ]
+    await ctx.send(
+        "Something of **everything**",
+        embed=embed,
+        view=view,
+        files=[*files, discord.File(io.BytesIO(picture(300, 160)), "shown.png")],
+    )
+
+
+def _writers(ctx: commands.Context) -> discord.Role:
+    return next(role for role in ctx.guild.roles if role.name == "Writers")
+
+
+@bot.command()
+async def layout(ctx: commands.Context) -> None:
+    """The newer kind of message, made of layout components alone."""
+    view = discord.ui.LayoutView(timeout=None)
+    box = discord.ui.Container(accent_colour=0x23A55A)
+    box.add_item(discord.ui.TextDisplay("# Settings\nWho may **train** here"))
+    box.add_item(discord.ui.Separator())
+    box.add_item(discord.ui.Section("Prefix: `!`", accessory=discord.ui.Button(label="Change", custom_id="prefix")))
+    box.add_item(discord.ui.Section("With a picture", accessory=discord.ui.Thumbnail("attachment://thumb.png")))
+    box.add_item(
+        discord.ui.ActionRow(discord.ui.RoleSelect(custom_id="trainers", max_values=3, default_values=[_writers(ctx)]))
+    )
+    box.add_item(discord.ui.MediaGallery(discord.MediaGalleryItem("attachment://loss.png")))
+    view.add_item(box)
+    files = [
+        discord.File(io.BytesIO(picture(400, 220)), "loss.png"),
+        discord.File(io.BytesIO(picture(90, 90)), "thumb.png"),
+    ]
+    await ctx.send(view=view, files=files)
+
+
+@bot.command()
+async def call(ctx: commands.Context, who: discord.Member) -> None:
+    await ctx.send(f"{who.mention}, you are wanted", allowed_mentions=discord.AllowedMentions(users=True))
 
 
 @bot.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -22,11 +24,13 @@ from shared.events import Exported, Failed, Generated, Imported
 from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
+from tests.worker.conftest import SENTENCE
 from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
 from tests.worker.test_folder import FIXTURES
 from worker import warm
 from worker.model import folder as model_folder
+from worker.model.compact import PACKINGS, Packing, pack
 from worker.model.export import export_compact, export_model, export_within, import_model
 from worker.model.generate import load_model
 from worker.model.limits import limits_for
@@ -210,58 +214,89 @@ def test_other_files_are_refused_by_their_name(client: redis.Redis) -> None:
         assert "holiday-photo.galvanic" in answer.problem or "no longer" in answer.problem
 
 
-def test_half_precision_is_half_as_large_and_says_nearly_the_same(tmp_path: Path) -> None:
-    whole, back = FIXTURES / "format-2" / "char", tmp_path / "back"
-    export_compact(whole, tmp_path / "small.galvanic")
+@pytest.mark.parametrize(("packing", "share", "nats"), [("float16", 0.5, 1e-4), ("int8", 0.25, 1e-3)])
+def test_packed_models_are_smaller_and_say_nearly_the_same(
+    packing: Packing, share: float, nats: float, memorised: tuple[Path, Any, Any], tmp_path: Path
+) -> None:
+    whole, back = memorised[0], tmp_path / "back"
+    export_model(whole, tmp_path / "whole.galvanic")
+    export_compact(whole, tmp_path / "small.galvanic", packing)
+    small, large = ((tmp_path / f"{name}.galvanic").stat().st_size for name in ("small", "whole"))
+    assert small < (share + 0.1) * large
     import_model(tmp_path / "small.galvanic", back, limits_for(25 * MIB))
     before, after = (load_model(folder) for folder in (whole, back))
-    text = "The boats had seen the harbour at noon."
-    assert after.score(text).nats_per_char == pytest.approx(before.score(text).nats_per_char, abs=1e-3)
+    assert after.score(SENTENCE).nats_per_char == pytest.approx(before.score(SENTENCE).nats_per_char, abs=nats)
     assert before.description.weights_sha256 != after.description.weights_sha256
     differ = {"weights_sha256"}
     assert before.description.model_dump(exclude=differ) == after.description.model_dump(exclude=differ)
     # What is imported is a model like any other: it may be exported again, and loses nothing more.
-    export_compact(back, tmp_path / "again.galvanic")
-    assert (tmp_path / "again.galvanic").stat().st_size == (tmp_path / "small.galvanic").stat().st_size
+    export_compact(back, tmp_path / "again.galvanic", packing)
+    import_model(tmp_path / "again.galvanic", tmp_path / "twice")
+    assert load_model(tmp_path / "twice").score(SENTENCE) == after.score(SENTENCE)
 
 
+@pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("saved", ["format-1/char", "format-1/classic", "format-2/word", "format-2/classic"])
-def test_every_kind_of_model_can_be_packed(saved: str, tmp_path: Path) -> None:
-    export_compact(FIXTURES / saved, tmp_path / "x.galvanic")
+def test_every_kind_of_model_can_be_packed(saved: str, packing: Packing, tmp_path: Path) -> None:
+    export_compact(FIXTURES / saved, tmp_path / "x.galvanic", packing)
     import_model(tmp_path / "x.galvanic", tmp_path / "back", limits_for(25 * MIB))
-    assert load_model(tmp_path / "back").generate("the boats", 20, random_seed=1).text
+    (_, before, windows), (_, after, same) = (model_folder.load(at) for at in (FIXTURES / saved, tmp_path / "back"))
+    assert np.array_equal(windows, same)
+    for name, weights in before.items():
+        assert np.abs(after[name] - weights).max() <= np.abs(weights).max() / 200
 
 
-def test_the_exact_model_is_sent_where_it_fits(tmp_path: Path) -> None:
-    save_model(tmp_path / "model", units=(64,))
+def test_the_finest_that_fits_is_sent(tmp_path: Path) -> None:
+    save_model(tmp_path / "model", units=(128,))
     export_model(tmp_path / "model", tmp_path / "exact")
-    export_compact(tmp_path / "model", tmp_path / "compact")
-    exact, small = ((tmp_path / name).stat().st_size for name in ("exact", "compact"))
-    assert small < 0.6 * exact
-    for most, size in ((exact, exact), (exact - 1, small), (small, small)):
+    for packing in PACKINGS:
+        export_compact(tmp_path / "model", tmp_path / packing, packing)
+    exact, half, steps = ((tmp_path / name).stat().st_size for name in ("exact", *PACKINGS))
+    for most, size in ((exact, exact), (exact - 1, half), (half, half), (half - 1, steps), (steps, steps)):
         export_within(tmp_path / "model", tmp_path / "x", most)
         assert (tmp_path / "x").stat().st_size == size
     (tmp_path / "x").unlink()
     with pytest.raises(UserError, match="MiB"):
-        export_within(tmp_path / "model", tmp_path / "x", small - 1)
+        export_within(tmp_path / "model", tmp_path / "x", steps - 1)
     assert not (tmp_path / "x").exists()
 
 
-def test_weights_beyond_half_precision_are_not_packed(tmp_path: Path) -> None:
+def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> None:
     config = network(len(LETTERS))
     weights = random_weights(config)
     weights["output/bias"][0] = np.float32(1e6)
     model_folder.save(tmp_path / "model", weights, windows(len(LETTERS)), **fields_of(LETTERS, config))
     with pytest.raises(UserError, match="too large numbers"):
-        export_compact(tmp_path / "model", tmp_path / "x")
+        export_compact(tmp_path / "model", tmp_path / "x", "float16")
+    export_compact(tmp_path / "model", tmp_path / "x", "int8")
 
 
+def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    whole = FIXTURES / "format-2" / "char"
+    description, weights, windows_ = model_folder.load(whole)
+    halves, in_steps = (pack(description, weights, windows_, packing)[1] for packing in PACKINGS)
+    for packing, data in (("float16", in_steps), ("int8", halves), ("int8", b"x"), ("float16", b"")):
+        fields = description.model_dump(mode="json") | {"format": 3, "packed": packing}
+        fields["weights_sha256"] = hashlib.sha256(data).hexdigest()
+        with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+            archive.writestr("model.json", json.dumps(fields))
+            archive.writestr("weights.safetensors", data)
+        with pytest.raises(UserError, match="damaged"):
+            import_model(tmp_path / "x", tmp_path / "back")
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("model.json", json.dumps({**fields, "packed": "int4"}))
+        archive.writestr("weights.safetensors", halves)
+    with pytest.raises(UserError, match="newer version"):
+        import_model(tmp_path / "x", tmp_path / "back")
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_harmed_compact_files_never_crash_the_import(tmp_path: Path, data: st.DataObject) -> None:
+def test_harmed_compact_files_never_crash_the_import(packing: Packing, tmp_path: Path, data: st.DataObject) -> None:
     whole, target = tmp_path / "whole.galvanic", tmp_path / "new"
     if not whole.exists():
-        export_compact(FIXTURES / "format-2" / "char", whole)
+        export_compact(FIXTURES / "format-2" / "char", whole, packing)
     content = bytearray(whole.read_bytes())
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):
         content[place] ^= data.draw(st.integers(1, 255))
@@ -273,8 +308,6 @@ def test_harmed_compact_files_never_crash_the_import(tmp_path: Path, data: st.Da
         assert not target.exists()
         return
     model_folder.load(target)
-    import shutil
-
     shutil.rmtree(target)
 
 

@@ -1,6 +1,6 @@
 """A model as one file: `NAME.galvanic`, a zip archive of exactly the two files of a model folder.
 
-Where it must be smaller its weights are in half precision (`worker.model.compact`).
+Where it must be smaller its weights are coarser (`worker.model.compact`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from shared.errors import UserError
 from worker.model import compact
 from worker.model import folder as model_folder
+from worker.model.compact import PACKINGS, Packing
 from worker.model.folder import DESCRIPTION, MOST_DESCRIPTION_BYTES, WEIGHTS
 from worker.model.limits import Limits, check
 
@@ -37,29 +38,32 @@ def export_model(folder: Path, path: Path) -> None:
     _write(path, (folder / DESCRIPTION).read_bytes(), (folder / WEIGHTS).read_bytes())
 
 
-def export_compact(folder: Path, path: Path) -> None:
-    """The same with weights in half precision, which takes half the bytes.
+def export_compact(folder: Path, path: Path, packing: Packing) -> None:
+    """The same with coarser weights, which takes fewer bytes.
 
     Raises:
         UserError: as `export_model`, or the weights are too large for half precision.
     """
-    _write(path, *compact.pack(*model_folder.load(folder)))
+    _write(path, *compact.pack(*model_folder.load(folder), packing))
 
 
 def export_within(folder: Path, path: Path, most_bytes: int) -> None:
-    """Write a model folder into one file of at most so many bytes: exactly if that fits, else in half precision.
+    """Write a model folder into one file of at most so many bytes: exactly if that fits, else no coarser than needed.
 
     Raises:
-        UserError: as `export_compact`, or not even that fits.
+        UserError: as `export_compact`, or not even the coarsest fits.
     """
     export_model(folder, path)
-    if path.stat().st_size > most_bytes:
-        export_compact(folder, path)
+    for packing in PACKINGS:
+        if path.stat().st_size <= most_bytes:
+            return
+        export_compact(folder, path, packing)
     size = path.stat().st_size
     if size > most_bytes:
         path.unlink()
         raise UserError(
-            f"This model's file takes {size / _MIB:.1f} MiB, and here files may have {most_bytes / _MIB:.1f} MiB.",
+            f"This model's file takes {size / _MIB:.1f} MiB at least, and here files may have "
+            f"{most_bytes / _MIB:.1f} MiB.",
             "Take it to a server with a higher limit for files, or train one with fewer `--units`. Whoever runs the "
             "bot can export it on the machine, with `python -m worker export`.",
         )
@@ -132,7 +136,7 @@ def _unpack(path: Path, folder: Path, limits: Limits | None) -> None:
             description = packed or model_folder.parse(text)
             if limits:
                 check(description, limits)
-            most = (compact.packed_bytes if packed else model_folder.weights_bytes)(description)[1]
+            most = compact.packed_bytes(packed) if packed else model_folder.weights_bytes(description)[1]
             _copy(archive, WEIGHTS, folder, most)
             if packed:
                 compact.unpack(packed, folder)

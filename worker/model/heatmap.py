@@ -141,7 +141,9 @@ class _Pen:
         self.draw.polygon([(at, top - 2), (at - 6, top - 11), (at + 6, top - 11)], fill=_LIGHT)
         under = top + 22
         self.draw.text((left, under), "0 bits: expected", fill=MUTED, font=small, anchor="la")
-        self.draw.text((left + width, under), f"{_MOST_BITS:.0f}+: a surprise", fill=MUTED, font=small, anchor="ra")
+        self.draw.text(
+            (left + width, under), f"{_MOST_BITS:.0f} or more: a surprise", fill=MUTED, font=small, anchor="ra"
+        )
         words = drawable(f"▾ mean {mean:.2f}")
         self.draw.text((left + width / 2, under), words, fill=TEXT, font=small, anchor="ma")
 

@@ -30,8 +30,8 @@ class Limits:
 
 
 def limits_for(file_bytes: int) -> Limits:
-    """Those that fit files of this size: weights in half precision take twice their bytes in memory."""
-    return Limits(weights_bytes=2 * file_bytes)
+    """Those that fit files of this size: packed weights take up to four times their bytes in memory."""
+    return Limits(weights_bytes=4 * file_bytes)
 
 
 def check(description: Description, limits: Limits) -> None:

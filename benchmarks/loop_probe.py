@@ -1,0 +1,205 @@
+"""How long an event loop stands still: `python -m benchmarks.loop_probe --to FILE [--idle]`.
+
+Runs the bot, as `python -m bot` does, with one task more, which sleeps 5 ms at a time and keeps by how much it
+overslept. With `--idle` it runs nothing else: what is measured then is the machine, not the bot. The file gets a JSON
+line each second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from shared.settings import Settings
+
+SLEEP_S = 0.005
+_LINE_EVERY_S = 1.0
+_LONG_S = 0.010
+"""A callback that takes longer is written down."""
+_LONG_KEPT = 5
+
+
+@dataclass
+class Second:
+    """What one second brought, all in milliseconds unless it says otherwise.
+
+    Attributes:
+        at: when it ended, seconds since the epoch.
+        pause: longest that the loop stood still.
+        own_pause: the same, without what the kernel let the thread wait for a processor (Linux; elsewhere `pause`).
+        callback: longest that one callback took.
+        callback_cpu: most processor time of one callback.
+        collection: longest garbage collection.
+        cpu: processor time of all threads.
+        peak_mb: most memory of the process so far, in megabytes.
+        long: the longest callbacks, each as `name: milliseconds (processor time)`.
+    """
+
+    at: float = 0.0
+    pause: float = 0.0
+    own_pause: float = 0.0
+    callback: float = 0.0
+    callback_cpu: float = 0.0
+    collection: float = 0.0
+    cpu: float = 0.0
+    peak_mb: float = 0.0
+    long: list[str] = field(default_factory=list)
+
+
+class Probe:
+    """Measures the loop that it runs in.
+
+    Args:
+        out: gets the lines.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._second = Second()
+        self._long: list[tuple[float, float, str]] = []
+        self._collecting = 0.0
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        gc.callbacks.append(self._collection)
+        stop = self._watch_callbacks()
+        try:
+            await self._measure()
+        finally:
+            stop()
+            gc.callbacks.remove(self._collection)
+
+    async def _measure(self) -> None:
+        written, cpu = time.monotonic(), time.process_time()
+        while True:
+            waited, begun = _kernel_wait_s(), time.perf_counter()
+            await asyncio.sleep(SLEEP_S)
+            pause = time.perf_counter() - begun - SLEEP_S
+            now = self._second
+            now.pause = max(now.pause, 1_000 * pause)
+            now.own_pause = max(now.own_pause, 1_000 * (pause - (_kernel_wait_s() - waited)))
+            if time.monotonic() - written >= _LINE_EVERY_S:
+                now.cpu = 1_000 * (time.process_time() - cpu)
+                written, cpu = time.monotonic(), time.process_time()
+                self._write()
+
+    def _write(self) -> None:
+        self._second.at, self._second.peak_mb = time.time(), _peak_mb()
+        self._second.long = [
+            f"{name}: {1_000 * wall:.1f} ({1_000 * cpu:.1f})"
+            for wall, cpu, name in sorted(self._long, reverse=True)[:_LONG_KEPT]
+        ]
+        print(json.dumps(asdict(self._second)), file=self._out, flush=True)
+        self._second, self._long = Second(), []
+
+    def _collection(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting = time.perf_counter()
+        else:
+            took = 1_000 * (time.perf_counter() - self._collecting)
+            self._second.collection = max(self._second.collection, took)
+
+    def _watch_callbacks(self) -> Callable[[], None]:
+        """Time every callback of every loop of this process, until the returned function is called.
+
+        asyncio's own debug mode costs far more.
+        """
+        run = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            wall, cpu = time.perf_counter(), time.thread_time()
+            try:
+                run(handle)
+            finally:
+                took, worked = time.perf_counter() - wall, time.thread_time() - cpu
+                now = self._second
+                now.callback, now.callback_cpu = max(now.callback, 1_000 * took), max(now.callback_cpu, 1_000 * worked)
+                if took > _LONG_S:
+                    self._long.append((took, worked, _name_of(handle)))
+
+        def stop() -> None:
+            asyncio.Handle._run = run  # type: ignore[method-assign]
+
+        asyncio.Handle._run = timed  # type: ignore[assignment,method-assign]
+        return stop
+
+
+def _name_of(handle: asyncio.Handle) -> str:
+    """The task that a callback moved on, and where it waits now; else the callback itself."""
+    callback = handle._callback  # type: ignore[attr-defined]
+    task = getattr(callback, "__self__", None)
+    if not isinstance(task, asyncio.Task):
+        return str(getattr(callback, "__qualname__", None) or callback)
+    frames = task.get_stack()
+    where = f" at {frames[-1].f_code.co_qualname}:{frames[-1].f_lineno}" if frames else ""
+    return f"{getattr(task.get_coro(), '__qualname__', 'a task')}{where}"
+
+
+def _kernel_wait_s() -> float:
+    """How long this thread has waited for a processor since it began; 0 where the kernel does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+def _peak_mb() -> float:
+    """Most resident memory that this process had so far, in megabytes."""
+    try:
+        status = Path("/proc/self/status").read_text("utf-8")
+    except OSError:
+        # In bytes on macOS. On Linux it would count the program that started this one, too.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1_024) / 1e6
+    kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kib) * 1_024 / 1e6
+
+
+def _run_bot(probe: Probe) -> int:
+    import bot.__main__ as entry
+
+    run = entry._run
+
+    async def probed(settings: Settings) -> None:
+        task = asyncio.create_task(probe.run())
+        try:
+            await run(settings)
+        finally:
+            task.cancel()
+
+    entry._run = probed
+    # What it reads of the command line is meant for `python -m bot`.
+    sys.argv[1:] = []
+    return entry.main()
+
+
+async def _run_idle(probe: Probe) -> None:
+    task = asyncio.create_task(probe.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await asyncio.wait([task])
+
+
+def main() -> int:
+    """Run the bot, or nothing, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.loop_probe", description=__doc__)
+    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--idle", action="store_true")
+    options = parser.parse_args()
+    with options.to.open("w", encoding="utf-8") as out:
+        if options.idle:
+            asyncio.run(_run_idle(Probe(out)))
+            return 0
+        return _run_bot(Probe(out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""The product's own processes on a folder and a port of their own, started as the launcher plans them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from benchmarks import texts
+from launcher.parts import Part
+from launcher.preflight import prepare_folders, sockets_folder
+from launcher.system import system_plan
+from playground.client import WorldInfo
+from shared import keys
+from shared.connect import connect
+from shared.jobs import TrainOptions
+from shared.models import ModelRecord
+from shared.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+_START_S = 60.0
+_LOOK_EVERY_S = 0.02
+_PROBED = (sys.executable, "-m", "benchmarks.loop_probe", "--to")
+
+
+class StartError(RuntimeError):
+    """A process of the product did not come up."""
+
+
+@dataclass
+class Running:
+    """A process of the product, and what it said on its log.
+
+    Attributes:
+        begun: when it was started, of the monotonic clock.
+        ready: set as soon as its log says `ready`, at `ready_at`.
+    """
+
+    part: Part
+    process: subprocess.Popen[str]
+    begun: float
+    ready: threading.Event = field(default_factory=threading.Event)
+    ready_at: float = 0.0
+    last: str = ""
+
+    def read(self, log: Path) -> None:
+        """Copy what it says into its log, until it ends."""
+        assert self.process.stdout is not None
+        with log.open("a", encoding="utf-8") as out:
+            for line in self.process.stdout:
+                if '"event": "ready"' in line and not self.ready.is_set():
+                    self.ready_at = time.monotonic()
+                    self.ready.set()
+                out.write(line)
+                self.last = line
+
+    def stop(self) -> None:
+        """End it, by force if it does not end by itself."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(self.part.stop_wait_s)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Product:
+    """Redis, the playground, the generate worker and the bot. No train worker: nothing is to be trained meanwhile.
+
+    Args:
+        folder: is made; everything that they write is in it.
+        environment: settings of theirs.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folders = prepare_folders(folder)
+        self.sockets = sockets_folder(self.folders)
+        inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
+        own = {"DATA_DIR": str(folder), "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), **environment}
+        settings = Settings(_env_file=None, data_dir=folder, redis_url=None, discord_token=None, PORT=0)
+        plan = system_plan(settings, self.folders, self.sockets, lambda _: None)
+        self._parts = {part.name: part for part in plan.parts}
+        self.environment = {**inherited, **own, **plan.environment}
+        self.url = f"http://127.0.0.1:{plan.environment['PORT']}"
+        self.settings = settings.model_copy(update={"redis_url": None})
+        self._running: dict[str, Running] = {}
+
+    def start(self, name: str, *, probe: Path | None = None) -> Running:
+        """Start a part and wait until it is ready.
+
+        Args:
+            name: of the part.
+            probe: where the measured pauses of its event loop are to go (the bot).
+
+        Raises:
+            StartError: it ended, or was not ready in time.
+        """
+        part = self._parts[name]
+        if name == "bot":
+            # Its own word is exact; the sign in Redis is seen at the next look.
+            running = self._spawn(part, part.command if probe is None else (*_PROBED, str(probe)))
+            self._wait(running, running.ready.is_set)
+        else:
+            ready = part.ready or (lambda: True)
+            ready()  # what an earlier run left behind is not what is waited for
+            running = self._spawn(part, part.command)
+            self._wait(running, ready)
+        return running
+
+    def start_idle_probe(self, to: Path) -> Running:
+        """Start a process that does nothing but measure its own event loop."""
+        part = Part("idle", (*_PROBED, str(to), "--idle"), self._parts["bot"].stage)
+        return self._spawn(part, part.command)
+
+    def stop(self, name: str) -> None:
+        """Stop a part."""
+        self._running.pop(name).stop()
+
+    def _spawn(self, part: Part, command: tuple[str, ...]) -> Running:
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            cwd=self.folders.data,  # so that no .env of the checkout is read
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        running = self._running[part.name] = Running(part, process, begun)
+        threading.Thread(target=running.read, args=(self.folders.log(part.name),), daemon=True).start()
+        return running
+
+    def _wait(self, running: Running, ready: Any) -> None:
+        while not ready():
+            if running.process.poll() is not None:
+                raise StartError(f"{running.part.name} ended with {running.process.returncode}: {running.last.strip()}")
+            if time.monotonic() - running.begun > _START_S:
+                raise StartError(f"{running.part.name} was not ready after {_START_S:g} s")
+            time.sleep(_LOOK_EVERY_S)
+
+    def redis(self) -> redis.Redis:
+        """A connection to the running Redis."""
+        return connect(self.settings)
+
+    def add_model(self, folder: Path, name: str, world: WorldInfo, channels: list[str]) -> None:
+        """Put a model into store and registry, and make it the current one of these channels.
+
+        Args:
+            folder: the model.
+            name: it gets in the registry.
+            world: of the playground; Ada has trained it there in #lab.
+            channels: ids.
+        """
+        from worker.model.folder import describe
+
+        shapes = describe(folder).network.shapes()
+        corpus = texts.book().info
+        model_id = hashlib.sha256(name.encode()).hexdigest()[:24]
+        shutil.copytree(folder, self.folders.data / "models" / model_id, dirs_exist_ok=True)
+        record = ModelRecord(
+            model_id=model_id,
+            name=name,
+            guild_id=int(world.guild_id),
+            channel_id=int(world.channels["lab"]),
+            owner_id=int(world.users["ada"]),
+            scope="guild",
+            recipe="char",
+            corpus=corpus,
+            corpus_title=corpus.title,
+            corpus_chars=corpus.chars,
+            options=TrainOptions(),
+            parameters=sum(math.prod(shape) for shape in shapes.values()),
+            epochs=1,
+            train_loss=2.0,
+        )
+        with self.redis() as client:
+            client.set(keys.model(model_id), record.model_dump_json())
+            client.hset(keys.guild_models(record.guild_id), name, model_id)
+            for channel_id in channels:
+                client.hset(keys.channel(int(channel_id)), "model", model_id)
+
+    def close(self) -> None:
+        """Stop everything, Redis last."""
+        for running in sorted(self._running.values(), key=lambda running: running.part.stage, reverse=True):
+            running.stop()
+        self._running.clear()
+        if self.sockets != self.folders.run:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started(folder: Path, environment: Mapping[str, str]) -> Iterator[Product]:
+    """A product of which nothing is left afterwards but its folder."""
+    product = Product(folder, environment)
+    try:
+        yield product
+    finally:
+        product.close()

@@ -1,0 +1,133 @@
+"""What was written fits Discord, shows what it should, and cannot format or ping, whatever the text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import cards
+from bot.cards.writing import fit
+from bot.views.writing import typed_temperature, written_buttons
+from bot.writing import around, at_temperature, continued
+from shared.errors import UserError
+from shared.events import Compared, ComparedText, Generated, Surprised
+from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
+from tests.factories import generate_job, place
+
+nasty = st.text(alphabet=st.sampled_from("*_~`|>#-[]()<@&!:. \nab█é漢😀"), max_size=1_200)
+
+
+def written(**changes: Any) -> Generated:
+    fields = {"seed": "the sea", "text": " was calm", "temperature": 0.8, "random_seed": 7, "seconds": 0.2}
+    return Generated(**{**fields, **changes})
+
+
+def comparison(texts: list[str]) -> tuple[CompareJob, Compared]:
+    steps = [round(0.2 * place, 1) for place in range(len(texts))]
+    job = CompareJob(
+        job_id="k-1",
+        place=place(),
+        seed="x",
+        length=40,
+        variants=tuple(Variant(model_id="m", name="tides", temperature=step) for step in steps),
+    )
+    told = tuple(
+        ComparedText(model_name="tides", temperature=step, text=text) for step, text in zip(steps, texts, strict=True)
+    )
+    return job, Compared(seed="the sea", texts=told, random_seed=7, seconds=0.1, notes=("n" * 900,))
+
+
+@given(st.lists(nasty, min_size=2, max_size=6))
+def test_a_comparison_fits_one_embed(texts: list[str]) -> None:
+    embed = cards.compared(*comparison(texts))
+    assert len(embed) <= 6_000
+    assert [field.name for field in embed.fields][-1] == "Worth knowing"
+    assert all(0 < len(field.value or "") <= 1_024 for field in embed.fields)
+
+
+@given(nasty, st.integers(1, 900))
+def test_what_fits_is_a_beginning_of_the_text(text: str, limit: int) -> None:
+    short = fit(text, limit)
+    assert text.startswith(short)
+    assert len(cards.plain(short)) <= limit
+
+
+@given(nasty)
+def test_a_chat_answer_fits_a_message(text: str) -> None:
+    said = cards.chatted(written(text=text))
+    assert 0 < len(said) <= 2_000
+
+
+def test_a_variant_that_failed_says_why() -> None:
+    job, answer = comparison(["good", ""])
+    texts = (answer.texts[0], answer.texts[1].model_copy(update={"problem": "Its files are damaged."}))
+    embed = cards.compared(job, answer.model_copy(update={"texts": texts}))
+    assert embed.fields[1].value == "❌ Its files are damaged."
+
+
+def test_covered_words_are_explained() -> None:
+    embed = cards.generated(generate_job(), written(masked=True))
+    assert embed is not None
+    assert "blocklist" in (embed.fields[0].value or "")
+
+
+def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
+    embed = cards.generated(generate_job(shown=3), written())
+    assert embed is not None
+    assert embed.description == "**… sea** was calm"
+
+
+def test_a_surprise_is_told_in_bits_and_in_choices() -> None:
+    job = SurpriseJob(job_id="s-1", place=place(), model=ModelRef(model_id="m", name="tides"), text="abc")
+    answer = Surprised(nats_per_char=2.0794415, chars=3, most=(("z", 4.0), (" ", 3.0), ("z", 2.0)), seconds=0.1)
+    embed = cards.surprised(job, answer)
+    assert "**3.00 bits per character** over 3 characters" in (embed.description or "")
+    assert "one of 8.0 that" in (embed.description or "")
+    assert embed.fields[0].value == "**z** 5.8 bits · space 4.3 bits"
+
+
+@pytest.mark.parametrize(
+    ("changes", "off"),
+    [
+        ({"temperature": 0}, {"Again", "Cooler"}),
+        ({"temperature": 2}, {"Hotter"}),
+        ({"text": " "}, {"Continue"}),
+        ({}, set()),
+    ],
+)
+async def test_buttons_that_would_change_nothing_are_off(changes: dict[str, Any], off: set[str]) -> None:
+    view = written_buttons(generate_job(), written(**changes))
+    buttons = [getattr(item, "item", item) for item in view.children]
+    assert {button.label for button in buttons if isinstance(button, discord.ui.Button) and button.disabled} == off
+
+
+@given(nasty)
+def test_a_continuation_shows_an_end_of_what_it_goes_on_from(text: str) -> None:
+    job = continued(generate_job(from_line=True, random_seed=3), text)
+    assert job.shown is not None
+    assert text.replace("█", "").endswith(job.seed)
+    assert len(job.seed) <= 1_000
+    assert job.shown <= min(120, len(job.seed))
+    assert (job.from_line, job.random_seed) == (False, None)
+
+
+def test_temperatures_stay_in_range() -> None:
+    assert at_temperature(generate_job(), written(), 2.3).temperature == 2
+    assert at_temperature(generate_job(), written(), -0.1).temperature == 0
+    kept: GenerateJob = at_temperature(generate_job(from_line=True, seed=""), written(), 1.0)
+    assert (kept.seed, kept.random_seed, kept.from_line) == ("the sea", 7, False)
+    assert around(0.8) == (0.4, 0.8, 1.2)
+    assert around(0) == (0.0, 0.4, 0.8)
+    assert around(2) == (1.2, 1.6, 2.0)
+
+
+def test_a_temperature_in_a_form() -> None:
+    assert typed_temperature(" ") is None
+    assert typed_temperature("0,7") == 0.7
+    for wrong in ("warm", "nan", "inf", "-1", "2.1"):
+        with pytest.raises(UserError):
+            typed_temperature(wrong)

@@ -1,0 +1,140 @@
+"""Makes the pictures of the documentation from the running product: `make pictures`.
+
+Starts everything as `make run` does, lets it learn Frankenstein (from `CORPORA_DIR`, else from the catalogue), types
+what a person would, and keeps the cards as PNG files in docs/images. Needs Chromium and a font with emoji (Debian:
+chromium, fonts-noto-color-emoji).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from playground.client import Message, text_of
+from tests.browser.conftest import FLAGS
+from tests.browser.page import PlaygroundPage
+from tests.e2e.system import System
+
+IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
+WIDE, TALL = {"width": 1100, "height": 900}, {"width": 1100, "height": 2_000}
+"""Sizes of the window: for the whole page, and for cards, which must not be cut off."""
+SEED = "It was a dreary night of November, and"
+
+
+class Photographer:
+    """Types, waits, and keeps what is to be seen."""
+
+    def __init__(self, system: System, page: Page, out: Path) -> None:
+        self.system = system
+        self.page = PlaygroundPage(page, out)
+        self._tab = page
+        self._out = out
+
+    def card(self, message: Message) -> Locator:
+        """A message on the page."""
+        return self._tab.locator(f'[data-testid="message"][data-id="{message["id"]}"]')
+
+    def keep(self, name: str, message: Message, *, picture: bool = False) -> None:
+        """Keep a message's picture."""
+        self._tab.set_viewport_size(TALL)  # type: ignore[arg-type]
+        card = self.card(message)
+        if picture:
+            self.page.wait_for_picture(card)
+        card.scroll_into_view_if_needed()
+        self._tab.mouse.move(0, 0)
+        card.screenshot(path=self._out / f"{name}.png")
+        print(f"{name}.png: {text_of(message).splitlines()[:1]}", flush=True)
+
+    def say(self, typed: str, *words: str, seconds: float = 60, person: str = "ada", channel: str = "lab") -> Message:
+        """Write a message; the bot's answer as soon as it shows the words."""
+        answer = self.system.ask(typed, person=person, channel=channel, timeout=seconds)
+        return self.system.wait_for_card(answer, *words, timeout=seconds, person=person, channel=channel)
+
+    def whole(self, name: str) -> None:
+        """Keep the whole page, at its newest message."""
+        self._tab.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        newer = self._tab.locator("#newer")
+        if newer.is_visible():
+            newer.click()
+        self._tab.wait_for_timeout(500)
+        self._tab.screenshot(path=self._out / f"{name}.png")
+
+
+@contextmanager
+def running(corpora: Path | None) -> Iterator[System]:
+    """The product on a data folder of its own, stopped and removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="galvanic-pictures-"))
+    system = System(folder)
+    if corpora is not None:
+        shutil.copytree(corpora, system.corpora, dirs_exist_ok=True)
+    try:
+        system.start()
+        yield system
+    finally:
+        if system.process is not None and system.process.poll() is None:
+            system.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def take(photos: Photographer, minutes: float) -> None:
+    """The tour: a training from its beginning to its end, then all that can be done with the model."""
+    system, client = photos.system, photos.system.client
+    photos.keep("help", photos.say("!help"))
+    photos.keep("settings", photos.say("!settings"))
+    long = 60 * minutes + 120
+    card = photos.say(f"!train frankenstein --minutes {minutes:g}", "Learning")
+    waiting = photos.say("!train python-docs --minutes 2", "Learning", person="ben")
+    card = system.wait_for_card(card, "It writes", timeout=long)
+    photos.keep("queue", system.wait_for_card(waiting, "Queued", "begins in", timeout=30))
+    photos.keep("jobs", photos.say("!jobs"))
+    client.click_label(waiting, "Cancel", person="ben")
+    system.wait_for_card(waiting, "Cancelled")
+    photos.keep("training", system.wait_for_card(card, "It writes", "Time left", timeout=long))
+    card = system.wait_for_card(card, "is now this channel's model", timeout=long)
+    photos.keep("learned", card, picture=True)
+    answer = photos.say(f"!generate {SEED}", "random seed")
+    photos.whole("playground")
+    photos.keep("generate", answer)
+    photos.keep("compare", photos.say("!compare the monster"))
+    photos.keep("surprise", photos.say("!surprise I beheld the wretch, the miserable pumpkin pie."), picture=True)
+    photos.say("!train python-docs --minutes 1", "is now this channel's model", seconds=240)
+    photos.keep("mix", photos.say("!mix frankenstein 60 python-docs 40 The creature returns", "random seed"))
+    photos.keep("models", photos.say("!models"))
+    photos.say("!model use frankenstein")
+    photos.keep("model-info", photos.say("!model info frankenstein"), picture=True)
+    photos.say("!chat on")
+    bot = f"<@{client.world().bot_user_id}>"
+    photos.keep("chat", photos.say(f"{bot} are you alive?", person="ben"))
+    photos.keep("mistake", photos.say("!train frankenstien"))
+
+
+def main() -> int:
+    """Make all pictures; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.pictures", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=8.0, help="how long it learns (default: 8)")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="where the pictures go")
+    parser.add_argument("--corpora", type=Path, default=os.environ.get("CORPORA_DIR"), help="default: CORPORA_DIR")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with running(options.corpora) as system, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        page = browser.new_page(viewport=WIDE, device_scale_factor=1.25)  # type: ignore[arg-type]
+        page.goto(system.client.url)
+        photos = Photographer(system, page, options.out)
+        photos.page.wait_until_online()
+        take(photos, options.minutes)
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

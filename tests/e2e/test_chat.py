@@ -1,0 +1,128 @@
+"""Mentions of the bot are answered where a channel wants it, and explained where it doesn't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from playground.client import Message, text_of
+from shared import keys
+from tests.e2e.system import System
+from tests.e2e.test_generate_buttons import settings_of_the_server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model(system: System) -> None:
+    system.add_model("tides")
+
+
+@pytest.fixture
+def chatting(system: System) -> Iterator[None]:
+    assert "Chat is **on**" in text_of(system.ask("!chat on"))
+    yield
+    assert "Chat is **off**" in text_of(system.ask("!chat off"))
+
+
+def me(system: System) -> str:
+    return f"<@{system.client.world().bot_user_id}>"
+
+
+def say(system: System, words: str, **options: str) -> Message:
+    return system.ask(words, timeout=60, **options)
+
+
+def quiet(system: System, content: str, **options: str) -> bool:
+    """Whether a message stays without an answer: the next command is answered first."""
+    sent = system.client.send(content, **options)
+    after = system.ask("!chat", timeout=30)
+    told = [
+        message
+        for message in system.client.messages(after=sent["id"])
+        if message["author"]["id"] == system.client.world().bot_user_id
+    ]
+    return [message["id"] for message in told] == [after["id"]]
+
+
+def test_the_state_is_told_and_switched_by_those_who_may(system: System) -> None:
+    assert "Chat is **off** here" in text_of(system.ask("!chat", person="ben"))
+    refused = text_of(system.ask("!chat on", person="ben"))
+    assert "You may not switch this" in refused
+    assert "Manage Channels" in refused
+    assert "`chat` can't be `loud`" in text_of(system.ask("!chat loud"))
+    newest = system.client.messages()[-1]["id"]
+    system.client.slash("chat", {"state": "on"})
+    answer = system.client.wait_for(lambda: system.answer_to(newest), 15)
+    system.wait_for_card(answer, "Chat is **on**", timeout=15)
+    assert "Chat is **off**" in text_of(system.ask("!chat off"))
+
+
+@pytest.mark.usefixtures("chatting")
+def test_a_mention_is_answered_by_the_channels_model(system: System) -> None:
+    asked = system.client.send(f"{me(system)} the tide, @everyone?", person="ben")
+    answer = system.client.wait_for(lambda: system.answer_to(asked["id"], person="ben"), 60)
+    assert answer["message_reference"]["message_id"] == asked["id"]
+    assert answer["embeds"] == []
+    assert answer["content"]
+    assert "the tide, @everyone?" not in answer["content"]
+    assert len(answer["content"]) <= 2_000
+    assert answer["mentions"] == []
+    assert not answer["mention_everyone"]
+    with system.redis as client:
+        job = client.hget(keys.job(f"c-{asked['id']}"), "job")
+    assert rb'"seed":"the tide, @everyone?\n"' in job  # type: ignore[operator]
+
+
+@pytest.mark.usefixtures("chatting")
+def test_a_reply_to_its_answer_goes_on_talking_and_to_a_card_does_not(system: System) -> None:
+    first = say(system, f"{me(system)} hello")
+    second = say(system, "and you?", person="ben", reply_to=first["id"])
+    assert second["content"]
+    card = system.ask("!generate the tide --length 20", timeout=60)
+    assert quiet(system, "well written", reply_to=card["id"])
+    assert quiet(system, "nobody asked you")
+
+
+@pytest.mark.usefixtures("chatting")
+def test_a_mention_with_a_command_is_the_command(system: System) -> None:
+    assert "I know no text called `nosuch`" in text_of(say(system, f"{me(system)} train nosuch"))
+    assert "I learn to write from any text" in text_of(say(system, me(system)))
+    assert system.ask(f"{me(system)} trian nosuch", timeout=60)["content"], "words that are no command are chat"
+
+
+@pytest.mark.usefixtures("chatting")
+def test_what_a_model_says_pings_nobody_and_formats_nothing(system: System) -> None:
+    system.add_model("wordy", fixture="word")
+    try:
+        answer = say(system, f"{me(system)} **the** <@{system.client.world().users['ben']}> @here")
+        assert answer["mentions"] == []
+        assert "**" not in answer["content"]
+    finally:
+        system.add_model("tides")
+
+
+def test_without_chat_a_mention_is_told_how_to_switch_it_on(system: System) -> None:
+    text = text_of(say(system, f"{me(system)} hello", person="ben"))
+    assert "I don't chat in this channel" in text
+    assert "`!chat on`" in text
+    assert "`!help`" in text
+    assert "I learn to write from any text" in text_of(say(system, me(system), person="ben"))
+    assert quiet(system, f"a word about {me(system)[:-1]}0>")  # somebody else's mention
+
+
+@pytest.mark.usefixtures("chatting")
+def test_a_channel_without_a_model_says_so(system: System) -> None:
+    with system.redis as client:
+        key = keys.channel(int(system.client.world().channels["lab"]))
+        client.hdel(key, "model")
+    try:
+        assert "This channel has no model yet" in text_of(say(system, f"{me(system)} hello"))
+    finally:
+        system.add_model("tides")
+
+
+@pytest.mark.usefixtures("chatting")
+def test_rights_count_for_mentions_too(system: System) -> None:
+    with settings_of_the_server(system, generate_roles=(5,)):
+        assert "You may not have texts written" in text_of(say(system, f"{me(system)} hello", person="ben"))
+        assert say(system, f"{me(system)} hello")["content"]

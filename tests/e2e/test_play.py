@@ -1,0 +1,214 @@
+"""Comparisons, mixtures and surprises, as commands of both kinds and after a restart."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from playground.client import Message, components, pictures_of, text_of
+from shared import keys
+from tests.e2e.system import System
+from tests.e2e.test_generate_buttons import assert_refused, labels, restart, start, written
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _models(system: System) -> None:
+    system.add_model("tides")
+    for name, fixture in (("alice", "char"), ("wordy", "word"), ("old", "classic")):
+        system.add_model(name, fixture=fixture, current=False)
+
+
+def slash(system: System, command: str, options: dict[str, object], **where: str) -> Message:
+    newest = system.client.messages(**where)[-1]["id"]
+    system.client.slash(command, options, **where)
+    # Until the answer is there, Discord shows the placeholder of the deferred response.
+    return system.client.wait_for(
+        lambda: (
+            found := system.answer_to(newest, **where),
+            found and (found["embeds"] or found["content"]) and found,
+        )[1],
+        60,
+        f"an answer to /{command}",
+    )
+
+
+def fields(message: Message) -> dict[str, str]:
+    return {field["name"]: field["value"] for field in message["embeds"][0].get("fields", [])}
+
+
+def menu(message: Message) -> dict[str, object]:
+    return next(item for item in components(message) if item.get("options"))
+
+
+def choose(system: System, message: Message, value: str, person: str = "ada") -> Message:
+    newest = system.client.messages(person=person)[-1]["id"]
+    system.client.select(message["id"], str(menu(message)["custom_id"]), [value], person=person)
+    return system.client.wait_for(lambda: system.answer_to(newest, person=person), 60, "an answer to the menu")
+
+
+def test_three_temperatures_around_the_usual_one_are_compared(system: System) -> None:
+    answer = system.ask("!compare the sea --length 60", timeout=60)
+    assert list(fields(answer)) == ["Temperature 0.4", "Temperature 0.8", "Temperature 1.2"]
+    assert all(len(value) > 20 for value in fields(answer).values())
+    assert written(answer).startswith("**the sea**")
+    assert answer["message_reference"]
+
+
+def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) -> None:
+    answer = system.ask("!compare the sea --length 60 --temperatures 0.5,1.5", timeout=60)
+    restart(system)
+    more = choose(system, answer, "1", person="cleo")  # who may not write in this channel
+    assert f"for <@{system.client.world().users['cleo']}>" in written(more)
+    assert "temperature 1.5" in text_of(more)
+    assert "the sea" in written(more)
+    assert more["message_reference"]["message_id"] == answer["id"]
+    assert set(labels(more)) == {"Again", "Continue", "Hotter", "Cooler"}
+    with system.redis as client:
+        client.delete(keys.job(str(menu(answer)["custom_id"]).rsplit(":", 1)[1]))
+    assert_refused(choose(system, answer, "0", person="ben"), "don't remember this text")
+
+
+def test_models_are_compared_whatever_their_recipe(system: System) -> None:
+    answer = slash(system, "compare", {"seed": "the sea", "models": "tides,wordy,old", "length": 40})
+    assert [name.split(",")[0] for name in fields(answer) if name != "Worth knowing"] == ["tides", "wordy", "old"]
+    assert [option["label"].split(",")[0] for option in menu(answer)["options"]] == [  # type: ignore[attr-defined]
+        "tides",
+        "wordy",
+        "old",
+    ]
+
+
+def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
+    answer = system.ask(f"!compare {'the sea ' * 100} --length 800 --temperatures 0,0.4,0.8,1.2,1.6,2", timeout=60)
+    (embed,) = answer["embeds"]
+    assert len(text_of(answer)) <= 6_000
+    assert len(fields(answer)) >= 6
+    assert all(len(field["value"]) <= 1_024 for field in embed["fields"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem", "remedy"),
+    [
+        ("!compare", "What shall they go on from?", "!compare the sea"),
+        ("!compare the sea --temperatures 0.5", "names only one", "--temperatures 0.4,0.8,1.2"),
+        ("!compare the sea --temperatures 0.5,3", "`3` in `--temperatures`", "from 0 to 2"),
+        ("!compare the sea --temperatures 0.5,warm", "`warm` in `--temperatures`", "from 0 to 2"),
+        ("!compare the sea --temperatures 1,1.0", "names 1 twice", "once"),
+        ("!compare the sea --temperatures 1,2,0,1.1,1.2,1.3,1.4", "names 7", "2 to 6"),
+        ("!compare the sea --models tides,tides", "names `tides` twice", "once"),
+        ("!compare the sea --models tides,nosuch", "No model called `nosuch`", "!models"),
+        ("!compare the sea --models tides,alice --temperatures 1,2", "don't go together", "leave out"),
+        ("!compare the sea --length 5000", "`--length` is 5000", "1 to 800"),
+        ("!mix", "names no model with a share", "!mix frankenstein 70 alice 30"),
+        ("!mix tides 70 the sea", "only one model with a share", "!mix frankenstein 70 alice 30"),
+        ("!mix tides 0 alice 1 the sea", "The share of `tides` is 0", "above 0"),
+        ("!mix tides 1 tides 1 the sea", "names `tides` twice", "once"),
+        ("!mix tides 1 nosuch 1 the sea", "No model called `nosuch`", "!models"),
+        ("!mix tides 1 wordy 1 the sea", "`word` model, which can't be mixed", "recipe `char`"),
+        ("!mix tides 1 alice 1 the sea --temperature 5", "`--temperature` is 5", "from 0 to 2"),
+        ("!surprise", "Which text shall I look at?", "reply to a message"),
+        (f"!surprise {'x' * 1_001}", "1,001 characters", "Take a part"),
+        ("!surprise hello --model nosuch", "No model called `nosuch`", "!models"),
+    ],
+)
+def test_what_cannot_be_done_is_explained(system: System, typed: str, problem: str, remedy: str) -> None:
+    text = text_of(system.ask(typed, timeout=60))
+    assert "❌" in text
+    assert problem in text
+    assert remedy in text
+
+
+def test_a_mixture_is_typed_in_words(system: System) -> None:
+    answer = system.ask("!mix tides 70% alice 30 chapter 12 begins --length 40", timeout=60)
+    assert written(answer).startswith("**chapter 12 begins**")
+    assert "tides 70 % + alice 30 %" in text_of(answer)
+    newest = system.client.messages()[-1]["id"]
+    system.client.click_label(answer, "Continue")
+    more = system.client.wait_for(lambda: system.answer_to(newest), 30)
+    assert "tides 70 % + alice 30 %" in text_of(more)
+
+
+def test_a_mixture_as_a_slash_command(system: System) -> None:
+    shares = {"first": "tides", "first_share": 3, "second": "alice", "second_share": 1}
+    answer = slash(system, "mix", {**shares, "seed": "the sea", "length": 40})
+    assert written(answer).startswith("**the sea**")
+    assert "tides 75 % + alice 25 %" in text_of(answer)
+    begun = slash(system, "mix", {**shares, "length": 40})
+    assert written(begun).startswith("**")  # a line of the text
+    assert_refused(slash(system, "mix", {**shares, "second": "tides"}), "names `tides` twice")
+    assert_refused(slash(system, "mix", {**shares, "third": "wordy"}), "needs a share")
+    refused = slash(system, "mix", {**shares, "second": "wordy"})
+    assert "can't be mixed" in text_of(refused)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("mix", "first"), ("mix", "second"), ("compare", "model"), ("surprise", "model")]
+)
+def test_models_are_offered_while_one_types(system: System, command: str, option: str) -> None:
+    offered = [choice["value"] for choice in system.client.autocomplete(command, option, "ali")]
+    assert offered == ["alice"]
+
+
+def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> None:
+    answer = system.ask("!surprise the zebra sea", timeout=60)
+    (picture,) = pictures_of(answer)
+    assert system.client.fetch(picture).startswith(PNG)
+    assert "bits per character** over 13 characters" in text_of(answer)
+    assert "**z**" in fields(answer)["It least expected"]
+
+
+def test_a_surprise_about_another_message(system: System) -> None:
+    said = system.client.send("the tide watches", person="ben")
+    assert "over 16 characters" in text_of(system.ask("!surprise", reply_to=said["id"], timeout=60))
+    written_by_me = system.ask("!generate the *sea* --length 20", timeout=60)
+    answer = system.ask("!surprise --model alice", reply_to=written_by_me["id"], timeout=60)
+    assert "surprising this is to alice" in text_of(answer)
+    bare = len("the *sea*") + 20
+    assert f"over {bare} characters" in text_of(answer)
+    slashed = slash(system, "surprise", {"text": "the tide watches"})
+    assert "over 16 characters" in text_of(slashed)
+
+
+def test_both_are_answered_after_a_restart(system: System) -> None:
+    system.ask("!surprise warm", timeout=60)
+    (worker,) = system.part("worker", "serve", "generate")
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        asked = {
+            letter: system.client.send(f"!{command} late words")["id"]
+            for letter, command in (("k", "compare"), ("s", "surprise"))
+        }
+        with system.redis as client:
+            for letter, message_id in asked.items():
+                job_id = f"{letter}-{message_id}"
+                system.client.wait_for(lambda job_id=job_id: client.sismember(keys.UNDELIVERED, job_id), 20)
+        system.supervisor.stopProcess("bot")
+    finally:
+        worker.send_signal(signal.SIGCONT)
+    start(system)
+    newest = max(asked.values(), key=int)
+
+    def both() -> list[Message] | None:
+        found = [message for message in system.client.messages(after=newest) if message["embeds"]]
+        return found if len(found) == 2 else None
+
+    comparison, surprise = sorted(system.client.wait_for(both, 60), key=lambda message: bool(pictures_of(message)))
+    assert "Temperature 0.4" in fields(comparison)
+    assert menu(comparison)
+    assert "bits per character" in text_of(surprise)
+    assert system.client.fetch(pictures_of(surprise)[0]).startswith(PNG)
+
+
+def test_hostile_words_ping_nobody_and_format_nothing(system: System) -> None:
+    ben = system.client.world().users["ben"]
+    hostile = f"**sea** @everyone <@{ben}> ||no||"
+    for command in ("compare", "mix tides 1 alice 1", "surprise"):
+        answer = system.ask(f"!{command} {hostile}", timeout=60)
+        assert answer["mentions"] == []
+        assert not answer["mention_everyone"]
+        assert "@everyone" not in text_of(answer)
+        assert f"<@{ben}>" not in text_of(answer).replace("\\<", "")
+        assert "**sea**" not in text_of(answer)
