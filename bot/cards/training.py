@@ -194,7 +194,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     if model.parent is not None:
         embed.add_field(name="Went on from", value=f"`{model.parent}`")
     if model.copy_share is not None:
-        embed.add_field(name="Copied", value=copied(model.copy_share))
+        embed.add_field(name="Copied", value=copied(model.copy_share), inline=False)
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(around.blocked.mask(sample)), inline=False)
     if end.notes:
