@@ -21,8 +21,6 @@ Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
-TRAIN_TASK = "worker.train"
-GENERATE_TASK = "worker.generate"
 MOST_VARIANTS = 6
 """Texts in one comparison: each is a field of the card, readable without scrolling."""
 SURPRISE_LIMIT = 1_000
@@ -290,8 +288,16 @@ Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | Import
 """Jobs whose answer a person waits for in the channel."""
 
 
+def task_name(kind: str) -> str:
+    """The Celery task that runs jobs of this kind."""
+    return f"worker.{kind}"
+
+
+TRAIN_TASK = task_name("train")
+
+
 def task_of(job: Job) -> tuple[str, str]:
     """The Celery task that runs a job, and its queue. All but trainings go to the generate worker, which is quick."""
     if isinstance(job, TrainJob):
         return TRAIN_TASK, TRAIN_QUEUE
-    return f"worker.{job.kind}", GENERATE_QUEUE
+    return task_name(job.kind), GENERATE_QUEUE

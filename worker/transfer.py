@@ -13,8 +13,8 @@ from shared.errors import UserError
 from shared.events import Deleted, Exported, Imported
 from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob
 from shared.models import ModelRecord
+from worker.context import JobContext
 from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
-from worker.parts import Parts
 from worker.store import folder_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _FOREIGN = (
 )
 
 
-def export(job: ExportJob, parts: Parts) -> Exported:
+def export(job: ExportJob, context: JobContext) -> Exported:
     """Lay a model's file into Redis.
 
     Raises:
@@ -40,13 +40,13 @@ def export(job: ExportJob, parts: Parts) -> Exported:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
-        export_within(parts.models.store.fetch(job.model.model_id), path, job.most_bytes)
+        export_within(context.models.store.fetch(job.model.model_id), path, job.most_bytes)
         data = path.read_bytes()
-    parts.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
+    context.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
 
 
-def import_(job: ImportJob, parts: Parts) -> Imported:
+def import_(job: ImportJob, context: JobContext) -> Imported:
     """Check a model's file, and enter it into store and registry. The channel's current model stays what it is.
 
     Raises:
@@ -56,41 +56,41 @@ def import_(job: ImportJob, parts: Parts) -> Imported:
     from worker.model.export import import_model
     from worker.model.limits import limits_for
 
-    most = int(parts.settings.import_max_mb * _MIB)
+    most = int(context.settings.import_max_mb * _MIB)
     file = keys.artifact(job.job_id, MODEL_FILE)
-    if parts.client.strlen(file) > most:
-        parts.client.delete(file)
+    if context.client.strlen(file) > most:
+        context.client.delete(file)
         raise UserError(
-            f"This file has more than {parts.settings.import_max_mb:g} MiB.",
+            f"This file has more than {context.settings.import_max_mb:g} MiB.",
             "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
         )
-    data = cast(bytes | None, parts.client.get(file))
+    data = cast(bytes | None, context.client.get(file))
     if data is None:
         raise UserError("The file is no longer there: it waited too long.", "Please send the command again.")
-    model_id = parts.joblog.model_id()
+    model_id = context.joblog.model_id()
     with tempfile.TemporaryDirectory() as temporary:
         path, folder = Path(temporary) / _harmless(job.file_name), Path(temporary) / "unpacked" / "model"
         path.write_bytes(data)
         del data
         import_model(path, folder, limits_for(most))
         description = model_folder.describe(folder)
-        parts.models.store.save(folder, model_id)
+        context.models.store.save(folder, model_id)
         size = folder_bytes(folder)
-    record = parts.joblog.register(_record(job, description, model_id, size), current=False)
-    parts.client.delete(file)
+    record = context.joblog.register(_record(job, description, model_id, size), current=False)
+    context.client.delete(file)
     return Imported(model=record, notes=_FOREIGN)
 
 
-def delete(job: DeleteJob, parts: Parts) -> Deleted:
+def delete(job: DeleteJob, context: JobContext) -> Deleted:
     """Remove a model's files. Those that are gone already are no error.
 
     Raises:
         UserError: a registry still has the model.
     """
-    if parts.client.exists(keys.model(job.model_id)):
+    if context.client.exists(keys.model(job.model_id)):
         raise UserError("This model is still in use.", "Delete it with `models delete`.")
-    parts.models.drop(job.model_id)
-    parts.models.store.delete(job.model_id)
+    context.models.drop(job.model_id)
+    context.models.store.delete(job.model_id)
     return Deleted()
 
 

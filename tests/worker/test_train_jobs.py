@@ -20,8 +20,8 @@ from tests.factories import CHANNEL, GUILD, place
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
 from worker.joblog import run_script
-from worker.run import run_train
 from worker.store import ModelStore
+from worker.train_job import run_train
 
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)

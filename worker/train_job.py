@@ -22,7 +22,7 @@ from shared.history import Past
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
-from worker.answer import HandBack, answer_errors, in_context, unpack_message
+from worker.job_errors import HandBack, answer_errors, in_context, unpack_message
 from worker.joblog import JobLog, Superseded, run_script
 from worker.lease import Lease
 from worker.serve import stop_requested
