@@ -17,12 +17,12 @@ from shared.corpora import Corpus
 from shared.errors import UserError
 from shared.jobs import ModelRef, TrainJob, TrainOptions
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 Send = Callable[..., Awaitable[Any]]
-MEGABYTE = 1_000_000
 
 log = structlog.get_logger()
 

@@ -19,12 +19,12 @@ from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, ModelRef, PictureJob, Place
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 Send = Callable[..., Awaitable[Any]]
-MEGABYTE = 1_000_000
 _TRY_AGAIN_S = 5.0
 _UNSENT = "d-0"
 """Id of a job that gets its own when it is sent."""

@@ -13,6 +13,7 @@ from shared.errors import UserError
 from shared.events import Deleted, Exported, Imported
 from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
 from worker.context import JobContext
 from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
 from worker.store import folder_bytes
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
-_MIB = 2**20
 _MOST_FILE_NAME = 60
 _FOREIGN = (
     "It came as a file: who trained it, and on what, is only what the file says.",
@@ -56,12 +56,12 @@ def import_(job: ImportJob, context: JobContext) -> Imported:
     from worker.model.export import import_model
     from worker.model.limits import limits_for
 
-    most = int(context.settings.import_max_mb * _MIB)
+    most = int(context.settings.import_max_mb * MEGABYTE)
     file = keys.artifact(job.job_id, MODEL_FILE)
     if context.client.strlen(file) > most:
         context.client.delete(file)
         raise UserError(
-            f"This file has more than {context.settings.import_max_mb:g} MiB.",
+            f"This file has more than {context.settings.import_max_mb:g} MB.",
             "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
         )
     data = cast(bytes | None, context.client.get(file))
@@ -88,7 +88,7 @@ def delete(job: DeleteJob, context: JobContext) -> Deleted:
         UserError: a registry still has the model.
     """
     if context.client.exists(keys.model(job.model_id)):
-        raise UserError("This model is still in use.", "Delete it with `models delete`.")
+        raise UserError("This model is still in use.", "Delete it with `model delete` first.")
     context.models.drop(job.model_id)
     context.models.store.delete(job.model_id)
     return Deleted()

@@ -11,6 +11,7 @@ from bot.cards.training import copied
 from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count, plain
 from shared.jobs import CARD_FILE
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
 
 PAGE = 8
 """Models on a page of the list."""
@@ -195,7 +196,7 @@ def size(model: ModelRecord) -> str:
 
 def megabytes(number: int) -> str:
     """A file's size: `7 kB`, `2.3 MB`."""
-    return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / 1e6:,.1f} MB"
+    return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / MEGABYTE:,.1f} MB"
 
 
 def scope_in_full(model: ModelRecord) -> str:

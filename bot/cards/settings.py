@@ -9,6 +9,7 @@ import discord
 
 from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, count
 from bot.guilds import GuildSettings
+from shared.units import MEGABYTE
 
 _MOST_SHOWN = 12
 
@@ -53,11 +54,9 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str,
         value=_within(jobs, f"{a_person.most:g} and {all_together.most:g}", a_person, all_together),
         inline=False,
     )
-    embed.add_field(
-        name="Disk for models",
-        value=f"{_within(f'{disk.now:,g} MB', f'{disk.most:,g} MB', disk)}; {stored_bytes / 1e6:,.1f} MB are in use",
-        inline=False,
-    )
+    room = _within(f"{disk.now:,g} MB", f"{disk.most:,g} MB", disk)
+    in_use = f"{stored_bytes / MEGABYTE:,.1f} MB are in use"
+    embed.add_field(name="Disk for models", value=f"{room}; {in_use}", inline=False)
     embed.add_field(name="Commands begin with", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
     words = f"{count(len(own.blocklist), 'entry')}".replace("entrys", "entries")
     embed.add_field(
