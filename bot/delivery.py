@@ -102,7 +102,9 @@ async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generat
 async def _masked(bot: Galvanic, job: GenerateJob, event: Generated) -> Generated:
     # What the worker wrote was checked against the blocklist of then; the seed, and an older answer, were not.
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
-    return event.model_copy(update={"seed": blocked.mask(event.seed), "text": blocked.mask(event.text)})
+    seed, text = blocked.mask(event.seed), blocked.mask(event.text)
+    masked = event.masked or (seed, text) != (event.seed, event.text)
+    return event.model_copy(update={"seed": seed, "text": text, "masked": masked})
 
 
 async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
@@ -113,7 +115,9 @@ async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated
 async def _compared(bot: Galvanic, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
     texts = tuple(text.model_copy(update={"text": blocked.mask(text.text)}) for text in event.texts)
-    event = event.model_copy(update={"seed": blocked.mask(event.seed), "texts": texts})
+    seed = blocked.mask(event.seed)
+    masked = event.masked or (seed, texts) != (event.seed, event.texts)
+    event = event.model_copy(update={"seed": seed, "texts": texts, "masked": masked})
     await send(embed=cards.compared(job, event), view=compared_menu(job.job_id, event), **options)
 
 

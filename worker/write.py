@@ -23,7 +23,6 @@ REDRAWS = 3
 """Further tries when a text has something of the server's blocklist; after these it is covered."""
 _STRIDE = 0x9E3779B1
 _SEEDS = 2**32
-_COVERED = "Some words are covered, because this server's blocklist has them."
 _T = TypeVar("_T")
 
 
@@ -96,11 +95,13 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
         _compared(variant, outcome, blocklist) for variant, outcome in zip(job.variants, outcomes, strict=True)
     )
     seed = blocklist.mask(job.seed)
-    notes = list(dict.fromkeys(note for one in written for note in one.notes))
-    if seed != job.seed or any(_covered(blocklist, one, None) for one in written):
-        notes.append(_COVERED)
     return Compared(
-        seed=seed, texts=texts, random_seed=random_seed, notes=tuple(notes), seconds=time.monotonic() - started
+        seed=seed,
+        texts=texts,
+        random_seed=random_seed,
+        notes=tuple(dict.fromkeys(note for one in written for note in one.notes)),
+        masked=seed != job.seed or any(_covered(blocklist, one, None) for one in written),
+        seconds=time.monotonic() - started,
     )
 
 

@@ -21,6 +21,7 @@ _EMBED_LIMIT = 5_900  # Discord's is 6,000 for all words of an embed
 _CHAT_LIMIT = 1_900
 _SHOWN_SEED = 300
 _SURPRISING = 5
+_MASKED = "Words on this server's blocklist are covered."
 _NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
@@ -41,11 +42,8 @@ def generated(job: GenerateJob, answer: Generated, *, beginning: bool = False) -
         return None
     embed = discord.Embed(description=description or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
-    _add_notes(embed, [*answer.notes, *([_MASKED] if answer.masked else [])])
+    _add_notes(embed, answer.notes, masked=answer.masked)
     return embed
-
-
-_MASKED = "Words on this server's blocklist came up again when I drew anew, so they are covered."
 
 
 def shown_seed(job: GenerateJob, answer: Generated) -> str:
@@ -107,13 +105,13 @@ def compared(job: CompareJob, answer: Compared) -> discord.Embed:
     one = len({text.model_name for text in answer.texts}) == 1
     said = [job.variants[0].name] if one else []
     embed.set_footer(text=" · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
-    _add_notes(embed, answer.notes)
+    _add_notes(embed, answer.notes, masked=answer.masked)
     names = variant_names(answer)
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
     notes = len(embed.fields)
-    for place, (name, text) in enumerate(zip(names, answer.texts, strict=True)):
+    for name, text in zip(names, answer.texts, strict=True):
         value = f"❌ {plain(text.problem)}" if text.problem else _written(text.text, min(FIELD_LIMIT, room) - 2)
-        embed.insert_field_at(len(embed.fields) - notes if notes else place, name=name, value=value, inline=False)
+        embed.insert_field_at(len(embed.fields) - notes, name=name, value=value, inline=False)
     return embed
 
 
@@ -164,6 +162,7 @@ def _character(symbol: str) -> str:
     return _NAMED.get(symbol, f"**{plain(symbol)}**")
 
 
-def _add_notes(embed: discord.Embed, notes: Sequence[str]) -> None:
+def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = False) -> None:
+    notes = [*([_MASKED] if masked else []), *notes]
     if notes:
         embed.add_field(name="Worth knowing", value=plain(fit("\n".join(notes), FIELD_LIMIT)), inline=False)

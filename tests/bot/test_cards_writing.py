@@ -72,7 +72,11 @@ def test_a_variant_that_failed_says_why() -> None:
 def test_covered_words_are_explained() -> None:
     embed = cards.generated(generate_job(), written(masked=True))
     assert embed is not None
-    assert "blocklist" in (embed.fields[0].value or "")
+    assert embed.fields[0].value == "Words on this server's blocklist are covered."
+    job, answer = comparison(["good", "better"])
+    assert "blocklist" not in str(cards.compared(job, answer).to_dict())
+    covered = cards.compared(job, answer.model_copy(update={"masked": True}))
+    assert (covered.fields[-1].value or "").startswith(embed.fields[0].value)
 
 
 def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
