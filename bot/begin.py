@@ -15,7 +15,7 @@ from bot.queue import TRAINING
 from bot.texts import text_again
 from shared.corpora import Corpus
 from shared.errors import UserError
-from shared.jobs import ModelRef, TrainJob, TrainOptions
+from shared.jobs import TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.units import MEGABYTE
 
@@ -64,7 +64,7 @@ async def begin(bot: Galvanic, who: Asker, prepare: Callable[[], Awaitable[Lesso
             place=who.place,
             corpus=lesson.corpus.info,
             options=lesson.options,
-            parent=ModelRef(model_id=parent.model_id, name=parent.name) if parent is not None else None,
+            parent=parent.ref if parent is not None else None,
         )
         await _submit(bot, who, job, lesson.corpus.text, send)
 

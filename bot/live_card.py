@@ -16,7 +16,7 @@ from bot import cards
 from bot.estimates import estimate
 from bot.jobview import JobView
 from bot.views import finished_buttons, job_buttons
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -202,8 +202,8 @@ class LiveCard:
     async def _files(self) -> list[discord.File]:
         if self._view.state != "finished":
             return []
-        chart = await self._queue.artifact(self._job.job_id, cards.LOSS_FILE)
-        return [discord.File(io.BytesIO(chart), cards.LOSS_FILE)] if chart is not None else []
+        chart = await self._queue.artifact(self._job.job_id, LOSS_FILE)
+        return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
 
     async def _say_outage(self) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""

@@ -32,12 +32,11 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
         options: see `send`.
     """
     place = job.place
-    here = [place.channel_id, *([] if place.parent_channel_id is None else [place.parent_channel_id])]
     model = await bot.registry.record(job.model.model_id)
-    if model is None or not model.usable_in(here):
+    if model is None or not model.usable_in(place.channel_ids):
         await send(embed=cards.error(_GONE), **options)
         return
-    shelf = await bot.registry.shelf(place.guild_id, here)
+    shelf = await bot.registry.shelf(place.guild_id, place.channel_ids)
     picture = await bot.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
     missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
     embed = cards.model_info(

@@ -17,7 +17,7 @@ from bot.model_answers import post_info, refusal
 from bot.views.models import question_buttons
 from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, ModelRef, PictureJob, Place
+from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, PictureJob, Place
 from shared.models import ModelRecord
 from shared.units import MEGABYTE
 
@@ -71,7 +71,7 @@ class ModelCare:
         Raises:
             UserError: this person asked for one a moment ago.
         """
-        job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=_ref(model))
+        job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
         async with self._cooldown(who):
             try:
                 await ask(self._bot, job, send, **options)
@@ -92,7 +92,7 @@ class ModelCare:
                 f"Export it in <#{model.channel_id}>.",
             )
         most = guild_of(self._bot, who).filesize_limit
-        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=_ref(model), most_bytes=most)
+        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
         async with self._cooldown(who):
             await ask(self._bot, job, send, **options)
 
@@ -226,7 +226,3 @@ def guild_of(bot: Galvanic, who: Asker) -> discord.Guild:
 def channels_of(guild: discord.Guild) -> list[int]:
     """All channels and threads of a server that the bot knows of."""
     return [channel.id for channel in guild.channels] + [thread.id for thread in guild.threads]
-
-
-def _ref(model: ModelRecord) -> ModelRef:
-    return ModelRef(model_id=model.model_id, name=model.name)

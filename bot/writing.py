@@ -13,6 +13,7 @@ from bot.asker import Asker
 from bot.asking import Send, ask
 from bot.cards.writing import CONTINUED_SHOWN, PRESSED
 from bot.checks import SEED_LIMIT
+from shared.blocklist import MASK
 from shared.errors import UserError
 from shared.events import Compared, Event, Generated
 from shared.jobs import (
@@ -20,7 +21,6 @@ from shared.jobs import (
     GenerateJob,
     Job,
     MixPart,
-    ModelRef,
     StopAt,
     SurpriseJob,
     Variant,
@@ -40,8 +40,6 @@ DEMONSTRATION_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
 DOUBLE_CLICK_S = 1.0
 """A second press of the same person within this is the same wish, even where there is no cooldown."""
-_COVERED = "█"
-"""What `shared.blocklist` covers words with; no model knows it."""
 
 
 @dataclass(frozen=True)
@@ -321,7 +319,7 @@ class Writer:
         job = SurpriseJob(
             job_id=f"s-{who.request_id}",
             place=who.place,
-            model=ModelRef(model_id=record.model_id, name=record.name),
+            model=record.ref,
             text=text,
         )
         await self._spend(who, job, send, **options)
@@ -365,7 +363,7 @@ def around(temperature: float) -> tuple[float, ...]:
 
 def continued(job: GenerateJob, text: str) -> GenerateJob:
     """The request that goes on from the end of `text`; its answer shows a short tail of it."""
-    seed = text.replace(_COVERED, "")[-CONTINUE_FROM:]
+    seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows it
     tail = seed[-CONTINUED_SHOWN:]
     if len(tail) < len(seed):
         tail = re.sub(r"^\S*\s+(?=\S)", "", tail, count=1)

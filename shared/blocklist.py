@@ -16,7 +16,8 @@ MOST_ENTRIES = 200
 MOST_CHARS = 64
 MOST_STARS = 3
 """More would let a pattern of an admin's cost minutes on a hostile text."""
-_MASK = "█"
+MASK = "█"
+"""What covers each character of a hit but white space."""
 
 
 class Blocklist:
@@ -38,7 +39,7 @@ class Blocklist:
         """The text with each hit covered by blocks, at the same length. What is covered ends words: that may bare
         another hit beside it, which is covered as well."""
         while self._pattern is not None and self._pattern.search(text):
-            text = self._pattern.sub(lambda hit: re.sub(r"\S", _MASK, hit[0]), text)
+            text = self._pattern.sub(lambda hit: re.sub(r"\S", MASK, hit[0]), text)
         return text
 
 

@@ -68,7 +68,7 @@ class Sample(_Event):
 
 
 class Finished(_Event):
-    """A training ended well. The loss curve lies in Redis (`keys.artifact(job_id, "loss.png")`).
+    """A training ended well. The loss curve lies in Redis (`shared.jobs.LOSS_FILE`).
 
     Attributes:
         model: the model as the registry knows it.

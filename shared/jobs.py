@@ -25,7 +25,7 @@ MOST_VARIANTS = 6
 """Texts in one comparison: each is a field of the card, readable without scrolling."""
 SURPRISE_LIMIT = 1_000
 """Characters of a text whose surprise is drawn: more would not fit one picture."""
-SURPRISE_FILE, MODEL_FILE, CARD_FILE = "surprise.png", "model.galvanic", "card.png"
+LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.galvanic", "card.png"
 """Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
 
 
@@ -121,6 +121,11 @@ class Place(_Message):
     channel_id: Snowflake
     user_id: Snowflake
     parent_channel_id: Snowflake | None = None
+
+    @property
+    def channel_ids(self) -> list[int]:
+        """The channel, and of a thread its parent: a model of either may be used there."""
+        return [self.channel_id] if self.parent_channel_id is None else [self.channel_id, self.parent_channel_id]
 
 
 class ModelRef(_Message):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs import CorpusInfo, RecipeName, TrainOptions
+from shared.jobs import CorpusInfo, ModelRef, RecipeName, TrainOptions
 
 
 class ModelRecord(BaseModel):
@@ -61,6 +61,11 @@ class ModelRecord(BaseModel):
         if self.scope == "guild" or self.for_server:
             return True
         return not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
+
+    @property
+    def ref(self) -> ModelRef:
+        """As a job names it."""
+        return ModelRef(model_id=self.model_id, name=self.name)
 
     @property
     def stored_bytes(self) -> int:

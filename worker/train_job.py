@@ -19,7 +19,7 @@ from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
 from shared.events import Cancelled, Failed, Finished, Interrupted, Progress, Sample, Started
 from shared.history import Past
-from shared.jobs import TrainJob
+from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
 from worker.job_errors import HandBack, answer_errors, in_context, unpack_message
@@ -183,7 +183,7 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
             file_bytes=folder_bytes(places.model),
         )
     )
-    joblog.attach("loss.png", loss_chart(result.curve, record.name))
+    joblog.attach(LOSS_FILE, loss_chart(result.curve, record.name))
     joblog.publish(
         Finished(
             model=record,
@@ -225,8 +225,7 @@ def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
     data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
     record = ModelRecord.model_validate_json(data) if data is not None else None
     place = job.place
-    here = [place.channel_id, *([] if place.parent_channel_id is None else [place.parent_channel_id])]
-    if record is None or record.guild_id != place.guild_id or not record.usable_in(here):
+    if record is None or record.guild_id != place.guild_id or not record.usable_in(place.channel_ids):
         raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
     return record
 

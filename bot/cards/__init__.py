@@ -20,7 +20,7 @@ from bot.cards.models import (
 )
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import sure as settings_sure
-from bot.cards.training import LOSS_FILE, Around, copied, how, outage, samples, span, training
+from bot.cards.training import Around, copied, how, outage, samples, span, training
 from bot.cards.words import (
     AMBER,
     BLURPLE,
@@ -57,7 +57,6 @@ __all__ = [
     "GREEN",
     "GREY",
     "HELP_HEADINGS",
-    "LOSS_FILE",
     "RED",
     "Around",
     "Row",

@@ -31,10 +31,9 @@ from bot.estimates import Estimate
 from bot.jobview import JobView
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
-from shared.jobs import TrainJob, TrainOptions
+from shared.jobs import LOSS_FILE, TrainJob, TrainOptions
 from shared.models import ModelRecord
 
-LOSS_FILE = "loss.png"
 TITLE_LIMIT = 256  # Discord's
 MOST_SAMPLES = 7
 GAP_BITS = 0.15
