@@ -16,7 +16,13 @@ JOB_VERSION: Final = 1
 
 Snowflake = Annotated[int, Field(ge=0)]
 RecipeName = Literal["char", "word", "classic"]
-RECIPES: tuple[RecipeName, ...] = ("char", "word", "classic")
+RECIPE_WORDS: dict[RecipeName, str] = {
+    "char": "character by character",
+    "word": "word by word",
+    "classic": "the tutorial's way",
+}
+"""How each recipe reads a text, in plain words."""
+RECIPES: tuple[RecipeName, ...] = tuple(RECIPE_WORDS)
 Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
 TRAIN_QUEUE = "train"

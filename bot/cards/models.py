@@ -9,13 +9,12 @@ from discord.utils import escape_markdown
 
 from bot.cards.training import copied
 from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count, plain
-from shared.jobs import CARD_FILE
+from shared.jobs import CARD_FILE, RECIPE_WORDS
 from shared.models import ModelRecord
 from shared.units import MEGABYTE
 
 PAGE = 8
 """Models on a page of the list."""
-_RECIPES = {"char": "character by character", "word": "word by word", "classic": "the tutorial's way"}
 _FACT_CHARS = 200
 
 
@@ -64,7 +63,7 @@ def model_info(
     """
     said = [
         f"**{escape_markdown(model.corpus_title[:200])}**",
-        f"{model.corpus_chars:,} characters, {_RECIPES[model.recipe]}, <t:{int(model.created_at)}:R>",
+        f"{model.corpus_chars:,} characters, {RECIPE_WORDS[model.recipe]}, <t:{int(model.created_at)}:R>",
     ]
     if current:
         said.append("▶️ This channel's model.")
@@ -84,9 +83,8 @@ def model_info(
 def _told(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
     """The fields of a model's card: what the folder tells is told better there, the rest is the registry's."""
     parent = f"`{model.parent}`" if model.parent is not None else ""
-    foreseen = facts.get("Held-out loss") if model.heldout_loss is not None else None
     told = [
-        ("Quality", foreseen or quality(model)),
+        ("Quality", facts.get("Held-out loss") or quality(model)),
         ("Copied", facts.get("Copies") or ("" if model.copy_share is None else copied(model.copy_share))),
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
@@ -169,7 +167,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
     embed = discord.Embed(
         title=f"Imported {model.name}",
         description=(
-            f"✅ **{escape_markdown(model.corpus_title[:200])}**, {_RECIPES[model.recipe]}, "
+            f"✅ **{escape_markdown(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
             f"{quality(model)}, {size(model)}.\n"
             f"It may be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
         ),

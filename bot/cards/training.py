@@ -31,19 +31,15 @@ from bot.estimates import Estimate
 from bot.jobview import JobView
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
-from shared.jobs import LOSS_FILE, TrainJob, TrainOptions
+from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
+from shared.units import choosing
 
 TITLE_LIMIT = 256  # Discord's
 MOST_SAMPLES = 7
 GAP_BITS = 0.15
 """So much better on its own text than on other text is worth a word."""
 _NOTHING_BLOCKED = Blocklist(())
-_RECIPES = {
-    "char": "character by character",
-    "word": "word by word",
-    "classic": "the tutorial's way",
-}
 
 
 @dataclass(frozen=True)
@@ -161,7 +157,7 @@ def _add_progress(embed: discord.Embed, progress: Progress) -> None:
     embed.add_field(name="Speed", value=speed)
     known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
     if known is not None:
-        embed.add_field(name="In plain words", value=f"Now it is {wavering(known)}.", inline=False)
+        embed.add_field(name="In plain words", value=f"Now it is {choosing(known)}.", inline=False)
 
 
 def finished(end: Finished, progress: Progress | None, around: Around) -> discord.Embed:
@@ -253,19 +249,12 @@ def bits(nats: float | None) -> str:
     return "…" if nats is None else f"{nats / math.log(2):.2f} bits ({nats:.3f} nats)"
 
 
-def wavering(nats: float) -> str:
-    """A loss in plain words, by its perplexity."""
-    choices = math.exp(min(nats, 20.0))
-    said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
-    return f"as if it wavered between about {said} characters each time"
-
-
 def _foresight(model: ModelRecord) -> str:
     letters = f"Letters at random are {math.log2(26):.1f} bits."
     if model.heldout_loss is None:
-        own = f"{_bits(model.train_loss)} for each character of its own text: {wavering(model.train_loss)}."
+        own = f"{_bits(model.train_loss)} for each character of its own text: {choosing(model.train_loss)}."
         return f"{own} {letters} Nothing was held out, so how it does on other text isn't known."
-    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {wavering(model.heldout_loss)}."
+    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {choosing(model.heldout_loss)}."
     gap = (model.heldout_loss - model.train_loss) / math.log(2)
     if gap > GAP_BITS:
         said += f" What it learned it foresees {gap:.2f} bits better: some of that is learned by heart."
@@ -278,7 +267,7 @@ def _bits(nats: float) -> str:
 
 def how(job: TrainJob) -> str:
     """What was asked for, in plain words: the recipe, where it starts from, and what the person chose."""
-    said = [_RECIPES[job.options.recipe]]
+    said = [RECIPE_WORDS[job.options.recipe]]
     if job.parent is not None:
         said.append(f"goes on from `{job.parent.name}`")
     return " · ".join(said + _choices(job.options))

@@ -10,6 +10,7 @@ import discord
 from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, count, figure, percent, plain
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
+from shared.units import choosing
 
 PRESSED = "b"
 """First letter of the jobs that a press of a button, or its form, asked for: their answers name who pressed."""
@@ -137,8 +138,8 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     embed = discord.Embed(
         title=f"How surprising this is to {job.model.name}",
         description=(
-            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: at each it was as unsure as "
-            f"if it had to pick one of {_choices(answer.nats_per_char)} that are equally likely."
+            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: at each it was "
+            f"{choosing(answer.nats_per_char)}."
         ),
         colour=BLURPLE,
     )
@@ -152,10 +153,6 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     _add_notes(embed, answer.notes)
     embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
     return embed
-
-
-def _choices(nats: float) -> str:
-    return f"{math.exp(min(nats, 14)):.1f}" if nats < math.log(10) else f"{math.exp(min(nats, 14)):,.0f}"
 
 
 def _character(symbol: str) -> str:

@@ -102,9 +102,8 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
     answer = run(client, picture_job(name="harbour"))
     assert isinstance(answer, Pictured)
     facts = dict(answer.facts)
-    assert facts["Text"] == "Made up (1,000 characters)"
     assert facts["Network"] == "1 LSTM layer of 24 units"
-    assert facts["Held-out loss"] == "nothing was held out"
+    assert "Held-out loss" not in facts
     assert _picture(client, "p-1", CARD_FILE).width == 800
 
 
