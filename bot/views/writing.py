@@ -159,7 +159,7 @@ def typed_temperature(typed: str) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 2:
-        raise UserError(f"The temperature can't be `{cards.plain(typed[:20])}`.", "It is a number from 0 to 2.")
+        raise UserError(f"The temperature can't be `{cards.code(typed, 20)}`.", "It is a number from 0 to 2.")
     return value
 
 
