@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import discord
 from discord.utils import escape_mentions
 
+NOBODY = discord.AllowedMentions.none()
+"""For every edit: unlike a `send`, an edit of embeds alone does not take the client's own."""
 # Marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
 _MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
 # At a line's beginning: headings, quotes, lists, small print.
