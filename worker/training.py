@@ -181,6 +181,7 @@ def _record(job: TrainJob, parent: ModelRecord | None, result: TrainResult, mode
         parent=parent.name if parent else None,
         copy_share=result.copy_share,
         file_bytes=size,
+        sources=_sources(job, parent),
     )
 
 
@@ -226,6 +227,13 @@ def _scope(job: TrainJob, parent: ModelRecord | None) -> Literal["guild", "chann
     if job.corpus.source == "upload" or (parent is not None and parent.scope == "channel"):
         return "channel"
     return "guild"
+
+
+def _sources(job: TrainJob, parent: ModelRecord | None) -> tuple[int, ...]:
+    """The channels of the uploaded texts that are in the new model: its parent's are, wherever it goes on."""
+    inherited = parent.origins if parent is not None else ()
+    own = (job.place.channel_id,) if job.corpus.source == "upload" else ()
+    return tuple(dict.fromkeys((*inherited, *own)))
 
 
 class _Hooks:

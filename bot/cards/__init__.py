@@ -36,7 +36,6 @@ from bot.cards.words import (
     figure,
     loss,
     percent,
-    plain,
     quote,
 )
 from bot.cards.writing import (
@@ -48,6 +47,7 @@ from bot.cards.writing import (
     variant_names,
     voice,
 )
+from bot.escape import code, plain
 
 __all__ = [
     "ADMINS_ONLY",
@@ -64,6 +64,7 @@ __all__ = [
     "bar",
     "chatted",
     "choice",
+    "code",
     "compared",
     "copied",
     "count",

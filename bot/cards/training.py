@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import discord
-from discord.utils import escape_markdown
 
 from bot.cards.words import (
     AMBER,
@@ -17,6 +16,7 @@ from bot.cards.words import (
     GREEN,
     GREY,
     RED,
+    TITLE_LIMIT,
     about,
     bar,
     count,
@@ -24,9 +24,9 @@ from bot.cards.words import (
     figure,
     ordinal,
     percent,
-    plain,
     quote,
 )
+from bot.escape import clipped
 from bot.estimates import Estimate
 from bot.jobview import JobView
 from shared.blocklist import Blocklist
@@ -35,7 +35,6 @@ from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.units import choosing
 
-TITLE_LIMIT = 256  # Discord's
 MOST_SAMPLES = 7
 GAP_BITS = 0.15
 """So much better on its own text than on other text is worth a word."""
@@ -137,7 +136,7 @@ def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
         if around.takes is not None and around.takes.seconds > 0:
             embed.add_field(name="Takes", value=span(around.takes))
         if around.machines:
-            embed.add_field(name="Runs on", value=" or ".join(plain(name) for name in around.machines)[:FIELD_LIMIT])
+            embed.add_field(name="Runs on", value=clipped(" or ".join(around.machines), FIELD_LIMIT))
     if view.samples:
         sample = view.samples[-1]
         text = quote(around.blocked.mask(sample.text))
@@ -171,7 +170,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     }[end.stopped]
     more = "" if end.stopped == "early" else f" `{around.prefix}train more` adds to it."
     embed = discord.Embed(
-        title=f"Learned {escape_markdown(model.corpus_title)}"[:TITLE_LIMIT],
+        title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
         description=(
             f"✅ `{model.name}` is now this channel's model.{why}\n"
             f"Try `{around.prefix}generate the monster`, or any words of yours.{more}"
@@ -193,14 +192,14 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(around.blocked.mask(sample)), inline=False)
     if end.notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(end.notes))[:FIELD_LIMIT], inline=False)
+        embed.add_field(name="Worth knowing", value=clipped("\n".join(end.notes), FIELD_LIMIT), inline=False)
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
 
 
 def samples(job: TrainJob, view: JobView, blocked: Blocklist) -> discord.Embed:
     """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
-    embed = discord.Embed(title=f"Learning to write like {_title(job)}"[:TITLE_LIMIT], colour=BLURPLE)
+    embed = discord.Embed(title=f"Learning to write like {_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):
         embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
         if len(embed.description) <= DESCRIPTION_LIMIT:
@@ -307,4 +306,4 @@ def copied(share: float) -> str:
 
 
 def _title(job: TrainJob) -> str:
-    return escape_markdown(job.corpus.title[:100])
+    return clipped(job.corpus.title[:100], TITLE_LIMIT - 30)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import discord
-from discord.utils import escape_markdown, escape_mentions
 
+from bot.escape import plain
 from shared.errors import UserError
 
 BLURPLE = discord.Colour(0x5865F2)
@@ -19,6 +19,7 @@ BAR_CELLS = 20
 SAMPLE_CHARS = 280
 DESCRIPTION_LIMIT = 4_096  # Discord's
 FIELD_LIMIT = 1_024  # Discord's
+TITLE_LIMIT = 256  # Discord's
 
 
 def error(problem: UserError) -> discord.Embed:
@@ -59,11 +60,6 @@ def ordinal(number: int) -> str:
 def loss(nats: float | None) -> str:
     """A loss in nats per character, with bits beside it."""
     return "…" if nats is None else f"{nats:.3f} nats ({nats / math.log(2):.2f} bits)"
-
-
-def plain(text: str) -> str:
-    """Hostile or generated text, so that Discord shows it as it is: no formatting, no mention, no link preview."""
-    return escape_mentions(escape_markdown(text)).replace("<", "\\<")
 
 
 def quote(text: str) -> str:

@@ -140,7 +140,7 @@ def _state(typed: str | None) -> bool | None:
         return None
     known = {"on": True, "yes": True, "off": False, "no": False}
     if typed.strip().lower() not in known:
-        raise UserError(f"`chat` can't be `{cards.plain(typed[:20])}`.", "It is `on` or `off`.")
+        raise UserError(f"`chat` can't be `{cards.code(typed, 20)}`.", "It is `on` or `off`.")
     return known[typed.strip().lower()]
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import discord
 
 from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
-from bot.views.base import Placed, answering, replying_to
+from bot.views.base import Placed, Send, answering, replying_to
 from shared.errors import UserError
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
 
 Deed = Literal["again", "continue", "hotter", "cooler"]
 _FORM_S = 3_600
@@ -44,8 +47,11 @@ class WrittenButton(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Write, if this person may."""
-        async with replying_to(interaction, f"{self.deed} button") as (bot, send):
-            await bot.writer.press(Asker.of_interaction(interaction), self.deed, self.job_id, send)
+
+        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
+            await bot.writer.press(who, self.deed, self.job_id, send)
+
+        await replying_to(interaction, f"{self.deed} button", write)
 
 
 class ComparedMenu(
@@ -74,9 +80,11 @@ class ComparedMenu(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Go on with what was chosen."""
-        async with replying_to(interaction, "compared menu") as (bot, send):
-            who, chosen = Asker.of_interaction(interaction), int(self.item.values[0])
-            await bot.writer.go_on_with(who, self.job_id, chosen, send)
+
+        async def go_on(bot: Galvanic, who: Asker, send: Send) -> None:
+            await bot.writer.go_on_with(who, self.job_id, int(self.item.values[0]), send)
+
+        await replying_to(interaction, "compared menu", go_on)
 
 
 class GenerateButton(
@@ -140,10 +148,12 @@ class GenerateForm(discord.ui.Modal, title="Have it write"):
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Have it written."""
-        async with replying_to(interaction, "generate form") as (bot, send):
+
+        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
             temperature = typed_temperature(self.temperature.value)
-            who = Asker.of_interaction(interaction)
             await bot.writer.fill_in(who, self.model_id, self.words.value, temperature, send)
+
+        await replying_to(interaction, "generate form", write)
 
 
 def typed_temperature(typed: str) -> float | None:
@@ -159,7 +169,7 @@ def typed_temperature(typed: str) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 2:
-        raise UserError(f"The temperature can't be `{cards.plain(typed[:20])}`.", "It is a number from 0 to 2.")
+        raise UserError(f"The temperature can't be `{cards.code(typed, 20)}`.", "It is a number from 0 to 2.")
     return value
 
 
