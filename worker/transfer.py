@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
-_MOST_FILE_NAME = 60
 _FOREIGN = (
     "It came as a file: who trained it, and on what, is only what the file says.",
     "It may write words of its text as they stand there.",
@@ -69,7 +67,8 @@ def import_(job: ImportJob, context: JobContext) -> Imported:
         raise UserError("The file is no longer there: it waited too long.", "Please send the command again.")
     model_id = context.joblog.model_id()
     with tempfile.TemporaryDirectory() as temporary:
-        path, folder = Path(temporary) / _harmless(job.file_name), Path(temporary) / "unpacked" / "model"
+        # Messages name it; the bot puts the name there that it was uploaded with.
+        path, folder = Path(temporary) / MODEL_FILE, Path(temporary) / "unpacked" / "model"
         path.write_bytes(data)
         del data
         import_model(path, folder, limits_for(most))
@@ -92,11 +91,6 @@ def delete(job: DeleteJob, context: JobContext) -> Deleted:
     context.models.drop(job.model_id)
     context.models.store.delete(job.model_id)
     return Deleted()
-
-
-def _harmless(file_name: str) -> str:
-    """The name of an uploaded file, which messages repeat, as that of a file here."""
-    return re.sub(r"[^\w.-]+", "-", file_name, flags=re.ASCII).strip(".-")[-_MOST_FILE_NAME:] or MODEL_FILE
 
 
 def _record(job: ImportJob, description: Description, model_id: str, size: int) -> ModelRecord:

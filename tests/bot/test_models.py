@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from bot.registry import Registry
 from bot.views import DYNAMIC_ITEMS
 from bot.views.models import ConfirmButton, PageButton, in_time
 from shared import keys
-from shared.connect import connect, connect_async
+from shared.connect import connect
 from shared.errors import UserError
 from shared.jobs import DeleteJob, ImportJob
 from shared.models import ModelRecord
@@ -29,13 +28,6 @@ OTHER = CHANNEL + 1
 THREAD = CHANNEL + 7
 # As large as Discord's: Lua's numbers could not hold them.
 SNOWFLAKE = 1_297_000_000_000_000_011
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
-    client = connect_async(settings)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.texts import text_again
 from shared import keys, turns
-from shared.connect import connect, connect_async
+from shared.connect import connect
 from shared.corpora import unpack
 from shared.errors import UserError
 from shared.events import Failed, Interrupted, Started
@@ -26,20 +25,13 @@ from worker.joblog import JobLog, Superseded, run_script
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
-    client = connect_async(settings)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
 def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
     return JobQueue(settings, client)
 
 
 async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: redis.asyncio.Redis) -> None:
     job = train_job()
-    assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
+    assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5)) == "entered"
     assert await client.llen(TRAIN_QUEUE) == 1  # type: ignore[misc]
     packed = await client.get(keys.corpus(job.corpus.sha256))
     assert unpack(packed, 10_000) == "a tide " * 300

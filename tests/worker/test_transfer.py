@@ -208,11 +208,11 @@ def test_bombs_are_cut_off(client: redis.Redis) -> None:
     assert "damaged" in answer.problem
 
 
-def test_other_files_are_refused_by_their_name(client: redis.Redis) -> None:
+def test_other_files_are_refused(client: redis.Redis) -> None:
     for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
         answer = _send(client, content, number, file_name="holiday photo.galvanic")
         assert isinstance(answer, Failed)
-        assert "holiday-photo.galvanic" in answer.problem or "no longer" in answer.problem
+        assert MODEL_FILE in answer.problem  # in whose place the bot puts the file's name
 
 
 @pytest.mark.parametrize(("packing", "share", "nats"), [("float16", 0.5, 1e-4), ("int8", 0.25, 1e-3)])
