@@ -66,7 +66,10 @@ class Models(commands.Cog):
     @hybrid_group(
         invoke_without_command=True,
         case_insensitive=True,
-        extras={"usage": "model [info|use|temperature|rename|share|unshare|export|import|delete] ..."},
+        extras={
+            "usage": "model [info|use|temperature|rename|share|unshare|export|import|delete] ...",
+            "examples": ("model", "model info frankenstein", "model use frankenstein"),
+        },
         description="See, choose, share and look after models",
     )
     @commands.guild_only()

@@ -21,6 +21,7 @@ from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
+_MIX = "Continue your words with several models at once"
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
 """Characters of a compared text: more would not fit its field of the card."""
@@ -120,7 +121,9 @@ class Play(commands.Cog):
         extras={
             "usage": "mix frankenstein 70 alice 30 the sea [--OPTION VALUE ...]",
             "examples": ("mix frankenstein 50 alice 25 dracula 25 Once upon a time --temperature 0.6",),
+            "slash": True,
         },
+        description=_MIX,
     )
     @commands.guild_only()
     async def mix_typed(self, ctx: Context, *, flags: MixFlags) -> None:
@@ -141,7 +144,7 @@ class Play(commands.Cog):
         )
         await self.bot.writer.write(who, wish, ctx.send, **replying(ctx))
 
-    @app_commands.command(name="mix", description="Continue your words with several models at once")
+    @app_commands.command(name="mix", description=_MIX)
     @app_commands.describe(
         first="One model",
         first_share="Its share, as a percentage or any other number",
@@ -152,6 +155,7 @@ class Play(commands.Cog):
         third_share="Its share",
         length="How many characters to write at most",
         temperature="0 takes the likeliest each time, 1 is as surprising as the text (0 to 2)",
+        stop="End with the last whole sentence or line",
         random_seed="Makes the text repeatable",
     )
     @app_commands.guild_only()
@@ -167,9 +171,11 @@ class Play(commands.Cog):
         third_share: app_commands.Range[float, 0.001, 1_000.0] | None = None,
         length: int | None = None,
         temperature: app_commands.Range[float, 0.0, 2.0] | None = None,
+        stop: StopAt | None = None,
         random_seed: app_commands.Range[int, 0, 4_294_967_295] | None = None,
     ) -> None:
         """As `mix_typed`, with a field for each part."""
+        checks.require_all(interaction.app_permissions, interaction.channel)
         if (third is None) != (third_share is None):
             raise UserError("A third model needs a share, and a share its model.", "Fill in both, or neither.")
         checks.in_range("length", length, 1, self.bot.settings.generate_max_length)
@@ -178,7 +184,14 @@ class Play(commands.Cog):
             typed.append((third, third_share))
         parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
         await interaction.response.defer()
-        wish = Wish(seed=checks.seed(seed), mix=parts, length=length, temperature=temperature, random_seed=random_seed)
+        wish = Wish(
+            seed=checks.seed(seed),
+            mix=parts,
+            length=length,
+            temperature=temperature,
+            random_seed=random_seed,
+            stop=stop,
+        )
         await self.bot.writer.write(Asker.of_interaction(interaction), wish, interaction.followup.send)
 
     @hybrid_command(

@@ -26,10 +26,10 @@ def leaves(bot: commands.Bot) -> list[Command]:
 async def test_every_command_says_what_it_does_and_how(live: Live) -> None:
     for command in leaves(live.bot):
         name = command.qualified_name
-        assert 5 < len(command.description or command.short_doc) <= 100, f"{name}: a description"
+        assert 5 < len(command.description) <= 100, f"{name}: a description"
         assert command.help, f"{name}: a docstring"
         assert command.extras.get("usage", "").startswith(name), f"{name}: its usage"
-        if command.clean_params and not isinstance(command, commands.Group):  # else the usage is the example
+        if command.clean_params:  # else the usage is the example
             assert command.extras.get("examples"), f"{name}: examples"
 
 
@@ -101,3 +101,8 @@ async def test_a_command_is_found_however_it_is_written(live: Live, typed: str) 
     user = discord.Object(1)
     embed, _ = await help_page(live.bot, typed, user, None)  # type: ignore[arg-type]  # a person without rights
     assert embed.title == "!train"
+
+
+async def test_a_page_tells_of_a_slash_command_that_is_written_beside_it(live: Live) -> None:
+    embed, _ = await help_page(live.bot, "mix", discord.Object(1), None)  # type: ignore[arg-type]  # a person without rights
+    assert embed.footer.text == "As a slash command: /mix"
