@@ -157,8 +157,7 @@ class Writer:
         """The models that are to write, each one that may be used here, with its weight."""
         registry = self._bot.registry
         if wish.model_id is not None:
-            (model,) = await self._still_usable(who, [wish.model_id])
-            return [(model, 1.0)]
+            return [(await registry.by_id(who.guild_id, who.here, wish.model_id), 1.0)]
         if not wish.mix:
             return [(await registry.choose(who.guild_id, who.here, wish.model), 1.0)]
         voices = [(await registry.choose(who.guild_id, who.here, name), weight) for name, weight in wish.mix]
@@ -169,16 +168,6 @@ class Writer:
                     "Mix models of the recipe `char`: they all write character by character.",
                 )
         return voices
-
-    async def _still_usable(self, who: Asker, model_ids: Sequence[str]) -> list[ModelRecord]:
-        known = {model.model_id: model for model in await self._bot.registry.usable(who.guild_id, who.here)}
-        if not known.keys() >= set(model_ids):
-            prefix = await self._bot.guild_settings.prefix(who.guild_id)
-            raise UserError(
-                "The model that wrote this is gone, or may not be used in this channel.",
-                f"`{prefix}models` lists those you can use here.",
-            )
-        return [known[model_id] for model_id in model_ids]
 
     # ------------------------------------------------------------------ buttons under texts
 
@@ -226,7 +215,9 @@ class Writer:
     async def _press(self, who: Asker, job: GenerateJob, send: Send, **options: Any) -> None:
         """Have an altered request of an earlier text answered, under today's names, rules and rights."""
         await self.require(who)
-        models = await self._still_usable(who, [part.model_id for part in job.mix] or [job.model_id])
+        model_ids = [part.model_id for part in job.mix] or [job.model_id]
+        by_id = self._bot.registry.by_id
+        models = await asyncio.gather(*(by_id(who.guild_id, who.here, model_id) for model_id in model_ids))
         own = await self._bot.guild_settings.get(who.guild_id)
         fresh = {
             "job_id": _pressed(who),

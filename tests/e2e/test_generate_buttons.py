@@ -204,9 +204,9 @@ def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: Sys
     elsewhere = record.model_copy(update={"scope": "channel", "channel_id": 5})
     with system.redis as client:
         client.set(keys.model(record.model_id), elsewhere.model_dump_json())
-        assert_refused(press(system, text, "Again"), "is gone, or may not be used in this channel", "!models")
+        assert_refused(press(system, text, "Again"), "can no longer be used in this channel", "!models")
         client.hdel(keys.guild_models(record.guild_id), "brief")
-    assert_refused(press(system, text, "Hotter"), "is gone, or may not be used in this channel")
+    assert_refused(press(system, text, "Hotter"), "can no longer be used in this channel")
 
 
 def test_rights_are_asked_at_each_press(system: System) -> None:
