@@ -1,4 +1,4 @@
-"""How a job, a model and an error look in Discord. Pure functions: data in, embed out."""
+"""How everything looks in Discord. Pure functions: data in, embed out."""
 
 from bot.cards.help import ADMINS_ONLY
 from bot.cards.help import HEADINGS as HELP_HEADINGS

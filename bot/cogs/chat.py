@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Chat(commands.Cog):
-    """Let us talk."""
+    """`chat`, and the answers to mentions."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

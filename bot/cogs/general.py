@@ -1,4 +1,4 @@
-"""`help` and `status`."""
+"""`help`, `status` and `sync`, and the answer to a direct message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class General(commands.Cog):
-    """How am I?"""
+    """What I can do and how I am: `help`, `status` and `sync`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

@@ -61,7 +61,7 @@ class GenerateFlags(Options):
 
 
 class Generation(commands.Cog):
-    """Let me write."""
+    """`generate`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

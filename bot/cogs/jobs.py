@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Jobs(commands.Cog):
-    """Trainings under way."""
+    """`jobs`, `cancel` and `finish`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

@@ -27,7 +27,7 @@ HOTTEST = 2.0
 
 
 class Models(commands.Cog):
-    """What I have learned."""
+    """The commands about models, and what happens to the models of a channel that is deleted."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

@@ -67,7 +67,7 @@ class SurpriseFlags(Options):
 
 
 class Play(commands.Cog):
-    """Let us play."""
+    """`compare`, `mix` and `surprise`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

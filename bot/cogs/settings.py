@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ServerSettings(commands.Cog):
-    """What this server's admins decide."""
+    """`settings`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

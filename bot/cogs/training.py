@@ -35,7 +35,7 @@ EXAMPLES = (
 
 
 class Training(commands.Cog):
-    """Teach me a text."""
+    """`train` and `catalogue`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
