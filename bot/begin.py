@@ -135,11 +135,14 @@ async def _no_room(bot: Galvanic, who: Asker, of_user: bool) -> UserError:
     for_one, for_all = await _limits(bot, who.guild_id)
     if of_user:
         problem = (
-            f"You have {cards.count(for_one, 'training')} here that wait or run, which is the most for one person."
+            f"You already have {cards.count(for_one, 'training')} waiting or running here, "
+            "the most one person may have."
         )
         first = outlook.first_to_end(who.guild_id, who.user.id)
     else:
-        problem = f"{cards.count(for_all, 'training')} wait or run in this server, which is the most."
+        problem = (
+            f"This server already has {cards.count(for_all, 'training')} waiting or running, the most it may have."
+        )
         first = outlook.first_to_end(who.guild_id)
     if first is None or first.ends is None:
         return UserError(problem, "Try again when one of them is over; no worker is running now.")

@@ -105,7 +105,7 @@ def seed(words: str) -> str:
         UserError: they are too long.
     """
     if len(words) > SEED_LIMIT:
-        raise UserError(f"That seed is {len(words):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
+        raise UserError(f"That seed is {len(words):,} characters long.", f"Use at most {SEED_LIMIT:,}.")
     return words
 
 
@@ -119,7 +119,7 @@ def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         shown = shown if len(shown) <= 12 else f"{shown[:12]}…"
         raise UserError(
-            f"`--{name}` is {shown}, which is out of range.", f"It goes from {figure(low)} to {figure(high)}."
+            f"`--{name}` is {shown}, which is out of range.", f"Choose a value from {figure(low)} to {figure(high)}."
         )
     return value
 

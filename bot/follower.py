@@ -164,7 +164,7 @@ class Follower:
         """Post the answer to a request whose asker was waiting when the bot went down."""
         event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
         if event is None:
-            event = Failed(problem="I was restarted before this was done.", remedy="Please ask again.")
+            event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
         channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
         try:
             await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)

@@ -68,7 +68,7 @@ def _rights(error: Exception) -> UserError | None:
         case commands.PrivateMessageOnly():
             return UserError("This works in direct messages only.", "Send it to me there.")
         case commands.NotOwner():
-            return UserError("That is for the person who runs me.", "Ask them, if you need it.")
+            return UserError("That is for whoever runs the bot.", "Ask them, if you need it.")
         case commands.MissingPermissions() | app_commands.MissingPermissions():
             return UserError(
                 f"You need {_listed(map(_title, error.missing_permissions), 'and')} for this.",
@@ -89,7 +89,7 @@ def _rights(error: Exception) -> UserError | None:
         case commands.NSFWChannelRequired():
             return UserError("This works only in channels for adults.", "Use it in one that is marked so.")
         case commands.DisabledCommand():
-            return UserError("This command is switched off.", "Ask whoever runs me.")
+            return UserError("This command is switched off.", "Ask whoever runs the bot.")
         case commands.CheckFailure() | app_commands.CheckFailure():
             if not isinstance(error, app_commands.CommandOnCooldown):
                 return UserError("You may not use this command here.", "Ask a server admin.")
@@ -150,7 +150,7 @@ def _arguments(error: Exception, usage: str) -> UserError | None:
             ends = [
                 f"{word} {end:,}" for word, end in (("from", error.minimum), ("to", error.maximum)) if end is not None
             ]
-            return UserError(f"{code(error.value)} is out of range.", f"It goes {' '.join(ends)}.\n{usage}")
+            return UserError(f"{code(error.value)} is out of range.", f"Choose a value {' '.join(ends)}.\n{usage}")
         case commands.ArgumentParsingError():
             return UserError("A quotation mark in there has no partner.", f"Leave it out, or close it.\n{usage}")
         case commands.UserInputError():

@@ -16,14 +16,14 @@ _PAIR = re.compile(r"([A-Za-z0-9][\w-]{0,31})[\s:]+(\d{1,9}(?:\.\d{1,9})?)\s*%?,
 
 
 class Part(NamedTuple):
-    """A model's name, and its weight before the weights are made to sum to 1."""
+    """A model's name, and its share before the shares are made to sum to 1."""
 
     name: str
     weight: float
 
 
 def parse(typed: str) -> tuple[Part, ...]:
-    """The models of a mixture; without weights they have equal shares.
+    """The models of a mixture; without shares they have equal ones.
 
     Raises:
         UserError: names the part that is wrong.
@@ -36,7 +36,7 @@ def parse(typed: str) -> tuple[Part, ...]:
     bare = [name for name, weight in parts if weight is None]
     if bare and len(bare) < len(parts):
         raise UserError(
-            f"In `--mix`, `{_shown(bare[0])}` has no weight and others have.", "Give all of them one, or none."
+            f"In `--mix`, `{_shown(bare[0])}` has no share, but others do.", "Give all of them one, or none."
         )
     return checked([(name, 1.0 if weight is None else weight) for name, weight in parts], "`--mix`")
 
@@ -99,7 +99,7 @@ def _part(piece: str, place: int) -> tuple[str, float | None]:
     if not name:
         raise UserError(f"Part {place} of `--mix` names no model.", _EXAMPLE)
     if " " in name or " " in figure:
-        raise UserError(f"Part {place} of `--mix`, `{shown}`, is more than a name and a weight.", _EXAMPLE)
+        raise UserError(f"Part {place} of `--mix`, `{shown}`, is more than a name and a share.", _EXAMPLE)
     if not colon:
         return name.lower(), None
     try:
@@ -108,7 +108,7 @@ def _part(piece: str, place: int) -> tuple[str, float | None]:
         weight = math.nan
     if not 0 < weight <= _HIGHEST:
         raise UserError(
-            f"Part {place} of `--mix`, `{shown}`, has no usable weight.",
-            f"A weight is a number above 0 and up to {_HIGHEST:,}. {_EXAMPLE}",
+            f"Part {place} of `--mix`, `{shown}`, has no usable share.",
+            f"A share is a number above 0 and up to {_HIGHEST:,}. {_EXAMPLE}",
         )
     return name.lower(), weight

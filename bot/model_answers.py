@@ -55,7 +55,7 @@ async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported
     """Hand over a model as a file; arguments as of `post_info`."""
     data = await bot.queue.artifact(job.job_id, MODEL_FILE)
     if data is None:
-        await send(embed=cards.error(UserError("The file is no longer here.", "Please ask again.")), **options)
+        await send(embed=cards.error(UserError("The file is no longer here.", "Run the command again.")), **options)
         return
     prefix = await bot.guild_settings.prefix(job.place.guild_id)
     said = cards.exported(job.model.name, event.size, prefix)

@@ -57,7 +57,7 @@ class ModelCare:
         self._bot = bot
 
     async def use(self, who: Asker, model: ModelRecord) -> None:
-        """Make a model the current one of a channel; for those who may have texts written there.
+        """Make a model the current one of a channel; for those who may generate texts there.
 
         Raises:
             UserError: this person may not.
@@ -109,7 +109,7 @@ class ModelCare:
         most = settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
-                f"That file has {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
+                f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "Whoever runs the bot can raise `IMPORT_MAX_MB`.",
             )
         await self.require_room(who.guild_id, file.size)

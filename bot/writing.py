@@ -1,4 +1,4 @@
-"""Has texts written, whoever asks: a command, a button, a form or a mention."""
+"""Has texts generated, whoever asks: a command, a button, a form or a mention."""
 
 from __future__ import annotations
 
@@ -320,7 +320,7 @@ class Writer:
     # ------------------------------------------------------------------ all of them
 
     async def require(self, who: Asker) -> None:
-        """Refuse who may not have texts written here; raises as `access.require`."""
+        """Refuse who may not generate texts here; raises as `access.require`."""
         await access.require(self._bot, "generate", who.user, who.channel)
 
     async def _spend(
@@ -340,7 +340,7 @@ class Writer:
 def _unknown() -> UserError:
     return UserError(
         "I don't remember this text.",
-        "I keep them for a month, each for its own channel. Please ask for a new one.",
+        "I keep texts for a month, each for its own channel. Generate a new one.",
     )
 
 

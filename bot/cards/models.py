@@ -83,9 +83,9 @@ def model_info(
 def _told(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
     """The fields of a model's card: what the folder tells is told better there, the rest is the registry's."""
     parent = f"`{model.parent}`" if model.parent is not None else ""
-    foreseen = facts.get("Held-out loss") if model.heldout_loss is not None else None
+    predicts = facts.get("Held-out loss") if model.heldout_loss is not None else None
     told = [
-        ("Quality", foreseen or quality(model)),
+        ("Quality", predicts or quality(model)),
         ("Copied", facts.get("Copies") or ("" if model.copy_share is None else copied(model.copy_share))),
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
@@ -137,7 +137,7 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     return discord.Embed(
         description=(
             f"🔓 `{model.name}` may now be used {where}.\n"
-            f"Everyone there can have texts written by it, and **what it writes may quote the uploaded text**{quoted}. "
+            f"Everyone there can generate texts with it, and **what it writes may quote the uploaded text**{quoted}. "
             f"Whatever must not be read there should not be in that text.\n`{undo}` takes it back."
         ),
         colour=AMBER,
@@ -148,7 +148,7 @@ def unshared(model: ModelRecord, whom: str) -> discord.Embed:
     """A model may be used in fewer places."""
     return discord.Embed(
         description=(
-            f"🔒 `{model.name}` was taken back from {whom}. It may be used {scope_in_full(model)}.\n"
+            f"🔒 `{model.name}` is no longer shared with {whom}. It may be used {scope_in_full(model)}.\n"
             "What it wrote elsewhere stays there until somebody deletes it."
         ),
         colour=GREEN,
@@ -182,7 +182,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
 
 
 def quality(model: ModelRecord) -> str:
-    """How well a model foresees text, and which text that was."""
+    """How well a model predicts text, and which text that was."""
     if model.heldout_loss is not None:
         return f"{model.heldout_loss / math.log(2):.2f} bits per character"
     return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"

@@ -19,6 +19,7 @@ from bot.cards.words import (
     RED,
     about,
     bar,
+    choosing,
     count,
     duration,
     figure,
@@ -162,7 +163,7 @@ def _add_progress(embed: discord.Embed, progress: Progress) -> None:
     embed.add_field(name="Speed", value=speed)
     known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
     if known is not None:
-        embed.add_field(name="In plain words", value=f"Now it is {wavering(known)}.", inline=False)
+        embed.add_field(name="In plain words", value=f"Now it is {choosing(known)}.", inline=False)
 
 
 def finished(end: Finished, progress: Progress | None, around: Around) -> discord.Embed:
@@ -170,7 +171,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     model = end.model
     why = {
         "done": "",
-        "early": " It stopped early: it no longer got better.",
+        "early": " It stopped early, as it no longer improved.",
         "time": " It used all of its time.",
         "finish": " It was finished early on request; the best so far was kept.",
     }[end.stopped]
@@ -190,7 +191,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     embed.add_field(name="Held-out loss", value=bits(model.heldout_loss))
     speed = progress.chars_per_s if progress is not None else None
     embed.add_field(name="Learned at", value=f"{speed:,.0f} characters/s" if speed else "…")
-    embed.add_field(name="In plain words", value=_foresight(model), inline=False)
+    embed.add_field(name="In plain words", value=_prediction(model), inline=False)
     if model.parent is not None:
         embed.add_field(name="Went on from", value=f"`{model.parent}`")
     if model.copy_share is not None:
@@ -254,22 +255,15 @@ def bits(nats: float | None) -> str:
     return "…" if nats is None else f"{nats / math.log(2):.2f} bits ({nats:.3f} nats)"
 
 
-def wavering(nats: float) -> str:
-    """A loss in plain words, by its perplexity."""
-    choices = math.exp(min(nats, 20.0))
-    said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
-    return f"as if it wavered between about {said} characters each time"
-
-
-def _foresight(model: ModelRecord) -> str:
-    letters = f"Letters at random are {math.log2(26):.1f} bits."
+def _prediction(model: ModelRecord) -> str:
+    letters = f"Random letters take {math.log2(26):.1f} bits."
     if model.heldout_loss is None:
-        own = f"{_bits(model.train_loss)} for each character of its own text: {wavering(model.train_loss)}."
+        own = f"{_bits(model.train_loss)} for each character of its own text: {choosing(model.train_loss)}."
         return f"{own} {letters} Nothing was held out, so how it does on other text isn't known."
-    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {wavering(model.heldout_loss)}."
+    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {choosing(model.heldout_loss)}."
     gap = (model.heldout_loss - model.train_loss) / math.log(2)
     if gap > GAP_BITS:
-        said += f" What it learned it foresees {gap:.2f} bits better: some of that is learned by heart."
+        said += f" It predicts its own text {gap:.2f} bits better: some of it is memorised."
     return f"{said} {letters}"
 
 

@@ -56,9 +56,11 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def loss(nats: float | None) -> str:
-    """A loss in nats per character, with bits beside it."""
-    return "…" if nats is None else f"{nats:.3f} nats ({nats / math.log(2):.2f} bits)"
+def choosing(nats: float) -> str:
+    """A loss in plain words, by its perplexity."""
+    choices = math.exp(min(nats, 20.0))
+    said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
+    return f"as if choosing among {said} equally likely characters"
 
 
 def plain(text: str) -> str:

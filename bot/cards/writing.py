@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, count, figure, percent, plain
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, choosing, count, figure, percent, plain
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
 
@@ -139,8 +139,8 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     embed = discord.Embed(
         title=f"How surprising this is to {job.model.name}",
         description=(
-            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: at each it was as unsure as "
-            f"if it had to pick one of {_choices(answer.nats_per_char)} that are equally likely."
+            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: "
+            f"{choosing(answer.nats_per_char)}."
         ),
         colour=BLURPLE,
     )
@@ -154,10 +154,6 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     _add_notes(embed, answer.notes)
     embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
     return embed
-
-
-def _choices(nats: float) -> str:
-    return f"{math.exp(min(nats, 14)):.1f}" if nats < math.log(10) else f"{math.exp(min(nats, 14)):,.0f}"
 
 
 def _character(symbol: str) -> str:

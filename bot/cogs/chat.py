@@ -51,7 +51,7 @@ class Chat(commands.Cog):
             return
         if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
             raise UserError(
-                "You may not switch this.", "Members with Manage Server or Manage Channels can: ask one of them."
+                "You can't switch chat here.", "Members with Manage Server or Manage Channels can: ask one of them."
             )
         await self.bot.guild_settings.choose(here[0], chat=wanted)
         await ctx.send(embed=await self._about(ctx, wanted, me))
@@ -140,7 +140,7 @@ def _state(typed: str | None) -> bool | None:
         return None
     known = {"on": True, "yes": True, "off": False, "no": False}
     if typed.strip().lower() not in known:
-        raise UserError(f"`chat` can't be `{cards.plain(typed[:20])}`.", "It is `on` or `off`.")
+        raise UserError(f"`chat` can't be `{cards.plain(typed[:20])}`.", "Use `chat on` or `chat off`.")
     return known[typed.strip().lower()]
 
 

@@ -67,7 +67,7 @@ class Errors(commands.Cog):
         await asyncio.sleep(_UNANSWERED_S)
         if interaction.response.is_done():
             return
-        problem = UserError("This is no longer in use: I was restarted, or renewed.", "Give the command once more.")
+        problem = UserError("This control no longer works: I was restarted or updated.", "Run the command again.")
         try:
             await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
         except (discord.HTTPException, discord.InteractionResponded) as error:

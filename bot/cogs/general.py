@@ -46,7 +46,7 @@ class General(commands.Cog):
         return [app_commands.Choice(name=name, value=name) for name in names if typed.lower().strip() in name][:25]
 
     @hybrid_command(
-        extras={"usage": "status", "examples": ("status",)}, description="Tell whether all of me is running"
+        extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"
     )
     async def status(self, ctx: Context) -> None:
         """Say whether my workers and my queue are there."""
@@ -74,7 +74,7 @@ class General(commands.Cog):
     async def sync(self, ctx: Context) -> None:
         """Send Discord my slash commands, even if it should have them.
 
-        For the person who runs me; I do it by myself when they have changed.
+        For whoever runs the bot; I do it by myself when they have changed.
         """
         async with ctx.typing():
             count = await force_sync(self.bot)

@@ -56,7 +56,7 @@ class Models(commands.Cog):
 
     # ------------------------------------------------------------------ looking
 
-    @hybrid_command(extras={"usage": "models"}, description="What I have learned and may be used here")
+    @hybrid_command(extras={"usage": "models"}, description="The models you can use in this channel")
     @commands.guild_only()
     async def models(self, ctx: Context) -> None:
         """List the models that may be used in this channel, newest first."""
@@ -178,7 +178,7 @@ class Models(commands.Cog):
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
     @app_commands.rename(old="name")
     async def model_rename(self, ctx: Context, old: str, new: str) -> None:
-        """Give a model another name. Its owner may, and members with Manage Server."""
+        """Give a model another name. For its owner and members with Manage Server."""
         await ctx.defer()
         name = checks.model_name(new)
         assert name is not None
@@ -196,7 +196,7 @@ class Models(commands.Cog):
     @commands.guild_only()
     @app_commands.describe(name=_NAME)
     async def model_delete(self, ctx: Context, name: str) -> None:
-        """Delete a model and its files for good, after asking. Its owner may, and members with Manage Server."""
+        """Delete a model and its files for good, after asking. For its owner and members with Manage Server."""
         checks.require_permissions(ctx)
         await ctx.defer()
         who, model = await self._named(ctx, name)
@@ -216,7 +216,7 @@ class Models(commands.Cog):
     async def model_share(self, ctx: Context, name: str, *, where: str) -> None:
         """Let another channel, or the whole `server`, use a model of an uploaded text.
 
-        What a model writes may quote its text. Its owner may share it, and members with Manage Server.
+        What a model writes may quote its text. For its owner and members with Manage Server.
         """
         checks.require_permissions(ctx)
         await ctx.defer()
@@ -258,7 +258,7 @@ class Models(commands.Cog):
     @commands.guild_only()
     @app_commands.describe(name=_NAME)
     async def model_export(self, ctx: Context, name: str) -> None:
-        """Post a model as a file. Its owner may, and members with Manage Server.
+        """Post a model as a file. For its owner and members with Manage Server.
 
         The model of an uploaded text leaves only in the channel where it was trained.
         """

@@ -80,7 +80,7 @@ class Play(commands.Cog):
                 "compare the sea --models alice,dracula",
             ),
         },
-        description="The same words continued in several ways, side by side",
+        description="Continue the same words in several ways, side by side",
     )
     @commands.guild_only()
     async def compare(self, ctx: Context, *, flags: CompareFlags) -> None:
@@ -92,7 +92,7 @@ class Play(commands.Cog):
         seed = checks.seed(flags.seed or "")
         if not seed.strip():
             prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
-            raise UserError("What shall they go on from?", f"Give me some words: `{prefix}compare the sea`.")
+            raise UserError("Which words shall I continue?", f"Give me some words: `{prefix}compare the sea`.")
         flags.check_limits()
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
             other = "temperatures" if flags.temperatures is not None else "model"
@@ -202,7 +202,7 @@ class Play(commands.Cog):
                 "surprise  (as a reply to a message)",
             ),
         },
-        description="A picture of how expected each character of a text was",
+        description="Draw how much each character surprises a model",
     )
     @commands.guild_only()
     async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:

@@ -31,7 +31,7 @@ class ServerSettings(commands.Cog):
     async def settings(self, ctx: Context) -> None:
         """See and change how I work in this server.
 
-        Who may train and who may have texts written, in which channels, how many trainings at once, how much disk
+        Who may train and who may generate texts, in which channels, how many trainings at once, how much disk
         for models, what commands begin with, and which words I must not write. With `/settings` only you see it.
         """
         await ctx.defer(ephemeral=True)

@@ -186,7 +186,7 @@ def require_asked(user_id: int, interaction: discord.Interaction) -> None:
         UserError: it is another one.
     """
     if interaction.user.id != user_id:
-        raise UserError("This question is somebody else's.", f"<@{user_id}> is to answer it.")
+        raise UserError("This question is somebody else's.", f"Only <@{user_id}> can answer it.")
 
 
 def in_time(asked: datetime, now: datetime) -> bool:

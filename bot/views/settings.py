@@ -35,7 +35,7 @@ _LABELS = {
     "reset-all": "Yes, reset everything",
     "show": "No, keep them",
 }
-_ASKED = {"train_roles": "Who may train", "generate_roles": "Who may have texts written"}
+_ASKED = {"train_roles": "Who may train", "generate_roles": "Who may generate texts"}
 _RED = ("reset", "reset-all")
 
 

@@ -26,7 +26,7 @@ class WrittenButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
-    """Has another text made of one: for everybody who may have texts written in its channel."""
+    """Has another text made of one: for everybody who may generate texts in its channel."""
 
     def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
         super().__init__(
@@ -59,7 +59,7 @@ class ComparedMenu(
         super().__init__(
             discord.ui.Select(
                 custom_id=f"galvanic:compared:{job_id}",
-                placeholder="Continue one of these …",
+                placeholder="Continue one of these…",
                 options=[discord.SelectOption(label=name[:100], value=str(n)) for n, name in enumerate(names)],
             )
         )
@@ -115,7 +115,7 @@ async def open_form(interaction: discord.Interaction, model_id: str) -> None:
     await interaction.response.send_modal(GenerateForm(model_id))
 
 
-class GenerateForm(discord.ui.Modal, title="Have it write"):
+class GenerateForm(discord.ui.Modal, title="Generate a text"):
     """Words to go on from, and how daring."""
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(

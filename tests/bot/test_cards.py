@@ -80,7 +80,7 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     assert shown["Time left"] == "1 min 15 s"
     assert shown["Training loss"] == "2.60 bits (1.800 nats)"
     assert shown["Held-out loss"] == "2.74 bits (1.900 nats)"
-    assert shown["In plain words"] == "Now it is as if it wavered between about 6.7 characters each time."
+    assert shown["In plain words"] == "Now it is as if choosing among 6.7 equally likely characters."
 
 
 def test_the_newest_sample_is_shown() -> None:
@@ -128,15 +128,15 @@ def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None
     assert "Copied" not in fields(card(view_of(finished())))
 
 
-def test_the_finished_card_tells_in_plain_words_how_well_it_foresees() -> None:
+def test_the_finished_card_tells_in_plain_words_how_well_it_predicts() -> None:
     said = fields(card(view_of(finished(model=record(train_loss=1.0, heldout_loss=1.19)))))["In plain words"]
     assert said == (
-        "**1.72 bits** for each character of text it had not seen: as if it wavered between about 3.3 characters "
-        "each time. What it learned it foresees 0.27 bits better: some of that is learned by heart. "
-        "Letters at random are 4.7 bits."
+        "**1.72 bits** for each character of text it had not seen: as if choosing among 3.3 equally likely "
+        "characters. It predicts its own text 0.27 bits better: some of it is memorised. "
+        "Random letters take 4.7 bits."
     )
     near = fields(card(view_of(finished(model=record(train_loss=1.15, heldout_loss=1.19)))))["In plain words"]
-    assert "by heart" not in (near or "")
+    assert "memorised" not in (near or "")
     alone = fields(card(view_of(finished(model=record(heldout_loss=None)))))["In plain words"]
     assert "of its own text" in (alone or "")
     assert "Nothing was held out" in (alone or "")

@@ -86,7 +86,7 @@ def test_a_surprise_is_told_in_bits_and_in_choices() -> None:
     answer = Surprised(nats_per_char=2.0794415, chars=3, most=(("z", 4.0), (" ", 3.0), ("z", 2.0)), seconds=0.1)
     embed = cards.surprised(job, answer)
     assert "**3.00 bits per character** over 3 characters" in (embed.description or "")
-    assert "one of 8.0 that" in (embed.description or "")
+    assert "among 8.0 equally" in (embed.description or "")
     assert embed.fields[0].value == "**z** 5.8 bits · space 4.3 bits"
 
 

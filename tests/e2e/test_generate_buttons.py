@@ -195,7 +195,7 @@ def test_a_text_that_is_forgotten_or_of_another_channel_is_unknown(system: Syste
             client.hset(key, "job", job.model_copy(update={"place": place}).model_dump_json())
             assert_refused(press(system, text, "Again"), "don't remember this text", "for a month")
         client.delete(key)
-    assert_refused(press(system, text, "Continue"), "don't remember this text", "ask for a new one")
+    assert_refused(press(system, text, "Continue"), "don't remember this text", "Generate a new one")
 
 
 def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: System) -> None:
@@ -212,7 +212,7 @@ def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: Sys
 def test_rights_are_asked_at_each_press(system: System) -> None:
     text = system.ask("!generate the tide --length 30", timeout=60)
     with settings_of_the_server(system, generate_roles=(5,)):
-        assert_refused(press(system, text, "Again", person="ben"), "You may not have texts written")
+        assert_refused(press(system, text, "Again", person="ben"), "You may not generate texts")
         assert "for <@" in written(press(system, text, "Again"))  # Ada owns the server
     library = int(system.client.world().channels["library"])
     with settings_of_the_server(system, channels=(library,)):
