@@ -10,7 +10,6 @@ from discord.ext import commands
 
 from bot import access
 from shared.errors import UserError
-from shared.jobs import Place
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -80,22 +79,6 @@ def require_all(have: discord.Permissions, channel: access.Where) -> None:
             f"I lack permissions in #{channel}: {', '.join(missing)}.",
             "A server admin can give them to my role in the channel's settings.",
         )
-
-
-def place_of(ctx: Context) -> Place:
-    """Where and by whom a command was given."""
-    assert ctx.guild is not None
-    return access.place_of(ctx.guild.id, ctx.channel, ctx.author.id)
-
-
-def channel_ids(ctx: Context) -> list[int]:
-    """The channel, and for a thread its parent: a model of the parent may be used in the thread."""
-    return access.channel_ids(ctx.channel)
-
-
-def job_id(ctx: Context, letter: str) -> str:
-    """The id of the job that this command asks for: the same if Discord delivers the command twice."""
-    return f"{letter}-{ctx.interaction.id if ctx.interaction else ctx.message.id}"
 
 
 def seed(words: str) -> str:

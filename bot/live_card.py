@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 from bot import cards
 from bot.estimates import estimate
 from bot.jobview import JobView
-from bot.views import finished_buttons, job_buttons
+from bot.views.finished import finished_buttons
+from bot.views.training import job_buttons
 from shared.jobs import TRAIN_QUEUE, TrainJob
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.training import in_line, share, span
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, plain
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, in_line, plain, share, span
 from bot.outlook import Outlook, Standing
 
 

@@ -43,7 +43,7 @@ class Chat(commands.Cog):
         """
         await ctx.defer()
         wanted = _state(state)
-        here = checks.channel_ids(ctx)
+        here = access.channel_ids(ctx.channel)
         me = self.bot.user.display_name if self.bot.user is not None else "me"
         if wanted is None:
             on = (await self.bot.guild_settings.channel(here)).chat

@@ -14,7 +14,7 @@ from bot import cards, said
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.syncing import force_sync
-from bot.views import for_person, help_page
+from bot.views.help import for_person, help_page
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from discord.ext import commands
 from bot import access
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.views import settings_panel
+from bot.views.settings import settings_panel
 
 if TYPE_CHECKING:
     from bot.client import Galvanic

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord.ext import commands
 
-from bot import access, cards, misuse
+from bot import access, misuse
+from bot.cards import help as pages
 from bot.views.base import answering
 from shared.errors import UserError
 
@@ -78,12 +79,12 @@ async def help_page(
     view = discord.ui.View(timeout=None)
     if name is None:
         view.add_item(HelpMenu(known))
-        return cards.help_overview(known, prefix), view
+        return pages.overview(known, prefix), view
     command = _find(bot, name, prefix)
     group = command if isinstance(command, commands.Group) else command.parent
     entries = sorted(group.commands, key=lambda part: part.name) if isinstance(group, commands.Group) else known
     view.add_item(HelpMenu(entries, start=True))
-    return cards.help_page(command, prefix), view
+    return pages.page(command, prefix), view
 
 
 def for_person(command: commands.Command[Any, ..., Any], user: discord.User | discord.Member) -> bool:
@@ -103,5 +104,5 @@ def _find(bot: Galvanic, typed: str, prefix: str) -> commands.Command[Any, ..., 
 
 
 def _place(name: str) -> tuple[int, str]:
-    order = [listed for names in cards.HELP_HEADINGS.values() for listed in names]
+    order = [listed for names in pages.HEADINGS.values() for listed in names]
     return (order.index(name) if name in order else len(order)), name

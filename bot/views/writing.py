@@ -102,21 +102,11 @@ class GenerateButton(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the form; whether this person may is asked when it is sent: a form can't wait for Redis."""
         async with answering(interaction, "generate button", defer=False):
-            await open_form(interaction, self.model_id)
-
-
-async def open_form(interaction: discord.Interaction, model_id: str) -> None:
-    """Show the form that asks for words; its answer is posted into the channel.
-
-    Args:
-        interaction: the press of a button that nobody has answered yet.
-        model_id: the model that is to write.
-    """
-    await interaction.response.send_modal(GenerateForm(model_id))
+            await interaction.response.send_modal(GenerateForm(self.model_id))
 
 
 class GenerateForm(discord.ui.Modal, title="Generate a text"):
-    """Words to go on from, and how daring."""
+    """Words to go on from, and how daring; the text is posted into the channel."""
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
         label="Words to go on from",

@@ -9,9 +9,9 @@ import discord
 import pytest
 from discord.ext import commands
 
-from bot import cards
+from bot.cards import help as pages
 from bot.options import Options
-from bot.views import for_person, help_page
+from bot.views.help import for_person, help_page
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 from tests.bot.offline import context
@@ -34,7 +34,7 @@ async def test_every_command_says_what_it_does_and_how(live: Live) -> None:
 
 
 async def test_every_command_stands_on_the_first_page(live: Live) -> None:
-    placed = [name for names in cards.HELP_HEADINGS.values() for name in names]
+    placed = [name for names in pages.HEADINGS.values() for name in names]
     assert {command.name for command in live.bot.commands if not command.hidden} <= set(placed)
     assert len(placed) == len(set(placed))
 
@@ -82,7 +82,7 @@ async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:
     embed, _ = await help_page(live.bot, None, ben, GUILD_ID)
     assert "settings" not in str(embed.to_dict())
     page, _ = await help_page(live.bot, "settings", ben, GUILD_ID)
-    assert cards.ADMINS_ONLY in str(page.description)
+    assert pages.ADMINS_ONLY in str(page.description)
 
 
 async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
