@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 import structlog
@@ -13,6 +13,7 @@ from bot import access, cards, train_options
 from bot.asker import Asker
 from bot.queue import TRAINING
 from bot.texts import text_again
+from bot.types import Send
 from shared.corpora import Corpus
 from shared.errors import UserError
 from shared.jobs import ModelRef, TrainJob, TrainOptions
@@ -21,7 +22,6 @@ from shared.models import ModelRecord
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 MEGABYTE = 1_000_000
 
 log = structlog.get_logger()

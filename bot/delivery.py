@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -11,6 +10,7 @@ import structlog
 
 from bot import cards
 from bot.model_answers import post_export, post_import, post_info, post_refusal
+from bot.types import Send
 from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError
 from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Surprised
@@ -28,7 +28,6 @@ from shared.jobs import (
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 _NO_FILE = 50_013
 """Discord's error for a permission that the bot lacks, here Attach Files."""
 

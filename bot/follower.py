@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.delivery import Send, post_answer
+from bot.delivery import post_answer
 from bot.jobview import JobView
 from bot.live_card import LiveCard, around_of, buttons_of
 from bot.queue import TRAINING
+from bot.types import Send
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import Asked, DeleteJob, TrainJob
 from shared.logging import job_context

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot import cards
+from bot.types import Send
 from bot.views.models import imported_buttons, info_buttons
 from shared.errors import UserError
 from shared.events import Event, Exported, Failed, Imported, Pictured
@@ -17,7 +17,6 @@ from shared.jobs import CARD_FILE, MODEL_FILE, ExportJob, ImportJob, PictureJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 _GONE = UserError("This model was deleted or moved while I was looking.", "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -14,6 +13,7 @@ from bot import access, cards, problems
 from bot.asker import Asker
 from bot.asking import ask
 from bot.model_answers import post_info, refusal
+from bot.types import Send
 from bot.views.models import question_buttons
 from shared.errors import UserError
 from shared.events import Failed
@@ -23,7 +23,6 @@ from shared.models import ModelRecord
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 MEGABYTE = 1_000_000
 _TRY_AGAIN_S = 5.0
 _UNSENT = "d-0"

@@ -19,6 +19,7 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from bot import access
+from bot.choices import choices
 from bot.guilds import ChannelChoices, Guilds, read_choices
 from bot.redis_reply import reply
 from shared import keys
@@ -26,7 +27,6 @@ from shared.errors import UserError
 from shared.jobs import DeleteJob
 from shared.models import ModelRecord
 
-CHOICES = 25  # Discord's limit
 _AMEND_TRIES = 5
 
 # KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with.
@@ -185,8 +185,7 @@ class Registry:
         if interaction.guild_id is None or channel is None:
             return []
         models = await self.usable(interaction.guild_id, access.channel_ids(channel))
-        names = [model.name for model in models if typed.strip().lower() in model.name]
-        return [app_commands.Choice(name=name, value=name) for name in names[:CHOICES]]
+        return choices((model.name for model in models), typed)
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
         """What to wish for as the name of a model that goes on from another: `tides` after `tides-2`, too.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from bot import access, mix
 from bot.asker import Asker
-from bot.asking import Send, ask
+from bot.asking import ask
 from bot.cards.writing import CONTINUED_SHOWN, PRESSED
 from bot.checks import SEED_LIMIT
+from bot.types import Send
 from shared.errors import UserError
 from shared.events import Compared, Event, Generated
 from shared.jobs import (

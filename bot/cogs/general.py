@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from bot import cards, said
 from bot.checks import Context
+from bot.choices import choices
 from bot.decorators import hybrid_command
 from bot.syncing import force_sync
 from bot.views.help import for_person, help_page
@@ -42,8 +43,7 @@ class General(commands.Cog):
     @help_.autocomplete("command")
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         known = [command for command in self.bot.walk_commands() if for_person(command, interaction.user)]
-        names = sorted(command.qualified_name for command in known)
-        return [app_commands.Choice(name=name, value=name) for name in names if typed.lower().strip() in name][:25]
+        return choices(sorted(command.qualified_name for command in known), typed)
 
     @hybrid_command(
         extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"

@@ -14,6 +14,7 @@ from bot import access, cards, checks, sharing
 from bot.asker import Asker
 from bot.asking import replying
 from bot.checks import Context
+from bot.choices import choices
 from bot.decorators import hybrid_command, hybrid_group
 from bot.views.models import list_page
 from shared.errors import UserError
@@ -316,10 +317,8 @@ class Models(commands.Cog):
     async def _places(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         if interaction.guild is None:
             return []
-        word = typed.strip().lower().removeprefix("#")
-        seen = [channel.name for channel in sharing.open_to(interaction.guild, interaction.user)]
-        names = [sharing.SERVER, *(f"#{name}" for name in seen)]
-        return [app_commands.Choice(name=name, value=name) for name in names if word in name.lower()][:25]
+        seen = sharing.open_to(interaction.guild, interaction.user)
+        return choices([sharing.SERVER, *(f"#{channel.name}" for channel in seen)], typed.strip().removeprefix("#"))
 
 
 def _temperature(typed: str, prefix: str) -> float:

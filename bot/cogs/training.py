@@ -14,6 +14,7 @@ from bot import cards, checks, train_options
 from bot.asker import Asker
 from bot.begin import Lesson, begin
 from bot.checks import Context
+from bot.choices import choices
 from bot.decorators import hybrid_command
 from bot.texts import text_again
 from bot.train_options import TrainFlags
@@ -100,9 +101,7 @@ class Training(commands.Cog):
 
     @train.autocomplete("source")
     async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = [train_options.MORE, *corpora.names(self.bot.settings)]
-        near = [name for name in names if typed.lower() in name]
-        return [app_commands.Choice(name=name, value=name) for name in near[:25]]
+        return choices([train_options.MORE, *corpora.names(self.bot.settings)], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,14 +11,13 @@ import discord
 import structlog
 
 from bot import access, cards, checks, problems
+from bot.types import Send
 from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 log = structlog.get_logger()
-
-Send = Callable[..., Awaitable[Any]]
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from discord.ext import commands
 
 from bot import access, misuse
 from bot.cards import help as pages
+from bot.choices import MOST
 from bot.views.base import answering
 from shared.errors import UserError
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 MENU_ID = "galvanic:help"
 _START = "*"
-_CHOICES = 25  # Discord's limit
 
 
 class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=MENU_ID):
@@ -31,7 +31,7 @@ class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], templ
         )
         if start:
             menu.add_option(label="All commands", value=_START)
-        for command in entries[: _CHOICES - start]:
+        for command in entries[: MOST - start]:
             menu.add_option(
                 label=command.qualified_name, value=command.qualified_name, description=command.description[:100]
             )

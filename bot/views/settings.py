@@ -10,6 +10,7 @@ import structlog
 
 from bot import access, cards
 from bot.cards.settings import Limits, Quotas
+from bot.choices import MOST
 from bot.guilds import GuildSettings, UnreadableSettings
 from bot.views.base import answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_MOST = 25  # Discord's limit on what one menu takes
 _PLACES = [
     discord.ChannelType.text,
     discord.ChannelType.news,
@@ -51,7 +51,7 @@ class RoleMenu(
                 custom_id=f"galvanic:settings:{field}",
                 placeholder=_ASKED[field] + ("" if chosen else ": everyone"),
                 min_values=0,
-                max_values=_MOST,
+                max_values=MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.role),
             )
         )
@@ -85,7 +85,7 @@ class ChannelMenu(
                 channel_types=_PLACES,
                 placeholder="Where I may be used" + ("" if chosen else ": in every channel"),
                 min_values=0,
-                max_values=_MOST,
+                max_values=MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.channel),
             )
         )
@@ -202,7 +202,7 @@ def _there(guild: discord.Guild, ids: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _defaults(ids: tuple[int, ...], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:
-    return [discord.SelectDefaultValue(id=chosen, type=kind) for chosen in ids[:_MOST]]
+    return [discord.SelectDefaultValue(id=chosen, type=kind) for chosen in ids[:MOST]]
 
 
 def _view(*items: RoleMenu | ChannelMenu | SettingsButton) -> discord.ui.View:
