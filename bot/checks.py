@@ -9,6 +9,7 @@ import discord
 from discord.ext import commands
 
 from bot import access
+from bot.cards.words import code
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,12 +103,13 @@ def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         shown = shown if len(shown) <= 12 else f"{shown[:12]}…"
         raise UserError(
-            f"`--{name}` is {shown}, which is out of range.", f"Choose a value from {figure(low)} to {figure(high)}."
+            f"`--{name}` is {shown}, which is out of range.",
+            f"Choose a value from {as_limit(low)} to {as_limit(high)}.",
         )
     return value
 
 
-def figure(number: float) -> str:
+def as_limit(number: float) -> str:
     """A limit as people read it: `4,096`, `0.9`."""
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6f}".rstrip("0").rstrip(".")
 
@@ -123,7 +125,7 @@ def model_name(value: str | None) -> str | None:
     name = value.strip().lower()
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(
-            f"`{value.strip()[:60].replace('`', '')}` can't be a model's name.",
+            f"{code(value, 60)} can't be a model's name.",
             "Use up to 32 of a-z, 0-9, `-` and `_`, beginning with a letter or digit.",
         )
     return name

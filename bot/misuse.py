@@ -11,7 +11,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.options import Options
+from bot.cards.words import code
+from bot.options import Options, shown
 from shared.errors import UserError
 
 _KINDS = {int: "a whole number", float: "a number", bool: "yes or no", discord.Attachment: "a file", str: "text"}
@@ -31,12 +32,6 @@ _NOT_FOUND = {
     commands.PartialEmojiConversionFailure: ("emoji", "Use one of this server's."),
     commands.BadInviteArgument: ("invitation", "Give one that still works."),
 }
-
-
-def code(typed: object, limit: int = 40) -> str:
-    """What somebody typed, in code style: shown as it is, in one line."""
-    text = " ".join(str(typed).split()).replace("`", "'")
-    return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
 
 
 def nearest(typed: str, known: Iterable[str], prefix: str = "", likeness: float = 0.55) -> str:
@@ -108,13 +103,13 @@ def _pace(error: Exception) -> UserError | None:
 def _flags(error: Exception, usage: str) -> UserError | None:
     match error:
         case commands.MissingFlagArgument():
-            return UserError(f"`--{_option(error.flag)}` needs a value after it.", usage)
+            return UserError(f"`--{shown(error.flag)}` needs a value after it.", usage)
         case commands.MissingRequiredFlag():
-            return UserError(f"`--{_option(error.flag)}` is missing.", usage)
+            return UserError(f"`--{shown(error.flag)}` is missing.", usage)
         case commands.TooManyFlags():
-            return UserError(f"`--{_option(error.flag)}` was given more than once.", "Give it once.")
+            return UserError(f"`--{shown(error.flag)}` was given more than once.", "Give it once.")
         case commands.BadFlagArgument():
-            name = _option(error.flag)
+            name = shown(error.flag)
             remedy = f"It takes {_kind(error.flag.annotation)}. `--{name}`: {error.flag.description}.\n{usage}"
             return UserError(f"`--{name}` can't be {code(error.argument)}.", remedy)
     return None
@@ -184,10 +179,6 @@ def _parameter(parameter: commands.Parameter) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Options):
         return "What this is about"
     return f"`{(parameter.displayed_name or parameter.name).upper()}`"
-
-
-def _option(flag: commands.Flag) -> str:
-    return str(flag.name).replace("_", "-")
 
 
 def _kind(annotation: Any) -> str:

@@ -76,5 +76,4 @@ async def post_refusal(send: Send, job: ImportJob, event: Failed, **options: Any
 
 def refusal(job: ImportJob, problem: UserError) -> UserError:
     """Why a file was not imported, under the name that it was uploaded with: a worker knows another."""
-    name = job.file_name[:60].replace("`", "")
-    return UserError(problem.problem.replace(MODEL_FILE, f"`{name}`"), problem.remedy)
+    return UserError(problem.problem.replace(MODEL_FILE, cards.code(job.file_name, 60)), problem.remedy)

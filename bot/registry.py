@@ -19,6 +19,7 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from bot import access
+from bot.cards.words import code
 from bot.choices import choices
 from bot.guilds import ChannelChoices, Guilds, read_choices
 from bot.redis_reply import reply
@@ -320,6 +321,6 @@ def _unknown(models: list[ModelRecord], name: str, prefix: str) -> UserError:
     near = difflib.get_close_matches(name.strip().lower(), names, n=3, cutoff=0.5)
     remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
     return UserError(
-        f"No model called `{name.strip()[:60].replace('`', '')}` can be used in this channel.",
+        f"No model called {code(name, 60)} can be used in this channel.",
         f"{remedy}`{prefix}models` lists them all.",
     )

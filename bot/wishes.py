@@ -172,7 +172,7 @@ async def _view(bot: Galvanic, job_id: str) -> JobView:
 
 def _unknown(job_id: str) -> UserError:
     return UserError(
-        f"There is no training `{cards.plain(job_id[:40])}` in this server.", "The id is at the bottom of its card."
+        f"There is no training {cards.code(job_id)} in this server.", "The id is at the bottom of its card."
     )
 
 

@@ -13,6 +13,7 @@ from bot.asker import Asker
 from bot.asking import ask
 from bot.cards.writing import CONTINUED_SHOWN, PRESSED
 from bot.checks import SEED_LIMIT
+from bot.options import HOTTEST
 from bot.types import Send
 from shared.errors import UserError
 from shared.events import Compared, Event, Generated
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 CONTINUE_FROM = 1_000
 """Characters of a text that its continuation sees: more than a model remembers."""
 TEMPERATURE_STEP = 0.2
-HOTTEST = 2.0
 DEMONSTRATION_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
 DOUBLE_CLICK_S = 1.0

@@ -17,7 +17,7 @@ from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import sure as settings_sure
 from bot.cards.training import LOSS_FILE, Around, outage, training
-from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, count, error, plain, span
+from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, code, count, error, plain, span
 from bot.cards.writing import chatted, compared, generated, surprised, variant_names
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Row",
     "chatted",
     "choice",
+    "code",
     "compared",
     "count",
     "delete_question",

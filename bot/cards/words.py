@@ -99,6 +99,12 @@ def plain(text: str) -> str:
     return escape_mentions(escape_markdown(text)).replace("<", "\\<")
 
 
+def code(typed: object, limit: int = 40) -> str:
+    """What somebody typed, in code style: shown as it is, in one line."""
+    text = " ".join(str(typed).split()).replace("`", "'")
+    return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
+
+
 def quote(text: str) -> str:
     """A sample as a block quote that fits an embed field."""
     short = text.strip()[:SAMPLE_CHARS].rstrip()

@@ -140,7 +140,7 @@ def _state(typed: str | None) -> bool | None:
         return None
     known = {"on": True, "yes": True, "off": False, "no": False}
     if typed.strip().lower() not in known:
-        raise UserError(f"`chat` can't be `{cards.plain(typed[:20])}`.", "Use `chat on` or `chat off`.")
+        raise UserError(f"`chat` can't be {cards.code(typed)}.", "Use `chat on` or `chat off`.")
     return known[typed.strip().lower()]
 
 

@@ -117,7 +117,7 @@ class Errors(commands.Cog):
             return await self.explain(ctx, error)
         remedy = f"Did you mean {near}? " if near else ""
         return UserError(
-            f"I know no command {misuse.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` shows all that I have."
+            f"I know no command {cards.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` shows all that I have."
         )
 
     def _near(self, typed: str, prefix: str, likeness: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from typing import TYPE_CHECKING
 
 import discord
@@ -16,6 +15,7 @@ from bot.asking import replying
 from bot.checks import Context
 from bot.choices import choices
 from bot.decorators import hybrid_command, hybrid_group
+from bot.options import HOTTEST, temperature
 from bot.views.models import list_page
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 _NAME = "One of the names that `models` lists"
-HOTTEST = 2.0
 
 
 class Models(commands.Cog):
@@ -106,11 +105,11 @@ class Models(commands.Cog):
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
         near = difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6)
-        problem = f"`{prefix}model` has no `{first[:40].replace('`', '')}`."
+        problem = f"`{prefix}model` has no {cards.code(first)}."
         names = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
         if near:
-            typed = " ".join(rest)[:60].replace("`", "")
-            return UserError(problem, f"Did you mean `{prefix}model {f'{near[0]} {typed}'.strip()}`?")
+            meant = " ".join([f"{prefix}model", near[0], *rest])
+            return UserError(problem, f"Did you mean {cards.code(meant, 80)}?")
         if first.lower() in names:
             return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
@@ -157,7 +156,8 @@ class Models(commands.Cog):
             if value.strip().lower() in ("default", "usual", "reset"):
                 await settings.forget_temperature(who.here[0])
             else:
-                await settings.choose(who.here[0], temperature=_temperature(value, prefix))
+                remedy = f"Use a number from 0 to {HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
+                await settings.choose(who.here[0], temperature=temperature(value, remedy))
         chosen = (await settings.channel(who.here)).temperature
         usual = self.bot.settings.generate_temperature
         if chosen is None:
@@ -319,19 +319,6 @@ class Models(commands.Cog):
             return []
         seen = sharing.open_to(interaction.guild, interaction.user)
         return choices([sharing.SERVER, *(f"#{channel.name}" for channel in seen)], typed.strip().removeprefix("#"))
-
-
-def _temperature(typed: str, prefix: str) -> float:
-    try:
-        value = float(typed.strip())
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= HOTTEST:
-        raise UserError(
-            f"A temperature can't be `{typed.strip()[:40].replace('`', '')}`.",
-            f"It is a number from 0 to {HOTTEST:g}, such as `{prefix}model temperature 0.5`, or `default`.",
-        )
-    return value
 
 
 async def setup(bot: Galvanic) -> None:

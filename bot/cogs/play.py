@@ -13,7 +13,7 @@ from bot.asker import Asker
 from bot.asking import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.options import Options, number
+from bot.options import HOTTEST, Options, number, several, temperatures
 from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
@@ -50,7 +50,7 @@ class MixFlags(Options):
         positional=True, default="", description="Models, each with its share, then the words to go on from"
     )
     length: int | None = commands.flag(default=None, description="How many characters to write at most")
-    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, 2.0)
+    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, HOTTEST)
     stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
 
@@ -100,8 +100,8 @@ class Play(commands.Cog):
                 f"`--models` and `--{other}` don't go together.",
                 "Compare models, or the temperatures of one model: leave out one of them.",
             )
-        names = said.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
-        temperatures = said.temperatures(flags.temperatures, MOST_VARIANTS)
+        names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
+        steps = temperatures(flags.temperatures, MOST_VARIANTS)
         await ctx.defer()
         await self.bot.writer.compare(
             Asker.of(ctx),
@@ -109,7 +109,7 @@ class Play(commands.Cog):
             ctx.send,
             models=names,
             model=flags.model,
-            temperatures=temperatures,
+            temperatures=steps,
             length=flags.length or min(COMPARED_LENGTH, self.bot.settings.generate_max_length),
             random_seed=flags.random_seed,
             stop=flags.stop,

@@ -87,7 +87,7 @@ class Training(commands.Cog):
         if file is not None and flags.source is not None:
             raise UserError(
                 "You named a text and attached one as well.",
-                f"Leave out `{cards.plain(flags.source[:40])}` or the file."
+                f"Leave out {cards.code(flags.source)} or the file."
                 + (f" `{prefix}train --from MODEL` goes on with the file." if train_options.is_more(flags) else ""),
             )
 

@@ -11,6 +11,7 @@ from discord.ext import commands
 
 from bot import access, misuse
 from bot.cards import help as pages
+from bot.cards.words import code
 from bot.choices import MOST
 from bot.views.base import answering
 from shared.errors import UserError
@@ -99,7 +100,7 @@ def _find(bot: Galvanic, typed: str, prefix: str) -> commands.Command[Any, ..., 
         known = [command.qualified_name for command in bot.walk_commands() if not command.hidden]
         near = misuse.nearest(name, known)
         remedy = f"Did you mean {near}? " if near else ""
-        raise UserError(f"I know no command {misuse.code(name)}.", f"{remedy}`{prefix}help` lists them.")
+        raise UserError(f"I know no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
     return command
 
 

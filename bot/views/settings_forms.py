@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.checks import figure
+from bot.cards.words import code
+from bot.checks import as_limit
 from bot.guilds import GuildSettings, checked_prefix
-from bot.misuse import code
 from bot.views.base import answering
 from shared import blocklist
 from shared.errors import UserError
@@ -99,7 +99,7 @@ class QuotasForm(Form):
         self._typed = {
             name: self._ask(
                 label,
-                f"Up to {figure(most[name])}; leave it empty for that",
+                f"Up to {as_limit(most[name])}; leave it empty for that",
                 name,
                 default=_shown(getattr(own, name)),
                 required=False,
@@ -128,7 +128,7 @@ class QuotasForm(Form):
         most = self._most[name]
         wrong = UserError(
             f"The number of {what} can't be {code(typed)}.",
-            f"Choose a value from {least} to {figure(most)}: whoever runs the bot allows no more.",
+            f"Choose a value from {least} to {as_limit(most)}: whoever runs the bot allows no more.",
         )
         try:
             number = float(typed.replace(",", "")) if name == "disk_mb" else int(typed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any, Literal, get_args
 
@@ -11,8 +10,8 @@ import discord
 from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
+from bot.options import HOTTEST, temperature
 from bot.views.base import Placed, answering, replying_to
-from shared.errors import UserError
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -131,26 +130,9 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Have it written."""
         async with replying_to(interaction, "generate form") as (bot, send):
-            temperature = typed_temperature(self.temperature.value)
-            who = Asker.of_interaction(interaction)
-            await bot.writer.fill_in(who, self.model_id, self.words.value, temperature, send)
-
-
-def typed_temperature(typed: str) -> float | None:
-    """A temperature as it was typed into a form; None when nothing was.
-
-    Raises:
-        UserError: it is no number, or out of range.
-    """
-    if not typed.strip():
-        return None
-    try:
-        value = float(typed.strip().replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 2:
-        raise UserError(f"The temperature can't be `{cards.plain(typed[:20])}`.", "It is a number from 0 to 2.")
-    return value
+            typed = self.temperature.value.strip()
+            who, how_daring = Asker.of_interaction(interaction), temperature(typed) if typed else None
+            await bot.writer.fill_in(who, self.model_id, self.words.value, how_daring, send)
 
 
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
@@ -159,7 +141,7 @@ def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     off: dict[Deed, bool] = {
         "again": answer.temperature == 0 and not random_start,
         "continue": not answer.text.strip(),
-        "hotter": answer.temperature >= 2,
+        "hotter": answer.temperature >= HOTTEST,
         "cooler": answer.temperature <= 0,
     }
     view = discord.ui.View(timeout=None)
