@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import discord
 
+from bot.escape import plain
 from shared.errors import UserError
 from shared.jobs import Place
 
@@ -118,10 +119,7 @@ async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member
     wanted = settings.train_roles if deed == "train" else settings.generate_roles
     if wanted and not {role.id for role in user.roles} & set(wanted):
         names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
-        those = (
-            ", ".join(f"**{discord.utils.escape_markdown(name)}**" for name in names[:5])
-            or "roles that no longer exist"
-        )
+        those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
         raise UserError(
             f"You may not {_WORDS[deed]} in this server.", f"That is for members with {those}. Ask a server admin."
         )

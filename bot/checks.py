@@ -9,7 +9,7 @@ import discord
 from discord.ext import commands
 
 from bot import access
-from bot.cards.words import code
+from bot.escape import code
 from shared.errors import UserError
 
 if TYPE_CHECKING:

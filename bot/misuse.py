@@ -11,7 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.cards.words import code
+from bot.escape import code
 from bot.options import Options, shown
 from shared.errors import UserError
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from bot.cards.words import code
+from bot.escape import code
 from shared.errors import UserError
 
 MOST_PARTS = 8

@@ -85,11 +85,7 @@ class ModelCare:
             UserError: this person may not, or not here; or no worker is there.
         """
         require_owner(model, who.user, "export it")
-        if model.scope == "channel" and model.channel_id not in who.here:
-            raise UserError(
-                f"`{model.name}` learned from a text of another channel, so its file stays there.",
-                f"Export it in <#{model.channel_id}>.",
-            )
+        _require_origin(who, model)
         most = guild_of(self._bot, who).filesize_limit
         job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=_ref(model), most_bytes=most)
         async with self._cooldown(who):
@@ -208,6 +204,26 @@ class ModelCare:
         """Pictures and files keep a worker busy: as often as texts, on a clock of their own."""
         wait = self._bot.settings.generate_cooldown_s
         return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait)
+
+
+def _require_origin(who: Asker, model: ModelRecord) -> None:
+    """Refuse to hand out here what was learned from a text that was shown elsewhere.
+
+    Raises:
+        UserError: says where it may be had.
+    """
+    if set(model.origins) <= set(who.here):
+        return
+    if len(model.origins) > 1:
+        raise UserError(
+            f"`{model.name}` learned from texts of several channels, so there is none where its file may be shown.",
+            "A model of one of these texts can be exported in that text's channel.",
+        )
+    (origin,) = model.origins
+    where = f"Export it in <#{origin}>."
+    if origin != model.channel_id:
+        where = f"The model that it went on from can be exported in <#{origin}>."
+    raise UserError(f"`{model.name}` learned from a text of another channel, so its file stays there.", where)
 
 
 def guild_of(bot: Galvanic, who: Asker) -> discord.Guild:

@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from discord.ext import commands
 
-from bot.cards.words import code
 from bot.checks import as_limit, in_range
+from bot.escape import code
 from shared.errors import UserError
 
 HOTTEST = 2.0

@@ -19,8 +19,8 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from bot import access
-from bot.cards.words import code
 from bot.choices import choices
+from bot.escape import code
 from bot.guilds import ChannelChoices, Guilds, read_choices
 from bot.redis_reply import reply
 from shared import keys

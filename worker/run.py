@@ -181,6 +181,7 @@ def _train(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLo
             parent=parent.name if parent else None,
             copy_share=result.copy_share,
             file_bytes=folder_bytes(places.model),
+            sources=_sources(job, parent),
         )
     )
     joblog.attach("loss.png", loss_chart(result.curve, record.name))
@@ -240,6 +241,13 @@ def _scope(job: TrainJob, parent: ModelRecord | None) -> Literal["guild", "chann
     if job.corpus.source == "upload" or (parent is not None and parent.scope == "channel"):
         return "channel"
     return "guild"
+
+
+def _sources(job: TrainJob, parent: ModelRecord | None) -> tuple[int, ...]:
+    """The channels of the uploaded texts that are in the new model: its parent's are, wherever it goes on."""
+    inherited = parent.origins if parent is not None else ()
+    own = (job.place.channel_id,) if job.corpus.source == "upload" else ()
+    return tuple(dict.fromkeys((*inherited, *own)))
 
 
 class _Hooks:

@@ -17,8 +17,9 @@ from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import sure as settings_sure
 from bot.cards.training import LOSS_FILE, Around, outage, training
-from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, code, count, error, plain, span
+from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, count, error, span
 from bot.cards.writing import chatted, compared, generated, surprised, variant_names
+from bot.escape import code, plain
 
 __all__ = [
     "AMBER",

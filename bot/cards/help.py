@@ -7,9 +7,9 @@ from typing import Any
 
 import discord
 from discord.ext import commands
-from discord.utils import escape_markdown
 
 from bot.cards.words import BLURPLE, FIELD_LIMIT
+from bot.escape import plain
 from bot.options import Options
 
 HEADINGS = {
@@ -85,9 +85,7 @@ def page(command: Command, prefix: str) -> discord.Embed:
         short = ", ".join(f"`{prefix}{_beside(command, alias)}`" for alias in command.aliases)
         said.append(f"Also: {short}")
     said.append(f"```\n{prefix}{usage}\n```")
-    embed = discord.Embed(
-        title=escape_markdown(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE
-    )
+    embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE)
     if isinstance(command, commands.Group):
         _add(embed, "What it can do", [f"`{part.name}` {_lowered(_about(part))}" for part in _parts(command)])
     examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import discord
-from discord.utils import escape_markdown
 
 from bot.cards.training import copied
-from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count, plain
+from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count
+from bot.escape import clipped, plain
 from shared.jobs import CARD_FILE
 from shared.models import ModelRecord
 
@@ -62,7 +62,7 @@ def model_info(
         no_picture: why there is no picture.
     """
     said = [
-        f"**{escape_markdown(model.corpus_title[:200])}**",
+        f"**{plain(model.corpus_title[:200])}**",
         f"{model.corpus_chars:,} characters, {_RECIPES[model.recipe]}, <t:{int(model.created_at)}:R>",
     ]
     if current:
@@ -72,7 +72,7 @@ def model_info(
         embed.add_field(name=name, value=value[:FIELD_LIMIT])
     if no_picture is not None:
         embed.add_field(
-            name="No picture", value=f"{plain(no_picture)[:900]} This is what I know without it.", inline=False
+            name="No picture", value=f"{clipped(no_picture, 900)} This is what I know without it.", inline=False
         )
     else:
         embed.set_image(url=f"attachment://{CARD_FILE}")
@@ -104,7 +104,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
     embed = discord.Embed(
         title=f"Delete {model.name}?",
         description=(
-            f"It learned **{escape_markdown(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
+            f"It learned **{plain(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
             f"({quality(model)}, {size(model)}).\n"
             "It will be gone for good, its files with it, for everyone and in every channel that uses it. "
             f"`{prefix}model export {model.name}` keeps a copy."
@@ -168,7 +168,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
     embed = discord.Embed(
         title=f"Imported {model.name}",
         description=(
-            f"✅ **{escape_markdown(model.corpus_title[:200])}**, {_RECIPES[model.recipe]}, "
+            f"✅ **{plain(model.corpus_title[:200])}**, {_RECIPES[model.recipe]}, "
             f"{quality(model)}, {size(model)}.\n"
             f"It may be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
         ),
@@ -177,7 +177,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
     then = f"`{prefix}generate the monster` goes on in its voice." if current else f"`{prefix}model use {model.name}`"
     embed.add_field(name="This channel's model" if current else "To use it here", value=then, inline=False)
     if notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(notes))[:FIELD_LIMIT], inline=False)
+        embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
     return embed
 
 
@@ -225,6 +225,6 @@ def _scope(model: ModelRecord, here: list[int]) -> str:
 def _line(model: ModelRecord, here: list[int], *, current: bool) -> str:
     mark = "▶️" if current else "▫️"
     return (
-        f"{mark} **`{model.name}`** {escape_markdown(model.corpus_title[:60])}\n"
+        f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
         f"-# {model.recipe} · {quality(model)} · {size(model)} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"
     )

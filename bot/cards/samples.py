@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, TITLE_LIMIT, bits, count, quote, short_title
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, bits, count, quote, short_title
 from bot.jobview import JobView
 from shared.blocklist import Blocklist
 from shared.events import Sample
@@ -17,7 +17,7 @@ MOST_SAMPLES = 7
 
 def samples(job: TrainJob, view: JobView, blocked: Blocklist) -> discord.Embed:
     """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
-    embed = discord.Embed(title=f"Learning to write like {short_title(job)}"[:TITLE_LIMIT], colour=BLURPLE)
+    embed = discord.Embed(title=f"Learning to write like {short_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):
         embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
         if len(embed.description) <= DESCRIPTION_LIMIT:

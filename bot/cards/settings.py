@@ -8,6 +8,7 @@ from typing import NamedTuple
 import discord
 
 from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT
+from bot.escape import plain
 from bot.guilds import GuildSettings
 
 _MOST_SHOWN = 12
@@ -39,7 +40,7 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str,
         stored_bytes: what its models take.
     """
     embed = discord.Embed(
-        title=f"Settings of {discord.utils.escape_markdown(guild.name)}",
+        title=f"Settings of {plain(guild.name)}",
         description="Each choice below applies at once. Members with Manage Server may do everything, everywhere.",
         colour=BLURPLE,
     )
@@ -73,7 +74,7 @@ def sure(guild: discord.Guild) -> discord.Embed:
     return discord.Embed(
         title="Reset all settings?",
         description=(
-            f"Everybody in {discord.utils.escape_markdown(guild.name)} may then train and generate texts in every "
+            f"Everybody in {plain(guild.name)} may then train and generate texts in every "
             "channel, the quotas and the prefix are the usual ones again, and the blocklist is empty. "
             "Models stay as they are."
         ),

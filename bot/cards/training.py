@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import discord
-from discord.utils import escape_markdown
 
 from bot.cards.words import (
     AMBER,
@@ -24,12 +23,12 @@ from bot.cards.words import (
     figure,
     in_line,
     percent,
-    plain,
     quote,
     share,
     short_title,
     span,
 )
+from bot.escape import clipped
 from bot.estimates import Estimate
 from bot.jobview import JobView
 from shared.blocklist import Blocklist
@@ -143,7 +142,7 @@ def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
         if around.takes is not None and around.takes.seconds > 0:
             embed.add_field(name="Takes", value=span(around.takes))
         if around.machines:
-            embed.add_field(name="Runs on", value=" or ".join(plain(name) for name in around.machines)[:FIELD_LIMIT])
+            embed.add_field(name="Runs on", value=clipped(" or ".join(around.machines), FIELD_LIMIT))
     if view.samples:
         sample = view.samples[-1]
         text = quote(around.blocked.mask(sample.text))
@@ -177,7 +176,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     }[end.stopped]
     more = "" if end.stopped == "early" else f" `{around.prefix}train more` adds to it."
     embed = discord.Embed(
-        title=f"Learned {escape_markdown(model.corpus_title)}"[:TITLE_LIMIT],
+        title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
         description=(
             f"✅ `{model.name}` is now this channel's model.{why}\n"
             f"Try `{around.prefix}generate the monster`, or any words of yours.{more}"
@@ -199,7 +198,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(around.blocked.mask(sample)), inline=False)
     if end.notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(end.notes))[:FIELD_LIMIT], inline=False)
+        embed.add_field(name="Worth knowing", value=clipped("\n".join(end.notes), FIELD_LIMIT), inline=False)
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import discord
-from discord.utils import escape_markdown, escape_mentions
 
+from bot.escape import clipped, plain
 from bot.estimates import Estimate
 from shared.errors import UserError
 from shared.events import Progress
@@ -20,9 +20,9 @@ GREY = discord.Colour(0x80848E)
 
 BAR_CELLS = 20
 SAMPLE_CHARS = 280
-TITLE_LIMIT = 256  # Discord's
 DESCRIPTION_LIMIT = 4_096  # Discord's
 FIELD_LIMIT = 1_024  # Discord's
+TITLE_LIMIT = 256  # Discord's
 
 
 def error(problem: UserError) -> discord.Embed:
@@ -94,17 +94,6 @@ def choosing(nats: float) -> str:
     return f"as if choosing among {said} equally likely characters"
 
 
-def plain(text: str) -> str:
-    """Hostile or generated text, so that Discord shows it as it is: no formatting, no mention, no link preview."""
-    return escape_mentions(escape_markdown(text)).replace("<", "\\<")
-
-
-def code(typed: object, limit: int = 40) -> str:
-    """What somebody typed, in code style: shown as it is, in one line."""
-    text = " ".join(str(typed).split()).replace("`", "'")
-    return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
-
-
 def quote(text: str) -> str:
     """A sample as a block quote that fits an embed field."""
     short = text.strip()[:SAMPLE_CHARS].rstrip()
@@ -129,4 +118,4 @@ def percent(share: float) -> str:
 
 def short_title(job: TrainJob) -> str:
     """What a training learns, for the title of a card."""
-    return escape_markdown(job.corpus.title[:100])
+    return clipped(job.corpus.title[:100], TITLE_LIMIT - 30)

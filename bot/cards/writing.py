@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, choosing, count, figure, percent, plain
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, choosing, count, figure, percent
+from bot.escape import clipped, fit, plain
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
 
@@ -71,15 +72,7 @@ def _asked_by(job: GenerateJob) -> str:
 
 def chatted(answer: Generated) -> str:
     """The answer to a mention: only what the model wrote, as a plain message."""
-    return plain(fit(answer.text.strip(), _CHAT_LIMIT)).strip() or "…"
-
-
-def fit(text: str, limit: int) -> str:
-    """As much of a text as takes up to `limit` characters once it is escaped by `plain`."""
-    short = text[:limit]
-    while len(plain(short)) > limit:
-        short = short[: -max(1, (len(plain(short)) - limit) // 2)]
-    return short
+    return clipped(answer.text.strip(), _CHAT_LIMIT).strip() or "…"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
@@ -112,7 +105,8 @@ def compared(job: CompareJob, answer: Compared) -> discord.Embed:
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
     notes = len(embed.fields)
     for place, (name, text) in enumerate(zip(names, answer.texts, strict=True)):
-        value = f"❌ {plain(text.problem)}" if text.problem else _written(text.text, min(FIELD_LIMIT, room) - 2)
+        most = min(FIELD_LIMIT, room) - 2
+        value = f"❌ {clipped(text.problem, most)}" if text.problem else _written(text.text, most)
         embed.insert_field_at(len(embed.fields) - notes if notes else place, name=name, value=value, inline=False)
     return embed
 
@@ -162,4 +156,4 @@ def _character(symbol: str) -> str:
 
 def _add_notes(embed: discord.Embed, notes: Sequence[str]) -> None:
     if notes:
-        embed.add_field(name="Worth knowing", value=plain(fit("\n".join(notes), FIELD_LIMIT)), inline=False)
+        embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)

@@ -11,8 +11,8 @@ from discord.ext import commands
 
 from bot import access, misuse
 from bot.cards import help as pages
-from bot.cards.words import code
 from bot.choices import MOST
+from bot.escape import NOBODY, code
 from bot.views.base import answering
 from shared.errors import UserError
 
@@ -55,7 +55,7 @@ class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], templ
             name = None if chosen == _START else chosen
             embed, view = await help_page(bot, name, interaction.user, interaction.guild_id)
             if private:
-                await interaction.edit_original_response(embed=embed, view=view)
+                await interaction.edit_original_response(embed=embed, view=view, allowed_mentions=NOBODY)
             else:
                 await interaction.followup.send(embed=embed, view=view, ephemeral=True)
 

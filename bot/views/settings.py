@@ -11,6 +11,7 @@ import structlog
 from bot import access, cards
 from bot.cards.settings import Limits, Quotas
 from bot.choices import MOST
+from bot.escape import NOBODY
 from bot.guilds import GuildSettings, UnreadableSettings
 from bot.views.base import answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
@@ -135,7 +136,9 @@ class SettingsButton(
                 await interaction.response.send_modal(await form.opened(bot, guild.id, _change))
             elif self.what == "reset":
                 view = _view(SettingsButton("reset-all"), SettingsButton("show"))
-                await interaction.edit_original_response(embed=cards.settings_sure(guild), view=view)
+                await interaction.edit_original_response(
+                    embed=cards.settings_sure(guild), view=view, allowed_mentions=NOBODY
+                )
             else:
                 before = await bot.guild_settings.prefix(guild.id)
                 if self.what == "reset-all":
@@ -184,7 +187,7 @@ async def _change(bot: Galvanic, interaction: discord.Interaction, **fields: Any
 async def _show(bot: Galvanic, interaction: discord.Interaction) -> None:
     assert interaction.guild is not None
     embed, view = await settings_panel(bot, interaction.guild)
-    await interaction.edit_original_response(embed=embed, view=view)
+    await interaction.edit_original_response(embed=embed, view=view, allowed_mentions=NOBODY)
 
 
 def _quotas(bot: Galvanic, own: GuildSettings) -> Quotas:

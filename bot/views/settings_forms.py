@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.cards.words import code
 from bot.checks import as_limit
+from bot.escape import code
 from bot.guilds import GuildSettings, checked_prefix
 from bot.views.base import answering
 from shared import blocklist

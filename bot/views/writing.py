@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import discord
 
@@ -11,9 +11,13 @@ from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
 from bot.options import HOTTEST, temperature
+from bot.types import Send
 from bot.views.base import Placed, answering, replying_to
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
 
 Deed = Literal["again", "continue", "hotter", "cooler"]
 _FORM_S = 3_600
@@ -43,8 +47,11 @@ class WrittenButton(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Write, if this person may."""
-        async with replying_to(interaction, f"{self.deed} button") as (bot, send):
-            await bot.writer.press(Asker.of_interaction(interaction), self.deed, self.job_id, send)
+
+        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
+            await bot.writer.press(who, self.deed, self.job_id, send)
+
+        await replying_to(interaction, f"{self.deed} button", write)
 
 
 class ComparedMenu(
@@ -73,9 +80,11 @@ class ComparedMenu(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Go on with what was chosen."""
-        async with replying_to(interaction, "compared menu") as (bot, send):
-            who, chosen = Asker.of_interaction(interaction), int(self.item.values[0])
-            await bot.writer.go_on_with(who, self.job_id, chosen, send)
+
+        async def go_on(bot: Galvanic, who: Asker, send: Send) -> None:
+            await bot.writer.go_on_with(who, self.job_id, int(self.item.values[0]), send)
+
+        await replying_to(interaction, "compared menu", go_on)
 
 
 class GenerateButton(
@@ -129,10 +138,13 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Have it written."""
-        async with replying_to(interaction, "generate form") as (bot, send):
+
+        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
             typed = self.temperature.value.strip()
-            who, how_daring = Asker.of_interaction(interaction), temperature(typed) if typed else None
+            how_daring = temperature(typed) if typed else None
             await bot.writer.fill_in(who, self.model_id, self.words.value, how_daring, send)
+
+        await replying_to(interaction, "generate form", write)
 
 
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:

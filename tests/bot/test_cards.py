@@ -185,10 +185,11 @@ def test_the_list_of_jobs() -> None:
     embed = cards.jobs(rows, outlook, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [
-        f"🧠 **[The Book of Tides]({card_link})** · <@{USER}>",
-        "37 %, about 3 min left · `t-1`",
-        f"🕓 ⭐ **[The Book of Tides]({card_link})** · <@{USER}>",
-        "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`",
+        f"🧠 **The Book of Tides** · <@{USER}>",
+        f"37 %, about 3 min left · `t-1` · [card]({card_link})",
+        f"🕓 ⭐ **The Book of Tides** · <@{USER}>",
+        "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`"
+        f" · [card]({card_link})",
         "🕓 a training in another channel",
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]

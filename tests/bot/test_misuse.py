@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot import checks, misuse
-from bot.cards.words import code
 from bot.cogs.errors import Errors
 from bot.cogs.generation import GenerateFlags
+from bot.escape import code
 from tests.bot.live import Live
 from tests.bot.offline import context
 
