@@ -27,6 +27,14 @@ class WrongPlace(UserError):
     """The server's admins do not want the bot in this channel."""
 
 
+def servers_only() -> UserError:
+    """What to tell somebody who wants, outside of a server, what needs one."""
+    return UserError(
+        "This works in servers, not in direct messages.",
+        "Use it in a server's channel. Here I can do `help`, `status` and `catalogue`.",
+    )
+
+
 def channel_ids(channel: Where) -> list[int]:
     """The channel, and for a thread its parent: what is the parent's may be used in the thread."""
     assert channel is not None
@@ -77,10 +85,7 @@ async def require_command(
         if command not in ANYWHERE:
             await require_place(bot, user, channel)
     elif command not in IN_DIRECT_MESSAGES:
-        raise UserError(
-            "This works in servers, not in direct messages.",
-            "Use it in a channel that we are both in. Here I can do `help`, `status` and `catalogue`.",
-        )
+        raise servers_only()
 
 
 async def require_place(bot: Galvanic, user: discord.User | discord.Member, channel: Where) -> None:

@@ -96,6 +96,10 @@ class Galvanic(commands.Bot):
         else:
             await self.invoke(ctx)
 
+    async def prefix(self, guild: discord.Guild | None) -> str:
+        """What a command begins with in a server, or (None) in direct messages."""
+        return await self.guild_settings.prefix(guild.id if guild is not None else None)
+
     async def close(self) -> None:
         """Leave Discord and Redis."""
         if self._presence is not None:
@@ -130,5 +134,4 @@ class Galvanic(commands.Bot):
 
 async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:
     """What a command may begin with in a message's server: its prefix, or a mention of the bot."""
-    own = await bot.guild_settings.prefix(message.guild.id if message.guild is not None else None)
-    return [*commands.when_mentioned(bot, message), own]
+    return [*commands.when_mentioned(bot, message), await bot.prefix(message.guild)]

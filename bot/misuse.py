@@ -11,6 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot import access
 from bot.escape import code
 from bot.options import Options, shown
 from shared.errors import UserError
@@ -59,7 +60,7 @@ def explain(error: Exception, usage: str) -> UserError | None:
 def _rights(error: Exception) -> UserError | None:
     match error:
         case commands.NoPrivateMessage() | app_commands.NoPrivateMessage():
-            return UserError("This works in servers, not in direct messages.", "Use it in a channel that I can see.")
+            return access.servers_only()
         case commands.PrivateMessageOnly():
             return UserError("This works in direct messages only.", "Send it to me there.")
         case commands.NotOwner():

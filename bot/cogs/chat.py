@@ -57,7 +57,7 @@ class Chat(commands.Cog):
         await ctx.send(embed=await self._about(ctx, wanted, me))
 
     async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild is not None else None)
+        prefix = await self.bot.prefix(ctx.guild)
         if not on:
             said = f"Chat is **off** here: I do what commands say, and nothing else.\n`{prefix}chat on` lets me answer."
             return discord.Embed(description=said, colour=cards.GREY)

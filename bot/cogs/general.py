@@ -88,7 +88,7 @@ class General(commands.Cog):
             return
         ctx: Context = await self.bot.get_context(message)
         if ctx.command is None and not ctx.invoked_with:
-            prefix = await self.bot.guild_settings.prefix(None)
+            prefix = await self.bot.prefix(None)
             await ctx.send(
                 f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
                 "`help`, `status` and `catalogue`."

@@ -38,7 +38,7 @@ class Jobs(commands.Cog):
             for one in outlook.standings
             if one.job.place.guild_id == ctx.guild.id
         ]
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id)
+        prefix = await self.bot.prefix(ctx.guild)
         await ctx.send(embed=cards.jobs(rows, outlook, ctx.guild.id, prefix), ephemeral=True)
 
     @hybrid_command(

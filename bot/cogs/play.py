@@ -91,7 +91,7 @@ class Play(commands.Cog):
         checks.require_permissions(ctx)
         seed = checks.seed(flags.seed or "")
         if not seed.strip():
-            prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+            prefix = await self.bot.prefix(ctx.guild)
             raise UserError("Which words shall I continue?", f"Give me some words: `{prefix}compare the sea`.")
         flags.check_limits()
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
@@ -213,7 +213,7 @@ class Play(commands.Cog):
         checks.require_permissions(ctx)
         text = (flags.text or "").strip() or said.of_message(await said.replied_to(ctx.message)).strip()
         if not text:
-            prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+            prefix = await self.bot.prefix(ctx.guild)
             raise UserError(
                 "Which text shall I look at?",
                 f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "

@@ -77,7 +77,7 @@ class Training(commands.Cog):
         return Lesson(corpus, options, parent)
 
     async def _check_source(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.bot.prefix(ctx.guild)
         if file is None and flags.source is None:
             raise UserError(
                 "What shall I learn?",
@@ -119,7 +119,7 @@ class Training(commands.Cog):
         if own:
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=cards.BLURPLE)
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.bot.prefix(ctx.guild)
         embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file")
         await ctx.send(embed=embed)
 

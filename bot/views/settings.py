@@ -140,12 +140,12 @@ class SettingsButton(
                     embed=cards.settings_sure(guild), view=view, allowed_mentions=NOBODY
                 )
             else:
-                before = await bot.guild_settings.prefix(guild.id)
+                before = await bot.prefix(guild)
                 if self.what == "reset-all":
                     await bot.guild_settings.reset(guild.id)
                     log.info("settings_reset", guild_id=guild.id, user_id=interaction.user.id)
                 await _show(bot, interaction)
-                if before != await bot.guild_settings.prefix(guild.id):
+                if before != await bot.prefix(guild):
                     await tell_prefix(bot, interaction)
 
 
@@ -162,7 +162,7 @@ async def settings_panel(bot: Galvanic, guild: discord.Guild) -> tuple[discord.E
         own = await bot.guild_settings.get(guild.id)
     except UnreadableSettings as error:
         return cards.error(error), _view(SettingsButton("reset"))
-    prefix = await bot.guild_settings.prefix(guild.id)
+    prefix = await bot.prefix(guild)
     # What is gone cannot be shown as chosen; it goes with the next choice.
     channels = tuple(place for place in own.channels if guild.get_channel_or_thread(place) is not None)
     view = _view(
