@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -11,6 +10,7 @@ import structlog
 
 from bot import cards
 from bot.model_answers import post_export, post_import, post_info, post_refusal
+from bot.types import Send
 from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError
 from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Surprised
@@ -28,7 +28,6 @@ from shared.jobs import (
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 _NO_FILE = 50_013
 """Discord's error for a permission that the bot lacks, here Attach Files."""
 
@@ -125,7 +124,7 @@ async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surpris
     picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
     embed = cards.surprised(job, event)
     if picture is None:
-        embed.set_image(url=None).set_footer(text="The picture is gone: ask again for a new one.")
+        embed.set_image(url=None).set_footer(text="The picture is gone: run the command again for a new one.")
         await send(embed=embed, **options)
         return
     await send(embed=embed, file=discord.File(io.BytesIO(picture), SURPRISE_FILE), **options)

@@ -38,6 +38,7 @@ def clipped(text: str, limit: int) -> str:
     return plain(fit(text, limit))
 
 
-def code(text: str, limit: int = 40) -> str:
-    """The beginning of a hostile text as it may stand between backticks."""
-    return " ".join(text.replace("`", "").split())[:limit] or "…"
+def code(typed: object, limit: int = 40) -> str:
+    """What somebody typed, or the beginning of it, in code style: shown as it is, in one line."""
+    text = " ".join(str(typed).split()).replace("`", "'")
+    return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"

@@ -16,7 +16,8 @@ from bot import cards
 from bot.escape import NOBODY
 from bot.estimates import estimate
 from bot.jobview import JobView
-from bot.views import finished_buttons, job_buttons
+from bot.views.finished import finished_buttons
+from bot.views.training import job_buttons
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
 if TYPE_CHECKING:

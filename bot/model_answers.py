@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot import cards
+from bot.types import Send
 from bot.views.models import imported_buttons, info_buttons
 from shared.errors import UserError
 from shared.events import Event, Exported, Failed, Imported, Pictured
@@ -17,7 +17,6 @@ from shared.jobs import CARD_FILE, MODEL_FILE, ExportJob, ImportJob, PictureJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 _GONE = UserError("This model was deleted or moved while I was looking.", "")
 
 
@@ -54,7 +53,7 @@ async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported
     """Hand over a model as a file; arguments as of `post_info`."""
     data = await bot.queue.artifact(job.job_id, MODEL_FILE)
     if data is None:
-        await send(embed=cards.error(UserError("The file is no longer here.", "Please ask again.")), **options)
+        await send(embed=cards.error(UserError("The file is no longer here.", "Run the command again.")), **options)
         return
     prefix = await bot.guild_settings.prefix(job.place.guild_id)
     said = cards.exported(job.model.name, event.size, prefix)
@@ -76,5 +75,4 @@ async def post_refusal(send: Send, job: ImportJob, event: Failed, **options: Any
 
 def refusal(job: ImportJob, problem: UserError) -> UserError:
     """Why a file was not imported, under the name that it was uploaded with: a worker knows another."""
-    name = job.file_name[:60].replace("`", "")
-    return UserError(problem.problem.replace(MODEL_FILE, f"`{name}`"), problem.remedy)
+    return UserError(problem.problem.replace(MODEL_FILE, cards.code(job.file_name, 60)), problem.remedy)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -14,6 +13,7 @@ from bot import access, cards, problems
 from bot.asker import Asker
 from bot.asking import ask
 from bot.model_answers import post_info, refusal
+from bot.types import Send
 from bot.views.models import question_buttons
 from shared.errors import UserError
 from shared.events import Failed
@@ -24,7 +24,6 @@ from shared.units import MEGABYTE
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 _TRY_AGAIN_S = 5.0
 _UNSENT = "d-0"
 """Id of a job that gets its own when it is sent."""
@@ -57,7 +56,7 @@ class ModelCare:
         self._bot = bot
 
     async def use(self, who: Asker, model: ModelRecord) -> None:
-        """Make a model the current one of a channel; for those who may have texts written there.
+        """Make a model the current one of a channel; for those who may generate texts there.
 
         Raises:
             UserError: this person may not.
@@ -105,7 +104,7 @@ class ModelCare:
         most = settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
-                f"That file has {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
+                f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "Whoever runs the bot can raise `IMPORT_MAX_MB`.",
             )
         await self.require_room(who.guild_id, file.size)

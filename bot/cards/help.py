@@ -93,9 +93,15 @@ def page(command: Command, prefix: str) -> discord.Embed:
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
     for heading, options in described(command):
         _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])
-    if isinstance(command, commands.HybridCommand) and command.app_command is not None:
+    if _has_slash(command):
         embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
     return embed
+
+
+def _has_slash(command: Command) -> bool:
+    """Whether there is a slash command of that name: its own, or one that is written beside it (`extras`)."""
+    own = isinstance(command, commands.HybridCommand) and command.app_command is not None
+    return own or bool(command.extras.get("slash"))
 
 
 def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:

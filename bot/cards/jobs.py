@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.training import in_line, share, span
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, in_line, share, span
 from bot.escape import plain
 from bot.outlook import Outlook, Standing
 
@@ -39,7 +38,7 @@ def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> d
             break
         lines.append(line)
     if not rows:
-        lines.append(f"Nothing is being learned here now. `{prefix}train frankenstein` begins.")
+        lines.append(f"No training is waiting or running here. `{prefix}train frankenstein` starts one.")
     embed.description = "\n".join(lines)
     elsewhere = sum(one.job.place.guild_id != guild_id for one in outlook.standings)
     foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []

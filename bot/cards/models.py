@@ -136,7 +136,7 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     return discord.Embed(
         description=(
             f"🔓 `{model.name}` may now be used {where}.\n"
-            f"Everyone there can have texts written by it, and **what it writes may quote the uploaded text**{quoted}. "
+            f"Everyone there can generate texts with it, and **what it writes may quote the uploaded text**{quoted}. "
             f"Whatever must not be read there should not be in that text.\n`{undo}` takes it back."
         ),
         colour=AMBER,
@@ -147,7 +147,7 @@ def unshared(model: ModelRecord, whom: str) -> discord.Embed:
     """A model may be used in fewer places."""
     return discord.Embed(
         description=(
-            f"🔒 `{model.name}` was taken back from {whom}. It may be used {scope_in_full(model)}.\n"
+            f"🔒 `{model.name}` is no longer shared with {whom}. It may be used {scope_in_full(model)}.\n"
             "What it wrote elsewhere stays there until somebody deletes it."
         ),
         colour=GREEN,
@@ -181,7 +181,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
 
 
 def quality(model: ModelRecord) -> str:
-    """How well a model foresees text, and which text that was."""
+    """How well a model predicts text, and which text that was."""
     if model.heldout_loss is not None:
         return f"{model.heldout_loss / math.log(2):.2f} bits per character"
     return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"

@@ -132,7 +132,7 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     embed = discord.Embed(
         title=f"How surprising this is to {job.model.name}",
         description=(
-            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: at each it was "
+            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: "
             f"{choosing(answer.nats_per_char)}."
         ),
         colour=BLURPLE,

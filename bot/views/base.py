@@ -13,14 +13,13 @@ import structlog
 from bot import access, cards, checks, problems
 from bot.asker import Asker
 from bot.escape import NOBODY
+from bot.types import Send
 from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 log = structlog.get_logger()
-
-Send = Callable[..., Awaitable[Any]]
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ import discord
 
 from bot import begin
 from bot.asker import Asker
-from bot.views.base import Placed, Send, replying_to
+from bot.types import Send
+from bot.views.base import Placed, replying_to
 from bot.views.models import UseButton
 from bot.views.training import SamplesButton
 from bot.views.writing import GenerateButton

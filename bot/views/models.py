@@ -11,7 +11,8 @@ import discord
 from bot import cards
 from bot.asker import Asker
 from bot.escape import NOBODY
-from bot.views.base import Placed, Send, answering, replying_to
+from bot.types import Send
+from bot.views.base import Placed, answering, replying_to
 from bot.views.writing import GenerateButton
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -197,7 +198,7 @@ def require_asked(user_id: int, interaction: discord.Interaction) -> None:
         UserError: it is another one.
     """
     if interaction.user.id != user_id:
-        raise UserError("This question is somebody else's.", f"<@{user_id}> is to answer it.")
+        raise UserError("This question is somebody else's.", f"Only <@{user_id}> can answer it.")
 
 
 def in_time(asked: datetime, now: datetime) -> bool:

@@ -10,6 +10,7 @@ import structlog
 
 from bot import access, cards
 from bot.cards.settings import Limits, Quotas
+from bot.choices import MOST
 from bot.escape import NOBODY
 from bot.guilds import GuildSettings, UnreadableSettings
 from bot.views.base import answering
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_MOST = 25  # Discord's limit on what one menu takes
 _PLACES = [
     discord.ChannelType.text,
     discord.ChannelType.news,
@@ -36,7 +36,7 @@ _LABELS = {
     "reset-all": "Yes, reset everything",
     "show": "No, keep them",
 }
-_ASKED = {"train_roles": "Who may train", "generate_roles": "Who may have texts written"}
+_ASKED = {"train_roles": "Who may train", "generate_roles": "Who may generate texts"}
 _RED = ("reset", "reset-all")
 
 
@@ -52,7 +52,7 @@ class RoleMenu(
                 custom_id=f"galvanic:settings:{field}",
                 placeholder=_ASKED[field] + ("" if chosen else ": everyone"),
                 min_values=0,
-                max_values=_MOST,
+                max_values=MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.role),
             )
         )
@@ -86,7 +86,7 @@ class ChannelMenu(
                 channel_types=_PLACES,
                 placeholder="Where I may be used" + ("" if chosen else ": in every channel"),
                 min_values=0,
-                max_values=_MOST,
+                max_values=MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.channel),
             )
         )
@@ -140,12 +140,12 @@ class SettingsButton(
                     embed=cards.settings_sure(guild), view=view, allowed_mentions=NOBODY
                 )
             else:
-                before = await bot.guild_settings.prefix(guild.id)
+                before = await bot.prefix(guild)
                 if self.what == "reset-all":
                     await bot.guild_settings.reset(guild.id)
                     log.info("settings_reset", guild_id=guild.id, user_id=interaction.user.id)
                 await _show(bot, interaction)
-                if before != await bot.guild_settings.prefix(guild.id):
+                if before != await bot.prefix(guild):
                     await tell_prefix(bot, interaction)
 
 
@@ -162,7 +162,7 @@ async def settings_panel(bot: Galvanic, guild: discord.Guild) -> tuple[discord.E
         own = await bot.guild_settings.get(guild.id)
     except UnreadableSettings as error:
         return cards.error(error), _view(SettingsButton("reset"))
-    prefix = await bot.guild_settings.prefix(guild.id)
+    prefix = await bot.prefix(guild)
     # What is gone cannot be shown as chosen; it goes with the next choice.
     channels = tuple(place for place in own.channels if guild.get_channel_or_thread(place) is not None)
     view = _view(
@@ -205,7 +205,7 @@ def _there(guild: discord.Guild, ids: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _defaults(ids: tuple[int, ...], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:
-    return [discord.SelectDefaultValue(id=chosen, type=kind) for chosen in ids[:_MOST]]
+    return [discord.SelectDefaultValue(id=chosen, type=kind) for chosen in ids[:MOST]]
 
 
 def _view(*items: RoleMenu | ChannelMenu | SettingsButton) -> discord.ui.View:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,8 +10,9 @@ import discord
 from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
-from bot.views.base import Placed, Send, answering, replying_to
-from shared.errors import UserError
+from bot.options import HOTTEST, temperature
+from bot.types import Send
+from bot.views.base import Placed, answering, replying_to
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -29,7 +29,7 @@ class WrittenButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
-    """Has another text made of one: for everybody who may have texts written in its channel."""
+    """Has another text made of one: for everybody who may generate texts in its channel."""
 
     def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
         super().__init__(
@@ -65,7 +65,7 @@ class ComparedMenu(
         super().__init__(
             discord.ui.Select(
                 custom_id=f"galvanic:compared:{job_id}",
-                placeholder="Continue one of these …",
+                placeholder="Continue one of these…",
                 options=[discord.SelectOption(label=name[:100], value=str(n)) for n, name in enumerate(names)],
             )
         )
@@ -110,21 +110,11 @@ class GenerateButton(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the form; whether this person may is asked when it is sent: a form can't wait for Redis."""
         async with answering(interaction, "generate button", defer=False):
-            await open_form(interaction, self.model_id)
+            await interaction.response.send_modal(GenerateForm(self.model_id))
 
 
-async def open_form(interaction: discord.Interaction, model_id: str) -> None:
-    """Show the form that asks for words; its answer is posted into the channel.
-
-    Args:
-        interaction: the press of a button that nobody has answered yet.
-        model_id: the model that is to write.
-    """
-    await interaction.response.send_modal(GenerateForm(model_id))
-
-
-class GenerateForm(discord.ui.Modal, title="Have it write"):
-    """Words to go on from, and how daring."""
+class GenerateForm(discord.ui.Modal, title="Generate a text"):
+    """Words to go on from, and how daring; the text is posted into the channel."""
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
         label="Words to go on from",
@@ -150,27 +140,11 @@ class GenerateForm(discord.ui.Modal, title="Have it write"):
         """Have it written."""
 
         async def write(bot: Galvanic, who: Asker, send: Send) -> None:
-            temperature = typed_temperature(self.temperature.value)
-            await bot.writer.fill_in(who, self.model_id, self.words.value, temperature, send)
+            typed = self.temperature.value.strip()
+            how_daring = temperature(typed) if typed else None
+            await bot.writer.fill_in(who, self.model_id, self.words.value, how_daring, send)
 
         await replying_to(interaction, "generate form", write)
-
-
-def typed_temperature(typed: str) -> float | None:
-    """A temperature as it was typed into a form; None when nothing was.
-
-    Raises:
-        UserError: it is no number, or out of range.
-    """
-    if not typed.strip():
-        return None
-    try:
-        value = float(typed.strip().replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 2:
-        raise UserError(f"The temperature can't be `{cards.code(typed, 20)}`.", "It is a number from 0 to 2.")
-    return value
 
 
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
@@ -179,7 +153,7 @@ def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     off: dict[Deed, bool] = {
         "again": answer.temperature == 0 and not random_start,
         "continue": not answer.text.strip(),
-        "hotter": answer.temperature >= 2,
+        "hotter": answer.temperature >= HOTTEST,
         "cooler": answer.temperature <= 0,
     }
     view = discord.ui.View(timeout=None)

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import cards
+from bot.cards import words
+from bot.cards.training import copied
 from bot.estimates import Estimate
 from bot.jobview import JobView
 from bot.outlook import Outlook, Standing
@@ -128,15 +130,15 @@ def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None
     assert "Copied" not in fields(card(view_of(finished())))
 
 
-def test_the_finished_card_tells_in_plain_words_how_well_it_foresees() -> None:
+def test_the_finished_card_tells_in_plain_words_how_well_it_predicts() -> None:
     said = fields(card(view_of(finished(model=record(train_loss=1.0, heldout_loss=1.19)))))["In plain words"]
     assert said == (
         "**1.72 bits** for each character of text it had not seen: as if choosing among 3.3 equally likely "
-        "characters. What it learned it foresees 0.27 bits better: some of that is learned by heart. "
-        "Letters at random are 4.7 bits."
+        "characters. It predicts its own text 0.27 bits better: some of it is memorised. "
+        "Random letters take 4.7 bits."
     )
     near = fields(card(view_of(finished(model=record(train_loss=1.15, heldout_loss=1.19)))))["In plain words"]
-    assert "by heart" not in (near or "")
+    assert "memorised" not in (near or "")
     alone = fields(card(view_of(finished(model=record(heldout_loss=None)))))["In plain words"]
     assert "of its own text" in (alone or "")
     assert "Nothing was held out" in (alone or "")
@@ -203,14 +205,14 @@ def test_a_long_list_of_jobs_fits_discord() -> None:
 
 
 def test_spans_read_like_speech() -> None:
-    spans = [cards.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
+    spans = [words.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
     assert spans == ["under a minute", "under a minute", "about 2 min", "about 99 min", "about 1.7 h", "about 3 h"]
 
 
 def test_small_and_no_copies_are_told_truly() -> None:
-    assert cards.copied(0.0).startswith("nothing of its samples")
-    assert cards.copied(0.001).startswith("less than 1 %")
-    assert cards.copied(1.0).startswith("100 %")
+    assert copied(0.0).startswith("nothing of its samples")
+    assert copied(0.001).startswith("less than 1 %")
+    assert copied(1.0).startswith("100 %")
 
 
 def test_a_failed_card_shows_problem_and_remedy() -> None:
@@ -271,13 +273,13 @@ def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> 
 
 
 def test_durations_read_like_speech() -> None:
-    assert [cards.duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
+    assert [words.duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
 
 
 def test_the_bar_never_overflows() -> None:
-    assert cards.bar(-1) == "░" * 20
-    assert cards.bar(0.5) == "█" * 10 + "░" * 10
-    assert cards.bar(7) == "█" * 20
+    assert words.bar(-1) == "░" * 20
+    assert words.bar(0.5) == "█" * 10 + "░" * 10
+    assert words.bar(7) == "█" * 20
 
 
 def test_errors_show_both_sentences() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bot import cards
 from bot.cards.writing import fit
-from bot.views.writing import typed_temperature, written_buttons
+from bot.options import temperature
+from bot.views.writing import written_buttons
 from bot.writing import around, at_temperature, continued
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Surprised
@@ -129,9 +130,8 @@ def test_temperatures_stay_in_range() -> None:
     assert around(2) == (1.2, 1.6, 2.0)
 
 
-def test_a_temperature_in_a_form() -> None:
-    assert typed_temperature(" ") is None
-    assert typed_temperature("0,7") == 0.7
+def test_a_temperature_may_be_typed_with_a_comma() -> None:
+    assert temperature("0,7") == temperature(" 0.7 ") == 0.7
     for wrong in ("warm", "nan", "inf", "-1", "2.1"):
         with pytest.raises(UserError):
-            typed_temperature(wrong)
+            temperature(wrong)

@@ -10,6 +10,8 @@ import pytest
 import redis.asyncio
 
 from bot import cards
+from bot.cards.models import quality
+from bot.cards.words import DESCRIPTION_LIMIT
 from bot.guilds import Guilds
 from bot.model_answers import refusal
 from bot.registry import Registry
@@ -221,7 +223,7 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
         embed = cards.model_list(models, models[0], [CHANNEL], page, "!")
         assert embed.description is not None
         assert embed.description.count("`n") == (4 if page == 2 else 8)
-        assert len(embed.description) <= cards.DESCRIPTION_LIMIT
+        assert len(embed.description) <= DESCRIPTION_LIMIT
         assert len(embed) <= 6_000
     assert "▶️ **`" in (cards.model_list(models, models[0], [CHANNEL], 0, "!").description or "")
     assert "▶️ **`" not in (cards.model_list(models, models[0], [CHANNEL], 1, "!").description or "")
@@ -259,11 +261,11 @@ def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
 
 
 def test_quality_says_so_when_nothing_was_held_out() -> None:
-    assert cards.quality(record()) == "2.52 bits per character"
-    assert cards.quality(record(heldout_loss=None)) == "2.16 bits per character of its own text"
+    assert quality(record()) == "2.52 bits per character"
+    assert quality(record(heldout_loss=None)) == "2.16 bits per character of its own text"
 
 
 def test_a_refused_file_is_named_as_it_was_uploaded() -> None:
     job = ImportJob(job_id="i-1", place=place(user_id=USER), file_name="my`s.galvanic")
     problem = refusal(job, UserError("model.galvanic is damaged.", "Get another."))
-    assert problem.problem == "`mys.galvanic` is damaged."
+    assert problem.problem == "`my's.galvanic` is damaged."

@@ -32,7 +32,7 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
 
 async def enter(queue: JobQueue, number: int, **where: int) -> None:
     job = train_job(job_id=f"t-{number}", place=place(**where), options=TrainOptions(minutes=4))
-    assert await queue.submit_train(job, "text", (CHANNEL, number)) == "entered"
+    assert await queue.submit_train(job, "text", (CHANNEL, number), (100, 100)) == "entered"
 
 
 def there(worker: redis.Redis, *names: str) -> None:

@@ -208,9 +208,9 @@ def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: 
     try:
         for typed in ("!model use reserved", "!model temperature 0.2"):
             said = ask(system, typed, person="ben")
-            assert "You may not have texts written in this server" in said
+            assert "You may not generate texts in this server" in said
             assert "**Moderators**" in said
-        press(system, card, "Use here", "You may not have texts written", person="cleo")
+        press(system, card, "Use here", "You may not generate texts", person="cleo")
         said = ask(system, "!model import", files={"x.galvanic": data}, person="ben")
         assert "You may not train models in this server" in said
         assert "the usual one" in ask(system, "!model temperature", person="ben")
@@ -288,7 +288,7 @@ def test_sharing_with_the_whole_server(system: System) -> None:
     assert "shared with the server" in ask(system, "!models", channel="library")
     assert "already" in ask(system, "!model share novel #library")
     assert "not shared with" in ask(system, "!model unshare novel #library")
-    assert "taken back from everyone else" in ask(system, "!model unshare novel")
+    assert "no longer shared with everyone else" in ask(system, "!model unshare novel")
     assert "novel" not in ask(system, "!models", channel="library")
     assert "is not shared" in ask(system, "!model unshare novel")
 
