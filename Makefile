@@ -5,6 +5,7 @@
 #   make run DATA_DIR=/some/where another data folder
 #   make install PYTHON=python3.12
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
+#   make test PYTEST_ARGS="tests/bot -n 0"    some tests, in one process
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-browser pictures lint format bench bench-quick compose-config clean
@@ -20,6 +21,9 @@ endif
 EXTRAS := run bot playground $(WORKER)
 INSTALLED := $(VENV)/.installed-$(WORKER)
 INSTALLED_DEV := $(INSTALLED)-dev
+
+# A file's tests stay together, so that they share what they started; tests/conftest.py puts the slow files first.
+TEST_WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
 # What the benchmark compares with, apart from the product: PyTorch and PPMd. BENCH_PIP="--index-url ..." chooses
 # another build of PyTorch.
@@ -37,7 +41,7 @@ run: $(INSTALLED)  ## start everything; Ctrl-C stops it
 	@exec $(PY) -m launcher --with-parent
 
 test: $(INSTALLED_DEV)  ## all tests but the browser's
-	$(PY) -m pytest -m "not browser" --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not browser" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 	@CHROMIUM="$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}"; \

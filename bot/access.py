@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import discord
 
+from bot.escape import plain
 from shared.errors import UserError
 from shared.jobs import Place
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
 Deed = Literal["train", "generate"]
-_WORDS = {"train": "train models", "generate": "have texts written"}
+_WORDS = {"train": "train models", "generate": "generate texts"}
 ANYWHERE = frozenset({"help", "settings", "status", "sync"})
 """Commands for any channel: they tell or set something, and do nothing to the channel."""
 IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync"})
@@ -24,6 +25,14 @@ IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync"})
 
 class WrongPlace(UserError):
     """The server's admins do not want the bot in this channel."""
+
+
+def servers_only() -> UserError:
+    """What to tell somebody who wants, outside of a server, what needs one."""
+    return UserError(
+        "This works in servers, not in direct messages.",
+        "Use it in a server's channel. Here I can do `help`, `status` and `catalogue`.",
+    )
 
 
 def channel_ids(channel: Where) -> list[int]:
@@ -52,15 +61,13 @@ def require_admin(user: discord.User | discord.Member) -> None:
         UserError: names the permission.
     """
     if not is_admin(user):
-        raise UserError(
-            "Only members with the permission Manage Server can see and change my settings.", "Ask one of them."
-        )
+        raise UserError("Only members with Manage Server can see or change my settings.", "Ask one of them.")
 
 
 async def require_command(
     bot: Galvanic, command: str, user: discord.User | discord.Member, guild: discord.Guild | None, channel: Where
 ) -> None:
-    """Refuse a command that does not work here. Who may train or have texts written is `require`'s.
+    """Refuse a command that does not work here. Who may train or generate texts is `require`'s.
 
     Args:
         bot: the bot.
@@ -78,10 +85,7 @@ async def require_command(
         if command not in ANYWHERE:
             await require_place(bot, user, channel)
     elif command not in IN_DIRECT_MESSAGES:
-        raise UserError(
-            "This works in servers, not in direct messages.",
-            "Use it in a channel that we are both in. Here I can do `help`, `status` and `catalogue`.",
-        )
+        raise servers_only()
 
 
 async def require_place(bot: Galvanic, user: discord.User | discord.Member, channel: Where) -> None:
@@ -102,7 +106,7 @@ async def require_place(bot: Galvanic, user: discord.User | discord.Member, chan
         if place is not None and place.permissions_for(user).view_channel
     ]
     chosen = f"Use me in {' or '.join(seen[:5])}: this server's admins chose that."
-    raise WrongPlace("I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I am.")
+    raise WrongPlace("I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used.")
 
 
 async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member, channel: Where) -> None:
@@ -120,7 +124,7 @@ async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member
     wanted = settings.train_roles if deed == "train" else settings.generate_roles
     if wanted and not {role.id for role in user.roles} & set(wanted):
         names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
-        those = ", ".join(f"**{discord.utils.escape_markdown(name)}**" for name in names[:5]) or "roles that are gone"
+        those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
         raise UserError(
             f"You may not {_WORDS[deed]} in this server.", f"That is for members with {those}. Ask a server admin."
         )

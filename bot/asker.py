@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import access
-from shared.errors import UserError
 from shared.jobs import Place
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class Asker:
             UserError: it was outside of a server.
         """
         if interaction.guild_id is None or interaction.channel is None:
-            raise UserError("This works in servers, not in direct messages.", "Use it in a server's channel.")
+            raise access.servers_only()
         return cls(interaction.user, interaction.channel, interaction.guild_id, interaction.id)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import discord
 import structlog
 
 from bot.delivery import post_answer, problem_of
+from bot.types import Send
 from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE, Asked
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bot.checks import Context
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 TYPING_AFTER_S = 0.4
 """Most answers are there sooner, and the request that shows "is typing" would only delay them."""
 _TYPING_EVERY_S = 8.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 import structlog
@@ -13,16 +13,16 @@ from bot import access, cards, train_options
 from bot.asker import Asker
 from bot.queue import TRAINING
 from bot.texts import text_again
+from bot.types import Send
 from shared.corpora import Corpus
 from shared.errors import UserError
-from shared.jobs import ModelRef, TrainJob, TrainOptions
+from shared.jobs import TrainJob, TrainOptions
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
-MEGABYTE = 1_000_000
 
 log = structlog.get_logger()
 
@@ -64,7 +64,7 @@ async def begin(bot: Galvanic, who: Asker, prepare: Callable[[], Awaitable[Lesso
             place=who.place,
             corpus=lesson.corpus.info,
             options=lesson.options,
-            parent=ModelRef(model_id=parent.model_id, name=parent.name) if parent is not None else None,
+            parent=parent.ref if parent is not None else None,
         )
         await _submit(bot, who, job, lesson.corpus.text, send)
 
@@ -135,11 +135,14 @@ async def _no_room(bot: Galvanic, who: Asker, of_user: bool) -> UserError:
     for_one, for_all = await _limits(bot, who.guild_id)
     if of_user:
         problem = (
-            f"You have {cards.count(for_one, 'training')} here that wait or run, which is the most for one person."
+            f"You already have {cards.count(for_one, 'training')} waiting or running here, "
+            "the most one person may have."
         )
         first = outlook.first_to_end(who.guild_id, who.user.id)
     else:
-        problem = f"{cards.count(for_all, 'training')} wait or run in this server, which is the most."
+        problem = (
+            f"This server already has {cards.count(for_all, 'training')} waiting or running, the most it may have."
+        )
         first = outlook.first_to_end(who.guild_id)
     if first is None or first.ends is None:
         return UserError(problem, "Try again when one of them is over; no worker is running now.")

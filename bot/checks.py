@@ -9,8 +9,8 @@ import discord
 from discord.ext import commands
 
 from bot import access
+from bot.escape import code
 from shared.errors import UserError
-from shared.jobs import Place
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -82,22 +82,6 @@ def require_all(have: discord.Permissions, channel: access.Where) -> None:
         )
 
 
-def place_of(ctx: Context) -> Place:
-    """Where and by whom a command was given."""
-    assert ctx.guild is not None
-    return access.place_of(ctx.guild.id, ctx.channel, ctx.author.id)
-
-
-def channel_ids(ctx: Context) -> list[int]:
-    """The channel, and for a thread its parent: a model of the parent may be used in the thread."""
-    return access.channel_ids(ctx.channel)
-
-
-def job_id(ctx: Context, letter: str) -> str:
-    """The id of the job that this command asks for: the same if Discord delivers the command twice."""
-    return f"{letter}-{ctx.interaction.id if ctx.interaction else ctx.message.id}"
-
-
 def seed(words: str) -> str:
     """Check the words that a text is to go on from.
 
@@ -105,7 +89,7 @@ def seed(words: str) -> str:
         UserError: they are too long.
     """
     if len(words) > SEED_LIMIT:
-        raise UserError(f"That seed is {len(words):,} characters long.", f"Keep it under {SEED_LIMIT:,}.")
+        raise UserError(f"That seed is {len(words):,} characters long.", f"Use at most {SEED_LIMIT:,}.")
     return words
 
 
@@ -119,12 +103,13 @@ def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         shown = shown if len(shown) <= 12 else f"{shown[:12]}…"
         raise UserError(
-            f"`--{name}` is {shown}, which is out of range.", f"It goes from {figure(low)} to {figure(high)}."
+            f"`--{name}` is {shown}, which is out of range.",
+            f"Choose a value from {as_limit(low)} to {as_limit(high)}.",
         )
     return value
 
 
-def figure(number: float) -> str:
+def as_limit(number: float) -> str:
     """A limit as people read it: `4,096`, `0.9`."""
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6f}".rstrip("0").rstrip(".")
 
@@ -140,7 +125,7 @@ def model_name(value: str | None) -> str | None:
     name = value.strip().lower()
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(
-            f"`{value.strip()[:60].replace('`', '')}` can't be a model's name.",
+            f"{code(value, 60)} can't be a model's name.",
             "Use up to 32 of a-z, 0-9, `-` and `_`, beginning with a letter or digit.",
         )
     return name

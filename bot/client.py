@@ -1,4 +1,4 @@
-"""The bot itself: intents, connections, extensions, and keeping Discord's list of commands up to date."""
+"""The bot itself: its intents, its connections, and the parts that it is made of."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 class Galvanic(commands.Bot):
-    """A `commands.Bot` with its job queue, its model registry and its follower."""
+    """A `commands.Bot` with what commands, buttons and mentions share: queue, registry, settings, cooldowns."""
 
     def __init__(self, settings: Settings) -> None:
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
@@ -96,6 +96,10 @@ class Galvanic(commands.Bot):
         else:
             await self.invoke(ctx)
 
+    async def prefix(self, guild: discord.Guild | None) -> str:
+        """What a command begins with in a server, or (None) in direct messages."""
+        return await self.guild_settings.prefix(guild.id if guild is not None else None)
+
     async def close(self) -> None:
         """Leave Discord and Redis."""
         if self._presence is not None:
@@ -117,7 +121,7 @@ class Galvanic(commands.Bot):
             await asyncio.sleep(presence.BEAT_S)
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
-        """As discord.py's, but a quotation mark without a partner, as in ``don’t``, is an ordinary sign."""
+        """As discord.py's, but a quotation mark without a partner, as in ``don’t``, is an ordinary character."""
         ctx = await super().get_context(origin, **options)
         if isinstance(origin, discord.Message):
             ctx.view = PlainWords(ctx.view)
@@ -130,5 +134,4 @@ class Galvanic(commands.Bot):
 
 async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:
     """What a command may begin with in a message's server: its prefix, or a mention of the bot."""
-    own = await bot.guild_settings.prefix(message.guild.id if message.guild is not None else None)
-    return [*commands.when_mentioned(bot, message), own]
+    return [*commands.when_mentioned(bot, message), await bot.prefix(message.guild)]

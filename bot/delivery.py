@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -11,6 +10,7 @@ import structlog
 
 from bot import cards
 from bot.model_answers import post_export, post_import, post_info, post_refusal
+from bot.types import Send
 from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError
 from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Surprised
@@ -28,7 +28,6 @@ from shared.jobs import (
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 _NO_FILE = 50_013
 """Discord's error for a permission that the bot lacks, here Attach Files."""
 
@@ -102,7 +101,9 @@ async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generat
 async def _masked(bot: Galvanic, job: GenerateJob, event: Generated) -> Generated:
     # What the worker wrote was checked against the blocklist of then; the seed, and an older answer, were not.
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
-    return event.model_copy(update={"seed": blocked.mask(event.seed), "text": blocked.mask(event.text)})
+    seed, text = blocked.mask(event.seed), blocked.mask(event.text)
+    masked = event.masked or (seed, text) != (event.seed, event.text)
+    return event.model_copy(update={"seed": seed, "text": text, "masked": masked})
 
 
 async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
@@ -113,7 +114,9 @@ async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated
 async def _compared(bot: Galvanic, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
     texts = tuple(text.model_copy(update={"text": blocked.mask(text.text)}) for text in event.texts)
-    event = event.model_copy(update={"seed": blocked.mask(event.seed), "texts": texts})
+    seed = blocked.mask(event.seed)
+    masked = event.masked or (seed, texts) != (event.seed, event.texts)
+    event = event.model_copy(update={"seed": seed, "texts": texts, "masked": masked})
     await send(embed=cards.compared(job, event), view=compared_menu(job.job_id, event), **options)
 
 
@@ -121,7 +124,7 @@ async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surpris
     picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
     embed = cards.surprised(job, event)
     if picture is None:
-        embed.set_image(url=None).set_footer(text="The picture is gone: ask again for a new one.")
+        embed.set_image(url=None).set_footer(text="The picture is gone: run the command again for a new one.")
         await send(embed=embed, **options)
         return
     await send(embed=embed, file=discord.File(io.BytesIO(picture), SURPRISE_FILE), **options)

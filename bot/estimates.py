@@ -16,7 +16,7 @@ RECENT = 9
 
 @dataclass(frozen=True)
 class Estimate:
-    """A span of time that is foreseen.
+    """A span of time that is expected.
 
     Attributes:
         seconds: how long.

@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.delivery import Send, post_answer
+from bot.delivery import post_answer
 from bot.jobview import JobView
 from bot.live_card import LiveCard, around_of, buttons_of
 from bot.queue import TRAINING
+from bot.types import Send
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import Asked, DeleteJob, TrainJob
 from shared.logging import job_context
@@ -164,7 +165,7 @@ class Follower:
         """Post the answer to a request whose asker was waiting when the bot went down."""
         event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
         if event is None:
-            event = Failed(problem="I was restarted before this was done.", remedy="Please ask again.")
+            event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
         channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
         try:
             await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)

@@ -30,7 +30,7 @@ class UnreadableSettings(UserError):
     def __init__(self) -> None:
         super().__init__(
             "I can't read what this server's admins have set.",
-            "A newer version of me wrote it. Whoever runs me can update me; an admin can reset it with `settings`.",
+            "A newer version of me wrote it: whoever runs the bot can update me. `settings` can reset it.",
         )
 
 
@@ -39,7 +39,7 @@ class GuildSettings(BaseModel):
 
     Attributes:
         prefix: what a command begins with.
-        train_roles, generate_roles: whose members may train, and may have texts written; empty: everyone.
+        train_roles, generate_roles: whose members may train, and may generate texts; empty: everyone.
         channels: where the bot may be used, with their threads; empty: everywhere.
         jobs_per_user, jobs_per_server: trainings that may wait or run at once, within the operator's limits.
         disk_mb: what the server's models may take, within the operator's limit.
@@ -192,17 +192,17 @@ def checked_prefix(typed: str) -> str:
     """
     prefix = typed.strip()
     shown = prefix[:20].replace("`", "'")
-    example = "Use one to five signs or letters that end with a sign, such as `?`, `$$` or `g!`."
+    example = "Use one to five characters, the last a symbol, such as `?`, `$$` or `g!`."
     if not prefix:
         raise UserError("A prefix can't be empty.", example)
-    if any(sign in prefix for sign in "`<>\\") or "@" in prefix[1:]:
-        raise UserError("A prefix can't hold a mention, a backtick, a backslash, `<` or `>`.", example)
+    if any(symbol in prefix for symbol in "`<>\\") or "@" in prefix[1:]:
+        raise UserError("A prefix can't contain a mention, a backtick, a backslash, `<` or `>`.", example)
     if len(prefix) > PREFIX_LIMIT:
         raise UserError(f"The prefix `{shown}` is {len(prefix)} characters long.", example)
     if prefix[0] in "/@":
         raise UserError(f"A prefix can't begin with `{prefix[0]}`: Discord itself listens to that.", example)
     if not prefix.isprintable() or " " in prefix:
-        raise UserError("A prefix can't hold spaces or signs that nobody sees.", example)
+        raise UserError("A prefix can't contain spaces or invisible characters.", example)
     if prefix[-1].isalnum():
         raise UserError(f"With the prefix `{shown}`, ordinary words would be taken for commands.", example)
     return prefix

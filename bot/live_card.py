@@ -13,10 +13,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
+from bot.escape import NOBODY
 from bot.estimates import estimate
 from bot.jobview import JobView
-from bot.views import finished_buttons, job_buttons
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from bot.views.finished import finished_buttons
+from bot.views.training import job_buttons
+from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -178,7 +180,7 @@ class LiveCard:
         old = channel.get_partial_message(self._where[1]) if self._where is not None else None
         if old is not None and time.time() - old.created_at.timestamp() < self._fresh_after:
             try:
-                await old.edit(embed=embed, view=buttons, attachments=files)
+                await old.edit(embed=embed, view=buttons, attachments=files, allowed_mentions=NOBODY)
                 return
             except discord.NotFound:
                 log.info("card_was_deleted")
@@ -202,8 +204,8 @@ class LiveCard:
     async def _files(self) -> list[discord.File]:
         if self._view.state != "finished":
             return []
-        chart = await self._queue.artifact(self._job.job_id, cards.LOSS_FILE)
-        return [discord.File(io.BytesIO(chart), cards.LOSS_FILE)] if chart is not None else []
+        chart = await self._queue.artifact(self._job.job_id, LOSS_FILE)
+        return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
 
     async def _say_outage(self) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""
@@ -214,7 +216,7 @@ class LiveCard:
             return
         channel = self._bot.get_partial_messageable(self._where[0], guild_id=self._job.place.guild_id)
         try:
-            await channel.get_partial_message(self._where[1]).edit(embed=embed)
+            await channel.get_partial_message(self._where[1]).edit(embed=embed, allowed_mentions=NOBODY)
             self._shown, self._edited = embed.to_dict(), time.monotonic()
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("card_not_edited", error=type(error).__name__)

@@ -11,7 +11,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.options import Options
+from bot import access
+from bot.escape import code
+from bot.options import Options, shown
 from shared.errors import UserError
 
 _KINDS = {int: "a whole number", float: "a number", bool: "yes or no", discord.Attachment: "a file", str: "text"}
@@ -31,12 +33,6 @@ _NOT_FOUND = {
     commands.PartialEmojiConversionFailure: ("emoji", "Use one of this server's."),
     commands.BadInviteArgument: ("invitation", "Give one that still works."),
 }
-
-
-def code(typed: object, limit: int = 40) -> str:
-    """What somebody typed, in code style: shown as it is, in one line."""
-    text = " ".join(str(typed).split()).replace("`", "'")
-    return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
 
 
 def nearest(typed: str, known: Iterable[str], prefix: str = "", likeness: float = 0.55) -> str:
@@ -64,11 +60,11 @@ def explain(error: Exception, usage: str) -> UserError | None:
 def _rights(error: Exception) -> UserError | None:
     match error:
         case commands.NoPrivateMessage() | app_commands.NoPrivateMessage():
-            return UserError("This works in servers, not in direct messages.", "Use it in a channel that I can see.")
+            return access.servers_only()
         case commands.PrivateMessageOnly():
             return UserError("This works in direct messages only.", "Send it to me there.")
         case commands.NotOwner():
-            return UserError("That is for the person who runs me.", "Ask them, if you need it.")
+            return UserError("That is for whoever runs the bot.", "Ask them, if you need it.")
         case commands.MissingPermissions() | app_commands.MissingPermissions():
             return UserError(
                 f"You need {_listed(map(_title, error.missing_permissions), 'and')} for this.",
@@ -89,7 +85,7 @@ def _rights(error: Exception) -> UserError | None:
         case commands.NSFWChannelRequired():
             return UserError("This works only in channels for adults.", "Use it in one that is marked so.")
         case commands.DisabledCommand():
-            return UserError("This command is switched off.", "Ask whoever runs me.")
+            return UserError("This command is switched off.", "Ask whoever runs the bot.")
         case commands.CheckFailure() | app_commands.CheckFailure():
             if not isinstance(error, app_commands.CommandOnCooldown):
                 return UserError("You may not use this command here.", "Ask a server admin.")
@@ -108,13 +104,13 @@ def _pace(error: Exception) -> UserError | None:
 def _flags(error: Exception, usage: str) -> UserError | None:
     match error:
         case commands.MissingFlagArgument():
-            return UserError(f"`--{_option(error.flag)}` needs a value after it.", usage)
+            return UserError(f"`--{shown(error.flag)}` needs a value after it.", usage)
         case commands.MissingRequiredFlag():
-            return UserError(f"`--{_option(error.flag)}` is missing.", usage)
+            return UserError(f"`--{shown(error.flag)}` is missing.", usage)
         case commands.TooManyFlags():
-            return UserError(f"`--{_option(error.flag)}` was given more than once.", "Give it once.")
+            return UserError(f"`--{shown(error.flag)}` was given more than once.", "Give it once.")
         case commands.BadFlagArgument():
-            name = _option(error.flag)
+            name = shown(error.flag)
             remedy = f"It takes {_kind(error.flag.annotation)}. `--{name}`: {error.flag.description}.\n{usage}"
             return UserError(f"`--{name}` can't be {code(error.argument)}.", remedy)
     return None
@@ -150,7 +146,7 @@ def _arguments(error: Exception, usage: str) -> UserError | None:
             ends = [
                 f"{word} {end:,}" for word, end in (("from", error.minimum), ("to", error.maximum)) if end is not None
             ]
-            return UserError(f"{code(error.value)} is out of range.", f"It goes {' '.join(ends)}.\n{usage}")
+            return UserError(f"{code(error.value)} is out of range.", f"Choose a value {' '.join(ends)}.\n{usage}")
         case commands.ArgumentParsingError():
             return UserError("A quotation mark in there has no partner.", f"Leave it out, or close it.\n{usage}")
         case commands.UserInputError():
@@ -184,10 +180,6 @@ def _parameter(parameter: commands.Parameter) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Options):
         return "What this is about"
     return f"`{(parameter.displayed_name or parameter.name).upper()}`"
-
-
-def _option(flag: commands.Flag) -> str:
-    return str(flag.name).replace("_", "-")
 
 
 def _kind(annotation: Any) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from bot.escape import code
 from shared.errors import UserError
 
 MOST_PARTS = 8
@@ -16,14 +17,14 @@ _PAIR = re.compile(r"([A-Za-z0-9][\w-]{0,31})[\s:]+(\d{1,9}(?:\.\d{1,9})?)\s*%?,
 
 
 class Part(NamedTuple):
-    """A model's name, and its weight before the weights are made to sum to 1."""
+    """A model's name, and its share before the shares are made to sum to 1."""
 
     name: str
     weight: float
 
 
 def parse(typed: str) -> tuple[Part, ...]:
-    """The models of a mixture; without weights they have equal shares.
+    """The models of a mixture; without shares they have equal ones.
 
     Raises:
         UserError: names the part that is wrong.
@@ -35,9 +36,7 @@ def parse(typed: str) -> tuple[Part, ...]:
     parts = [_part(piece, place) for place, piece in enumerate(pieces, start=1)]
     bare = [name for name, weight in parts if weight is None]
     if bare and len(bare) < len(parts):
-        raise UserError(
-            f"In `--mix`, `{_shown(bare[0])}` has no weight and others have.", "Give all of them one, or none."
-        )
+        raise UserError(f"In `--mix`, {code(bare[0])} has no share, but others do.", "Give all of them one, or none.")
     return checked([(name, 1.0 if weight is None else weight) for name, weight in parts], "`--mix`")
 
 
@@ -50,7 +49,7 @@ def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tu
     names = [name for name, _ in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"{what} names `{_shown(twice)}` twice.", "Name each model once.")
+        raise UserError(f"{what} names {code(twice)} twice.", "Name each model once.")
     return tuple(Part(*part) for part in parts)
 
 
@@ -76,7 +75,7 @@ def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[
             break
         if not 0 < weight <= _HIGHEST:
             raise UserError(
-                f"The share of `{_shown(name)}` is {pair[2][:12]}.", f"A share is above 0 and up to {_HIGHEST:,}."
+                f"The share of {code(name)} is {pair[2][:12]}.", f"A share is above 0 and up to {_HIGHEST:,}."
             )
         parts.append((name, weight))
         rest = rest[pair.end() :].lstrip()
@@ -89,17 +88,13 @@ def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[
     return checked(parts), rest
 
 
-def _shown(typed: str) -> str:
-    return typed[:40].replace("`", "")
-
-
 def _part(piece: str, place: int) -> tuple[str, float | None]:
     name, colon, figure = (word.strip() for word in piece.partition(":"))
-    shown = _shown(piece)
+    shown = code(piece)
     if not name:
         raise UserError(f"Part {place} of `--mix` names no model.", _EXAMPLE)
     if " " in name or " " in figure:
-        raise UserError(f"Part {place} of `--mix`, `{shown}`, is more than a name and a weight.", _EXAMPLE)
+        raise UserError(f"Part {place} of `--mix`, {shown}, is more than a name and a share.", _EXAMPLE)
     if not colon:
         return name.lower(), None
     try:
@@ -108,7 +103,7 @@ def _part(piece: str, place: int) -> tuple[str, float | None]:
         weight = math.nan
     if not 0 < weight <= _HIGHEST:
         raise UserError(
-            f"Part {place} of `--mix`, `{shown}`, has no usable weight.",
-            f"A weight is a number above 0 and up to {_HIGHEST:,}. {_EXAMPLE}",
+            f"Part {place} of `--mix`, {shown}, has no usable share.",
+            f"A share is a number above 0 and up to {_HIGHEST:,}. {_EXAMPLE}",
         )
     return name.lower(), weight

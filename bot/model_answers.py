@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot import cards
+from bot.types import Send
 from bot.views.models import imported_buttons, info_buttons
 from shared.errors import UserError
 from shared.events import Event, Exported, Failed, Imported, Pictured
@@ -17,7 +17,6 @@ from shared.jobs import CARD_FILE, MODEL_FILE, ExportJob, ImportJob, PictureJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
 _GONE = UserError("This model was deleted or moved while I was looking.", "")
 
 
@@ -32,12 +31,11 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
         options: see `send`.
     """
     place = job.place
-    here = [place.channel_id, *([] if place.parent_channel_id is None else [place.parent_channel_id])]
     model = await bot.registry.record(job.model.model_id)
-    if model is None or not model.usable_in(here):
+    if model is None or not model.usable_in(place.channel_ids):
         await send(embed=cards.error(_GONE), **options)
         return
-    shelf = await bot.registry.shelf(place.guild_id, here)
+    shelf = await bot.registry.shelf(place.guild_id, place.channel_ids)
     picture = await bot.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
     missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
     embed = cards.model_info(
@@ -55,7 +53,7 @@ async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported
     """Hand over a model as a file; arguments as of `post_info`."""
     data = await bot.queue.artifact(job.job_id, MODEL_FILE)
     if data is None:
-        await send(embed=cards.error(UserError("The file is no longer here.", "Please ask again.")), **options)
+        await send(embed=cards.error(UserError("The file is no longer here.", "Run the command again.")), **options)
         return
     prefix = await bot.guild_settings.prefix(job.place.guild_id)
     said = cards.exported(job.model.name, event.size, prefix)
@@ -77,5 +75,4 @@ async def post_refusal(send: Send, job: ImportJob, event: Failed, **options: Any
 
 def refusal(job: ImportJob, problem: UserError) -> UserError:
     """Why a file was not imported, under the name that it was uploaded with: a worker knows another."""
-    name = job.file_name[:60].replace("`", "")
-    return UserError(problem.problem.replace(MODEL_FILE, f"`{name}`"), problem.remedy)
+    return UserError(problem.problem.replace(MODEL_FILE, cards.code(job.file_name, 60)), problem.remedy)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -14,17 +13,17 @@ from bot import access, cards, problems
 from bot.asker import Asker
 from bot.asking import ask
 from bot.model_answers import post_info, refusal
+from bot.types import Send
 from bot.views.models import question_buttons
 from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, ModelRef, PictureJob, Place
+from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, PictureJob, Place
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Send = Callable[..., Awaitable[Any]]
-MEGABYTE = 1_000_000
 _TRY_AGAIN_S = 5.0
 _UNSENT = "d-0"
 """Id of a job that gets its own when it is sent."""
@@ -57,7 +56,7 @@ class ModelCare:
         self._bot = bot
 
     async def use(self, who: Asker, model: ModelRecord) -> None:
-        """Make a model the current one of a channel; for those who may have texts written there.
+        """Make a model the current one of a channel; for those who may generate texts there.
 
         Raises:
             UserError: this person may not.
@@ -71,7 +70,7 @@ class ModelCare:
         Raises:
             UserError: this person asked for one a moment ago.
         """
-        job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=_ref(model))
+        job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
         async with self._cooldown(who):
             try:
                 await ask(self._bot, job, send, **options)
@@ -86,13 +85,9 @@ class ModelCare:
             UserError: this person may not, or not here; or no worker is there.
         """
         require_owner(model, who.user, "export it")
-        if model.scope == "channel" and model.channel_id not in who.here:
-            raise UserError(
-                f"`{model.name}` learned from a text of another channel, so its file stays there.",
-                f"Export it in <#{model.channel_id}>.",
-            )
+        _require_origin(who, model)
         most = guild_of(self._bot, who).filesize_limit
-        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=_ref(model), most_bytes=most)
+        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
         async with self._cooldown(who):
             await ask(self._bot, job, send, **options)
 
@@ -109,7 +104,7 @@ class ModelCare:
         most = settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
-                f"That file has {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
+                f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "Whoever runs the bot can raise `IMPORT_MAX_MB`.",
             )
         await self.require_room(who.guild_id, file.size)
@@ -211,6 +206,26 @@ class ModelCare:
         return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait)
 
 
+def _require_origin(who: Asker, model: ModelRecord) -> None:
+    """Refuse to hand out here what was learned from a text that was shown elsewhere.
+
+    Raises:
+        UserError: says where it may be had.
+    """
+    if set(model.origins) <= set(who.here):
+        return
+    if len(model.origins) > 1:
+        raise UserError(
+            f"`{model.name}` learned from texts of several channels, so there is none where its file may be shown.",
+            "A model of one of these texts can be exported in that text's channel.",
+        )
+    (origin,) = model.origins
+    where = f"Export it in <#{origin}>."
+    if origin != model.channel_id:
+        where = f"The model that it went on from can be exported in <#{origin}>."
+    raise UserError(f"`{model.name}` learned from a text of another channel, so its file stays there.", where)
+
+
 def guild_of(bot: Galvanic, who: Asker) -> discord.Guild:
     """The server where somebody asks.
 
@@ -226,7 +241,3 @@ def guild_of(bot: Galvanic, who: Asker) -> discord.Guild:
 def channels_of(guild: discord.Guild) -> list[int]:
     """All channels and threads of a server that the bot knows of."""
     return [channel.id for channel in guild.channels] + [thread.id for thread in guild.threads]
-
-
-def _ref(model: ModelRecord) -> ModelRef:
-    return ModelRef(model_id=model.model_id, name=model.name)

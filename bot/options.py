@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from discord.ext import commands
 
-from bot.checks import figure, in_range
+from bot.checks import as_limit, in_range
+from bot.escape import code
 from shared.errors import UserError
 
+HOTTEST = 2.0
+"""The highest temperature."""
+_TEMPERATURES = "0.4,0.8,1.2"
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
 _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
@@ -30,7 +35,7 @@ class Number(commands.Flag):
 def number(what: str, low: float, high: float, name: str | None = None) -> Any:
     """A numeric option that may be absent; its description tells the range."""
     named = {} if name is None else {"name": name}
-    description = f"{what} ({figure(low)} to {figure(high)})"
+    description = f"{what} ({as_limit(low)} to {as_limit(high)})"
     return Number(default=None, description=description, low=low, high=high, **named)  # type: ignore[arg-type]
 
 
@@ -96,7 +101,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         near = difflib.get_close_matches(typed.lower(), names, n=1, cutoff=0.7)
         if near or not cls.free_text:
             remedy = f"Did you mean `--{near[0]}`?" if near else f"It has {', '.join(f'`--{n}`' for n in names)}."
-            raise UserError(f"This command has no option `--{typed[:40]}`.", remedy)
+            raise UserError(f"This command has no option {code(f'--{typed}')}.", remedy)
 
     def check_limits(self) -> None:
         """Check the numbers that have limits of their own.
@@ -140,8 +145,65 @@ def _checked(flag: commands.Flag, value: str) -> str:
         elif get_origin(kind) is Literal:
             choices = get_args(kind)
             if value.lower() not in choices:
-                typed = value[:40].replace("`", "")
                 *others, last = (f"`{choice}`" for choice in choices)
-                raise UserError(f"`--{shown(flag)}` can't be `{typed}`.", f"It is {', '.join(others)} or {last}.")
+                raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"It is {', '.join(others)} or {last}.")
             return value.lower()
     return value
+
+
+def temperature(typed: str, remedy: str = f"It is a number from 0 to {HOTTEST:g}.") -> float:
+    """A temperature as somebody typed it, with a point or a comma.
+
+    Args:
+        typed: the number.
+        remedy: what to say besides of one that cannot be used.
+
+    Raises:
+        UserError: it is no number, or out of range.
+    """
+    try:
+        number = float(typed.strip().replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= HOTTEST:
+        raise UserError(f"A temperature can't be {code(typed)}.", remedy)
+    return number
+
+
+def several(name: str, typed: str | None, most: int, example: str) -> tuple[str, ...]:
+    """A list that was typed with commas between; empty when the option was left out.
+
+    Raises:
+        UserError: it has too few, too many, or one twice.
+    """
+    if typed is None:
+        return ()
+    items = tuple(item.strip().lower() for item in typed.split(",") if item.strip())
+    if not 2 <= len(items) <= most:
+        number = "only one" if len(items) == 1 else str(len(items))
+        raise UserError(f"`--{name}` names {number}; it takes 2 to {most}.", f"Write it like `--{name} {example}`.")
+    twice = next((item for item in items if items.count(item) > 1), None)
+    if twice is not None:
+        raise UserError(f"`--{name}` names {code(twice)} twice.", "Name each once.")
+    return items
+
+
+def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
+    """Temperatures to compare; empty when none were given.
+
+    Raises:
+        UserError: one of them is no number, or out of range; or see `several`.
+    """
+    numbers = []
+    for item in several("temperatures", typed, most, _TEMPERATURES):
+        try:
+            number = temperature(item)
+        except UserError as error:
+            raise UserError(
+                f"{code(item)} in `--temperatures` is no temperature.",
+                f"Each is a number from 0 to {HOTTEST:g}: `--temperatures {_TEMPERATURES}`.",
+            ) from error
+        if number in numbers:
+            raise UserError(f"`--temperatures` names {number:g} twice.", "Name each once.")
+        numbers.append(number)
+    return tuple(numbers)

@@ -1,4 +1,4 @@
-"""All trainings that are not over, with what is foreseen of each: for cards, `jobs` and refusals."""
+"""All trainings that are not over, with what is expected of each: for cards, `jobs` and refusals."""
 
 from __future__ import annotations
 

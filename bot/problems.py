@@ -14,7 +14,7 @@ log = structlog.get_logger()
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 _QUEUE_AWAY = UserError(
     "My job queue (Redis) can't be reached right now.",
-    "Nothing was started or lost; try again in a minute. If it stays so, whoever runs me should look at Redis.",
+    "Nothing was started or lost; try again in a minute. If it goes on, whoever runs the bot should look at Redis.",
 )
 
 
@@ -39,5 +39,6 @@ def explain(error: BaseException, doing: str) -> UserError:
         case _:
             log.error("failed", doing=doing, exc_info=error)
             return UserError(
-                "Something broke on my side.", "It was logged; try again, and tell whoever runs me if it stays."
+                "Something broke on my side.",
+                "It was logged; try again, and tell whoever runs the bot if it keeps happening.",
             )

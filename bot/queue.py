@@ -23,7 +23,6 @@ from shared.settings import Settings
 
 TRAINING = "t-"
 """What a training's id begins with."""
-UNLIMITED = (1_000_000, 1_000_000)
 Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
 
@@ -56,9 +55,7 @@ class JobQueue:
             broker_connection_timeout=2,
         )
 
-    async def submit_train(
-        self, job: TrainJob, text: str, card: tuple[int, int], limits: tuple[int, int] = UNLIMITED
-    ) -> Entry:
+    async def submit_train(self, job: TrainJob, text: str, card: tuple[int, int], limits: tuple[int, int]) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
         Args:

@@ -19,6 +19,8 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from bot import access
+from bot.choices import choices
+from bot.escape import code
 from bot.guilds import ChannelChoices, Guilds, read_choices
 from bot.redis_reply import reply
 from shared import keys
@@ -26,7 +28,6 @@ from shared.errors import UserError
 from shared.jobs import DeleteJob
 from shared.models import ModelRecord
 
-CHOICES = 25  # Discord's limit
 _AMEND_TRIES = 5
 
 # KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with.
@@ -185,8 +186,7 @@ class Registry:
         if interaction.guild_id is None or channel is None:
             return []
         models = await self.usable(interaction.guild_id, access.channel_ids(channel))
-        names = [model.name for model in models if typed.strip().lower() in model.name]
-        return [app_commands.Choice(name=name, value=name) for name in names[:CHOICES]]
+        return choices((model.name for model in models), typed)
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
         """What to wish for as the name of a model that goes on from another: `tides` after `tides-2`, too.
@@ -321,6 +321,6 @@ def _unknown(models: list[ModelRecord], name: str, prefix: str) -> UserError:
     near = difflib.get_close_matches(name.strip().lower(), names, n=3, cutoff=0.5)
     remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
     return UserError(
-        f"No model called `{name.strip()[:60].replace('`', '')}` can be used in this channel.",
+        f"No model called {code(name, 60)} can be used in this channel.",
         f"{remedy}`{prefix}models` lists them all.",
     )

@@ -1,4 +1,4 @@
-"""What people say: words to the bot, messages they reply to, and lists that they type."""
+"""The words of messages: those to the bot, and those of messages that people reply to."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import re
 
 import discord
 
-from shared.errors import UserError
-
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
-_TEMPERATURES = "0.4,0.8,1.2"
 
 
 def to_bot(message: discord.Message, bot_id: int) -> str | None:
@@ -53,45 +50,3 @@ def of_message(message: discord.Message | None) -> str:
     description = re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
     bare = re.sub(r"(?<!\\)\*\*", "", description)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")
-
-
-def several(name: str, typed: str | None, most: int, example: str) -> tuple[str, ...]:
-    """A list that was typed with commas between; empty when the option was left out.
-
-    Raises:
-        UserError: it has too few, too many, or one twice.
-    """
-    if typed is None:
-        return ()
-    items = tuple(item.strip().lower() for item in typed.split(",") if item.strip())
-    if not 2 <= len(items) <= most:
-        number = "only one" if len(items) == 1 else str(len(items))
-        raise UserError(f"`--{name}` names {number}; it takes 2 to {most}.", f"Write it like `--{name} {example}`.")
-    twice = next((item for item in items if items.count(item) > 1), None)
-    if twice is not None:
-        raise UserError(f"`--{name}` names `{twice[:40].replace('`', '')}` twice.", "Name each once.")
-    return items
-
-
-def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
-    """Temperatures to compare; empty when none were given.
-
-    Raises:
-        UserError: one of them is no number, or out of range; or see `several`.
-    """
-    numbers = []
-    for item in several("temperatures", typed, most, _TEMPERATURES):
-        try:
-            number = float(item)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number <= 2:
-            shown = item[:20].replace("`", "")
-            raise UserError(
-                f"`{shown}` in `--temperatures` is no temperature.",
-                f"Each is a number from 0 to 2: `--temperatures {_TEMPERATURES}`.",
-            )
-        if number in numbers:
-            raise UserError(f"`--temperatures` names {number:g} twice.", "Name each once.")
-        numbers.append(number)
-    return tuple(numbers)

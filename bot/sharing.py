@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot import access
 from bot.asker import Asker
 from bot.model_care import channels_of, guild_of, require_owner
 from shared.errors import UserError
@@ -62,6 +63,11 @@ async def share(bot: Galvanic, who: Asker, model: ModelRecord, to: Target | None
         UserError: this person may not, or it may be used there anyway.
     """
     require_owner(model, who.user, "share it")
+    if set(model.origins) - {model.channel_id} and not access.is_admin(who.user):
+        raise UserError(
+            f"`{model.name}` goes on from a model of another channel's text, which isn't yours to share.",
+            "Members with Manage Server can share it.",
+        )
     if model.scope == "guild":
         raise UserError(
             f"`{model.name}` learned from a public text: the whole server may use it already.",

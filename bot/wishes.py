@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 
 from bot import cards
+from bot.choices import MOST
 from bot.jobview import JobView
 from bot.outlook import Standing
 from bot.queue import TRAINING
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Person = discord.User | discord.Member
 
 _TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
-CHOICES = 25  # Discord's limit
 
 
 async def cancel(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> str:
@@ -108,7 +108,7 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
         for one in (*own, *others)
         if typed.lower() in f"{one.job.job_id} {one.job.corpus.title} {one.job.corpus.name}".lower()
     ]
-    return [app_commands.Choice(name=cards.choice(one, outlook), value=one.job.job_id) for one in near[:CHOICES]]
+    return [app_commands.Choice(name=cards.choice(one, outlook), value=one.job.job_id) for one in near[:MOST]]
 
 
 def sees(user: Person, job: TrainJob) -> bool:
@@ -172,7 +172,7 @@ async def _view(bot: Galvanic, job_id: str) -> JobView:
 
 def _unknown(job_id: str) -> UserError:
     return UserError(
-        f"There is no training `{cards.plain(job_id[:40])}` in this server.", "Its id stands at the foot of its card."
+        f"There is no training {cards.code(job_id)} in this server.", "The id is at the bottom of its card."
     )
 
 

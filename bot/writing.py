@@ -1,4 +1,4 @@
-"""Has texts written, whoever asks: a command, a button, a form or a mention."""
+"""Has texts generated, whoever asks: a command, a button, a form or a mention."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from bot import access, mix
 from bot.asker import Asker
-from bot.asking import Send, ask
+from bot.asking import ask
 from bot.cards.writing import CONTINUED_SHOWN, PRESSED
 from bot.checks import SEED_LIMIT
+from bot.options import HOTTEST
+from bot.types import Send
+from shared.blocklist import MASK
 from shared.errors import UserError
 from shared.events import Compared, Event, Generated
 from shared.jobs import (
@@ -20,7 +23,6 @@ from shared.jobs import (
     GenerateJob,
     Job,
     MixPart,
-    ModelRef,
     StopAt,
     SurpriseJob,
     Variant,
@@ -35,13 +37,10 @@ if TYPE_CHECKING:
 CONTINUE_FROM = 1_000
 """Characters of a text that its continuation sees: more than a model remembers."""
 TEMPERATURE_STEP = 0.2
-HOTTEST = 2.0
 DEMONSTRATION_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
 DOUBLE_CLICK_S = 1.0
 """A second press of the same person within this is the same wish, even where there is no cooldown."""
-_COVERED = "█"
-"""What `shared.blocklist` covers words with; no model knows it."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +156,7 @@ class Writer:
         """The models that are to write, each one that may be used here, with its weight."""
         registry = self._bot.registry
         if wish.model_id is not None:
-            (model,) = await self._still_usable(who, [wish.model_id])
-            return [(model, 1.0)]
+            return [(await registry.by_id(who.guild_id, who.here, wish.model_id), 1.0)]
         if not wish.mix:
             return [(await registry.choose(who.guild_id, who.here, wish.model), 1.0)]
         voices = [(await registry.choose(who.guild_id, who.here, name), weight) for name, weight in wish.mix]
@@ -169,16 +167,6 @@ class Writer:
                     "Mix models of the recipe `char`: they all write character by character.",
                 )
         return voices
-
-    async def _still_usable(self, who: Asker, model_ids: Sequence[str]) -> list[ModelRecord]:
-        known = {model.model_id: model for model in await self._bot.registry.usable(who.guild_id, who.here)}
-        if not known.keys() >= set(model_ids):
-            prefix = await self._bot.guild_settings.prefix(who.guild_id)
-            raise UserError(
-                "The model that wrote this is gone, or may not be used in this channel.",
-                f"`{prefix}models` lists those you can use here.",
-            )
-        return [known[model_id] for model_id in model_ids]
 
     # ------------------------------------------------------------------ buttons under texts
 
@@ -226,7 +214,9 @@ class Writer:
     async def _press(self, who: Asker, job: GenerateJob, send: Send, **options: Any) -> None:
         """Have an altered request of an earlier text answered, under today's names, rules and rights."""
         await self.require(who)
-        models = await self._still_usable(who, [part.model_id for part in job.mix] or [job.model_id])
+        model_ids = [part.model_id for part in job.mix] or [job.model_id]
+        by_id = self._bot.registry.by_id
+        models = await asyncio.gather(*(by_id(who.guild_id, who.here, model_id) for model_id in model_ids))
         own = await self._bot.guild_settings.get(who.guild_id)
         fresh = {
             "job_id": _pressed(who),
@@ -321,7 +311,7 @@ class Writer:
         job = SurpriseJob(
             job_id=f"s-{who.request_id}",
             place=who.place,
-            model=ModelRef(model_id=record.model_id, name=record.name),
+            model=record.ref,
             text=text,
         )
         await self._spend(who, job, send, **options)
@@ -329,7 +319,7 @@ class Writer:
     # ------------------------------------------------------------------ all of them
 
     async def require(self, who: Asker) -> None:
-        """Refuse who may not have texts written here; raises as `access.require`."""
+        """Refuse who may not generate texts here; raises as `access.require`."""
         await access.require(self._bot, "generate", who.user, who.channel)
 
     async def _spend(
@@ -349,7 +339,7 @@ class Writer:
 def _unknown() -> UserError:
     return UserError(
         "I don't remember this text.",
-        "I keep them for a month, each for its own channel. Please ask for a new one.",
+        "I keep texts for a month, each for its own channel. Generate a new one.",
     )
 
 
@@ -365,7 +355,7 @@ def around(temperature: float) -> tuple[float, ...]:
 
 def continued(job: GenerateJob, text: str) -> GenerateJob:
     """The request that goes on from the end of `text`; its answer shows a short tail of it."""
-    seed = text.replace(_COVERED, "")[-CONTINUE_FROM:]
+    seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows it
     tail = seed[-CONTINUED_SHOWN:]
     if len(tail) < len(seed):
         tail = re.sub(r"^\S*\s+(?=\S)", "", tail, count=1)

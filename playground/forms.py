@@ -41,47 +41,62 @@ def fill(modal: dict[str, Any], values: dict[str, Any], choose: Choose, store: S
     Raises:
         UserError: a field is missing or does not fit.
     """
-    filled = Filled()
+    form = _Form(values, choose, store)
+    for component in modal.get("components") or []:
+        done = form.component(component, component.get("label") or "")
+        if done is not None:
+            form.filled.components.append(done)
+    return form.filled
 
-    def walk(node: dict[str, Any], label: str) -> dict[str, Any] | None:
+
+class _Form:
+    """A form while it is filled in; arguments as of `fill`."""
+
+    def __init__(self, values: dict[str, Any], choose: Choose, store: Store) -> None:
+        self.filled = Filled()
+        self._values = values
+        self._choose = choose
+        self._store = store
+
+    def component(self, node: dict[str, Any], label: str) -> dict[str, Any] | None:
+        """A component as it is sent, with those in it; None for one that is only shown."""
         kind = node.get("type")
         out: dict[str, Any] = {"type": kind} | ({"id": node["id"]} if "id" in node else {})
         if kind == ComponentType.ACTION_ROW:
-            children = [walk(child, child.get("label") or "") for child in node.get("components") or []]
+            children = [self.component(child, child.get("label") or "") for child in node.get("components") or []]
             return out | {"components": [child for child in children if child is not None]}
         if kind == ComponentType.LABEL:
-            return out | {"component": walk(node["component"], node.get("label") or "")}
+            return out | {"component": self.component(node["component"], node.get("label") or "")}
         if kind == ComponentType.TEXT_DISPLAY:
             return out
         custom_id = node.get("custom_id")
         if custom_id is None:
             return None
-        name = label or "A field"
-        return out | {"custom_id": custom_id} | _value(node, values.get(custom_id), name)
+        return out | {"custom_id": custom_id} | self._value(node, self._values.get(custom_id), label or "A field")
 
-    def _value(node: dict[str, Any], given: Any, name: str) -> dict[str, Any]:
+    def _value(self, node: dict[str, Any], given: Any, name: str) -> dict[str, Any]:
         kind = node["type"]
         if kind == ComponentType.TEXT_INPUT:
             return {"value": _text(node, given, name)}
         if kind == ComponentType.CHECKBOX:
             return {"value": bool(node.get("default", False)) if given is None else given in (True, "true", "on")}
-        chosen = store(node["custom_id"], filled.resolved) if kind == ComponentType.FILE_UPLOAD else _listed(given)
-        if not chosen:
-            if node.get("required", True):
-                raise UserError(f"{name} is empty.", "Choose something.")
-        elif kind in SELECT_TYPES:
-            chosen = choose(node, chosen, filled.resolved)
-        elif kind in (ComponentType.RADIO_GROUP, ComponentType.CHECKBOX_GROUP):
-            _check_options(node, chosen, name)
+        chosen = self._chosen(node, given, name)
         if kind == ComponentType.RADIO_GROUP:
             return {"value": chosen[0] if chosen else None}
         return {"values": chosen}
 
-    for component in modal.get("components") or []:
-        done = walk(component, component.get("label") or "")
-        if done is not None:
-            filled.components.append(done)
-    return filled
+    def _chosen(self, node: dict[str, Any], given: Any, name: str) -> list[str]:
+        """What is chosen in a menu, a group or a field for files, checked."""
+        kind, resolved = node["type"], self.filled.resolved
+        chosen = self._store(node["custom_id"], resolved) if kind == ComponentType.FILE_UPLOAD else _listed(given)
+        if not chosen:
+            if node.get("required", True):
+                raise UserError(f"{name} is empty.", "Choose something.")
+        elif kind in SELECT_TYPES:
+            return self._choose(node, chosen, resolved)
+        elif kind in (ComponentType.RADIO_GROUP, ComponentType.CHECKBOX_GROUP):
+            _check_options(node, chosen, name)
+        return chosen
 
 
 def _text(node: dict[str, Any], given: Any, name: str) -> str:

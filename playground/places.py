@@ -167,23 +167,7 @@ def settle(world: Backend) -> None:
 
 def _settle_guild(world: Backend, spec: GuildSpec) -> None:
     guild = Guild(id=spec.id, name=spec.name, owner_id=USER_IDS[spec.owner])
-    guild.roles[spec.id] = Role(id=spec.id, name="@everyone", permissions=_EVERYONE.value, position=0)
-    for position, role in enumerate(spec.roles, start=1):
-        guild.roles[role.id] = Role(
-            id=role.id,
-            name=role.name,
-            permissions=role.permissions.value,
-            position=position,
-            color=role.colour,
-            hoist=True,
-        )
-    guild.roles[spec.bot_role_id] = Role(
-        id=spec.bot_role_id,
-        name="Galvanic",
-        permissions=_EVERYONE.value,
-        position=len(spec.roles) + 1,
-        managed=True,
-    )
+    guild.roles.update({role.id: role for role in _roles(spec)})
     if spec.id == GUILD_ID:
         for name, emoji_id in EMOJI_IDS.items():
             guild.emojis[emoji_id] = GuildEmoji(id=emoji_id, name=name, user_id=guild.owner_id)
@@ -192,23 +176,52 @@ def _settle_guild(world: Backend, spec: GuildSpec) -> None:
         join(world, spec.id, USER_IDS[name])
     world.add_member(spec.id, BOT_ID, roles=[spec.bot_role_id]).joined_at = _SINCE
     for position, channel_spec in enumerate(spec.channels):
-        channel = Channel(
-            id=CHANNEL_IDS[channel_spec.name],
-            type=ChannelType.TEXT,
-            name=channel_spec.name,
-            guild_id=spec.id,
-            position=position,
-            topic=channel_spec.topic,
-        )
-        channel.overwrites = private_to(spec.id, [USER_IDS[name] for name in channel_spec.only])
-        # They read the channel and press buttons there, but may not write.
-        silent = discord.Permissions(send_messages=True, use_application_commands=True).value
-        channel.overwrites += [
-            Overwrite(USER_IDS[name], OverwriteType.MEMBER, deny=silent) for name in channel_spec.silent
-        ]
+        channel = _channel(spec.id, channel_spec, position)
         world.channels[channel.id] = channel
         world.messages[channel.id] = {}
         guild.channel_ids.append(channel.id)
+
+
+def _roles(spec: GuildSpec) -> list[Role]:
+    """Everyone's, the server's own, and the bot's above them."""
+    everyone = Role(id=spec.id, name="@everyone", permissions=_EVERYONE.value, position=0)
+    own = [
+        Role(
+            id=role.id,
+            name=role.name,
+            permissions=role.permissions.value,
+            position=position,
+            color=role.colour,
+            hoist=True,
+        )
+        for position, role in enumerate(spec.roles, start=1)
+    ]
+    bots = Role(
+        id=spec.bot_role_id,
+        name="Galvanic",
+        permissions=_EVERYONE.value,
+        position=len(spec.roles) + 1,
+        managed=True,
+    )
+    return [everyone, *own, bots]
+
+
+def _channel(guild_id: int, spec: ChannelSpec, position: int) -> Channel:
+    channel = Channel(
+        id=CHANNEL_IDS[spec.name],
+        type=ChannelType.TEXT,
+        name=spec.name,
+        guild_id=guild_id,
+        position=position,
+        topic=spec.topic,
+    )
+    # They read the channel and press buttons there, but may not write.
+    silent = discord.Permissions(send_messages=True, use_application_commands=True).value
+    channel.overwrites = [
+        *private_to(guild_id, [USER_IDS[name] for name in spec.only]),
+        *(Overwrite(USER_IDS[name], OverwriteType.MEMBER, deny=silent) for name in spec.silent),
+    ]
+    return channel
 
 
 def join(world: Backend, guild_id: int, user_id: int, *, announce: bool = False) -> None:

@@ -1,7 +1,10 @@
 """A server's blocklist: words and patterns that generated text must not show there.
 
 An entry is a word or a phrase; `*` stands for any letters or digits within a word. Upper and lower case are the same,
-and an entry matches whole words only: `ass` does not hit `class`, `*ass*` does.
+and an entry matches whole words only: `ass` does not hit `class`, `*ass*` does. An underscore ends a word, so that
+`_ass_` is one.
+
+Whatever the entries and the text, the time grows with the text alone: both may be hostile.
 """
 
 from __future__ import annotations
@@ -16,19 +19,26 @@ MOST_ENTRIES = 200
 MOST_CHARS = 64
 MOST_STARS = 3
 """More would let a pattern of an admin's cost minutes on a hostile text."""
-_MASK = "█"
+MASK = "█"
+"""What covers each character of a hit but white space."""
+_SIGN = r"[^\W_]"
+"""A letter or a digit."""
+_NARROW_PASSES = 4
 
 
 class Blocklist:
     """Finds and covers what a server does not want to see.
 
     Args:
-        entries: checked ones (`parse`).
+        entries: checked ones (`parse`); one that `parse` would not take hits nothing.
     """
 
     def __init__(self, entries: Sequence[str]) -> None:
-        alternatives = "|".join(_expression(entry) for entry in sorted(entries, key=len, reverse=True))
-        self._pattern = re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE) if entries else None
+        safe = [entry for entry in entries if _refusal(entry) is None]
+        alternatives = "|".join(_expression(entry) for entry in sorted(safe, key=len, reverse=True))
+        # No entry begins with a space: of a long run of them none is tried.
+        whole = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
+        self._pattern = re.compile(whole, re.IGNORECASE) if safe else None
 
     def hits(self, text: str) -> bool:
         """Whether anything of it stands in the text."""
@@ -37,37 +47,72 @@ class Blocklist:
     def mask(self, text: str) -> str:
         """The text with each hit covered by blocks, at the same length. What is covered ends words: that may bare
         another hit beside it, which is covered as well."""
-        while self._pattern is not None and self._pattern.search(text):
-            text = self._pattern.sub(lambda hit: re.sub(r"\S", _MASK, hit[0]), text)
-        return text
+        if self._pattern is None:
+            return text
+        for _ in range(_NARROW_PASSES):
+            text, hits = self._pattern.subn(_covered, text)
+            if not hits:
+                return text
+        return self._mask_wide(text)
+
+    def _mask_wide(self, text: str) -> str:
+        """Covers from space to space whatever has a hit, which bares no other: one pass is enough, always."""
+        assert self._pattern is not None
+        chunks = [(chunk.start(), chunk.end()) for chunk in re.finditer(r"\S+", text)]
+        spans = [hit.span() for hit in self._pattern.finditer(text)]
+        out, end, at = [], 0, 0
+        for start, stop in chunks:
+            while at < len(spans) and spans[at][1] <= start:
+                at += 1
+            if at < len(spans) and spans[at][0] < stop:
+                out += [text[end:start], MASK * (stop - start)]
+                end = stop
+        return "".join([*out, text[end:]])
 
 
 def parse(typed: str) -> tuple[str, ...]:
     """Entries as an admin types them, one a line or separated by commas; each once, in the order typed.
 
     Raises:
-        UserError: there are too many, or one is too long, has too many `*`, or nothing but `*`.
+        UserError: there are too many, or one is too long, has too many `*`, or a word without a letter or digit.
     """
     entries: dict[str, None] = {}
     for piece in re.split(r"[,\n]", typed):
         entry = " ".join(unicodedata.normalize("NFC", piece).split()).lower()
         if not entry:
             continue
-        shown = entry[:40].replace("`", "")
-        if len(entry) > MOST_CHARS:
-            raise UserError(f"The entry `{shown}…` is too long.", f"Keep each under {MOST_CHARS} characters.")
-        if entry.count("*") > MOST_STARS:
-            raise UserError(f"The entry `{shown}` has too many `*`.", f"Use up to {MOST_STARS} in an entry.")
-        if not re.search(r"\w", entry):
-            raise UserError(f"The entry `{shown}` has no letter.", "Write the word; `*` stands for any letters in it.")
+        if (refusal := _refusal(entry)) is not None:
+            raise refusal
         entries[entry] = None
     if len(entries) > MOST_ENTRIES:
         raise UserError(f"That are {len(entries)} entries.", f"A blocklist takes up to {MOST_ENTRIES}.")
     return tuple(entries)
 
 
+def _refusal(entry: str) -> UserError | None:
+    """Why an entry is not taken, None if it is."""
+    shown = entry[:40].replace("`", "")
+    if len(entry) > MOST_CHARS:
+        return UserError(f"The entry `{shown}…` is too long.", f"Keep each under {MOST_CHARS} characters.")
+    if entry.count("*") > MOST_STARS:
+        return UserError(f"The entry `{shown}` has too many `*`.", f"Use up to {MOST_STARS} in an entry.")
+    if MASK in entry:
+        return UserError(f"The entry `{shown}` has a {MASK}, which I cover words with.", "Write the word itself.")
+    # A lone `*` in a phrase would be tried anew at each of a thousand spaces.
+    if not entry or not all(re.search(_SIGN, word) for word in entry.split()):
+        return UserError(
+            f"The entry `{shown}` has no letter" + (" in one of its words." if " " in entry else "."),
+            "Write the word; `*` stands for any letters in it.",
+        )
+    return None
+
+
+def _covered(hit: re.Match[str]) -> str:
+    return re.sub(r"\S", MASK, hit[0])
+
+
 def _expression(entry: str) -> str:
-    return r"\s+".join(map(_word_expression, entry.split()))
+    return r"\s++".join(map(_word_expression, entry.split()))
 
 
 def _word_expression(word: str) -> str:
@@ -75,4 +120,4 @@ def _word_expression(word: str) -> str:
     first, *rest = (re.escape(part) for part in re.sub(r"\*+", "*", word).split("*"))
     if not rest:
         return first
-    return first + "".join(rf"(?>\w*?{part})" for part in rest[:-1]) + rf"\w*{rest[-1]}"
+    return first + "".join(rf"(?>{_SIGN}*?{part})" for part in rest[:-1]) + rf"{_SIGN}*{rest[-1]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 import redis.asyncio
@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 READ_BLOCK_MS = 2_000
 """Longest blocking read: well under the socket time-out, which would end it with an error."""
-_SOCKET_TIMEOUT_S = 5.0
-_CONNECT_TIMEOUT_S = 2.0
-_MOST_CONNECTIONS = 32
+_CROWD_TIMEOUT_S = 60.0
+_POOL: dict[str, Any] = {
+    "max_connections": 32,
+    "timeout": 5.0,
+    "legacy_responses": False,
+    "socket_connect_timeout": 2.0,
+    "socket_timeout": 5.0,
+    "health_check_interval": 30,
+}
+"""What all clients have in common; `timeout` is how long one waits for a free connection. All in seconds."""
 
 
 def connect(settings: Settings) -> redis.Redis:
@@ -24,15 +31,7 @@ def connect(settings: Settings) -> redis.Redis:
 
     Threads that share it may be more than its connections: who finds all in use waits for one.
     """
-    pool = redis.BlockingConnectionPool.from_url(
-        settings.redis_address,
-        max_connections=_MOST_CONNECTIONS,
-        timeout=_SOCKET_TIMEOUT_S,
-        legacy_responses=False,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        health_check_interval=30,
-    )
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_POOL)
     return redis.Redis.from_pool(pool)
 
 
@@ -45,12 +44,7 @@ def connect_async(settings: Settings) -> redis.asyncio.Redis:
 
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.redis_address,
-        max_connections=_MOST_CONNECTIONS,
-        timeout=_SOCKET_TIMEOUT_S,
-        legacy_responses=False,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        health_check_interval=30,
+        **_POOL,
         retry=AsyncRetry(ExponentialBackoff(cap=0.5, base=0.1), retries=1),
     )
     return redis.asyncio.Redis.from_pool(pool)
@@ -61,15 +55,7 @@ def patient() -> Retry:
     return Retry(ExponentialBackoff(cap=10, base=0.2), retries=65)
 
 
-def connect_for_threads(settings: Settings, connections: int = 32) -> redis.Redis:
-    """As `connect`, for many threads at once: who finds all connections in use waits for one."""
-    pool = redis.BlockingConnectionPool.from_url(
-        settings.redis_address,
-        max_connections=connections,
-        timeout=60,
-        legacy_responses=False,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        health_check_interval=30,
-    )
+def connect_for_threads(settings: Settings) -> redis.Redis:
+    """As `connect`, for hundreds of threads at once, which may wait long for a connection."""
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **(_POOL | {"timeout": _CROWD_TIMEOUT_S}))
     return redis.Redis.from_pool(pool)

@@ -68,7 +68,7 @@ class Sample(_Event):
 
 
 class Finished(_Event):
-    """A training ended well. The loss curve lies in Redis (`keys.artifact(job_id, "loss.png")`).
+    """A training ended well. The loss curve lies in Redis (`shared.jobs.LOSS_FILE`).
 
     Attributes:
         model: the model as the registry knows it.
@@ -93,7 +93,7 @@ class Generated(_Event):
         seed: the seed as the person gave it, or the window drawn from the corpus.
         text: what the model wrote after it.
         notes: warnings in plain words (characters the model never saw).
-        masked: words of the server's blocklist were covered, after drawing again did not help.
+        masked: words of the server's blocklist were covered.
         seconds: time spent writing.
     """
 
@@ -123,13 +123,19 @@ class ComparedText(BaseModel):
 
 
 class Compared(_Event):
-    """The answer to a CompareJob: a text for each variant, in the order asked for."""
+    """The answer to a CompareJob: a text for each variant, in the order asked for.
+
+    Attributes:
+        notes: warnings in plain words, each once.
+        masked: words of the server's blocklist were covered, in the seed or in a text.
+    """
 
     kind: Literal["compared"] = "compared"
     seed: str
     texts: tuple[ComparedText, ...]
     random_seed: int
     notes: tuple[str, ...] = ()
+    masked: bool = False
     seconds: float
 
 

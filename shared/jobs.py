@@ -16,18 +16,22 @@ JOB_VERSION: Final = 1
 
 Snowflake = Annotated[int, Field(ge=0)]
 RecipeName = Literal["char", "word", "classic"]
-RECIPES: tuple[RecipeName, ...] = ("char", "word", "classic")
+RECIPE_WORDS: dict[RecipeName, str] = {
+    "char": "character by character",
+    "word": "word by word",
+    "classic": "the tutorial's way",
+}
+"""How each recipe reads a text, in plain words."""
+RECIPES: tuple[RecipeName, ...] = tuple(RECIPE_WORDS)
 Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
-TRAIN_TASK = "worker.train"
-GENERATE_TASK = "worker.generate"
 MOST_VARIANTS = 6
 """Texts in one comparison: each is a field of the card, readable without scrolling."""
 SURPRISE_LIMIT = 1_000
 """Characters of a text whose surprise is drawn: more would not fit one picture."""
-SURPRISE_FILE, MODEL_FILE, CARD_FILE = "surprise.png", "model.galvanic", "card.png"
+LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.galvanic", "card.png"
 """Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
 
 
@@ -123,6 +127,11 @@ class Place(_Message):
     channel_id: Snowflake
     user_id: Snowflake
     parent_channel_id: Snowflake | None = None
+
+    @property
+    def channel_ids(self) -> list[int]:
+        """The channel, and of a thread its parent: a model of either may be used there."""
+        return [self.channel_id] if self.parent_channel_id is None else [self.channel_id, self.parent_channel_id]
 
 
 class ModelRef(_Message):
@@ -290,8 +299,16 @@ Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | Import
 """Jobs whose answer a person waits for in the channel."""
 
 
+def task_name(kind: str) -> str:
+    """The Celery task that runs jobs of this kind."""
+    return f"worker.{kind}"
+
+
+TRAIN_TASK = task_name("train")
+
+
 def task_of(job: Job) -> tuple[str, str]:
     """The Celery task that runs a job, and its queue. All but trainings go to the generate worker, which is quick."""
     if isinstance(job, TrainJob):
         return TRAIN_TASK, TRAIN_QUEUE
-    return f"worker.{job.kind}", GENERATE_QUEUE
+    return task_name(job.kind), GENERATE_QUEUE

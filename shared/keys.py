@@ -34,7 +34,13 @@ DELETING = "models:deleting"
 
 
 def job(job_id: str) -> str:
-    """Hash: `job` (JSON), `card` (`channel:message`), `attempt`."""
+    """Hash of what is known of a job beside its events.
+
+    `job`: the job itself (JSON). `card`: `channel:message` that shows it. `attempt`: number of the newest one.
+    `deaths`: attempts in a row that ended without a word. `model_id`: of the model that it makes.
+    Of trainings (`shared.turns`) also `token`: Celery task that runs it; `turn`: as it was when it was claimed;
+    `over`: `1` once it has its final event.
+    """
     return f"job:{job_id}"
 
 
@@ -49,7 +55,7 @@ def job_control(job_id: str) -> str:
 
 
 def artifact(job_id: str, name: str) -> str:
-    """String: bytes of a file that belongs to the job's result."""
+    """String: bytes of a file that belongs to the job's result, or to its request (an import)."""
     return f"job:{job_id}:file:{name}"
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs import CorpusInfo, RecipeName, TrainOptions
+from shared.jobs import CorpusInfo, ModelRef, RecipeName, TrainOptions
 
 
 class ModelRecord(BaseModel):
@@ -28,6 +28,7 @@ class ModelRecord(BaseModel):
         for_server: shared with the whole guild, when its scope is `channel`.
         file_bytes: what it takes in the model store; None in records of older versions.
         imported: it came as a file.
+        sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -54,6 +55,7 @@ class ModelRecord(BaseModel):
     for_server: bool = False
     file_bytes: int | None = None
     imported: bool = False
+    sources: tuple[int, ...] = ()
     created_at: float = Field(default_factory=time.time)
 
     def usable_in(self, channel_ids: Iterable[int]) -> bool:
@@ -61,6 +63,16 @@ class ModelRecord(BaseModel):
         if self.scope == "guild" or self.for_server:
             return True
         return not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
+
+    @property
+    def ref(self) -> ModelRef:
+        """As a job names it."""
+        return ModelRef(model_id=self.model_id, name=self.name)
+
+    @property
+    def origins(self) -> tuple[int, ...]:
+        """The channels whose uploaded texts it learned from; records of older versions know only their own."""
+        return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
 
     @property
     def stored_bytes(self) -> int:

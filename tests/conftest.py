@@ -15,6 +15,15 @@ import redis
 from launcher.system import find_redis_server
 from shared.settings import Settings, get_settings
 
+SLOW = ("e2e", "benchmarks", "launcher", "worker", "playground")
+"""Folders whose files start programs or train: they go first, so that none is begun when the rest is done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    order = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(here).parts[0], len(SLOW)))
+
 
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:

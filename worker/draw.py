@@ -7,14 +7,14 @@ import time
 
 from shared.events import Pictured, Surprised
 from shared.jobs import CARD_FILE, SURPRISE_FILE, PictureJob, SurpriseJob
-from worker.parts import Parts
+from worker.context import JobContext
 
 _MOST_NAMED = 5
 _drawing = threading.Lock()
 """matplotlib is not made for several threads at once."""
 
 
-def surprise(job: SurpriseJob, parts: Parts) -> Surprised:
+def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
     """Draw how expected each character of a text was.
 
     Raises:
@@ -23,9 +23,9 @@ def surprise(job: SurpriseJob, parts: Parts) -> Surprised:
     from worker.model.heatmap import surprise_map
 
     started = time.monotonic()
-    found = parts.models.use(job.model.model_id, lambda model: model.surprise(job.text))
+    found = context.models.use(job.model.model_id, lambda model: model.surprise(job.text))
     picture = surprise_map(job.text, found.nats)
-    parts.joblog.attach(SURPRISE_FILE, picture)
+    context.joblog.attach(SURPRISE_FILE, picture)
     ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
         nats_per_char=sum(found.nats) / len(found.nats),
@@ -36,7 +36,7 @@ def surprise(job: SurpriseJob, parts: Parts) -> Surprised:
     )
 
 
-def picture(job: PictureJob, parts: Parts) -> Pictured:
+def picture(job: PictureJob, context: JobContext) -> Pictured:
     """Draw a model's card.
 
     Raises:
@@ -46,8 +46,8 @@ def picture(job: PictureJob, parts: Parts) -> Pictured:
     from worker.model.card import model_card
     from worker.model.facts import facts_of
 
-    description = model_folder.describe(parts.models.store.fetch(job.model.model_id))
+    description = model_folder.describe(context.models.store.fetch(job.model.model_id))
     with _drawing:
         card = model_card(job.model.name, description)
-    parts.joblog.attach(CARD_FILE, card)
+    context.joblog.attach(CARD_FILE, card)
     return Pictured(facts=facts_of(description))

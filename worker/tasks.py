@@ -1,4 +1,4 @@
-"""The Celery tasks: unpack the message, hand it over. What a job does is in `worker.run` and `worker.quick`."""
+"""The Celery tasks: unpack the message, hand it over to `worker.train_job` or `worker.handlers`, which do the job."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from celery import Task, signals
 from celery.exceptions import Reject
 
 from shared.jobs import TRAIN_TASK
-from worker.answer import HandBack
 from worker.app import app
-from worker.quick import QUICK, Quick
-from worker.run import run_train
+from worker.handlers import HANDLERS, Handler
+from worker.job_errors import HandBack
+from worker.train_job import run_train
 
 
 @app.task(name=TRAIN_TASK, bind=True)
@@ -23,14 +23,14 @@ def train(self: Task, job: dict[str, Any]) -> None:
         raise Reject(reason, requeue=True) from reason
 
 
-def _add(quick: Quick[Any]) -> None:
-    @app.task(name=quick.task, acks_late=quick.late)
+def _add(handler: Handler[Any]) -> None:
+    @app.task(name=handler.task, acks_late=handler.late)
     def run(job: dict[str, Any]) -> None:
-        quick.run(job)
+        handler.run(job)
 
 
-for _quick in QUICK:
-    _add(_quick)
+for _handler in HANDLERS:
+    _add(_handler)
 
 
 @signals.worker_process_init.connect

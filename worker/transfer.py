@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -13,8 +12,9 @@ from shared.errors import UserError
 from shared.events import Deleted, Exported, Imported
 from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
+from worker.context import JobContext
 from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
-from worker.parts import Parts
 from worker.store import folder_bytes
 
 if TYPE_CHECKING:
@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
-_MIB = 2**20
-_MOST_FILE_NAME = 60
 _FOREIGN = (
     "It came as a file: who trained it, and on what, is only what the file says.",
     "It may write words of its text as they stand there.",
 )
 
 
-def export(job: ExportJob, parts: Parts) -> Exported:
+def export(job: ExportJob, context: JobContext) -> Exported:
     """Lay a model's file into Redis.
 
     Raises:
@@ -40,13 +38,13 @@ def export(job: ExportJob, parts: Parts) -> Exported:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
-        export_within(parts.models.store.fetch(job.model.model_id), path, job.most_bytes)
+        export_within(context.models.store.fetch(job.model.model_id), path, job.most_bytes)
         data = path.read_bytes()
-    parts.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
+    context.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
 
 
-def import_(job: ImportJob, parts: Parts) -> Imported:
+def import_(job: ImportJob, context: JobContext) -> Imported:
     """Check a model's file, and enter it into store and registry. The channel's current model stays what it is.
 
     Raises:
@@ -56,47 +54,43 @@ def import_(job: ImportJob, parts: Parts) -> Imported:
     from worker.model.export import import_model
     from worker.model.limits import limits_for
 
-    most = int(parts.settings.import_max_mb * _MIB)
+    most = int(context.settings.import_max_mb * MEGABYTE)
     file = keys.artifact(job.job_id, MODEL_FILE)
-    if parts.client.strlen(file) > most:
-        parts.client.delete(file)
+    if context.client.strlen(file) > most:
+        context.client.delete(file)
         raise UserError(
-            f"This file has more than {parts.settings.import_max_mb:g} MiB.",
+            f"This file has more than {context.settings.import_max_mb:g} MB.",
             "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
         )
-    data = cast(bytes | None, parts.client.get(file))
+    data = cast(bytes | None, context.client.get(file))
     if data is None:
         raise UserError("The file is no longer there: it waited too long.", "Please send the command again.")
-    model_id = parts.joblog.model_id()
+    model_id = context.joblog.model_id()
     with tempfile.TemporaryDirectory() as temporary:
-        path, folder = Path(temporary) / _harmless(job.file_name), Path(temporary) / "unpacked" / "model"
+        # Messages name it; the bot puts the name there that it was uploaded with.
+        path, folder = Path(temporary) / MODEL_FILE, Path(temporary) / "unpacked" / "model"
         path.write_bytes(data)
         del data
         import_model(path, folder, limits_for(most))
         description = model_folder.describe(folder)
-        parts.models.store.save(folder, model_id)
+        context.models.store.save(folder, model_id)
         size = folder_bytes(folder)
-    record = parts.joblog.register(_record(job, description, model_id, size), current=False)
-    parts.client.delete(file)
+    record = context.joblog.register(_record(job, description, model_id, size), current=False)
+    context.client.delete(file)
     return Imported(model=record, notes=_FOREIGN)
 
 
-def delete(job: DeleteJob, parts: Parts) -> Deleted:
+def delete(job: DeleteJob, context: JobContext) -> Deleted:
     """Remove a model's files. Those that are gone already are no error.
 
     Raises:
         UserError: a registry still has the model.
     """
-    if parts.client.exists(keys.model(job.model_id)):
-        raise UserError("This model is still in use.", "Delete it with `models delete`.")
-    parts.models.drop(job.model_id)
-    parts.models.store.delete(job.model_id)
+    if context.client.exists(keys.model(job.model_id)):
+        raise UserError("This model is still in use.", "Delete it with `model delete` first.")
+    context.models.drop(job.model_id)
+    context.models.store.delete(job.model_id)
     return Deleted()
-
-
-def _harmless(file_name: str) -> str:
-    """The name of an uploaded file, which messages repeat, as that of a file here."""
-    return re.sub(r"[^\w.-]+", "-", file_name, flags=re.ASCII).strip(".-")[-_MOST_FILE_NAME:] or MODEL_FILE
 
 
 def _record(job: ImportJob, description: Description, model_id: str, size: int) -> ModelRecord:

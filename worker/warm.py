@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.batcher import Batcher
+from worker.hardware import cores
 from worker.store import ModelStore
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PASSES = 4
-"""Passes, or models being loaded, at once."""
-
-
-def cores() -> int:
-    """Of this process; a pass keeps one busy."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Passes, or models being loaded, at once; each keeps a core busy."""
 
 
 class _Slot:

@@ -12,7 +12,7 @@ from shared.blocklist import Blocklist
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated
 from shared.jobs import CompareJob, GenerateJob, Variant
-from worker.parts import Parts
+from worker.context import JobContext
 from worker.warm import WarmModels
 
 if TYPE_CHECKING:
@@ -23,11 +23,10 @@ REDRAWS = 3
 """Further tries when a text has something of the server's blocklist; after these it is covered."""
 _STRIDE = 0x9E3779B1
 _SEEDS = 2**32
-_COVERED = "Some words are covered, because this server's blocklist has them."
 _T = TypeVar("_T")
 
 
-def generate(job: GenerateJob, parts: Parts) -> Generated:
+def generate(job: GenerateJob, context: JobContext) -> Generated:
     """Write a text."""
     from worker.model.request import WriteRequest
 
@@ -45,7 +44,7 @@ def generate(job: GenerateJob, parts: Parts) -> Generated:
             stop=job.stop,
             from_line=job.from_line,
         )
-        return parts.models.write_mixed(job.mix, request) if job.mix else parts.models.write(job.model_id, request)
+        return context.models.write_mixed(job.mix, request) if job.mix else context.models.write(job.model_id, request)
 
     blocklist = _blocklist(job.blocked)
     own_start = not (job.from_corpus or job.from_line)
@@ -67,7 +66,7 @@ def generate(job: GenerateJob, parts: Parts) -> Generated:
     )
 
 
-def compare(job: CompareJob, parts: Parts) -> Compared:
+def compare(job: CompareJob, context: JobContext) -> Compared:
     """Write a text for each variant, all with the same random numbers; what one cannot do costs no other its text.
 
     Raises:
@@ -82,7 +81,7 @@ def compare(job: CompareJob, parts: Parts) -> Compared:
         def request(variant: Variant) -> WriteRequest:
             return WriteRequest(job.seed, job.length, variant.temperature, random_seed, stop=job.stop)
 
-        return random_seed, _write_variants(parts.models, job.variants, request)
+        return random_seed, _write_variants(context.models, job.variants, request)
 
     def redraw(drawn: tuple[int, list[Generation | UserError]]) -> bool:
         texts = [one for one in drawn[1] if not isinstance(one, UserError)]
@@ -96,11 +95,13 @@ def compare(job: CompareJob, parts: Parts) -> Compared:
         _compared(variant, outcome, blocklist) for variant, outcome in zip(job.variants, outcomes, strict=True)
     )
     seed = blocklist.mask(job.seed)
-    notes = list(dict.fromkeys(note for one in written for note in one.notes))
-    if seed != job.seed or any(_covered(blocklist, one, None) for one in written):
-        notes.append(_COVERED)
     return Compared(
-        seed=seed, texts=texts, random_seed=random_seed, notes=tuple(notes), seconds=time.monotonic() - started
+        seed=seed,
+        texts=texts,
+        random_seed=random_seed,
+        notes=tuple(dict.fromkeys(note for one in written for note in one.notes)),
+        masked=seed != job.seed or any(_covered(blocklist, one, None) for one in written),
+        seconds=time.monotonic() - started,
     )
 
 

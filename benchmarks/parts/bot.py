@@ -209,7 +209,7 @@ async def _cards(context: Context, product: Product, channels: list[str], text: 
                 ended = time.time()
                 product.stop("idle")
     edits = [sum(begun <= at <= ended for at in seen.shown[card].edits) for card in cards]
-    if min(edits) < seconds / 2 / 2:
+    if min(edits) < seconds / product.settings.card_interval_s / 2:  # half of what is due
         raise RuntimeError(f"a card was edited only {min(edits)} times in {seconds:g} s: what was measured is no load")
     record = context.record
     record.values["bot.card_edit_interval_s"] = seconds * CARDS / sum(edits)
@@ -248,4 +248,5 @@ def every(lines: Path, name: str, begun: float = 0.0, ended: float = math.inf) -
 
 
 def largest(lines: Path, name: str, begun: float = 0.0, ended: float = math.inf) -> float:
+    """The largest of `every`."""
     return max(every(lines, name, begun, ended))

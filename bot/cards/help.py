@@ -7,9 +7,9 @@ from typing import Any
 
 import discord
 from discord.ext import commands
-from discord.utils import escape_markdown
 
 from bot.cards.words import BLURPLE, FIELD_LIMIT
+from bot.escape import plain
 from bot.options import Options
 
 HEADINGS = {
@@ -85,9 +85,7 @@ def page(command: Command, prefix: str) -> discord.Embed:
         short = ", ".join(f"`{prefix}{_beside(command, alias)}`" for alias in command.aliases)
         said.append(f"Also: {short}")
     said.append(f"```\n{prefix}{usage}\n```")
-    embed = discord.Embed(
-        title=escape_markdown(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE
-    )
+    embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE)
     if isinstance(command, commands.Group):
         _add(embed, "What it can do", [f"`{part.name}` {_lowered(_about(part))}" for part in _parts(command)])
     examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
@@ -95,9 +93,15 @@ def page(command: Command, prefix: str) -> discord.Embed:
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
     for heading, options in described(command):
         _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])
-    if isinstance(command, commands.HybridCommand) and command.app_command is not None:
+    if _has_slash(command):
         embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
     return embed
+
+
+def _has_slash(command: Command) -> bool:
+    """Whether there is a slash command of that name: its own, or one that is written beside it (`extras`)."""
+    own = isinstance(command, commands.HybridCommand) and command.app_command is not None
+    return own or bool(command.extras.get("slash"))
 
 
 def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:

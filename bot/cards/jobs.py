@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.training import in_line, share, span
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, plain
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, in_line, share, span
+from bot.escape import plain
 from bot.outlook import Outlook, Standing
 
 
@@ -38,7 +38,7 @@ def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> d
             break
         lines.append(line)
     if not rows:
-        lines.append(f"Nothing is being learned here now. `{prefix}train frankenstein` begins.")
+        lines.append(f"No training is waiting or running here. `{prefix}train frankenstein` starts one.")
     embed.description = "\n".join(lines)
     elsewhere = sum(one.job.place.guild_id != guild_id for one in outlook.standings)
     foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
@@ -55,11 +55,13 @@ def _line(row: Row, outlook: Outlook) -> str:
         return f"{_mark(row)} a training in another channel\n{_state(standing, outlook)}"
     job = standing.job
     title = plain(job.corpus.title[:80])
-    if standing.card is not None:
+    card = ""
+    if standing.card is not None:  # a link of its own: a title is whatever somebody called a file
         channel_id, message_id = standing.card
-        title = f"[{title}](https://discord.com/channels/{job.place.guild_id}/{channel_id}/{message_id})"
+        card = f" · [card](https://discord.com/channels/{job.place.guild_id}/{channel_id}/{message_id})"
     star = "⭐ " if row.own else ""
-    return f"{_mark(row)} {star}**{title}** · <@{job.place.user_id}>\n{_state(standing, outlook)} · `{job.job_id}`"
+    below = f"{_state(standing, outlook)} · `{job.job_id}`{card}"
+    return f"{_mark(row)} {star}**{title}** · <@{job.place.user_id}>\n{below}"
 
 
 def _mark(row: Row) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 import discord
-from discord.utils import escape_markdown
 
 from bot.cards.training import copied
-from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count, plain
-from shared.jobs import CARD_FILE
+from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count
+from bot.escape import clipped, plain
+from shared.jobs import CARD_FILE, RECIPE_WORDS
 from shared.models import ModelRecord
+from shared.units import MEGABYTE
 
 PAGE = 8
 """Models on a page of the list."""
-_RECIPES = {"char": "character by character", "word": "word by word", "classic": "the tutorial's way"}
 _FACT_CHARS = 200
 
 
@@ -62,8 +62,8 @@ def model_info(
         no_picture: why there is no picture.
     """
     said = [
-        f"**{escape_markdown(model.corpus_title[:200])}**",
-        f"{model.corpus_chars:,} characters, {_RECIPES[model.recipe]}, <t:{int(model.created_at)}:R>",
+        f"**{plain(model.corpus_title[:200])}**",
+        f"{model.corpus_chars:,} characters, {RECIPE_WORDS[model.recipe]}, <t:{int(model.created_at)}:R>",
     ]
     if current:
         said.append("▶️ This channel's model.")
@@ -72,7 +72,7 @@ def model_info(
         embed.add_field(name=name, value=value[:FIELD_LIMIT])
     if no_picture is not None:
         embed.add_field(
-            name="No picture", value=f"{plain(no_picture)[:900]} This is what I know without it.", inline=False
+            name="No picture", value=f"{clipped(no_picture, 900)} This is what I know without it.", inline=False
         )
     else:
         embed.set_image(url=f"attachment://{CARD_FILE}")
@@ -83,9 +83,8 @@ def model_info(
 def _told(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
     """The fields of a model's card: what the folder tells is told better there, the rest is the registry's."""
     parent = f"`{model.parent}`" if model.parent is not None else ""
-    foreseen = facts.get("Held-out loss") if model.heldout_loss is not None else None
     told = [
-        ("Quality", foreseen or quality(model)),
+        ("Quality", facts.get("Held-out loss") or quality(model)),
         ("Copied", facts.get("Copies") or ("" if model.copy_share is None else copied(model.copy_share))),
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
@@ -104,7 +103,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
     embed = discord.Embed(
         title=f"Delete {model.name}?",
         description=(
-            f"It learned **{escape_markdown(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
+            f"It learned **{plain(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
             f"({quality(model)}, {size(model)}).\n"
             "It will be gone for good, its files with it, for everyone and in every channel that uses it. "
             f"`{prefix}model export {model.name}` keeps a copy."
@@ -137,7 +136,7 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     return discord.Embed(
         description=(
             f"🔓 `{model.name}` may now be used {where}.\n"
-            f"Everyone there can have texts written by it, and **what it writes may quote the uploaded text**{quoted}. "
+            f"Everyone there can generate texts with it, and **what it writes may quote the uploaded text**{quoted}. "
             f"Whatever must not be read there should not be in that text.\n`{undo}` takes it back."
         ),
         colour=AMBER,
@@ -148,7 +147,7 @@ def unshared(model: ModelRecord, whom: str) -> discord.Embed:
     """A model may be used in fewer places."""
     return discord.Embed(
         description=(
-            f"🔒 `{model.name}` was taken back from {whom}. It may be used {scope_in_full(model)}.\n"
+            f"🔒 `{model.name}` is no longer shared with {whom}. It may be used {scope_in_full(model)}.\n"
             "What it wrote elsewhere stays there until somebody deletes it."
         ),
         colour=GREEN,
@@ -168,7 +167,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
     embed = discord.Embed(
         title=f"Imported {model.name}",
         description=(
-            f"✅ **{escape_markdown(model.corpus_title[:200])}**, {_RECIPES[model.recipe]}, "
+            f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
             f"{quality(model)}, {size(model)}.\n"
             f"It may be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
         ),
@@ -177,12 +176,12 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
     then = f"`{prefix}generate the monster` goes on in its voice." if current else f"`{prefix}model use {model.name}`"
     embed.add_field(name="This channel's model" if current else "To use it here", value=then, inline=False)
     if notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(notes))[:FIELD_LIMIT], inline=False)
+        embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
     return embed
 
 
 def quality(model: ModelRecord) -> str:
-    """How well a model foresees text, and which text that was."""
+    """How well a model predicts text, and which text that was."""
     if model.heldout_loss is not None:
         return f"{model.heldout_loss / math.log(2):.2f} bits per character"
     return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"
@@ -195,7 +194,7 @@ def size(model: ModelRecord) -> str:
 
 def megabytes(number: int) -> str:
     """A file's size: `7 kB`, `2.3 MB`."""
-    return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / 1e6:,.1f} MB"
+    return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / MEGABYTE:,.1f} MB"
 
 
 def scope_in_full(model: ModelRecord) -> str:
@@ -225,6 +224,6 @@ def _scope(model: ModelRecord, here: list[int]) -> str:
 def _line(model: ModelRecord, here: list[int], *, current: bool) -> str:
     mark = "▶️" if current else "▫️"
     return (
-        f"{mark} **`{model.name}`** {escape_markdown(model.corpus_title[:60])}\n"
+        f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
         f"-# {model.recipe} · {quality(model)} · {size(model)} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"
     )

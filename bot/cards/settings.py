@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import discord
 
-from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, count
+from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT
+from bot.escape import plain
 from bot.guilds import GuildSettings
+from shared.units import MEGABYTE
 
 _MOST_SHOWN = 12
 
@@ -39,30 +41,28 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str,
         stored_bytes: what its models take.
     """
     embed = discord.Embed(
-        title=f"Settings of {discord.utils.escape_markdown(guild.name)}",
+        title=f"Settings of {plain(guild.name)}",
         description="Each choice below applies at once. Members with Manage Server may do everything, everywhere.",
         colour=BLURPLE,
     )
     embed.add_field(name="Who may train", value=_roles(guild, own.train_roles))
-    embed.add_field(name="Who may have texts written", value=_roles(guild, own.generate_roles))
+    embed.add_field(name="Who may generate texts", value=_roles(guild, own.generate_roles))
     embed.add_field(name="Where I may be used", value=_channels(guild, own.channels), inline=False)
     a_person, all_together, disk = quotas
-    jobs = f"{a_person.now:g} of one person, {all_together.now:g} of all members"
+    jobs = f"{a_person.now:g} per person, {all_together.now:g} in the whole server"
     embed.add_field(
-        name="Trainings at once, waiting ones included",
+        name="Trainings at once (waiting included)",
         value=_within(jobs, f"{a_person.most:g} and {all_together.most:g}", a_person, all_together),
         inline=False,
     )
-    embed.add_field(
-        name="Disk for models",
-        value=f"{_within(f'{disk.now:,g} MB', f'{disk.most:,g} MB', disk)}; {stored_bytes / 1e6:,.1f} MB are in use",
-        inline=False,
-    )
+    room = _within(f"{disk.now:,g} MB", f"{disk.most:,g} MB", disk)
+    in_use = f"{stored_bytes / MEGABYTE:,.1f} MB are in use"
+    embed.add_field(name="Disk for models", value=f"{room}; {in_use}", inline=False)
     embed.add_field(name="Commands begin with", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
-    words = f"{count(len(own.blocklist), 'entry')}".replace("entrys", "entries")
+    entries = f"{len(own.blocklist):,} " + ("entry" if len(own.blocklist) == 1 else "entries")
     embed.add_field(
         name="Words that I must not write",
-        value=f"{words}; the button **Blocklist** shows them" if own.blocklist else "None",
+        value=f"{entries}; the button **Blocklist** shows them" if own.blocklist else "None",
         inline=False,
     )
     return embed
@@ -73,7 +73,7 @@ def sure(guild: discord.Guild) -> discord.Embed:
     return discord.Embed(
         title="Reset all settings?",
         description=(
-            f"Everybody in {discord.utils.escape_markdown(guild.name)} may then train and have texts written in every "
+            f"Everybody in {plain(guild.name)} may then train and generate texts in every "
             "channel, the quotas and the prefix are the usual ones again, and the blocklist is empty. "
             "Models stay as they are."
         ),
@@ -84,7 +84,7 @@ def sure(guild: discord.Guild) -> discord.Embed:
 def _within(said: str, most: str, *limits: Limits) -> str:
     if all(limit.now == limit.most for limit in limits):
         return f"{said} (the most that is allowed)"
-    return f"{said} (of {most} that are allowed)"
+    return f"{said} (at most {most})"
 
 
 def _roles(guild: discord.Guild, ids: Iterable[int]) -> str:
@@ -100,7 +100,7 @@ def _channels(guild: discord.Guild, ids: Iterable[int]) -> str:
 
 def _some(mentions: list[str], before: str, after: str = "") -> str:
     if not mentions:
-        return "Nobody but admins: what was chosen is gone"
+        return "Nobody but admins: the chosen ones no longer exist"
     more = f" and {len(mentions) - _MOST_SHOWN} more" if len(mentions) > _MOST_SHOWN else ""
     said = f"{before} {', '.join(mentions[:_MOST_SHOWN])}{more}{after}"
     return (said[:1].upper() + said[1:])[:FIELD_LIMIT]

@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import discord
-from discord.utils import escape_markdown
 
 from bot.cards.words import (
     AMBER,
     BLURPLE,
-    DESCRIPTION_LIMIT,
     FIELD_LIMIT,
     GREEN,
     GREY,
     RED,
-    about,
+    TITLE_LIMIT,
     bar,
+    bits,
     count,
     duration,
     figure,
-    ordinal,
+    in_line,
     percent,
-    plain,
     quote,
+    share,
+    short_title,
+    span,
 )
+from bot.escape import clipped
 from bot.estimates import Estimate
 from bot.jobview import JobView
 from shared.blocklist import Blocklist
-from shared.events import Finished, Progress, Sample
-from shared.jobs import TrainJob, TrainOptions
+from shared.events import Finished, Progress
+from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
+from shared.units import choosing
 
-LOSS_FILE = "loss.png"
-TITLE_LIMIT = 256  # Discord's
-MOST_SAMPLES = 7
 GAP_BITS = 0.15
 """So much better on its own text than on other text is worth a word."""
 _NOTHING_BLOCKED = Blocklist(())
-_RECIPES = {
-    "char": "character by character",
-    "word": "word by word",
-    "classic": "the tutorial's way",
-}
 
 
 @dataclass(frozen=True)
@@ -83,12 +77,12 @@ def training(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
         case "failed":
             assert view.failed is not None
             embed = discord.Embed(
-                title=f"Could not learn {_title(job)}",
+                title=f"Could not learn {short_title(job)}",
                 description=f"{view.failed.problem}\n{view.failed.remedy}".strip(),
                 colour=RED,
             )
         case "cancelled":
-            embed = discord.Embed(title=f"Cancelled: {_title(job)}", description="Nothing was kept.", colour=GREY)
+            embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description="Nothing was kept.", colour=GREY)
         case _:
             embed = _unfinished(job, view, around)
     footer = [f"recipe {job.options.recipe}", f"{job.corpus.chars:,} characters", f"job {job.job_id}"]
@@ -99,7 +93,7 @@ def training(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
 def outage(job: TrainJob) -> discord.Embed:
     """The card while Redis is away."""
     return discord.Embed(
-        title=f"Learning {_title(job)}",
+        title=f"Learning {short_title(job)}",
         description=(
             "⚠️ **The job queue (Redis) cannot be reached**, so I can't see how far this is.\n"
             "The training itself goes on; this card catches up when the queue is back."
@@ -109,7 +103,7 @@ def outage(job: TrainJob) -> discord.Embed:
 
 
 def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
-    embed = discord.Embed(title=f"Learning {_title(job)}", colour=BLURPLE)
+    embed = discord.Embed(title=f"Learning {short_title(job)}", colour=BLURPLE)
     progress = view.progress
     if not around.worker_there:
         embed.colour = AMBER
@@ -142,7 +136,7 @@ def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
         if around.takes is not None and around.takes.seconds > 0:
             embed.add_field(name="Takes", value=span(around.takes))
         if around.machines:
-            embed.add_field(name="Runs on", value=" or ".join(plain(name) for name in around.machines)[:FIELD_LIMIT])
+            embed.add_field(name="Runs on", value=clipped(" or ".join(around.machines), FIELD_LIMIT))
     if view.samples:
         sample = view.samples[-1]
         text = quote(around.blocked.mask(sample.text))
@@ -162,7 +156,7 @@ def _add_progress(embed: discord.Embed, progress: Progress) -> None:
     embed.add_field(name="Speed", value=speed)
     known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
     if known is not None:
-        embed.add_field(name="In plain words", value=f"Now it is {wavering(known)}.", inline=False)
+        embed.add_field(name="In plain words", value=f"Now it is {choosing(known)}.", inline=False)
 
 
 def finished(end: Finished, progress: Progress | None, around: Around) -> discord.Embed:
@@ -170,13 +164,13 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     model = end.model
     why = {
         "done": "",
-        "early": " It stopped early: it no longer got better.",
+        "early": " It stopped early, as it no longer improved.",
         "time": " It used all of its time.",
         "finish": " It was finished early on request; the best so far was kept.",
     }[end.stopped]
     more = "" if end.stopped == "early" else f" `{around.prefix}train more` adds to it."
     embed = discord.Embed(
-        title=f"Learned {escape_markdown(model.corpus_title)}"[:TITLE_LIMIT],
+        title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
         description=(
             f"✅ `{model.name}` is now this channel's model.{why}\n"
             f"Try `{around.prefix}generate the monster`, or any words of yours.{more}"
@@ -190,7 +184,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     embed.add_field(name="Held-out loss", value=bits(model.heldout_loss))
     speed = progress.chars_per_s if progress is not None else None
     embed.add_field(name="Learned at", value=f"{speed:,.0f} characters/s" if speed else "…")
-    embed.add_field(name="In plain words", value=_foresight(model), inline=False)
+    embed.add_field(name="In plain words", value=_prediction(model), inline=False)
     if model.parent is not None:
         embed.add_field(name="Went on from", value=f"`{model.parent}`")
     if model.copy_share is not None:
@@ -198,78 +192,20 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(around.blocked.mask(sample)), inline=False)
     if end.notes:
-        embed.add_field(name="Worth knowing", value=plain("\n".join(end.notes))[:FIELD_LIMIT], inline=False)
+        embed.add_field(name="Worth knowing", value=clipped("\n".join(end.notes), FIELD_LIMIT), inline=False)
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
 
 
-def samples(job: TrainJob, view: JobView, blocked: Blocklist) -> discord.Embed:
-    """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
-    embed = discord.Embed(title=f"Learning to write like {_title(job)}"[:TITLE_LIMIT], colour=BLURPLE)
-    for most in range(MOST_SAMPLES, 1, -1):
-        embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
-        if len(embed.description) <= DESCRIPTION_LIMIT:
-            break
-    embed.set_footer(text=f"{count(len(view.samples), 'sample')} so far · job {job.job_id}")
-    return embed
-
-
-def spread(found: Sequence[Sample], most: int) -> list[Sample]:
-    """At most so many, evenly chosen, always with the first and the last."""
-    if len(found) <= most:
-        return list(found)
-    return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]
-
-
-def _sample(sample: Sample, blocked: Blocklist) -> str:
-    known = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
-    after = "" if known is None else f" · {bits(known)}"
-    return f"**After epoch {sample.epoch}**{after}\n{quote(blocked.mask(sample.text))}"
-
-
-def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
-    """Where a training waits, and when it begins: `2nd of 5 waiting, begins in about 12 min`."""
-    where = "next in line" if not place else f"{ordinal(place + 1)} of {waiting} waiting"
-    if begins is None:
-        return where
-    if begins.seconds < 1:
-        return f"{where}, begins in a moment"
-    return f"{where}, begins in {span(begins)}"
-
-
-def span(estimate: Estimate) -> str:
-    """An estimated span; of one that is only a limit that it is one."""
-    said = about(estimate.seconds)
-    return said if estimate.sure else f"at most {said.removeprefix('about ').replace('under a', 'a')}"
-
-
-def share(progress: Progress) -> float:
-    """How much of a training is done, from 0 to 1."""
-    done = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / max(1, progress.epochs)
-    return min(1.0, max(0.0, done))
-
-
-def bits(nats: float | None) -> str:
-    """A loss in bits for each character, with nats beside it."""
-    return "…" if nats is None else f"{nats / math.log(2):.2f} bits ({nats:.3f} nats)"
-
-
-def wavering(nats: float) -> str:
-    """A loss in plain words, by its perplexity."""
-    choices = math.exp(min(nats, 20.0))
-    said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
-    return f"as if it wavered between about {said} characters each time"
-
-
-def _foresight(model: ModelRecord) -> str:
-    letters = f"Letters at random are {math.log2(26):.1f} bits."
+def _prediction(model: ModelRecord) -> str:
+    letters = f"Random letters take {math.log2(26):.1f} bits."
     if model.heldout_loss is None:
-        own = f"{_bits(model.train_loss)} for each character of its own text: {wavering(model.train_loss)}."
+        own = f"{_bits(model.train_loss)} for each character of its own text: {choosing(model.train_loss)}."
         return f"{own} {letters} Nothing was held out, so how it does on other text isn't known."
-    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {wavering(model.heldout_loss)}."
+    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {choosing(model.heldout_loss)}."
     gap = (model.heldout_loss - model.train_loss) / math.log(2)
     if gap > GAP_BITS:
-        said += f" What it learned it foresees {gap:.2f} bits better: some of that is learned by heart."
+        said += f" It predicts its own text {gap:.2f} bits better: some of it is memorised."
     return f"{said} {letters}"
 
 
@@ -279,7 +215,7 @@ def _bits(nats: float) -> str:
 
 def how(job: TrainJob) -> str:
     """What was asked for, in plain words: the recipe, where it starts from, and what the person chose."""
-    said = [_RECIPES[job.options.recipe]]
+    said = [RECIPE_WORDS[job.options.recipe]]
     if job.parent is not None:
         said.append(f"goes on from `{job.parent.name}`")
     return " · ".join(said + _choices(job.options))
@@ -316,7 +252,3 @@ def copied(share: float) -> str:
     if share <= 0:
         return "nothing of its samples stands word for word in the text"
     return f"{percent(share)} of its samples stand word for word in the text"
-
-
-def _title(job: TrainJob) -> str:
-    return escape_markdown(job.corpus.title[:100])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 import discord
-from discord.utils import escape_markdown, escape_mentions
 
+from bot.escape import clipped, plain
+from bot.estimates import Estimate
 from shared.errors import UserError
+from shared.events import Progress
+from shared.jobs import TrainJob
 
 BLURPLE = discord.Colour(0x5865F2)
 AMBER = discord.Colour(0xF0B232)
@@ -19,6 +22,7 @@ BAR_CELLS = 20
 SAMPLE_CHARS = 280
 DESCRIPTION_LIMIT = 4_096  # Discord's
 FIELD_LIMIT = 1_024  # Discord's
+TITLE_LIMIT = 256  # Discord's
 
 
 def error(problem: UserError) -> discord.Embed:
@@ -56,14 +60,31 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def loss(nats: float | None) -> str:
-    """A loss in nats per character, with bits beside it."""
-    return "…" if nats is None else f"{nats:.3f} nats ({nats / math.log(2):.2f} bits)"
+def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
+    """Where a training waits, and when it begins: `2nd of 5 waiting, begins in about 12 min`."""
+    where = "next in line" if not place else f"{ordinal(place + 1)} of {waiting} waiting"
+    if begins is None:
+        return where
+    if begins.seconds < 1:
+        return f"{where}, begins in a moment"
+    return f"{where}, begins in {span(begins)}"
 
 
-def plain(text: str) -> str:
-    """Hostile or generated text, so that Discord shows it as it is: no formatting, no mention, no link preview."""
-    return escape_mentions(escape_markdown(text)).replace("<", "\\<")
+def span(estimate: Estimate) -> str:
+    """An estimated span; of one that is only a limit that it is one."""
+    said = about(estimate.seconds)
+    return said if estimate.sure else f"at most {said.removeprefix('about ').replace('under a', 'a')}"
+
+
+def share(progress: Progress) -> float:
+    """How much of a training is done, from 0 to 1."""
+    done = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / max(1, progress.epochs)
+    return min(1.0, max(0.0, done))
+
+
+def bits(nats: float | None) -> str:
+    """A loss in bits per character, with nats beside it."""
+    return "…" if nats is None else f"{nats / math.log(2):.2f} bits ({nats:.3f} nats)"
 
 
 def quote(text: str) -> str:
@@ -86,3 +107,8 @@ def count(number: int, thing: str) -> str:
 def percent(share: float) -> str:
     """A share in whole per cent."""
     return "less than 1 %" if share < 0.005 else f"{100 * share:.0f} %"
+
+
+def short_title(job: TrainJob) -> str:
+    """What a training learns, for the title of a card."""
+    return clipped(job.corpus.title[:100], TITLE_LIMIT - 30)

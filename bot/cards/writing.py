@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, count, figure, percent, plain
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, count, figure, percent
+from bot.escape import clipped, fit, plain
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
+from shared.units import choosing
 
 PRESSED = "b"
 """First letter of the jobs that a press of a button, or its form, asked for: their answers name who pressed."""
@@ -21,6 +23,7 @@ _EMBED_LIMIT = 5_900  # Discord's is 6,000 for all words of an embed
 _CHAT_LIMIT = 1_900
 _SHOWN_SEED = 300
 _SURPRISING = 5
+_MASKED = "Words on this server's blocklist are covered."
 _NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
@@ -41,11 +44,8 @@ def generated(job: GenerateJob, answer: Generated, *, beginning: bool = False) -
         return None
     embed = discord.Embed(description=description or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
-    _add_notes(embed, [*answer.notes, *([_MASKED] if answer.masked else [])])
+    _add_notes(embed, answer.notes, masked=answer.masked)
     return embed
-
-
-_MASKED = "Words on this server's blocklist came up again when I drew anew, so they are covered."
 
 
 def shown_seed(job: GenerateJob, answer: Generated) -> str:
@@ -71,15 +71,7 @@ def _asked_by(job: GenerateJob) -> str:
 
 def chatted(answer: Generated) -> str:
     """The answer to a mention: only what the model wrote, as a plain message."""
-    return plain(fit(answer.text.strip(), _CHAT_LIMIT)).strip() or "…"
-
-
-def fit(text: str, limit: int) -> str:
-    """As much of a text as takes up to `limit` characters once it is escaped by `plain`."""
-    short = text[:limit]
-    while len(plain(short)) > limit:
-        short = short[: -max(1, (len(plain(short)) - limit) // 2)]
-    return short
+    return clipped(answer.text.strip(), _CHAT_LIMIT).strip() or "…"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
@@ -107,13 +99,14 @@ def compared(job: CompareJob, answer: Compared) -> discord.Embed:
     one = len({text.model_name for text in answer.texts}) == 1
     said = [job.variants[0].name] if one else []
     embed.set_footer(text=" · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
-    _add_notes(embed, answer.notes)
+    _add_notes(embed, answer.notes, masked=answer.masked)
     names = variant_names(answer)
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
     notes = len(embed.fields)
-    for place, (name, text) in enumerate(zip(names, answer.texts, strict=True)):
-        value = f"❌ {plain(text.problem)}" if text.problem else _written(text.text, min(FIELD_LIMIT, room) - 2)
-        embed.insert_field_at(len(embed.fields) - notes if notes else place, name=name, value=value, inline=False)
+    for name, text in zip(names, answer.texts, strict=True):
+        most = min(FIELD_LIMIT, room) - 2
+        value = f"❌ {clipped(text.problem, most)}" if text.problem else _written(text.text, most)
+        embed.insert_field_at(len(embed.fields) - notes, name=name, value=value, inline=False)
     return embed
 
 
@@ -139,8 +132,8 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     embed = discord.Embed(
         title=f"How surprising this is to {job.model.name}",
         description=(
-            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: at each it was as unsure as "
-            f"if it had to pick one of {_choices(answer.nats_per_char)} that are equally likely."
+            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: "
+            f"{choosing(answer.nats_per_char)}."
         ),
         colour=BLURPLE,
     )
@@ -156,14 +149,11 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     return embed
 
 
-def _choices(nats: float) -> str:
-    return f"{math.exp(min(nats, 14)):.1f}" if nats < math.log(10) else f"{math.exp(min(nats, 14)):,.0f}"
-
-
 def _character(symbol: str) -> str:
     return _NAMED.get(symbol, f"**{plain(symbol)}**")
 
 
-def _add_notes(embed: discord.Embed, notes: Sequence[str]) -> None:
+def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = False) -> None:
+    notes = [*([_MASKED] if masked else []), *notes]
     if notes:
-        embed.add_field(name="Worth knowing", value=plain(fit("\n".join(notes), FIELD_LIMIT)), inline=False)
+        embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)

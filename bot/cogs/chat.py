@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Chat(commands.Cog):
-    """Let us talk."""
+    """`chat`, and the answers to mentions."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
@@ -43,7 +43,7 @@ class Chat(commands.Cog):
         """
         await ctx.defer()
         wanted = _state(state)
-        here = checks.channel_ids(ctx)
+        here = access.channel_ids(ctx.channel)
         me = self.bot.user.display_name if self.bot.user is not None else "me"
         if wanted is None:
             on = (await self.bot.guild_settings.channel(here)).chat
@@ -51,13 +51,13 @@ class Chat(commands.Cog):
             return
         if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
             raise UserError(
-                "You may not switch this.", "Members with Manage Server or Manage Channels can: ask one of them."
+                "You can't switch chat here.", "Members with Manage Server or Manage Channels can: ask one of them."
             )
         await self.bot.guild_settings.choose(here[0], chat=wanted)
         await ctx.send(embed=await self._about(ctx, wanted, me))
 
     async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild is not None else None)
+        prefix = await self.bot.prefix(ctx.guild)
         if not on:
             said = f"Chat is **off** here: I do what commands say, and nothing else.\n`{prefix}chat on` lets me answer."
             return discord.Embed(description=said, colour=cards.GREY)
@@ -140,7 +140,7 @@ def _state(typed: str | None) -> bool | None:
         return None
     known = {"on": True, "yes": True, "off": False, "no": False}
     if typed.strip().lower() not in known:
-        raise UserError(f"`chat` can't be `{cards.plain(typed[:20])}`.", "It is `on` or `off`.")
+        raise UserError(f"`chat` can't be {cards.code(typed)}.", "Use `chat on` or `chat off`.")
     return known[typed.strip().lower()]
 
 

@@ -67,7 +67,7 @@ class Errors(commands.Cog):
         await asyncio.sleep(_UNANSWERED_S)
         if interaction.response.is_done():
             return
-        problem = UserError("This is no longer in use: I was restarted, or renewed.", "Give the command once more.")
+        problem = UserError("This control no longer works: I was restarted or updated.", "Run the command again.")
         try:
             await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
         except (discord.HTTPException, discord.InteractionResponded) as error:
@@ -93,7 +93,7 @@ class Errors(commands.Cog):
         return misuse.explain(cause, await self._usage(ctx)) or problems.explain(cause, str(ctx.command))
 
     async def _usage(self, ctx: Context) -> str:
-        prefix = await self._prefix(ctx)
+        prefix = await self.bot.prefix(ctx.guild)
         if ctx.command is None:
             return f"`{prefix}help` shows how commands are used."
         usage = ctx.command.extras.get("usage", ctx.command.qualified_name)
@@ -101,7 +101,7 @@ class Errors(commands.Cog):
 
     async def _unknown(self, ctx: Context) -> UserError | None:
         """What to say to a command that does not exist; None for what is none, or another bot's."""
-        prefix = await self._prefix(ctx)
+        prefix = await self.bot.prefix(ctx.guild)
         typed = ctx.invoked_with or ""
         # `!!!` and `! wow` are no commands; and a mention is followed by anything.
         meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not _is_mention(ctx.prefix)
@@ -117,7 +117,7 @@ class Errors(commands.Cog):
             return await self.explain(ctx, error)
         remedy = f"Did you mean {near}? " if near else ""
         return UserError(
-            f"I know no command {misuse.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` shows all that I have."
+            f"I know no command {cards.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` shows all that I have."
         )
 
     def _near(self, typed: str, prefix: str, likeness: float) -> str:
@@ -125,9 +125,6 @@ class Errors(commands.Cog):
         known = [command for command in self.bot.walk_commands() if not command.hidden]
         names = [name for command in known for name in (command.qualified_name, *command.aliases)]
         return misuse.nearest(typed, names, prefix, likeness)
-
-    async def _prefix(self, ctx: Context) -> str:
-        return await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild is not None else None)
 
 
 def _is_mention(prefix: str | None) -> bool:

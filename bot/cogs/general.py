@@ -1,4 +1,4 @@
-"""`help` and `status`."""
+"""`help`, `status` and `sync`, and the answer to a direct message."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from redis.exceptions import RedisError
 
 from bot import cards, said
 from bot.checks import Context
+from bot.choices import choices
 from bot.decorators import hybrid_command
 from bot.syncing import force_sync
-from bot.views import for_person, help_page
+from bot.views.help import for_person, help_page
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class General(commands.Cog):
-    """How am I?"""
+    """What I can do and how I am: `help`, `status` and `sync`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
@@ -42,11 +43,10 @@ class General(commands.Cog):
     @help_.autocomplete("command")
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         known = [command for command in self.bot.walk_commands() if for_person(command, interaction.user)]
-        names = sorted(command.qualified_name for command in known)
-        return [app_commands.Choice(name=name, value=name) for name in names if typed.lower().strip() in name][:25]
+        return choices(sorted(command.qualified_name for command in known), typed)
 
     @hybrid_command(
-        extras={"usage": "status", "examples": ("status",)}, description="Tell whether all of me is running"
+        extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"
     )
     async def status(self, ctx: Context) -> None:
         """Say whether my workers and my queue are there."""
@@ -74,7 +74,7 @@ class General(commands.Cog):
     async def sync(self, ctx: Context) -> None:
         """Send Discord my slash commands, even if it should have them.
 
-        For the person who runs me; I do it by myself when they have changed.
+        For whoever runs the bot; I do it by myself when they have changed.
         """
         async with ctx.typing():
             count = await force_sync(self.bot)
@@ -88,7 +88,7 @@ class General(commands.Cog):
             return
         ctx: Context = await self.bot.get_context(message)
         if ctx.command is None and not ctx.invoked_with:
-            prefix = await self.bot.guild_settings.prefix(None)
+            prefix = await self.bot.prefix(None)
             await ctx.send(
                 f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
                 "`help`, `status` and `catalogue`."

@@ -13,7 +13,7 @@ from bot.asker import Asker
 from bot.asking import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.options import Options, number
+from bot.options import HOTTEST, Options, number
 from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import StopAt
@@ -46,7 +46,7 @@ class GenerateFlags(Options):
     model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
     mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
     length: int | None = commands.flag(default=None, description="How many characters to write at most")
-    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, 2.0)
+    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, HOTTEST)
     top_k: int | None = number("Choose only among so many likeliest symbols", 1, 1_000_000)
     top_p: float | None = number("Choose only among the likeliest that together have this probability", 0.001, 1.0)
     min_p: float | None = number("Leave out what is less likely than this share of the likeliest", 0.0, 0.99)
@@ -61,7 +61,7 @@ class GenerateFlags(Options):
 
 
 class Generation(commands.Cog):
-    """Let me write."""
+    """`generate`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot

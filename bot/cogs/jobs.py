@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 class Jobs(commands.Cog):
-    """Trainings under way."""
+    """`jobs`, `cancel` and `finish`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
 
     @hybrid_command(
-        aliases=["queue"], extras={"usage": "jobs"}, description="Trainings that wait or run, and when they are done"
+        aliases=["queue"],
+        extras={"usage": "jobs"},
+        description="Trainings waiting or running, and when they will be done",
     )
     @commands.guild_only()
     async def jobs(self, ctx: Context) -> None:
@@ -36,7 +38,7 @@ class Jobs(commands.Cog):
             for one in outlook.standings
             if one.job.place.guild_id == ctx.guild.id
         ]
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id)
+        prefix = await self.bot.prefix(ctx.guild)
         await ctx.send(embed=cards.jobs(rows, outlook, ctx.guild.id, prefix), ephemeral=True)
 
     @hybrid_command(
@@ -44,7 +46,7 @@ class Jobs(commands.Cog):
         description="End a training and keep nothing of it",
     )
     @commands.guild_only()
-    @app_commands.describe(job="The training's id, at the foot of its card")
+    @app_commands.describe(job="The training's id, at the bottom of its card")
     async def cancel(self, ctx: Context, job: str) -> None:
         """End a training of yours (moderators: anybody's) and keep nothing of it."""
         await ctx.defer(ephemeral=True)
@@ -56,7 +58,7 @@ class Jobs(commands.Cog):
         description="End a training now and keep the best so far",
     )
     @commands.guild_only()
-    @app_commands.describe(job="The training's id, at the foot of its card")
+    @app_commands.describe(job="The training's id, at the bottom of its card")
     async def finish(self, ctx: Context, job: str) -> None:
         """End a training of yours (moderators: anybody's) now, and keep the best so far as a model."""
         await ctx.defer(ephemeral=True)

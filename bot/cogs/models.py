@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from typing import TYPE_CHECKING
 
 import discord
@@ -14,7 +13,9 @@ from bot import access, cards, checks, sharing
 from bot.asker import Asker
 from bot.asking import replying
 from bot.checks import Context
+from bot.choices import choices
 from bot.decorators import hybrid_command, hybrid_group
+from bot.options import HOTTEST, temperature
 from bot.views.models import list_page
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 _NAME = "One of the names that `models` lists"
-HOTTEST = 2.0
 
 
 class Models(commands.Cog):
-    """What I have learned."""
+    """The commands about models, and what happens to the models of a channel that is deleted."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
@@ -56,7 +56,7 @@ class Models(commands.Cog):
 
     # ------------------------------------------------------------------ looking
 
-    @hybrid_command(extras={"usage": "models"}, description="What I have learned and may be used here")
+    @hybrid_command(extras={"usage": "models"}, description="The models you can use in this channel")
     @commands.guild_only()
     async def models(self, ctx: Context) -> None:
         """List the models that may be used in this channel, newest first."""
@@ -66,7 +66,10 @@ class Models(commands.Cog):
     @hybrid_group(
         invoke_without_command=True,
         case_insensitive=True,
-        extras={"usage": "model [info|use|temperature|rename|share|unshare|export|import|delete] ..."},
+        extras={
+            "usage": "model [info|use|temperature|rename|share|unshare|export|import|delete] ...",
+            "examples": ("model", "model info frankenstein", "model use frankenstein"),
+        },
         description="See, choose, share and look after models",
     )
     @commands.guild_only()
@@ -102,11 +105,11 @@ class Models(commands.Cog):
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
         near = difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6)
-        problem = f"`{prefix}model` has no `{first[:40].replace('`', '')}`."
+        problem = f"`{prefix}model` has no {cards.code(first)}."
         names = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
         if near:
-            typed = " ".join(rest)[:60].replace("`", "")
-            return UserError(problem, f"Did you mean `{prefix}model {f'{near[0]} {typed}'.strip()}`?")
+            meant = " ".join([f"{prefix}model", near[0], *rest])
+            return UserError(problem, f"Did you mean {cards.code(meant, 80)}?")
         if first.lower() in names:
             return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
@@ -153,7 +156,8 @@ class Models(commands.Cog):
             if value.strip().lower() in ("default", "usual", "reset"):
                 await settings.forget_temperature(who.here[0])
             else:
-                await settings.choose(who.here[0], temperature=_temperature(value, prefix))
+                remedy = f"Use a number from 0 to {HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
+                await settings.choose(who.here[0], temperature=temperature(value, remedy))
         chosen = (await settings.channel(who.here)).temperature
         usual = self.bot.settings.generate_temperature
         if chosen is None:
@@ -175,7 +179,7 @@ class Models(commands.Cog):
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
     @app_commands.rename(old="name")
     async def model_rename(self, ctx: Context, old: str, new: str) -> None:
-        """Give a model another name. Its owner may, and members with Manage Server."""
+        """Give a model another name. For its owner and members with Manage Server."""
         await ctx.defer()
         name = checks.model_name(new)
         assert name is not None
@@ -193,7 +197,7 @@ class Models(commands.Cog):
     @commands.guild_only()
     @app_commands.describe(name=_NAME)
     async def model_delete(self, ctx: Context, name: str) -> None:
-        """Delete a model and its files for good, after asking. Its owner may, and members with Manage Server."""
+        """Delete a model and its files for good, after asking. For its owner and members with Manage Server."""
         checks.require_permissions(ctx)
         await ctx.defer()
         who, model = await self._named(ctx, name)
@@ -213,7 +217,7 @@ class Models(commands.Cog):
     async def model_share(self, ctx: Context, name: str, *, where: str) -> None:
         """Let another channel, or the whole `server`, use a model of an uploaded text.
 
-        What a model writes may quote its text. Its owner may share it, and members with Manage Server.
+        What a model writes may quote its text. For its owner and members with Manage Server.
         """
         checks.require_permissions(ctx)
         await ctx.defer()
@@ -255,7 +259,7 @@ class Models(commands.Cog):
     @commands.guild_only()
     @app_commands.describe(name=_NAME)
     async def model_export(self, ctx: Context, name: str) -> None:
-        """Post a model as a file. Its owner may, and members with Manage Server.
+        """Post a model as a file. For its owner and members with Manage Server.
 
         The model of an uploaded text leaves only in the channel where it was trained.
         """
@@ -313,23 +317,8 @@ class Models(commands.Cog):
     async def _places(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         if interaction.guild is None:
             return []
-        word = typed.strip().lower().removeprefix("#")
-        seen = [channel.name for channel in sharing.open_to(interaction.guild, interaction.user)]
-        names = [sharing.SERVER, *(f"#{name}" for name in seen)]
-        return [app_commands.Choice(name=name, value=name) for name in names if word in name.lower()][:25]
-
-
-def _temperature(typed: str, prefix: str) -> float:
-    try:
-        value = float(typed.strip())
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= HOTTEST:
-        raise UserError(
-            f"A temperature can't be `{typed.strip()[:40].replace('`', '')}`.",
-            f"It is a number from 0 to {HOTTEST:g}, such as `{prefix}model temperature 0.5`, or `default`.",
-        )
-    return value
+        seen = sharing.open_to(interaction.guild, interaction.user)
+        return choices([sharing.SERVER, *(f"#{channel.name}" for channel in seen)], typed.strip().removeprefix("#"))
 
 
 async def setup(bot: Galvanic) -> None:

@@ -13,7 +13,7 @@ from bot.asker import Asker
 from bot.asking import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.options import Options, number
+from bot.options import HOTTEST, Options, number, several, temperatures
 from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
@@ -21,6 +21,7 @@ from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
+_MIX = "Continue your words with several models at once"
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
 """Characters of a compared text: more would not fit its field of the card."""
@@ -49,7 +50,7 @@ class MixFlags(Options):
         positional=True, default="", description="Models, each with its share, then the words to go on from"
     )
     length: int | None = commands.flag(default=None, description="How many characters to write at most")
-    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, 2.0)
+    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, HOTTEST)
     stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
 
@@ -66,7 +67,7 @@ class SurpriseFlags(Options):
 
 
 class Play(commands.Cog):
-    """Let us play."""
+    """`compare`, `mix` and `surprise`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
@@ -79,7 +80,7 @@ class Play(commands.Cog):
                 "compare the sea --models alice,dracula",
             ),
         },
-        description="The same words continued in several ways, side by side",
+        description="Continue the same words in several ways, side by side",
     )
     @commands.guild_only()
     async def compare(self, ctx: Context, *, flags: CompareFlags) -> None:
@@ -90,8 +91,8 @@ class Play(commands.Cog):
         checks.require_permissions(ctx)
         seed = checks.seed(flags.seed or "")
         if not seed.strip():
-            prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
-            raise UserError("What shall they go on from?", f"Give me some words: `{prefix}compare the sea`.")
+            prefix = await self.bot.prefix(ctx.guild)
+            raise UserError("Which words shall I continue?", f"Give me some words: `{prefix}compare the sea`.")
         flags.check_limits()
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
             other = "temperatures" if flags.temperatures is not None else "model"
@@ -99,8 +100,8 @@ class Play(commands.Cog):
                 f"`--models` and `--{other}` don't go together.",
                 "Compare models, or the temperatures of one model: leave out one of them.",
             )
-        names = said.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
-        temperatures = said.temperatures(flags.temperatures, MOST_VARIANTS)
+        names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
+        steps = temperatures(flags.temperatures, MOST_VARIANTS)
         await ctx.defer()
         await self.bot.writer.compare(
             Asker.of(ctx),
@@ -108,7 +109,7 @@ class Play(commands.Cog):
             ctx.send,
             models=names,
             model=flags.model,
-            temperatures=temperatures,
+            temperatures=steps,
             length=flags.length or min(COMPARED_LENGTH, self.bot.settings.generate_max_length),
             random_seed=flags.random_seed,
             stop=flags.stop,
@@ -120,7 +121,9 @@ class Play(commands.Cog):
         extras={
             "usage": "mix frankenstein 70 alice 30 the sea [--OPTION VALUE ...]",
             "examples": ("mix frankenstein 50 alice 25 dracula 25 Once upon a time --temperature 0.6",),
+            "slash": True,
         },
+        description=_MIX,
     )
     @commands.guild_only()
     async def mix_typed(self, ctx: Context, *, flags: MixFlags) -> None:
@@ -141,7 +144,7 @@ class Play(commands.Cog):
         )
         await self.bot.writer.write(who, wish, ctx.send, **replying(ctx))
 
-    @app_commands.command(name="mix", description="Continue your words with several models at once")
+    @app_commands.command(name="mix", description=_MIX)
     @app_commands.describe(
         first="One model",
         first_share="Its share, as a percentage or any other number",
@@ -152,6 +155,7 @@ class Play(commands.Cog):
         third_share="Its share",
         length="How many characters to write at most",
         temperature="0 takes the likeliest each time, 1 is as surprising as the text (0 to 2)",
+        stop="End with the last whole sentence or line",
         random_seed="Makes the text repeatable",
     )
     @app_commands.guild_only()
@@ -167,9 +171,11 @@ class Play(commands.Cog):
         third_share: app_commands.Range[float, 0.001, 1_000.0] | None = None,
         length: int | None = None,
         temperature: app_commands.Range[float, 0.0, 2.0] | None = None,
+        stop: StopAt | None = None,
         random_seed: app_commands.Range[int, 0, 4_294_967_295] | None = None,
     ) -> None:
         """As `mix_typed`, with a field for each part."""
+        checks.require_all(interaction.app_permissions, interaction.channel)
         if (third is None) != (third_share is None):
             raise UserError("A third model needs a share, and a share its model.", "Fill in both, or neither.")
         checks.in_range("length", length, 1, self.bot.settings.generate_max_length)
@@ -178,7 +184,14 @@ class Play(commands.Cog):
             typed.append((third, third_share))
         parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
         await interaction.response.defer()
-        wish = Wish(seed=checks.seed(seed), mix=parts, length=length, temperature=temperature, random_seed=random_seed)
+        wish = Wish(
+            seed=checks.seed(seed),
+            mix=parts,
+            length=length,
+            temperature=temperature,
+            random_seed=random_seed,
+            stop=stop,
+        )
         await self.bot.writer.write(Asker.of_interaction(interaction), wish, interaction.followup.send)
 
     @hybrid_command(
@@ -189,7 +202,7 @@ class Play(commands.Cog):
                 "surprise  (as a reply to a message)",
             ),
         },
-        description="A picture of how expected each character of a text was",
+        description="Draw how much each character surprises a model",
     )
     @commands.guild_only()
     async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:
@@ -200,7 +213,7 @@ class Play(commands.Cog):
         checks.require_permissions(ctx)
         text = (flags.text or "").strip() or said.of_message(await said.replied_to(ctx.message)).strip()
         if not text:
-            prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+            prefix = await self.bot.prefix(ctx.guild)
             raise UserError(
                 "Which text shall I look at?",
                 f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "

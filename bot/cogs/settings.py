@@ -10,14 +10,14 @@ from discord.ext import commands
 from bot import access
 from bot.checks import Context
 from bot.decorators import hybrid_command
-from bot.views import settings_panel
+from bot.views.settings import settings_panel
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 
 class ServerSettings(commands.Cog):
-    """What this server's admins decide."""
+    """`settings`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
@@ -31,7 +31,7 @@ class ServerSettings(commands.Cog):
     async def settings(self, ctx: Context) -> None:
         """See and change how I work in this server.
 
-        Who may train and who may have texts written, in which channels, how many trainings at once, how much disk
+        Who may train and who may generate texts, in which channels, how many trainings at once, how much disk
         for models, what commands begin with, and which words I must not write. With `/settings` only you see it.
         """
         await ctx.defer(ephemeral=True)

@@ -14,6 +14,7 @@ from bot import cards, checks, train_options
 from bot.asker import Asker
 from bot.begin import Lesson, begin
 from bot.checks import Context
+from bot.choices import choices
 from bot.decorators import hybrid_command
 from bot.texts import text_again
 from bot.train_options import TrainFlags
@@ -35,7 +36,7 @@ EXAMPLES = (
 
 
 class Training(commands.Cog):
-    """Teach me a text."""
+    """`train` and `catalogue`."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
@@ -76,7 +77,7 @@ class Training(commands.Cog):
         return Lesson(corpus, options, parent)
 
     async def _check_source(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.bot.prefix(ctx.guild)
         if file is None and flags.source is None:
             raise UserError(
                 "What shall I learn?",
@@ -86,7 +87,7 @@ class Training(commands.Cog):
         if file is not None and flags.source is not None:
             raise UserError(
                 "You named a text and attached one as well.",
-                f"Leave out `{cards.plain(flags.source[:40])}` or the file."
+                f"Leave out {cards.code(flags.source)} or the file."
                 + (f" `{prefix}train --from MODEL` goes on with the file." if train_options.is_more(flags) else ""),
             )
 
@@ -100,9 +101,7 @@ class Training(commands.Cog):
 
     @train.autocomplete("source")
     async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = [train_options.MORE, *corpora.names(self.bot.settings)]
-        near = [name for name in names if typed.lower() in name]
-        return [app_commands.Choice(name=name, value=name) for name in near[:25]]
+        return choices([train_options.MORE, *corpora.names(self.bot.settings)], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -120,7 +119,7 @@ class Training(commands.Cog):
         if own:
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=cards.BLURPLE)
-        prefix = await self.bot.guild_settings.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.bot.prefix(ctx.guild)
         embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file")
         await ctx.send(embed=embed)
 

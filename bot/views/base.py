@@ -11,14 +11,15 @@ import discord
 import structlog
 
 from bot import access, cards, checks, problems
+from bot.asker import Asker
+from bot.escape import NOBODY
+from bot.types import Send
 from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 log = structlog.get_logger()
-
-Send = Callable[..., Awaitable[Any]]
 
 
 @asynccontextmanager
@@ -71,7 +72,7 @@ async def _remove_placeholder(interaction: discord.Interaction) -> None:
         placeholder = await interaction.original_response()
         if placeholder.flags.loading and not placeholder.flags.ephemeral:
             # As long as it is thinking, the next answer would go into its place, even after it was deleted.
-            await placeholder.edit(content="❌")
+            await placeholder.edit(content="❌", allowed_mentions=NOBODY)
             await placeholder.delete()
     except discord.NotFound as error:  # it is gone already
         log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
@@ -90,8 +91,9 @@ class Placed:
         return True
 
 
-@asynccontextmanager
-async def replying_to(interaction: discord.Interaction, doing: str) -> AsyncIterator[tuple[Galvanic, Send]]:
+async def replying_to(
+    interaction: discord.Interaction, doing: str, work: Callable[[Galvanic, Asker, Send], Awaitable[None]]
+) -> None:
     """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
 
     Not as the interaction's response: that could not refer to the message, nor be kept from being posted twice.
@@ -99,9 +101,7 @@ async def replying_to(interaction: discord.Interaction, doing: str) -> AsyncIter
     Args:
         interaction: see `answering`.
         doing: see `answering`.
-
-    Yields:
-        The bot, and what posts the answer. Errors are only for the person.
+        work: gets the bot, whoever pressed, and what posts the answer. Its errors are only for the person.
     """
     async with answering(interaction, doing, defer=False) as bot:
         await interaction.response.defer()
@@ -110,4 +110,4 @@ async def replying_to(interaction: discord.Interaction, doing: str) -> AsyncIter
         if interaction.message is not None:
             options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
         channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
-        yield bot, functools.partial(channel.send, **options)
+        await work(bot, Asker.of_interaction(interaction), functools.partial(channel.send, **options))

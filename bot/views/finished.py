@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot import begin
 from bot.asker import Asker
+from bot.types import Send
 from bot.views.base import Placed, replying_to
 from bot.views.models import UseButton
 from bot.views.training import SamplesButton
 from bot.views.writing import GenerateButton
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
 
 
 class MoreButton(
@@ -36,9 +40,11 @@ class MoreButton(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Begin, if this person may."""
-        async with replying_to(interaction, "train more button") as (bot, send):
-            who = Asker.of_interaction(interaction)
+
+        async def train(bot: Galvanic, who: Asker, send: Send) -> None:
             await begin.begin(bot, who, functools.partial(begin.more, bot, who, self.model_id), send)
+
+        await replying_to(interaction, "train more button", train)
 
 
 def finished_buttons(model_id: str, job_id: str) -> discord.ui.View:

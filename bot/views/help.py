@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord.ext import commands
 
-from bot import access, cards, misuse
+from bot import access, misuse
+from bot.cards import help as pages
+from bot.choices import MOST
+from bot.escape import NOBODY, code
 from bot.views.base import answering
 from shared.errors import UserError
 
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
 
 MENU_ID = "galvanic:help"
 _START = "*"
-_CHOICES = 25  # Discord's limit
 
 
 class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=MENU_ID):
@@ -30,7 +32,7 @@ class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], templ
         )
         if start:
             menu.add_option(label="All commands", value=_START)
-        for command in entries[: _CHOICES - start]:
+        for command in entries[: MOST - start]:
             menu.add_option(
                 label=command.qualified_name, value=command.qualified_name, description=command.description[:100]
             )
@@ -53,7 +55,7 @@ class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], templ
             name = None if chosen == _START else chosen
             embed, view = await help_page(bot, name, interaction.user, interaction.guild_id)
             if private:
-                await interaction.edit_original_response(embed=embed, view=view)
+                await interaction.edit_original_response(embed=embed, view=view, allowed_mentions=NOBODY)
             else:
                 await interaction.followup.send(embed=embed, view=view, ephemeral=True)
 
@@ -78,12 +80,12 @@ async def help_page(
     view = discord.ui.View(timeout=None)
     if name is None:
         view.add_item(HelpMenu(known))
-        return cards.help_overview(known, prefix), view
+        return pages.overview(known, prefix), view
     command = _find(bot, name, prefix)
     group = command if isinstance(command, commands.Group) else command.parent
     entries = sorted(group.commands, key=lambda part: part.name) if isinstance(group, commands.Group) else known
     view.add_item(HelpMenu(entries, start=True))
-    return cards.help_page(command, prefix), view
+    return pages.page(command, prefix), view
 
 
 def for_person(command: commands.Command[Any, ..., Any], user: discord.User | discord.Member) -> bool:
@@ -98,10 +100,10 @@ def _find(bot: Galvanic, typed: str, prefix: str) -> commands.Command[Any, ..., 
         known = [command.qualified_name for command in bot.walk_commands() if not command.hidden]
         near = misuse.nearest(name, known)
         remedy = f"Did you mean {near}? " if near else ""
-        raise UserError(f"I know no command {misuse.code(name)}.", f"{remedy}`{prefix}help` lists them.")
+        raise UserError(f"I know no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
     return command
 
 
 def _place(name: str) -> tuple[int, str]:
-    order = [listed for names in cards.HELP_HEADINGS.values() for listed in names]
+    order = [listed for names in pages.HEADINGS.values() for listed in names]
     return (order.index(name) if name in order else len(order)), name

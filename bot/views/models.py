@@ -10,6 +10,8 @@ import discord
 
 from bot import cards
 from bot.asker import Asker
+from bot.escape import NOBODY
+from bot.types import Send
 from bot.views.base import Placed, answering, replying_to
 from bot.views.writing import GenerateButton
 from shared.errors import UserError
@@ -51,11 +53,13 @@ class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Use it here, if this person may."""
-        async with replying_to(interaction, "use button") as (bot, send):
-            who = Asker.of_interaction(interaction)
+
+        async def use(bot: Galvanic, who: Asker, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await bot.care.use(who, model)
             await send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
+
+        await replying_to(interaction, "use button", use)
 
 
 class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
@@ -67,10 +71,12 @@ class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Export it, if this person may."""
-        async with replying_to(interaction, "export button") as (bot, send):
-            who = Asker.of_interaction(interaction)
+
+        async def export(bot: Galvanic, who: Asker, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await bot.care.export(who, model, send)
+
+        await replying_to(interaction, "export button", export)
 
 
 class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
@@ -83,10 +89,12 @@ class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Ask, if this person may delete it."""
-        async with replying_to(interaction, "delete button") as (bot, send):
-            who = Asker.of_interaction(interaction)
+
+        async def ask(bot: Galvanic, who: Asker, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await send(**await bot.care.question(who, model))
+
+        await replying_to(interaction, "delete button", ask)
 
 
 class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL}:{_USER}"):
@@ -106,7 +114,9 @@ class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL
             await _require_in_time(bot, interaction)
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await bot.care.delete(who, model)
-            await interaction.edit_original_response(embed=cards.deleted(model, who.user.id), view=None)
+            await interaction.edit_original_response(
+                embed=cards.deleted(model, who.user.id), view=None, allowed_mentions=NOBODY
+            )
 
 
 class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
@@ -120,7 +130,9 @@ class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
         """Take the question away."""
         async with answering(interaction, "delete refusal", update=True):
             require_asked(self.user_id, interaction)
-            await interaction.edit_original_response(embed=cards.kept(interaction.user.id), view=None)
+            await interaction.edit_original_response(
+                embed=cards.kept(interaction.user.id), view=None, allowed_mentions=NOBODY
+            )
 
 
 class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]"):
@@ -139,7 +151,7 @@ class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{
             who = Asker.of_interaction(interaction)
             if who.here[0] != self.channel_id:
                 raise UserError("This list is of another channel.", "Ask for this channel's own.")
-            await interaction.edit_original_response(**await list_page(bot, who, self.page))
+            await interaction.edit_original_response(**await list_page(bot, who, self.page), allowed_mentions=NOBODY)
 
 
 async def list_page(bot: Galvanic, who: Asker, page: int) -> dict[str, Any]:
@@ -186,7 +198,7 @@ def require_asked(user_id: int, interaction: discord.Interaction) -> None:
         UserError: it is another one.
     """
     if interaction.user.id != user_id:
-        raise UserError("This question is somebody else's.", f"<@{user_id}> is to answer it.")
+        raise UserError("This question is somebody else's.", f"Only <@{user_id}> can answer it.")
 
 
 def in_time(asked: datetime, now: datetime) -> bool:
@@ -197,7 +209,7 @@ def in_time(asked: datetime, now: datetime) -> bool:
 async def _require_in_time(bot: Galvanic, interaction: discord.Interaction) -> None:
     if interaction.message is None or in_time(interaction.message.created_at, discord.utils.utcnow()):
         return
-    await interaction.edit_original_response(view=None)
+    await interaction.edit_original_response(view=None, allowed_mentions=NOBODY)
     prefix = await bot.guild_settings.prefix(interaction.guild_id)
     raise UserError(
         "This question is older than 15 minutes, so nothing was deleted.", f"Ask again: `{prefix}model delete NAME`."

@@ -10,6 +10,8 @@ import structlog
 
 from bot import access, cards
 from bot.cards.settings import Limits, Quotas
+from bot.choices import MOST
+from bot.escape import NOBODY
 from bot.guilds import GuildSettings, UnreadableSettings
 from bot.views.base import answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_MOST = 25  # Discord's limit on what one menu takes
 _PLACES = [
     discord.ChannelType.text,
     discord.ChannelType.news,
@@ -35,7 +36,7 @@ _LABELS = {
     "reset-all": "Yes, reset everything",
     "show": "No, keep them",
 }
-_ASKED = {"train_roles": "Who may train", "generate_roles": "Who may have texts written"}
+_ASKED = {"train_roles": "Who may train", "generate_roles": "Who may generate texts"}
 _RED = ("reset", "reset-all")
 
 
@@ -51,7 +52,7 @@ class RoleMenu(
                 custom_id=f"galvanic:settings:{field}",
                 placeholder=_ASKED[field] + ("" if chosen else ": everyone"),
                 min_values=0,
-                max_values=_MOST,
+                max_values=MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.role),
             )
         )
@@ -85,7 +86,7 @@ class ChannelMenu(
                 channel_types=_PLACES,
                 placeholder="Where I may be used" + ("" if chosen else ": in every channel"),
                 min_values=0,
-                max_values=_MOST,
+                max_values=MOST,
                 default_values=_defaults(chosen, discord.SelectDefaultValueType.channel),
             )
         )
@@ -135,14 +136,16 @@ class SettingsButton(
                 await interaction.response.send_modal(await form.opened(bot, guild.id, _change))
             elif self.what == "reset":
                 view = _view(SettingsButton("reset-all"), SettingsButton("show"))
-                await interaction.edit_original_response(embed=cards.settings_sure(guild), view=view)
+                await interaction.edit_original_response(
+                    embed=cards.settings_sure(guild), view=view, allowed_mentions=NOBODY
+                )
             else:
-                before = await bot.guild_settings.prefix(guild.id)
+                before = await bot.prefix(guild)
                 if self.what == "reset-all":
                     await bot.guild_settings.reset(guild.id)
                     log.info("settings_reset", guild_id=guild.id, user_id=interaction.user.id)
                 await _show(bot, interaction)
-                if before != await bot.guild_settings.prefix(guild.id):
+                if before != await bot.prefix(guild):
                     await tell_prefix(bot, interaction)
 
 
@@ -159,7 +162,7 @@ async def settings_panel(bot: Galvanic, guild: discord.Guild) -> tuple[discord.E
         own = await bot.guild_settings.get(guild.id)
     except UnreadableSettings as error:
         return cards.error(error), _view(SettingsButton("reset"))
-    prefix = await bot.guild_settings.prefix(guild.id)
+    prefix = await bot.prefix(guild)
     # What is gone cannot be shown as chosen; it goes with the next choice.
     channels = tuple(place for place in own.channels if guild.get_channel_or_thread(place) is not None)
     view = _view(
@@ -184,7 +187,7 @@ async def _change(bot: Galvanic, interaction: discord.Interaction, **fields: Any
 async def _show(bot: Galvanic, interaction: discord.Interaction) -> None:
     assert interaction.guild is not None
     embed, view = await settings_panel(bot, interaction.guild)
-    await interaction.edit_original_response(embed=embed, view=view)
+    await interaction.edit_original_response(embed=embed, view=view, allowed_mentions=NOBODY)
 
 
 def _quotas(bot: Galvanic, own: GuildSettings) -> Quotas:
@@ -202,7 +205,7 @@ def _there(guild: discord.Guild, ids: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _defaults(ids: tuple[int, ...], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:
-    return [discord.SelectDefaultValue(id=chosen, type=kind) for chosen in ids[:_MOST]]
+    return [discord.SelectDefaultValue(id=chosen, type=kind) for chosen in ids[:MOST]]
 
 
 def _view(*items: RoleMenu | ChannelMenu | SettingsButton) -> discord.ui.View:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.checks import figure
+from bot.checks import as_limit
+from bot.escape import code
 from bot.guilds import GuildSettings, checked_prefix
-from bot.misuse import code
 from bot.views.base import answering
 from shared import blocklist
 from shared.errors import UserError
@@ -67,7 +67,7 @@ class PrefixForm(Form):
     def __init__(self, change: Change, now: str, usual: str) -> None:
         super().__init__("What commands begin with", change)
         self._usual = usual
-        explained = f"One to five signs or letters that end with a sign: ? or $$ or g!. Usually {usual}"
+        explained = f"One to five characters, the last a symbol: ? or $$ or g!. Usually {usual}"
         self._typed = self._ask("Prefix", explained, "prefix", default=now, max_length=20)
 
     @classmethod
@@ -92,14 +92,14 @@ class QuotasForm(Form):
         super().__init__("Quotas", change)
         self._most = most
         labels = {
-            "jobs_per_user": "Trainings of one person at once",
-            "jobs_per_server": "Trainings of all members at once",
+            "jobs_per_user": "Trainings at once per person",
+            "jobs_per_server": "Trainings at once in the whole server",
             "disk_mb": "Disk for models, in MB",
         }
         self._typed = {
             name: self._ask(
                 label,
-                f"Up to {figure(most[name])}; leave it empty for that",
+                f"Up to {as_limit(most[name])}; leave it empty for that",
                 name,
                 default=_shown(getattr(own, name)),
                 required=False,
@@ -116,8 +116,8 @@ class QuotasForm(Form):
     def fields(self) -> dict[str, Any]:
         """The three numbers, each within the operator's limit."""
         return {
-            "jobs_per_user": self._number("jobs_per_user", "trainings of one person", 1),
-            "jobs_per_server": self._number("jobs_per_server", "trainings of all members", 1),
+            "jobs_per_user": self._number("jobs_per_user", "trainings per person", 1),
+            "jobs_per_server": self._number("jobs_per_server", "trainings in the server", 1),
             "disk_mb": self._number("disk_mb", "megabytes of disk", 1),
         }
 
@@ -128,7 +128,7 @@ class QuotasForm(Form):
         most = self._most[name]
         wrong = UserError(
             f"The number of {what} can't be {code(typed)}.",
-            f"It goes from {least} to {figure(most)}: whoever runs me allows no more.",
+            f"Choose a value from {least} to {as_limit(most)}: whoever runs the bot allows no more.",
         )
         try:
             number = float(typed.replace(",", "")) if name == "disk_mb" else int(typed)
@@ -164,7 +164,7 @@ class BlocklistForm(Form):
         """The entries, checked."""
         entries = blocklist.parse(self._typed.value)
         if len("\n".join(entries)) > MOST_TYPED:  # else the next form would show, and keep, a part of them
-            raise UserError("That blocklist is too long.", f"Keep it under {MOST_TYPED:,} characters.")
+            raise UserError("That blocklist is too long.", f"Use at most {MOST_TYPED:,} characters.")
         return {"blocklist": entries}
 
 

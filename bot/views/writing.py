@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import discord
 
 from bot import cards
 from bot.asker import Asker
 from bot.checks import SEED_LIMIT
+from bot.options import HOTTEST, temperature
+from bot.types import Send
 from bot.views.base import Placed, answering, replying_to
-from shared.errors import UserError
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
 
 Deed = Literal["again", "continue", "hotter", "cooler"]
 _FORM_S = 3_600
@@ -26,7 +29,7 @@ class WrittenButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
-    """Has another text made of one: for everybody who may have texts written in its channel."""
+    """Has another text made of one: for everybody who may generate texts in its channel."""
 
     def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
         super().__init__(
@@ -44,8 +47,11 @@ class WrittenButton(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Write, if this person may."""
-        async with replying_to(interaction, f"{self.deed} button") as (bot, send):
-            await bot.writer.press(Asker.of_interaction(interaction), self.deed, self.job_id, send)
+
+        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
+            await bot.writer.press(who, self.deed, self.job_id, send)
+
+        await replying_to(interaction, f"{self.deed} button", write)
 
 
 class ComparedMenu(
@@ -59,7 +65,7 @@ class ComparedMenu(
         super().__init__(
             discord.ui.Select(
                 custom_id=f"galvanic:compared:{job_id}",
-                placeholder="Continue one of these …",
+                placeholder="Continue one of these…",
                 options=[discord.SelectOption(label=name[:100], value=str(n)) for n, name in enumerate(names)],
             )
         )
@@ -74,9 +80,11 @@ class ComparedMenu(
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Go on with what was chosen."""
-        async with replying_to(interaction, "compared menu") as (bot, send):
-            who, chosen = Asker.of_interaction(interaction), int(self.item.values[0])
-            await bot.writer.go_on_with(who, self.job_id, chosen, send)
+
+        async def go_on(bot: Galvanic, who: Asker, send: Send) -> None:
+            await bot.writer.go_on_with(who, self.job_id, int(self.item.values[0]), send)
+
+        await replying_to(interaction, "compared menu", go_on)
 
 
 class GenerateButton(
@@ -102,21 +110,11 @@ class GenerateButton(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the form; whether this person may is asked when it is sent: a form can't wait for Redis."""
         async with answering(interaction, "generate button", defer=False):
-            await open_form(interaction, self.model_id)
+            await interaction.response.send_modal(GenerateForm(self.model_id))
 
 
-async def open_form(interaction: discord.Interaction, model_id: str) -> None:
-    """Show the form that asks for words; its answer is posted into the channel.
-
-    Args:
-        interaction: the press of a button that nobody has answered yet.
-        model_id: the model that is to write.
-    """
-    await interaction.response.send_modal(GenerateForm(model_id))
-
-
-class GenerateForm(discord.ui.Modal, title="Have it write"):
-    """Words to go on from, and how daring."""
+class GenerateForm(discord.ui.Modal, title="Generate a text"):
+    """Words to go on from, and how daring; the text is posted into the channel."""
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
         label="Words to go on from",
@@ -140,27 +138,13 @@ class GenerateForm(discord.ui.Modal, title="Have it write"):
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Have it written."""
-        async with replying_to(interaction, "generate form") as (bot, send):
-            temperature = typed_temperature(self.temperature.value)
-            who = Asker.of_interaction(interaction)
-            await bot.writer.fill_in(who, self.model_id, self.words.value, temperature, send)
 
+        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
+            typed = self.temperature.value.strip()
+            how_daring = temperature(typed) if typed else None
+            await bot.writer.fill_in(who, self.model_id, self.words.value, how_daring, send)
 
-def typed_temperature(typed: str) -> float | None:
-    """A temperature as it was typed into a form; None when nothing was.
-
-    Raises:
-        UserError: it is no number, or out of range.
-    """
-    if not typed.strip():
-        return None
-    try:
-        value = float(typed.strip().replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 2:
-        raise UserError(f"The temperature can't be `{cards.plain(typed[:20])}`.", "It is a number from 0 to 2.")
-    return value
+        await replying_to(interaction, "generate form", write)
 
 
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
@@ -169,7 +153,7 @@ def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     off: dict[Deed, bool] = {
         "again": answer.temperature == 0 and not random_start,
         "continue": not answer.text.strip(),
-        "hotter": answer.temperature >= 2,
+        "hotter": answer.temperature >= HOTTEST,
         "cooler": answer.temperature <= 0,
     }
     view = discord.ui.View(timeout=None)

@@ -23,10 +23,11 @@ import re
 import charset_normalizer
 
 from shared.corpora.binary import UNKNOWN, FileKind, recognise
-from shared.corpora.packing import MEGABYTE, size_limit
+from shared.corpora.packing import size_limit
 from shared.corpora.streaming import clean
 from shared.errors import UserError
 from shared.settings import Settings
+from shared.units import MEGABYTE
 
 _NUL_SHARE = 1 / 1000
 _CONTROL_SHARE = 1 / 20

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from shared.corpora.corpus import slugify
 from shared.corpora.decoding import TextCheck, decode_text, encodings, refuse_binary, wrong_encoding
-from shared.corpora.packing import MEGABYTE
 from shared.corpora.streaming import cleaned, decoded
 from shared.errors import UserError
 from shared.jobs import CorpusInfo
+from shared.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE
 """Largest file, in bytes."""

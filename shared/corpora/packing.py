@@ -9,8 +9,8 @@ from pathlib import Path
 
 from shared.errors import UserError
 from shared.settings import Settings
+from shared.units import MEGABYTE
 
-MEGABYTE = 1_000_000
 # cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
 _UTF8_GROWTH = 3
 _PART = 2**20

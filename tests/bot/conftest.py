@@ -7,12 +7,21 @@ from collections.abc import AsyncIterator
 
 import discord
 import pytest
+import redis.asyncio
 import yarl
 
 from bot.client import Galvanic
 from playground.server import Playground, open_port
+from shared.connect import connect_async
 from shared.settings import Settings
 from tests.bot.live import Live
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
+    client = connect_async(settings)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture

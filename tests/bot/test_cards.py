@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import cards
+from bot.cards import words
+from bot.cards.training import copied
 from bot.estimates import Estimate
 from bot.jobview import JobView
 from bot.outlook import Outlook, Standing
@@ -80,7 +82,7 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     assert shown["Time left"] == "1 min 15 s"
     assert shown["Training loss"] == "2.60 bits (1.800 nats)"
     assert shown["Held-out loss"] == "2.74 bits (1.900 nats)"
-    assert shown["In plain words"] == "Now it is as if it wavered between about 6.7 characters each time."
+    assert shown["In plain words"] == "Now it is as if choosing among 6.7 equally likely characters."
 
 
 def test_the_newest_sample_is_shown() -> None:
@@ -128,15 +130,15 @@ def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None
     assert "Copied" not in fields(card(view_of(finished())))
 
 
-def test_the_finished_card_tells_in_plain_words_how_well_it_foresees() -> None:
+def test_the_finished_card_tells_in_plain_words_how_well_it_predicts() -> None:
     said = fields(card(view_of(finished(model=record(train_loss=1.0, heldout_loss=1.19)))))["In plain words"]
     assert said == (
-        "**1.72 bits** for each character of text it had not seen: as if it wavered between about 3.3 characters "
-        "each time. What it learned it foresees 0.27 bits better: some of that is learned by heart. "
-        "Letters at random are 4.7 bits."
+        "**1.72 bits** for each character of text it had not seen: as if choosing among 3.3 equally likely "
+        "characters. It predicts its own text 0.27 bits better: some of it is memorised. "
+        "Random letters take 4.7 bits."
     )
     near = fields(card(view_of(finished(model=record(train_loss=1.15, heldout_loss=1.19)))))["In plain words"]
-    assert "by heart" not in (near or "")
+    assert "memorised" not in (near or "")
     alone = fields(card(view_of(finished(model=record(heldout_loss=None)))))["In plain words"]
     assert "of its own text" in (alone or "")
     assert "Nothing was held out" in (alone or "")
@@ -183,10 +185,11 @@ def test_the_list_of_jobs() -> None:
     embed = cards.jobs(rows, outlook, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [
-        f"🧠 **[The Book of Tides]({card_link})** · <@{USER}>",
-        "37 %, about 3 min left · `t-1`",
-        f"🕓 ⭐ **[The Book of Tides]({card_link})** · <@{USER}>",
-        "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`",
+        f"🧠 **The Book of Tides** · <@{USER}>",
+        f"37 %, about 3 min left · `t-1` · [card]({card_link})",
+        f"🕓 ⭐ **The Book of Tides** · <@{USER}>",
+        "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`"
+        f" · [card]({card_link})",
         "🕓 a training in another channel",
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]
@@ -202,14 +205,14 @@ def test_a_long_list_of_jobs_fits_discord() -> None:
 
 
 def test_spans_read_like_speech() -> None:
-    spans = [cards.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
+    spans = [words.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
     assert spans == ["under a minute", "under a minute", "about 2 min", "about 99 min", "about 1.7 h", "about 3 h"]
 
 
 def test_small_and_no_copies_are_told_truly() -> None:
-    assert cards.copied(0.0).startswith("nothing of its samples")
-    assert cards.copied(0.001).startswith("less than 1 %")
-    assert cards.copied(1.0).startswith("100 %")
+    assert copied(0.0).startswith("nothing of its samples")
+    assert copied(0.001).startswith("less than 1 %")
+    assert copied(1.0).startswith("100 %")
 
 
 def test_a_failed_card_shows_problem_and_remedy() -> None:
@@ -270,13 +273,13 @@ def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> 
 
 
 def test_durations_read_like_speech() -> None:
-    assert [cards.duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
+    assert [words.duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
 
 
 def test_the_bar_never_overflows() -> None:
-    assert cards.bar(-1) == "░" * 20
-    assert cards.bar(0.5) == "█" * 10 + "░" * 10
-    assert cards.bar(7) == "█" * 20
+    assert words.bar(-1) == "░" * 20
+    assert words.bar(0.5) == "█" * 10 + "░" * 10
+    assert words.bar(7) == "█" * 20
 
 
 def test_errors_show_both_sentences() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bot import cards
 from bot.cards.writing import fit
-from bot.views.writing import typed_temperature, written_buttons
+from bot.options import temperature
+from bot.views.writing import written_buttons
 from bot.writing import around, at_temperature, continued
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Surprised
@@ -72,7 +73,11 @@ def test_a_variant_that_failed_says_why() -> None:
 def test_covered_words_are_explained() -> None:
     embed = cards.generated(generate_job(), written(masked=True))
     assert embed is not None
-    assert "blocklist" in (embed.fields[0].value or "")
+    assert embed.fields[0].value == "Words on this server's blocklist are covered."
+    job, answer = comparison(["good", "better"])
+    assert "blocklist" not in str(cards.compared(job, answer).to_dict())
+    covered = cards.compared(job, answer.model_copy(update={"masked": True}))
+    assert (covered.fields[-1].value or "").startswith(embed.fields[0].value)
 
 
 def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
@@ -86,7 +91,7 @@ def test_a_surprise_is_told_in_bits_and_in_choices() -> None:
     answer = Surprised(nats_per_char=2.0794415, chars=3, most=(("z", 4.0), (" ", 3.0), ("z", 2.0)), seconds=0.1)
     embed = cards.surprised(job, answer)
     assert "**3.00 bits per character** over 3 characters" in (embed.description or "")
-    assert "one of 8.0 that" in (embed.description or "")
+    assert "among 8.0 equally likely characters" in (embed.description or "")
     assert embed.fields[0].value == "**z** 5.8 bits · space 4.3 bits"
 
 
@@ -125,9 +130,8 @@ def test_temperatures_stay_in_range() -> None:
     assert around(2) == (1.2, 1.6, 2.0)
 
 
-def test_a_temperature_in_a_form() -> None:
-    assert typed_temperature(" ") is None
-    assert typed_temperature("0,7") == 0.7
+def test_a_temperature_may_be_typed_with_a_comma() -> None:
+    assert temperature("0,7") == temperature(" 0.7 ") == 0.7
     for wrong in ("warm", "nan", "inf", "-1", "2.1"):
         with pytest.raises(UserError):
-            typed_temperature(wrong)
+            temperature(wrong)

@@ -10,7 +10,7 @@ from shared.errors import UserError
 
 @pytest.mark.parametrize("value", [0, 11, -3])
 def test_out_of_range_tells_the_range(value: int) -> None:
-    with pytest.raises(UserError, match="It goes from 1 to 10"):
+    with pytest.raises(UserError, match="Choose a value from 1 to 10"):
         checks.in_range("epochs", value, 1, 10)
 
 

@@ -1,4 +1,4 @@
-"""What is foreseen of a training, by the stated rule."""
+"""What is expected of a training, by the stated rule."""
 
 from __future__ import annotations
 

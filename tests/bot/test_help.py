@@ -9,9 +9,9 @@ import discord
 import pytest
 from discord.ext import commands
 
-from bot import cards
+from bot.cards import help as pages
 from bot.options import Options
-from bot.views import for_person, help_page
+from bot.views.help import for_person, help_page
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 from tests.bot.offline import context
@@ -26,15 +26,15 @@ def leaves(bot: commands.Bot) -> list[Command]:
 async def test_every_command_says_what_it_does_and_how(live: Live) -> None:
     for command in leaves(live.bot):
         name = command.qualified_name
-        assert 5 < len(command.description or command.short_doc) <= 100, f"{name}: a description"
+        assert 5 < len(command.description) <= 100, f"{name}: a description"
         assert command.help, f"{name}: a docstring"
         assert command.extras.get("usage", "").startswith(name), f"{name}: its usage"
-        if command.clean_params and not isinstance(command, commands.Group):  # else the usage is the example
+        if command.clean_params:  # else the usage is the example
             assert command.extras.get("examples"), f"{name}: examples"
 
 
 async def test_every_command_stands_on_the_first_page(live: Live) -> None:
-    placed = [name for names in cards.HELP_HEADINGS.values() for name in names]
+    placed = [name for names in pages.HEADINGS.values() for name in names]
     assert {command.name for command in live.bot.commands if not command.hidden} <= set(placed)
     assert len(placed) == len(set(placed))
 
@@ -82,7 +82,7 @@ async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:
     embed, _ = await help_page(live.bot, None, ben, GUILD_ID)
     assert "settings" not in str(embed.to_dict())
     page, _ = await help_page(live.bot, "settings", ben, GUILD_ID)
-    assert cards.ADMINS_ONLY in str(page.description)
+    assert pages.ADMINS_ONLY in str(page.description)
 
 
 async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
@@ -101,3 +101,8 @@ async def test_a_command_is_found_however_it_is_written(live: Live, typed: str) 
     user = discord.Object(1)
     embed, _ = await help_page(live.bot, typed, user, None)  # type: ignore[arg-type]  # a person without rights
     assert embed.title == "!train"
+
+
+async def test_a_page_tells_of_a_slash_command_that_is_written_beside_it(live: Live) -> None:
+    embed, _ = await help_page(live.bot, "mix", discord.Object(1), None)  # type: ignore[arg-type]  # a person without rights
+    assert embed.footer.text == "As a slash command: /mix"

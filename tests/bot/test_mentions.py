@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
+import discord
+
+import bot
+from bot.escape import NOBODY
 from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 
+EDITS = {"edit", "edit_message", "edit_original_response"}
 HOSTILE = "@everyone <@1297000000000000022> <@&1297000000000000001>"
 
 
@@ -49,6 +56,27 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
         assert not mentions.get("replied_user"), path
         assert not mentions.get("users"), path
         assert not mentions.get("roles"), path
+
+
+async def test_an_edit_of_an_embed_alone_mentions_nobody(live: Live) -> None:
+    lab = CHANNEL_IDS["lab"]
+    sent = live.send("!help")
+    message = await live.until(lambda: live.answer(sent), "help")
+    card = live.bot.get_partial_messageable(lab).get_partial_message(message.id)
+    await card.edit(embed=discord.Embed(description=HOSTILE), allowed_mentions=NOBODY)
+    (edit,) = live.requests("PATCH")
+    assert edit.json["allowed_mentions"]["parse"] == []
+
+
+def test_every_edit_in_the_bot_says_so() -> None:
+    edits = 0
+    for path in Path(bot.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in EDITS:
+                edits += 1
+                said = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert said.get("allowed_mentions") == "NOBODY", f"{path.name}:{node.lineno}"
+    assert edits > 8
 
 
 async def test_edits_by_id_and_answers_of_interactions_mention_nobody(live: Live) -> None:

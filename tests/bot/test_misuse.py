@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bot import checks, misuse
 from bot.cogs.errors import Errors
 from bot.cogs.generation import GenerateFlags
+from bot.escape import code
 from tests.bot.live import Live
 from tests.bot.offline import context
 
@@ -140,8 +141,8 @@ def test_the_sentences_are_specific() -> None:
 
 
 def test_what_was_typed_is_shown_as_it_is_in_one_line() -> None:
-    assert misuse.code("a_b*c\n`d`") == "`a_b*c 'd'`"
-    assert misuse.code("x" * 99) == f"`{'x' * 40}…`"
+    assert code("a_b*c\n`d`") == "`a_b*c 'd'`"
+    assert code("x" * 99) == f"`{'x' * 40}…`"
 
 
 def test_kinds_in_plain_words() -> None:

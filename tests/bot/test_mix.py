@@ -11,11 +11,11 @@ from shared.errors import UserError
 
 
 @pytest.mark.parametrize("typed", ["a:0.7,b:0.3", "a:0.7, b:0.3", " A : 0.7 ,B:0.3 "])
-def test_names_and_weights(typed: str) -> None:
+def test_names_and_shares(typed: str) -> None:
     assert mix.parse(typed) == (("a", 0.7), ("b", 0.3))
 
 
-def test_without_weights_the_shares_are_equal() -> None:
+def test_without_shares_the_shares_are_equal() -> None:
     assert mix.parse("a, b,c") == (("a", 1.0), ("b", 1.0), ("c", 1.0))
 
 
@@ -26,14 +26,14 @@ def test_without_weights_the_shares_are_equal() -> None:
         (",".join("abcdefghi"), "names 9 models; it takes 2 to 8"),
         ("a,", "Part 2 of `--mix` names no model"),
         (":1,b", "Part 1 of `--mix` names no model"),
-        ("a:1,b", "`b` has no weight"),
-        ("a:0,b:1", "Part 1 of `--mix`, `a:0`, has no usable weight"),
-        ("a:1,b:-1", "Part 2 of `--mix`, `b:-1`, has no usable weight"),
-        ("a:1,b:nan", "no usable weight"),
-        ("a:1,b:1e9", "no usable weight"),
-        ("a:1,b:much", "Part 2 of `--mix`, `b:much`, has no usable weight"),
-        ("a:1,b:", "no usable weight"),
-        ("a:1,b:1 the monster", "Part 2 of `--mix`, `b:1 the monster`, is more than a name and a weight"),
+        ("a:1,b", "`b` has no share"),
+        ("a:0,b:1", "Part 1 of `--mix`, `a:0`, has no usable share"),
+        ("a:1,b:-1", "Part 2 of `--mix`, `b:-1`, has no usable share"),
+        ("a:1,b:nan", "no usable share"),
+        ("a:1,b:1e9", "no usable share"),
+        ("a:1,b:much", "Part 2 of `--mix`, `b:much`, has no usable share"),
+        ("a:1,b:", "no usable share"),
+        ("a:1,b:1 the monster", "Part 2 of `--mix`, `b:1 the monster`, is more than a name and a share"),
         ("a,A", "names `a` twice"),
     ],
 )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis.asyncio
 
 from bot import cards
+from bot.cards.models import quality
+from bot.cards.words import DESCRIPTION_LIMIT
 from bot.guilds import Guilds
 from bot.model_answers import refusal
 from bot.registry import Registry
 from bot.views import DYNAMIC_ITEMS
 from bot.views.models import ConfirmButton, PageButton, in_time
 from shared import keys
-from shared.connect import connect, connect_async
+from shared.connect import connect
 from shared.errors import UserError
 from shared.jobs import DeleteJob, ImportJob
 from shared.models import ModelRecord
@@ -29,13 +30,6 @@ OTHER = CHANNEL + 1
 THREAD = CHANNEL + 7
 # As large as Discord's: Lua's numbers could not hold them.
 SNOWFLAKE = 1_297_000_000_000_000_011
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
-    client = connect_async(settings)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture
@@ -229,7 +223,7 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
         embed = cards.model_list(models, models[0], [CHANNEL], page, "!")
         assert embed.description is not None
         assert embed.description.count("`n") == (4 if page == 2 else 8)
-        assert len(embed.description) <= cards.DESCRIPTION_LIMIT
+        assert len(embed.description) <= DESCRIPTION_LIMIT
         assert len(embed) <= 6_000
     assert "▶️ **`" in (cards.model_list(models, models[0], [CHANNEL], 0, "!").description or "")
     assert "▶️ **`" not in (cards.model_list(models, models[0], [CHANNEL], 1, "!").description or "")
@@ -267,11 +261,11 @@ def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
 
 
 def test_quality_says_so_when_nothing_was_held_out() -> None:
-    assert cards.quality(record()) == "2.52 bits per character"
-    assert cards.quality(record(heldout_loss=None)) == "2.16 bits per character of its own text"
+    assert quality(record()) == "2.52 bits per character"
+    assert quality(record(heldout_loss=None)) == "2.16 bits per character of its own text"
 
 
 def test_a_refused_file_is_named_as_it_was_uploaded() -> None:
     job = ImportJob(job_id="i-1", place=place(user_id=USER), file_name="my`s.galvanic")
     problem = refusal(job, UserError("model.galvanic is damaged.", "Get another."))
-    assert problem.problem == "`mys.galvanic` is damaged."
+    assert problem.problem == "`my's.galvanic` is damaged."

@@ -126,7 +126,7 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices() -> None:
 
 async def test_limits_are_told_with_what_was_typed() -> None:
     flags = await typed(Choosy, "x --top-k 11")
-    with pytest.raises(UserError, match=r"`--top-k` is 11, which is out of range\. It goes from 1 to 10"):
+    with pytest.raises(UserError, match=r"`--top-k` is 11, which is out of range\. Choose a value from 1 to 10"):
         flags.check_limits()
 
 

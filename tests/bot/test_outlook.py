@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 import redis
@@ -12,20 +11,13 @@ import redis.asyncio
 from bot.outlook import Watch
 from bot.queue import JobQueue
 from shared import keys, turns
-from shared.connect import connect, connect_async
+from shared.connect import connect
 from shared.events import Started
 from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainOptions
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, USER, place, progress, train_job
 from worker.joblog import JobLog, run_script
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
-    client = connect_async(settings)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
 
 async def enter(queue: JobQueue, number: int, **where: int) -> None:
     job = train_job(job_id=f"t-{number}", place=place(**where), options=TrainOptions(minutes=4))
-    assert await queue.submit_train(job, "text", (CHANNEL, number)) == "entered"
+    assert await queue.submit_train(job, "text", (CHANNEL, number), (100, 100)) == "entered"
 
 
 def there(worker: redis.Redis, *names: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.texts import text_again
 from shared import keys, turns
-from shared.connect import connect, connect_async
+from shared.connect import connect
 from shared.corpora import unpack
 from shared.errors import UserError
 from shared.events import Failed, Interrupted, Started
@@ -26,20 +25,13 @@ from worker.joblog import JobLog, Superseded, run_script
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
-    client = connect_async(settings)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
 def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
     return JobQueue(settings, client)
 
 
 async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: redis.asyncio.Redis) -> None:
     job = train_job()
-    assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
+    assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20)) == "entered"
     assert await client.llen(TRAIN_QUEUE) == 1  # type: ignore[misc]
     packed = await client.get(keys.corpus(job.corpus.sha256))
     assert unpack(packed, 10_000) == "a tide " * 300
@@ -65,7 +57,7 @@ def claim(client: redis.Redis, token: str) -> str | None:
 
 async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     assert await queue.cancel("t-1") == "cancelled"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "cancelled"]
     assert JobLog(worker, "t-1").is_over()
@@ -76,7 +68,7 @@ async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, setting
 
 async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     assert claim(worker, "t-1") == "t-1"
     log = JobLog(worker, "t-1")
     log.begin()
@@ -88,7 +80,7 @@ async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, s
 
 async def test_a_training_that_was_handed_back_is_cancelled_at_once(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     claim(worker, "t-1")
     log = JobLog(worker, "t-1")
     log.begin()
@@ -109,7 +101,7 @@ async def test_a_training_that_was_handed_back_is_cancelled_at_once(queue: JobQu
 async def test_a_wish_to_finish_does_not_undo_one_to_cancel(queue: JobQueue, settings: Settings) -> None:
     await queue.finish("t-1")
     assert await queue.wish("t-1") == "finish"
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     await queue.cancel("t-1")
     await queue.finish("t-1")
     assert await queue.wish("t-1") == "cancel"
@@ -142,10 +134,10 @@ async def test_a_training_whose_token_was_not_sent_is_undone_unless_it_runs(
     queue: JobQueue, settings: Settings
 ) -> None:
     worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     assert await queue.forget(train_job())
     assert worker.zcard(keys.WAITING) == worker.hlen(keys.ACTIVE) == worker.exists(keys.job("t-1")) == 0
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     claim(worker, "another")
     assert not await queue.forget(train_job())
     assert await queue.load("t-1") is not None
@@ -153,7 +145,7 @@ async def test_a_training_whose_token_was_not_sent_is_undone_unless_it_runs(
 
 async def test_a_spare_token_runs_what_waits_and_nothing_else(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     await queue.nudge(train_job())
     assert worker.llen(TRAIN_QUEUE) == 2
     assert claim(worker, "spare-1") == "t-1"
@@ -174,7 +166,7 @@ async def test_the_doorbell_tells_which_job_has_news(queue: JobQueue, settings: 
 
 
 async def test_delivered_jobs_are_not_followed_again(queue: JobQueue) -> None:
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5))
+    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     await queue.delivered("t-1")
     assert await queue.undelivered() == []
 
@@ -234,7 +226,7 @@ async def test_models_of_another_guild_do_not_exist(registry: Registry, settings
 
 async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobQueue) -> None:
     job = train_job()
-    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
+    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
     assert await queue.text(job.corpus.sha256) == "a tide " * 300
     assert await queue.text("00" * 32) is None
 
@@ -244,7 +236,7 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(queue: J
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer here.*`!train --from tides`"):
         await text_again(model, queue, settings, keep_licence=False, prefix="!")
-    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5))
+    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
     found = await text_again(model, queue, settings, keep_licence=False, prefix="!")
     assert found.info == job.corpus
     assert found.text == "a tide " * 300

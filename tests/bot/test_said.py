@@ -9,6 +9,7 @@ import pytest
 
 from bot import said
 from bot.cards.writing import generated
+from bot.options import temperatures
 from shared.errors import UserError
 from shared.events import Generated
 from tests.factories import generate_job
@@ -47,8 +48,8 @@ def test_the_words_of_a_card_are_those_that_were_written() -> None:
 
 
 def test_temperatures_are_numbers_each_once() -> None:
-    assert said.temperatures("0.4, 1,2", 6) == (0.4, 1.0, 2.0)
-    assert said.temperatures(None, 6) == ()
+    assert temperatures("0.4, 1,2", 6) == (0.4, 1.0, 2.0)
+    assert temperatures(None, 6) == ()
     for wrong in ("0.4", "0.4,nan", "0.4,-1", "0.4,inf", "1,1.0", "0,1,2,0.1,0.2,0.3,0.4"):
         with pytest.raises(UserError):
-            said.temperatures(wrong, 6)
+            temperatures(wrong, 6)

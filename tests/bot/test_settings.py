@@ -50,7 +50,7 @@ def test_prefixes_that_work(typed: str) -> None:
         ("`", "backtick"),
         ("\\!", "backslash"),
         ("a !", "spaces"),
-        ("!\u200b", "nobody sees"),
+        ("!\u200b", "invisible characters"),
         ("hey", "ordinary words"),
         ("!5", "ordinary words"),
     ],
@@ -116,7 +116,7 @@ async def test_all_settings_stand_in_plain_words(live: Live) -> None:
     said = text_of(await panel(live))
     assert said.count("Everyone") == 2
     assert "In every channel" in said
-    assert "3 of one person, 20 of all members (the most that is allowed)" in said
+    assert "3 per person, 20 in the whole server (the most that is allowed)" in said
     assert "2,000 MB" in said
     assert "`!help`" in said
 
@@ -141,7 +141,10 @@ async def test_who_may_train_and_write_is_asked(live: Live) -> None:
     await select(live, shown, "train_roles", "Moderators")
     await select(live, shown, "generate_roles", "Moderators")
     await live.until(lambda: text_of(shown).count("Members with <@&") == 2, "both")
-    for typed, words in (("!train nosuchtext", "You may not train models"), ("!generate x", "You may not have texts")):
+    for typed, words in (
+        ("!train nosuchtext", "You may not train models"),
+        ("!generate x", "You may not generate texts"),
+    ):
         refused = await live.ask(typed, person="ben")
         assert words in refused
         assert "**Moderators**" in refused
@@ -211,8 +214,8 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(
 async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live) -> None:
     shown = await panel(live)
     await fill(live, shown, "quotas", jobs_per_user="2", jobs_per_server="5", disk_mb="1,500.5")
-    await live.until(lambda: "2 of one person, 5 of all members (of 3 and 20" in text_of(shown), "the quotas")
-    assert "1,500.5 MB (of 2,000 MB" in text_of(shown)
+    await live.until(lambda: "2 per person, 5 in the whole server (at most 3 and 20" in text_of(shown), "the quotas")
+    assert "1,500.5 MB (at most 2,000 MB" in text_of(shown)
     await fill(live, shown, "blocklist", blocklist="Foo, bar\nfoo\nbaz*")
     await live.until(lambda: "3 entries" in text_of(shown), "the blocklist")
     own = await live.bot.guild_settings.get(GUILD_ID)
@@ -236,7 +239,7 @@ async def test_only_admins_change_anything(live: Live) -> None:
         return sum(message.is_ephemeral and words in text_of(message) for message in seen)
 
     await live.until(lambda: refusals("Manage Server") == 7, "a refusal of each")
-    await live.until(lambda: refusals("no longer in use") == 2, "a refusal of those that are not on the panel")
+    await live.until(lambda: refusals("no longer works") == 2, "a refusal of those that are not on the panel")
     assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
     assert "Settings of" in text_of(shown)
 
@@ -274,7 +277,7 @@ def _with_control(live: Live, what: str) -> list[Message]:
 async def test_a_control_that_nobody_knows_is_answered(live: Live) -> None:
     shown = await panel(live)
     live.acts.click(USER_IDS["ben"], LAB, shown.id, "from-an-earlier-version", forged=True)
-    await live.until(lambda: live.whispered("ben", "no longer in use"), "an answer")
+    await live.until(lambda: live.whispered("ben", "no longer works"), "an answer")
 
 
 async def test_forms_fit_discords_limits(live: Live) -> None:

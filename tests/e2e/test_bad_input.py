@@ -50,7 +50,7 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!generate the sea --mix a,b", "No model called `a`", "!models"),
         ("!generat the sea", "I know no command `!generat`", "`!generate`"),
         ("!model use nosuch", "No model called `nosuch`", "!models"),
-        ("!cancel t-1", "There is no training `t-1`", "foot of its card"),
+        ("!cancel t-1", "There is no training `t-1`", "bottom of its card"),
         ("!help nosuch", "I know no command `nosuch`", "!help"),
     ],
 )

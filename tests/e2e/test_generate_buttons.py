@@ -195,7 +195,7 @@ def test_a_text_that_is_forgotten_or_of_another_channel_is_unknown(system: Syste
             client.hset(key, "job", job.model_copy(update={"place": place}).model_dump_json())
             assert_refused(press(system, text, "Again"), "don't remember this text", "for a month")
         client.delete(key)
-    assert_refused(press(system, text, "Continue"), "don't remember this text", "ask for a new one")
+    assert_refused(press(system, text, "Continue"), "don't remember this text", "Generate a new one")
 
 
 def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: System) -> None:
@@ -204,15 +204,15 @@ def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: Sys
     elsewhere = record.model_copy(update={"scope": "channel", "channel_id": 5})
     with system.redis as client:
         client.set(keys.model(record.model_id), elsewhere.model_dump_json())
-        assert_refused(press(system, text, "Again"), "is gone, or may not be used in this channel", "!models")
+        assert_refused(press(system, text, "Again"), "can no longer be used in this channel", "!models")
         client.hdel(keys.guild_models(record.guild_id), "brief")
-    assert_refused(press(system, text, "Hotter"), "is gone, or may not be used in this channel")
+    assert_refused(press(system, text, "Hotter"), "can no longer be used in this channel")
 
 
 def test_rights_are_asked_at_each_press(system: System) -> None:
     text = system.ask("!generate the tide --length 30", timeout=60)
     with settings_of_the_server(system, generate_roles=(5,)):
-        assert_refused(press(system, text, "Again", person="ben"), "You may not have texts written")
+        assert_refused(press(system, text, "Again", person="ben"), "You may not generate texts")
         assert "for <@" in written(press(system, text, "Again"))  # Ada owns the server
     library = int(system.client.world().channels["library"])
     with settings_of_the_server(system, channels=(library,)):

@@ -86,7 +86,7 @@ def test_errors_of_slash_commands_are_private_and_leave_nothing(system: System) 
 def test_a_control_of_an_earlier_version_is_answered(system: System) -> None:
     shown = system.ask("!help")
     system.client.click(shown["id"], "galvanic:long-gone:1", person="ben", forged=True)
-    system.client.wait_for(lambda: whispers(system, "ben", "no longer in use", shown["id"]), 15, "an answer")
+    system.client.wait_for(lambda: whispers(system, "ben", "no longer works", shown["id"]), 15, "an answer")
 
 
 def test_threads_and_direct_messages(system: System) -> None:
@@ -122,7 +122,7 @@ def test_without_embeds_it_says_so_in_plain_text(system: System) -> None:
 
 
 def test_only_the_operator_syncs(system: System) -> None:
-    assert "for the person who runs me" in text_of(system.ask("!sync", person="ben"))
+    assert "for whoever runs the bot" in text_of(system.ask("!sync", person="ben"))
     assert "slash commands" in text_of(system.ask("!sync"))
 
 

@@ -208,9 +208,9 @@ def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: 
     try:
         for typed in ("!model use reserved", "!model temperature 0.2"):
             said = ask(system, typed, person="ben")
-            assert "You may not have texts written in this server" in said
+            assert "You may not generate texts in this server" in said
             assert "**Moderators**" in said
-        press(system, card, "Use here", "You may not have texts written", person="cleo")
+        press(system, card, "Use here", "You may not generate texts", person="cleo")
         said = ask(system, "!model import", files={"x.galvanic": data}, person="ben")
         assert "You may not train models in this server" in said
         assert "the usual one" in ask(system, "!model temperature", person="ben")
@@ -263,13 +263,32 @@ def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
     press(system, card, "Delete…", "can no longer be used in this channel", channel="library")
 
 
+def test_going_on_from_a_shared_model_unlocks_neither_its_file_nor_its_sharing(system: System) -> None:
+    """Ben was lent Ada's model in #library: what he makes of it is his, but the text in it is #lab's."""
+    channels = {name: int(number) for name, number in system.client.world().channels.items()}
+    lent = {"scope": "channel", "channel_id": channels["library"], "owner_id": ben(system), "current": False}
+    system.add_model("child", sources=(channels["lab"],), **lent)
+    system.add_model("mixed", sources=(channels["lab"], channels["library"]), **lent)
+    system.add_model("own", sources=(channels["library"],), **lent)
+    there = {"person": "ben", "channel": "library"}
+    said = ask(system, "!model export child", **there)
+    assert "its file stays there" in said
+    assert f"can be exported in <#{channels['lab']}>" in said
+    assert "of several channels" in ask(system, "!model export mixed", **there)
+    assert "isn't yours to share" in ask(system, "!model share child server", **there)
+    assert "isn't yours to share" in ask(system, "!model share mixed #lab", **there)
+    assert "may now be used" in ask(system, "!model share child #lab", channel="library")  # Ada runs the server
+    assert exported(system, "own", **there)
+    assert "may now be used" in ask(system, "!model share own #lab", **there)
+
+
 def test_sharing_with_the_whole_server(system: System) -> None:
     system.add_model("novel", scope="channel", current=False)
     assert "in the whole server" in ask(system, "!model share novel server")
     assert "shared with the server" in ask(system, "!models", channel="library")
     assert "already" in ask(system, "!model share novel #library")
     assert "not shared with" in ask(system, "!model unshare novel #library")
-    assert "taken back from everyone else" in ask(system, "!model unshare novel")
+    assert "no longer shared with everyone else" in ask(system, "!model unshare novel")
     assert "novel" not in ask(system, "!models", channel="library")
     assert "is not shared" in ask(system, "!model unshare novel")
 

@@ -92,7 +92,7 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
 @pytest.mark.parametrize(
     ("typed", "problem", "remedy"),
     [
-        ("!compare", "What shall they go on from?", "!compare the sea"),
+        ("!compare", "Which words shall I continue?", "!compare the sea"),
         ("!compare the sea --temperatures 0.5", "names only one", "--temperatures 0.4,0.8,1.2"),
         ("!compare the sea --temperatures 0.5,3", "`3` in `--temperatures`", "from 0 to 2"),
         ("!compare the sea --temperatures 0.5,warm", "`warm` in `--temperatures`", "from 0 to 2"),

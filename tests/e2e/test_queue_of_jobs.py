@@ -136,11 +136,11 @@ def test_nobody_has_more_than_the_quotas_allow(strict: System) -> None:
         rest(strict)
         before = len(strict.client.messages())
         refusal = said(strict, "!train harbour", person="ben")
-        assert "You have 2 trainings here that wait or run" in refusal
+        assert "You already have 2 trainings waiting or running here" in refusal
         assert "Try again in" in refusal
         assert "`t-" in refusal
         refusal = text_of(slash(strict, "train", {"source": "harbour"}, person="dora"))
-        assert "3 trainings wait or run in this server, which is the most." in refusal
+        assert "This server already has 3 trainings waiting or running, the most it may have." in refusal
         assert f"`{job_of(running)}` ends first" in refusal
         assert len(strict.client.messages()) - before <= 4  # no card was left behind
         with strict.redis as client:

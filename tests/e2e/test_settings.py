@@ -129,9 +129,9 @@ def test_words_of_the_blocklist_are_not_shown(system: System, panel: Message) ->
 def test_quotas_are_within_the_operators_and_count(system: System, panel: Message) -> None:
     before = system.client.send("a form follows")["id"]
     fill(system, panel, "quotas", jobs_per_user="51", jobs_per_server="", disk_mb="")
-    system.client.wait_for(lambda: whispers(system, "ada", "It goes from 1 to 50", before), 15, "a refusal")
+    system.client.wait_for(lambda: whispers(system, "ada", "Choose a value from 1 to 50", before), 15, "a refusal")
     fill(system, panel, "quotas", jobs_per_user="1", jobs_per_server="", disk_mb="")
-    system.wait_for_card(panel, "1 of one person", timeout=15)
+    system.wait_for_card(panel, "1 per person", timeout=15)
     first = system.ask("!train python-docs --minutes 5", person="ben")
     second = text_of(system.ask("!train python-docs --minutes 5", person="ben"))
     system.client.click_label(first, "Cancel", person="ben")

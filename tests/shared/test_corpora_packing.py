@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.corpora import pack, unpack, unpack_to_file, unpacked_limit
 from shared.errors import UserError
 from shared.settings import Settings
+from shared.units import MEGABYTE
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -61,5 +62,5 @@ def test_damaged_data_is_said_to_be_damaged(tmp_path: Path, data: bytes) -> None
 )
 def test_a_file_within_the_limit_can_always_travel(text: str, encoding: str) -> None:
     size = len(text.encode(encoding))
-    settings = Settings(_env_file=None, corpus_max_mb=size / 1_000_000)
+    settings = Settings(_env_file=None, corpus_max_mb=size / MEGABYTE)
     assert unpack(pack(text), unpacked_limit(settings)) == text

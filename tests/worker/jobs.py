@@ -1,4 +1,4 @@
-"""Quick jobs, from the message to what is told, with a real Redis."""
+"""Jobs of the generate worker, from the message to what is told, with a real Redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.jobs import (
     Place,
     SurpriseJob,
 )
-from worker.quick import QUICK
+from worker.handlers import HANDLERS
 
 PLACE = Place(guild_id=1, channel_id=2, user_id=3)
 
@@ -34,8 +34,8 @@ def run(client: redis.Redis, job: Job) -> Event:
 
 def run_message(kind: Job, message: dict[str, Any]) -> None:
     """Run a message with the task of a job of that kind."""
-    (quick,) = (one for one in QUICK if one.kind is type(kind))
-    quick.run(message)
+    (handler,) = (one for one in HANDLERS if one.kind is type(kind))
+    handler.run(message)
 
 
 def generate_job(number: int = 0, **fields: Any) -> GenerateJob:

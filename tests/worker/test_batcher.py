@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -28,6 +29,13 @@ class Counting:
         return [ValueError(number) if number < 0 else 2 * number for number in numbers]
 
 
+def _wait_until(what: Callable[[], bool], patience_s: float = 30) -> None:
+    deadline = time.monotonic() + patience_s
+    while not what():
+        assert time.monotonic() < deadline, "the requests do not wait"
+        time.sleep(0.001)
+
+
 def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) -> list[int | BaseException]:
     """The results of `numbers`, all of which were submitted while the pass of another request (0) ran."""
     batcher: Batcher[int, int] = Batcher(serve, most)
@@ -42,8 +50,7 @@ def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) 
         first = threads.submit(ask, 0)
         assert serve.begun.wait(30)
         others = [threads.submit(ask, number) for number in numbers]
-        while len(batcher._waiting) < len(numbers):
-            pass
+        _wait_until(lambda: len(batcher._waiting) == len(numbers))
         serve.go_on.set()
         assert first.result() == 0
         return [other.result() for other in others]

@@ -20,8 +20,8 @@ from tests.factories import CHANNEL, GUILD, place
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
 from worker.joblog import run_script
-from worker.run import run_train
 from worker.store import ModelStore
+from worker.train_job import run_train
 
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
@@ -81,6 +81,23 @@ def test_what_was_learned_from_an_upload_stays_where_it_was(here: dict[str, int]
     assert (record.scope, record.channel_id) == ("channel", here.get("channel_id", CHANNEL))
     assert record.parent == first.model.name
     assert record.epochs == 2
+    assert record.sources == record.origins == (CHANNEL,)
+
+
+def test_a_model_remembers_where_the_texts_of_its_ancestors_were_shown(client: redis.Redis) -> None:
+    first = train(client, "t-1", corpus=uploaded(TEXT))
+    assert isinstance(first, Finished)
+    shared = first.model.model_copy(update={"shared_with": (CHANNEL + 7,)})
+    client.set(keys.model(shared.model_id), shared.model_dump_json())
+    parent = ModelRef(model_id=shared.model_id, name=shared.name)
+    there = place(channel_id=CHANNEL + 7)
+    once = {"parent": parent, "place": there, "options": TrainOptions(epochs=1)}
+    public, upload = train(client, "t-2", OTHER, **once), train(client, "t-3", OTHER, corpus=uploaded(OTHER), **once)
+    assert isinstance(public, Finished)
+    assert isinstance(upload, Finished)
+    assert (public.model.channel_id, public.model.sources) == (CHANNEL + 7, (CHANNEL,))
+    assert (upload.model.channel_id, upload.model.sources) == (CHANNEL + 7, (CHANNEL, CHANNEL + 7))
+    assert train(client, "t-4").model.sources == ()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

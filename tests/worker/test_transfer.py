@@ -24,6 +24,7 @@ from shared.events import Exported, Failed, Generated, Imported
 from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
+from shared.units import MEGABYTE
 from tests.worker.conftest import SENTENCE
 from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
@@ -126,11 +127,11 @@ def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkey
     gone = run(client, import_job(1))
     assert isinstance(gone, Failed)
     assert "no longer there" in gone.problem
-    monkeypatch.setenv("IMPORT_MAX_MB", str(len(data) / MIB / 2))
+    monkeypatch.setenv("IMPORT_MAX_MB", str(len(data) / MEGABYTE / 2))
     get_settings.cache_clear()
     large = _send(client, data, 2)
     assert isinstance(large, Failed)
-    assert "MiB" in large.problem
+    assert " MB" in large.problem
     assert "IMPORT_MAX_MB" in large.remedy
     assert not client.exists(keys.artifact("i-2", MODEL_FILE))
 
@@ -138,7 +139,7 @@ def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkey
 def test_a_model_that_the_channel_cannot_take_is_refused(client: redis.Redis) -> None:
     answer = run(client, export_job(most_bytes=5_000))
     assert isinstance(answer, Failed)
-    assert "MiB" in answer.problem
+    assert " MB" in answer.problem
     assert "--units" in answer.remedy
     assert not client.exists(keys.artifact("e-1", MODEL_FILE))
 
@@ -207,11 +208,11 @@ def test_bombs_are_cut_off(client: redis.Redis) -> None:
     assert "damaged" in answer.problem
 
 
-def test_other_files_are_refused_by_their_name(client: redis.Redis) -> None:
+def test_other_files_are_refused(client: redis.Redis) -> None:
     for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
         answer = _send(client, content, number, file_name="holiday photo.galvanic")
         assert isinstance(answer, Failed)
-        assert "holiday-photo.galvanic" in answer.problem or "no longer" in answer.problem
+        assert MODEL_FILE in answer.problem  # in whose place the bot puts the file's name
 
 
 @pytest.mark.parametrize(("packing", "share", "nats"), [("float16", 0.5, 1e-4), ("int8", 0.25, 1e-3)])
@@ -256,7 +257,7 @@ def test_the_finest_that_fits_is_sent(tmp_path: Path) -> None:
         export_within(tmp_path / "model", tmp_path / "x", most)
         assert (tmp_path / "x").stat().st_size == size
     (tmp_path / "x").unlink()
-    with pytest.raises(UserError, match="MiB"):
+    with pytest.raises(UserError, match=" MB"):
         export_within(tmp_path / "model", tmp_path / "x", steps - 1)
     assert not (tmp_path / "x").exists()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import UserError
 from shared.settings import get_settings
+from shared.units import MEGABYTE
 from worker.cli.texts import find_source, find_text, report
 from worker.model import folder as model_folder
 from worker.model.export import SUFFIX, export_model, import_model
@@ -130,7 +131,7 @@ def export(options: argparse.Namespace) -> int:
         path = path.with_name(path.name + SUFFIX)
     export_model(options.model, path)
     size = path.stat().st_size
-    report(options.json, {"file": str(path), "bytes": size}, [f"{path}: {size / 1e6:,.1f} MB"])
+    report(options.json, {"file": str(path), "bytes": size}, [f"{path}: {size / MEGABYTE:,.1f} MB"])
     return 0
 
 

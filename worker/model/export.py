@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 
 from shared.errors import UserError
+from shared.units import MEGABYTE
 from worker.model import compact
 from worker.model import folder as model_folder
 from worker.model.compact import PACKINGS, Packing
@@ -21,7 +22,7 @@ from worker.model.folder import DESCRIPTION, MOST_DESCRIPTION_BYTES, WEIGHTS
 from worker.model.limits import Limits, check
 
 SUFFIX = ".galvanic"
-_CHUNK = _MIB = 2**20
+_CHUNK = 2**20
 _MAGIC = b"PK\x03\x04"
 # RuntimeError covers RecursionError and NotImplementedError, ValueError what cannot be decoded.
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OverflowError, RuntimeError)
@@ -62,8 +63,8 @@ def export_within(folder: Path, path: Path, most_bytes: int) -> None:
     if size > most_bytes:
         path.unlink()
         raise UserError(
-            f"This model's file takes {size / _MIB:.1f} MiB at least, and here files may have "
-            f"{most_bytes / _MIB:.1f} MiB.",
+            f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
+            f"{most_bytes / MEGABYTE:.1f} MB.",
             "Take it to a server with a higher limit for files, or train one with fewer `--units`. Whoever runs the "
             "bot can export it on the machine, with `python -m worker export`.",
         )

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 
-from shared.jobs import RecipeName
+from shared.units import choosing
 from worker.model.folder import Description
 
 Facts = tuple[tuple[str, str], ...]
 MOST_TITLE, MOST_LICENCE = 100, 200
 _MOST_NAME = 32
 _MOST_ANCESTORS = 6
-_RECIPES: dict[RecipeName, str] = {
-    "char": "char: letter by letter",
-    "word": "word: word by word",
-    "classic": "classic: the tutorial's, letter by letter without stop words",
-}
 _STOPPED = {
     "done": "all its epochs done",
     "early": "stopped when it got no better",
@@ -32,38 +26,31 @@ def one_line(text: str, most: int) -> str:
 
 
 def facts_of(description: Description) -> Facts:
-    """Names and values, the most telling first."""
-    training, corpus = description.training, description.corpus
+    """Names and values of what the registry does not know, or not as well; the most telling first."""
+    training = description.training
     facts = [
-        ("Text", f"{one_line(corpus.title, MOST_TITLE)} ({corpus.chars:,} characters)"),
-        ("Recipe", _RECIPES[description.recipe]),
-        ("Held-out loss", loss_words(training.heldout_loss) or "nothing was held out"),
-        ("Loss on its own text", loss_words(training.train_loss)),
+        ("Held-out loss", loss_words(training.heldout_loss)),
         ("Copies", copy_words(training.copy_share)),
         ("Network", network_words(description)),
-        ("Parameters", f"{description.network.parameters():,}"),
         (
             "Vocabulary",
             f"{len(description.symbols):,} {'words and signs' if description.recipe == 'word' else 'characters'}",
         ),
         ("Training", training_words(description)),
         ("Goes back to", lineage_words(description)),
-        ("Made", time.strftime("%d %B %Y", time.gmtime(description.created_at))),
-        ("Rights", one_line(corpus.licence, MOST_LICENCE)),
+        ("Rights", one_line(description.corpus.licence, MOST_LICENCE)),
     ]
     return tuple((name, value) for name, value in facts if value)
 
 
 def loss_words(nats: float | None) -> str:
     """A loss in bits, and what that means; empty where there is none."""
-    if nats is None:
-        return ""
-    return f"{nats / math.log(2):.2f} bits per character, as if choosing among {math.exp(min(nats, 30)):,.1f} at each"
+    return "" if nats is None else f"{nats / math.log(2):.2f} bits per character, {choosing(nats)}"
 
 
 def copy_words(share: float | None) -> str:
     """How much of what it writes is its text's; empty where nobody knows."""
-    return "" if share is None else f"{share:.0%} of its samples stands word for word in its text"
+    return "" if share is None else f"{100 * share:.0f} % of its samples stand word for word in its text"
 
 
 def network_words(description: Description) -> str:

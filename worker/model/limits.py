@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from shared.errors import UserError
+from shared.units import MEGABYTE
 from worker.model.folder import Description, weights_bytes
 from worker.text.classic import WINDOW
 
@@ -45,8 +46,8 @@ def check(description: Description, limits: Limits) -> None:
     needed = weights_bytes(description)[0]
     if needed > limits.weights_bytes:
         raise UserError(
-            f"This model's network takes {needed / 2**20:,.0f} MiB, and imports may take "
-            f"{limits.weights_bytes / 2**20:,.0f} MiB.",
+            f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "
+            f"{limits.weights_bytes / MEGABYTE:,.0f} MB.",
             "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
         )
     if len(network.units) * network.members > _MOST_LSTMS:

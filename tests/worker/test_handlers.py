@@ -41,7 +41,7 @@ def _picture(client: redis.Redis, job_id: str, name: str) -> Image.Image:
 
 
 def test_every_kind_of_job_has_its_task() -> None:
-    assert tasks.QUICK
+    assert tasks.HANDLERS
     jobs: list[tuple[Job, bool]] = [
         (generate_job(), False),
         (compare_job(variants=_variants(("one", 1.0))), False),
@@ -102,9 +102,8 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
     answer = run(client, picture_job(name="harbour"))
     assert isinstance(answer, Pictured)
     facts = dict(answer.facts)
-    assert facts["Text"] == "Made up (1,000 characters)"
     assert facts["Network"] == "1 LSTM layer of 24 units"
-    assert facts["Held-out loss"] == "nothing was held out"
+    assert "Held-out loss" not in facts
     assert _picture(client, "p-1", CARD_FILE).width == 800
 
 

@@ -1,4 +1,4 @@
-"""What a quick job works with."""
+"""What a job of the generate worker works with."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from worker.warm import WarmModels
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The worker's parts, as a job needs them.
+class JobContext:
+    """The worker's parts, as one job needs them.
 
     Attributes:
         settings: of the process.

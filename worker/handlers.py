@@ -20,19 +20,21 @@ from shared.jobs import (
     ImportJob,
     PictureJob,
     SurpriseJob,
+    task_name,
 )
 from shared.settings import get_settings
 from worker import draw, transfer, write
-from worker.answer import J, answer_errors, in_context, unpack_message
+from worker.context import JobContext
+from worker.job_errors import J, answer_errors, in_context, unpack_message
 from worker.joblog import JobLog
-from worker.parts import Parts
 from worker.warm import warm_models
 
-ONE_BY_ONE = 4
-_one_by_one = threading.BoundedSemaphore(ONE_BY_ONE)
+AT_ONCE = 4
+"""Jobs that are not gathered run so many at once; more would only slow each other down."""
+_slots = threading.BoundedSemaphore(AT_ONCE)
 
 
-class Quick(NamedTuple, Generic[J]):
+class Handler(NamedTuple, Generic[J]):
     """How a kind of job is run.
 
     Attributes:
@@ -40,17 +42,19 @@ class Quick(NamedTuple, Generic[J]):
         work: what it does; gives the job's last event.
         late: acknowledged when it is over, so that a dying worker gives it back. What a person waits for is worth
             nothing a minute later and is never delivered again.
+        gathered: those that wait for the same model are served together (`worker.batcher`), so any number may be under
+            way; of all others only `AT_ONCE` are.
     """
 
     kind: type[J]
-    work: Callable[[J, Parts], Event]
+    work: Callable[[J, JobContext], Event]
     late: bool = False
     gathered: bool = False
 
     @property
     def task(self) -> str:
-        """Name of its Celery task (`shared.jobs.task_of`)."""
-        return f"worker.{self.kind.model_fields['kind'].default}"
+        """Name of its Celery task."""
+        return task_name(self.kind.model_fields["kind"].default)
 
     def run(self, message: dict[str, Any]) -> None:
         """Do the job and publish what came of it. Many threads may do so at once."""
@@ -63,20 +67,20 @@ class Quick(NamedTuple, Generic[J]):
             if joblog.is_over():
                 return
             joblog.begin()
-            parts = Parts(get_settings(), client, joblog, warm_models())
-            with contextlib.nullcontext() if self.gathered else _one_by_one:
-                answer_errors(joblog, lambda: joblog.publish(self.work(job, parts)))
+            context = JobContext(get_settings(), client, joblog, warm_models())
+            with contextlib.nullcontext() if self.gathered else _slots:
+                answer_errors(joblog, lambda: joblog.publish(self.work(job, context)))
             joblog.end()
 
 
-QUICK: tuple[Quick[Any], ...] = (
-    Quick(GenerateJob, write.generate, gathered=True),
-    Quick(CompareJob, write.compare, gathered=True),
-    Quick(SurpriseJob, draw.surprise),
-    Quick(PictureJob, draw.picture),
-    Quick(ExportJob, transfer.export),
-    Quick(ImportJob, transfer.import_),
-    Quick(DeleteJob, transfer.delete, late=True),
+HANDLERS: tuple[Handler[Any], ...] = (
+    Handler(GenerateJob, write.generate, gathered=True),
+    Handler(CompareJob, write.compare, gathered=True),
+    Handler(SurpriseJob, draw.surprise),
+    Handler(PictureJob, draw.picture),
+    Handler(ExportJob, transfer.export),
+    Handler(ImportJob, transfer.import_),
+    Handler(DeleteJob, transfer.delete, late=True),
 )
 
 

@@ -1,0 +1,39 @@
+"""What a training wrote so far. Pure functions: data in, embed out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import discord
+
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, bits, count, quote, short_title
+from bot.jobview import JobView
+from shared.blocklist import Blocklist
+from shared.events import Sample
+from shared.jobs import TrainJob
+
+MOST_SAMPLES = 7
+
+
+def samples(job: TrainJob, view: JobView, blocked: Blocklist) -> discord.Embed:
+    """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
+    embed = discord.Embed(title=f"Learning to write like {short_title(job)}", colour=BLURPLE)
+    for most in range(MOST_SAMPLES, 1, -1):
+        embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
+        if len(embed.description) <= DESCRIPTION_LIMIT:
+            break
+    embed.set_footer(text=f"{count(len(view.samples), 'sample')} so far · job {job.job_id}")
+    return embed
+
+
+def spread(found: Sequence[Sample], most: int) -> list[Sample]:
+    """At most so many, evenly chosen, always with the first and the last."""
+    if len(found) <= most:
+        return list(found)
+    return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]
+
+
+def _sample(sample: Sample, blocked: Blocklist) -> str:
+    known = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
+    after = "" if known is None else f" · {bits(known)}"
+    return f"**After epoch {sample.epoch}**{after}\n{quote(blocked.mask(sample.text))}"

@@ -1,0 +1,125 @@
+"""Hostile text is shown as it is, in Discord and on the playground's page, and costs no time."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import cards
+from bot.cards.words import TITLE_LIMIT
+from bot.escape import clipped, fit
+from bot.jobview import JobView
+from bot.outlook import Outlook, Standing
+from playground.markdown import render, render_inline
+from tests.factories import corpus, finished, progress, record, train_job
+from tests.factories import place as place_of
+
+PIECES = [
+    *"*_~|`<>#()[]\\-+.:!@&\n ab1",
+    "**",
+    "||",
+    "```",
+    "](https://evil.example/x)",
+    "[click",
+    "https://a_b.example/*c*",
+    "@everyone",
+    "<@123456789012345678>",
+    "<t:1:R>",
+    ":smile:",
+    "\n# ",
+    "\n-# ",
+    "\n>>> ",
+    "\n 12. ",
+    "- ",
+]
+HOSTILE = st.lists(st.sampled_from(PIECES), max_size=25).map("".join) | st.text(max_size=60)
+_ESCAPED = re.compile(r"\\([^0-9A-Za-z\s])")
+_UNSEEN = "\u200b"
+# What Discord's clients read as marks, as far as a mark can begin.
+_LIVE = re.compile(
+    r"[*_~|`<\\]|\]\(|://|:[\w+-]{1,64}:|(?m:^[ \t]*(?:#{1,3}[ \t]|>|-#|[-+][ \t]|\d+[.)][ \t]))|@(?:everyone|here)"
+)
+
+
+class _Page(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.words = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@given(HOSTILE)
+def test_no_mark_is_left_and_no_sign_is_lost(text: str) -> None:
+    shown = cards.plain(text)
+    assert not _LIVE.search(_ESCAPED.sub("§", shown))
+    assert _ESCAPED.sub(r"\1", shown).replace(_UNSEEN, "") == text.replace(_UNSEEN, "")
+
+
+@given(HOSTILE)
+def test_the_playgrounds_page_shows_it_as_it_is(text: str) -> None:
+    text = text.replace("\r", "").replace("\0", "")  # a page knows neither
+    page = _Page(render(cards.plain(text), lambda _sigil, _id: None))
+    assert page.tags <= {"div"}
+    assert page.words.replace(_UNSEEN, "") == text.replace(_UNSEEN, "")
+
+
+@given(HOSTILE, st.integers(0, 80))
+def test_what_is_clipped_fits_and_ends_within_no_escape(text: str, limit: int) -> None:
+    shown = clipped(text, limit)
+    assert len(shown) <= limit
+    assert _ESCAPED.sub(r"\1", shown).replace(_UNSEEN, "") == fit(text, limit).replace(_UNSEEN, "")
+
+
+@pytest.mark.timeout(60)  # what goes wrong here takes minutes to hours
+@pytest.mark.parametrize("text", ["[" * 50_000 + "](" * 50_000, ":a" * 99_999, " " * 99_999 + "x", "1" * 99_999])
+def test_no_text_holds_up_the_bot(text: str) -> None:
+    assert len(cards.plain(text)) >= len(text)
+    assert len(fit(text, 4_096)) <= 4_096
+
+
+def test_ordinary_prose_stays_as_it_is() -> None:
+    prose = (
+        "“Well!” thought Alice (to herself) - after such a fall as this. It's 12:30; No. 5 was #1, 3 > 2.\n"
+        "[Illustration: the sea]\n--so said the well-read\n1850 was a year."
+    )
+    assert cards.plain(prose) == prose
+    assert cards.plain("1. One\n- two\n# three [a](b)") == "1\\. One\n\\- two\n\\# three [a]\\(b)"
+
+
+EVIL = "Alice](https://evil.example/x) [by"
+
+
+def test_no_card_makes_a_link_of_a_title() -> None:
+    model = record(corpus_title=EVIL)
+    job = train_job(corpus=corpus(title=EVIL), place=place_of())
+    running, done = JobView(), JobView()
+    running.apply(progress())
+    done.apply(finished(model=model))
+    standing = Standing(job=job, card=(1, 2), place=None, takes=None, progress=progress())
+    embeds = [
+        cards.training(job, running, cards.Around()),
+        cards.training(job, done, cards.Around()),
+        cards.model_list([model], None, [1], 0, "!"),
+        cards.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
+        cards.delete_question(model, 1, "!"),
+        cards.imported(model, (EVIL,), "!", current=False),
+        cards.jobs([cards.Row(standing, False, True)], Outlook((standing,)), 1, "!"),
+    ]
+    for embed in embeds:
+        shown = [embed.title or "", embed.description or "", *(field.value or "" for field in embed.fields)]
+        html = "".join(render_inline(part, lambda _sigil, _id: None) for part in shown)
+        assert "evil.example" in html
+        assert 'href="https://evil' not in html
+        assert len(embed.title or "") <= TITLE_LIMIT

@@ -1,0 +1,119 @@
+"""What a train job does: claim the training whose turn it is, have it made, give it back if need be. No Celery here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import redis
+import structlog
+
+from shared import keys, turns
+from shared.connect import connect
+from shared.events import Failed
+from shared.jobs import TrainJob
+from shared.settings import Settings, get_settings
+from worker.job_errors import HandBack, answer_errors, in_context, unpack_message
+from worker.joblog import JobLog, Superseded, run_script
+from worker.lease import Lease
+from worker.training import JobFiles, attempt_training
+
+MAX_DEATHS = 3
+"""A job that killed its worker this often is given up."""
+
+log = structlog.get_logger()
+
+
+def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = None) -> None:
+    """Train the model that the next TrainJob asks for, and publish how it went.
+
+    Args:
+        message: a TrainJob. It is only a token (`shared.turns`): the training whose turn it is may be another one.
+        delivery_tag: Celery's, of the message.
+        token: id of the message; None: that of the job in it.
+
+    Raises:
+        HandBack: the job is to be delivered again.
+    """
+    settings = get_settings()
+    client = connect(settings)
+    token = token or message.get("job_id")
+    if not isinstance(token, str):
+        unpack_message(client, TrainJob, message)  # says in the log what is wrong with it
+        return
+    job = _next_job(settings, client, token)
+    if job is None:
+        return
+    text_ttl_s = int(settings.corpus_ttl_hours * 3600)
+    with in_context(job), Lease(client, delivery_tag, job.corpus.sha256, text_ttl_s) as lease:
+        joblog = JobLog(client, job.job_id)
+        try:
+            _run(settings, client, job, joblog, lease)
+        except HandBack:
+            _hand_back(joblog, token)
+            raise
+        except Superseded:
+            log.warning("job_superseded", attempt=joblog.attempt)
+        except redis.RedisError as error:
+            raise _lost(error) from error
+
+
+def _next_job(settings: Settings, client: redis.Redis, token: str) -> TrainJob | None:
+    """The training whose turn it is; None when none waits, or nobody can read its message.
+
+    Raises:
+        HandBack: Redis cannot be reached.
+    """
+    try:
+        claimed = _claim(settings, client, token)
+    except redis.RedisError as error:
+        raise _lost(error) from error
+    if claimed is None:
+        log.info("nothing_waits", token=token)
+        return None
+    return unpack_message(client, TrainJob, claimed)
+
+
+def _claim(settings: Settings, client: redis.Redis, token: str) -> dict[str, Any] | None:
+    """The training whose turn it is, as its message; None when none waits.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    while (reply := cast(bytes | None, run_script(client, turns.claim(token)))) is not None:
+        job_id = reply.decode()
+        joblog = JobLog(client, job_id)
+        data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
+        if data is not None and not joblog.is_over():
+            message: dict[str, Any] = json.loads(data)
+            return message
+        log.info("job_already_over", job_id=job_id)
+        joblog.close()
+        JobFiles.of(settings, job_id).discard()
+    return None
+
+
+def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
+    """Make one attempt at a training, unless too many ended in the worker's death."""
+    joblog.begin()
+    if joblog.deaths() >= MAX_DEATHS:
+        remedy = "The machine may be short of memory: try fewer units, or a shorter text."
+        reason = f"The worker was killed {MAX_DEATHS} times while it ran this job, so it has been given up."
+        joblog.publish(Failed(problem=reason, remedy=remedy))
+    else:
+        answer_errors(joblog, lambda: attempt_training(settings, client, job, joblog, lease))
+    joblog.end()
+    JobFiles.of(settings, job.job_id).discard()  # it is over, one way or another
+
+
+def _hand_back(joblog: JobLog, token: str) -> None:
+    try:
+        joblog.end()
+        joblog.hand_back(token)
+    except redis.RedisError as error:  # the token comes again all the same, and brings this job with it
+        log.error("redis_lost", error=type(error).__name__)
+
+
+def _lost(error: redis.RedisError) -> HandBack:
+    log.error("redis_lost", error=type(error).__name__)
+    return HandBack("Redis cannot be reached")
