@@ -12,7 +12,7 @@ import structlog
 
 from bot import access, cards, problems
 from bot.asker import Asker
-from bot.asking import ask
+from bot.asking import ask, require_writer
 from bot.model_answers import post_info, refusal
 from bot.views.models import question_buttons
 from shared.errors import UserError
@@ -108,21 +108,34 @@ class ModelCare:
                 f"That file has {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "Whoever runs the bot can raise `IMPORT_MAX_MB`.",
             )
-        await self.require_room(who.guild_id, file.size)
+        await require_writer(self._bot)
+        disk_bytes = await self.require_room(who.guild_id, file.size)
+        refused: UserError | None = None
         async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, settings.train_cooldown_s):
             try:
                 data = await file.read()
             except discord.HTTPException as error:
                 log.warning("attachment_not_read", status=error.status, code=error.code)
                 raise UserError("Discord didn't hand me the file.", "Attach it once more.") from error
-            job = ImportJob(job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name)
+            job = ImportJob(
+                job_id=f"i-{who.request_id}",
+                place=who.place,
+                file_name=file.filename,
+                name=name,
+                disk_bytes=disk_bytes,
+            )
             try:
                 await ask(self._bot, job, send, files={MODEL_FILE: data}, **options)
-            except UserError as error:
-                raise refusal(job, error) from error
+            except UserError as error:  # it cost as much work as a good one, and so it costs the cooldown
+                refused = error
+        if refused is not None:
+            raise refusal(job, refused) from refused
 
-    async def require_room(self, guild_id: int, more_bytes: int) -> None:
+    async def require_room(self, guild_id: int, more_bytes: int) -> int:
         """Refuse what would take more than the server's models may.
+
+        Returns:
+            Bytes that all of them together may take.
 
         Raises:
             UserError: says how much there is, and how to make room.
@@ -135,6 +148,7 @@ class ModelCare:
                 f"This server's models take {taken:,.1f} of {most:,.0f} MB, and this one would add {more:,.1f} MB.",
                 f"Make room with `{await guilds.prefix(guild_id)}model delete NAME`, or ask a server admin.",
             )
+        return int(most * MEGABYTE)
 
     async def rename(self, who: Asker, model: ModelRecord, name: str) -> None:
         """Give a model another name; channels, buttons and trainings that use it know it by its id.

@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import redis
+
 from shared import keys
 from shared.corpora.corpus import slugify
 from shared.errors import UserError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
 _MIB = 2**20
+_MB = 1_000_000
 _MOST_FILE_NAME = 60
 _FOREIGN = (
     "It came as a file: who trained it, and on what, is only what the file says.",
@@ -52,10 +55,6 @@ def import_(job: ImportJob, parts: Parts) -> Imported:
     Raises:
         UserError: the file is not there, too large, or no model.
     """
-    from worker.model import folder as model_folder
-    from worker.model.export import import_model
-    from worker.model.limits import limits_for
-
     most = int(parts.settings.import_max_mb * _MIB)
     file = keys.artifact(job.job_id, MODEL_FILE)
     if parts.client.strlen(file) > most:
@@ -67,18 +66,53 @@ def import_(job: ImportJob, parts: Parts) -> Imported:
     data = cast(bytes | None, parts.client.get(file))
     if data is None:
         raise UserError("The file is no longer there: it waited too long.", "Please send the command again.")
+    try:
+        record = _enter(job, data, most, parts)
+    except redis.RedisError:
+        raise  # the job comes again, and needs its file
+    except Exception:
+        parts.client.delete(file)  # a refused one must not fill Redis
+        raise
+    parts.client.delete(file)
+    return Imported(model=record, notes=_FOREIGN)
+
+
+def _enter(job: ImportJob, data: bytes, most: int, parts: Parts) -> ModelRecord:
+    """Check a model's file, save the model and register it."""
+    from worker.model import folder as model_folder
+    from worker.model.export import import_model
+    from worker.model.limits import limits_for
+
     model_id = parts.joblog.model_id()
     with tempfile.TemporaryDirectory() as temporary:
         path, folder = Path(temporary) / _harmless(job.file_name), Path(temporary) / "unpacked" / "model"
         path.write_bytes(data)
-        del data
         import_model(path, folder, limits_for(most))
         description = model_folder.describe(folder)
-        parts.models.store.save(folder, model_id)
         size = folder_bytes(folder)
-    record = parts.joblog.register(_record(job, description, model_id, size), current=False)
-    parts.client.delete(file)
-    return Imported(model=record, notes=_FOREIGN)
+        _require_room(job, size, parts)
+        parts.models.store.save(folder, model_id)
+    return parts.joblog.register(_record(job, description, model_id, size), current=False)
+
+
+def _require_room(job: ImportJob, size: int, parts: Parts) -> None:
+    """Refuse what would take more than the server's models may: packed weights take four times their file.
+
+    Raises:
+        UserError: says how much it takes.
+    """
+    if job.disk_bytes is None:
+        return
+    client = parts.client
+    ids = cast(list[bytes], client.hvals(keys.guild_models(job.place.guild_id)))
+    found = cast(list[bytes | None], client.mget([keys.model(one.decode()) for one in ids])) if ids else []
+    taken = sum(ModelRecord.model_validate_json(data).stored_bytes for data in found if data is not None)
+    if taken + size > job.disk_bytes:
+        raise UserError(
+            f"Unpacked, this model takes {size / _MB:,.1f} MB, and this server's models take {taken / _MB:,.1f} of "
+            f"{job.disk_bytes / _MB:,.0f} MB already.",
+            "Delete a model that is no longer needed, or ask a server admin.",
+        )
 
 
 def delete(job: DeleteJob, parts: Parts) -> Deleted:
