@@ -193,11 +193,38 @@ class ModelCare:
         left = [known for known in channels_of(guild) if known != channel_id]
         for model in await self._bot.registry.all(guild.id):
             if model.channel_id == channel_id and not model.usable_in(left):
-                place = Place(guild_id=guild.id, channel_id=channel_id, user_id=model.owner_id)
-                job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
-                await self._bot.registry.remove(model, [channel_id], job)
-                log.info("model_went_with_its_channel", model_id=model.model_id, guild_id=guild.id)
+                await self._drop(model)
         self._bot.dispatch("model_removed")
+
+    async def forget_lost_channels(self) -> None:
+        """As `forget_channel`, for what was deleted while the bot was away. In an outage of Redis the next start does.
+
+        Only what Discord says is gone counts as gone: a thread that is archived is unknown as well.
+        """
+        try:
+            for guild in self._bot.guilds:
+                known = [] if guild.unavailable else channels_of(guild)
+                for model in await self._bot.registry.all(guild.id) if known else ():
+                    if not model.usable_in(known) and await self._is_gone(model.channel_id):
+                        await self._drop(model)
+        except problems.AWAY as error:
+            log.warning("redis_unreachable", error=type(error).__name__)
+
+    async def _is_gone(self, channel_id: int) -> bool:
+        try:
+            await self._bot.fetch_channel(channel_id)
+        except discord.NotFound:
+            return True
+        except (discord.HTTPException, discord.InvalidData) as error:
+            log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
+        return False
+
+    async def _drop(self, model: ModelRecord) -> None:
+        """Delete a model that went with its channel."""
+        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
+        job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
+        await self._bot.registry.remove(model, [model.channel_id], job)
+        log.info("model_went_with_its_channel", model_id=model.model_id, guild_id=model.guild_id)
 
     async def send_deletions(self) -> None:
         """Send the jobs that remove the files of deleted models; try until Redis is there.
