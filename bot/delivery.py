@@ -102,7 +102,8 @@ async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generat
 async def _masked(bot: Galvanic, job: GenerateJob, event: Generated) -> Generated:
     # What the worker wrote was checked against the blocklist of then; the seed, and an older answer, were not.
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
-    return event.model_copy(update={"seed": blocked.mask(event.seed), "text": blocked.mask(event.text)})
+    notes = tuple(map(blocked.mask, event.notes))  # one may quote the seed as the model reads it
+    return event.model_copy(update={"seed": blocked.mask(event.seed), "text": blocked.mask(event.text), "notes": notes})
 
 
 async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
@@ -112,12 +113,18 @@ async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated
 
 async def _compared(bot: Galvanic, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
-    texts = tuple(text.model_copy(update={"text": blocked.mask(text.text)}) for text in event.texts)
-    event = event.model_copy(update={"seed": blocked.mask(event.seed), "texts": texts})
+    texts = tuple(
+        text.model_copy(update={"text": blocked.mask(text.text), "problem": blocked.mask(text.problem)})
+        for text in event.texts
+    )
+    notes = tuple(map(blocked.mask, event.notes))
+    event = event.model_copy(update={"seed": blocked.mask(event.seed), "texts": texts, "notes": notes})
     await send(embed=cards.compared(job, event), view=compared_menu(job.job_id, event), **options)
 
 
 async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
+    blocked = await bot.guild_settings.blocklist(job.place.guild_id)
+    event = event.model_copy(update={"notes": tuple(map(blocked.mask, event.notes))})
     picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
     embed = cards.surprised(job, event)
     if picture is None:

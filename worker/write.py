@@ -61,7 +61,7 @@ def generate(job: GenerateJob, parts: Parts) -> Generated:
         text=text,
         temperature=written.temperature,
         random_seed=written.random_seed,
-        notes=written.notes,
+        notes=tuple(map(blocklist.mask, written.notes)),
         masked=(seed, text) != (written.seed, written.text),
         seconds=written.seconds,
     )
@@ -96,7 +96,7 @@ def compare(job: CompareJob, parts: Parts) -> Compared:
         _compared(variant, outcome, blocklist) for variant, outcome in zip(job.variants, outcomes, strict=True)
     )
     seed = blocklist.mask(job.seed)
-    notes = list(dict.fromkeys(note for one in written for note in one.notes))
+    notes = list(dict.fromkeys(blocklist.mask(note) for one in written for note in one.notes))
     if seed != job.seed or any(_covered(blocklist, one, None) for one in written):
         notes.append(_COVERED)
     return Compared(
@@ -123,7 +123,7 @@ def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Bloc
     if isinstance(outcome, UserError):
         asked = variant.temperature
         temperature = DEFAULT_TEMPERATURE["char"] if asked is None else asked
-        problem = f"{outcome.problem} {outcome.remedy}".strip()
+        problem = blocklist.mask(f"{outcome.problem} {outcome.remedy}".strip())
         return ComparedText(model_name=variant.name, temperature=temperature, text="", problem=problem)
     _, text = _mask(blocklist, outcome.seed, outcome.text, None)
     return ComparedText(model_name=variant.name, temperature=outcome.temperature, text=text)
