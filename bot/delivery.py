@@ -103,7 +103,8 @@ async def _masked(bot: Galvanic, job: GenerateJob, event: Generated) -> Generate
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
     seed, text = blocked.mask(event.seed), blocked.mask(event.text)
     masked = event.masked or (seed, text) != (event.seed, event.text)
-    return event.model_copy(update={"seed": seed, "text": text, "masked": masked})
+    notes = tuple(map(blocked.mask, event.notes))  # one may quote the seed as the model reads it
+    return event.model_copy(update={"seed": seed, "text": text, "notes": notes, "masked": masked})
 
 
 async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
@@ -113,14 +114,19 @@ async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated
 
 async def _compared(bot: Galvanic, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
-    texts = tuple(text.model_copy(update={"text": blocked.mask(text.text)}) for text in event.texts)
-    seed = blocked.mask(event.seed)
+    texts = tuple(
+        text.model_copy(update={"text": blocked.mask(text.text), "problem": blocked.mask(text.problem)})
+        for text in event.texts
+    )
+    seed, notes = blocked.mask(event.seed), tuple(map(blocked.mask, event.notes))
     masked = event.masked or (seed, texts) != (event.seed, event.texts)
-    event = event.model_copy(update={"seed": seed, "texts": texts, "masked": masked})
+    event = event.model_copy(update={"seed": seed, "texts": texts, "notes": notes, "masked": masked})
     await send(embed=cards.compared(job, event), view=compared_menu(job.job_id, event), **options)
 
 
 async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
+    blocked = await bot.guild_settings.blocklist(job.place.guild_id)
+    event = event.model_copy(update={"notes": tuple(map(blocked.mask, event.notes))})
     picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
     embed = cards.surprised(job, event)
     if picture is None:

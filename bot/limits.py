@@ -12,7 +12,7 @@ from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
 
-What = Literal["train", "generate", "chat", "wait", "model"]
+What = Literal["train", "generate", "chat", "wait", "model", "refused"]
 
 
 class TooSoon(UserError):

@@ -11,7 +11,7 @@ import structlog
 
 from bot import access, cards, problems
 from bot.asker import Asker
-from bot.asking import ask
+from bot.asking import ask, require_writer
 from bot.model_answers import post_info, refusal
 from bot.types import Send
 from bot.views.models import question_buttons
@@ -107,21 +107,34 @@ class ModelCare:
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "Whoever runs the bot can raise `IMPORT_MAX_MB`.",
             )
-        await self.require_room(who.guild_id, file.size)
+        await require_writer(self._bot)
+        disk_bytes = await self.require_room(who.guild_id, file.size)
+        refused: UserError | None = None
         async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, settings.train_cooldown_s):
             try:
                 data = await file.read()
             except discord.HTTPException as error:
                 log.warning("attachment_not_read", status=error.status, code=error.code)
                 raise UserError("Discord didn't hand me the file.", "Attach it once more.") from error
-            job = ImportJob(job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name)
+            job = ImportJob(
+                job_id=f"i-{who.request_id}",
+                place=who.place,
+                file_name=file.filename,
+                name=name,
+                disk_bytes=disk_bytes,
+            )
             try:
                 await ask(self._bot, job, send, files={MODEL_FILE: data}, **options)
-            except UserError as error:
-                raise refusal(job, error) from error
+            except UserError as error:  # it cost as much work as a good one, and so it costs the cooldown
+                refused = error
+        if refused is not None:
+            raise refusal(job, refused) from refused
 
-    async def require_room(self, guild_id: int, more_bytes: int) -> None:
+    async def require_room(self, guild_id: int, more_bytes: int) -> int:
         """Refuse what would take more than the server's models may.
+
+        Returns:
+            Bytes that all of them together may take.
 
         Raises:
             UserError: says how much there is, and how to make room.
@@ -134,6 +147,7 @@ class ModelCare:
                 f"This server's models take {taken:,.1f} of {most:,.0f} MB, and this one would add {more:,.1f} MB.",
                 f"Make room with `{await guilds.prefix(guild_id)}model delete NAME`, or ask a server admin.",
             )
+        return int(most * MEGABYTE)
 
     async def rename(self, who: Asker, model: ModelRecord, name: str) -> None:
         """Give a model another name; channels, buttons and trainings that use it know it by its id.
@@ -178,11 +192,38 @@ class ModelCare:
         left = [known for known in channels_of(guild) if known != channel_id]
         for model in await self._bot.registry.all(guild.id):
             if model.channel_id == channel_id and not model.usable_in(left):
-                place = Place(guild_id=guild.id, channel_id=channel_id, user_id=model.owner_id)
-                job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
-                await self._bot.registry.remove(model, [channel_id], job)
-                log.info("model_went_with_its_channel", model_id=model.model_id, guild_id=guild.id)
+                await self._drop(model)
         self._bot.dispatch("model_removed")
+
+    async def forget_lost_channels(self) -> None:
+        """As `forget_channel`, for what was deleted while the bot was away. In an outage of Redis the next start does.
+
+        Only what Discord says is gone counts as gone: a thread that is archived is unknown as well.
+        """
+        try:
+            for guild in self._bot.guilds:
+                known = [] if guild.unavailable else channels_of(guild)
+                for model in await self._bot.registry.all(guild.id) if known else ():
+                    if not model.usable_in(known) and await self._is_gone(model.channel_id):
+                        await self._drop(model)
+        except problems.AWAY as error:
+            log.warning("redis_unreachable", error=type(error).__name__)
+
+    async def _is_gone(self, channel_id: int) -> bool:
+        try:
+            await self._bot.fetch_channel(channel_id)
+        except discord.NotFound:
+            return True
+        except (discord.HTTPException, discord.InvalidData) as error:
+            log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
+        return False
+
+    async def _drop(self, model: ModelRecord) -> None:
+        """Delete a model that went with its channel."""
+        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
+        job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
+        await self._bot.registry.remove(model, [model.channel_id], job)
+        log.info("model_went_with_its_channel", model_id=model.model_id, guild_id=model.guild_id)
 
     async def send_deletions(self) -> None:
         """Send the jobs that remove the files of deleted models; try until Redis is there.

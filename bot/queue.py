@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import redis.asyncio
 import structlog
 from celery import Celery
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from redis.exceptions import RedisError
 
 from bot.redis_reply import REPLY_S, reply
@@ -27,7 +27,7 @@ Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
 
 log = structlog.get_logger()
-_job: TypeAdapter[Job] = TypeAdapter(Job)
+_job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))
 
 
 @dataclass(frozen=True)

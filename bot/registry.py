@@ -212,14 +212,17 @@ class Registry:
         await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
 
     async def amend(
-        self, model_id: str, change: Callable[[ModelRecord], ModelRecord], forget: Iterable[int] = ()
+        self,
+        model_id: str,
+        change: Callable[[ModelRecord], ModelRecord],
+        forget: Callable[[ModelRecord], Iterable[int]] = lambda _model: (),
     ) -> ModelRecord:
         """Change a model's record in one step, its name in the guild with it.
 
         Args:
             model_id: the model.
             change: makes the new record of the one that is there; asked again when somebody else was faster.
-            forget: channels that are to drop the model, should it be their current one.
+            forget: gives for the new record the channels that are to drop the model, should it be their current one.
 
         Returns:
             The record as it is now.
@@ -235,7 +238,7 @@ class Registry:
             new = change(old)
             done = await reply(
                 self._amend(
-                    keys=[keys.guild_models(old.guild_id), keys.model(model_id), *map(keys.channel, forget)],
+                    keys=[keys.guild_models(old.guild_id), keys.model(model_id), *map(keys.channel, forget(new))],
                     args=[model_id, data, new.model_dump_json(), old.name, new.name],
                 )
             )

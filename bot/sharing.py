@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import discord
@@ -111,11 +112,16 @@ async def unshare(bot: Galvanic, who: Asker, model: ModelRecord, typed: str | No
             f"`{model.name}` learned from a public text, so it belongs to the whole server.",
             "Only models of uploaded texts can be kept to channels.",
         )
-    change, whom = _taken_back(bot, who, model, typed)
-    after = model.model_copy(update=change)
-    return await bot.registry.amend(
-        model.model_id, lambda record: record.model_copy(update=change), _no_longer(guild_of(bot, who), after)
-    ), whom
+    whom = ""
+
+    def taken_back(record: ModelRecord) -> ModelRecord:
+        # Of the record as it is at this moment: somebody else may be taking back another part.
+        nonlocal whom
+        change, whom = _taken_back(bot, who, record, typed)
+        return record.model_copy(update=change)
+
+    guild = guild_of(bot, who)
+    return await bot.registry.amend(model.model_id, taken_back, functools.partial(_no_longer, guild)), whom
 
 
 def _taken_back(bot: Galvanic, who: Asker, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:

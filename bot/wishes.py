@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot import cards
+from bot import access, cards
 from bot.choices import MOST
 from bot.jobview import JobView
 from bot.outlook import Standing
@@ -101,7 +101,7 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
             continue
         if job.place.user_id == interaction.user.id:
             own.append(one)
-        elif moderates(interaction.user, job) and sees(interaction.user, job):
+        elif moderates(interaction.user, job):
             others.append(one)
     near = [
         one
@@ -113,32 +113,32 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
 
 def sees(user: Person, job: TrainJob) -> bool:
     """Whether a person can see the channel of a training. Of a private thread only its starter is known to."""
-    if job.place.user_id == user.id:
-        return True
-    channel = _channel(user, job)
-    if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
-        return isinstance(user, discord.Member) and moderates(user, job)
-    assert isinstance(user, discord.Member)
-    return channel.permissions_for(user).view_channel
+    return job.place.user_id == user.id or _rights(user, job) is not None
 
 
 def moderates(user: Person, job: TrainJob) -> bool:
-    """Whether a person has Manage Messages where a training was asked for."""
-    if not isinstance(user, discord.Member) or user.guild.id != job.place.guild_id:
-        return False
-    channel = _channel(user, job)
-    have = channel.permissions_for(user) if channel is not None else user.guild_permissions
-    return have.manage_messages and (channel is None or have.view_channel)
+    """Whether a person sees where a training was asked for, and has Manage Messages there."""
+    rights = _rights(user, job)
+    return rights is not None and rights.manage_messages
 
 
-def _channel(user: Person, job: TrainJob) -> discord.abc.GuildChannel | discord.Thread | None:
-    if not isinstance(user, discord.Member) or user.guild.id != job.place.guild_id:
+def _rights(user: Person, job: TrainJob) -> discord.Permissions | None:
+    """What a person may do where a training was asked for; None when that place is hidden from them.
+
+    Who is in a private thread isn't known, and of a thread that is archived not even whether it is private: both are
+    taken for hidden from all but those who may manage threads.
+    """
+    place = job.place
+    if not isinstance(user, discord.Member) or user.guild.id != place.guild_id:
         return None
-    guild, place = user.guild, job.place
-    found = guild.get_channel_or_thread(place.channel_id)
-    if found is None and place.parent_channel_id is not None:
-        return guild.get_channel(place.parent_channel_id)  # a thread that is archived: its parent's rights are its own
-    return found
+    found = user.guild.get_channel_or_thread(place.channel_id)
+    private = isinstance(found, discord.Thread) and found.is_private()
+    if found is None:
+        found, private = user.guild.get_channel(place.parent_channel_id or 0), True
+    if found is None:  # the channel is gone, too: nobody can tell who saw it
+        return user.guild_permissions if access.is_admin(user) else None
+    rights = found.permissions_for(user)
+    return rights if rights.view_channel and (rights.manage_threads or not private) else None
 
 
 async def _theirs(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> tuple[TrainJob, JobView]:

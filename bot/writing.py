@@ -307,6 +307,8 @@ class Writer:
             UserError: see `write`.
         """
         await self.require(who)
+        if (await self._bot.guild_settings.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
+            raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
         record = await self._bot.registry.choose(who.guild_id, who.here, model)
         job = SurpriseJob(
             job_id=f"s-{who.request_id}",

@@ -274,6 +274,7 @@ class ImportJob(_Message):
     Attributes:
         file_name: as it was uploaded; only for messages.
         name: what to call the model; None: the name it carries.
+        disk_bytes: what all models of the guild may take in the store; None: as much as there is.
     """
 
     version: Literal[1] = JOB_VERSION
@@ -282,6 +283,7 @@ class ImportJob(_Message):
     place: Place
     file_name: str
     name: str | None = None
+    disk_bytes: int | None = None
 
 
 class DeleteJob(_Message):

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import redis
+
 from shared import keys
 from shared.corpora.corpus import slugify
 from shared.errors import UserError
@@ -50,10 +52,6 @@ def import_(job: ImportJob, context: JobContext) -> Imported:
     Raises:
         UserError: the file is not there, too large, or no model.
     """
-    from worker.model import folder as model_folder
-    from worker.model.export import import_model
-    from worker.model.limits import limits_for
-
     most = int(context.settings.import_max_mb * MEGABYTE)
     file = keys.artifact(job.job_id, MODEL_FILE)
     if context.client.strlen(file) > most:
@@ -64,20 +62,55 @@ def import_(job: ImportJob, context: JobContext) -> Imported:
         )
     data = cast(bytes | None, context.client.get(file))
     if data is None:
-        raise UserError("The file is no longer there: it waited too long.", "Please send the command again.")
+        raise UserError("The file is no longer there: it waited too long.", "Run the command again.")
+    try:
+        record = _enter(job, data, most, context)
+    except redis.RedisError:
+        raise  # the job comes again, and needs its file
+    except Exception:
+        context.client.delete(file)  # a refused one must not fill Redis
+        raise
+    context.client.delete(file)
+    return Imported(model=record, notes=_FOREIGN)
+
+
+def _enter(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelRecord:
+    """Check a model's file, save the model and register it."""
+    from worker.model import folder as model_folder
+    from worker.model.export import import_model
+    from worker.model.limits import limits_for
+
     model_id = context.joblog.model_id()
     with tempfile.TemporaryDirectory() as temporary:
         # Messages name it; the bot puts the name there that it was uploaded with.
         path, folder = Path(temporary) / MODEL_FILE, Path(temporary) / "unpacked" / "model"
         path.write_bytes(data)
-        del data
         import_model(path, folder, limits_for(most))
         description = model_folder.describe(folder)
-        context.models.store.save(folder, model_id)
         size = folder_bytes(folder)
-    record = context.joblog.register(_record(job, description, model_id, size), current=False)
-    context.client.delete(file)
-    return Imported(model=record, notes=_FOREIGN)
+        _require_room(job, size, context)
+        context.models.store.save(folder, model_id)
+    return context.joblog.register(_record(job, description, model_id, size), current=False)
+
+
+def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
+    """Refuse what would take more than the server's models may: packed weights take four times their file.
+
+    Raises:
+        UserError: says how much it takes.
+    """
+    if job.disk_bytes is None:
+        return
+    client = context.client
+    ids = cast(list[bytes], client.hvals(keys.guild_models(job.place.guild_id)))
+    found = cast(list[bytes | None], client.mget([keys.model(one.decode()) for one in ids])) if ids else []
+    taken = sum(ModelRecord.model_validate_json(data).stored_bytes for data in found if data is not None)
+    if taken + size > job.disk_bytes:
+        raise UserError(
+            f"Unpacked, this model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
+            f"{taken / MEGABYTE:,.1f} of {job.disk_bytes / MEGABYTE:,.0f} MB already.",
+            "Delete a model that is no longer needed, or ask a server admin.",
+        )
 
 
 def delete(job: DeleteJob, context: JobContext) -> Deleted:

@@ -60,7 +60,7 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
         text=text,
         temperature=written.temperature,
         random_seed=written.random_seed,
-        notes=written.notes,
+        notes=tuple(map(blocklist.mask, written.notes)),
         masked=(seed, text) != (written.seed, written.text),
         seconds=written.seconds,
     )
@@ -99,7 +99,7 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
         seed=seed,
         texts=texts,
         random_seed=random_seed,
-        notes=tuple(dict.fromkeys(note for one in written for note in one.notes)),
+        notes=tuple(dict.fromkeys(blocklist.mask(note) for one in written for note in one.notes)),
         masked=seed != job.seed or any(_covered(blocklist, one, None) for one in written),
         seconds=time.monotonic() - started,
     )
@@ -124,7 +124,7 @@ def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Bloc
     if isinstance(outcome, UserError):
         asked = variant.temperature
         temperature = DEFAULT_TEMPERATURE["char"] if asked is None else asked
-        problem = f"{outcome.problem} {outcome.remedy}".strip()
+        problem = blocklist.mask(f"{outcome.problem} {outcome.remedy}".strip())
         return ComparedText(model_name=variant.name, temperature=temperature, text="", problem=problem)
     _, text = _mask(blocklist, outcome.seed, outcome.text, None)
     return ComparedText(model_name=variant.name, temperature=outcome.temperature, text=text)

@@ -192,7 +192,9 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     for number, sample in enumerate(end.samples[:3], start=1):
         embed.add_field(name=f"Sample {number}", value=quote(around.blocked.mask(sample)), inline=False)
     if end.notes:
-        embed.add_field(name="Worth knowing", value=clipped("\n".join(end.notes), FIELD_LIMIT), inline=False)
+        embed.add_field(
+            name="Worth knowing", value=clipped(around.blocked.mask("\n".join(end.notes)), FIELD_LIMIT), inline=False
+        )
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
 

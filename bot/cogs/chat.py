@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import discord
@@ -87,16 +88,33 @@ class Chat(commands.Cog):
         await access.require_place(self.bot, ctx.author, ctx.channel)
         who = Asker.of(ctx)
         choices = await self.bot.guild_settings.channel(who.here)
-        wait = self.bot.settings.chat_cooldown_s
-        async with self.bot.cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait):
+        refusal = await self._refusal(who)
+        async with self._clock(who, refused=refusal is not None):
             if choices.chat and words:
                 try:
+                    if refusal is not None:
+                        raise refusal
                     await self.bot.writer.chat(who, words, ctx.send, **replying(ctx))
                 except UserError as error:  # an answer as well: it costs the cooldown, or it could be had in floods
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:
                 embed = await self._hint(who, chat=choices.chat, alone=not words)
                 await ctx.send(embed=embed, **replying(ctx))
+
+    async def _refusal(self, who: Asker) -> UserError | None:
+        """Why this person may not have texts written here, None if they may."""
+        try:
+            await self.bot.writer.require(who)
+        except UserError as error:
+            return error
+        return None
+
+    def _clock(self, who: Asker, *, refused: bool) -> AbstractAsyncContextManager[None]:
+        """The channel's cooldown; those who may not have texts written have their own, or they could silence it."""
+        wait, cooldowns = self.bot.settings.chat_cooldown_s, self.bot.cooldowns
+        if refused:
+            return cooldowns.spend("refused", who.guild_id, who.user.id, wait)
+        return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait)
 
     async def _hint(self, who: Asker, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for somebody who mentions me where I don't chat, or says nothing."""

@@ -34,7 +34,8 @@ class Models(commands.Cog):
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        """Send what an earlier run of the bot could not."""
+        """Make up for what an earlier run of the bot could not do."""
+        await self.bot.care.forget_lost_channels()
         await self.bot.care.send_deletions()
 
     @commands.Cog.listener()

@@ -150,7 +150,7 @@ async def test_changes_at_once_are_all_kept(registry: Registry, log: JobLog) -> 
 async def test_what_is_taken_back_is_dropped_where_it_was_the_current_model(registry: Registry, log: JobLog) -> None:
     model = log.register(record(scope="channel", shared_with=(OTHER,)))
     await registry.use(OTHER, model)
-    await registry.amend("m1", lambda model: model.model_copy(update={"shared_with": ()}), [OTHER])
+    await registry.amend("m1", lambda model: model.model_copy(update={"shared_with": ()}), lambda _: [OTHER])
     with pytest.raises(UserError):
         await registry.choose(GUILD, [OTHER], None)
     assert (await registry.choose(GUILD, [CHANNEL], None)).name == "tides"

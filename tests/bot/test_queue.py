@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 import redis
 import redis.asyncio
+from pydantic import ValidationError
 
 from bot.guilds import Guilds
 from bot.queue import JobQueue
@@ -42,6 +44,17 @@ async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: 
     assert stored.card == (CHANNEL, 5)
     assert await queue.undelivered() == [job.job_id]
     assert await client.zscore(keys.WAITING, job.job_id) == 0
+
+
+async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
+    queue: JobQueue, client: redis.asyncio.Redis
+) -> None:
+    data = generate_job(seed="my secret").model_dump(mode="json") | {"version": 99}
+    for broken in (data, data | {"kind": "my secret"}, {"seed": "my secret"}):
+        await client.hset(keys.job("g-9"), "job", json.dumps(broken))
+        with pytest.raises(ValidationError) as caught:
+            await queue.load("g-9")
+        assert "secret" not in str(caught.value)
 
 
 async def test_the_same_job_is_sent_once(queue: JobQueue, client: redis.asyncio.Redis) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from playground.client import Message, text_of
+from shared import keys
+from shared.jobs import MODEL_FILE
 from tests.e2e.system import System, started
 from tests.e2e.test_generate_buttons import assert_refused, press
 
@@ -14,7 +16,7 @@ from tests.e2e.test_generate_buttons import assert_refused, press
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system whose members must wait long between two texts."""
-    pace = {"GENERATE_COOLDOWN_S": "600", "CHAT_COOLDOWN_S": "600"}
+    pace = {"GENERATE_COOLDOWN_S": "600", "CHAT_COOLDOWN_S": "600", "TRAIN_COOLDOWN_S": "600"}
     for system in started(tmp_path_factory.mktemp("slow"), **pace):
         system.add_model("tides")
         yield system
@@ -33,6 +35,17 @@ def test_a_second_text_waits_and_a_refused_one_costs_nothing(slow: System) -> No
     assert "for <@" in text_of(press(slow, text, "Again", person="cleo")), "each person has a pace of their own"
     assert "a bit fast" in text_of(slow.ask("!compare the tide", person="ben"))
     assert "a bit fast" in text_of(slow.ask("!surprise the tide", person="ben"))
+
+
+def test_a_file_that_is_refused_costs_what_a_good_one_does(slow: System) -> None:
+    file = {"x.galvanic": b"not a model at all"}
+    assert "There is no file to import" in text_of(slow.ask("!model import", person="ben"))
+    assert "`x.galvanic` is no exported model" in text_of(
+        slow.ask("!model import", person="ben", files=file, timeout=60)
+    )
+    assert "a bit fast" in text_of(slow.ask("!model import", person="ben", files=file, timeout=60))
+    with slow.redis as client:
+        assert client.keys(keys.artifact("i-*", MODEL_FILE)) == []
 
 
 def test_a_mention_too_soon_gets_a_reaction_once(slow: System) -> None:

@@ -15,10 +15,12 @@ from shared.jobs import Variant
 from shared.settings import Settings
 from tests.worker.jobs import compare_job, generate_job, run
 from tests.worker.small import biased, fields_of, network, windows
+from tests.worker.test_folder import FIXTURES
 from worker.model.folder import save
 from worker.store import ModelStore
 
 BLOCKED = ("aa",)
+_TWO = tuple(Variant(model_id="old", name="old", temperature=t) for t in (0.5, 1.0))
 
 
 @pytest.fixture
@@ -63,6 +65,18 @@ def test_a_pinned_random_seed_is_covered_and_not_drawn_again(coin: redis.Redis) 
     assert covered.text == plain.text.replace("aa", "██")
     assert covered.masked
     assert not plain.masked
+
+
+def test_a_note_that_quotes_the_seed_is_covered(settings: Settings, client: redis.Redis) -> None:
+    ModelStore(settings).save(FIXTURES / "format-2" / "classic", "old")
+    fields = {"model_id": "old", "seed": "The SEA!", "blocked": ("sea",), "random_seed": 1}
+    for answer in (
+        run(client, generate_job(1, **fields)),
+        run(client, compare_job(seed="The SEA!", variants=_TWO, blocked=("sea",))),
+    ):
+        assert isinstance(answer, Generated | Compared)
+        assert any("reads this seed" in note for note in answer.notes)
+        assert "sea" not in " ".join(answer.notes)
 
 
 def test_what_cannot_be_drawn_otherwise_is_covered(coin: redis.Redis) -> None:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +167,13 @@ def _negative(fields: dict[str, Any]) -> None:
     fields["training"]["epochs"] = -(10**30)
 
 
+def _made_at(moment: float) -> Callable[[dict[str, Any]], None]:
+    def change(fields: dict[str, Any]) -> None:
+        fields["created_at"] = moment
+
+    return change
+
+
 def _no_layers(fields: dict[str, Any]) -> None:
     fields["network"]["units"] = [-5]
 
@@ -178,6 +187,10 @@ def _no_layers(fields: dict[str, Any]) -> None:
         (_long_curve, "damaged"),
         (_negative, "damaged"),
         (_no_layers, "damaged"),
+        (_made_at(1e300), "damaged"),
+        (_made_at(float("nan")), "damaged"),
+        (_made_at(-1e18), "damaged"),
+        (_made_at(time.time() + 1e6), "damaged"),
     ],
 )
 def test_hostile_descriptions_are_refused(
@@ -189,6 +202,7 @@ def test_hostile_descriptions_are_refused(
     assert problem in answer.problem
     assert answer.remedy
     assert not client.exists(keys.guild_models(PLACE.guild_id))
+    assert not client.exists(keys.artifact("i-1", MODEL_FILE))
     assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one", "two"}
 
 
@@ -206,6 +220,36 @@ def test_bombs_are_cut_off(client: redis.Redis) -> None:
         answer = _send(client, path.read_bytes(), 2)
     assert isinstance(answer, Failed)
     assert "damaged" in answer.problem
+
+
+def test_what_is_unpacked_counts_against_the_servers_room(client: redis.Redis, settings: Settings) -> None:
+    data = _fetch(client)
+    first = _send(client, data, 1)
+    assert isinstance(first, Imported)
+    size = first.model.stored_bytes
+    narrow = _send(client, data, 2, disk_bytes=2 * size - 1)
+    assert isinstance(narrow, Failed)
+    assert "this server's models take" in narrow.problem
+    assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one", "two", first.model.model_id}
+    assert isinstance(_send(client, data, 3, disk_bytes=2 * size), Imported)
+
+
+def test_a_file_with_a_long_directory_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.galvanic"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20_000):
+            archive.writestr(f"{number}", b"")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="damaged"):
+            import_model(path, tmp_path / "back", limits_for(25 * MIB))
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
+    with path.open("ab") as file:  # a comment after the end record is none of ours either
+        file.write(b"PK\x05\x06" + bytes(40))
+    with pytest.raises(UserError):
+        import_model(path, tmp_path / "back", limits_for(25 * MIB))
 
 
 def test_other_files_are_refused(client: redis.Redis) -> None:

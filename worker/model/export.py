@@ -23,6 +23,8 @@ from worker.model.limits import Limits, check
 
 SUFFIX = ".galvanic"
 _CHUNK = 2**20
+_END, _END64 = struct.Struct("<4s4H2LH"), struct.Struct("<4s16x")
+_MOST_DIRECTORY = 64 * 2**10
 _MAGIC = b"PK\x03\x04"
 # RuntimeError covers RecursionError and NotImplementedError, ValueError what cannot be decoded.
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OverflowError, RuntimeError)
@@ -123,6 +125,7 @@ def import_model(path: Path, folder: Path, limits: Limits | None = None) -> None
 
 def _unpack(path: Path, folder: Path, limits: Limits | None) -> None:
     try:
+        _check_directory(path)
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if sorted(member.filename for member in members) != [DESCRIPTION, WEIGHTS]:
@@ -149,6 +152,23 @@ def _unpack(path: Path, folder: Path, limits: Limits | None) -> None:
         if error.errno == errno.EINVAL:  # a place before the file's beginning
             raise _damaged(path) from error
         raise
+
+
+def _check_directory(path: Path) -> None:
+    """See that the archive's list of files is as short as that of an export: `zipfile` reads all of it into memory.
+
+    Raises:
+        zipfile.BadZipFile: it is longer, or is told of in another way than `export` writes it.
+    """
+    tail = _END64.size + _END.size
+    if path.stat().st_size < tail:
+        raise zipfile.BadZipFile("too short")
+    with path.open("rb") as file:
+        file.seek(-tail, 2)
+        end64 = _END64.unpack(file.read(_END64.size))
+        magic, *_, directory_bytes, _start, comment_bytes = _END.unpack(file.read(_END.size))
+    if magic != b"PK\x05\x06" or comment_bytes or end64[0] == b"PK\x06\x07" or directory_bytes > _MOST_DIRECTORY:
+        raise zipfile.BadZipFile("not the end of an export")
 
 
 def _copy(archive: zipfile.ZipFile, name: str, folder: Path, most: int) -> None:

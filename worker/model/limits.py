@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 from shared.errors import UserError
@@ -14,6 +15,7 @@ _DESCRIPTION_BYTES = 8 * 2**20
 """Several times what the largest vocabulary of words takes."""
 _MOST_LSTMS = 16
 """Layers of all members: each makes the first text, for which the network is compiled, wait longer."""
+_CLOCKS_APART_S = 86_400
 _MOST_COUNT, _MOST_LOSS = 10**12, 1_000.0
 
 
@@ -61,6 +63,8 @@ def check(description: Description, limits: Limits) -> None:
     losses = [training.train_loss, training.heldout_loss, *(loss for _, *both in training.curve for loss in both)]
     if not all(loss is None or (math.isfinite(loss) and abs(loss) < _MOST_LOSS) for loss in losses):
         raise ValueError("a loss that no training has")
+    if not 0 <= description.created_at <= time.time() + _CLOCKS_APART_S:
+        raise ValueError("made at a time that cannot be")
     share = training.copy_share
     if not (math.isfinite(training.seconds) and (share is None or 0 <= share <= 1)):
         raise ValueError("figures that no training has")

@@ -1,0 +1,83 @@
+"""The server's blocklist, where the bot itself shows words."""
+
+from __future__ import annotations
+
+from bot import cards
+from bot.delivery import post_answer
+from bot.jobview import JobView
+from playground.places import CHANNEL_IDS, GUILDS
+from shared.blocklist import Blocklist
+from shared.events import Compared, ComparedText, Generated, Surprised
+from shared.jobs import CompareJob, ModelRef, SurpriseJob, Variant
+from tests.bot.live import Live, text_of
+from tests.factories import finished, generate_job, place, train_job
+
+GUILD, LAB = GUILDS[0].id, CHANNEL_IDS["lab"]
+NOTE = 'The model reads this seed as "damn it".'
+
+
+async def test_notes_are_covered_too(live: Live) -> None:
+    await live.bot.guild_settings.change(GUILD, blocklist=("damn",))
+    where = place(guild_id=GUILD, channel_id=LAB)
+    answers = (
+        (
+            generate_job(place=where),
+            Generated(seed="a", text="first", temperature=1, random_seed=1, notes=(NOTE,), masked=False, seconds=1),
+        ),
+        (
+            CompareJob(
+                job_id="k-1",
+                place=where,
+                seed="a",
+                length=9,
+                variants=tuple(Variant(model_id="m", name="tides", temperature=t) for t in (0.5, 1.0)),
+            ),
+            Compared(
+                seed="a",
+                texts=(
+                    ComparedText(model_name="tides", temperature=0.5, text="second"),
+                    ComparedText(model_name="tides", temperature=1.0, text="", problem="No damn."),
+                ),
+                random_seed=1,
+                notes=(NOTE,),
+                seconds=1,
+            ),
+        ),
+        (
+            SurpriseJob(job_id="s-1", place=where, model=ModelRef(model_id="m", name="third"), text="a"),
+            Surprised(nats_per_char=1, chars=1, most=(), notes=(NOTE,), seconds=1),
+        ),
+    )
+    send = live.bot.get_partial_messageable(LAB).send
+    for (job, event), words in zip(answers, ("first", "second", "third"), strict=True):
+        await post_answer(live.bot, send, job, event)
+        message = live.showing(words)
+        assert message is not None
+        assert "damn" not in text_of(message)
+        assert "seed as" in text_of(message)
+
+
+def test_notes_of_a_training_are_covered_too() -> None:
+    view = JobView()
+    view.apply(finished(notes=(NOTE,)))
+    embed = cards.training(train_job(), view, cards.Around(blocked=Blocklist(("damn",))))
+    assert "████ it" in str(embed.to_dict())
+    assert "damn" not in str(embed.to_dict())
+
+
+async def test_no_picture_is_drawn_of_blocked_words(live: Live) -> None:
+    await live.bot.guild_settings.change(GUILD, blocklist=("damn",))
+    assert "on this server's blocklist" in await live.ask("!surprise well _damn_ it")
+    assert "blocklist" not in await live.ask("!surprise well", person="ben")
+
+
+async def test_who_may_not_write_cannot_silence_a_channel(live: Live) -> None:
+    (writers,) = (role.id for role in GUILDS[0].roles if role.name == "Writers")
+    await live.bot.guild_settings.change(GUILD, generate_roles=(writers,))
+    await live.bot.guild_settings.choose(LAB, chat=True)
+    me = f"<@{live.bot.user.id if live.bot.user else 0}>"
+    assert "You may not have texts written" in await live.ask(f"{me} hello", person="cleo")
+    assert "I learn to write" not in await live.ask(f"{me} hello", person="ben")  # who is heard all the same
+    again = live.send(f"{me} hello?", person="cleo")
+    await live.until(lambda: again.reactions, "a reaction")
+    assert live.answer(again) is None

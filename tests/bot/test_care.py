@@ -1,0 +1,53 @@
+"""Models whose channel is gone, and what two people change at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot import sharing
+from bot.asker import Asker
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from shared import keys
+from shared.connect import connect
+from shared.models import ModelRecord
+from tests.bot.live import Live
+from tests.bot.offline import context
+from tests.factories import record
+from worker.joblog import JobLog
+
+GUILD, LAB, LIBRARY = GUILDS[0].id, CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
+GONE = 1_297_999_999_999_999_999
+
+
+def _registered(live: Live, **fields: Any) -> ModelRecord:
+    """A model of a member's, as the worker enters it."""
+    model = record(**{"guild_id": GUILD, "scope": "channel", "owner_id": USER_IDS["ada"], **fields})
+    return JobLog(connect(live.bot.settings), f"t-{model.name}").register(model, current=False)
+
+
+async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> None:
+    for name, fields in {
+        "lost": {"channel_id": GONE},
+        "lent": {"channel_id": GONE, "shared_with": (LIBRARY,)},
+        "public": {"channel_id": GONE, "scope": "guild"},
+        "here": {"channel_id": LAB},
+    }.items():
+        _registered(live, model_id=name, name=name, **fields)
+    archived = live.world.create_channel(GUILD, "archived").id
+    live.bot._connection._get_guild(GUILD)._channels.pop(archived, None)  # type: ignore[union-attr]  # as an archived thread
+    _registered(live, model_id="archived", name="archived", channel_id=archived)
+    await live.bot.care.forget_lost_channels()
+    left = {model.name for model in await live.bot.registry.all(GUILD)}
+    assert left == {"lent", "public", "here", "archived"}
+    deleting = await live.bot.redis.hkeys(keys.DELETING)
+    assert [one.decode() for one in deleting] == ["lost"]  # its files go as soon as that is sent
+
+
+async def test_two_who_take_back_at_once_both_do(live: Live) -> None:
+    read_by_both = _registered(live, channel_id=LAB, shared_with=(LIBRARY, GONE), for_server=True)
+    who = Asker.of(await context(live.bot, "!model unshare tides", person="ada"))
+    await sharing.unshare(live.bot, who, read_by_both, f"<#{LIBRARY}>")
+    await sharing.unshare(live.bot, who, read_by_both, f"<#{GONE}>")
+    after, whom = await sharing.unshare(live.bot, who, read_by_both, "server")
+    assert (after.shared_with, after.for_server, whom) == ((), False, "the rest of the server")
+    assert await live.bot.registry.record(after.model_id) == after

@@ -1,0 +1,48 @@
+"""Who may know of a training, and who may end it."""
+
+from __future__ import annotations
+
+import discord
+from simcord.backend.models import Overwrite
+from simcord.enums import OverwriteType
+
+from bot import wishes
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from tests.bot.live import Live
+from tests.bot.offline import context
+from tests.factories import place, train_job
+
+GONE = 1_297_999_999_999_999_999
+
+
+async def _person(live: Live, name: str) -> discord.Member:
+    author = (await context(live.bot, "!jobs", person=name)).author
+    assert isinstance(author, discord.Member)
+    return author
+
+
+async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: Live) -> None:
+    """An archived thread isn't known to the bot: it may have been a private one."""
+    where = {"guild_id": GUILDS[0].id, "user_id": USER_IDS["cleo"]}
+    lab = train_job(place=place(**where, channel_id=CHANNEL_IDS["lab"]))
+    thread = train_job(place=place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"]))
+    nowhere = train_job(place=place(**where, channel_id=GONE))
+    ada, ben, cleo, dora = [await _person(live, name) for name in ("ada", "ben", "cleo", "dora")]
+    assert all(wishes.sees(person, lab) for person in (ada, ben, cleo, dora))
+    for job in (thread, nowhere):
+        assert wishes.sees(cleo, job)
+        assert not wishes.sees(ben, job)
+        assert wishes.sees(ada, job)  # she runs the server
+        assert wishes.moderates(ada, job)
+    # Manage Messages alone opens no private thread.
+    assert wishes.moderates(dora, lab)
+    assert wishes.moderates(dora, thread)
+    denied = discord.Permissions(manage_threads=True).value
+    channel = live.world.get_channel(CHANNEL_IDS["lab"])
+    channel.overwrites.append(Overwrite(dora.id, OverwriteType.MEMBER, allow=0, deny=denied))
+    live.world.announce_channel_update(channel.id)
+    await live.until(lambda: not wishes.sees(dora, thread), "the new permissions")
+    assert wishes.moderates(dora, lab)
+    assert not wishes.sees(dora, thread)
+    assert not wishes.moderates(dora, thread)
+    assert not wishes.sees(dora, nowhere)
