@@ -151,7 +151,7 @@ def test_a_model_is_chosen_by_command_and_by_button(system: System) -> None:
     system.add_model("second", current=False)
     assert "`second` is now this channel's model" in ask(system, "!model use second")
     card = system.ask("!model info first", timeout=WAIT_S)
-    assert "made `first` this channel's model" in press(system, card, "Use here", "first", person="cleo")
+    press(system, card, "Use here", "made `first` this channel's model", person="cleo")
     assert "▶️ **`first`**" in ask(system, "!models")
     system.client.slash("model use", {"name": "second"})
     system.client.wait_for(lambda: "▶️ **`second`**" in ask(system, "!models"), WAIT_S, "the slash command")
