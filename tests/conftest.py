@@ -15,14 +15,28 @@ import redis
 from launcher.system import find_redis_server
 from shared.settings import Settings, get_settings
 
-SLOW = ("e2e", "benchmarks", "launcher", "worker", "playground")
-"""Folders whose files start programs or train: they go first, so that none is begun when the rest is done."""
+SLOW = (
+    "e2e/test_training_card",
+    "e2e/test_faults",
+    "e2e/test_first_light",
+    "e2e/test_models",
+    "e2e",
+    "launcher",
+    "benchmarks",
+    "worker",
+    "playground",
+)
+"""Whose tests start programs or train. They go first: what is begun last should end soon, or one process waits."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    order = {name: place for place, name in enumerate(SLOW)}
-    items.sort(key=lambda item: order.get(item.path.relative_to(here).parts[0], len(SLOW)))
+
+    def turn(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix()
+        return next((number for number, start in enumerate(SLOW) if path.startswith(start)), len(SLOW))
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from playground.server import Playground
 
 T = TypeVar("T")
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Live:

@@ -1,4 +1,4 @@
-"""One running system for the tests that leave it as it was; others start their own."""
+"""One running system for the files that leave it as it was; others start their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.acts import left_behind
 from tests.e2e.system import System, started
 from tests.playground.conftest import server  # noqa: F401  # a fixture
 
@@ -19,9 +20,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The system that most tests share."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system that most files share."""
     yield from started(tmp_path_factory.mktemp("system"))
+
+
+@pytest.fixture(scope="module")
+def system(running: System) -> Iterator[System]:
+    """A system without models or settings, which a file must leave as idle and with the settings that it found."""
+    yield running
+    left = left_behind(running)
+    assert not left, f"the file left behind: {', '.join(left)}"
 
 
 @pytest.fixture

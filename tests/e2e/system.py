@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -30,13 +32,17 @@ from tests.e2e.texts import harbour
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-2"
 START_S = 90
+ANSWER_S = 60
 TRAIN_S = 150
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that stays free until it is needed: none of those that systems give to whoever asks for any."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class System:
@@ -62,7 +68,7 @@ class System:
         own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50"}
         own |= {"DATA_DIR": str(self.data), "CORPORA_DIR": str(self.corpora), "PORT": str(self.port)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "launcher"],
+            [sys.executable, "-m", "launcher", "--with-parent"],  # it ends with the tests, however they end
             cwd=self.folder,
             env=own | self._environment,
             stdout=subprocess.PIPE,
@@ -123,6 +129,14 @@ class System:
         transport = SupervisorTransport(None, None, f"unix://{socket_path}")
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
+    def stop_part(self, name: str) -> None:
+        """Stop one part and wait for its end."""
+        self.supervisor.stopProcess(name)
+
+    def start_part(self, name: str) -> None:
+        """Start one part again, without waiting until supervisord counts it as stable, which is 15 seconds later."""
+        self.supervisor.startProcess(name, False)
+
     def logs(self) -> str:
         """The end of each part's log, for a failed test."""
         return "\n".join(
@@ -169,7 +183,7 @@ class System:
 
     # ------------------------------------------------------------------ what a person does
 
-    def ask(self, content: str, *, timeout: float = 15, **options: Any) -> Message:
+    def ask(self, content: str, *, timeout: float = ANSWER_S, **options: Any) -> Message:
         """Write a message and wait for the bot's first answer to it."""
         sent = self.client.send(content, **options)
         where = {name: options[name] for name in ("person", "channel") if name in options}

@@ -8,8 +8,8 @@ import pytest
 
 from playground.client import Message, text_of
 from shared import keys
+from tests.e2e.acts import settings_of_the_server
 from tests.e2e.system import System
-from tests.e2e.test_generate_buttons import settings_of_the_server
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,7 +35,7 @@ def say(system: System, words: str, **options: str) -> Message:
 def quiet(system: System, content: str, **options: str) -> bool:
     """Whether a message stays without an answer: the next command is answered first."""
     sent = system.client.send(content, **options)
-    after = system.ask("!chat", timeout=30)
+    after = system.ask("!chat")
     told = [
         message
         for message in system.client.messages(after=sent["id"])
@@ -52,8 +52,8 @@ def test_the_state_is_told_and_switched_by_those_who_may(system: System) -> None
     assert "`chat` can't be `loud`" in text_of(system.ask("!chat loud"))
     newest = system.client.messages()[-1]["id"]
     system.client.slash("chat", {"state": "on"})
-    answer = system.client.wait_for(lambda: system.answer_to(newest), 15)
-    system.wait_for_card(answer, "Chat is **on**", timeout=15)
+    answer = system.client.wait_for(lambda: system.answer_to(newest), 60)
+    system.wait_for_card(answer, "Chat is **on**", timeout=60)
     assert "Chat is **off**" in text_of(system.ask("!chat off"))
 
 
@@ -78,7 +78,7 @@ def test_a_reply_to_its_answer_goes_on_talking_and_to_a_card_does_not(system: Sy
     first = say(system, f"{me(system)} hello")
     second = say(system, "and you?", person="ben", reply_to=first["id"])
     assert second["content"]
-    card = system.ask("!generate the tide --length 20", timeout=60)
+    card = system.ask("!generate the tide --length 20")
     assert quiet(system, "well written", reply_to=card["id"])
     assert quiet(system, "nobody asked you")
 
@@ -87,7 +87,7 @@ def test_a_reply_to_its_answer_goes_on_talking_and_to_a_card_does_not(system: Sy
 def test_a_mention_with_a_command_is_the_command(system: System) -> None:
     assert "I know no text called `nosuch`" in text_of(say(system, f"{me(system)} train nosuch"))
     assert "I learn to write from any text" in text_of(say(system, me(system)))
-    assert system.ask(f"{me(system)} trian nosuch", timeout=60)["content"], "words that are no command are chat"
+    assert system.ask(f"{me(system)} trian nosuch")["content"], "words that are no command are chat"
 
 
 @pytest.mark.usefixtures("chatting")

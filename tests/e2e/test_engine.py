@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from playground.client import Message, text_of
+from tests.e2e.acts import TINY
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
-
-TINY = "--epochs 1 --layers 1 --units 32 --batch 8"
 
 
 def upload(random_seed: int) -> dict[str, bytes]:
@@ -28,13 +27,13 @@ def only_card(system: System, typed: str) -> Message:
     return card
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def low(system: System) -> Message:
     """The finished card of a public text's model."""
     return learn(system, f"!train harbour {TINY} --name low", "low")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def private(system: System) -> Message:
     """The finished card of the model of a file that was shown in one channel."""
     return learn(system, f"!train {TINY} --name private", "private", upload(5))
@@ -52,7 +51,7 @@ def test_whole_words_are_learned_and_written(system: System) -> None:
     assert field_of(card, "How").startswith("word by word")
     finished = system.wait_for_card(card, "`wordy` is now this channel's model")
     assert "nats" in field_of(finished, "Held-out loss")
-    answer = system.ask("!generate the tide --model wordy --length 80", timeout=60)
+    answer = system.ask("!generate the tide --model wordy --length 80")
     written = answer["embeds"][0]["description"].removeprefix("**the tide**")
     assert 0 < len(written.replace("\\", "")) <= 80
     assert "wordy · temperature 0.8" in text_of(answer)
@@ -61,7 +60,7 @@ def test_whole_words_are_learned_and_written(system: System) -> None:
 def test_a_model_goes_on_with_another_text(system: System, low: Message) -> None:
     finished = learn(system, "!train --from low --epochs 1 --name after-low", "after-low", upload(6))
     assert field_of(finished, "Went on from") == "`low`"
-    assert text_of(system.ask("!generate the fog --model after-low --length 30", timeout=60)).startswith("**the fog**")
+    assert text_of(system.ask("!generate the fog --model after-low --length 30")).startswith("**the fog**")
 
 
 def test_more_goes_on_with_the_channels_own_model_and_keeps_it(system: System, low: Message) -> None:
@@ -90,7 +89,7 @@ def test_what_went_on_from_an_uploaded_text_stays_in_its_channel(system: System,
 
 def test_two_models_write_together(system: System, low: Message, private: Message) -> None:
     typed = "!generate the lamp --mix low:0.7, private:0.3 --length 40 --random-seed"
-    texts = [system.ask(f"{typed} {seed}", timeout=60) for seed in (3, 3, 4)]
+    texts = [system.ask(f"{typed} {seed}") for seed in (3, 3, 4)]
     said = [message["embeds"][0]["description"] for message in texts]
     assert said[0].startswith("**the lamp**")
     assert said[0] == said[1] != said[2]
@@ -104,16 +103,14 @@ def test_a_mixture_has_no_voice_that_may_not_be_used(system: System, low: Messag
 
 def test_every_way_of_drawing_is_told_at_the_foot(system: System, low: Message) -> None:
     typed = "!generate the rope --model low --top-k 20 --top-p 0.9 --min-p 0.01 --no-guard --length 30"
-    assert "top-k 20 · top-p 0.9 · min-p 0.01 · loop guard off" in text_of(system.ask(typed, timeout=60))
+    assert "top-k 20 · top-p 0.9 · min-p 0.01 · loop guard off" in text_of(system.ask(typed))
 
 
 def test_a_text_that_shall_stop_with_a_line_is_cut_there(system: System, low: Message) -> None:
     cuts = []
     for seed in (1, 2, 3):
         typed = f"!generate the rope --model low --length 300 --random-seed {seed}"
-        whole, cut = (
-            system.ask(f"{typed} {stop}", timeout=60)["embeds"][0]["description"] for stop in ("", "--stop line")
-        )
+        whole, cut = (system.ask(f"{typed} {stop}")["embeds"][0]["description"] for stop in ("", "--stop line"))
         assert whole.startswith(cut)
         cuts.append(whole.removeprefix(cut))
     assert any(rest.startswith("\n") and "\n" not in rest.strip("\n") for rest in cuts)
@@ -121,15 +118,15 @@ def test_a_text_that_shall_stop_with_a_line_is_cut_there(system: System, low: Me
 
 def test_only_the_likeliest_symbol_is_left_by_top_k_1(system: System, low: Message) -> None:
     typed = "!generate the rope --model low --length 40 --top-k 1 --temperature 2 --random-seed"
-    first, other = (system.ask(f"{typed} {seed}", timeout=60)["embeds"][0]["description"] for seed in (1, 2))
+    first, other = (system.ask(f"{typed} {seed}")["embeds"][0]["description"] for seed in (1, 2))
     assert first == other
 
 
 def test_the_options_work_as_fields_of_slash_commands(system: System, low: Message) -> None:
     before = system.client.send("slash options follow")["id"]
     system.client.slash("train", {"source": "more", "from": "low", "epochs": 1, "lr": 0.001, "name": "slashed"})
-    card = system.client.wait_for(lambda: system.answer_to(before), 15)
-    card = system.wait_for_card(card, "goes on from `low`", timeout=15)
+    card = system.client.wait_for(lambda: system.answer_to(before), 60)
+    card = system.wait_for_card(card, "goes on from `low`", timeout=60)
     assert "learning rate 0.001" in field_of(card, "How")
     system.client.click_label(card, "Cancel")
     system.wait_for_card(card, "Cancelled")

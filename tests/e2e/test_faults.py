@@ -8,6 +8,7 @@ import psutil
 import redis
 
 from playground.client import Message, text_of
+from tests.e2e.acts import training_of
 from tests.e2e.system import System
 from worker.lease import RENEW_S, UNACKED_INDEX
 
@@ -16,17 +17,13 @@ def cards_of(system: System, job_line: str) -> list[Message]:
     return [message for message in system.client.messages() if job_line in text_of(message)]
 
 
-def job_of(card: Message) -> str:
-    return str(card["embeds"][0]["footer"]["text"]).rpartition(" · ")[2]
-
-
 def test_the_card_goes_on_after_the_bot_is_killed(system: System) -> None:
     card = system.ask("!train harbour --epochs 300 --minutes 0.4 --name survivor")
     card = system.wait_for_card(card, "Training", "Epoch")
     (bot,) = system.part("-m", "bot")
     bot.kill()
     system.wait_for_card(card, "`survivor` is now this channel's model")
-    assert len(cards_of(system, job_of(card))) == 1
+    assert len(cards_of(system, training_of(card))) == 1
     assert system.client.wait_for_bot().bot_online
 
 
@@ -36,7 +33,7 @@ def test_a_training_goes_on_after_its_worker_is_killed(system: System) -> None:
     for process in system.part("-m", "worker", "serve", "train"):
         process.kill()
     finished = system.wait_for_card(card, "`phoenix` is now this channel's model", timeout=240)
-    assert len(cards_of(system, job_of(finished))) == 1
+    assert len(cards_of(system, training_of(finished))) == 1
 
 
 def test_a_running_training_renews_its_delivery(system: System) -> None:
@@ -48,8 +45,8 @@ def test_a_running_training_renews_its_delivery(system: System) -> None:
     system.client.wait_for(lambda: client.zscore(UNACKED_INDEX, first[0]) > first[1], 3 * RENEW_S, "a renewal")
     assert client.zcard(UNACKED_INDEX) == 1
     system.client.click_label(card, "Cancel")
-    system.wait_for_card(card, "Cancelled", timeout=20)
-    system.client.wait_for(lambda: client.zcard(UNACKED_INDEX) == 0, 10, "the acknowledgement")
+    system.wait_for_card(card, "Cancelled", timeout=60)
+    system.client.wait_for(lambda: client.zcard(UNACKED_INDEX) == 0, 60, "the acknowledgement")
 
 
 def test_stopping_everything_saves_the_training_and_leaves_no_process(own_system: System) -> None:
@@ -61,13 +58,13 @@ def test_stopping_everything_saves_the_training_and_leaves_no_process(own_system
     assert list((system.data / "checkpoints").iterdir())
 
     system.start()
-    job = job_of(card)
+    job = training_of(card)
     finished = system.client.wait_for(
         lambda: next((m for m in cards_of(system, job) if "is now this channel's model" in text_of(m)), None), 150
     )
     assert "`sleeper`" in text_of(finished)
     assert len(cards_of(system, job)) == 1
-    answer = system.ask("!generate the fog --length 40", timeout=60)
+    answer = system.ask("!generate the fog --length 40")
     assert "**the fog**" in text_of(answer)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 
 import pytest
 
-from playground.client import Message, components, pictures_of, text_of
+from playground.client import Message, pictures_of, text_of
+from tests.e2e.acts import labels
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(system: System) -> Message:
     """The finished card of a model of the harbour text."""
     card = system.ask("!train harbour --epochs 4")
@@ -27,8 +27,7 @@ def test_the_finished_card_shows_losses_samples_and_a_curve(system: System, trai
         assert len(field_of(trained, f"Sample {number}")) > 20
     (curve,) = pictures_of(trained)
     assert system.client.fetch(curve).startswith(b"\x89PNG")
-    labels = [item.get("label") for item in components(trained) if item.get("label")]
-    assert labels == ["Generate", "Train more", "Use here", "Samples"]
+    assert labels(trained) == ["Generate", "Train more", "Use here", "Samples"]
 
 
 def test_the_card_fills_while_the_model_learns(system: System) -> None:
@@ -41,20 +40,19 @@ def test_the_card_fills_while_the_model_learns(system: System) -> None:
         text = text_of(message)
         seen.update(word for word in ("Queued", "Reading", "Training", "It writes, after epoch") if word in text)
         if "🧠 **Training**" in text:
-            labels = [item.get("label") for item in components(message) if item.get("label")]
-            assert labels == ["Finish now", "Cancel", "Samples"]
+            assert labels(message) == ["Finish now", "Cancel", "Samples"]
         return "is now this channel's model" in text
 
     system.client.wait_for(finished, 150, "the end of the training")
     assert {"Queued", "Training", "It writes, after epoch"} <= seen
     times = system.client.edit_times(card["id"])
     assert len(times) >= 4
-    # The two clocks are not the same: a little less than the two seconds that the bot waits may arrive here.
-    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 1.5
+    # The bot waits two seconds between two edits. How long each takes to get here varies, so all of them are counted.
+    assert len(times) - 2 <= (times[-1] - times[0]) / 2
 
 
 def test_generate_continues_the_seed_with_the_channels_model(system: System, trained: Message) -> None:
-    answer = system.ask("!generate the tide --length 80", timeout=60)
+    answer = system.ask("!generate the tide --length 80")
     (embed,) = answer["embeds"]
     assert embed["description"].startswith("**the tide**")
     assert 60 <= len(embed["description"].removeprefix("**the tide**").replace("\\", "")) <= 90
@@ -63,7 +61,7 @@ def test_generate_continues_the_seed_with_the_channels_model(system: System, tra
 
 def test_the_random_seed_makes_a_text_repeatable(system: System, trained: Message) -> None:
     ask = "!generate the fog --model harbour --length 60 --random-seed"
-    texts = [system.ask(f"{ask} {seed}", timeout=60)["embeds"][0]["description"] for seed in (5, 5, 6)]
+    texts = [system.ask(f"{ask} {seed}")["embeds"][0]["description"] for seed in (5, 5, 6)]
     assert texts[0] == texts[1] != texts[2]
 
 
@@ -71,7 +69,7 @@ def test_both_commands_work_as_slash_commands(system: System, trained: Message) 
     before = system.client.send("slash commands follow")["id"]
     system.client.slash("generate", {"seed": "my sister", "length": 40, "model": "harbour"})
     answer = system.client.wait_for(lambda: system.answer_to(before), 60)
-    answer = system.wait_for_card(answer, "my sister", timeout=30)
+    answer = system.wait_for_card(answer, "my sister", timeout=60)
     assert answer["embeds"][0]["description"].startswith("**my sister**")
 
 
@@ -79,7 +77,7 @@ def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) ->
     before = system.client.send("an upload follows")["id"]
     data = harbour(random_seed=2).encode("utf-16")
     system.client.slash("train", {"epochs": 1, "name": "uploaded"}, files={"file": ("My Diary.txt", data)})
-    card = system.client.wait_for(lambda: system.answer_to(before), 15)
+    card = system.client.wait_for(lambda: system.answer_to(before), 60)
     system.wait_for_card(card, "`uploaded` is now this channel's model")
     elsewhere = system.ask("!generate the sea --model uploaded", channel="library")
     assert "No model called `uploaded` can be used in this channel" in text_of(elsewhere)
@@ -95,10 +93,10 @@ def test_the_classic_recipe_learns_and_writes_by_argmax(system: System) -> None:
     card = system.ask("!train --recipe classic --epochs 1 --name old", files={"tiny.txt": text})
     finished = system.wait_for_card(card, "is now this channel's model")
     assert field_of(finished, "Held-out loss") == "…"
-    first, again = (system.ask("!generate the lamp --model old --length 30", timeout=60) for _ in range(2))
+    first, again = (system.ask("!generate the lamp --model old --length 30") for _ in range(2))
     assert first["embeds"][0]["description"] == again["embeds"][0]["description"]
     assert "temperature 0 " in text_of(first)
-    window = system.ask("!generate --from-corpus --model old --length 30", timeout=60)
+    window = system.ask("!generate --from-corpus --model old --length 30")
     assert len(window["embeds"][0]["description"]) > 100
 
 
@@ -110,7 +108,7 @@ def test_only_the_owner_or_a_moderator_cancels(system: System) -> None:
     assert unmoved is not None
     assert "Cancelled" not in text_of(unmoved)
     system.client.click_label(card, "Cancel", person="ben")
-    ended = system.wait_for_card(card, "Cancelled", timeout=20)
+    ended = system.wait_for_card(card, "Cancelled", timeout=60)
     assert ended["components"] == []
 
 
@@ -118,6 +116,6 @@ def test_a_waiting_job_is_cancelled_at_once(system: System) -> None:
     running = system.ask("!train python-docs --minutes 5")
     waiting = system.ask("!train harbour")
     system.client.click_label(waiting, "Cancel")
-    system.wait_for_card(waiting, "Cancelled", timeout=15)
+    system.wait_for_card(waiting, "Cancelled", timeout=60)
     system.client.click_label(running, "Cancel")
-    system.wait_for_card(running, "Cancelled", timeout=30)
+    system.wait_for_card(running, "Cancelled", timeout=60)

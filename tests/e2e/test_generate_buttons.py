@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import re
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
-from bot.guilds import GuildSettings
 from playground.client import Message, components, text_of
 from shared import keys
-from shared.errors import UserError
 from shared.jobs import GenerateJob
 from shared.models import ModelRecord
+from tests.e2e.acts import (
+    EPHEMERAL,
+    assert_refused,
+    buttons,
+    labels,
+    newest,
+    press,
+    rest,
+    restart_bot,
+    settings_of_the_server,
+    start_bot,
+    stop_bot,
+    submit,
+    written,
+)
 from tests.e2e.system import System
-
-EPHEMERAL = 64
-A_MOMENT_S = 1.1  # after which a press is no double click
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tides(system: System) -> ModelRecord:
     return system.add_model("tides")
-
-
-def press(system: System, message: Message, label: str, person: str = "ada", timeout: float = 30) -> Message:
-    """Press a button; the bot's answer, ephemeral or not."""
-    time.sleep(A_MOMENT_S)
-    newest = system.client.messages(person=person)[-1]["id"]
-    system.client.click_label(message, label, person=person)
-    return system.client.wait_for(lambda: system.answer_to(newest, person=person), timeout, f"an answer to {label}")
-
-
-def written(message: Message) -> str:
-    return str(message["embeds"][0]["description"])
 
 
 def temperature(message: Message) -> float:
@@ -56,49 +50,9 @@ def job_of(message: Message) -> str:
     return str(next(components(message))["components"][0]["custom_id"]).rsplit(":", 1)[1]
 
 
-def labels(message: Message) -> dict[str, bool]:
-    """The buttons, each with whether it can be pressed."""
-    return {item["label"]: not item.get("disabled") for item in components(message) if item.get("label")}
-
-
-def assert_refused(message: Message, *words: str) -> None:
-    assert message["flags"] & EPHEMERAL, "a refusal is only for the person"
-    assert "❌" in text_of(message)
-    for word in words:
-        assert word in text_of(message)
-
-
-def restart(system: System) -> None:
-    system.supervisor.stopProcess("bot")
-    start(system)
-
-
-def start(system: System) -> None:
-    system.supervisor.startProcess("bot", False)  # without waiting until it counts as stable
-    system.client.wait_for_bot()
-
-
-@contextmanager
-def settings_of_the_server(system: System, **changes: Any) -> Iterator[None]:
-    """The server's settings, as its admins would have made them before the bot started."""
-    key = keys.guild_settings(int(system.client.world().guild_id))
-    with system.redis as client:
-        before = client.get(key)
-        client.set(key, GuildSettings(**changes).model_dump_json(exclude_defaults=True))
-        restart(system)
-        try:
-            yield
-        finally:
-            if before is None:
-                client.delete(key)
-            else:
-                client.set(key, before)  # type: ignore[arg-type]
-            restart(system)
-
-
 def test_each_button_writes_another_text_in_reply_and_names_who_pressed(system: System) -> None:
-    text = system.ask("!generate the tide --length 60", timeout=60)
-    assert labels(text) == {"Again": True, "Continue": True, "Hotter": True, "Cooler": True}
+    text = system.ask("!generate the tide --length 60")
+    assert buttons(text) == {"Again": True, "Continue": True, "Hotter": True, "Cooler": True}
     cleo = system.client.world().users["cleo"]
     again = press(system, text, "Again", person="cleo")  # who may not write in this channel
     assert written(again).startswith(f"-# for <@{cleo}>\n**the tide**")
@@ -116,7 +70,7 @@ def test_each_button_writes_another_text_in_reply_and_names_who_pressed(system: 
 
 
 def test_continue_goes_on_from_the_end_again_and_again(system: System) -> None:
-    text = system.ask("!generate the tide --length 200", timeout=60)
+    text = system.ask("!generate the tide --length 200")
     whole = "the tide" + written(text).removeprefix("**the tide**")
     for _ in range(2):
         more = press(system, text, "Continue")
@@ -133,7 +87,7 @@ def test_continue_goes_on_from_the_end_again_and_again(system: System) -> None:
 
 
 def test_a_long_chain_stays_within_what_a_seed_may_be(system: System) -> None:
-    text = system.ask(f"!generate {'the sea ' * 150} --length 500", timeout=60)
+    text = system.ask(f"!generate {'the sea ' * 150} --length 500")
     more = press(system, press(system, text, "Continue"), "Continue")
     with system.redis as client:
         stored = GenerateJob.model_validate_json(client.hget(keys.job(job_of(more)), "job"))  # type: ignore[arg-type]
@@ -141,11 +95,11 @@ def test_a_long_chain_stays_within_what_a_seed_may_be(system: System) -> None:
 
 
 def test_hotter_and_cooler_end_at_the_ends(system: System) -> None:
-    coldest = system.ask("!generate the tide --temperature 0 --length 20", timeout=60)
-    assert labels(coldest) == {"Again": False, "Continue": True, "Hotter": True, "Cooler": False}
-    hottest = system.ask("!generate the tide --temperature 1.9 --length 20", timeout=60)
-    assert labels(hottest)["Hotter"]
-    assert labels(press(system, hottest, "Hotter")) == {
+    coldest = system.ask("!generate the tide --temperature 0 --length 20")
+    assert buttons(coldest) == {"Again": False, "Continue": True, "Hotter": True, "Cooler": False}
+    hottest = system.ask("!generate the tide --temperature 1.9 --length 20")
+    assert buttons(hottest)["Hotter"]
+    assert buttons(press(system, hottest, "Hotter")) == {
         "Again": True,
         "Continue": True,
         "Hotter": False,
@@ -154,7 +108,7 @@ def test_hotter_and_cooler_end_at_the_ends(system: System) -> None:
 
 
 def test_without_a_seed_a_random_line_begins_and_hotter_keeps_it(system: System) -> None:
-    text = system.ask("!generate --length 40", timeout=60)
+    text = system.ask("!generate --length 40")
     begin = re.match(r"\*\*(.+?)\*\*", written(text), re.DOTALL)
     assert begin is not None
     hotter = press(system, text, "Hotter")
@@ -165,8 +119,8 @@ def test_without_a_seed_a_random_line_begins_and_hotter_keeps_it(system: System)
 
 
 def test_a_press_after_a_restart_of_the_bot(system: System) -> None:
-    text = system.ask("!generate the tide --length 30", timeout=60)
-    restart(system)
+    text = system.ask("!generate the tide --length 30")
+    restart_bot(system)
     assert written(press(system, text, "Continue")).startswith("-# for <@")
     with system.redis as client:
         for key in (keys.job(job_of(text)), keys.job_events(job_of(text))):
@@ -174,18 +128,24 @@ def test_a_press_after_a_restart_of_the_bot(system: System) -> None:
 
 
 def test_a_double_click_posts_one_text(system: System) -> None:
-    text = system.ask("!generate the tide --length 30", timeout=60)
-    time.sleep(A_MOMENT_S)
-    newest = system.client.messages()[-1]["id"]
-    for _ in range(2):
-        system.client.click_label(text, "Again")
-    two = system.client.wait_for(lambda: (found := system.client.messages(after=newest))[1:] and found, 30)
+    text = system.ask("!generate the tide --length 30")
+    rest(system)
+    before = newest(system)
+    # The bot hears of both at once, however slow this machine is.
+    (bot,) = system.part("-m", "bot")
+    bot.suspend()
+    try:
+        for _ in range(2):
+            system.client.click_label(text, "Again")
+    finally:
+        bot.resume()
+    two = system.client.wait_for(lambda: (found := system.client.messages(after=before))[1:] and found, 60)
     assert sorted(bool(message["flags"] & EPHEMERAL) for message in two) == [False, True]
     assert_refused(next(message for message in two if message["flags"] & EPHEMERAL), "a bit fast", "Try again in")
 
 
 def test_a_text_that_is_forgotten_or_of_another_channel_is_unknown(system: System) -> None:
-    text = system.ask("!generate the tide --length 30", timeout=60)
+    text = system.ask("!generate the tide --length 30")
     key = keys.job(job_of(text))
     world = system.client.world()
     with system.redis as client:
@@ -200,7 +160,7 @@ def test_a_text_that_is_forgotten_or_of_another_channel_is_unknown(system: Syste
 
 def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: System) -> None:
     record = system.add_model("brief", current=False)
-    text = system.ask("!generate the tide --length 30 --model brief", timeout=60)
+    text = system.ask("!generate the tide --length 30 --model brief")
     elsewhere = record.model_copy(update={"scope": "channel", "channel_id": 5})
     with system.redis as client:
         client.set(keys.model(record.model_id), elsewhere.model_dump_json())
@@ -210,7 +170,7 @@ def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: Sys
 
 
 def test_rights_are_asked_at_each_press(system: System) -> None:
-    text = system.ask("!generate the tide --length 30", timeout=60)
+    text = system.ask("!generate the tide --length 30")
     with settings_of_the_server(system, generate_roles=(5,)):
         assert_refused(press(system, text, "Again", person="ben"), "You may not generate texts")
         assert "for <@" in written(press(system, text, "Again"))  # Ada owns the server
@@ -221,7 +181,7 @@ def test_rights_are_asked_at_each_press(system: System) -> None:
 
 
 def test_what_the_server_blocks_is_covered_in_old_seeds_too(system: System) -> None:
-    text = system.ask("!generate the sea --length 30", timeout=60)
+    text = system.ask("!generate the sea --length 30")
     with settings_of_the_server(system, blocklist=("sea",)):
         again = press(system, text, "Again")
         assert "sea" not in text_of(again).lower()
@@ -229,7 +189,7 @@ def test_what_the_server_blocks_is_covered_in_old_seeds_too(system: System) -> N
 
 
 def test_missing_permissions_of_the_bot_are_named_to_who_presses(system: System) -> None:
-    text = system.ask("!generate the tide --length 30", timeout=60)
+    text = system.ask("!generate the tide --length 30")
     system.client.deny_bot("attach_files")
     try:
         assert_refused(press(system, text, "Again"), "Attach Files")
@@ -238,7 +198,7 @@ def test_missing_permissions_of_the_bot_are_named_to_who_presses(system: System)
 
 
 def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(system: System) -> None:
-    text = system.ask(f"!generate {'the sea ' * 200} --length 4000", timeout=60)
+    text = system.ask(f"!generate {'the sea ' * 200} --length 4000")
     assert len(written(text)) < 4_096
     (attachment,) = text["attachments"]
     assert attachment["filename"] == "tides.txt"
@@ -255,13 +215,13 @@ def test_a_late_answer_without_attach_files_shows_the_beginning(system: System) 
     try:
         asked = system.client.send(f"!generate {'the sea ' * 200} --length 4000")
         with system.redis as client:
-            system.client.wait_for(lambda: client.sismember(keys.UNDELIVERED, f"g-{asked['id']}"), 20)
-        system.supervisor.stopProcess("bot")
+            system.client.wait_for(lambda: client.sismember(keys.UNDELIVERED, f"g-{asked['id']}"), 60)
+        stop_bot(system)
         system.client.deny_bot("attach_files")
     finally:
         worker.send_signal(signal.SIGCONT)
     try:
-        start(system)
+        start_bot(system)
         answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 60)
         assert answer["attachments"] == []
         assert "I lack Attach Files here" in text_of(answer)
@@ -274,15 +234,15 @@ def test_the_channels_temperature_is_the_usual_one(system: System) -> None:
     with system.redis as client:
         client.hset(key, "temperature", "0.35")
         try:
-            assert temperature(system.ask("!generate the tide --length 20", timeout=60)) == 0.35
-            assert temperature(system.ask("!generate the tide --length 20 --temperature 1", timeout=60)) == 1
+            assert temperature(system.ask("!generate the tide --length 20")) == 0.35
+            assert temperature(system.ask("!generate the tide --length 20 --temperature 1")) == 1
         finally:
             client.hdel(key, "temperature")
 
 
 def test_hostile_seeds_ping_nobody_and_format_nothing(system: System) -> None:
     ben = system.client.world().users["ben"]
-    text = system.ask(f"!generate the **sea** @everyone <@{ben}> ||no|| # x", timeout=60)
+    text = system.ask(f"!generate the **sea** @everyone <@{ben}> ||no|| # x")
     for message in (text, press(system, text, "Again")):
         assert message["mentions"] == []
         assert not message["mention_everyone"]
@@ -293,23 +253,15 @@ def test_hostile_seeds_ping_nobody_and_format_nothing(system: System) -> None:
 
 
 def test_the_form_of_a_models_card_asks_for_words(system: System) -> None:
-    card = system.ask("!model info tides", timeout=60)
+    card = system.ask("!model info tides")
     card = system.client.wait_for(lambda: (found := system.client.message(card["id"])) and labels(found) and found, 60)
 
     def fill(words: str, typed: str) -> Message:
-        time.sleep(A_MOMENT_S)
-        newest = system.client.messages(person="ben")[-1]["id"]
+        rest(system)
+        before = newest(system, person="ben")
         opened = system.client.click_label(card, "Generate", person="ben")
-
-        def sent() -> bool:
-            try:
-                values = {"words": words, "temperature": typed}
-                return bool(system.client.submit_modal(opened, values, person="ben"))
-            except UserError:
-                return False  # not open yet
-
-        system.client.wait_for(sent, 10)
-        return system.client.wait_for(lambda: system.answer_to(newest, person="ben"), 60)
+        submit(system, opened, {"words": words, "temperature": typed}, person="ben")
+        return system.client.wait_for(lambda: system.answer_to(before, person="ben"), 60)
 
     answer = fill("the tide", "1,2")
     assert "**the tide**" in written(answer)

@@ -6,20 +6,15 @@ from typing import Any
 
 import pytest
 
-from playground.client import Message, components, text_of
+from playground.client import components, text_of
 from shared.errors import UserError
+from tests.e2e.acts import whisper, whispered
 from tests.e2e.system import System
 
 COMMANDS = (
     "train", "catalogue", "generate", "compare", "mix", "surprise", "chat", "models", "model", "jobs", "finish",
     "cancel", "settings", "status", "help",
 )  # fmt: skip
-
-
-def whispers(system: System, person: str, words: str, after: str) -> Message | None:
-    """A message of the bot's that only this person sees."""
-    seen = system.client.messages(after=after, person=person)
-    return next((message for message in seen if message.get("flags", 0) & 64 and words in text_of(message)), None)
 
 
 def test_help_is_grouped_and_short(system: System) -> None:
@@ -42,8 +37,8 @@ def test_subcommands_have_pages_and_slash_help_is_private(system: System) -> Non
     assert "!model use NAME" in text_of(system.ask("!help model use"))
     before = system.client.send("help follows")["id"]
     system.client.slash("help", {"command": "model share"}, person="ben")
-    system.client.wait_for(lambda: whispers(system, "ben", "!model share", before), 15, "the page")
-    assert whispers(system, "ada", "!model share", before) is None
+    whisper(system, "!model share", before, person="ben")
+    assert whispered(system, "!model share", before) is None
 
 
 def test_the_menu_opens_pages_even_for_those_who_may_not_write(system: System) -> None:
@@ -51,9 +46,9 @@ def test_the_menu_opens_pages_even_for_those_who_may_not_write(system: System) -
     menu = next(item for item in components(shown) if item.get("custom_id"))
     assert "settings" in {option["value"] for option in menu["options"]}
     system.client.select(shown["id"], menu["custom_id"], ["generate"], person="cleo")
-    page = system.client.wait_for(lambda: whispers(system, "cleo", "--temperature", shown["id"]), 15, "the page")
+    page = whisper(system, "--temperature", shown["id"], person="cleo")
     system.client.select(page["id"], menu["custom_id"], ["*"], person="cleo")
-    again = system.client.wait_for(lambda: whispers(system, "cleo", "Teach me a text", shown["id"]), 15, "the start")
+    again = whisper(system, "Teach me a text", shown["id"], person="cleo")
     assert again["id"] == page["id"]
     assert "settings" not in text_of(again)
 
@@ -79,14 +74,14 @@ def test_errors_of_slash_commands_are_private_and_leave_nothing(system: System) 
     system.client.slash("cancel", {"job": "t-1"}, person="ben")
     system.client.slash("train", {"source": "nosuchtext"}, person="ben")
     for words in ("No model called `nosuch`", "There is no training `t-1`", "I know no text called `nosuchtext`"):
-        system.client.wait_for(lambda words=words: whispers(system, "ben", words, before), 20, words)  # type: ignore[misc]
+        whisper(system, words, before, person="ben")
     assert system.client.messages(after=before, person="ada") == []
 
 
 def test_a_control_of_an_earlier_version_is_answered(system: System) -> None:
     shown = system.ask("!help")
     system.client.click(shown["id"], "galvanic:long-gone:1", person="ben", forged=True)
-    system.client.wait_for(lambda: whispers(system, "ben", "no longer works", shown["id"]), 15, "an answer")
+    whisper(system, "no longer works", shown["id"], person="ben")
 
 
 def test_threads_and_direct_messages(system: System) -> None:
@@ -103,7 +98,7 @@ def test_where_the_bot_may_not_write_it_says_so_directly(system: System) -> None
     try:
         sent = system.client.send("!train harbour", person="ben", channel="library")
         told = system.client.wait_for(
-            lambda: system.answer_to(sent["id"], person="ben", channel="dm"), 15, "a direct message"
+            lambda: system.answer_to(sent["id"], person="ben", channel="dm"), 60, "a direct message"
         )
         assert "Send Messages" in text_of(told)
     finally:
@@ -137,7 +132,7 @@ def test_who_may_not_write_is_refused_by_discord_itself(system: System) -> None:
 def test_nothing_that_was_sent_mentions_anybody(system: System) -> None:
     system.add_model("loud")
     hostile = "@everyone <@1297000000000000022> <@&1297000000000000001>"
-    written = system.ask(f"!generate {hostile} --model loud --length 30", timeout=60)
+    written = system.ask(f"!generate {hostile} --model loud --length 30")
     system.client.click_label(written, "Again", person="ben")
     system.ask(f"!frobnicate {hostile}")
     system.client.slash("help", {"command": hostile})

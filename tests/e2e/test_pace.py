@@ -9,8 +9,8 @@ import pytest
 from playground.client import Message, text_of
 from shared import keys
 from shared.jobs import MODEL_FILE
+from tests.e2e.acts import assert_refused, press
 from tests.e2e.system import System, started
-from tests.e2e.test_generate_buttons import assert_refused, press
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,16 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def test_a_second_text_waits_and_a_refused_one_costs_nothing(slow: System) -> None:
     assert "out of range" in text_of(slow.ask("!generate x --temperature 7", person="ben"))
     assert "No model called" in text_of(slow.ask("!generate x --model nosuch", person="ben"))
-    assert "❌" in text_of(slow.ask("!generate 漢字", person="ben", timeout=60)), "the worker refuses it"
-    text = slow.ask("!generate the tide --length 20", person="ben", timeout=60)
+    assert "❌" in text_of(slow.ask("!generate 漢字", person="ben")), "the worker refuses it"
+    text = slow.ask("!generate the tide --length 20", person="ben")
     assert "❌" not in text_of(text)
     too_soon = text_of(slow.ask("!generate the tide", person="ben"))
     assert "a bit fast" in too_soon
     assert "Try again in" in too_soon
-    assert_refused(press(slow, text, "Again", person="ben"), "a bit fast")
-    assert "for <@" in text_of(press(slow, text, "Again", person="cleo")), "each person has a pace of their own"
+    assert_refused(press(slow, text, "Again", rested=False, person="ben"), "a bit fast")
+    assert "for <@" in text_of(press(slow, text, "Again", rested=False, person="cleo")), (
+        "each person has a pace of their own"
+    )
     assert "a bit fast" in text_of(slow.ask("!compare the tide", person="ben"))
     assert "a bit fast" in text_of(slow.ask("!surprise the tide", person="ben"))
 
@@ -51,7 +53,7 @@ def test_a_file_that_is_refused_costs_what_a_good_one_does(slow: System) -> None
 def test_a_mention_too_soon_gets_a_reaction_once(slow: System) -> None:
     me = f"<@{slow.client.world().bot_user_id}>"
     slow.ask("!chat on")
-    assert slow.ask(f"{me} hello", timeout=60)["content"]
+    assert slow.ask(f"{me} hello")["content"]
     early = slow.client.send(f"{me} and?", person="ben")
 
     def reacted() -> Message | None:

@@ -8,8 +8,18 @@ import pytest
 
 from playground.client import Message, components, pictures_of, text_of
 from shared import keys
+from tests.e2e.acts import (
+    assert_refused,
+    labels,
+    newest,
+    press,
+    restart_bot,
+    slash,
+    start_bot,
+    stop_bot,
+    written,
+)
 from tests.e2e.system import System
-from tests.e2e.test_generate_buttons import assert_refused, labels, restart, start, written
 
 PNG = b"\x89PNG"
 
@@ -21,20 +31,6 @@ def _models(system: System) -> None:
         system.add_model(name, fixture=fixture, current=False)
 
 
-def slash(system: System, command: str, options: dict[str, object], **where: str) -> Message:
-    newest = system.client.messages(**where)[-1]["id"]
-    system.client.slash(command, options, **where)
-    # Until the answer is there, Discord shows the placeholder of the deferred response.
-    return system.client.wait_for(
-        lambda: (
-            found := system.answer_to(newest, **where),
-            found and (found["embeds"] or found["content"]) and found,
-        )[1],
-        60,
-        f"an answer to /{command}",
-    )
-
-
 def fields(message: Message) -> dict[str, str]:
     return {field["name"]: field["value"] for field in message["embeds"][0].get("fields", [])}
 
@@ -44,13 +40,13 @@ def menu(message: Message) -> dict[str, object]:
 
 
 def choose(system: System, message: Message, value: str, person: str = "ada") -> Message:
-    newest = system.client.messages(person=person)[-1]["id"]
+    before = newest(system, person=person)
     system.client.select(message["id"], str(menu(message)["custom_id"]), [value], person=person)
-    return system.client.wait_for(lambda: system.answer_to(newest, person=person), 60, "an answer to the menu")
+    return system.client.wait_for(lambda: system.answer_to(before, person=person), 60, "an answer to the menu")
 
 
 def test_three_temperatures_around_the_usual_one_are_compared(system: System) -> None:
-    answer = system.ask("!compare the sea --length 60", timeout=60)
+    answer = system.ask("!compare the sea --length 60")
     assert list(fields(answer)) == ["Temperature 0.4", "Temperature 0.8", "Temperature 1.2"]
     assert all(len(value) > 20 for value in fields(answer).values())
     assert written(answer).startswith("**the sea**")
@@ -58,8 +54,8 @@ def test_three_temperatures_around_the_usual_one_are_compared(system: System) ->
 
 
 def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) -> None:
-    answer = system.ask("!compare the sea --length 60 --temperatures 0.5,1.5", timeout=60)
-    restart(system)
+    answer = system.ask("!compare the sea --length 60 --temperatures 0.5,1.5")
+    restart_bot(system)
     more = choose(system, answer, "1", person="cleo")  # who may not write in this channel
     assert f"for <@{system.client.world().users['cleo']}>" in written(more)
     assert "temperature 1.5" in text_of(more)
@@ -82,7 +78,7 @@ def test_models_are_compared_whatever_their_recipe(system: System) -> None:
 
 
 def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
-    answer = system.ask(f"!compare {'the sea ' * 100} --length 800 --temperatures 0,0.4,0.8,1.2,1.6,2", timeout=60)
+    answer = system.ask(f"!compare {'the sea ' * 100} --length 800 --temperatures 0,0.4,0.8,1.2,1.6,2")
     (embed,) = answer["embeds"]
     assert len(text_of(answer)) <= 6_000
     assert len(fields(answer)) >= 6
@@ -115,19 +111,17 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
     ],
 )
 def test_what_cannot_be_done_is_explained(system: System, typed: str, problem: str, remedy: str) -> None:
-    text = text_of(system.ask(typed, timeout=60))
+    text = text_of(system.ask(typed))
     assert "❌" in text
     assert problem in text
     assert remedy in text
 
 
 def test_a_mixture_is_typed_in_words(system: System) -> None:
-    answer = system.ask("!mix tides 70% alice 30 chapter 12 begins --length 40", timeout=60)
+    answer = system.ask("!mix tides 70% alice 30 chapter 12 begins --length 40")
     assert written(answer).startswith("**chapter 12 begins**")
     assert "tides 70 % + alice 30 %" in text_of(answer)
-    newest = system.client.messages()[-1]["id"]
-    system.client.click_label(answer, "Continue")
-    more = system.client.wait_for(lambda: system.answer_to(newest), 30)
+    more = press(system, answer, "Continue")
     assert "tides 70 % + alice 30 %" in text_of(more)
 
 
@@ -153,7 +147,7 @@ def test_models_are_offered_while_one_types(system: System, command: str, option
 
 
 def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> None:
-    answer = system.ask("!surprise the zebra sea", timeout=60)
+    answer = system.ask("!surprise the zebra sea")
     (picture,) = pictures_of(answer)
     assert system.client.fetch(picture).startswith(PNG)
     assert "bits per character** over 13 characters" in text_of(answer)
@@ -162,9 +156,9 @@ def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> No
 
 def test_a_surprise_about_another_message(system: System) -> None:
     said = system.client.send("the tide watches", person="ben")
-    assert "over 16 characters" in text_of(system.ask("!surprise", reply_to=said["id"], timeout=60))
-    written_by_me = system.ask("!generate the *sea* --length 20", timeout=60)
-    answer = system.ask("!surprise --model alice", reply_to=written_by_me["id"], timeout=60)
+    assert "over 16 characters" in text_of(system.ask("!surprise", reply_to=said["id"]))
+    written_by_me = system.ask("!generate the *sea* --length 20")
+    answer = system.ask("!surprise --model alice", reply_to=written_by_me["id"])
     assert "surprising this is to alice" in text_of(answer)
     bare = len("the *sea*") + 20
     assert f"over {bare} characters" in text_of(answer)
@@ -173,7 +167,7 @@ def test_a_surprise_about_another_message(system: System) -> None:
 
 
 def test_both_are_answered_after_a_restart(system: System) -> None:
-    system.ask("!surprise warm", timeout=60)
+    system.ask("!surprise warm")
     (worker,) = system.part("worker", "serve", "generate")
     worker.send_signal(signal.SIGSTOP)
     try:
@@ -184,15 +178,15 @@ def test_both_are_answered_after_a_restart(system: System) -> None:
         with system.redis as client:
             for letter, message_id in asked.items():
                 job_id = f"{letter}-{message_id}"
-                system.client.wait_for(lambda job_id=job_id: client.sismember(keys.UNDELIVERED, job_id), 20)
-        system.supervisor.stopProcess("bot")
+                system.client.wait_for(lambda job_id=job_id: client.sismember(keys.UNDELIVERED, job_id), 60)
+        stop_bot(system)
     finally:
         worker.send_signal(signal.SIGCONT)
-    start(system)
-    newest = max(asked.values(), key=int)
+    start_bot(system)
+    last = max(asked.values(), key=int)
 
     def both() -> list[Message] | None:
-        found = [message for message in system.client.messages(after=newest) if message["embeds"]]
+        found = [message for message in system.client.messages(after=last) if message["embeds"]]
         return found if len(found) == 2 else None
 
     comparison, surprise = sorted(system.client.wait_for(both, 60), key=lambda message: bool(pictures_of(message)))
@@ -206,7 +200,7 @@ def test_hostile_words_ping_nobody_and_format_nothing(system: System) -> None:
     ben = system.client.world().users["ben"]
     hostile = f"**sea** @everyone <@{ben}> ||no||"
     for command in ("compare", "mix tides 1 alice 1", "surprise"):
-        answer = system.ask(f"!{command} {hostile}", timeout=60)
+        answer = system.ask(f"!{command} {hostile}")
         assert answer["mentions"] == []
         assert not answer["mention_everyone"]
         assert "@everyone" not in text_of(answer)

@@ -8,11 +8,20 @@ import pytest
 
 from playground.client import Message, components, text_of
 from shared import keys, turns
-from shared.events import Failed, Started
+from shared.events import Started
+from tests.e2e.acts import (
+    EPHEMERAL,
+    TINY,
+    end_trainings,
+    filled,
+    pressed,
+    rest,
+    restart_bot,
+    slash,
+    training_of,
+)
 from tests.e2e.system import System, started
 from worker.joblog import JobLog, run_script
-
-TINY = "--epochs 1 --layers 1 --units 32 --batch 8"
 
 
 @pytest.fixture(scope="module")
@@ -22,31 +31,22 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     yield from started(tmp_path_factory.mktemp("strict"), TRAIN_COOLDOWN_S="600", **limits)
 
 
+@pytest.fixture(scope="module")
+def stopped(strict: System) -> System:
+    """The same with no train worker, so that trainings wait, from the first test that needs that to the last."""
+    strict.stop_part("train")
+    return strict
+
+
 @pytest.fixture
-def idle(strict: System) -> Iterator[System]:
-    """The same with no train worker, so that trainings wait; none is left afterwards."""
-    strict.supervisor.stopProcess("train")
-    yield strict
-    end_all(strict)
-    strict.supervisor.startProcess("train")
-
-
-def rest(system: System) -> None:
-    """Let every cooldown be over."""
-    with system.redis as client:
-        for key in client.keys("cooldown:*"):
-            client.delete(key)
+def idle(stopped: System) -> Iterator[System]:
+    """A system without a train worker, which has no training afterwards."""
+    yield stopped
+    end_all(stopped)
 
 
 def end_all(system: System) -> None:
-    """Cancel what is not over, as its owners."""
-    with system.redis as client:
-        for job_id in client.hkeys(keys.ACTIVE):
-            run_script(client, turns.close(job_id.decode()))
-            log = JobLog(client, job_id.decode())
-            log.begin()
-            log.publish(Failed(problem="The test is over."))
-    system.client.wait_for(lambda: system.redis.scard(keys.UNDELIVERED) == 0, 30, "every card to tell the end")
+    end_trainings(system)
     rest(system)
 
 
@@ -55,37 +55,12 @@ def train(system: System, typed: str = "!train harbour", **where: str) -> Messag
     rest(system)
     card = system.ask(f"{typed} {TINY}" if "--minutes" not in typed else typed, **where)
     assert "Learning" in text_of(card), text_of(card)
-    system.wait_for_card(card, "job t-", timeout=15, **where)
+    system.wait_for_card(card, "job t-", timeout=60, **where)
     return card
 
 
-def job_of(card: Message) -> str:
-    return str(card["embeds"][0]["footer"]["text"]).rpartition("job ")[2]
-
-
 def said(system: System, typed: str, **where: str) -> str:
-    return text_of(system.ask(typed, timeout=20, **where))
-
-
-def slash(system: System, command: str, options: dict[str, str] | None = None, **where: str) -> Message:
-    """The answer to a slash command, whoever sees it."""
-    before = system.client.send("a slash command follows", **where)["id"]
-    system.client.slash(command, options or {}, **where)
-    return system.client.wait_for(lambda: filled(system.answer_to(before, **where)), 20, f"an answer to /{command}")
-
-
-def filled(message: Message | None) -> Message | None:
-    """A message that is more than "is thinking"."""
-    return message if message is not None and text_of(message) else None
-
-
-def pressed(system: System, card: Message, label: str, **where: str) -> str:
-    """Press a button, and what is told to the one who did."""
-    channel = {"channel": where["channel"]} if "channel" in where else {}
-    before = system.client.send("a press follows", person="ada", **channel)["id"]
-    system.client.click_label(card, label, **where)
-    answer = system.client.wait_for(lambda: filled(system.answer_to(before, **where)), 20, f"an answer to {label!r}")
-    return text_of(answer)
+    return text_of(system.ask(typed, timeout=60, **where))
 
 
 def test_the_list_tells_whose_they_are_how_far_and_when(strict: System) -> None:
@@ -96,9 +71,9 @@ def test_the_list_tells_whose_they_are_how_far_and_when(strict: System) -> None:
     elsewhere = train(strict, person="ben", channel="atrium")
     try:
         # The other server's only training does not wait for this one's two.
-        strict.wait_for_card(elsewhere, "next in line, begins in", timeout=15, person="ben", channel="atrium")
-        strict.wait_for_card(bens, "2nd of 3 waiting, begins in", timeout=15)
-        strict.wait_for_card(hidden, "3rd of 3 waiting, begins in", timeout=15, channel="cellar")
+        strict.wait_for_card(elsewhere, "next in line, begins in", timeout=60, person="ben", channel="atrium")
+        strict.wait_for_card(bens, "2nd of 3 waiting, begins in", timeout=60)
+        strict.wait_for_card(hidden, "3rd of 3 waiting, begins in", timeout=60, channel="cellar")
 
         mine = said(strict, "!jobs")
         first, second, third = (line for line in mine.splitlines() if line[0] in "🧠🕓")
@@ -106,20 +81,20 @@ def test_the_list_tells_whose_they_are_how_far_and_when(strict: System) -> None:
         assert f"/{running['channel_id']}/{running['id']}" in first
         assert second.startswith("🕓 **[")
         assert f"<@{strict.client.world().users['ben']}>" in second
-        assert job_of(bens) in mine
-        assert job_of(hidden) in mine
+        assert training_of(bens) in mine
+        assert training_of(hidden) in mine
         assert "harbour" in third
         assert "1 training of other servers" in mine
-        assert job_of(elsewhere) not in mine
+        assert training_of(elsewhere) not in mine
         assert "(2 trainings of other servers before it)" not in mine
 
         moderators = said(strict, "!jobs", person="dora")
         assert "🕓 a training in another channel" in moderators
-        assert job_of(hidden) not in moderators
+        assert training_of(hidden) not in moderators
         assert moderators.count("⭐") == 0
 
         theirs = slash(strict, "jobs", person="ben", channel="atrium")
-        assert theirs["flags"] & 64
+        assert theirs["flags"] & EPHEMERAL
         assert "next in line" in text_of(theirs)
         assert "(1 training of other servers before it)" in text_of(theirs)
         assert "3 trainings of other servers" in text_of(theirs)
@@ -141,12 +116,12 @@ def test_nobody_has_more_than_the_quotas_allow(strict: System) -> None:
         assert "`t-" in refusal
         refusal = text_of(slash(strict, "train", {"source": "harbour"}, person="dora"))
         assert "This server already has 3 trainings waiting or running, the most it may have." in refusal
-        assert f"`{job_of(running)}` ends first" in refusal
+        assert f"`{training_of(running)}` ends first" in refusal
         assert len(strict.client.messages()) - before <= 4  # no card was left behind
         with strict.redis as client:
             assert client.keys("cooldown:train:*") == []  # what is refused costs nothing
         assert "Learning" in text_of(train(strict, person="ben", channel="atrium"))
-        said(strict, f"!cancel {job_of(second)}", person="ben")
+        said(strict, f"!cancel {training_of(second)}", person="ben")
         train(strict, person="ben")
     finally:
         end_all(strict)
@@ -178,37 +153,37 @@ def test_a_full_store_takes_no_more_models(idle: System) -> None:
 def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     open_one, hidden = train(idle, person="ben"), train(idle, person="ben", channel="cellar")
     assert "somebody else's" in pressed(idle, open_one, "Cancel", person="cleo")
-    assert "somebody else's" in said(idle, f"!finish {job_of(open_one)}", person="cleo", channel="library")
+    assert "somebody else's" in said(idle, f"!finish {training_of(open_one)}", person="cleo", channel="library")
     # Neither a moderator who can't see the channel nor another server learns that there is one.
     for where in ({"person": "dora"}, {"person": "ben", "channel": "atrium"}):
-        assert "There is no training" in said(idle, f"!cancel {job_of(hidden)}", **where)
+        assert "There is no training" in said(idle, f"!cancel {training_of(hidden)}", **where)
     assert "There is no training" in said(idle, "!cancel t-12")
     assert "There is no training" in said(idle, "!finish nonsense")
 
     offered = [choice["value"] for choice in idle.client.autocomplete("cancel", "job", "", person="ben")]
-    assert offered == [job_of(open_one), job_of(hidden)]
+    assert offered == [training_of(open_one), training_of(hidden)]
     assert [choice["value"] for choice in idle.client.autocomplete("finish", "job", "", person="dora")] == offered[:1]
     assert idle.client.autocomplete("finish", "job", "", person="cleo", channel="library") == []
     assert idle.client.autocomplete("cancel", "job", "zebra", person="ben") == []
 
     assert "has not begun" in pressed(idle, open_one, "Finish now", person="ben")
-    assert "has not begun" in said(idle, f"!finish {job_of(open_one)}", person="ben")
+    assert "has not begun" in said(idle, f"!finish {training_of(open_one)}", person="ben")
     assert "written nothing yet" in pressed(idle, open_one, "Samples", person="cleo")
     assert "Cancelled" in pressed(idle, open_one, "Cancel", person="dora")
-    idle.wait_for_card(open_one, "Cancelled", "Nothing was kept", timeout=15)
-    assert "over already" in said(idle, f"!cancel {job_of(open_one)}", person="ben")
-    answer = slash(idle, "cancel", {"job": job_of(hidden)}, person="ben", channel="cellar")
+    idle.wait_for_card(open_one, "Cancelled", "Nothing was kept", timeout=60)
+    assert "over already" in said(idle, f"!cancel {training_of(open_one)}", person="ben")
+    answer = slash(idle, "cancel", {"job": training_of(hidden)}, person="ben", channel="cellar")
     assert "Cancelled: it had not begun." in text_of(answer)
-    assert answer["flags"] & 64
-    idle.wait_for_card(hidden, "Cancelled", timeout=15, channel="cellar")
+    assert answer["flags"] & EPHEMERAL
+    idle.wait_for_card(hidden, "Cancelled", timeout=60, channel="cellar")
     assert "Nothing is being learned here now" in said(idle, "!jobs")
 
 
 def test_what_has_learned_nothing_yet_cannot_be_finished(idle: System) -> None:
     card = train(idle)
     with idle.redis as client:
-        assert run_script(client, turns.claim("a token")) == job_of(card).encode()
-        log = JobLog(client, job_of(card))
+        assert run_script(client, turns.claim("a token")) == training_of(card).encode()
+        log = JobLog(client, training_of(card))
         log.begin()
         log.publish(Started(worker="w"))
     assert "learned nothing yet" in pressed(idle, card, "Finish now")
@@ -220,7 +195,7 @@ def test_forged_buttons_of_trainings_elsewhere_do_nothing(idle: System) -> None:
     bystander = train(idle)
     for deed in ("cancel", "finish", "samples"):
         before = idle.client.send("a forged press follows")["id"]
-        custom_id = f"galvanic:{deed}:{job_of(hidden)}"
+        custom_id = f"galvanic:{deed}:{training_of(hidden)}"
         idle.client.click(bystander["id"], custom_id, person="dora", forged=True)
         answer = idle.client.wait_for(lambda b=before: filled(idle.answer_to(b, person="dora")), 20)  # type: ignore[misc]
         assert "❌" in text_of(answer)
@@ -230,10 +205,8 @@ def test_forged_buttons_of_trainings_elsewhere_do_nothing(idle: System) -> None:
 
 def test_buttons_work_after_the_bot_was_restarted(idle: System) -> None:
     card = train(idle, person="ben")
-    idle.supervisor.stopProcess("bot")
-    idle.supervisor.startProcess("bot")
-    idle.client.wait_for_bot(60)
+    restart_bot(idle)
     assert "has not begun" in pressed(idle, card, "Finish now", person="ben")
     assert "Cancelled" in pressed(idle, card, "Cancel", person="ben")
-    ended = idle.wait_for_card(card, "Cancelled", timeout=20)
+    ended = idle.wait_for_card(card, "Cancelled", timeout=60)
     assert list(components(ended)) == []

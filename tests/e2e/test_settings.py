@@ -8,6 +8,7 @@ import pytest
 
 from playground.client import Message, text_of
 from shared.errors import UserError
+from tests.e2e.acts import restart_bot, submit, whisper, whispered
 from tests.e2e.system import System
 
 PANEL = "galvanic:settings:"
@@ -19,49 +20,28 @@ def panel(system: System) -> Iterator[Message]:
     yield system.ask("<@1297000000000000031> settings")
     shown = system.ask("<@1297000000000000031> settings")
     system.client.click(shown["id"], PANEL + "reset")
-    system.wait_for_card(shown, "Reset all settings?", timeout=15)
+    system.wait_for_card(shown, "Reset all settings?", timeout=60)
     system.client.click(shown["id"], PANEL + "reset-all")
-    system.wait_for_card(shown, "Settings of", timeout=15)
+    system.wait_for_card(shown, "Settings of", timeout=60)
 
 
 def fill(system: System, panel: Message, what: str, **values: str) -> None:
     """Open a form of the panel and send it."""
-    opened = system.client.click(panel["id"], PANEL + what)
-
-    def sent() -> bool:
-        try:
-            return bool(system.client.submit_modal(opened, values))
-        except UserError:  # the form is not there yet
-            return False
-
-    system.client.wait_for(sent, 15, f"the form {what}")
-
-
-def restart_bot(system: System) -> None:
-    system.supervisor.stopProcess("bot")
-    system.client.wait_for(lambda: not system.client.world().bot_online, 30, "the bot to go")
-    system.supervisor.startProcess("bot")
-    system.client.wait_for_bot(60)
-
-
-def whispers(system: System, person: str, words: str, after: str, channel: str = "lab") -> Message | None:
-    """A message of the bot's that only this person sees."""
-    seen = system.client.messages(after=after, person=person, channel=channel)
-    return next((message for message in seen if message.get("flags", 0) & 64 and words in text_of(message)), None)
+    submit(system, system.client.click(panel["id"], PANEL + what), values)
 
 
 def test_the_panel_works_and_the_settings_last_beyond_a_restart(system: System, panel: Message) -> None:
     system.client.select(panel["id"], PANEL + "train_roles", ["Moderators"])
-    system.wait_for_card(panel, "Members with <@&", timeout=15)
+    system.wait_for_card(panel, "Members with <@&", timeout=60)
     fill(system, panel, "prefix", prefix="?")
-    system.wait_for_card(panel, "`?help`", timeout=15)
+    system.wait_for_card(panel, "`?help`", timeout=60)
     restart_bot(system)
     refused = text_of(system.ask("?train harbour", person="ben"))
     assert "You may not train models" in refused
     assert "**Moderators**" in refused
     # The panel that the last run posted still works.
     system.client.select(panel["id"], PANEL + "train_roles", [])
-    changed = system.client.wait_for(lambda: _without(system, panel, "Members with <@&"), 15, "everyone again")
+    changed = system.client.wait_for(lambda: _without(system, panel, "Members with <@&"), 60, "everyone again")
     assert "`?help`" in text_of(changed)
     assert "What shall I learn?" in text_of(system.ask("?train", person="ben"))
 
@@ -79,27 +59,23 @@ def test_members_neither_see_nor_change_it(system: System, panel: Message) -> No
     system.client.select(panel["id"], PANEL + "channels", ["library"], person="ben")
     system.client.click(panel["id"], PANEL + "blocklist", person="cleo")
     for person in ("ben", "cleo"):
-        system.client.wait_for(
-            lambda person=person: whispers(system, person, "Manage Server", before),  # type: ignore[misc]
-            15,
-            f"a refusal for {person}",
-        )
+        whisper(system, "Manage Server", before, person=person)
     assert "In every channel" in text_of(system.client.message(panel["id"]) or panel)
 
 
 def test_a_slash_panel_is_seen_by_its_admin_alone(system: System, panel: Message) -> None:
     system.client.slash("settings")
-    shown = system.client.wait_for(lambda: whispers(system, "ada", "Settings of", panel["id"]), 15, "the panel")
-    assert whispers(system, "ben", "Settings of", panel["id"]) is None
+    shown = whisper(system, "Settings of", panel["id"])
+    assert whispered(system, "Settings of", panel["id"], person="ben") is None
     system.client.select(shown["id"], PANEL + "generate_roles", ["Readers"])
-    system.wait_for_card(shown, "Members with <@&", timeout=15)
+    system.wait_for_card(shown, "Members with <@&", timeout=60)
 
 
 def test_other_channels_are_refused_with_a_message_that_goes(system: System, panel: Message) -> None:
     system.add_model("channelled", channel_id=int(system.client.world().channels["lab"]))
-    written = system.ask("!generate the sea --length 30", timeout=60)
+    written = system.ask("!generate the sea --length 30")
     system.client.select(panel["id"], PANEL + "channels", ["library"])
-    system.wait_for_card(panel, "Only in <#", timeout=15)
+    system.wait_for_card(panel, "Only in <#", timeout=60)
     refused = system.ask("!generate the sea", person="ben")
     assert "I'm not allowed in this channel" in text_of(refused)
     library = system.client.world().channels["library"]
@@ -112,15 +88,15 @@ def test_other_channels_are_refused_with_a_message_that_goes(system: System, pan
     # Buttons ask, too.
     before = system.client.send("a press follows")["id"]
     system.client.click_label(written, "Again", person="ben")
-    system.client.wait_for(lambda: whispers(system, "ben", "not allowed in this channel", before), 15, "a refusal")
-    system.client.wait_for(lambda: system.client.message(refused["id"]) is None, 30, "the refusal to go")
+    whisper(system, "not allowed in this channel", before, person="ben")
+    system.client.wait_for(lambda: system.client.message(refused["id"]) is None, 60, "the refusal to go")
 
 
 def test_words_of_the_blocklist_are_not_shown(system: System, panel: Message) -> None:
     system.add_model("blocked", channel_id=int(system.client.world().channels["lab"]))
     fill(system, panel, "blocklist", blocklist="lighthouse, sea*")
-    system.wait_for_card(panel, "2 entries", timeout=15)
-    answer = text_of(system.ask("!generate the lighthouse by the seaside --length 40", timeout=60))
+    system.wait_for_card(panel, "2 entries", timeout=60)
+    answer = text_of(system.ask("!generate the lighthouse by the seaside --length 40"))
     assert "lighthouse" not in answer
     assert "seaside" not in answer
     assert "█" in answer
@@ -129,9 +105,9 @@ def test_words_of_the_blocklist_are_not_shown(system: System, panel: Message) ->
 def test_quotas_are_within_the_operators_and_count(system: System, panel: Message) -> None:
     before = system.client.send("a form follows")["id"]
     fill(system, panel, "quotas", jobs_per_user="51", jobs_per_server="", disk_mb="")
-    system.client.wait_for(lambda: whispers(system, "ada", "Choose a value from 1 to 50", before), 15, "a refusal")
+    whisper(system, "Choose a value from 1 to 50", before)
     fill(system, panel, "quotas", jobs_per_user="1", jobs_per_server="", disk_mb="")
-    system.wait_for_card(panel, "1 per person", timeout=15)
+    system.wait_for_card(panel, "1 per person", timeout=60)
     first = system.ask("!train python-docs --minutes 5", person="ben")
     second = text_of(system.ask("!train python-docs --minutes 5", person="ben"))
     system.client.click_label(first, "Cancel", person="ben")

@@ -9,23 +9,28 @@ from typing import cast
 
 import pytest
 
-from playground.client import Message, components, pictures_of, text_of
+from playground.client import Message, pictures_of, text_of
 from shared import keys
-from shared.errors import UserError
 from shared.models import ModelRecord
+from tests.e2e.acts import (
+    EPHEMERAL,
+    filled,
+    labels,
+    press,
+    pressed,
+    restart_bot,
+    slash,
+    submit,
+    training_of,
+)
 from tests.e2e.system import System, field_of, started
-from tests.e2e.test_queue_of_jobs import filled, job_of, pressed, slash
 
 LONG = "!train python-docs --minutes 5"
 
 
-def labels(message: Message) -> list[str]:
-    return [str(item["label"]) for item in components(message) if item.get("label")]
-
-
 def learning(system: System, typed: str = LONG, **where: str) -> Message:
     """The card of a training that has learned something."""
-    card = system.ask(typed, timeout=20, **where)
+    card = system.ask(typed, timeout=60, **where)
     system.wait_for_card(card, "In plain words", **where)
     return card
 
@@ -36,9 +41,7 @@ def kept(system: System) -> Message:
     card = learning(system, f"{LONG} --name kept", person="ben")
     card = system.wait_for_card(card, "It writes, after epoch", person="ben")
     assert labels(card) == ["Finish now", "Cancel", "Samples"]
-    system.supervisor.stopProcess("bot")
-    system.supervisor.startProcess("bot")
-    system.client.wait_for_bot(60)
+    restart_bot(system)
     assert "somebody else's" in pressed(system, card, "Finish now", person="cleo")
     samples = pressed(system, card, "Samples", person="cleo")
     assert "**After epoch 1**" in samples
@@ -49,13 +52,13 @@ def kept(system: System) -> Message:
 def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> None:
     running = learning(system)
     card = system.ask("!train harbour --epochs 2 --layers 1 --units 32")
-    card = system.wait_for_card(card, "next in line, begins in", timeout=15)
+    card = system.wait_for_card(card, "next in line, begins in", timeout=60)
     assert field_of(card, "How") == "character by character · 2 epochs · 1 layer · 32 units"
     assert re.fullmatch(r"[\d,]+ characters", field_of(card, "Text"))
     assert re.match(r"at most|about|under", field_of(card, "Takes"))
     assert re.search(r"\d+ cores? of \w", field_of(card, "Runs on"))
     assert "Cancelling" in pressed(system, running, "Cancel")
-    system.wait_for_card(running, "Cancelled", timeout=30)
+    system.wait_for_card(running, "Cancelled", timeout=60)
     system.wait_for_card(card, "is now this channel's model")
 
 
@@ -65,34 +68,32 @@ def test_finish_now_keeps_the_best_so_far(system: System, kept: Message) -> None
     assert "Random letters take 4.7 bits." in field_of(kept, "In plain words")
     assert len(pictures_of(kept)) == 1
     assert labels(kept) == ["Generate", "Train more", "Use here", "Samples"]
-    written = system.ask("!generate the class --model kept --length 40", timeout=60)
+    written = system.ask("!generate the class --model kept --length 40")
     assert text_of(written).startswith("**the class**")
 
 
 def test_slash_commands_train_and_finish(system: System) -> None:
     card = slash(system, "train", {"source": "python-docs", "name": "slashed"}, person="dora")
     system.wait_for_card(card, "In plain words")
-    answer = slash(system, "finish", {"job": job_of(card)}, person="dora")
-    assert answer["flags"] & 64
+    answer = slash(system, "finish", {"job": training_of(card)}, person="dora")
+    assert answer["flags"] & EPHEMERAL
     assert "best so far is kept" in text_of(answer)
     finished = system.wait_for_card(card, "`slashed` is now this channel's model", timeout=60)
-    assert "over already" in text_of(slash(system, "finish", {"job": job_of(finished)}, person="dora"))
+    assert "over already" in text_of(slash(system, "finish", {"job": training_of(finished)}, person="dora"))
 
 
 def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> None:
     interaction = system.client.click_label(kept, "Generate", person="cleo")
     before = system.client.send("a form follows")["id"]
     # Left empty it begins with a random line of the text.
-    system.client.wait_for(lambda: sent(system, interaction), 20, "the form to open")
+    submit(system, interaction, {}, person="cleo")
     answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 60)
     assert re.search(r"^\*\*.+\*\*", text_of(answer), re.MULTILINE)
     assert "kept · temperature 0.8" in text_of(answer)
 
 
 def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> None:
-    before = system.client.send("more follows")["id"]
-    system.client.click_label(kept, "Train more", person="dora")
-    card = system.client.wait_for(lambda: filled(system.answer_to(before)), 20)
+    card = press(system, kept, "Train more", person="dora")
     assert field_of(card, "How") == "character by character · goes on from `kept` · at most 5 minutes"
     # It is hers now, by her own rights: Ben, whose model it goes on from, may not end it.
     assert "somebody else's" in pressed(system, card, "Cancel", person="ben")
@@ -105,19 +106,8 @@ def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> 
 def test_use_here_chooses_the_model(system: System, kept: Message) -> None:
     system.ask("!train harbour --epochs 1 --layers 1 --units 32 --name other")
     system.client.wait_for(lambda: "`other` is now" in text_of(system.client.messages()[-1]), 120)
-    before = system.client.send("a choice follows")["id"]
-    system.client.click_label(kept, "Use here", person="ben")
-    answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 20)
-    assert "`kept`" in text_of(answer)
-    assert "kept · " in text_of(system.ask("!generate the list --length 20", timeout=60))
-
-
-def sent(system: System, interaction: str) -> str | None:
-    """Send a form as it is, once it is open."""
-    try:
-        return system.client.submit_modal(interaction, {}, person="cleo")
-    except UserError:
-        return None
+    assert "`kept`" in pressed(system, kept, "Use here", person="ben")
+    assert "kept · " in text_of(system.ask("!generate the list --length 20"))
 
 
 def changed(system: System, name: str, fields: Mapping[str, object]) -> dict[str, object]:
@@ -156,7 +146,7 @@ def impatient(tmp_path: Path) -> Iterator[System]:
 def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient: System) -> None:
     system = impatient
     first = system.ask("!train python-docs --minutes 0.4 --name aged")
-    job = job_of(first)
+    job = training_of(first)
     ids: set[str] = set()
     most = 0
 
@@ -171,7 +161,7 @@ def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient:
         return next((card for card in cards() if "is now this channel's model" in text_of(card)), None)
 
     end = system.client.wait_for(finished, 180, "the end of the training")
-    system.client.wait_for(lambda: len(cards()) == 1, 10, "the old card to go")
+    system.client.wait_for(lambda: len(cards()) == 1, 60, "the old card to go")
     assert len(ids) >= 3
     assert most <= 2  # the fresh one is posted before the old one goes
     assert labels(end) == ["Generate", "Train more", "Use here", "Samples"]

@@ -1,0 +1,229 @@
+"""What several files' tests do with a system: press, fill in, change settings, and look at what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bot.guilds import GuildSettings
+from playground.client import Message, NotInTimeError, components, text_of
+from shared import keys, presence, turns
+from shared.errors import UserError
+from shared.events import Failed
+from tests.e2e.system import ANSWER_S, System
+from worker.joblog import JobLog, run_script
+
+EPHEMERAL = 64
+TINY = "--epochs 1 --layers 1 --units 32 --batch 8"
+"""Options of the shortest training there is."""
+
+# ---------------------------------------------------------------------- looking
+
+
+def labels(message: Message) -> list[str]:
+    """What the buttons say."""
+    return list(buttons(message))
+
+
+def buttons(message: Message) -> dict[str, bool]:
+    """The buttons, each with whether it can be pressed."""
+    return {item["label"]: not item.get("disabled") for item in components(message) if item.get("label")}
+
+
+def written(message: Message) -> str:
+    """The text that a model wrote, with its seed."""
+    return str(message["embeds"][0]["description"])
+
+
+def training_of(card: Message) -> str:
+    """Id of the training that a card shows."""
+    return str(card["embeds"][0]["footer"]["text"]).rpartition("job ")[2]
+
+
+def filled(message: Message | None) -> Message | None:
+    """A message that is more than "is thinking"."""
+    return message if message is not None and (text_of(message) or message["attachments"]) else None
+
+
+def newest(system: System, **where: str) -> str:
+    """Id of the last message that somebody sees."""
+    seen = system.client.messages(**where)
+    return str(seen[-1]["id"]) if seen else "0"
+
+
+def whispered(system: System, words: str, after: str, **where: str) -> Message | None:
+    """A message of the bot's that only one person sees, with these words."""
+    seen = system.client.messages(after=after, **where)
+    return next((message for message in seen if message["flags"] & EPHEMERAL and words in text_of(message)), None)
+
+
+def whisper(system: System, words: str, after: str, **where: str) -> Message:
+    """As `whispered`, once it is there."""
+    found = system.client.wait_for(lambda: whispered(system, words, after, **where), ANSWER_S, f"{words!r} in private")
+    assert found is not None
+    return found
+
+
+def assert_refused(message: Message, *words: str) -> None:
+    """A refusal that only the person sees, with these words."""
+    assert message["flags"] & EPHEMERAL, "a refusal is only for the person"
+    assert "❌" in text_of(message)
+    for word in words:
+        assert word in text_of(message)
+
+
+# ---------------------------------------------------------------------- what a person does
+
+
+def rest(system: System, what: str = "*") -> None:
+    """Let cooldowns be over."""
+    with system.redis as client:
+        for key in client.keys(f"cooldown:{what}:*"):
+            client.delete(key)
+
+
+def press(system: System, message: Message, label: str, *words: str, rested: bool = True, **where: str) -> Message:
+    """Press a button and wait for an answer that has all the words, ephemeral or not.
+
+    Args:
+        system: that runs.
+        message: with the button.
+        label: of the button.
+        words: in the answer.
+        rested: let the last press be so long ago that this is no double click, and no cooldown runs.
+        where: `person`, and `channel` if the message is in another than #lab.
+    """
+    if rested:
+        rest(system, "generate")
+    before = newest(system, **where)
+    system.client.click_label(message, label, **where)
+    return _answer(system, before, f"an answer to {label!r}", *words, **where)
+
+
+def pressed(system: System, message: Message, label: str, **options: Any) -> str:
+    """As `press`, but what the answer says."""
+    return text_of(press(system, message, label, **options))
+
+
+def slash(system: System, command: str, options: Mapping[str, object] | None = None, **where: str) -> Message:
+    """The answer to a slash command, whoever sees it."""
+    before = newest(system, **where)
+    system.client.slash(command, options, **where)
+    return _answer(system, before, f"an answer to /{command}", **where)
+
+
+def submit(system: System, interaction: str, values: Mapping[str, Any], person: str = "ada") -> None:
+    """Send the form that an interaction opens."""
+
+    def sent() -> bool:
+        try:
+            return bool(system.client.submit_modal(interaction, values, person=person))
+        except UserError:  # not open yet
+            return False
+
+    system.client.wait_for(sent, ANSWER_S, "the form to open")
+
+
+def _answer(system: System, after: str, what: str, *words: str, **where: str) -> Message:
+    return system.client.wait_for(lambda: _said(system, after, *words, **where), ANSWER_S, f"{what} {words or ''}")
+
+
+def _said(system: System, after: str, *words: str, **where: str) -> Any:
+    bot = system.client.world().bot_user_id
+    later = [message for message in system.client.messages(after=after, **where) if message["author"]["id"] == bot]
+    return next((one for one in later if filled(one) and all(word in text_of(one) for word in words)), None)
+
+
+# ---------------------------------------------------------------------- what an operator does
+
+
+def restart_bot(system: System) -> None:
+    """The bot ends and comes back."""
+    stop_bot(system)
+    start_bot(system)
+
+
+def stop_bot(system: System) -> None:
+    """The bot ends, and Discord has noticed."""
+    system.stop_part("bot")
+    system.client.wait_for(lambda: not system.client.world().bot_online, 60, "the bot to go")
+
+
+def start_bot(system: System) -> None:
+    """The bot comes back."""
+    system.start_part("bot")
+    system.client.wait_for_bot(ANSWER_S)
+
+
+def start_worker(system: System, queue: str) -> None:
+    """A worker that was stopped comes back and takes jobs."""
+    system.start_part(queue)
+    with system.redis as client:
+        system.client.wait_for(lambda: presence.alive(client, queue), ANSWER_S, f"a worker for {queue}")
+
+
+@contextmanager
+def settings_of_the_server(system: System, **changes: Any) -> Iterator[None]:
+    """The server's settings, as its admins would have made them before the bot started; the default ones afterwards."""
+    key = keys.guild_settings(int(system.client.world().guild_id))
+    with system.redis as client:
+        client.set(key, GuildSettings(**changes).model_dump_json(exclude_defaults=True))
+        restart_bot(system)
+        try:
+            yield
+        finally:
+            client.delete(key)
+            restart_bot(system)
+
+
+def end_trainings(system: System) -> None:
+    """End what is not over, whoever's it is."""
+    with system.redis as client:
+        for job_id in client.hkeys(keys.ACTIVE):
+            run_script(client, turns.close(job_id.decode()))
+            log = JobLog(client, job_id.decode())
+            log.begin()
+            log.publish(Failed(problem="The test is over."))
+    system.client.wait_for(lambda: not undelivered(system), ANSWER_S, "every card to tell the end")
+
+
+def undelivered(system: System) -> set[str]:
+    """Jobs whose end the bot has yet to tell."""
+    with system.redis as client:
+        return {member.decode() for member in client.smembers(keys.UNDELIVERED)}
+
+
+def forget_models(system: System) -> None:
+    """Leave no server a model and no channel a choice."""
+    world = system.client.world()
+    with system.redis as client:
+        for guild in world.guilds.values():
+            for model_id in client.hvals(keys.guild_models(int(guild.id))):
+                client.delete(keys.model(model_id.decode()))
+            client.delete(keys.guild_models(int(guild.id)))
+        client.delete(*(keys.channel(int(channel)) for channel in world.channels.values()))
+
+
+def left_behind(system: System) -> list[str]:
+    """Make a system that files share as the first one found it; in words, what the last one should have undone."""
+    found = []
+    world = system.client.world()
+    with system.redis as client:
+        try:
+            system.client.wait_for(lambda: not client.hlen(keys.ACTIVE), 60)
+        except NotInTimeError:
+            found.append("trainings")
+            end_trainings(system)
+        for guild in world.guilds.values():
+            if client.get(keys.guild_settings(int(guild.id))) not in (None, b"{}"):
+                found.append(f"settings of the server {guild.name}")
+                client.delete(keys.guild_settings(int(guild.id)))
+                restart_bot(system)
+        for name, channel in world.channels.items():
+            chat, temperature = client.hmget(keys.channel(int(channel)), "chat", "temperature")
+            if chat == b"1" or temperature is not None:
+                found.append(f"choices of #{name}")
+    forget_models(system)
+    rest(system)
+    return found
