@@ -10,16 +10,16 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import checks, said
+from bot import checks, message_text
 from bot.follower import Follower
-from bot.guilds import Guilds
+from bot.guild_settings import GuildSettingsStore
 from bot.limits import Cooldowns
-from bot.model_care import ModelCare
-from bot.outlook import Watch
+from bot.model_actions import ModelActions
+from bot.outlook import OutlookCache
+from bot.plain_words import PlainWords
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.syncing import sync_commands
-from bot.typed import PlainWords
 from bot.views import DYNAMIC_ITEMS
 from bot.writing import Writer
 from shared import presence
@@ -61,11 +61,11 @@ class Galvanic(commands.Bot):
         self.settings = settings
         self.redis = connect_async(settings)
         self.queue = JobQueue(settings, self.redis)
-        self.guild_settings = Guilds(settings, self.redis)
+        self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
-        self.watch = Watch(self.redis)
+        self.outlook = OutlookCache(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
-        self.care = ModelCare(self)
+        self.model_actions = ModelActions(self)
         self.follower = Follower(self)
         self.add_check(checks.works_here, call_once=True)
         self.writer = Writer(self)
@@ -90,7 +90,7 @@ class Galvanic(commands.Bot):
         if message.author.bot or message.webhook_id is not None:
             return
         ctx: commands.Context[Galvanic] = await self.get_context(message)
-        words = said.to_bot(message, self.user.id) if ctx.command is None and self.user else None
+        words = message_text.to_bot(message, self.user.id) if ctx.command is None and self.user else None
         if words is not None:
             self.dispatch("addressed", ctx, words)
         else:

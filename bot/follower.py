@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.delivery import post_answer
+from bot.answers.post import post_answer
 from bot.jobview import JobView
 from bot.live_card import LiveCard, around_of, buttons_of
 from bot.queue import TRAINING

@@ -43,10 +43,10 @@ async def around_of(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Around
     prefix, blocked = await bot.guild_settings.prefix(guild_id), await bot.guild_settings.blocklist(guild_id)
     if view.over:
         return cards.Around(prefix=prefix, blocked=blocked)
-    outlook = await bot.watch.look()
+    outlook = await bot.outlook.look()
     standing = outlook.of(job.job_id)
     if standing is None and view.state == "queued":  # it was entered a moment ago
-        outlook = await bot.watch.look(now=True)
+        outlook = await bot.outlook.look(now=True)
         standing = outlook.of(job.job_id)
     waits = standing is not None and view.state == "queued"
     return cards.Around(
@@ -160,7 +160,7 @@ class LiveCard:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
         around = await around_of(self._bot, self._job, self._view)
-        if around.place == 0 and (await self._bot.watch.look()).idle:
+        if around.place == 0 and (await self._bot.outlook.look()).idle:
             await self._nudge()
         return cards.training(self._job, self._view, around)
 

@@ -101,7 +101,7 @@ class Outlook:
         return sum(place.guild_id == guild_id and user_id in (None, place.user_id) for place in places)
 
 
-class Watch:
+class OutlookCache:
     """Reads the outlook from Redis, at most every `GOOD_FOR_S`."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:

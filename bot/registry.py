@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from bot import access
 from bot.choices import choices
 from bot.escape import code
-from bot.guilds import ChannelChoices, Guilds, read_choices
+from bot.guild_settings import ChannelChoices, GuildSettingsStore, read_choices
 from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
@@ -108,7 +108,7 @@ class Shelf:
 class Registry:
     """Models in Redis. The worker enters them; nothing here opens a model file."""
 
-    def __init__(self, client: redis.asyncio.Redis, guilds: Guilds) -> None:
+    def __init__(self, client: redis.asyncio.Redis, guilds: GuildSettingsStore) -> None:
         self._redis = client
         self._guilds = guilds
         self._list, self._find, self._amend, self._remove = (

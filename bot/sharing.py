@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot import access
-from bot.asker import Asker
-from bot.model_care import channels_of, guild_of, require_owner
+from bot.model_actions import channels_of, guild_of, require_owner
+from bot.requester import Requester
 from shared.errors import UserError
 from shared.models import ModelRecord
 
@@ -36,7 +36,7 @@ def open_to(guild: discord.Guild, user: discord.User | discord.Member) -> list[T
     ]
 
 
-def target(bot: Galvanic, who: Asker, typed: str) -> Target | None:
+def target(bot: Galvanic, who: Requester, typed: str) -> Target | None:
     """The channel that was named, by mention, name or id; None for the whole server.
 
     Raises:
@@ -57,7 +57,7 @@ def target(bot: Galvanic, who: Asker, typed: str) -> Target | None:
     )
 
 
-async def share(bot: Galvanic, who: Asker, model: ModelRecord, to: Target | None) -> ModelRecord:
+async def share(bot: Galvanic, who: Requester, model: ModelRecord, to: Target | None) -> ModelRecord:
     """Let a channel, or (None) the whole server, use a model.
 
     Raises:
@@ -91,7 +91,7 @@ async def share(bot: Galvanic, who: Asker, model: ModelRecord, to: Target | None
     return await bot.registry.amend(model.model_id, shared)
 
 
-async def unshare(bot: Galvanic, who: Asker, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
+async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
     """Take back what was shared; where the model was the current one and may not be used any more, it is dropped.
 
     Args:
@@ -124,7 +124,7 @@ async def unshare(bot: Galvanic, who: Asker, model: ModelRecord, typed: str | No
     return await bot.registry.amend(model.model_id, taken_back, functools.partial(_no_longer, guild)), whom
 
 
-def _taken_back(bot: Galvanic, who: Asker, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
+def _taken_back(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
     """The fields to change, and whom that takes the model from."""
     if not model.shared_with and not model.for_server:
         raise UserError(f"`{model.name}` is not shared.", "It may be used only where it was trained.")

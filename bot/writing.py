@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot import access, mix
-from bot.asker import Asker
-from bot.asking import ask
+from bot.answers.ask import ask
 from bot.cards.writing import CONTINUED_SHOWN, PRESSED
 from bot.checks import SEED_LIMIT
 from bot.options import HOTTEST
+from bot.requester import Requester
 from bot.types import Send
 from shared.blocklist import MASK
 from shared.errors import UserError
@@ -31,7 +31,7 @@ from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-    from bot.guilds import ChannelChoices
+    from bot.guild_settings import ChannelChoices
     from bot.views.writing import Deed
 
 CONTINUE_FROM = 1_000
@@ -78,7 +78,7 @@ class Writer:
 
     # ------------------------------------------------------------------ texts
 
-    async def write(self, who: Asker, wish: Wish, send: Send, *, letter: str = "g", **options: Any) -> None:
+    async def write(self, who: Requester, wish: Wish, send: Send, *, letter: str = "g", **options: Any) -> None:
         """Have a text written and posted.
 
         Args:
@@ -95,12 +95,12 @@ class Writer:
         job = await self.job(who, wish, letter)
         await self._spend(who, job, send, **options)
 
-    async def fill_in(self, who: Asker, model_id: str, words: str, temperature: float | None, send: Send) -> None:
+    async def fill_in(self, who: Requester, model_id: str, words: str, temperature: float | None, send: Send) -> None:
         """Have a text written by a certain model, as a form asked for; raises as `write`."""
         wish = Wish(seed=words, model_id=model_id, temperature=temperature)
         await self.write(who, wish, send, letter=PRESSED, nonce=_pressed(who))
 
-    async def chat(self, who: Asker, words: str, send: Send, **options: Any) -> None:
+    async def chat(self, who: Requester, words: str, send: Send, **options: Any) -> None:
         """Answer words that were said to the bot: with what the channel's model writes after them.
 
         Raises:
@@ -110,7 +110,7 @@ class Writer:
         wish = Wish(seed=f"{words[-CONTINUE_FROM:]}\n", length=CHAT_LENGTH, stop="sentence", shown=0)
         await ask(self._bot, await self.job(who, wish, "c"), send, **options)
 
-    async def job(self, who: Asker, wish: Wish, letter: str) -> GenerateJob:
+    async def job(self, who: Requester, wish: Wish, letter: str) -> GenerateJob:
         """The job that fulfils a wish.
 
         Raises:
@@ -152,7 +152,7 @@ class Writer:
             return wished  # None: the recipe's own
         return choices.temperature if choices.temperature is not None else self._bot.settings.generate_temperature
 
-    async def _voices(self, who: Asker, wish: Wish) -> list[tuple[ModelRecord, float]]:
+    async def _voices(self, who: Requester, wish: Wish) -> list[tuple[ModelRecord, float]]:
         """The models that are to write, each one that may be used here, with its weight."""
         registry = self._bot.registry
         if wish.model_id is not None:
@@ -170,7 +170,7 @@ class Writer:
 
     # ------------------------------------------------------------------ buttons under texts
 
-    async def press(self, who: Asker, deed: Deed, job_id: str, send: Send, **options: Any) -> None:
+    async def press(self, who: Requester, deed: Deed, job_id: str, send: Send, **options: Any) -> None:
         """Have another text made of one: the same again, its continuation, or hotter or cooler.
 
         Raises:
@@ -191,7 +191,7 @@ class Writer:
                 changed = at_temperature(job, answer, answer.temperature - TEMPERATURE_STEP)
         await self._press(who, changed, send, **options)
 
-    async def go_on_with(self, who: Asker, job_id: str, chosen: int, send: Send, **options: Any) -> None:
+    async def go_on_with(self, who: Requester, job_id: str, chosen: int, send: Send, **options: Any) -> None:
         """Go on with one of the texts of a comparison; raises as `press`."""
         job, event = await self._answered(who, job_id)
         if not isinstance(job, CompareJob) or not isinstance(event, Compared) or not chosen < len(event.texts):
@@ -211,7 +211,7 @@ class Writer:
         )
         await self._press(who, continued(one, job.seed + text.text), send, **options)
 
-    async def _press(self, who: Asker, job: GenerateJob, send: Send, **options: Any) -> None:
+    async def _press(self, who: Requester, job: GenerateJob, send: Send, **options: Any) -> None:
         """Have an altered request of an earlier text answered, under today's names, rules and rights."""
         await self.require(who)
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
@@ -231,7 +231,7 @@ class Writer:
         changed = job.model_copy(update=fresh)
         await self._spend(who, changed, send, least=DOUBLE_CLICK_S, nonce=changed.job_id, **options)
 
-    async def _answered(self, who: Asker, job_id: str) -> tuple[Job, Event]:
+    async def _answered(self, who: Requester, job_id: str) -> tuple[Job, Event]:
         """A job that was asked for in this very channel, and its answer."""
         stored, events = await asyncio.gather(self._bot.queue.load(job_id), self._bot.queue.events(job_id, "0"))
         if stored is None or not events:
@@ -245,7 +245,7 @@ class Writer:
 
     async def compare(
         self,
-        who: Asker,
+        who: Requester,
         seed: str,
         send: Send,
         *,
@@ -300,7 +300,7 @@ class Writer:
         )
         await self._spend(who, job, send, **options)
 
-    async def surprise(self, who: Asker, text: str, model: str | None, send: Send, **options: Any) -> None:
+    async def surprise(self, who: Requester, text: str, model: str | None, send: Send, **options: Any) -> None:
         """Have it drawn how surprising a text is to a model.
 
         Raises:
@@ -320,13 +320,13 @@ class Writer:
 
     # ------------------------------------------------------------------ all of them
 
-    async def require(self, who: Asker) -> None:
+    async def require(self, who: Requester) -> None:
         """Refuse who may not generate texts here; raises as `access.require`."""
         await access.require(self._bot, "generate", who.user, who.channel)
 
     async def _spend(
         self,
-        who: Asker,
+        who: Requester,
         job: GenerateJob | CompareJob | SurpriseJob,
         send: Send,
         *,
@@ -345,7 +345,7 @@ def _unknown() -> UserError:
     )
 
 
-def _pressed(who: Asker) -> str:
+def _pressed(who: Requester) -> str:
     return f"{PRESSED}-{who.request_id}"
 
 

@@ -11,11 +11,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import access, cards, checks
-from bot.asker import Asker
-from bot.asking import replying
+from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.limits import TooSoon
+from bot.requester import Requester
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Chat(commands.Cog):
             raise UserError("I talk in servers, not in direct messages.", "Mention me in a server's channel.")
         checks.require_permissions(ctx)
         await access.require_place(self.bot, ctx.author, ctx.channel)
-        who = Asker.of(ctx)
+        who = Requester.of(ctx)
         choices = await self.bot.guild_settings.channel(who.here)
         refusal = await self._refusal(who)
         async with self._clock(who, refused=refusal is not None):
@@ -101,7 +101,7 @@ class Chat(commands.Cog):
                 embed = await self._hint(who, chat=choices.chat, alone=not words)
                 await ctx.send(embed=embed, **replying(ctx))
 
-    async def _refusal(self, who: Asker) -> UserError | None:
+    async def _refusal(self, who: Requester) -> UserError | None:
         """Why this person may not have texts written here, None if they may."""
         try:
             await self.bot.writer.require(who)
@@ -109,14 +109,14 @@ class Chat(commands.Cog):
             return error
         return None
 
-    def _clock(self, who: Asker, *, refused: bool) -> AbstractAsyncContextManager[None]:
+    def _clock(self, who: Requester, *, refused: bool) -> AbstractAsyncContextManager[None]:
         """The channel's cooldown; those who may not have texts written have their own, or they could silence it."""
         wait, cooldowns = self.bot.settings.chat_cooldown_s, self.bot.cooldowns
         if refused:
             return cooldowns.spend("refused", who.guild_id, who.user.id, wait)
         return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait)
 
-    async def _hint(self, who: Asker, *, chat: bool, alone: bool) -> discord.Embed:
+    async def _hint(self, who: Requester, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for somebody who mentions me where I don't chat, or says nothing."""
         prefix = await self.bot.guild_settings.prefix(who.guild_id)
         if alone:

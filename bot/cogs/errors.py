@@ -11,7 +11,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, checks, misuse, problems
+from bot import access, cards, checks, command_errors, failures
 from bot.checks import Context
 from bot.views.base import tell
 from shared.errors import UserError
@@ -39,9 +39,9 @@ _UNANSWERED_S = 2.0
 class Errors(commands.Cog):
     """Turns every error of a command into a message to the person who typed it.
 
-    An unknown command gets the nearest one; what a person got wrong is said by `bot.misuse`, with the command's usage;
-    the rest is explained by `bot.problems`: what a person can mend as it is, an outage of Redis by name, anything
-    else logged with its traceback and answered with a sentence that has none.
+    An unknown command gets the nearest one; what a person got wrong is said by `bot.command_errors`, with the command's
+    usage; the rest is explained by `bot.failures`: what a person can mend as it is, an outage of Redis by name,
+    anything else logged with its traceback and answered with a sentence that has none.
     """
 
     def __init__(self, bot: Galvanic) -> None:
@@ -90,7 +90,7 @@ class Errors(commands.Cog):
             cause = cause.original
         if isinstance(cause, app_commands.TransformerError) and isinstance(cause.__cause__, commands.CommandError):
             cause = cause.__cause__
-        return misuse.explain(cause, await self._usage(ctx)) or problems.explain(cause, str(ctx.command))
+        return command_errors.explain(cause, await self._usage(ctx)) or failures.explain(cause, str(ctx.command))
 
     async def _usage(self, ctx: Context) -> str:
         prefix = await self.bot.prefix(ctx.guild)
@@ -124,7 +124,7 @@ class Errors(commands.Cog):
         """Commands that resemble the one that does not exist."""
         known = [command for command in self.bot.walk_commands() if not command.hidden]
         names = [name for command in known for name in (command.qualified_name, *command.aliases)]
-        return misuse.nearest(typed, names, prefix, likeness)
+        return command_errors.nearest(typed, names, prefix, likeness)
 
 
 def _is_mention(prefix: str | None) -> bool:

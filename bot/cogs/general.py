@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import cards, said
+from bot import cards, message_text
 from bot.checks import Context
 from bot.choices import choices
 from bot.decorators import hybrid_command
@@ -84,7 +84,11 @@ class General(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         """Tell somebody who writes to me directly what I can do there; commands and mentions are answered elsewhere."""
         assert self.bot.user is not None
-        if message.guild is not None or message.author.bot or said.to_bot(message, self.bot.user.id) is not None:
+        if (
+            message.guild is not None
+            or message.author.bot
+            or message_text.to_bot(message, self.bot.user.id) is not None
+        ):
             return
         ctx: Context = await self.bot.get_context(message)
         if ctx.command is None and not ctx.invoked_with:

@@ -9,11 +9,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import checks, mix
-from bot.asker import Asker
-from bot.asking import replying
+from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.options import HOTTEST, Options, number
+from bot.requester import Requester
 from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import StopAt
@@ -95,7 +95,7 @@ class Generation(commands.Cog):
             guard=flags.guard,
             stop=flags.stop,
         )
-        await self.bot.writer.write(Asker.of(ctx), wish, ctx.send, **replying(ctx))
+        await self.bot.writer.write(Requester.of(ctx), wish, ctx.send, **replying(ctx))
 
     def _check(self, flags: GenerateFlags) -> None:
         """Refuse what can be refused without asking anybody."""

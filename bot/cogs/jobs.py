@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, wishes
+from bot import cards, training_control
 from bot.checks import Context
 from bot.decorators import hybrid_command
 
@@ -32,9 +32,11 @@ class Jobs(commands.Cog):
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
         assert ctx.guild is not None
-        outlook = await self.bot.watch.look(now=True)
+        outlook = await self.bot.outlook.look(now=True)
         rows = [
-            cards.Row(one, own=one.job.place.user_id == ctx.author.id, visible=wishes.sees(ctx.author, one.job))
+            cards.Row(
+                one, own=one.job.place.user_id == ctx.author.id, visible=training_control.sees(ctx.author, one.job)
+            )
             for one in outlook.standings
             if one.job.place.guild_id == ctx.guild.id
         ]
@@ -50,7 +52,7 @@ class Jobs(commands.Cog):
     async def cancel(self, ctx: Context, job: str) -> None:
         """End a training of yours (moderators: anybody's) and keep nothing of it."""
         await ctx.defer(ephemeral=True)
-        said = await wishes.cancel(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
+        said = await training_control.cancel(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
         await ctx.send(said, ephemeral=True)
 
     @hybrid_command(
@@ -62,13 +64,13 @@ class Jobs(commands.Cog):
     async def finish(self, ctx: Context, job: str) -> None:
         """End a training of yours (moderators: anybody's) now, and keep the best so far as a model."""
         await ctx.defer(ephemeral=True)
-        said = await wishes.finish(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
+        said = await training_control.finish(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
         await ctx.send(said, ephemeral=True)
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
     async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await wishes.offered(self.bot, interaction, typed)
+        return await training_control.offered(self.bot, interaction, typed)
 
 
 async def setup(bot: Galvanic) -> None:

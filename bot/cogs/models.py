@@ -10,12 +10,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import access, cards, checks, sharing
-from bot.asker import Asker
-from bot.asking import replying
+from bot.answers.ask import replying
 from bot.checks import Context
 from bot.choices import choices
 from bot.decorators import hybrid_command, hybrid_group
 from bot.options import HOTTEST, temperature
+from bot.requester import Requester
 from bot.views.models import list_page
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -35,25 +35,25 @@ class Models(commands.Cog):
     @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Make up for what an earlier run of the bot could not do."""
-        await self.bot.care.forget_lost_channels()
-        await self.bot.care.send_deletions()
+        await self.bot.model_actions.forget_lost_channels()
+        await self.bot.model_actions.send_deletions()
 
     @commands.Cog.listener()
     async def on_model_removed(self) -> None:
         """Have the files of a deleted model removed."""
-        await self.bot.care.send_deletions()
+        await self.bot.model_actions.send_deletions()
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         """Delete the models that were only this channel's."""
-        await self.bot.care.forget_channel(channel.guild, channel.id)
+        await self.bot.model_actions.forget_channel(channel.guild, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
         """Delete the models that were only this thread's."""
         guild = self.bot.get_guild(payload.guild_id)
         if guild is not None:
-            await self.bot.care.forget_channel(guild, payload.thread_id)
+            await self.bot.model_actions.forget_channel(guild, payload.thread_id)
 
     # ------------------------------------------------------------------ looking
 
@@ -62,7 +62,7 @@ class Models(commands.Cog):
     async def models(self, ctx: Context) -> None:
         """List the models that may be used in this channel, newest first."""
         await ctx.defer()
-        await ctx.send(**await list_page(self.bot, Asker.of(ctx), 0))
+        await ctx.send(**await list_page(self.bot, Requester.of(ctx), 0))
 
     @hybrid_group(
         invoke_without_command=True,
@@ -95,13 +95,13 @@ class Models(commands.Cog):
     async def _info(self, ctx: Context, name: str | None) -> None:
         checks.require_permissions(ctx)
         await ctx.defer()
-        who = Asker.of(ctx)
+        who = Requester.of(ctx)
         model = await self.bot.registry.choose(who.guild_id, who.here, name)
-        await self.bot.care.show_info(who, model, ctx.send, **replying(ctx))
+        await self.bot.model_actions.show_info(who, model, ctx.send, **replying(ctx))
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """What may have been meant by `model WORDS`."""
-        who = Asker.of(ctx)
+        who = Requester.of(ctx)
         prefix = await self.bot.guild_settings.prefix(who.guild_id)
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
@@ -129,7 +129,7 @@ class Models(commands.Cog):
         """Make a model this channel's current one: the one that `generate` writes with."""
         await ctx.defer()
         who, model = await self._named(ctx, name)
-        await self.bot.care.use(who, model)
+        await self.bot.model_actions.use(who, model)
         await ctx.send(f"`{model.name}` is now this channel's model.")
 
     @model.command(  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ class Models(commands.Cog):
         0 takes the likeliest each time, 1 is as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
-        who = Asker.of(ctx)
+        who = Requester.of(ctx)
         settings, prefix = self.bot.guild_settings, await self.bot.guild_settings.prefix(who.guild_id)
         if value is not None:
             await access.require(self.bot, "generate", who.user, who.channel)
@@ -185,7 +185,7 @@ class Models(commands.Cog):
         name = checks.model_name(new)
         assert name is not None
         who, model = await self._named(ctx, old)
-        await self.bot.care.rename(who, model, name)
+        await self.bot.model_actions.rename(who, model, name)
         await ctx.send(f"`{model.name}` is now called `{name}`.")
 
     @model.command(  # type: ignore[arg-type]
@@ -202,7 +202,7 @@ class Models(commands.Cog):
         checks.require_permissions(ctx)
         await ctx.defer()
         who, model = await self._named(ctx, name)
-        await ctx.send(**await self.bot.care.question(who, model), **replying(ctx))
+        await ctx.send(**await self.bot.model_actions.question(who, model), **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
         name="share",
@@ -267,7 +267,7 @@ class Models(commands.Cog):
         checks.require_permissions(ctx)
         await ctx.defer()
         who, model = await self._named(ctx, name)
-        await self.bot.care.export(who, model, ctx.send, **replying(ctx))
+        await self.bot.model_actions.export(who, model, ctx.send, **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
         name="import",
@@ -287,7 +287,7 @@ class Models(commands.Cog):
         """
         checks.require_permissions(ctx)
         await ctx.defer()
-        who = Asker.of(ctx)
+        who = Requester.of(ctx)
         wanted = checks.model_name(name)
         if file is None:
             prefix = await self.bot.guild_settings.prefix(who.guild_id)
@@ -295,10 +295,10 @@ class Models(commands.Cog):
                 "There is no file to import.",
                 f"Attach a `.galvanic` file to the message; `{prefix}model export NAME` makes one.",
             )
-        await self.bot.care.import_file(who, file, wanted, ctx.send, **replying(ctx))
+        await self.bot.model_actions.import_file(who, file, wanted, ctx.send, **replying(ctx))
 
-    async def _named(self, ctx: Context, name: str) -> tuple[Asker, ModelRecord]:
-        who = Asker.of(ctx)
+    async def _named(self, ctx: Context, name: str) -> tuple[Requester, ModelRecord]:
+        who = Requester.of(ctx)
         return who, await self.bot.registry.choose(who.guild_id, who.here, name)
 
     # ------------------------------------------------------------------ while typing

@@ -8,12 +8,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, mix, said
-from bot.asker import Asker
-from bot.asking import replying
+from bot import checks, message_text, mix
+from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
 from bot.options import HOTTEST, Options, number, several, temperatures
+from bot.requester import Requester
 from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
@@ -104,7 +104,7 @@ class Play(commands.Cog):
         steps = temperatures(flags.temperatures, MOST_VARIANTS)
         await ctx.defer()
         await self.bot.writer.compare(
-            Asker.of(ctx),
+            Requester.of(ctx),
             seed,
             ctx.send,
             models=names,
@@ -131,7 +131,7 @@ class Play(commands.Cog):
         checks.require_permissions(ctx)
         flags.check_limits()
         checks.in_range("length", flags.length, 1, self.bot.settings.generate_max_length)
-        who = Asker.of(ctx)
+        who = Requester.of(ctx)
         known = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
         parts, words = mix.parse_words(flags.words, known, await self.bot.guild_settings.prefix(who.guild_id))
         wish = Wish(
@@ -192,7 +192,7 @@ class Play(commands.Cog):
             random_seed=random_seed,
             stop=stop,
         )
-        await self.bot.writer.write(Asker.of_interaction(interaction), wish, interaction.followup.send)
+        await self.bot.writer.write(Requester.of_interaction(interaction), wish, interaction.followup.send)
 
     @hybrid_command(
         extras={
@@ -211,7 +211,7 @@ class Play(commands.Cog):
         Write the text after the command, or reply with it to the message that you mean.
         """
         checks.require_permissions(ctx)
-        text = (flags.text or "").strip() or said.of_message(await said.replied_to(ctx.message)).strip()
+        text = (flags.text or "").strip() or message_text.of_message(await message_text.replied_to(ctx.message)).strip()
         if not text:
             prefix = await self.bot.prefix(ctx.guild)
             raise UserError(
@@ -225,7 +225,7 @@ class Play(commands.Cog):
                 "Take a part of it.",
             )
         await ctx.defer()
-        await self.bot.writer.surprise(Asker.of(ctx), text, flags.model, ctx.send, **replying(ctx))
+        await self.bot.writer.surprise(Requester.of(ctx), text, flags.model, ctx.send, **replying(ctx))
 
     @compare.autocomplete("model")
     @surprise.autocomplete("model")

@@ -11,13 +11,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cards, checks, train_options
-from bot.asker import Asker
-from bot.begin import Lesson, begin
 from bot.checks import Context
 from bot.choices import choices
 from bot.decorators import hybrid_command
+from bot.requester import Requester
 from bot.texts import text_again
 from bot.train_options import TrainFlags
+from bot.trainings import Lesson, begin
 from shared import corpora
 from shared.errors import UserError
 
@@ -56,11 +56,11 @@ class Training(commands.Cog):
         train_options.check(flags, self.bot.settings)
         await ctx.defer()
         await self._check_source(ctx, file, flags)
-        who = Asker.of(ctx)
+        who = Requester.of(ctx)
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
             await begin(self.bot, who, functools.partial(self._lesson, who, file, flags), ctx.send)
 
-    async def _lesson(self, who: Asker, file: discord.Attachment | None, flags: TrainFlags) -> Lesson:
+    async def _lesson(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> Lesson:
         """What the options ask for, with its text."""
         bot, parent = self.bot, None
         if train_options.starts_from_model(flags):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 import structlog
 
-from bot import access, cards, checks, problems
-from bot.asker import Asker
+from bot import access, cards, checks, failures
 from bot.escape import NOBODY
+from bot.requester import Requester
 from bot.types import Send
 from shared.errors import UserError
 
@@ -52,7 +52,7 @@ async def answering(
     try:
         yield bot
     except Exception as error:  # discord.py would only log it
-        await tell(interaction, problems.explain(error, doing))
+        await tell(interaction, failures.explain(error, doing))
 
 
 async def tell(interaction: discord.Interaction, problem: UserError) -> None:
@@ -86,13 +86,13 @@ class Placed:
         try:
             await access.require_place(cast("Galvanic", interaction.client), interaction.user, interaction.channel)
         except Exception as error:  # discord.py would drop it
-            await tell(interaction, problems.explain(error, type(self).__name__))
+            await tell(interaction, failures.explain(error, type(self).__name__))
             return False
         return True
 
 
 async def replying_to(
-    interaction: discord.Interaction, doing: str, work: Callable[[Galvanic, Asker, Send], Awaitable[None]]
+    interaction: discord.Interaction, doing: str, work: Callable[[Galvanic, Requester, Send], Awaitable[None]]
 ) -> None:
     """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
 
@@ -110,4 +110,4 @@ async def replying_to(
         if interaction.message is not None:
             options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
         channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
-        await work(bot, Asker.of_interaction(interaction), functools.partial(channel.send, **options))
+        await work(bot, Requester.of_interaction(interaction), functools.partial(channel.send, **options))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot import begin
-from bot.asker import Asker
+from bot import trainings
+from bot.requester import Requester
 from bot.types import Send
 from bot.views.base import Placed, replying_to
 from bot.views.models import UseButton
@@ -41,8 +41,8 @@ class MoreButton(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Begin, if this person may."""
 
-        async def train(bot: Galvanic, who: Asker, send: Send) -> None:
-            await begin.begin(bot, who, functools.partial(begin.more, bot, who, self.model_id), send)
+        async def train(bot: Galvanic, who: Requester, send: Send) -> None:
+            await trainings.begin(bot, who, functools.partial(trainings.more, bot, who, self.model_id), send)
 
         await replying_to(interaction, "train more button", train)
 

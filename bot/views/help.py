@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord.ext import commands
 
-from bot import access, misuse
+from bot import access, command_errors
 from bot.cards import help as pages
 from bot.choices import MOST
 from bot.escape import NOBODY, code
@@ -98,7 +98,7 @@ def _find(bot: Galvanic, typed: str, prefix: str) -> commands.Command[Any, ..., 
     command = bot.get_command(name)
     if command is None:
         known = [command.qualified_name for command in bot.walk_commands() if not command.hidden]
-        near = misuse.nearest(name, known)
+        near = command_errors.nearest(name, known)
         remedy = f"Did you mean {near}? " if near else ""
         raise UserError(f"I know no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
     return command

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 
 from bot import cards
-from bot.asker import Asker
 from bot.escape import NOBODY
+from bot.requester import Requester
 from bot.types import Send
 from bot.views.base import Placed, answering, replying_to
 from bot.views.writing import GenerateButton
@@ -54,9 +54,9 @@ class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Use it here, if this person may."""
 
-        async def use(bot: Galvanic, who: Asker, send: Send) -> None:
+        async def use(bot: Galvanic, who: Requester, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
-            await bot.care.use(who, model)
+            await bot.model_actions.use(who, model)
             await send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
 
         await replying_to(interaction, "use button", use)
@@ -72,9 +72,9 @@ class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Export it, if this person may."""
 
-        async def export(bot: Galvanic, who: Asker, send: Send) -> None:
+        async def export(bot: Galvanic, who: Requester, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
-            await bot.care.export(who, model, send)
+            await bot.model_actions.export(who, model, send)
 
         await replying_to(interaction, "export button", export)
 
@@ -90,9 +90,9 @@ class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Ask, if this person may delete it."""
 
-        async def ask(bot: Galvanic, who: Asker, send: Send) -> None:
+        async def ask(bot: Galvanic, who: Requester, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
-            await send(**await bot.care.question(who, model))
+            await send(**await bot.model_actions.question(who, model))
 
         await replying_to(interaction, "delete button", ask)
 
@@ -109,11 +109,11 @@ class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL
     async def callback(self, interaction: discord.Interaction) -> None:
         """Delete it, if this person was asked, in time, and still may."""
         async with answering(interaction, "delete confirmation", update=True) as bot:
-            who = Asker.of_interaction(interaction)
+            who = Requester.of_interaction(interaction)
             require_asked(self.user_id, interaction)
             await _require_in_time(bot, interaction)
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
-            await bot.care.delete(who, model)
+            await bot.model_actions.delete(who, model)
             await interaction.edit_original_response(
                 embed=cards.deleted(model, who.user.id), view=None, allowed_mentions=NOBODY
             )
@@ -148,13 +148,13 @@ class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the page, of what may be used here now."""
         async with answering(interaction, "page button", update=True) as bot:
-            who = Asker.of_interaction(interaction)
+            who = Requester.of_interaction(interaction)
             if who.here[0] != self.channel_id:
                 raise UserError("This list is of another channel.", "Ask for this channel's own.")
             await interaction.edit_original_response(**await list_page(bot, who, self.page), allowed_mentions=NOBODY)
 
 
-async def list_page(bot: Galvanic, who: Asker, page: int) -> dict[str, Any]:
+async def list_page(bot: Galvanic, who: Requester, page: int) -> dict[str, Any]:
     """One page of the models that may be used in a channel, to send or to edit a message to.
 
     Raises:

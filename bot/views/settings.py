@@ -12,7 +12,7 @@ from bot import access, cards
 from bot.cards.settings import Limits, Quotas
 from bot.choices import MOST
 from bot.escape import NOBODY
-from bot.guilds import GuildSettings, UnreadableSettings
+from bot.guild_settings import GuildSettings, UnreadableSettings
 from bot.views.base import answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
 

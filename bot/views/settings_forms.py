@@ -9,7 +9,7 @@ import discord
 
 from bot.checks import as_limit
 from bot.escape import code
-from bot.guilds import GuildSettings, checked_prefix
+from bot.guild_settings import GuildSettings, checked_prefix
 from bot.views.base import answering
 from shared import blocklist
 from shared.errors import UserError

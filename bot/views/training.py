@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import discord
 
-from bot import wishes
+from bot import training_control
 from bot.views.base import Placed, answering
 
 
@@ -39,7 +39,7 @@ class CancelButton(_JobButton, template=r"galvanic:cancel:(?P<job>[a-z0-9-]+)"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Cancel, if this person may."""
         async with answering(interaction, "cancel button") as bot:
-            said = await wishes.cancel(bot, self.job_id, interaction.guild_id, interaction.user)
+            said = await training_control.cancel(bot, self.job_id, interaction.guild_id, interaction.user)
             await interaction.followup.send(said, ephemeral=True)
 
 
@@ -51,7 +51,7 @@ class FinishButton(_JobButton, template=r"galvanic:finish:(?P<job>[a-z0-9-]+)"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Finish, if this person may."""
         async with answering(interaction, "finish button") as bot:
-            said = await wishes.finish(bot, self.job_id, interaction.guild_id, interaction.user)
+            said = await training_control.finish(bot, self.job_id, interaction.guild_id, interaction.user)
             await interaction.followup.send(said, ephemeral=True)
 
 
@@ -63,7 +63,7 @@ class SamplesButton(_JobButton, template=r"galvanic:samples:(?P<job>[a-z0-9-]+)"
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show them, to this person alone."""
         async with answering(interaction, "samples button") as bot:
-            embed = await wishes.samples(bot, self.job_id, interaction.guild_id, interaction.user)
+            embed = await training_control.samples(bot, self.job_id, interaction.guild_id, interaction.user)
             await interaction.followup.send(embed=embed, ephemeral=True)
 
 

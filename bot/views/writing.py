@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import discord
 
 from bot import cards
-from bot.asker import Asker
 from bot.checks import SEED_LIMIT
 from bot.options import HOTTEST, temperature
+from bot.requester import Requester
 from bot.types import Send
 from bot.views.base import Placed, answering, replying_to
 from shared.events import Compared, Generated
@@ -48,7 +48,7 @@ class WrittenButton(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Write, if this person may."""
 
-        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
+        async def write(bot: Galvanic, who: Requester, send: Send) -> None:
             await bot.writer.press(who, self.deed, self.job_id, send)
 
         await replying_to(interaction, f"{self.deed} button", write)
@@ -81,7 +81,7 @@ class ComparedMenu(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Go on with what was chosen."""
 
-        async def go_on(bot: Galvanic, who: Asker, send: Send) -> None:
+        async def go_on(bot: Galvanic, who: Requester, send: Send) -> None:
             await bot.writer.go_on_with(who, self.job_id, int(self.item.values[0]), send)
 
         await replying_to(interaction, "compared menu", go_on)
@@ -139,7 +139,7 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Have it written."""
 
-        async def write(bot: Galvanic, who: Asker, send: Send) -> None:
+        async def write(bot: Galvanic, who: Requester, send: Send) -> None:
             typed = self.temperature.value.strip()
             how_daring = temperature(typed) if typed else None
             await bot.writer.fill_in(who, self.model_id, self.words.value, how_daring, send)

@@ -10,10 +10,10 @@ import pytest
 import redis.asyncio
 
 from bot import cards
+from bot.answers.models import refusal
 from bot.cards.models import quality
 from bot.cards.words import DESCRIPTION_LIMIT
-from bot.guilds import Guilds
-from bot.model_answers import refusal
+from bot.guild_settings import GuildSettingsStore
 from bot.registry import Registry
 from bot.views import DYNAMIC_ITEMS
 from bot.views.models import ConfirmButton, PageButton, in_time
@@ -34,7 +34,7 @@ SNOWFLAKE = 1_297_000_000_000_000_011
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
-    return Registry(client, Guilds(settings, client))
+    return Registry(client, GuildSettingsStore(settings, client))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def test_a_model_and_what_its_channel_chose_come_together(
     registry: Registry, log: JobLog, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
     log.register(record())
-    await Guilds(settings, client).choose(CHANNEL, temperature=0.4)
+    await GuildSettingsStore(settings, client).choose(CHANNEL, temperature=0.4)
     for name in (None, "tides", " Tides "):
         model, choices = await registry.choose_with(GUILD, [CHANNEL], name)
         assert (model.model_id, choices.temperature, choices.model) == ("m1", 0.4, "m1")

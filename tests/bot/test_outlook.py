@@ -8,7 +8,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from bot.outlook import Watch
+from bot.outlook import OutlookCache
 from bot.queue import JobQueue
 from shared import keys, turns
 from shared.connect import connect
@@ -51,7 +51,7 @@ def begin(worker: redis.Redis, token: str) -> JobLog:
 
 async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, worker: redis.Redis) -> None:
     there(worker, "w1")
-    outlook = await Watch(client).look()
+    outlook = await OutlookCache(client).look()
     assert outlook.standings == ()
     assert outlook.machines == ("the machine of w1",)
     assert outlook.idle == 1
@@ -66,7 +66,7 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
         await enter(queue, number)
     await enter(queue, 4, guild_id=GUILD + 1)
     begin(worker, "x").publish(progress(eta_s=100))
-    outlook = await Watch(client).look()
+    outlook = await OutlookCache(client).look()
     assert [one.job.job_id for one in outlook.standings] == ["t-1", "t-4", "t-2", "t-3"]
     assert [one.place for one in outlook.standings] == [None, 0, 1, 2]
     assert [one.card for one in outlook.standings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
@@ -91,7 +91,7 @@ async def test_what_earlier_ones_took_is_expected_of_the_next(
     worker.lpush(keys.HISTORY, past.model_dump_json(), "{}")
     await enter(queue, 1)
     begin(worker, "x")
-    (standing,) = (await Watch(client).look()).standings
+    (standing,) = (await OutlookCache(client).look()).standings
     assert standing.takes.seconds == 130
     assert standing.ends is not None
     assert standing.ends.seconds == pytest.approx(130, abs=5)
@@ -99,13 +99,13 @@ async def test_what_earlier_ones_took_is_expected_of_the_next(
 
 async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis, queue: JobQueue) -> None:
     await enter(queue, 1)
-    outlook = await Watch(client).look()
+    outlook = await OutlookCache(client).look()
     assert [(one.begins, one.ends) for one in outlook.standings] == [(None, None)]
     assert outlook.first_to_end(GUILD) is None
 
 
 async def test_a_look_is_good_for_a_moment_unless_it_must_be_now(client: redis.asyncio.Redis, queue: JobQueue) -> None:
-    watch = Watch(client)
+    watch = OutlookCache(client)
     await watch.look()
     await enter(queue, 1)
     assert (await watch.look()).standings == ()
@@ -118,4 +118,4 @@ async def test_a_job_of_a_newer_version_is_left_out(
     await enter(queue, 1)
     await enter(queue, 2)
     worker.hset(keys.job("t-1"), "job", '{"version": 2}')
-    assert [one.job.job_id for one in (await Watch(client).look()).standings] == ["t-2"]
+    assert [one.job.job_id for one in (await OutlookCache(client).look()).standings] == ["t-2"]

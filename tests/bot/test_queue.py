@@ -11,7 +11,7 @@ import redis
 import redis.asyncio
 from pydantic import ValidationError
 
-from bot.guilds import Guilds
+from bot.guild_settings import GuildSettingsStore
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.texts import text_again
@@ -195,7 +195,7 @@ async def test_a_training_of_an_older_version_is_counted_until_it_is_over(queue:
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis) -> Registry:
-    return Registry(client, Guilds(Settings(), client))
+    return Registry(client, GuildSettingsStore(Settings(), client))
 
 
 async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from simcord.backend.models import Message
 
-from bot.guilds import Guilds, GuildSettings, UnreadableSettings, checked_prefix
+from bot.guild_settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
 from bot.views import DYNAMIC_ITEMS
 from bot.views.base import Placed
 from bot.views.help import HelpMenu
@@ -66,7 +66,7 @@ def test_prefixes_that_do_not(typed: str, problem: str) -> None:
 
 async def test_two_admins_at_once_lose_nothing(settings: Settings) -> None:
     client = connect_async(settings)
-    guilds = Guilds(settings, client)
+    guilds = GuildSettingsStore(settings, client)
     changes = [
         guilds.change(1, prefix="?"),
         guilds.change(1, train_roles=(7,)),
@@ -77,19 +77,19 @@ async def test_two_admins_at_once_lose_nothing(settings: Settings) -> None:
     await asyncio.gather(*changes)
     wanted = GuildSettings(prefix="?", train_roles=(7,), channels=(8, 9), blocklist=("foo",), jobs_per_user=2)
     assert await guilds.get(1) == wanted
-    assert await Guilds(settings, client).get(1) == wanted, "another run of the bot reads the same"
+    assert await GuildSettingsStore(settings, client).get(1) == wanted, "another run of the bot reads the same"
     await client.aclose()
 
 
 async def test_settings_that_are_not_understood_widen_nothing_and_can_be_reset(settings: Settings) -> None:
     client = connect_async(settings)
     await client.set(keys.guild_settings(1), '{"train_roles": "only the wise"}')
-    guilds = Guilds(settings, client)
+    guilds = GuildSettingsStore(settings, client)
     with pytest.raises(UnreadableSettings):
         await guilds.get(1)
     assert await guilds.prefix(1) == settings.command_prefix
     await guilds.reset(1)
-    assert await Guilds(settings, client).get(1) == GuildSettings()
+    assert await GuildSettingsStore(settings, client).get(1) == GuildSettings()
     await client.aclose()
 
 

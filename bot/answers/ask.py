@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot.delivery import post_answer, problem_of
+from bot.answers.post import post_answer, problem_of
 from bot.types import Send
 from shared.errors import UserError
 from shared.events import Failed

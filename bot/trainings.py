@@ -10,8 +10,8 @@ import discord
 import structlog
 
 from bot import access, cards, train_options
-from bot.asker import Asker
 from bot.queue import TRAINING
+from bot.requester import Requester
 from bot.texts import text_again
 from bot.types import Send
 from shared.corpora import Corpus
@@ -36,7 +36,7 @@ class Lesson:
     parent: ModelRecord | None = None
 
 
-async def begin(bot: Galvanic, who: Asker, prepare: Callable[[], Awaitable[Lesson]], send: Send) -> None:
+async def begin(bot: Galvanic, who: Requester, prepare: Callable[[], Awaitable[Lesson]], send: Send) -> None:
     """Check who may, get the text, post the card, and send the training on its way.
 
     A request that is refused or fails costs no cooldown.
@@ -69,7 +69,7 @@ async def begin(bot: Galvanic, who: Asker, prepare: Callable[[], Awaitable[Lesso
         await _submit(bot, who, job, lesson.corpus.text, send)
 
 
-async def more(bot: Galvanic, who: Asker, model_id: str) -> Lesson:
+async def more(bot: Galvanic, who: Requester, model_id: str) -> Lesson:
     """What "Train more" under a finished card asks for: the model's own text once more, for as long as before.
 
     Raises:
@@ -83,7 +83,7 @@ async def more(bot: Galvanic, who: Asker, model_id: str) -> Lesson:
     return Lesson(corpus, options.model_copy(update={"name": name}), parent)
 
 
-async def _submit(bot: Galvanic, who: Asker, job: TrainJob, text: str, send: Send) -> None:
+async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send: Send) -> None:
     """Post the card first: then nothing of the job can go by unseen."""
     limits = await _limits(bot, who.guild_id)
     message = await bot.follower.post(job, send)
@@ -106,14 +106,14 @@ async def _limits(bot: Galvanic, guild_id: int) -> tuple[int, int]:
     return bot.guild_settings.jobs_per_user(own), bot.guild_settings.jobs_per_server(own)
 
 
-async def _require_room(bot: Galvanic, who: Asker) -> None:
+async def _require_room(bot: Galvanic, who: Requester) -> None:
     """Refuse early what the quotas would refuse: of trainings at once, and of the models' disk space.
 
     Raises:
         UserError: says when to try again, or what to do.
     """
     own = await bot.guild_settings.get(who.guild_id)
-    outlook = await bot.watch.look(now=True)
+    outlook = await bot.outlook.look(now=True)
     for_one, for_all = await _limits(bot, who.guild_id)
     if outlook.count(who.guild_id, who.user.id) >= for_one:
         raise await _no_room(bot, who, True)
@@ -129,9 +129,9 @@ async def _require_room(bot: Galvanic, who: Asker) -> None:
         )
 
 
-async def _no_room(bot: Galvanic, who: Asker, of_user: bool) -> UserError:
+async def _no_room(bot: Galvanic, who: Requester, of_user: bool) -> UserError:
     """Why there is no room for another training, and when to try again."""
-    outlook = await bot.watch.look(now=True)
+    outlook = await bot.outlook.look(now=True)
     for_one, for_all = await _limits(bot, who.guild_id)
     if of_user:
         problem = (

@@ -9,7 +9,7 @@ import discord
 import structlog
 
 from bot import cards
-from bot.model_answers import post_export, post_import, post_info, post_refusal
+from bot.answers.models import post_export, post_import, post_info, post_refusal
 from bot.types import Send
 from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError

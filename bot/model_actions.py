@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot import access, cards, problems
-from bot.asker import Asker
-from bot.asking import ask, require_writer
-from bot.model_answers import post_info, refusal
+from bot import access, cards, failures
+from bot.answers.ask import ask, require_writer
+from bot.answers.models import post_info, refusal
+from bot.requester import Requester
 from bot.types import Send
 from bot.views.models import question_buttons
 from shared.errors import UserError
@@ -49,13 +49,13 @@ def require_owner(model: ModelRecord, user: discord.User | discord.Member, deed:
         )
 
 
-class ModelCare:
+class ModelActions:
     """Uses, shows, exports, imports, renames, shares and deletes models."""
 
     def __init__(self, bot: Galvanic) -> None:
         self._bot = bot
 
-    async def use(self, who: Asker, model: ModelRecord) -> None:
+    async def use(self, who: Requester, model: ModelRecord) -> None:
         """Make a model the current one of a channel; for those who may generate texts there.
 
         Raises:
@@ -64,7 +64,7 @@ class ModelCare:
         await access.require(self._bot, "generate", who.user, who.channel)
         await self._bot.registry.use(who.place.channel_id, model)
 
-    async def show_info(self, who: Asker, model: ModelRecord, send: Send, **options: Any) -> None:
+    async def show_info(self, who: Requester, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model's card: with its picture if a worker is there to draw it, else with what the registry knows.
 
         Raises:
@@ -78,7 +78,7 @@ class ModelCare:
                 without = Failed(problem=error.problem, remedy=error.remedy)
                 await post_info(self._bot, send, job, without, **options)
 
-    async def export(self, who: Asker, model: ModelRecord, send: Send, **options: Any) -> None:
+    async def export(self, who: Requester, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it: one of a channel leaves only there.
 
         Raises:
@@ -92,7 +92,7 @@ class ModelCare:
             await ask(self._bot, job, send, **options)
 
     async def import_file(
-        self, who: Asker, file: discord.Attachment, name: str | None, send: Send, **options: Any
+        self, who: Requester, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
         """Have an exported model checked and entered, for those who may train here.
 
@@ -149,7 +149,7 @@ class ModelCare:
             )
         return int(most * MEGABYTE)
 
-    async def rename(self, who: Asker, model: ModelRecord, name: str) -> None:
+    async def rename(self, who: Requester, model: ModelRecord, name: str) -> None:
         """Give a model another name; channels, buttons and trainings that use it know it by its id.
 
         Raises:
@@ -160,7 +160,7 @@ class ModelCare:
             raise UserError(f"`{model.name}` has this name already.", "Choose another one.")
         await self._bot.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
 
-    async def question(self, who: Asker, model: ModelRecord) -> dict[str, Any]:
+    async def question(self, who: Requester, model: ModelRecord) -> dict[str, Any]:
         """Whether a model is really to be deleted, as a message to send.
 
         Raises:
@@ -173,7 +173,7 @@ class ModelCare:
             "view": question_buttons(model, who.user.id),
         }
 
-    async def delete(self, who: Asker, model: ModelRecord) -> None:
+    async def delete(self, who: Requester, model: ModelRecord) -> None:
         """Take a model out of the registry for good; its files follow as soon as a worker is there.
 
         Raises:
@@ -206,7 +206,7 @@ class ModelCare:
                 for model in await self._bot.registry.all(guild.id) if known else ():
                     if not model.usable_in(known) and await self._is_gone(model.channel_id):
                         await self._drop(model)
-        except problems.AWAY as error:
+        except failures.AWAY as error:
             log.warning("redis_unreachable", error=type(error).__name__)
 
     async def _is_gone(self, channel_id: int) -> bool:
@@ -235,19 +235,19 @@ class ModelCare:
                 for job in await self._bot.registry.deletions():
                     await self._bot.queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
                     await self._bot.registry.deletion_sent(job.model_id)
-            except problems.AWAY as error:
+            except failures.AWAY as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 await asyncio.sleep(_TRY_AGAIN_S)
             else:
                 return
 
-    def _cooldown(self, who: Asker) -> Any:
+    def _cooldown(self, who: Requester) -> Any:
         """Pictures and files keep a worker busy: as often as texts, on a clock of their own."""
         wait = self._bot.settings.generate_cooldown_s
         return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait)
 
 
-def _require_origin(who: Asker, model: ModelRecord) -> None:
+def _require_origin(who: Requester, model: ModelRecord) -> None:
     """Refuse to hand out here what was learned from a text that was shown elsewhere.
 
     Raises:
@@ -267,7 +267,7 @@ def _require_origin(who: Asker, model: ModelRecord) -> None:
     raise UserError(f"`{model.name}` learned from a text of another channel, so its file stays there.", where)
 
 
-def guild_of(bot: Galvanic, who: Asker) -> discord.Guild:
+def guild_of(bot: Galvanic, who: Requester) -> discord.Guild:
     """The server where somebody asks.
 
     Raises:

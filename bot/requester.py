@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asker:
+class Requester:
     """Who asks for something, and where.
 
     Attributes:
@@ -28,14 +28,14 @@ class Asker:
     request_id: int
 
     @classmethod
-    def of(cls, ctx: Context) -> Asker:
+    def of(cls, ctx: Context) -> Requester:
         """Whoever gave a command."""
         assert ctx.guild is not None
         asked = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
         return cls(ctx.author, ctx.channel, ctx.guild.id, asked)
 
     @classmethod
-    def of_interaction(cls, interaction: discord.Interaction[Any]) -> Asker:
+    def of_interaction(cls, interaction: discord.Interaction[Any]) -> Requester:
         """Whoever pressed a button or sent a form.
 
         Raises:

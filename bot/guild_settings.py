@@ -74,7 +74,7 @@ class ChannelChoices(BaseModel):
     chat: bool = False
 
 
-class Guilds:
+class GuildSettingsStore:
     """Settings of servers and choices of channels, in Redis.
 
     One bot process serves a server, so what it read or wrote once stays true: only the first look asks Redis.

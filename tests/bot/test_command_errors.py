@@ -13,7 +13,7 @@ from discord.ext import commands
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot import checks, misuse
+from bot import checks, command_errors
 from bot.cogs.errors import Errors
 from bot.cogs.generation import GenerateFlags
 from bot.escape import code
@@ -116,7 +116,7 @@ def test_no_error_of_the_library_is_forgotten() -> None:
 
 @pytest.mark.parametrize("error", CAUSED.values(), ids=lambda error: f"{type(error).__module__}.{type(error).__name__}")
 def test_each_has_a_sentence_and_a_remedy(error: Exception) -> None:
-    problem = misuse.explain(error, USAGE)
+    problem = command_errors.explain(error, USAGE)
     assert problem is not None
     assert problem.problem.endswith(".")
     assert problem.remedy
@@ -124,9 +124,9 @@ def test_each_has_a_sentence_and_a_remedy(error: Exception) -> None:
 
 
 def test_the_sentences_are_specific() -> None:
-    said = [str(misuse.explain(error, USAGE)) for error in CAUSED.values()]
+    said = [str(command_errors.explain(error, USAGE)) for error in CAUSED.values()]
     shared = {
-        str(misuse.explain(CAUSED[kind], USAGE))
+        str(command_errors.explain(CAUSED[kind], USAGE))
         for kind in (
             commands.BadArgument,
             commands.ArgumentParsingError,
@@ -147,9 +147,9 @@ def test_what_was_typed_is_shown_as_it_is_in_one_line() -> None:
 
 def test_kinds_in_plain_words() -> None:
     parameter = commands.Parameter("what", inspect.Parameter.KEYWORD_ONLY, annotation=Literal["a", "b"])
-    problem = misuse.explain(commands.BadLiteralArgument(parameter, ("a", "b"), [], "soup"), USAGE)
+    problem = command_errors.explain(commands.BadLiteralArgument(parameter, ("a", "b"), [], "soup"), USAGE)
     assert str(problem) == "`WHAT` can't be `soup`. It is `a` or `b`."
-    union = misuse.explain(commands.BadUnionArgument(PARAMETER, (int, discord.Member), []), USAGE)
+    union = command_errors.explain(commands.BadUnionArgument(PARAMETER, (int, discord.Member), []), USAGE)
     assert "a whole number or a member" in str(union)
 
 

@@ -6,7 +6,7 @@ import discord
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot import wishes
+from bot import training_control
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from tests.bot.live import Live
 from tests.bot.offline import context
@@ -28,21 +28,21 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
     thread = train_job(place=place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"]))
     nowhere = train_job(place=place(**where, channel_id=GONE))
     ada, ben, cleo, dora = [await _person(live, name) for name in ("ada", "ben", "cleo", "dora")]
-    assert all(wishes.sees(person, lab) for person in (ada, ben, cleo, dora))
+    assert all(training_control.sees(person, lab) for person in (ada, ben, cleo, dora))
     for job in (thread, nowhere):
-        assert wishes.sees(cleo, job)
-        assert not wishes.sees(ben, job)
-        assert wishes.sees(ada, job)  # she runs the server
-        assert wishes.moderates(ada, job)
+        assert training_control.sees(cleo, job)
+        assert not training_control.sees(ben, job)
+        assert training_control.sees(ada, job)  # she runs the server
+        assert training_control.moderates(ada, job)
     # Manage Messages alone opens no private thread.
-    assert wishes.moderates(dora, lab)
-    assert wishes.moderates(dora, thread)
+    assert training_control.moderates(dora, lab)
+    assert training_control.moderates(dora, thread)
     denied = discord.Permissions(manage_threads=True).value
     channel = live.world.get_channel(CHANNEL_IDS["lab"])
     channel.overwrites.append(Overwrite(dora.id, OverwriteType.MEMBER, allow=0, deny=denied))
     live.world.announce_channel_update(channel.id)
-    await live.until(lambda: not wishes.sees(dora, thread), "the new permissions")
-    assert wishes.moderates(dora, lab)
-    assert not wishes.sees(dora, thread)
-    assert not wishes.moderates(dora, thread)
-    assert not wishes.sees(dora, nowhere)
+    await live.until(lambda: not training_control.sees(dora, thread), "the new permissions")
+    assert training_control.moderates(dora, lab)
+    assert not training_control.sees(dora, thread)
+    assert not training_control.moderates(dora, thread)
+    assert not training_control.sees(dora, nowhere)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot import sharing
-from bot.asker import Asker
+from bot.requester import Requester
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect
@@ -36,7 +36,7 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
     archived = live.world.create_channel(GUILD, "archived").id
     live.bot._connection._get_guild(GUILD)._channels.pop(archived, None)  # type: ignore[union-attr]  # as an archived thread
     _registered(live, model_id="archived", name="archived", channel_id=archived)
-    await live.bot.care.forget_lost_channels()
+    await live.bot.model_actions.forget_lost_channels()
     left = {model.name for model in await live.bot.registry.all(GUILD)}
     assert left == {"lent", "public", "here", "archived"}
     deleting = await live.bot.redis.hkeys(keys.DELETING)
@@ -45,7 +45,7 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
 
 async def test_two_who_take_back_at_once_both_do(live: Live) -> None:
     read_by_both = _registered(live, channel_id=LAB, shared_with=(LIBRARY, GONE), for_server=True)
-    who = Asker.of(await context(live.bot, "!model unshare tides", person="ada"))
+    who = Requester.of(await context(live.bot, "!model unshare tides", person="ada"))
     await sharing.unshare(live.bot, who, read_by_both, f"<#{LIBRARY}>")
     await sharing.unshare(live.bot, who, read_by_both, f"<#{GONE}>")
     after, whom = await sharing.unshare(live.bot, who, read_by_both, "server")

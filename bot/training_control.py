@@ -92,7 +92,7 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
     """The trainings to offer for `cancel` and `finish`: the person's own first, for moderators then those they see."""
     if interaction.guild_id is None:
         return []
-    outlook = await bot.watch.look()
+    outlook = await bot.outlook.look()
     own: list[Standing] = []
     others: list[Standing] = []
     for one in outlook.standings:

@@ -1,0 +1,1 @@
+"""Answers to requests: sent as jobs to the worker, awaited, and posted."""
