@@ -222,7 +222,7 @@ def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
     assert "its file stays there" in ask(system, "!model export diary", channel="library", person="ben")
     press(system, card, "Export", "❌", "its file stays there", person="ben", channel="library")
 
-    assert "taken back" in ask(system, "!model unshare diary library")
+    assert "is no longer shared with" in ask(system, "!model unshare diary library")
     assert "There is no model here yet" in ask(system, "!generate the tide", channel="library")
     press(system, card, "Use here", "can no longer be used in this channel", channel="library")
     press(system, card, "Export", "can no longer be used in this channel", channel="library")
@@ -506,7 +506,7 @@ def test_what_cannot_be_imported(system: System) -> None:
     assert "There is no file to import" in ask(system, "!model import")
     assert "can't be a model's name" in ask(system, "!model import ../x", files={"x.galvanic": b"x"})
     said = ask(system, "!model import", files={"x.galvanic": bytes(1_234_567)})
-    assert "has 1.2 MB; I take model files up to 1 MB" in said
+    assert "is 1.2 MB; I take model files up to 1 MB" in said
     system.add_model("whale", file_bytes=1_999_999_999)
     said = ask(system, "!model import", files={"x.galvanic": b"x" * 10_000})
     assert "of 2,000 MB" in said

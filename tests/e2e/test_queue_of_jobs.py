@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -76,10 +77,10 @@ def test_the_list_tells_whose_they_are_how_far_and_when(strict: System) -> None:
         strict.wait_for_card(hidden, "3rd of 3 waiting, begins in", timeout=60, channel="cellar")
 
         mine = said(strict, "!jobs")
-        first, second, third = (line for line in mine.splitlines() if line[0] in "🧠🕓")
-        assert first.startswith("🧠 ⭐ **[")
+        first, second, third = re.findall(r"^[🧠🕓].*\n.*", mine, re.MULTILINE)
+        assert first.startswith("🧠 ⭐ **")
         assert f"/{running['channel_id']}/{running['id']}" in first
-        assert second.startswith("🕓 **[")
+        assert second.startswith("🕓 **")
         assert f"<@{strict.client.world().users['ben']}>" in second
         assert training_of(bens) in mine
         assert training_of(hidden) in mine
@@ -176,7 +177,7 @@ def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     assert "Cancelled: it had not begun." in text_of(answer)
     assert answer["flags"] & EPHEMERAL
     idle.wait_for_card(hidden, "Cancelled", timeout=60, channel="cellar")
-    assert "Nothing is being learned here now" in said(idle, "!jobs")
+    assert "No training is waiting or running here" in said(idle, "!jobs")
 
 
 def test_what_has_learned_nothing_yet_cannot_be_finished(idle: System) -> None:

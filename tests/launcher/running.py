@@ -30,6 +30,11 @@ def wait_until(what: Callable[[], object], patience_s: float = PATIENCE_S) -> No
         time.sleep(0.05)
 
 
+def _as_from_a_terminal() -> None:
+    # The launcher goes on without its terminal under nohup, which the tests may run under themselves.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Run:
     """A run of the launcher with stand-in parts, each known by a mark in its environment."""
 
@@ -64,6 +69,7 @@ class Run:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_as_from_a_terminal,
             )
         self._processes.append(process)
         return process
