@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import discord
@@ -43,6 +45,7 @@ class Follower:
         self._queue = bot.queue
         self._bells: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._own: set[str] = set()
 
     def start(self) -> None:
         """Begin to listen, and take up the jobs of an earlier run."""
@@ -55,8 +58,23 @@ class Follower:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @contextmanager
+    def reserved(self, job_id: str) -> Iterator[bool]:
+        """While a job is entered and shown by whoever asked for it: the bot's start must not take it for an old one.
+
+        Gives False if somebody does that already: Discord delivered the request twice.
+        """
+        if job_id in self._own:
+            yield False
+            return
+        self._own.add(job_id)
+        try:
+            yield True
+        finally:
+            self._own.discard(job_id)
+
     async def post(self, job: TrainJob, send: Send) -> discord.Message:
-        """Post the first card of a training that is about to be sent.
+        """Post the first card of a training that was entered.
 
         Raises:
             redis.RedisError: Redis cannot be reached; there is no card then.
@@ -143,9 +161,12 @@ class Follower:
         try:
             stored = await self._queue.load(job_id)
             events = await self._queue.events(job_id, "0")
+            old = job_id in await self._queue.undelivered()  # and not one that was asked and answered meanwhile
         except ValidationError as error:
             # Of another version of the bot, which may come back: left as it is, and the others go on.
             log.error("job_not_understood", job_id=job_id, fields=error.error_count())
+            return
+        if not old or job_id in self._own:
             return
         if stored is None or not events or isinstance(stored.job, DeleteJob):
             await self._queue.delivered(job_id)

@@ -16,6 +16,7 @@ from bot import cards
 from bot.escape import NOBODY
 from bot.estimates import estimate
 from bot.jobview import JobView
+from bot.queue import card_nonce
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
@@ -93,7 +94,8 @@ class LiveCard:
         # A card that was posted a moment ago has had its say for now.
         self._edited = time.monotonic() if where else float("-inf")
         self._text_kept = float("-inf")
-        self._nudged = time.monotonic()
+        self._stuck_since: float | None = None
+        self._recorded = False
         self._told = False
 
     async def keep(self) -> None:
@@ -104,6 +106,7 @@ class LiveCard:
                 wait = await self._update()
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
+                self._stuck_since = None  # its worker could not say either that it is there
                 await self._say_outage()
                 wait = RETRY_S
             except TRANSIENT as error:
@@ -153,21 +156,34 @@ class LiveCard:
             return
 
     async def _render(self) -> discord.Embed:
+        await self._record()
         for entry, event in await self._queue.events(self._job.job_id, self._cursor):
             self._view.apply(event)
-            self._cursor = entry
+            self._cursor, self._stuck_since = entry, None
         if not self._view.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
         around = await around_of(self._bot, self._job, self._view)
-        if around.place == 0 and (await self._bot.outlook.look()).idle:
-            await self._nudge()
+        if not self._view.over:
+            await self._unstick()
         return cards.training(self._job, self._view, around)
 
-    async def _nudge(self) -> None:
-        """It is next, a worker is idle, and yet it does not begin: see `JobQueue.nudge`."""
-        if time.monotonic() - self._nudged > NUDGE_EVERY_S:
-            self._nudged = time.monotonic()
+    async def _unstick(self) -> None:
+        """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle."""
+        outlook = await self._bot.outlook.look()
+        standing = outlook.of(self._job.job_id)
+        if standing is None or not (standing.lost or (standing.place == 0 and outlook.idle)):
+            self._stuck_since = None
+            return
+        now = time.monotonic()
+        if self._stuck_since is None:
+            self._stuck_since = now
+        if now - self._stuck_since <= NUDGE_EVERY_S:
+            return
+        self._stuck_since = now
+        if standing.lost and await self._queue.regain(self._job.job_id):
+            log.warning("training_regained")
+        if outlook.idle:
             log.warning("training_nudged")
             await self._queue.nudge(self._job)
 
@@ -188,18 +204,24 @@ class LiveCard:
             for file in files:
                 file.reset(seek=True)
         # The nonce keeps a message from being posted twice, but a card that was deleted must be posted anew.
-        nonce = f"{self._job.job_id}-{self._where[1] % 1_000 if self._where else 0}"[-25:]
+        nonce = card_nonce(self._job.job_id, self._where[1] if self._where else 0)
         if buttons is None:
             message = await channel.send(embed=embed, files=files, nonce=nonce)
         else:
             message = await channel.send(embed=embed, files=files, view=buttons, nonce=nonce)
-        self._where = (place.channel_id, message.id)
-        await self._queue.set_card(self._job.job_id, self._where)
+        self._where, self._recorded = (place.channel_id, message.id), False
+        await self._record()
         if old is not None:
             try:
                 await old.delete()
             except discord.HTTPException as error:
                 log.warning("old_card_not_removed", status=error.status, code=error.code)
+
+    async def _record(self) -> None:
+        """Have Redis know where the card is: the next run of the bot goes on with it."""
+        if self._where is not None and not self._recorded:
+            await self._queue.set_card(self._job.job_id, self._where)
+            self._recorded = True
 
     async def _files(self) -> list[discord.File]:
         if self._view.state != "finished":

@@ -188,7 +188,11 @@ class ModelActions:
         self._bot.dispatch("model_removed")
 
     async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
-        """Delete the models that nobody can use any more because their channel, or their thread, was deleted."""
+        """Delete the models that nobody can use any more because their channel, or their thread, was deleted.
+
+        What the channel has chosen goes as well.
+        """
+        await self._bot.registry.forget_channel(channel_id)
         left = [known for known in channels_of(guild) if known != channel_id]
         for model in await self._bot.registry.all(guild.id):
             if model.channel_id == channel_id and not model.usable_in(left):
@@ -206,6 +210,7 @@ class ModelActions:
                 for model in await self._bot.registry.all(guild.id) if known else ():
                     if not model.usable_in(known) and await self._is_gone(model.channel_id):
                         await self._drop(model)
+                        await self._bot.registry.forget_channel(model.channel_id)
         except failures.AWAY as error:
             log.warning("redis_unreachable", error=type(error).__name__)
 

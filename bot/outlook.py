@@ -39,6 +39,7 @@ class Standing:
         begins: when it begins; None: it has, or no worker is there.
         ends: when it ends; None: no worker is there.
         progress: how far it has come.
+        lost: it was claimed, but no worker is heard of that works on it.
     """
 
     job: TrainJob
@@ -48,6 +49,7 @@ class Standing:
     begins: Estimate | None = None
     ends: Estimate | None = None
     progress: Progress | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class OutlookCache:
         # Ids of one length, and the younger the larger: those that run are in the order they were asked for.
         running = sorted(set(active) - set(waiting))
         ids = [one.decode() for one in (*running, *waiting)]
-        jobs, cards, events = await self._details(ids, len(running))
+        jobs, cards, events, held = await self._details(ids, len(running))
         past = tuple(_past(history))
         standings = [
             Standing(jobs[one], cards[one], None, estimate(jobs[one].options, jobs[one].corpus.chars, past))
@@ -142,7 +144,10 @@ class OutlookCache:
             if one in jobs
         ]
         has_begun = sum(one.job.job_id.encode() in running for one in standings)
-        first = [_running(one, events.get(one.job.job_id, [])) for one in standings[:has_begun]]
+        first = [
+            replace(_running(one, events.get(one.job.job_id, [])), lost=one.job.job_id not in held)
+            for one in standings[:has_begun]
+        ]
         rest = [replace(one, place=place) for place, one in enumerate(standings[has_begun:])]
         if alive:
             times = schedule([one.ends or one.takes for one in first], [one.takes for one in rest], len(alive))
@@ -150,30 +155,33 @@ class OutlookCache:
         else:
             first = [replace(one, ends=None) for one in first]
         machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name in alive)
-        return Outlook((*first, *rest), tuple(machines), past, max(0, len(alive) - len(running)))
+        return Outlook((*first, *rest), tuple(machines), past, max(0, len(alive) - len(held)))
 
     async def _details(
         self, ids: list[str], begun: int
-    ) -> tuple[dict[str, TrainJob], dict[str, tuple[int, int] | None], dict[str, list[Event]]]:
-        """Each job, where its card is, and the last events of the first ones, which have begun."""
+    ) -> tuple[dict[str, TrainJob], dict[str, tuple[int, int] | None], dict[str, list[Event]], set[str]]:
+        """Each job, where its card is, and of the first ones, which have begun, the last events and who is held."""
         if not ids:
             self._jobs.clear()
-            return {}, {}, {}
+            return {}, {}, {}, set()
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "job", "card")
             for job_id in ids[:begun]:
                 pipe.xrevrange(keys.job_events(job_id), count=_LAST_EVENTS)
+            for job_id in ids[:begun]:
+                pipe.exists(keys.job_hold(job_id))
             found = cast(list[Any], await reply(pipe.execute()))
         jobs, cards, events = {}, {}, {}
         for job_id, (data, card) in zip(ids, found[: len(ids)], strict=True):
             job = self._jobs.get(job_id) or _job(job_id, data)
             if job is not None:
                 jobs[job_id], cards[job_id] = job, card_of(card)
-        for job_id, entries in zip(ids[:begun], found[len(ids) :], strict=True):
+        for job_id, entries in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
             events[job_id] = [parse_event(fields[b"event"]) for _, fields in entries]
+        held = {job_id for job_id, there in zip(ids[:begun], found[len(ids) + begun :], strict=True) if there}
         self._jobs = jobs
-        return jobs, cards, events
+        return jobs, cards, events, held
 
 
 def _running(standing: Standing, newest_first: Iterable[Event]) -> Standing:

@@ -13,11 +13,12 @@ from celery import Celery
 from pydantic import ConfigDict, TypeAdapter
 from redis.exceptions import RedisError
 
+from bot import entering
 from bot.redis_reply import REPLY_S, reply
 from shared import keys, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
-from shared.events import Cancelled, Event, Queued, parse_event
+from shared.events import Cancelled, Event, Interrupted, Queued, parse_event
 from shared.jobs import DeleteJob, Job, TrainJob, task_of
 from shared.settings import Settings
 
@@ -25,6 +26,7 @@ TRAINING = "t-"
 """What a training's id begins with."""
 Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
+_TRY_AGAIN_S = 2.0
 
 log = structlog.get_logger()
 _job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))
@@ -39,7 +41,10 @@ class StoredJob:
 
 
 class JobQueue:
-    """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage."""
+    """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage.
+
+    A job whose submission raises is taken back: at once, or as soon as Redis can be reached.
+    """
 
     def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
         self._redis = client
@@ -47,6 +52,7 @@ class JobQueue:
         self._text_limit = unpacked_limit(settings)
         self._generate_timeout_s = settings.generate_timeout_s
         self._file_ttl_s = 10 * settings.generate_timeout_s
+        self._retracting: set[asyncio.Task[None]] = set()
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
         self._celery.conf.update(
             task_serializer="json",
@@ -55,13 +61,15 @@ class JobQueue:
             broker_connection_timeout=2,
         )
 
-    async def submit_train(self, job: TrainJob, text: str, card: tuple[int, int], limits: tuple[int, int]) -> Entry:
+    async def submit_train(
+        self, job: TrainJob, text: str, card: tuple[int, int] | None, limits: tuple[int, int]
+    ) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
         Args:
             job: the training.
             text: what it is to learn.
-            card: channel and message that show it.
+            card: channel and message that show it; None: `set_card` tells, once there is one.
             limits: trainings that may be active at once: of this person in the server, and of all its members.
 
         Returns:
@@ -70,10 +78,9 @@ class JobQueue:
         """
         packed = await asyncio.to_thread(pack, text)
         await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=self._ttl_s))
-        entry = cast(bytes, await self._run(turns.enter(job, card, limits, Queued().model_dump_json())))
-        if entry == b"entered":
-            await self._send(job)
-        return cast(Entry, entry.decode())
+        entry = secrets.token_hex(8)
+        script = turns.enter(job, card, limits, Queued().model_dump_json(), entry)
+        return cast(Entry, await self._enter(job, entry, script))
 
     async def text(self, sha256: str) -> str | None:
         """A text that was sent with an earlier training, None when it has expired.
@@ -96,35 +103,62 @@ class JobQueue:
         """
         for name, data in (files or {}).items():
             await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=self._file_ttl_s))
-        if not await self._enter(job):
-            return False
-        await self._send(job, expires=None if isinstance(job, DeleteJob) else self._generate_timeout_s)
-        return True
+        entry = secrets.token_hex(8)
+        expires = None if isinstance(job, DeleteJob) else self._generate_timeout_s
+        script = entering.enter(job, entry, Queued().model_dump_json())
+        return await self._enter(job, entry, script, expires) == "entered"
 
-    async def _enter(self, job: Job) -> bool:
-        if not await reply(self._redis.hsetnx(keys.job(job.job_id), "job", job.model_dump_json())):
-            return False
-        async with self._redis.pipeline() as pipe:
-            pipe.expire(keys.job(job.job_id), keys.JOB_TTL_S)
-            pipe.sadd(keys.UNDELIVERED, job.job_id)
-            pipe.xadd(keys.job_events(job.job_id), {"event": Queued().model_dump_json()}, id=turns.FIRST_EVENT)
-            pipe.expire(keys.job_events(job.job_id), keys.JOB_TTL_S)
-            await reply(pipe.execute())
-        return True
+    async def _enter(self, job: Job, entry: str, script: turns.Script, expires: int | None = None) -> str:
+        try:
+            answer = cast(bytes, await self._run(script)).decode()
+        except RedisError:  # nobody knows whether it was carried out
+            self._retract_later(job.job_id, entry)
+            raise
+        if answer == "entered":
+            await self._send(job, entry, expires)
+        return answer
 
-    async def _send(self, job: Job, expires: int | None = None) -> None:
+    async def _send(self, job: Job, entry: str, expires: int | None) -> None:
         try:
             await self._message(job, job.job_id, expires)
         except Exception:
             try:
-                undone = await self.forget(job)
-            except RedisError as error:
-                log.warning("job_not_forgotten", job_id=job.job_id, error=type(error).__name__)
-                raise
-            if undone:
+                found = await self._run(entering.retract(job.job_id, entry, cancel=False))
+            except RedisError:
+                self._retract_later(job.job_id, entry)
+                found = b""
+            if found != b"claimed":
                 raise
             # Another training's token has claimed it already; `nudge` will make up for that one.
             log.warning("token_not_sent", job_id=job.job_id)
+
+    async def retract(self, job_id: str) -> None:
+        """Take back a job of which nobody was told: at once, or as soon as Redis can be reached.
+
+        A training that a worker has claimed is cancelled. Raises nothing in an outage.
+        """
+        try:
+            await self._run(entering.retract(job_id, cancel=True))
+        except RedisError:
+            self._retract_later(job_id, "")
+
+    def _retract_later(self, job_id: str, entry: str) -> None:
+        """Should the bot end first, the job stays, and is shown and goes on after the next start."""
+
+        async def retract() -> None:
+            while True:
+                try:
+                    found = cast(bytes, await self._run(entering.retract(job_id, entry, cancel=True)))
+                except RedisError as error:
+                    log.warning("job_not_taken_back", job_id=job_id, error=type(error).__name__)
+                    await asyncio.sleep(_TRY_AGAIN_S)
+                else:
+                    log.info("job_taken_back", job_id=job_id, found=found.decode())
+                    return
+
+        task = asyncio.create_task(retract())
+        self._retracting.add(task)
+        task.add_done_callback(self._retracting.discard)
 
     async def _message(self, job: Job, message_id: str, expires: int | None = None) -> None:
         task, queue = task_of(job)
@@ -145,20 +179,13 @@ class JobQueue:
         """Send a spare token for a training that waits although workers are idle: its own one was lost."""
         await self._message(job, f"spare-{secrets.token_hex(8)}")
 
-    async def forget(self, job: Job) -> bool:
-        """Undo a submission that did not reach the queue.
+    async def regain(self, job_id: str) -> bool:
+        """Let a training wait again whose worker is gone and whose token may be; False: it is none of these.
 
-        Returns:
-            False: it is a training that a worker has claimed all the same; nothing was undone.
+        A token that turns up after all claims the training whose turn it is, as any other, or nothing.
         """
-        if isinstance(job, TrainJob) and not await reply(self._redis.zrem(keys.WAITING, job.job_id)):
-            return False
-        async with self._redis.pipeline() as pipe:
-            pipe.delete(keys.job(job.job_id), keys.job_events(job.job_id))
-            pipe.srem(keys.UNDELIVERED, job.job_id)
-            pipe.hdel(keys.ACTIVE, job.job_id)
-            await reply(pipe.execute())
-        return True
+        script = turns.regain(job_id, Interrupted().model_dump_json(), Queued().model_dump_json())
+        return bool(await self._run(script))
 
     async def cancel(self, job_id: str) -> Cancelling:
         """Ask for the end of a training: of the running one within a second, of a waiting one at once.
@@ -246,3 +273,8 @@ def card_of(value: bytes | None) -> tuple[int, int] | None:
         return None
     channel_id, message_id = value.decode().split(":")
     return int(channel_id), int(message_id)
+
+
+def card_nonce(job_id: str, before: int = 0) -> str:
+    """By what Discord tells that a training's card was posted already. `before`: id of the card that it replaces."""
+    return f"{job_id}-{before % 1_000}"[-25:]

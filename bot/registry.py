@@ -273,13 +273,23 @@ class Registry:
         return bool(gone)
 
     async def deletions(self) -> list[DeleteJob]:
-        """The jobs of `remove` that have not been sent yet."""
-        waiting = cast(list[bytes], await reply(self._redis.hvals(keys.DELETING)))
-        return [DeleteJob.model_validate_json(data) for data in waiting]
+        """The jobs of `remove` that have not been sent yet. One of another version is left for that version."""
+        waiting = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETING)))
+        jobs = []
+        for model_id, data in waiting.items():
+            try:
+                jobs.append(DeleteJob.model_validate_json(data))
+            except ValidationError as error:
+                log.error("deletion_not_understood", model_id=model_id.decode(), fields=error.error_count())
+        return jobs
 
     async def deletion_sent(self, model_id: str) -> None:
         """The job that removes this model's files is on its way."""
         await reply(self._redis.hdel(keys.DELETING, model_id))
+
+    async def forget_channel(self, channel_id: int) -> None:
+        """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""
+        await reply(self._redis.delete(keys.channel(channel_id)))
 
     # ------------------------------------------------------------------ plumbing
 

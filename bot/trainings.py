@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import discord
-import structlog
-
 from bot import access, cards, train_options
-from bot.queue import TRAINING
+from bot.queue import TRAINING, card_nonce
 from bot.requester import Requester
 from bot.texts import text_again
 from bot.types import Send
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 
-log = structlog.get_logger()
-
-
 @dataclass(frozen=True)
 class Lesson:
     """What is to be learned, how, and from which model it goes on; None: from nothing."""
@@ -36,8 +31,10 @@ class Lesson:
     parent: ModelRecord | None = None
 
 
-async def begin(bot: Galvanic, who: Requester, prepare: Callable[[], Awaitable[Lesson]], send: Send) -> None:
-    """Check who may, get the text, post the card, and send the training on its way.
+async def begin(
+    bot: Galvanic, who: Requester, prepare: Callable[[], Awaitable[Lesson]], send: Send, *, by_message: bool = False
+) -> None:
+    """Check who may, get the text, send the training on its way, and post its card.
 
     A request that is refused or fails costs no cooldown.
 
@@ -46,10 +43,12 @@ async def begin(bot: Galvanic, who: Requester, prepare: Callable[[], Awaitable[L
         who: who asks, and where.
         prepare: gets the text; called once all is well so far, for it may take long.
         send: a `send` of discord.py's, for the card.
+        by_message: `send` takes a nonce, by which Discord posts a card once.
 
     Raises:
         UserError: they may not, not here, or not yet; or what `prepare` refuses.
-        redis.RedisError: Redis cannot be reached.
+        redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached; nothing was begun.
+        discord.HTTPException: the card was not posted; nothing was begun.
     """
     job_id = f"{TRAINING}{who.request_id}"
     if await bot.queue.load(job_id) is not None:
@@ -66,7 +65,8 @@ async def begin(bot: Galvanic, who: Requester, prepare: Callable[[], Awaitable[L
             options=lesson.options,
             parent=parent.ref if parent is not None else None,
         )
-        await _submit(bot, who, job, lesson.corpus.text, send)
+        options = {"nonce": card_nonce(job_id)} if by_message else {}
+        await _submit(bot, who, job, lesson.corpus.text, functools.partial(send, **options))
 
 
 async def more(bot: Galvanic, who: Requester, model_id: str) -> Lesson:
@@ -84,21 +84,23 @@ async def more(bot: Galvanic, who: Requester, model_id: str) -> Lesson:
 
 
 async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send: Send) -> None:
-    """Post the card first: then nothing of the job can go by unseen."""
+    """Enter the job first: a bot that dies in between posts the card after its next start.
+
+    A card that was posted before would say "Queued" for ever.
+    """
     limits = await _limits(bot, who.guild_id)
-    message = await bot.follower.post(job, send)
-    card = (message.channel.id, message.id)
-    try:
-        entry = await bot.queue.submit_train(job, text, card, limits)
-    except Exception:
-        await _remove(message)
-        raise
-    if entry == "entered":
-        bot.follower.follow(job, card)
-        return
-    await _remove(message)
-    if entry != "known":  # another one was entered since the first look
-        raise await _no_room(bot, who, entry == "user")
+    with bot.follower.reserved(job.job_id) as ours:
+        entry = await bot.queue.submit_train(job, text, None, limits) if ours else "known"
+        if entry == "known":
+            return
+        if entry != "entered":  # another one was entered since the first look
+            raise await _no_room(bot, who, entry == "user")
+        try:
+            message = await bot.follower.post(job, send)
+        except Exception:
+            await bot.queue.retract(job.job_id)
+            raise
+        bot.follower.follow(job, (message.channel.id, message.id))
 
 
 async def _limits(bot: Galvanic, guild_id: int) -> tuple[int, int]:
@@ -147,11 +149,3 @@ async def _no_room(bot: Galvanic, who: Requester, of_user: bool) -> UserError:
     if first is None or first.ends is None:
         return UserError(problem, "Try again when one of them is over; no worker is running now.")
     return UserError(problem, f"Try again in {cards.span(first.ends)}: `{first.job.job_id}` ends first.")
-
-
-async def _remove(message: discord.Message) -> None:
-    """Take back a card whose job was not sent."""
-    try:
-        await message.delete()
-    except discord.HTTPException as error:
-        log.warning("card_not_removed", status=error.status, code=error.code)

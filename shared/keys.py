@@ -12,7 +12,7 @@ DOORBELL = "events"
 """Stream: one entry `{job: id}` for each event of any job, trimmed; tells a reader which job's stream grew."""
 
 UNDELIVERED = "jobs:undelivered"
-"""Set of job ids whose final result the bot has not shown yet; it follows them again after a restart."""
+"""Set of job ids whose final result the bot has not shown yet; it follows them again after a restart. No deletions."""
 
 WAITING = "jobs:waiting"
 """Sorted set of train job ids not yet started, by their turn (`shared.turns`)."""
@@ -36,8 +36,9 @@ DELETING = "models:deleting"
 def job(job_id: str) -> str:
     """Hash of what is known of a job beside its events.
 
-    `job`: the job itself (JSON). `card`: `channel:message` that shows it. `attempt`: number of the newest one.
-    `deaths`: attempts in a row that ended without a word. `model_id`: of the model that it makes.
+    `job`: the job itself (JSON). `entry`: random, of the call that entered it. `card`: `channel:message` that shows it.
+    `attempt`: number of the newest one. `deaths`: attempts in a row that ended without a word. `progress`: entry of
+    the newest progress. `model_id`: of the model that it makes.
     Of trainings (`shared.turns`) also `token`: Celery task that runs it; `turn`: as it was when it was claimed;
     `over`: `1` once it has its final event.
     """
@@ -45,8 +46,13 @@ def job(job_id: str) -> str:
 
 
 def job_events(job_id: str) -> str:
-    """Stream of the job's events, field `event` (JSON)."""
+    """Stream of the job's events, field `event` (JSON). Of those about progress only the newest is there."""
     return f"job:{job_id}:events"
+
+
+def job_hold(job_id: str) -> str:
+    """String: token of the task that runs a training; expires unless its worker renews it (`shared.turns`)."""
+    return f"job:{job_id}:hold"
 
 
 def job_control(job_id: str) -> str:

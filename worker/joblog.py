@@ -18,8 +18,6 @@ from shared.turns import Script
 
 log = structlog.get_logger()
 
-DOORBELL_LENGTH = 10_000
-
 # Gives the model the first free name and, if asked, makes it the channel's current one. Safe to run again for the
 # same model. KEYS: the guild's models, the model, the channel. ARGV: model id, wished name, record without a name
 # (JSON), 1 for the current one.
@@ -134,9 +132,8 @@ class JobLog:
     def _send(self, event: Event) -> None:
         try:
             entry, data = f"{self.attempt}-{self._seq}", event.model_dump_json()
-            last = event.kind in TERMINAL
-            script = turns.tell(self.job_id, entry, data, doorbell_length=DOORBELL_LENGTH, last=last)
-            run_script(self._client, script)
+            last, progress = event.kind in TERMINAL, event.kind == "progress"
+            run_script(self._client, turns.tell(self.job_id, entry, data, last=last, progress=progress))
         except redis.ResponseError as error:
             if "equal or smaller" not in str(error):
                 raise

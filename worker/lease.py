@@ -1,4 +1,4 @@
-"""Keeps a long task's delivery ours, and its text in Redis, while the training makes headway.
+"""Keeps a long task's delivery and its training ours, and the text in Redis, while the training makes headway.
 
 Celery's Redis transport gives a message that is not acknowledged within the visibility time-out to another worker.
 A long time-out would leave the job of a killed worker lying for hours; a short one would run a long training twice.
@@ -14,13 +14,15 @@ import time
 import redis
 import structlog
 
-from shared import keys
+from shared import keys, turns
+from shared.jobs import TrainJob
+from worker.joblog import run_script
 
 UNACKED_INDEX = "unacked_index"
 VISIBILITY_TIMEOUT_S = 60
 RENEW_S = 10.0
 STALLED_AFTER_S = 15 * 60
-"""Without headway for so long the task is taken for hung, and its delivery lapses."""
+"""Without headway for so long the task is taken for hung, and its delivery and its hold on the training lapse."""
 
 log = structlog.get_logger()
 
@@ -28,11 +30,12 @@ log = structlog.get_logger()
 class Lease(threading.Thread):
     """Renews one delivery every ten seconds; use as a context manager and call `touch` at each sign of headway."""
 
-    def __init__(self, client: redis.Redis, delivery_tag: str, corpus_sha256: str, corpus_ttl_s: int) -> None:
+    def __init__(self, client: redis.Redis, delivery_tag: str, job: TrainJob, token: str, corpus_ttl_s: int) -> None:
         super().__init__(name="lease", daemon=True)
         self._client = client
         self._tag = delivery_tag
-        self._corpus = keys.corpus(corpus_sha256)
+        self._hold = turns.hold(job.job_id, token)
+        self._corpus = keys.corpus(job.corpus.sha256)
         self._ttl = corpus_ttl_s
         self._touched = time.monotonic()
         self._done = threading.Event()
@@ -50,6 +53,7 @@ class Lease(threading.Thread):
             try:
                 # XX: a delivery that was acknowledged or taken away must not come back.
                 self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
+                run_script(self._client, self._hold)
                 self._client.expire(self._corpus, self._ttl)
             except redis.RedisError as error:
                 log.warning("lease_not_renewed", error=type(error).__name__)

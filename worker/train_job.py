@@ -45,7 +45,7 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
     if job is None:
         return
     text_ttl_s = int(settings.corpus_ttl_hours * 3600)
-    with in_context(job), Lease(client, delivery_tag, job.corpus.sha256, text_ttl_s) as lease:
+    with in_context(job), Lease(client, delivery_tag, job, token, text_ttl_s) as lease:
         joblog = JobLog(client, job.job_id)
         try:
             _run(settings, client, job, joblog, lease)

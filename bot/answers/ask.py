@@ -58,9 +58,10 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
     place = job.place
     if "nonce" in options:  # that of the answer after a restart, so that Discord takes only one of the two
         options["nonce"] = job.job_id
-    with job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id):
+    context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
+    with context, bot.follower.reserved(job.job_id) as ours:
         await require_writer(bot)
-        if not await bot.queue.submit(job, files=files):
+        if not ours or not await bot.queue.submit(job, files=files):
             return  # Discord delivered this message before
         channel = bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         try:

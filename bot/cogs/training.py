@@ -58,7 +58,8 @@ class Training(commands.Cog):
         await self._check_source(ctx, file, flags)
         who = Requester.of(ctx)
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
-            await begin(self.bot, who, functools.partial(self._lesson, who, file, flags), ctx.send)
+            lesson = functools.partial(self._lesson, who, file, flags)
+            await begin(self.bot, who, lesson, ctx.send, by_message=ctx.interaction is None)
 
     async def _lesson(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> Lesson:
         """What the options ask for, with its text."""

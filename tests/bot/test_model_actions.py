@@ -9,6 +9,7 @@ from bot.requester import Requester
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect
+from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
 from shared.models import ModelRecord
 from tests.bot.live import Live
 from tests.bot.offline import context
@@ -41,6 +42,29 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
     assert left == {"lent", "public", "here", "archived"}
     deleting = await live.bot.redis.hkeys(keys.DELETING)
     assert [one.decode() for one in deleting] == ["lost"]  # its files go as soon as that is sent
+
+
+async def test_a_deletion_of_another_version_holds_up_no_other(live: Live) -> None:
+    redis = live.bot.redis
+    later = '{"version": 2}'
+    await redis.hset(keys.DELETING, "a", later)
+    place = Place(guild_id=GUILD, channel_id=LAB, user_id=USER_IDS["ada"])
+    await redis.hset(keys.DELETING, "m1", DeleteJob(job_id="d-0", place=place, model_id="m1").model_dump_json())
+    await redis.hset(keys.DELETING, "z", later)
+    await live.bot.model_actions.send_deletions()
+    assert await redis.hgetall(keys.DELETING) == {b"a": later.encode(), b"z": later.encode()}
+    assert await redis.llen(GENERATE_QUEUE) == 1
+
+
+async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) -> None:
+    redis = live.bot.redis
+    for channel in (LAB, LIBRARY):
+        await redis.hset(keys.channel(channel), mapping={"temperature": "0.5", "chat": "1"})
+    guild = live.bot.get_guild(GUILD)
+    assert guild is not None
+    await live.bot.model_actions.forget_channel(guild, LIBRARY)
+    assert not await redis.exists(keys.channel(LIBRARY))
+    assert await redis.exists(keys.channel(LAB))
 
 
 async def test_two_who_take_back_at_once_both_do(live: Live) -> None:

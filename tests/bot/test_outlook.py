@@ -83,6 +83,20 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     assert [outlook.before(one) for one in outlook.standings] == [0, 1, 1, 1]
 
 
+async def test_a_training_without_a_worker_is_lost_and_keeps_none_busy(
+    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
+) -> None:
+    there(worker, "w1", "w2")
+    for number in (1, 2, 3):
+        await enter(queue, number)
+    begin(worker, "x")
+    begin(worker, "y")
+    worker.delete(keys.job_hold("t-1"))
+    outlook = await OutlookCache(client).look()
+    assert [(one.job.job_id, one.lost) for one in outlook.standings] == [("t-1", True), ("t-2", False), ("t-3", False)]
+    assert outlook.idle == 1
+
+
 async def test_what_earlier_ones_took_is_expected_of_the_next(
     client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
 ) -> None:

@@ -143,17 +143,18 @@ async def test_two_at_once_cannot_both_pass_a_limit(queue: JobQueue) -> None:
     assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
 
 
-async def test_a_training_whose_token_was_not_sent_is_undone_unless_it_runs(
+async def test_a_training_that_is_taken_back_is_undone_or_cancelled_if_it_runs(
     queue: JobQueue, settings: Settings
 ) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    assert await queue.forget(train_job())
+    await queue.retract("t-1")
     assert worker.zcard(keys.WAITING) == worker.hlen(keys.ACTIVE) == worker.exists(keys.job("t-1")) == 0
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     claim(worker, "another")
-    assert not await queue.forget(train_job())
+    await queue.retract("t-1")
     assert await queue.load("t-1") is not None
+    assert await queue.wish("t-1") == "cancel"
 
 
 async def test_a_spare_token_runs_what_waits_and_nothing_else(queue: JobQueue, settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from typing import Any, cast
 
 import pytest
 import redis
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 
 from shared import keys, turns
 from shared.connect import connect
-from shared.events import Failed, Queued, Started
+from shared.events import Failed, Interrupted, Queued, Sample, Started, parse_event
 from shared.settings import Settings
 from tests.factories import place, train_job
-from worker.joblog import JobLog, run_script
+from worker.joblog import JobLog, Superseded, run_script
 
 A, B, C = 101, 102, 103
 
@@ -147,6 +148,111 @@ def test_a_training_that_is_over_is_in_no_list(client: redis.Redis) -> None:
     assert client.hgetall(keys.ACTIVE) == client.hgetall(keys.CLAIMS) == {}
     run_script(client, turns.hand_back("x"))
     assert claim(client, "x") is None
+
+
+def begin(client: redis.Redis, job_id: str) -> JobLog:
+    log = JobLog(client, job_id)
+    log.begin()
+    log.publish(Started(worker="w"))
+    return log
+
+
+def regain(client: redis.Redis, job_id: str) -> bool:
+    script = turns.regain(job_id, Interrupted().model_dump_json(), Queued().model_dump_json())
+    return bool(run_script(client, script))
+
+
+def kinds(client: redis.Redis, job_id: str) -> list[str]:
+    entries = cast(Any, client.xrange(keys.job_events(job_id)))
+    return [parse_event(fields[b"event"]).kind for _, fields in entries]
+
+
+def test_a_lost_training_waits_again_and_its_old_attempt_says_no_more(client: redis.Redis) -> None:
+    enter(client, "a0")
+    enter(client, "a1")
+    claim(client, "x")
+    old = begin(client, "a0")
+    client.delete(keys.job_hold("a0"))  # it has expired
+    assert regain(client, "a0")
+    assert kinds(client, "a0") == ["queued", "started", "interrupted"]
+    rung = client.xlen(keys.DOORBELL)
+    for late in (Sample(epoch=1, text="x"), Failed(problem="late")):
+        with pytest.raises(Superseded):
+            old.publish(late)
+    assert client.hget(keys.job("a0"), "over") is None
+    assert client.xlen(keys.DOORBELL) == rung
+    assert not run_script(client, turns.hold("a0", "x"))
+    run_script(client, turns.hand_back("x"))
+    assert claim(client, "spare") == "a0"
+    assert client.hgetall(keys.CLAIMS) == {b"spare": b"a0"}
+    assert claim(client, "x") == "a1"
+    new = begin(client, "a0")
+    new.publish(Failed(problem="p"))
+    assert kinds(client, "a0") == ["queued", "started", "interrupted", "started", "failed"]
+    assert client.hgetall(keys.CLAIMS) == {b"x": b"a1"}
+
+
+def test_a_training_that_was_lost_before_it_began_is_queued_again(client: redis.Redis) -> None:
+    enter(client, "a0")
+    claim(client, "x")
+    client.delete(keys.job_hold("a0"))
+    late = JobLog(client, "a0")
+    late.begin()
+    assert regain(client, "a0")
+    assert kinds(client, "a0") == ["queued", "queued"]
+    with pytest.raises(Superseded):
+        late.publish(Started(worker="w"))
+    assert client.zrange(keys.WAITING, 0, -1) == [b"a0"]
+
+
+def test_only_what_is_lost_is_regained(client: redis.Redis) -> None:
+    enter(client, "waits")
+    assert not regain(client, "waits")
+    claim(client, "x")
+    assert not regain(client, "waits")  # it runs
+    log = begin(client, "waits")
+    log.publish(Failed(problem="p"))
+    assert not regain(client, "waits")  # it is over
+    assert not regain(client, "unknown")
+    assert client.zcard(keys.WAITING) == 0
+
+
+def test_a_training_is_held_from_its_claim_to_its_end(client: redis.Redis) -> None:
+    enter(client, "a0")
+    claim(client, "x")
+    assert 0 < client.ttl(keys.job_hold("a0")) <= turns.HOLD_S
+    client.delete(keys.job_hold("a0"))
+    assert claim(client, "x") == "a0"  # the token came again
+    assert client.exists(keys.job_hold("a0"))
+    client.delete(keys.job_hold("a0"))
+    assert run_script(client, turns.hold("a0", "x")) == 1
+    assert not run_script(client, turns.hold("a0", "another"))
+    assert client.get(keys.job_hold("a0")) == b"x"
+    run_script(client, turns.hand_back("x"))
+    assert not client.exists(keys.job_hold("a0"))
+    claim(client, "y")
+    begin(client, "a0").publish(Failed(problem="p"))
+    assert not client.exists(keys.job_hold("a0"))
+
+
+@pytest.mark.parametrize("path", ["told", "closed", "cancelled", "its hash has expired"])
+def test_no_claim_is_left_of_a_training_that_is_over(client: redis.Redis, path: str) -> None:
+    enter(client, "a0")
+    claim(client, "x")
+    run_script(client, turns.hand_back("x"))
+    if path != "cancelled":
+        claim(client, "y")
+    client.hset(keys.CLAIMS, "z", "a0")  # as an earlier version may have left it
+    client.hset(keys.CLAIMS, "other", "b0")
+    if path == "told":
+        begin(client, "a0").publish(Failed(problem="p"))
+    elif path == "cancelled":
+        assert run_script(client, turns.cancel("a0", Failed(problem="p").model_dump_json())) == b"cancelled"
+    else:
+        if path != "closed":
+            client.delete(keys.job("a0"))
+        run_script(client, turns.close("a0"))
+    assert client.hgetall(keys.CLAIMS) == {b"other": b"b0"}
 
 
 def old_state(client: redis.Redis, *job_ids: str) -> None:

@@ -9,7 +9,7 @@ import redis
 
 from shared import keys
 from shared.connect import connect
-from shared.events import Cancelled, Failed, Sample, Started, parse_event
+from shared.events import Cancelled, Failed, Interrupted, Progress, Sample, Started, parse_event
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, progress, record
@@ -45,6 +45,23 @@ def test_an_older_attempt_is_refused_and_changes_nothing(client: redis.Redis) ->
         old.publish(Failed(problem="p"))
     assert kinds(client) == ["started", "started"]
     assert client.xlen(keys.DOORBELL) == 2
+
+
+def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
+    for attempt in range(2):
+        log = JobLog(client, "t-1")
+        log.begin()
+        log.publish(Started(worker="w"))
+        for step in range(50):
+            log.publish(progress(step=step))
+        log.publish(Sample(epoch=1, text="x"))
+        log.publish(progress(step=100 + attempt))
+        if not attempt:
+            log.publish(Interrupted())
+    assert kinds(client) == ["started", "sample", "interrupted", "started", "sample", "progress"]
+    last = parse_event(client.xrevrange(keys.job_events("t-1"), count=1)[0][1][b"event"])  # type: ignore[index]
+    assert isinstance(last, Progress)
+    assert last.step == 101
 
 
 def test_a_job_is_over_after_its_final_event(client: redis.Redis) -> None:

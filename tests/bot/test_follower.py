@@ -1,0 +1,47 @@
+"""A job that is asked for while the bot starts is answered by whoever asked, and by nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from bot.answers.ask import ask
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from shared import keys
+from shared.connect import connect
+from shared.events import Generated
+from shared.jobs import GENERATE_QUEUE
+from tests.bot.live import Live, text_of
+from tests.factories import generate_job, place
+from worker.joblog import JobLog
+
+LAB = CHANNEL_IDS["lab"]
+
+
+async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot, worker = live.bot, connect(live.bot.settings)
+    worker.zadd(keys.workers(GENERATE_QUEUE), {"w1": time.time() + 600})
+    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    send = bot.queue._send
+
+    async def slowly(*arguments: Any) -> None:
+        await bot.follower._resume()  # the job is entered, and nobody listens yet
+        await send(*arguments)
+
+    monkeypatch.setattr(bot.queue, "_send", slowly)
+    channel = bot.get_channel(LAB)
+    asked = asyncio.create_task(ask(bot, job, channel.send))  # type: ignore[union-attr]
+    await live.until(lambda: worker.llen(GENERATE_QUEUE), "the job")
+    await ask(bot, job, channel.send)  # type: ignore[union-attr]  # Discord delivered it twice
+    log = JobLog(worker, job.job_id)
+    log.begin()
+    log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
+    await asked
+    await live.handled()
+    assert sum("was calm" in text_of(message) for message in live.world.messages[LAB].values()) == 1
+    assert await bot.queue.undelivered() == []

@@ -1,0 +1,187 @@
+"""From the request to the card: whatever fails in between, a card that is there is true."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from bot import live_card, trainings
+from bot.requester import Requester
+from bot.trainings import Lesson
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from shared import keys, turns
+from shared.connect import connect
+from shared.corpora import Corpus
+from shared.errors import UserError
+from shared.events import Interrupted, Started
+from shared.jobs import TRAIN_QUEUE, TrainJob, TrainOptions
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.offline import context
+from tests.factories import corpus, place, train_job
+from worker.joblog import JobLog, run_script
+
+LAB = CHANNEL_IDS["lab"]
+
+
+@pytest.fixture
+def worker(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+async def _lesson() -> Lesson:
+    return Lesson(Corpus(corpus(), "a tide " * 300), TrainOptions())
+
+
+async def _who(live: Live, person: str = "ada") -> Requester:
+    return Requester.of(await context(live.bot, "!train tides", person=person))
+
+
+def _job(job_id: str = "t-1") -> TrainJob:
+    return train_job(job_id=job_id, place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+
+
+def _cards(live: Live, words: str = "Queued") -> list[Any]:
+    return [message for message in live.world.messages[LAB].values() if words in text_of(message)]
+
+
+def _in_lab(live: Live) -> Any:
+    channel = live.bot.get_channel(LAB)
+    assert channel is not None
+    return channel.send  # type: ignore[union-attr]
+
+
+async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
+    who = await _who(live)
+    await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)
+    (card,) = _cards(live, "Learning")
+    job_id = f"t-{who.request_id}"
+    await live.until(lambda: not live.bot.follower._own, "the end of the request")
+    stored = await live.bot.queue.load(job_id)
+    while stored is None or stored.card is None:
+        await live.handled()
+        stored = await live.bot.queue.load(job_id)
+    assert stored.card == (LAB, card.id)
+
+
+async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, worker: redis.Redis) -> None:
+    async def closed(**_: Any) -> None:
+        raise RuntimeError("no card")
+
+    who = await _who(live)
+    with pytest.raises(RuntimeError, match="no card"):
+        await trainings.begin(live.bot, who, _lesson, closed)
+    assert not worker.exists(keys.job(f"t-{who.request_id}"))
+    assert worker.hgetall(keys.ACTIVE) == {}
+    assert worker.smembers(keys.UNDELIVERED) == set()
+    assert run_script(worker, turns.claim("x")) is None
+    await trainings.begin(live.bot, who, _lesson, _in_lab(live))  # the cooldown was given back
+    assert len(_cards(live, "Learning")) == 1
+
+
+async def test_a_training_that_is_refused_late_has_no_card(
+    live: Live, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def there_is_room(*_: Any) -> None:
+        """Another one is entered after this look."""
+
+    monkeypatch.setattr(trainings, "_require_room", there_is_room)
+    most = live.bot.settings.train_jobs_per_user
+    for number in range(most):
+        assert await live.bot.queue.submit_train(_job(f"t-{number}"), "text", None, (99, 99)) == "entered"
+    with pytest.raises(UserError, match="You already have"):
+        await trainings.begin(live.bot, await _who(live), _lesson, _in_lab(live))
+    assert _cards(live, "Learning") == []
+    assert worker.hlen(keys.ACTIVE) == most
+
+
+async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
+    assert await live.bot.queue.submit_train(_job(), "text", None, (9, 9)) == "entered"
+    await live.bot.follower._resume()
+    card = await live.until(lambda: live.showing("job t-1"), "the card")
+    stored = await live.bot.queue.load("t-1")
+    while stored is None or stored.card is None:
+        await live.handled()
+        stored = await live.bot.queue.load("t-1")
+    assert stored.card == (LAB, card.id)
+
+
+async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live: Live) -> None:
+    who = await _who(live)
+    posted: list[Any] = []
+
+    async def dies(**options: Any) -> None:
+        posted.append(await _in_lab(live)(**options))
+        raise SystemExit  # nothing is tidied up
+
+    with pytest.raises(SystemExit):
+        await trainings.begin(live.bot, who, _lesson, dies, by_message=True)
+    await live.bot.follower._resume()
+    job_id = f"t-{who.request_id}"
+    stored = await live.bot.queue.load(job_id)
+    while stored is None or stored.card is None:
+        await live.handled()
+        stored = await live.bot.queue.load(job_id)
+    assert stored.card == (LAB, posted[0].id)
+    assert len(_cards(live, "Learning")) == 1
+
+
+async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) -> None:
+    async def send(**options: Any) -> Any:
+        await live.bot.follower._resume()
+        assert live.bot.follower._bells == {}
+        return await _in_lab(live)(**options)
+
+    await trainings.begin(live.bot, await _who(live), _lesson, send)
+    await live.handled()
+    assert len(_cards(live, "Learning")) == 1
+
+
+@pytest.mark.parametrize("fate", ["never claimed", "lost", "handed back"])
+async def test_a_training_whose_token_is_gone_goes_on(
+    live: Live, worker: redis.Redis, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_card, "NUDGE_EVERY_S", 0.1)
+    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
+    worker.zadd(keys.workers(TRAIN_QUEUE), {"w1": time.time() + 600})
+    await live.bot.queue.submit_train(_job(), "text", None, (9, 9))
+    if fate != "never claimed":
+        run_script(worker, turns.claim("t-1"))
+        log = JobLog(worker, "t-1")
+        log.begin()
+        log.publish(Started(worker="w"))
+        if fate == "lost":
+            worker.delete(keys.job_hold("t-1"))
+        else:
+            log.publish(Interrupted())
+            log.hand_back("t-1")
+    worker.delete(TRAIN_QUEUE)
+    live.bot.follower.follow(_job(), None)
+    await live.until(lambda: worker.llen(TRAIN_QUEUE) > 0, "a spare token")
+    assert run_script(worker, turns.claim("spare")) == b"t-1"
+    assert worker.hgetall(keys.CLAIMS) == {b"spare": b"t-1"}
+    if fate != "never claimed":
+        await live.until(lambda: live.showing("Paused"), "a card that says so")
+
+
+async def test_a_training_that_runs_is_left_alone(
+    live: Live, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_card, "NUDGE_EVERY_S", 0.05)
+    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.02)
+    worker.zadd(keys.workers(TRAIN_QUEUE), {"w1": time.time() + 600, "w2": time.time() + 600})
+    await live.bot.queue.submit_train(_job(), "text", None, (9, 9))
+    run_script(worker, turns.claim("t-1"))
+    log = JobLog(worker, "t-1")
+    log.begin()
+    log.publish(Started(worker="w"))
+    worker.delete(TRAIN_QUEUE)
+    live.bot.follower.follow(_job(), None)
+    await live.until(lambda: live.showing("Reading"), "the card")
+    for _ in range(5):
+        await live.handled()
+    assert worker.llen(TRAIN_QUEUE) == 0
+    assert worker.hgetall(keys.CLAIMS) == {b"t-1": b"t-1"}

@@ -1,0 +1,44 @@
+"""A training is held by the task that runs it, and by no other."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+
+from shared import keys, turns
+from shared.connect import connect
+from shared.events import Queued
+from shared.settings import Settings
+from tests.factories import CHANNEL, train_job
+from worker import lease
+from worker.joblog import run_script
+
+
+@pytest.fixture
+def client(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+def test_a_hold_is_renewed_by_the_task_that_has_the_training(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    job = train_job()
+    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
+    run_script(client, turns.claim("x"))
+    client.delete(keys.job_hold(job.job_id))
+    client.zadd(lease.UNACKED_INDEX, {"old": 1.0})
+    with lease.Lease(client, "old", job, "before", 60):
+        while client.zscore(lease.UNACKED_INDEX, "old") == 1.0:
+            time.sleep(0.01)
+        # That round is over once the next one has begun.
+        client.zadd(lease.UNACKED_INDEX, {"old": 1.0})
+        while client.zscore(lease.UNACKED_INDEX, "old") == 1.0:
+            time.sleep(0.01)
+    assert not client.exists(keys.job_hold(job.job_id))
+    with lease.Lease(client, "new", job, "x", 60):
+        while not client.exists(keys.job_hold(job.job_id)):
+            time.sleep(0.01)
+    assert client.get(keys.job_hold(job.job_id)) == b"x"
