@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -73,7 +74,10 @@ async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(liv
     worker.write(job_id)
     await live.until(lambda: fault.times < 1_000, "a try")
     await live.bot.close()
+    handlers = [task for task in asyncio.all_tasks() if task.get_name().startswith("discord.py: ")]
+    await asyncio.gather(*handlers, return_exceptions=True)
     assert worker.waiting() == {job_id}
+    assert not live.bot.follower._delivered
 
 
 async def test_redis_that_fails_after_the_post_is_told_later(

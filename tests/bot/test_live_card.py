@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import discord
@@ -142,6 +143,27 @@ async def test_redis_that_fails_after_the_end_was_shown_is_told_until_it_knows(
     worker.claim().publish(Failed(problem="The text is too short."))
     await told(live, worker, "The text is too short.")
     assert len(failures) == 2
+
+
+async def test_redis_that_fails_after_the_end_does_not_cover_it(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await begun(live, CHANNEL_IDS["lab"])
+    delivered, failures, shown = live.bot.queue.delivered, [], []
+
+    async def fail_twice(*job_ids: str) -> None:
+        if len(failures) < 2:
+            failures.append(job_ids)
+            await asyncio.sleep(2 * live.bot.settings.card_interval_s)
+            raise redis.ConnectionError
+        await delivered(*job_ids)
+
+    monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
+    live.world.change_listeners.append(lambda _kind, message: shown.append(text_of(message)))
+    worker.claim().publish(Failed(problem="The text is too short."))
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not any("cannot be reached" in words for words in shown)
+    assert sum("The text is too short." in words for words in shown) == 1
 
 
 async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: StandIn) -> None:
