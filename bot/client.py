@@ -11,6 +11,8 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import checks, message_text
+from bot.answers.typing import Typing
+from bot.context import PatientContext
 from bot.follower import Follower
 from bot.guild_settings import GuildSettingsStore
 from bot.limits import Cooldowns
@@ -67,6 +69,7 @@ class Galvanic(commands.Bot):
         self.registry = Registry(self.redis, self.guild_settings)
         self.model_actions = ModelActions(self)
         self.follower = Follower(self)
+        self.typing = Typing(self)
         self.add_check(checks.works_here, call_once=True)
         self.writer = Writer(self)
         self._presence: asyncio.Task[None] | None = None
@@ -106,6 +109,7 @@ class Galvanic(commands.Bot):
             self._presence.cancel()
         await self.follower.stop()
         await super().close()
+        await self.follower.note_delivered()  # what was posted while the others were being stopped
         await self.redis.aclose()
 
     async def _say_present(self) -> None:
@@ -121,7 +125,11 @@ class Galvanic(commands.Bot):
             await asyncio.sleep(presence.BEAT_S)
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
-        """As discord.py's, but a quotation mark without a partner, as in ``don’t``, is an ordinary character."""
+        """As discord.py's, but a quotation mark without a partner, as in ``don’t``, is an ordinary character.
+
+        And it answers in the channel what Discord lets nobody answer otherwise, see `PatientContext`.
+        """
+        options.setdefault("cls", PatientContext)
         ctx = await super().get_context(origin, **options)
         if isinstance(origin, discord.Message):
             ctx.view = PlainWords(ctx.view)

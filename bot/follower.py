@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from bot import cards
 from bot.answers.post import post_answer
+from bot.failures import passing
 from bot.jobview import JobView
 from bot.live_card import LiveCard, around_of, buttons_of
 from bot.queue import TRAINING
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 LATE_ANSWER_S = 3_600
 """An answer that the bot could not post for longer than this would only surprise people."""
 
+_RETRY_S = 5.0
+_RETRY_AT_MOST_S = 60.0
+
 log = structlog.get_logger()
 
 
@@ -46,11 +50,15 @@ class Follower:
         self._bells: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._own: set[str] = set()
+        self._late: set[str] = set()
+        self._delivered: set[str] = set()
+        self._any_delivered = asyncio.Event()
 
     def start(self) -> None:
         """Begin to listen, and take up the jobs of an earlier run."""
         self._spawn(self._listen())
         self._spawn(self._resume())
+        self._spawn(self._keep_noting())
 
     async def stop(self) -> None:
         """End all tasks; what was not shown yet is shown after the next start."""
@@ -116,6 +124,35 @@ class Follower:
         finally:
             self._bells.pop(job_id, None)
 
+    def answer_later(self, job: Asked) -> None:
+        """Post the answer to a job as soon as Discord and Redis are well again."""
+        self._late.add(job.job_id)
+        self._spawn(self._answer_late(job))
+
+    def delivered(self, job_id: str) -> None:
+        """Somebody has seen how a job ended. Redis is told in the background, again and again while it is away."""
+        self._delivered.add(job_id)
+        self._any_delivered.set()
+
+    async def note_delivered(self) -> None:
+        """Tell Redis now what `delivered` was told; what it does not take is kept for the next time."""
+        self._any_delivered.clear()
+        if not (job_ids := sorted(self._delivered)):
+            return
+        try:
+            await self._queue.delivered(*job_ids)
+            self._delivered.difference_update(job_ids)
+        except RedisError as error:
+            self._any_delivered.set()
+            log.warning("redis_unreachable", error=type(error).__name__, undelivered=len(job_ids))
+
+    async def _keep_noting(self) -> None:
+        while True:
+            await self._any_delivered.wait()
+            await self.note_delivered()
+            if self._delivered:
+                await asyncio.sleep(_RETRY_S)
+
     def _spawn(self, work: object) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
         self._tasks.add(task)
@@ -158,41 +195,54 @@ class Follower:
                 await asyncio.sleep(2)
 
     async def _take_up(self, job_id: str) -> None:
+        if job_id in self._late | self._delivered:
+            return  # it was taken up before Redis went away in the midst of all this
         try:
             stored = await self._queue.load(job_id)
-            events = await self._queue.events(job_id, "0")
+            entered_at = await self._queue.entered_at(job_id)
             old = job_id in await self._queue.undelivered()  # and not one that was asked and answered meanwhile
         except ValidationError as error:
             # Of another version of the bot, which may come back: left as it is, and the others go on.
             log.error("job_not_understood", job_id=job_id, fields=error.error_count())
             return
-        if not old or job_id in self._own:
+        if not old or job_id in self._own | self._delivered:
             return
-        if stored is None or not events or isinstance(stored.job, DeleteJob):
-            await self._queue.delivered(job_id)
+        if stored is None or entered_at is None or isinstance(stored.job, DeleteJob):
+            self.delivered(job_id)
             if stored is None and job_id.startswith(TRAINING):
                 await self._queue.close(job_id)
         elif isinstance(stored.job, TrainJob):
             await self._queue.adopt(stored.job)
             self.follow(stored.job, stored.card)
         elif job_id not in self._bells:
-            if time.time() - events[0][1].at < LATE_ANSWER_S:
-                self._spawn(self._answer_late(stored.job))
+            if time.time() - entered_at < LATE_ANSWER_S:
+                self.answer_later(stored.job)
             else:
                 log.warning("answer_too_late", job_id=job_id)
-                await self._queue.delivered(job_id)
+                self.delivered(job_id)
 
     async def _answer_late(self, job: Asked) -> None:
-        """Post the answer to a request whose asker was waiting when the bot went down."""
+        """Post an answer that could not be posted when it came: the bot was down, or Discord or Redis were."""
         event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
         if event is None:
             event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
         channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
-        try:
-            await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)
-        except discord.HTTPException as error:
-            log.warning("answer_not_posted", job_id=job.job_id, status=error.status, code=error.code)
-        await self._queue.delivered(job.job_id)
+        give_up, wait = time.monotonic() + LATE_ANSWER_S, _RETRY_S
+        while True:
+            try:
+                # Discord knows a nonce for some minutes only. Should it have taken an answer and lost its own reply,
+                # and be away for longer than that, the answer is there twice.
+                await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)
+            except Exception as error:
+                if passing(error) and time.monotonic() < give_up:
+                    log.warning("answer_not_posted_yet", job_id=job.job_id, error=type(error).__name__)
+                    await asyncio.sleep(wait)
+                    wait = min(2 * wait, _RETRY_AT_MOST_S)
+                    continue
+                _log_lost(job, error)
+            self.delivered(job.job_id)
+            self._late.discard(job.job_id)
+            return
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         with job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id):
@@ -200,3 +250,12 @@ class Follower:
                 await LiveCard(self._bot, job, card, self._bells[job.job_id]).keep()
             finally:
                 self._bells.pop(job.job_id, None)
+
+
+def _log_lost(job: Asked, error: Exception) -> None:
+    if isinstance(error, discord.HTTPException):
+        log.warning("answer_not_posted", job_id=job.job_id, status=error.status, code=error.code)
+    elif passing(error):
+        log.warning("answer_too_late", job_id=job.job_id, error=type(error).__name__)
+    else:
+        log.error("answer_not_posted", job_id=job.job_id, exc_info=error)

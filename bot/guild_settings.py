@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -20,6 +21,8 @@ from shared.settings import Settings
 PREFIX_LIMIT = 5
 _READ_S = 1.5
 """Asked before an interaction is acknowledged, for which Discord allows 3 s: Redis gets no longer than this."""
+_SPARED_S = 2.0
+"""An interaction asks more than once: for so long after Redis was silent it is not waited for again."""
 
 log = structlog.get_logger()
 
@@ -86,6 +89,7 @@ class GuildSettingsStore:
         self._known: dict[int, GuildSettings] = {}
         self._blocklists: dict[tuple[str, ...], Blocklist] = {}
         self._changing = asyncio.Lock()
+        self._silent_until = float("-inf")
 
     async def get(self, guild_id: int | None) -> GuildSettings:
         """A server's settings; outside a server the defaults.
@@ -98,11 +102,13 @@ class GuildSettingsStore:
             return GuildSettings()
         known = self._known.get(guild_id)
         if known is None:
+            if time.monotonic() < self._silent_until:
+                raise redis.TimeoutError("Redis was silent a moment ago.")
             try:
-                async with asyncio.timeout(_READ_S):
-                    data = cast(bytes | None, await reply(self._redis.get(keys.guild_settings(guild_id))))
-            except TimeoutError as error:
-                raise redis.TimeoutError("The settings of a server did not come in time.") from error
+                data = cast(bytes | None, await reply(self._redis.get(keys.guild_settings(guild_id)), _READ_S))
+            except RedisError:
+                self._silent_until = time.monotonic() + _SPARED_S
+                raise
             known = _read(guild_id, data)
             self._known[guild_id] = known
         return known

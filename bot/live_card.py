@@ -7,7 +7,6 @@ import io
 import time
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import discord
 import structlog
 from redis.exceptions import RedisError
@@ -15,6 +14,7 @@ from redis.exceptions import RedisError
 from bot import cards
 from bot.escape import NOBODY
 from bot.estimates import estimate
+from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT
 from bot.jobview import JobView
 from bot.queue import card_nonce
 from bot.views.finished import finished_buttons
@@ -29,7 +29,6 @@ LOOK_AGAIN_S = 2.0
 RETRY_S = 5.0
 KEEP_TEXT_EVERY_S = 600
 NUDGE_EVERY_S = 30.0
-TRANSIENT = (aiohttp.ClientError, OSError, discord.DiscordServerError, discord.RateLimited)
 
 log = structlog.get_logger()
 
@@ -95,19 +94,21 @@ class LiveCard:
         self._edited = time.monotonic() if where else float("-inf")
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
-        self._recorded = False
-        self._told = False
+        self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
+        self._told = False  # the end, to somebody: nothing more is shown
+        self._noted = False  # and Redis knows
 
     async def keep(self) -> None:
         """Show every change until the end has been shown; no trouble on the way ends it."""
-        while not self._told:
+        while not self._noted:
             self._bell.clear()
             try:
                 wait = await self._update()
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 self._stuck_since = None  # its worker could not say either that it is there
-                await self._say_outage()
+                if not self._told:
+                    await self._say_outage()
                 wait = RETRY_S
             except TRANSIENT as error:
                 log.warning("discord_unreachable", error=type(error).__name__)
@@ -119,6 +120,19 @@ class LiveCard:
 
     async def _update(self) -> float:
         """Show what is new, if it is time to; the seconds until the next look."""
+        await self._record()
+        if not self._told and (wait := await self._show()) is not None:
+            return wait
+        await self._record()
+        if self._told:
+            if self._view.over:
+                await self._queue.close(self._job.job_id)
+            await self._queue.delivered(self._job.job_id)
+            self._noted = True
+        return LOOK_AGAIN_S
+
+    async def _show(self) -> float | None:
+        """Show what is new; the seconds until that may be done, None when the card is up to date."""
         embed = await self._render()
         if embed.to_dict() != self._shown:
             wait = self._edited + self._interval - time.monotonic()
@@ -128,23 +142,21 @@ class LiveCard:
                 await self._put(embed)
             except discord.NotFound:
                 log.warning("card_has_no_channel")
-                self._told = True
-            except discord.Forbidden:
-                log.warning("card_forbidden")
+                await self._end_without_channel(embed)
+            except discord.HTTPException as error:
+                if not isinstance(error, discord.Forbidden) and error.code != ARCHIVED:
+                    raise
+                log.warning("card_forbidden", code=error.code)
                 if not self._view.over:
                     return 12 * RETRY_S
-                await self._tell_owner(embed)
+                await self._tell_owner(embed, await self._files())
             self._shown, self._edited = embed.to_dict(), time.monotonic()
-        if self._view.over:
-            await self._queue.close(self._job.job_id)
-        if self._view.over or self._told:
-            await self._queue.delivered(self._job.job_id)
-            self._told = True
-        return LOOK_AGAIN_S
+        self._told = self._told or self._view.over
+        return None
 
     async def _sleep(self, seconds: float) -> None:
         """Until something rings, or when an edit has to wait, until then."""
-        if self._told:
+        if self._noted:
             return
         if seconds != LOOK_AGAIN_S:
             await asyncio.sleep(max(seconds, 0.05))
@@ -156,7 +168,6 @@ class LiveCard:
             return
 
     async def _render(self) -> discord.Embed:
-        await self._record()
         for entry, event in await self._queue.events(self._job.job_id, self._cursor):
             self._view.apply(event)
             self._cursor, self._stuck_since = entry, None
@@ -188,8 +199,26 @@ class LiveCard:
             await self._queue.nudge(self._job)
 
     async def _put(self, embed: discord.Embed) -> None:
-        """Edit the card, or post a fresh one where there is none to edit, or it is too old for that."""
+        """Show the card, without its chart where no file may be attached; the end opens a thread that is archived."""
         files = await self._files()
+        try:
+            await self._place(embed, files)
+        except discord.Forbidden as error:
+            if error.code != MISSING_PERMISSIONS or not files:
+                raise
+            log.warning("chart_not_attached")
+            await self._place(cards.without_chart(embed), [])
+        except discord.HTTPException as error:
+            if error.code != ARCHIVED or not self._view.over:
+                raise
+            thread = await self._bot.fetch_channel(self._job.place.channel_id)
+            if not isinstance(thread, discord.Thread):
+                raise
+            await thread.edit(archived=False)
+            await self._place(embed, await self._files())
+
+    async def _place(self, embed: discord.Embed, files: list[discord.File]) -> None:
+        """Edit the card, or post a fresh one where there is none to edit, or it is too old for that."""
         buttons = buttons_of(self._job, self._view)
         place = self._job.place
         channel = self._bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
@@ -209,19 +238,18 @@ class LiveCard:
             message = await channel.send(embed=embed, files=files, nonce=nonce)
         else:
             message = await channel.send(embed=embed, files=files, view=buttons, nonce=nonce)
-        self._where, self._recorded = (place.channel_id, message.id), False
-        await self._record()
+        self._where = (place.channel_id, message.id)
         if old is not None:
             try:
                 await old.delete()
-            except discord.HTTPException as error:
-                log.warning("old_card_not_removed", status=error.status, code=error.code)
+            except (discord.HTTPException, *TRANSIENT) as error:
+                log.warning("old_card_not_removed", error=type(error).__name__)
 
     async def _record(self) -> None:
         """Have Redis know where the card is: the next run of the bot goes on with it."""
-        if self._where is not None and not self._recorded:
+        if self._where is not None and self._where != self._recorded:
             await self._queue.set_card(self._job.job_id, self._where)
-            self._recorded = True
+            self._recorded = self._where
 
     async def _files(self) -> list[discord.File]:
         if self._view.state != "finished":
@@ -243,11 +271,38 @@ class LiveCard:
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("card_not_edited", error=type(error).__name__)
 
-    async def _tell_owner(self, embed: discord.Embed) -> None:
-        """The channel is closed to the bot: the person who asked gets the end as a direct message."""
+    async def _end_without_channel(self, embed: discord.Embed) -> None:
+        """The channel is gone: end the training, with the best so far where that may be used elsewhere; tell its owner.
+
+        A model that is this channel's alone goes with it (`ModelActions.forget_channel`): it is not worth the wait.
+        """
+        if self._view.over:
+            await self._tell_owner(embed, await self._files())
+            return
+        progress = self._view.progress
+        learned = progress is not None and (progress.train_loss is not None or progress.heldout_loss is not None)
+        kept = learned and not await self._channels_own()
+        if kept:
+            await self._queue.finish(self._job.job_id)
+        else:
+            await self._queue.cancel(self._job.job_id)
+        log.info("training_ended_with_its_channel", kept=kept)
+        await self._tell_owner(cards.channel_gone(self._job, kept=kept), [])
+
+    async def _channels_own(self) -> bool:
+        """Whether the model would be for this channel alone."""
+        if self._job.corpus.source == "upload" or self._job.parent is None:
+            return self._job.corpus.source == "upload"
+        parent = await self._bot.registry.record(self._job.parent.model_id)
+        return parent is None or parent.scope == "channel"
+
+    async def _tell_owner(self, embed: discord.Embed, files: list[discord.File]) -> None:
+        """The channel is closed to the bot, or gone: the person who asked gets the end as a direct message."""
         try:
             owner = await self._bot.fetch_user(self._job.place.user_id)
-            await owner.send(embed=embed, files=await self._files())
+            await owner.send(embed=embed, files=files, nonce=self._job.job_id)
+        except discord.DiscordServerError:
+            raise  # tried again: it is the only word that they get
         except discord.HTTPException as error:
             log.warning("end_not_told", status=error.status, code=error.code)
         self._told = True

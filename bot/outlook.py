@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from bot.estimates import Estimate, estimate, left, schedule
 from bot.queue import TRAINING, card_of
 from bot.redis_reply import reply
+from bot.understanding import understood
 from shared import keys
-from shared.events import Event, Progress, Started, parse_event
+from shared.events import Event, Progress, Started
 from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainJob
 
@@ -178,7 +179,8 @@ class OutlookCache:
             if job is not None:
                 jobs[job_id], cards[job_id] = job, card_of(card)
         for job_id, entries in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
-            events[job_id] = [parse_event(fields[b"event"]) for _, fields in entries]
+            known = (understood(job_id, fields[b"event"]) for _, fields in entries)
+            events[job_id] = [event for event in known if event is not None]
         held = {job_id for job_id, there in zip(ids[:begun], found[len(ids) + begun :], strict=True) if there}
         self._jobs = jobs
         return jobs, cards, events, held

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from bot import entering
 from bot.redis_reply import REPLY_S, reply
+from bot.understanding import understood
 from shared import keys, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
@@ -224,9 +225,9 @@ class JobQueue:
         """Ids of the jobs whose end has not been shown yet."""
         return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
 
-    async def delivered(self, job_id: str) -> None:
-        """The person has seen how the job ended, or there is nowhere left to show it."""
-        await reply(self._redis.srem(keys.UNDELIVERED, job_id))
+    async def delivered(self, *job_ids: str) -> None:
+        """People have seen how these jobs ended, or there is nowhere left to show it."""
+        await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
 
     async def close(self, job_id: str) -> None:
         """Take a training that is over from all that counts it: an older version's worker did not."""
@@ -240,7 +241,17 @@ class JobQueue:
         """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
         start = f"({after}" if after != "0" else "-"
         entries = await reply(self._redis.xrange(keys.job_events(job_id), start))
-        return [(entry.decode(), parse_event(fields[b"event"])) for entry, fields in entries]
+        found = ((entry.decode(), understood(job_id, fields[b"event"])) for entry, fields in entries)
+        return [(entry, event) for entry, event in found if event is not None]
+
+    async def entered_at(self, job_id: str) -> float | None:
+        """When a job was entered, in seconds since the epoch; None when nothing is known of it any more.
+
+        Raises:
+            pydantic.ValidationError: another version wrote it.
+        """
+        entries = await reply(self._redis.xrange(keys.job_events(job_id), count=1))
+        return parse_event(entries[0][1][b"event"]).at if entries else None
 
     async def listen(self, last: str) -> tuple[str, set[str]]:
         """Wait up to two seconds for news. Returns the doorbell's new position and the ids of jobs with news."""

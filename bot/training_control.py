@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 
 from bot import access, cards
-from bot.choices import MOST
+from bot.choices import MOST, in_time
 from bot.jobview import JobView
 from bot.outlook import Standing
 from bot.queue import TRAINING
@@ -92,7 +92,9 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
     """The trainings to offer for `cancel` and `finish`: the person's own first, for moderators then those they see."""
     if interaction.guild_id is None:
         return []
-    outlook = await bot.outlook.look()
+    outlook = await in_time(bot.outlook.look())
+    if outlook is None:
+        return []
     own: list[Standing] = []
     others: list[Standing] = []
     for one in outlook.standings:

@@ -22,6 +22,7 @@ from simcord.backend.errors import BackendError
 from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
+from playground.faults import Faults
 from playground.history import page
 from playground.limits import check_request, settle_ids
 from playground.places import BOT_ID, SPECS, USER_IDS, file_limit
@@ -38,6 +39,7 @@ MAX_FILES = 10
 _INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MESSAGES = re.compile(r"/channels/(\d+)/messages")
 _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
+_THREAD = re.compile(r"/channels/(\d+)")
 _CHANNEL = re.compile(r"/channels/(\d+)/")
 _INTERACTION = re.compile(r"/(?:interactions/(\d+)|webhooks/\d+/([^/]+))")
 _GUILD = re.compile(r"/guilds/(\d+)")
@@ -65,6 +67,7 @@ class Rest:
 
     def __init__(self, world: World, base_url: str, requests: RequestLog) -> None:
         self.requests = requests
+        self.faults = Faults()
         self._world = world
         self._base_url = base_url
         self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
@@ -89,7 +92,14 @@ class Rest:
             sent = self.requests.add(request.method, path, raw, [file.filename for file in files])
         except (BackendError, ValueError, KeyError, TypeError) as error:
             return _refused(error)
-        response = self._respond(request, path, body, files)
+        fault = self.faults.take(request.method, path)
+        if fault is None or fault.late:
+            response = self._respond(request, path, body, files)
+        if fault is not None:
+            if fault.status == 0:
+                assert request.transport is not None
+                request.transport.close()
+            response = _json({"message": "A fault", "code": fault.code}, status=fault.status or 500)
         sent.status = response.status
         return response
 
@@ -144,8 +154,14 @@ class Rest:
             known = self._known_nonce(channel_id, fields)
             if known is not None:
                 return router.dispatch(self._world, "GET", f"{path}/{known}")
+            self._unarchive(channel_id)
             self._check_parts(channel_id, fields, files)
+        elif method == "PATCH" and fields == {"archived": False} and (thread := _THREAD.fullmatch(path)) is not None:
+            # Who may write there may do this, too, and nothing else.
+            self._unarchive(int(thread[1]))
+            return router.dispatch(self._world, "GET", path)
         elif method == "PATCH" and (edited := _MESSAGE.fullmatch(path)) is not None:
+            self._check_open(int(edited[1]))
             self._check_parts(int(edited[1]), fields, files)
         elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
             return page(self._world, int(asked[1]), query)
@@ -173,6 +189,22 @@ class Rest:
             return None
         entry = self._nonces.get((channel_id, str(nonce)))
         return entry[0] if entry and entry[0] in self._world.messages.get(channel_id, {}) else None
+
+    def _check_open(self, channel_id: int) -> None:
+        """Refuse the change of a message in a thread that is archived."""
+        channel = self._world.channels.get(channel_id)
+        if channel is not None and channel.thread_metadata is not None and channel.thread_metadata.archived:
+            raise BackendError(400, 50083, "Thread is archived")
+
+    def _unarchive(self, channel_id: int) -> None:
+        """What is posted opens an archived thread; one that is locked only for those who manage threads."""
+        channel = self._world.channels.get(channel_id)
+        state = channel.thread_metadata if channel is not None else None
+        if state is None or not state.archived:
+            return
+        if state.locked and not self._world.may(BOT_ID, channel_id, "manage_threads"):
+            self._check_open(channel_id)
+        state.archived = False
 
     def _check_parts(self, channel_id: int, fields: dict[str, Any], files: list[Upload]) -> None:
         """Refuse what Discord refuses and simcord lets pass."""

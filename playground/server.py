@@ -81,7 +81,9 @@ class Playground:
         interactions = Interactions(self.world, self._gateway, people, resolver)
         self._live = Live(self.world, self._gateway, people, interactions, resolver)
         self._app = web.Application(middlewares=[guard, plain_errors], client_max_size=_MAX_REQUEST)
-        self._app.add_routes(Rest(self.world, self.url, requests).routes())
+        rest = Rest(self.world, self.url, requests)
+        self.faults = rest.faults
+        self._app.add_routes(rest.routes())
         self._app.add_routes([web.get("/gateway", self._gateway.handle), web.get("/gateway/", self._gateway.handle)])
         control = Control(self.world, self._gateway, people, interactions, resolver, requests)
         self._app.add_routes(control.routes())

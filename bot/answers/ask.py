@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import discord
 import structlog
 
 from bot.answers.post import post_answer, problem_of
+from bot.failures import passing
 from bot.types import Send
 from shared.errors import UserError
-from shared.events import Failed
+from shared.events import Event, Failed
 from shared.jobs import GENERATE_QUEUE, Asked
 from shared.logging import job_context
 
@@ -21,9 +19,8 @@ if TYPE_CHECKING:
     from bot.checks import Context
     from bot.client import Galvanic
 
-TYPING_AFTER_S = 0.4
-"""Most answers are there sooner, and the request that shows "is typing" would only delay them."""
-_TYPING_EVERY_S = 8.0
+_PAUSES_S = (1.0, 4.0)
+"""Between tries to post an answer while Discord or Redis are in trouble; after them the follower goes on."""
 
 log = structlog.get_logger()
 
@@ -56,26 +53,47 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         redis.RedisError: Redis cannot be reached.
     """
     place = job.place
-    if "nonce" in options:  # that of the answer after a restart, so that Discord takes only one of the two
-        options["nonce"] = job.job_id
+    # That of the answer after a restart, so that Discord takes only one of the two (for a few minutes).
+    options["nonce"] = job.job_id
     context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
     with context, bot.follower.reserved(job.job_id) as ours:
         await require_writer(bot)
         if not ours or not await bot.queue.submit(job, files=files):
             return  # Discord delivered this message before
-        channel = bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         try:
-            async with _typing(channel):
+            async with bot.typing.shown(place.channel_id):
                 event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
-            await post_answer(bot, send, job, event, **options)
-        except Exception:
+            await _post(bot, send, job, event, **options)
+        except Exception as error:
+            if bot.is_closed():
+                log.info("answer_left_to_the_next_start", error=type(error).__name__)
+                return
+            if passing(error):
+                log.warning("answer_put_off", error=type(error).__name__)
+                bot.follower.answer_later(job)
+                return
             # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
-            # bot is being stopped (CancelledError): then the next run posts it.
-            await bot.queue.delivered(job.job_id)
+            # bot is being stopped (CancelledError, too): then the next run posts it.
+            bot.follower.delivered(job.job_id)
             raise
-        await bot.queue.delivered(job.job_id)
+        bot.follower.delivered(job.job_id)
+
+
+async def _post(bot: Galvanic, send: Send, job: Asked, event: Event, **options: Any) -> None:
+    """Post an answer, with a few tries while Discord or Redis are in trouble."""
+    for pause in _PAUSES_S:
+        try:
+            await post_answer(bot, send, job, event, **options)
+        except Exception as error:
+            if bot.is_closed() or not passing(error):
+                raise
+            log.warning("answer_not_posted_yet", error=type(error).__name__)
+            await asyncio.sleep(pause)
+        else:
+            return
+    await post_answer(bot, send, job, event, **options)
 
 
 def replying(ctx: Context) -> dict[str, Any]:
@@ -83,24 +101,3 @@ def replying(ctx: Context) -> dict[str, Any]:
     if ctx.interaction is not None:
         return {}
     return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}
-
-
-@asynccontextmanager
-async def _typing(channel: discord.PartialMessageable) -> AsyncIterator[None]:
-    """Show "is typing" while something takes long."""
-
-    async def show() -> None:
-        await asyncio.sleep(TYPING_AFTER_S)
-        while True:
-            try:
-                await channel._state.http.send_typing(channel.id)
-            except discord.HTTPException as error:
-                log.info("typing_not_shown", status=error.status, code=error.code)
-                return
-            await asyncio.sleep(_TYPING_EVERY_S)
-
-    task = asyncio.create_task(show())
-    try:
-        yield
-    finally:
-        task.cancel()

@@ -10,6 +10,7 @@ import structlog
 
 from bot import cards
 from bot.answers.models import post_export, post_import, post_info, post_refusal
+from bot.failures import MISSING_PERMISSIONS
 from bot.types import Send
 from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError
@@ -27,9 +28,6 @@ from shared.jobs import (
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-
-_NO_FILE = 50_013
-"""Discord's error for a permission that the bot lacks, here Attach Files."""
 
 log = structlog.get_logger()
 
@@ -87,14 +85,11 @@ async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generat
     try:
         await send(embed=beginning, file=discord.File(io.BytesIO(data), f"{_file_name(job)}.txt"), **options)
     except discord.Forbidden as error:
-        if error.code != _NO_FILE:
+        if error.code != MISSING_PERMISSIONS:
             raise
         log.warning("file_not_attached", job_id=job.job_id)
-        beginning.add_field(
-            name="Only the beginning",
-            value="The rest would be a file, and I lack Attach Files here. A server admin can give it to my role.",
-            inline=False,
-        )
+        said = f"The rest would be a file, and {cards.NO_FILES}"
+        beginning.add_field(name="Only the beginning", value=said, inline=False)
         await send(embed=beginning, **options)
 
 

@@ -16,7 +16,7 @@ from bot.cards.models import (
 from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import sure as settings_sure
-from bot.cards.training import Around, outage, training
+from bot.cards.training import NO_FILES, Around, channel_gone, outage, training, without_chart
 from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, count, error, span
 from bot.cards.writing import chatted, compared, generated, surprised, variant_names
 from bot.escape import code, plain
@@ -26,9 +26,11 @@ __all__ = [
     "BLURPLE",
     "GREEN",
     "GREY",
+    "NO_FILES",
     "RED",
     "Around",
     "Row",
+    "channel_gone",
     "chatted",
     "choice",
     "code",
@@ -56,4 +58,5 @@ __all__ = [
     "training",
     "unshared",
     "variant_names",
+    "without_chart",
 ]

@@ -38,6 +38,7 @@ from shared.units import choosing
 
 GAP_BITS = 0.15
 """So much better on its own text than on other text is worth a word."""
+NO_FILES = "I lack Attach Files here. A server admin can give it to my role."
 _NOTHING_BLOCKED = Blocklist(())
 
 
@@ -100,6 +101,27 @@ def outage(job: TrainJob) -> discord.Embed:
         ),
         colour=AMBER,
     )
+
+
+def without_chart(embed: discord.Embed) -> discord.Embed:
+    """The card of a finished training where the bot may attach no files."""
+    return embed.copy().set_image(url=None).add_field(name="No chart", value=NO_FILES, inline=False)
+
+
+def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
+    """What the person who began a training is told when its channel was deleted while it ran.
+
+    Args:
+        job: the training.
+        kept: the best so far is kept as a model; else nothing is.
+    """
+    gone = f"The channel where you had me learn {short_title(job)} was deleted"
+    if kept:
+        said = f"{gone}, so I end the training now and keep the best so far. The server's other channels can use it."
+    else:
+        said = f"{gone}, so I cancelled the training. Nothing was kept."
+    embed = discord.Embed(title=f"Ended early: {short_title(job)}", description=said, colour=GREY)
+    return embed.set_footer(text=f"job {job.job_id}")
 
 
 def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:

@@ -78,9 +78,9 @@ class Errors(commands.Cog):
     ) -> None:
         if interaction.command is None:  # Discord still shows a command that this version no longer has
             problem = UserError("I don't have this command any more.", "Type `/` to see those I have.")
-            await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
+            await tell(interaction, problem)
             return
-        ctx = await commands.Context.from_interaction(interaction)
+        ctx: Context = await self.bot.get_context(interaction)
         await respond(ctx, await self.explain(ctx, error))
 
     async def explain(self, ctx: Context, error: Exception) -> UserError:

@@ -183,7 +183,8 @@ class Play(commands.Cog):
         if third is not None and third_share is not None:
             typed.append((third, third_share))
         parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
-        await interaction.response.defer()
+        ctx: Context = await self.bot.get_context(interaction)
+        await ctx.defer()
         wish = Wish(
             seed=checks.seed(seed),
             mix=parts,
@@ -192,7 +193,7 @@ class Play(commands.Cog):
             random_seed=random_seed,
             stop=stop,
         )
-        await self.bot.writer.write(Requester.of_interaction(interaction), wish, interaction.followup.send)
+        await self.bot.writer.write(Requester.of_interaction(interaction), wish, ctx.send)
 
     @hybrid_command(
         extras={

@@ -11,13 +11,16 @@ import discord
 import structlog
 
 from bot import access, cards, checks, failures
-from bot.escape import NOBODY
+from bot.context import acknowledge
+from bot.escape import NOBODY, plain
 from bot.requester import Requester
 from bot.types import Send
 from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+
+_SAID_FOR_S = 60.0
 
 log = structlog.get_logger()
 
@@ -45,9 +48,9 @@ async def answering(
         The bot. Answers go through `interaction.followup`.
     """
     if update:
-        await interaction.response.defer()
+        await acknowledge(interaction)
     elif defer:
-        await interaction.response.defer(ephemeral=not public, thinking=True)
+        await acknowledge(interaction, ephemeral=not public, thinking=True)
     bot = cast("Galvanic", interaction.client)
     try:
         yield bot
@@ -56,14 +59,43 @@ async def answering(
 
 
 async def tell(interaction: discord.Interaction, problem: UserError) -> None:
-    """Tell one person what went wrong, whatever the interaction was answered with before."""
+    """Tell one person what went wrong, whatever the interaction was answered with before.
+
+    Where Discord takes no answer to the interaction any more, it is said in the channel for a minute.
+    """
+    try:
+        try:
+            await _tell(interaction, problem)
+        except discord.HTTPException as error:
+            if error.code not in failures.TOO_LATE:
+                raise
+            log.info("interaction_too_late", interaction_id=interaction.id, code=error.code)
+            await _tell_in_channel(interaction, problem)
+    except (discord.HTTPException, *failures.TRANSIENT) as error:
+        log.warning("answer_not_posted", interaction_id=interaction.id, error=type(error).__name__)
+
+
+async def _tell(interaction: discord.Interaction, problem: UserError) -> None:
     embed = cards.error(problem)
     if not interaction.response.is_done():
-        await interaction.response.send_message(embed=embed, ephemeral=True)
-        return
-    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        try:
+            await interaction.response.send_message(embed=embed, ephemeral=True)
+        except discord.HTTPException as error:
+            if error.code != failures.ALREADY_ANSWERED:
+                raise
+            log.info("interaction_answered_elsewhere", interaction_id=interaction.id)
+        else:
+            return
+    elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
         await _remove_placeholder(interaction)
     await interaction.followup.send(embed=embed, ephemeral=True)
+
+
+async def _tell_in_channel(interaction: discord.Interaction, problem: UserError) -> None:
+    client = cast("Galvanic", interaction.client)
+    channel = client.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
+    name = plain(interaction.user.display_name)
+    await channel.send(f"For **{name}**:", embed=cards.error(problem), delete_after=_SAID_FOR_S)
 
 
 async def _remove_placeholder(interaction: discord.Interaction) -> None:
@@ -104,7 +136,7 @@ async def replying_to(
         work: gets the bot, whoever pressed, and what posts the answer. Its errors are only for the person.
     """
     async with answering(interaction, doing, defer=False) as bot:
-        await interaction.response.defer()
+        await acknowledge(interaction)
         checks.require_all(interaction.app_permissions, interaction.channel)
         options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
         if interaction.message is not None:

@@ -22,6 +22,7 @@ class Live:
     def __init__(self, bot: Galvanic, playground: Playground) -> None:
         self.bot = bot
         self.world = playground.world
+        self.faults = playground.faults
         self.people = playground._live._people
         self.acts = playground._live._interactions
 
@@ -45,6 +46,12 @@ class Live:
         channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
         found = (message for message in self.world.messages[channel_id].values() if not message.is_ephemeral)
         return next((message for message in found if message.author_id == BOT_ID and words in text_of(message)), None)
+
+    def shown(self, words: str, *, channel: str | int = "lab") -> list[Message]:
+        """All messages of the bot's for everybody that show these words."""
+        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
+        found = [message for message in self.world.messages[channel_id].values() if not message.is_ephemeral]
+        return [message for message in found if message.author_id == BOT_ID and words in text_of(message)]
 
     def whispered(self, person: str, words: str, *, channel: str = "lab") -> Message | None:
         """The bot's last message that only this person sees, if it shows these words."""

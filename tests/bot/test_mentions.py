@@ -73,8 +73,10 @@ def test_every_edit_in_the_bot_says_so() -> None:
     for path in Path(bot.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in EDITS:
-                edits += 1
                 said = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                if "archived" in said:  # a thread, no message
+                    continue
+                edits += 1
                 assert said.get("allowed_mentions") == "NOBODY", f"{path.name}:{node.lineno}"
     assert edits > 8
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,12 @@ async def test_what_goes_on_is_named_after_the_first(registry: Registry, setting
     assert second.name == "tides-2"
     names = [await registry.next_name(GUILD, [CHANNEL], model) for model in (first, second, apollo)]
     assert names == ["tides", "tides", "apollo-11"]
+
+
+async def test_when_a_job_was_entered_is_read_from_its_first_event(queue: JobQueue) -> None:
+    before = time.time()
+    assert await queue.submit(generate_job())
+    entered = await queue.entered_at("g-1")
+    assert entered is not None
+    assert before <= entered <= time.time()
+    assert await queue.entered_at("g-2") is None

@@ -1,0 +1,47 @@
+"""Failures of Discord's REST interface on demand, for tests of what a bot makes of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass
+class Fault:
+    """What is to go wrong with the next requests of a kind.
+
+    Attributes:
+        method: of the requests.
+        path: a regular expression that their whole path matches.
+        status: of the answer; 0: the connection closes without one.
+        code: Discord's own number for the error.
+        times: how many requests it befalls.
+        late: the request is carried out all the same; only its answer is lost.
+    """
+
+    method: str
+    path: str
+    status: int
+    code: int = 0
+    times: int = 1
+    late: bool = False
+
+
+class Faults:
+    """The faults that are yet to happen."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+
+    def add(self, fault: Fault) -> Fault:
+        """Let something go wrong; the fault counts down its `times`."""
+        self._waiting.append(fault)
+        return fault
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """What goes wrong with this request, None for nothing."""
+        for fault in self._waiting:
+            if fault.times > 0 and fault.method == method and re.fullmatch(fault.path, path):
+                fault.times -= 1
+                return fault
+        return None

@@ -1,0 +1,66 @@
+"""A worker's part, played by a test: it says that it is there, and tells what it likes."""
+
+from __future__ import annotations
+
+import time
+
+import redis
+
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from shared import keys, turns
+from shared.connect import connect
+from shared.events import Event, Generated
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place
+from shared.settings import Settings
+from tests.bot.live import Live
+from tests.factories import record
+from worker.joblog import JobLog, run_script
+
+TEXT = "and the gulls went home"
+
+
+class StandIn:
+    """A worker without a model."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.redis: redis.Redis = connect(settings)
+        for queue in (GENERATE_QUEUE, TRAIN_QUEUE):
+            self.redis.zadd(keys.workers(queue), {"w": time.time() + 3_600})
+
+    def add_model(self) -> None:
+        """A model that may be used in #lab, as its current one."""
+        guild, channel = GUILDS[0].id, CHANNEL_IDS["lab"]
+        model = record(guild_id=guild, channel_id=channel, owner_id=USER_IDS["ada"])
+        self.redis.set(keys.model(model.model_id), model.model_dump_json())
+        self.redis.hset(keys.guild_models(guild), model.name, model.model_id)
+        self.redis.hset(keys.channel(channel), "model", model.model_id)
+
+    def waiting(self) -> set[str]:
+        """Jobs whose end has not been shown."""
+        return {member.decode() for member in self.redis.smembers(keys.UNDELIVERED)}
+
+    async def asked(self, live: Live) -> str:
+        """Id of a job that is waiting, once there is one."""
+        return next(iter(await live.until(self.waiting, "a job")))
+
+    def tell(self, job_id: str, *events: Event) -> None:
+        """Publish events of a job."""
+        log = JobLog(self.redis, job_id)
+        log.begin()
+        for event in events:
+            log.publish(event)
+
+    def write(self, job_id: str) -> None:
+        """Answer a request for a text."""
+        self.tell(job_id, Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1))
+
+    def claim(self) -> JobLog:
+        """Begin the training whose turn it is."""
+        log = JobLog(self.redis, run_script(self.redis, turns.claim("token")).decode())
+        log.begin()
+        return log
+
+
+def lab(channel_id: int | None = None) -> Place:
+    """Where Ada asks for something."""
+    return Place(guild_id=GUILDS[0].id, channel_id=channel_id or CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])

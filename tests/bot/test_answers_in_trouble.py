@@ -1,0 +1,177 @@
+"""An answer is posted once, whatever happens to Discord, to Redis or to the bot meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+import redis
+
+from bot import follower
+from bot.answers import ask, typing
+from bot.views.training import job_buttons
+from playground.faults import Fault
+from playground.places import CHANNEL_IDS, USER_IDS
+from shared import keys
+from shared.settings import Settings
+from tests.bot.live import Live
+from tests.bot.stand_in import TEXT, StandIn
+
+POST = r"/channels/\d+/messages"
+CALLBACK = r"/interactions/\d+/[^/]+/callback"
+FOLLOWUP = r"/webhooks/\d+/[^/]+"
+
+
+@pytest.fixture
+def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    monkeypatch.setattr(ask, "_PAUSES_S", (0.05, 0.05))
+    monkeypatch.setattr(follower, "_RETRY_S", 0.05)
+    worker = StandIn(settings)
+    worker.add_model()
+    return worker
+
+
+async def answered(live: Live, worker: StandIn) -> str:
+    """The answer that is there once nothing waits any more: the only one."""
+    await live.until(lambda: live.shown(TEXT), "the answer")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    (message,) = live.shown(TEXT)
+    return message.content
+
+
+@pytest.mark.parametrize("fault", [Fault("POST", POST, 503), Fault("POST", POST, 0), Fault("POST", POST, 0, late=True)])
+@pytest.mark.parametrize("times", [1, 5])
+async def test_what_discord_does_not_take_now_it_takes_later(
+    live: Live, worker: StandIn, fault: Fault, times: int
+) -> None:
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    fault.times = times
+    live.faults.add(fault)
+    worker.write(job_id)
+    await answered(live, worker)
+    await live.until(lambda: fault.times == 0, "all faults")
+    assert not live.shown("❌")
+
+
+async def test_what_discord_refuses_is_not_tried_again(live: Live, worker: StandIn) -> None:
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    fault = live.faults.add(Fault("POST", POST, 403, 50_001))
+    worker.write(job_id)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    await live.until(lambda: live.showing("Discord doesn't let me do that here"), "the reason")
+    assert fault.times == 0
+    assert not live.shown(TEXT)
+
+
+async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(live: Live, worker: StandIn) -> None:
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    fault = live.faults.add(Fault("POST", POST, 503, times=1_000))
+    worker.write(job_id)
+    await live.until(lambda: fault.times < 1_000, "a try")
+    await live.bot.close()
+    handlers = [task for task in asyncio.all_tasks() if task.get_name().startswith("discord.py: ")]
+    await asyncio.gather(*handlers, return_exceptions=True)
+    assert worker.waiting() == {job_id}
+    assert not live.bot.follower._delivered
+
+
+async def test_redis_that_fails_after_the_post_is_told_later(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered, failures = live.bot.queue.delivered, []
+
+    async def fail_twice(*job_ids: str) -> None:
+        if len(failures) < 2:
+            failures.append(job_ids)
+            raise redis.ConnectionError
+        await delivered(*job_ids)
+
+    monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
+    live.send("!generate the sea")
+    worker.write(await worker.asked(live))
+    await answered(live, worker)
+    assert len(failures) == 2
+    assert not live.shown("❌")
+
+
+async def _slash(live: Live, worker: StandIn, *faults: Fault) -> str:
+    for fault in faults:
+        live.faults.add(fault)
+    live.acts.slash(USER_IDS["ada"], CHANNEL_IDS["lab"], "generate", {"seed": "the sea"}, {})
+    worker.write(await worker.asked(live))
+    return await answered(live, worker)
+
+
+@pytest.mark.parametrize("code", [10_015, 10_062, 50_027])
+async def test_an_interaction_that_expired_is_answered_in_the_channel(live: Live, worker: StandIn, code: int) -> None:
+    said = await _slash(live, worker, Fault("POST", FOLLOWUP, 404, code))
+    assert said == "For **Ada**:"
+
+
+async def test_an_interaction_that_came_too_late_is_answered_in_the_channel(
+    live: Live, worker: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        assert await _slash(live, worker, Fault("POST", CALLBACK, 404, 10_062, times=2)) == "For **Ada**:"
+    assert not caplog.records
+
+
+async def test_an_answer_whose_receipt_was_lost_is_not_posted_again(live: Live, worker: StandIn) -> None:
+    assert await _slash(live, worker, Fault("POST", FOLLOWUP, 0, late=True)) == ""
+
+
+async def test_what_only_one_person_may_see_does_not_go_to_the_channel(live: Live) -> None:
+    live.faults.add(Fault("POST", CALLBACK, 404, 10_062, times=3))
+    live.acts.slash(USER_IDS["ada"], CHANNEL_IDS["lab"], "settings", {}, {})
+    await live.until(lambda: live.showing("Discord didn't let me answer this in time"), "a word in the channel")
+    await live.handled()
+    assert not live.shown("Who may train")
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 10_062), (400, 40_060)])
+async def test_a_press_that_cannot_be_acknowledged_is_no_error(
+    live: Live, caplog: pytest.LogCaptureFixture, status: int, code: int
+) -> None:
+    lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
+    message = await live.bot.get_partial_messageable(lab).send("a card", view=job_buttons("t-1"))
+    live.faults.add(Fault("POST", CALLBACK, status, code, times=2))
+    live.faults.add(Fault("POST", FOLLOWUP, 404, 10_015, times=3))
+    with caplog.at_level(logging.ERROR):
+        live.acts.click(ada, lab, message.id, "galvanic:cancel:t-1")
+        said = await live.until(lambda: live.showing("There is no training"), "a word in the channel")
+    assert said.content == "For **Ada**:"
+    assert not caplog.records
+
+
+async def test_one_sign_of_typing_for_all_who_wait(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typing, "TYPING_AFTER_S", 0.0)
+    lab = CHANNEL_IDS["lab"]
+
+    def signs() -> list[Any]:
+        return [entry for entry in live.requests("POST") if entry.path.endswith("/typing")]
+
+    async with live.bot.typing.shown(lab), live.bot.typing.shown(lab):
+        async with live.bot.typing.shown(lab):
+            await live.until(signs, "the sign")
+        await live.handled()
+        assert len(signs()) == 1
+        assert len(live.bot.typing._tasks) == 1
+    assert not live.bot.typing._tasks
+
+
+async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worker: StandIn) -> None:
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    worker.write(job_id)
+    await answered(live, worker)
+    # Redis did not hear of it, and what an earlier run left is looked through once more.
+    worker.redis.sadd(keys.UNDELIVERED, job_id)
+    live.bot.follower._delivered.add(job_id)
+    await live.bot.follower._take_up(job_id)
+    live.bot.follower.delivered(job_id)
+    await answered(live, worker)

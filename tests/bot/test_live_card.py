@@ -1,0 +1,179 @@
+"""The card of a training in trouble: closed threads, missing permissions, deleted channels, an absent Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import discord
+import pytest
+import redis
+from PIL import Image
+from simcord.backend.models import Channel, Overwrite
+from simcord.enums import OverwriteType
+
+from bot import follower, live_card
+from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
+from shared import keys
+from shared.events import Failed, Started
+from shared.jobs import LOSS_FILE, TrainJob
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.stand_in import StandIn, lab
+from tests.factories import corpus, finished, progress, train_job
+
+ADA = USER_IDS["ada"]
+
+
+@pytest.fixture
+def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    live.bot.settings.card_interval_s = 0.05
+    monkeypatch.setattr(live_card, "RETRY_S", 0.05)
+    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(follower, "_RETRY_S", 0.05)
+    return StandIn(settings)
+
+
+async def begun(live: Live, channel_id: int, source: str = "catalogue") -> TrainJob:
+    """A training whose card is there."""
+    job = train_job(job_id="t-77", place=lab(channel_id), corpus=corpus(source=source))
+    channel = live.bot.get_partial_messageable(channel_id)
+    message = await live.bot.follower.post(job, channel.send)
+    card = (channel_id, message.id)
+    assert await live.bot.queue.submit_train(job, "text", card, (9, 9)) == "entered"
+    live.bot.follower.follow(job, card)
+    return job
+
+
+def chart() -> bytes:
+    picture = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(picture, "png")
+    return picture.getvalue()
+
+
+def thread(live: Live) -> Channel:
+    made = live.world.create_thread(CHANNEL_IDS["lab"], "a thread", ADA)
+    live.world.announce_channel_update(made.id)
+    return made
+
+
+def deny(live: Live, channel_id: int, **permissions: bool) -> None:
+    denied = discord.Permissions(**permissions).value
+    live.world.get_channel(channel_id).overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied))
+    live.world.announce_channel_update(channel_id)
+
+
+async def told(live: Live, worker: StandIn, words: str) -> str:
+    """The one direct message to Ada, once the job is done with."""
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    (message,) = live.shown(words, channel=live.dm("ada"))
+    return text_of(message)
+
+
+@pytest.mark.parametrize("locked", [False, True])
+async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live, worker: StandIn, locked: bool) -> None:
+    where = thread(live)
+    await begun(live, where.id)
+    state = where.thread_metadata
+    assert state is not None
+    if locked:
+        deny(live, CHANNEL_IDS["lab"], manage_threads=True)
+    state.archived, state.locked = True, locked
+    worker.claim().publish(Failed(problem="The text is too short."))
+    if locked:
+        await told(live, worker, "The text is too short.")
+        assert state.archived
+    else:
+        await live.until(lambda: live.showing("The text is too short.", channel=where.id), "the end")
+        await live.until(lambda: not worker.waiting(), "the end of the job")
+        assert not state.archived
+
+
+async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Live, worker: StandIn) -> None:
+    channel_id = CHANNEL_IDS["lab"]
+    job = await begun(live, channel_id)
+    log = worker.claim()
+    log.attach(LOSS_FILE, chart())
+    deny(live, channel_id, attach_files=True)
+    log.publish(finished())
+    card = await live.until(lambda: live.showing("is now this channel's model"), "the end")
+    await live.until(lambda: not worker.waiting(), f"the end of {job.job_id}")
+    assert "I lack Attach Files here" in text_of(card)
+    assert "image" not in card.embeds[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "learned", "wish", "words"),
+    [
+        ("catalogue", True, b"finish", "keep the best so far"),
+        ("catalogue", False, b"cancel", "Nothing was kept"),
+        ("upload", True, b"cancel", "Nothing was kept"),
+    ],
+)
+async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_once(
+    live: Live, worker: StandIn, source: str, learned: bool, wish: bytes, words: str
+) -> None:
+    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    job = await begun(live, channel.id, source)
+    log = worker.claim()
+    live.world.remove_channel(channel.id)
+    if learned:
+        log.publish(progress(train_loss=1.5))
+    else:
+        log.publish(Started(worker="w"))
+    assert words in await told(live, worker, "was deleted")
+    assert worker.redis.get(keys.job_control(job.job_id)) == wish
+
+
+async def test_redis_that_fails_after_the_end_was_shown_is_told_until_it_knows(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = thread(live)
+    await begun(live, where.id)
+    close, failures = live.bot.queue.close, []
+
+    async def fail_twice(job_id: str) -> None:
+        if len(failures) < 2:
+            failures.append(job_id)
+            raise redis.ConnectionError
+        await close(job_id)
+
+    monkeypatch.setattr(live.bot.queue, "close", fail_twice)
+    deny(live, CHANNEL_IDS["lab"], view_channel=True)
+    worker.claim().publish(Failed(problem="The text is too short."))
+    await told(live, worker, "The text is too short.")
+    assert len(failures) == 2
+
+
+async def test_redis_that_fails_after_the_end_does_not_cover_it(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await begun(live, CHANNEL_IDS["lab"])
+    delivered, failures, shown = live.bot.queue.delivered, [], []
+
+    async def fail_twice(*job_ids: str) -> None:
+        if len(failures) < 2:
+            failures.append(job_ids)
+            await asyncio.sleep(2 * live.bot.settings.card_interval_s)
+            raise redis.ConnectionError
+        await delivered(*job_ids)
+
+    monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
+    live.world.change_listeners.append(lambda _kind, message: shown.append(text_of(message)))
+    worker.claim().publish(Failed(problem="The text is too short."))
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not any("cannot be reached" in words for words in shown)
+    assert sum("The text is too short." in words for words in shown) == 1
+
+
+async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: StandIn) -> None:
+    await begun(live, CHANNEL_IDS["lab"])
+    log = worker.claim()
+    log.publish(Started(worker="w"))
+    worker.redis.xadd(keys.job_events("t-77"), {"event": '{"kind": "hummed", "at": 1}'}, id="1-7")
+    worker.redis.xadd(keys.job_events("t-77"), {"event": progress(step=42).model_dump_json()}, id="1-8")
+    await live.until(lambda: live.showing("42 of 100"), "what came after it")
+    outlook = await live.bot.outlook.look(now=True)
+    assert outlook.standings[0].progress is not None
+    worker.redis.xadd(keys.job_events("t-77"), {"event": Failed(problem="Enough.").model_dump_json()}, id="1-9")
+    await live.until(lambda: live.showing("Enough."), "the end")

@@ -1,0 +1,106 @@
+"""Redis takes connections and says nothing: whoever asks the bot something is answered in Discord's 3 seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import discord
+import pytest
+import redis
+
+from bot.views.settings import SettingsButton
+from bot.views.training import job_buttons
+from bot.views.writing import GenerateButton
+from playground.places import CHANNEL_IDS, USER_IDS
+from tests.bot.live import Live
+
+LAB, BEN = CHANNEL_IDS["lab"], USER_IDS["ben"]
+"""Ben is no admin: of him it has to be asked where he may use the bot."""
+
+
+class Hanging:
+    """A Redis that hangs, and how Discord saw the interactions."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.outcomes: dict[int, str] = {}
+        live.acts.outcome_listeners.append(self._note)
+
+    def _note(self, outcome: Any) -> None:
+        self.outcomes[outcome.interaction_id] = outcome.status
+
+    async def outcome(self, interaction: Any) -> str:
+        """How an interaction went: `failed` if nobody answered in 3 s."""
+        ended = ("done", "modal", "failed")
+        return await self.live.until(
+            lambda: next((status for status in [self.outcomes.get(interaction.id)] if status in ended), None), "an end"
+        )
+
+
+@pytest.fixture
+def hanging(live: Live, redis_url: str) -> Iterator[Hanging]:
+    process = redis.Redis.from_url(redis_url).info("server")["process_id"]
+    os.kill(process, signal.SIGSTOP)
+    yield Hanging(live)
+    os.kill(process, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("generate", {"seed": "the sea"}),
+        ("train", {"source": "frankenstein"}),
+        ("catalogue", {}),
+        ("help", {"command": "nonsense"}),
+        ("compare", {"seed": " "}),
+        ("surprise", {"text": "the sea"}),
+        ("mix", {"first": "a", "first_share": 1, "second": "b", "second_share": 1}),
+        ("models", {}),
+        ("jobs", {}),
+        ("status", {}),
+        ("model temperature", {}),
+        ("chat", {}),
+    ],
+)
+async def test_a_slash_command_is_acknowledged(hanging: Hanging, command: str, options: dict[str, Any]) -> None:
+    asked = hanging.live.acts.slash(BEN, LAB, command, options, {})
+    assert await hanging.outcome(asked) == "done"
+
+
+@pytest.mark.parametrize("custom_id", ["galvanic:cancel:t-1", "galvanic:samples:t-1"])
+async def test_a_button_is_acknowledged(hanging: Hanging, custom_id: str) -> None:
+    message = await hanging.live.bot.get_partial_messageable(LAB).send("a card", view=job_buttons("t-1"))
+    asked = hanging.live.acts.click(BEN, LAB, message.id, custom_id)
+    assert await hanging.outcome(asked) == "done"
+
+
+@pytest.mark.parametrize(("command", "option"), [("generate", "model"), ("cancel", "job")])
+async def test_nothing_is_offered_while_somebody_types(hanging: Hanging, command: str, option: str) -> None:
+    answers = []
+    real = hanging.live.world.interaction_answered
+    hanging.live.world.interaction_answered = lambda number: (answers.append(number), real(number))  # type: ignore[method-assign,assignment]
+    assert await hanging.live.acts.autocomplete(BEN, LAB, command, option, "a", {}) == []
+    assert answers  # and not because nobody answered
+
+
+async def test_a_form_is_acknowledged(hanging: Hanging) -> None:
+    live, ada = hanging.live, USER_IDS["ada"]
+    view = discord.ui.View(timeout=None)
+    view.add_item(GenerateButton("m1"))
+    message = await live.bot.get_partial_messageable(LAB).send("a model", view=view)
+    opened = live.acts.click(ada, LAB, message.id, "galvanic:write:m1")
+    assert await hanging.outcome(opened) == "modal"
+    sent = live.acts.submit_modal(ada, opened.id, {"words": "the sea", "temperature": ""}, {})
+    assert await hanging.outcome(sent) == "done"
+
+
+@pytest.mark.parametrize(("what", "outcome"), [("quotas", "done"), ("prefix", "modal"), ("show", "done")])
+async def test_a_button_that_opens_a_form_is_answered(hanging: Hanging, what: str, outcome: str) -> None:
+    view = discord.ui.View(timeout=None)
+    view.add_item(SettingsButton(what))
+    message = await hanging.live.bot.get_partial_messageable(LAB).send("settings", view=view)
+    asked = hanging.live.acts.click(USER_IDS["ada"], LAB, message.id, f"galvanic:settings:{what}")
+    assert await hanging.outcome(asked) == outcome
