@@ -11,6 +11,7 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import checks, message_text
+from bot.choices import Offers
 from bot.follower import Follower
 from bot.guild_settings import GuildSettingsStore
 from bot.limits import Cooldowns
@@ -63,6 +64,7 @@ class Galvanic(commands.Bot):
         self.queue = JobQueue(settings, self.redis)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
+        self.offers = Offers()
         self.outlook = OutlookCache(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
         self.model_actions = ModelActions(self)

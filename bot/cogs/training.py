@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from typing import TYPE_CHECKING
@@ -97,15 +98,19 @@ class Training(commands.Cog):
             return await corpora.resolve(flags.source, self.bot.settings, keep_licence=flags.keep_licence)
         corpora.check_size(file.size, self.bot.settings)
         data = await file.read()
-        return corpora.from_upload(file.filename, data, self.bot.settings, keep_licence=flags.keep_licence)
+        settings, keep_licence = self.bot.settings, flags.keep_licence
+        return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
 
     @train.autocomplete("source")
     async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.bot.offers.in_time(asyncio.to_thread(self._offered_sources, typed))
+
+    def _offered_sources(self, typed: str) -> list[app_commands.Choice[str]]:
         return choices([train_options.MORE, *corpora.names(self.bot.settings)], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.registry.offered(interaction, typed)
+        return await self.bot.offers.in_time(self.bot.registry.offered(interaction, typed))
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:
@@ -115,7 +120,8 @@ class Training(commands.Cog):
             for entry in corpora.catalogue()
         ]
         listed = {entry.name for entry in corpora.catalogue()}
-        own = [name for name in corpora.names(self.bot.settings) if name not in listed]
+        names = await asyncio.to_thread(corpora.names, self.bot.settings)
+        own = [name for name in names if name not in listed]
         if own:
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=cards.BLURPLE)

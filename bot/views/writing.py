@@ -9,6 +9,7 @@ import discord
 
 from bot import cards
 from bot.checks import SEED_LIMIT
+from bot.choices import label
 from bot.options import HOTTEST, temperature
 from bot.requester import Requester
 from bot.types import Send
@@ -66,7 +67,7 @@ class ComparedMenu(
             discord.ui.Select(
                 custom_id=f"galvanic:compared:{job_id}",
                 placeholder="Continue one of these…",
-                options=[discord.SelectOption(label=name[:100], value=str(n)) for n, name in enumerate(names)],
+                options=[discord.SelectOption(label=label(name), value=str(n)) for n, name in enumerate(names)],
             )
         )
         self.job_id = job_id
