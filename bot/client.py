@@ -78,7 +78,7 @@ class Galvanic(commands.Bot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
         self.add_dynamic_items(*DYNAMIC_ITEMS)
-        await sync_commands(self)
+        await asyncio.gather(sync_commands(self), self.queue.warm())
 
     async def on_ready(self) -> None:
         """Follow the jobs of the last run, once; say in Redis that the bot is there."""
