@@ -294,3 +294,21 @@ async def test_forms_fit_discords_limits(live: Live) -> None:
 def test_every_control_that_does_something_asks_where_it_is() -> None:
     free = {HelpMenu, *SETTINGS_ITEMS}
     assert [item.__name__ for item in DYNAMIC_ITEMS if item not in free and not issubclass(item, Placed)] == []
+
+
+@pytest.mark.parametrize("what", FORMS)
+async def test_a_form_that_was_opened_before_a_restart_is_told_so(live: Live, what: str) -> None:
+    shown = await panel(live)
+    opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + what)
+    await live.until(lambda: opened.modal, "the form")
+    live.bot._connection._view_store._modals.clear()
+    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"prefix": "?"} if what == "prefix" else {}, {})
+    await live.until(lambda: live.whispered("ada", "This form no longer works"), "an answer")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+
+
+async def test_the_panel_knows_no_view_of_this_run(live: Live) -> None:
+    """All of its controls are found by their ids alone: nothing runs out, and a restart loses nothing."""
+    await panel(live)
+    assert live.bot._connection._view_store._views == {}
+    assert live.bot.persistent_views == []
