@@ -19,6 +19,9 @@ from shared.errors import UserError
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
+FORM_S = 3_600
+"""How long a form may stay open. Discord does not tell when somebody closes one: it would be kept for ever."""
+
 log = structlog.get_logger()
 
 
