@@ -11,7 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, checks, train_options
+from bot import attached, cards, checks, train_options
 from bot.checks import Context
 from bot.choices import choices
 from bot.decorators import hybrid_command
@@ -97,7 +97,7 @@ class Training(commands.Cog):
             assert flags.source is not None
             return await corpora.resolve(flags.source, self.bot.settings, keep_licence=flags.keep_licence)
         corpora.check_size(file.size, self.bot.settings)
-        data = await file.read()
+        data = await attached.read(file)
         settings, keep_licence = self.bot.settings, flags.keep_licence
         return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
 
