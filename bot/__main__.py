@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 import discord
@@ -65,7 +66,7 @@ async def _run(settings: Settings) -> None:
     assert settings.discord_token is not None
     loop = asyncio.get_running_loop()
     async with Galvanic(settings) as bot:
-        task = asyncio.create_task(bot.start(settings.discord_token.get_secret_value()))
+        task = asyncio.create_task(_serve(bot, settings.discord_token.get_secret_value()))
         if sys.platform != "win32":
             import signal
 
@@ -74,6 +75,14 @@ async def _run(settings: Settings) -> None:
             await task
         except asyncio.CancelledError:
             log.info("stopping")
+
+
+async def _serve(bot: Galvanic, token: str) -> None:
+    await bot.login(token)
+    # All that was loaded stays. Each full collection would look through it, and nobody is answered meanwhile.
+    gc.collect()
+    gc.freeze()
+    await bot.connect()
 
 
 def _refuse(message: str) -> int:

@@ -3,36 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Iterable
-from typing import TypeVar
 
 import structlog
 from discord import app_commands
 from redis.exceptions import RedisError
 
-_T = TypeVar("_T")
-
 MOST = 25
 """Discord's limit: of the choices offered while somebody types, of a menu's options, and of what one menu takes."""
-_LONGEST = 100  # Discord's
-_IN_TIME_S = 1.5
-"""Discord waits 3 s for what it is to offer."""
+_LONGEST = 100
+"""Discord's limit on the characters of a choice, of an option's label and of its description."""
+_OFFERED_S = 2.0
+"""Discord waits 3 s for choices, and shows an error after that."""
 
 log = structlog.get_logger()
 
 
-async def in_time(asked: Awaitable[_T]) -> _T | None:
-    """What Redis is asked while somebody types; None when it is away or slow: then nothing can be offered."""
-    try:
-        async with asyncio.timeout(_IN_TIME_S):
-            return await asked
-    except (RedisError, TimeoutError) as error:
-        log.warning("nothing_offered", error=type(error).__name__)
-        return None
+def label(text: str) -> str:
+    """A name as Discord takes it for a choice or an option: in one line, not empty, and not too long."""
+    line = " ".join(text.split())
+    return (line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1].rstrip()}…") or "-"
 
 
-def choices(names: Iterable[str], typed: str) -> list[app_commands.Choice[str]]:
-    """The names to offer while somebody types one: those that contain what is there so far."""
+def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
+    """What to offer while somebody types: that whose name contains what is there so far.
+
+    Args:
+        known: names that the command takes, or each with the value that it takes in its place. A value that Discord
+            would not take is left out.
+        typed: what is there so far.
+    """
     wanted = typed.strip().lower()
-    near = (name for name in names if wanted in name.lower() and len(name) <= _LONGEST)
-    return [app_commands.Choice(name=name, value=name) for name in near][:MOST]
+    pairs = ((entry, entry) if isinstance(entry, str) else entry for entry in known)
+    near = ((name, value) for name, value in pairs if wanted in name.lower() and 0 < len(value) <= _LONGEST)
+    return [app_commands.Choice(name=label(name), value=value) for name, value in itertools.islice(near, MOST)]
+
+
+class Offers:
+    """Choices in time: none while Redis or the disk is away, which is logged once."""
+
+    def __init__(self) -> None:
+        self._there = True
+
+    async def in_time(self, found: Awaitable[list[app_commands.Choice[str]]]) -> list[app_commands.Choice[str]]:
+        """What was found, or nothing when that fails or takes too long: people can type the name all the same."""
+        try:
+            async with asyncio.timeout(_OFFERED_S):
+                offered = await found
+        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+            if self._there:
+                log.warning("no_choices_offered", error=type(error).__name__)
+            self._there = False
+            return []
+        self._there = True
+        return offered

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from bot import checks, message_text
 from bot.answers.typing import Typing
+from bot.choices import Offers
 from bot.context import PatientContext
 from bot.follower import Follower
 from bot.guild_settings import GuildSettingsStore
@@ -65,6 +66,7 @@ class Galvanic(commands.Bot):
         self.queue = JobQueue(settings, self.redis)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
+        self.offers = Offers()
         self.outlook = OutlookCache(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
         self.model_actions = ModelActions(self)
@@ -79,7 +81,7 @@ class Galvanic(commands.Bot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
         self.add_dynamic_items(*DYNAMIC_ITEMS)
-        await sync_commands(self)
+        await asyncio.gather(sync_commands(self), self.queue.warm())
 
     async def on_ready(self) -> None:
         """Follow the jobs of the last run, once; say in Redis that the bot is there."""

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
 import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
 
 from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
 
 What = Literal["train", "generate", "chat", "wait", "model", "refused"]
+
+# Begins a cooldown unless somebody else's is running: then its rest in milliseconds, else -1. Asked twice, because
+# the first reply was lost, it begins once. KEYS: the cooldown. ARGV: a token of this request, milliseconds.
+_BEGIN = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return redis.call('PTTL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return -1
+"""
+
+# Gives a cooldown back; by now it may be over and the next request's. KEYS, ARGV: as above.
+_GIVE_BACK = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
+
+log = structlog.get_logger()
 
 
 class TooSoon(UserError):
@@ -32,7 +51,7 @@ class Cooldowns:
     """Says when somebody may do something again."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._redis = client
+        self._begin, self._give_back = map(client.register_script, (_BEGIN, _GIVE_BACK))
 
     @asynccontextmanager
     async def spend(self, what: What, guild_id: int, who: int, seconds: float) -> AsyncIterator[None]:
@@ -50,11 +69,15 @@ class Cooldowns:
         if seconds <= 0:
             yield
             return
-        key = keys.cooldown(what, guild_id, who)
-        if not await reply(self._redis.set(key, b"", nx=True, px=max(1, int(1000 * seconds)))):
-            raise TooSoon(await reply(self._redis.pttl(key)) / 1000)
+        key, token = keys.cooldown(what, guild_id, who), secrets.token_hex(8)
+        rest = await reply(self._begin(keys=[key], args=[token, max(1, int(1000 * seconds))]))
+        if rest >= 0:
+            raise TooSoon(rest / 1000)
         try:
             yield
         except BaseException:
-            await reply(self._redis.delete(key))
+            try:
+                await reply(self._give_back(keys=[key], args=[token]))
+            except RedisError as error:  # what failed within is what the person is to hear of
+                log.warning("cooldown_not_given_back", what=what, guild_id=guild_id, error=type(error).__name__)
             raise

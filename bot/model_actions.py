@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot import access, cards, failures
+from bot import access, attached, cards, failures
 from bot.answers.ask import ask, require_writer
 from bot.answers.models import post_info, refusal
 from bot.requester import Requester
@@ -111,11 +111,7 @@ class ModelActions:
         disk_bytes = await self.require_room(who.guild_id, file.size)
         refused: UserError | None = None
         async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, settings.train_cooldown_s):
-            try:
-                data = await file.read()
-            except discord.HTTPException as error:
-                log.warning("attachment_not_read", status=error.status, code=error.code)
-                raise UserError("Discord didn't hand me the file.", "Attach it once more.") from error
+            data = await attached.read(file)
             job = ImportJob(
                 job_id=f"i-{who.request_id}",
                 place=who.place,

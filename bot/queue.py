@@ -62,6 +62,16 @@ class JobQueue:
             broker_connection_timeout=2,
         )
 
+    async def warm(self) -> None:
+        """Load now what Celery loads when it sends its first message; needs no Redis."""
+
+        def load() -> None:
+            _ = self._celery.tasks, self._celery.amqp.producer_pool
+            with self._celery.connection_for_write() as connection:
+                _ = connection.transport
+
+        await asyncio.to_thread(load)
+
     async def submit_train(
         self, job: TrainJob, text: str, card: tuple[int, int] | None, limits: tuple[int, int]
     ) -> Entry:

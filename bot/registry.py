@@ -19,7 +19,7 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from bot import access
-from bot.choices import choices, in_time
+from bot.choices import choices
 from bot.escape import code
 from bot.guild_settings import ChannelChoices, GuildSettingsStore, read_choices
 from bot.redis_reply import reply
@@ -185,8 +185,8 @@ class Registry:
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
-        models = await in_time(self.usable(interaction.guild_id, access.channel_ids(channel)))
-        return choices((model.name for model in models or ()), typed)
+        models = await self.usable(interaction.guild_id, access.channel_ids(channel))
+        return choices((model.name for model in models), typed)
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
         """What to wish for as the name of a model that goes on from another: `tides` after `tides-2`, too.

@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 
 from bot import access, cards
-from bot.choices import MOST, in_time
+from bot.choices import MOST, label
 from bot.jobview import JobView
 from bot.outlook import Standing
 from bot.queue import TRAINING
@@ -92,9 +92,7 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
     """The trainings to offer for `cancel` and `finish`: the person's own first, for moderators then those they see."""
     if interaction.guild_id is None:
         return []
-    outlook = await in_time(bot.outlook.look())
-    if outlook is None:
-        return []
+    outlook = await bot.outlook.look()
     own: list[Standing] = []
     others: list[Standing] = []
     for one in outlook.standings:
@@ -110,7 +108,7 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
         for one in (*own, *others)
         if typed.lower() in f"{one.job.job_id} {one.job.corpus.title} {one.job.corpus.name}".lower()
     ]
-    return [app_commands.Choice(name=cards.choice(one, outlook), value=one.job.job_id) for one in near[:MOST]]
+    return [app_commands.Choice(name=label(cards.choice(one, outlook)), value=one.job.job_id) for one in near[:MOST]]
 
 
 def sees(user: Person, job: TrainJob) -> bool:

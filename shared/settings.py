@@ -14,6 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import UserError
 
+ANSWER_WITHIN_S = 840
+"""An interaction's token lives for 15 minutes; one is left for posting the answer."""
+_MONTH_MINUTES = 43_200  # a job is kept for a month
+_DAY_S = 86_400
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -21,7 +25,12 @@ class Settings(BaseSettings):
     """The settings of every process; each reads the ones that concern it."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     # Discord
@@ -44,38 +53,39 @@ class Settings(BaseSettings):
         "https://aleph.pglaf.org/cache/epub/{number}/pg{number}.txt",
         "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
     )
-    fetch_timeout_s: float = Field(20.0, gt=0)
+    fetch_timeout_s: float = Field(20.0, gt=0, le=600)
     """Time limit for one book from one mirror."""
-    corpus_max_mb: float = Field(20.0, gt=0)
+    corpus_max_mb: float = Field(20.0, gt=0, le=2_000)
     corpus_min_chars: int = Field(1_000, ge=200)
-    corpus_ttl_hours: float = Field(24.0, gt=0)
+    corpus_ttl_hours: float = Field(24.0, ge=0.01, le=8_760)
 
     # Training and generating
-    train_minutes: float = Field(8.0, gt=0)
+    train_minutes: float = Field(8.0, gt=0, le=_MONTH_MINUTES)
     """How long `!train` runs when the person gives neither --epochs nor --minutes (recipe `char`)."""
-    train_max_minutes: float = Field(180.0, gt=0)
-    train_max_epochs: int = Field(500, ge=1)
-    generate_length: int = Field(300, ge=1)
-    generate_max_length: int = Field(4_000, ge=1)
+    train_max_minutes: float = Field(180.0, ge=0.1, le=_MONTH_MINUTES)
+    train_max_epochs: int = Field(500, ge=1, le=1_000_000)
+    generate_length: int = Field(300, ge=1, le=1_000_000)
+    generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
     generate_temperature: float = Field(0.8, ge=0, le=2)
     generate_timeout_s: int = Field(60, ge=5)
+    """Longest wait for a text; an answer to an interaction must come while Discord still takes it."""
     generate_on_gpu: bool = False
     warm_models: int = Field(4, ge=1)
     """Models that a generate worker keeps in memory."""
     train_jobs_per_user: int = Field(3, ge=1)
     """Trainings of one person that wait or run at once."""
     train_jobs_per_server: int = Field(20, ge=1)
-    train_cooldown_s: float = Field(10.0, ge=0)
+    train_cooldown_s: float = Field(10.0, ge=0, le=_DAY_S)
     """Least time between two trainings of one person."""
-    generate_cooldown_s: float = Field(2.0, ge=0)
+    generate_cooldown_s: float = Field(2.0, ge=0, le=_DAY_S)
     """Least time between two texts for one person."""
-    chat_cooldown_s: float = Field(5.0, ge=0)
+    chat_cooldown_s: float = Field(5.0, ge=0, le=_DAY_S)
     """Least time between two answers to mentions in one channel."""
     server_disk_mb: float = Field(2_000.0, gt=0)
     """What the models of one server may take in the model store."""
-    import_max_mb: float = Field(25.0, gt=0)
+    import_max_mb: float = Field(25.0, gt=0, le=500)
     """Largest model file that may be imported."""
-    card_interval_s: float = Field(2.0, ge=1.0)
+    card_interval_s: float = Field(2.0, ge=1.0, le=300)
     """Least time between two edits of one card."""
     card_fresh_after_s: float = Field(55 * 60, gt=0, lt=3_600)
     """Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
@@ -84,6 +94,22 @@ class Settings(BaseSettings):
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
+
+    @field_validator("command_prefix")
+    @classmethod
+    def _typable(cls, value: str) -> str:
+        if value[0] in "/@" or "`" in value or " " in value or not value.isprintable():
+            raise ValueError("a prefix has no spaces, backticks or invisible characters, and no / or @ at its start")
+        return value
+
+    @field_validator("generate_timeout_s")
+    @classmethod
+    def _before_discord_gives_up(cls, value: int) -> int:
+        if value > ANSWER_WITHIN_S:
+            raise ValueError(
+                f"at most {ANSWER_WITHIN_S} seconds, because Discord takes an answer for 15 minutes and no longer"
+            )
+        return value
 
     @field_validator("data_dir", "corpora_dir")
     @classmethod
@@ -132,7 +158,10 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(str(at) for at in e['loc']).upper()}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(str(at) for at in e['loc']).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
         raise SettingsError(
             f"These settings cannot be used: {wrong}.", "Correct them in .env or in the environment."
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class Chat(commands.Cog):
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
+        self._told: dict[int, float] = {}
 
     @hybrid_command(
         extras={"usage": "chat [on|off]", "examples": ("chat on", "chat off")},
@@ -79,7 +81,18 @@ class Chat(commands.Cog):
         except TooSoon:
             await self._not_yet(ctx)
         except Exception as error:
-            self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
+            if self._may_tell(ctx.author.id):
+                self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
+
+    def _may_tell(self, user_id: int) -> bool:
+        """Whether a person is told once more what is wrong, before any cooldown could be spent: else nothing would
+        keep them from having me say so in floods. Not kept in Redis, which may be what is wrong."""
+        now, wait = time.monotonic(), self.bot.settings.chat_cooldown_s
+        self._told = {other: at for other, at in self._told.items() if now - at < wait}
+        if user_id in self._told:
+            return False
+        self._told[user_id] = now
+        return True
 
     async def _answer(self, ctx: Context, words: str) -> None:
         if ctx.guild is None:

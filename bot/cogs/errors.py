@@ -67,7 +67,12 @@ class Errors(commands.Cog):
         await asyncio.sleep(_UNANSWERED_S)
         if interaction.response.is_done():
             return
-        problem = UserError("This control no longer works: I was restarted or updated.", "Run the command again.")
+        if interaction.type is discord.InteractionType.modal_submit:
+            problem = UserError(
+                "This form no longer works: I was restarted, or it was open for too long.", "Open it again."
+            )
+        else:
+            problem = UserError("This control no longer works: I was restarted or updated.", "Run the command again.")
         try:
             await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
         except (discord.HTTPException, discord.InteractionResponded) as error:

@@ -116,7 +116,7 @@ class Generation(commands.Cog):
 
     @generate.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.registry.offered(interaction, typed)
+        return await self.bot.offers.in_time(self.bot.registry.offered(interaction, typed))
 
 
 async def setup(bot: Galvanic) -> None:

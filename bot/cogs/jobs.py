@@ -70,7 +70,7 @@ class Jobs(commands.Cog):
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
     async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await training_control.offered(self.bot, interaction, typed)
+        return await self.bot.offers.in_time(training_control.offered(self.bot, interaction, typed))
 
 
 async def setup(bot: Galvanic) -> None:

@@ -311,7 +311,7 @@ class Models(commands.Cog):
     @model_unshare.autocomplete("name")
     @model_export.autocomplete("name")
     async def _names(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.registry.offered(interaction, typed)
+        return await self.bot.offers.in_time(self.bot.registry.offered(interaction, typed))
 
     @model_share.autocomplete("where")
     @model_unshare.autocomplete("where")
@@ -319,7 +319,8 @@ class Models(commands.Cog):
         if interaction.guild is None:
             return []
         seen = sharing.open_to(interaction.guild, interaction.user)
-        return choices([sharing.SERVER, *(f"#{channel.name}" for channel in seen)], typed.strip().removeprefix("#"))
+        named = ((f"#{channel.name}", str(channel.id)) for channel in seen)
+        return choices([sharing.SERVER, *named], typed.strip().removeprefix("#"))
 
 
 async def setup(bot: Galvanic) -> None:

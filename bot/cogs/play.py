@@ -234,7 +234,7 @@ class Play(commands.Cog):
     @mix_slash.autocomplete("second")
     @mix_slash.autocomplete("third")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.registry.offered(interaction, typed)
+        return await self.bot.offers.in_time(self.bot.registry.offered(interaction, typed))
 
 
 async def setup(bot: Galvanic) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, checks, train_options
+from bot import attached, cards, checks, train_options
 from bot.checks import Context
 from bot.choices import choices
 from bot.decorators import hybrid_command
@@ -97,16 +98,20 @@ class Training(commands.Cog):
             assert flags.source is not None
             return await corpora.resolve(flags.source, self.bot.settings, keep_licence=flags.keep_licence)
         corpora.check_size(file.size, self.bot.settings)
-        data = await file.read()
-        return corpora.from_upload(file.filename, data, self.bot.settings, keep_licence=flags.keep_licence)
+        data = await attached.read(file)
+        settings, keep_licence = self.bot.settings, flags.keep_licence
+        return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
 
     @train.autocomplete("source")
     async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.bot.offers.in_time(asyncio.to_thread(self._offered_sources, typed))
+
+    def _offered_sources(self, typed: str) -> list[app_commands.Choice[str]]:
         return choices([train_options.MORE, *corpora.names(self.bot.settings)], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.registry.offered(interaction, typed)
+        return await self.bot.offers.in_time(self.bot.registry.offered(interaction, typed))
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:
@@ -116,7 +121,8 @@ class Training(commands.Cog):
             for entry in corpora.catalogue()
         ]
         listed = {entry.name for entry in corpora.catalogue()}
-        own = [name for name in corpora.names(self.bot.settings) if name not in listed]
+        names = await asyncio.to_thread(corpora.names, self.bot.settings)
+        own = [name for name in names if name not in listed]
         if own:
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=cards.BLURPLE)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 _SAID_FOR_S = 60.0
+FORM_S = 3_600
+"""How long a form may stay open. Discord does not tell when somebody closes one: it would be kept for ever."""
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot import access, command_errors
 from bot.cards import help as pages
-from bot.choices import MOST
+from bot.choices import MOST, label
 from bot.escape import NOBODY, code
 from bot.views.base import answering
 from shared.errors import UserError
@@ -34,7 +34,9 @@ class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], templ
             menu.add_option(label="All commands", value=_START)
         for command in entries[: MOST - start]:
             menu.add_option(
-                label=command.qualified_name, value=command.qualified_name, description=command.description[:100]
+                label=label(command.qualified_name),
+                value=command.qualified_name,
+                description=label(command.description),
             )
         super().__init__(menu)
 

@@ -1,4 +1,4 @@
-"""The forms of `settings`. An answer to one that was opened before a restart is refused with a word (`cogs/errors`)."""
+"""The forms of `settings`. One opened before a restart, or long ago, is refused with a word (`cogs/errors`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import discord
 from bot.checks import as_limit
 from bot.escape import code
 from bot.guild_settings import GuildSettings, checked_prefix
-from bot.views.base import answering
+from bot.views.base import FORM_S, answering
 from shared import blocklist
 from shared.errors import UserError
 
@@ -30,7 +30,7 @@ class Form(discord.ui.Modal):
     """
 
     def __init__(self, title: str, change: Change) -> None:
-        super().__init__(title=title)
+        super().__init__(title=title, timeout=FORM_S)
         self._change = change
 
     @classmethod

@@ -9,10 +9,11 @@ import discord
 
 from bot import cards
 from bot.checks import SEED_LIMIT
+from bot.choices import label
 from bot.options import HOTTEST, temperature
 from bot.requester import Requester
 from bot.types import Send
-from bot.views.base import Placed, answering, replying_to
+from bot.views.base import FORM_S, Placed, answering, replying_to
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 Deed = Literal["again", "continue", "hotter", "cooler"]
-_FORM_S = 3_600
-"""How long a form may stay open."""
 
 
 class WrittenButton(
@@ -66,7 +65,7 @@ class ComparedMenu(
             discord.ui.Select(
                 custom_id=f"galvanic:compared:{job_id}",
                 placeholder="Continue one of these…",
-                options=[discord.SelectOption(label=name[:100], value=str(n)) for n, name in enumerate(names)],
+                options=[discord.SelectOption(label=label(name), value=str(n)) for n, name in enumerate(names)],
             )
         )
         self.job_id = job_id
@@ -133,7 +132,7 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
     )
 
     def __init__(self, model_id: str) -> None:
-        super().__init__(timeout=_FORM_S)
+        super().__init__(timeout=FORM_S)
         self.model_id = model_id
 
     async def on_submit(self, interaction: discord.Interaction) -> None:

@@ -24,7 +24,7 @@ import charset_normalizer
 
 from shared.corpora.binary import UNKNOWN, FileKind, recognise
 from shared.corpora.packing import size_limit
-from shared.corpora.streaming import clean
+from shared.corpora.streaming import CHUNK, chunks, cleaned
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.units import MEGABYTE
@@ -82,7 +82,7 @@ def decode_text(data: bytes, name: str) -> str:
     text = _decode(data, name)
     check = TextCheck()
     check.add_raw(text)
-    text = clean(text)
+    text = "".join(cleaned(chunks(text)))
     check.add_clean(text)
     check.verdict(name)
     return text
@@ -113,7 +113,9 @@ class TextCheck:
     def add_clean(self, text: str) -> None:
         """Count a part with line ends made `\\n` and NULs dropped."""
         self.characters += len(text)
-        self._controls += len(_CONTROL.findall(text))
+        # In parts: `re` lets no other thread run meanwhile, and the bot's event loop is one.
+        for start in range(0, len(text), CHUNK):
+            self._controls += len(_CONTROL.findall(text, start, start + CHUNK))
         self._blank = self._blank and not text.strip()
 
     def verdict(self, name: str) -> None:
@@ -167,8 +169,15 @@ def _decode(data: bytes, name: str) -> str:
     for guess in (_not_latin(data), "cp1252"):
         if guess is not None:
             with contextlib.suppress(UnicodeDecodeError):
-                return data.decode(guess)
+                return _in_parts(data, guess)
     return data.decode("latin-1")
+
+
+def _in_parts(data: bytes, encoding: str) -> str:
+    """As `data.decode`, which takes long for these encodings and lets no other thread run meanwhile."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    parts = [decoder.decode(data[start : start + CHUNK]) for start in range(0, len(data), CHUNK)]
+    return "".join([*parts, decoder.decode(b"", final=True)])
 
 
 def _decode_as(data: bytes, encoding: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -49,7 +50,7 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progre
                 await progress(f"Fetching {entry.full_title} from {host}.")
             try:
                 data = await _download(session, mirror.format(number=entry.gutenberg_number), settings)
-                _check(data, entry)
+                await asyncio.to_thread(_check, data, entry)
             except _MirrorError as error:
                 log.warning("mirror failed", book=entry.name, host=host, reason=str(error))
                 reasons.append(f"{host} {error}")

@@ -16,13 +16,20 @@ _END = re.compile(
     r"|^[ \t]*End of (?:the |this )?Project Gutenberg(?:'s|’s)? (?:E-?(?:book|text) )?.*$",
     re.IGNORECASE | re.MULTILINE,
 )
+# No credits are longer: of a text without a blank line they would be all of it.
 _CREDITS = re.compile(
-    r"\s*(?:Produced by|E-?text prepared by|This e-?text was (?:prepared|produced) by)\b.*?(?:\n[ \t]*\n|\Z)",
+    r"\s*(?:Produced by|E-?text prepared by|This e-?text was (?:prepared|produced) by)\b.{0,3000}?(?:\n[ \t]*\n|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER = re.compile(r"\bE(?:book|text) #(\d+)", re.IGNORECASE)
 _FIELD = re.compile(r"^(Title|Author):[ \t]*(\S.*)$", re.MULTILINE)
-_HTML = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL)
+# Atomic: a page of comments could be divided into them in countless ways.
+_HTML = re.compile(r"\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL)
+_HEADER = 100_000
+"""Characters in which title and author are looked for."""
+_WINDOW = 2**18
+"""Characters searched at once: `re` lets no other thread run meanwhile, and the bot's event loop is one."""
+_OVERLAP = 500
 
 
 def strip_gutenberg(text: str) -> str:
@@ -34,8 +41,8 @@ def strip_gutenberg(text: str) -> str:
     Args:
         text: with `\\n` line ends.
     """
-    start = _START.search(text)
-    end = _END.search(text, start.end() if start else 0)
+    start = _search(_START, text)
+    end = _search(_END, text, start.end() if start else 0)
     if start is None and end is None:
         return text
     body = text[start.end() if start else 0 : end.start() if end else len(text)]
@@ -46,11 +53,11 @@ def strip_gutenberg(text: str) -> str:
 
 def gutenberg_title(text: str) -> str | None:
     """ "Title, by Author" from a Project Gutenberg header; None when the text has none."""
-    start = _START.search(text)
+    start = _search(_START, text)
     if start is None:
         return None
     fields: dict[str, str] = {}
-    for key, value in _FIELD.findall(text[: start.start()]):
+    for key, value in _FIELD.findall(text, 0, min(start.start(), _HEADER)):
         fields.setdefault(key, value.strip())
     if "Title" not in fields:
         return None
@@ -59,7 +66,7 @@ def gutenberg_title(text: str) -> str | None:
 
 def is_gutenberg(text: str) -> bool:
     """Whether the text carries Project Gutenberg's header."""
-    return _START.search(text) is not None
+    return _search(_START, text) is not None
 
 
 def why_not_book(text: str, number: int, title: str) -> str:
@@ -70,13 +77,23 @@ def why_not_book(text: str, number: int, title: str) -> str:
     """
     if _HTML.match(text):
         return "a web page instead of the book"
-    start = _START.search(text)
+    start = _search(_START, text)
     if start is None:
         return "something that is not a Project Gutenberg text"
-    if _END.search(text, start.end()) is None:
+    if _search(_END, text, start.end()) is None:
         return "only a part of the book"
     header = text[: start.end()]
     numbers = _NUMBER.findall(header)
     if numbers:
         return "" if str(number) in numbers else "another book"
     return "" if title.casefold() in " ".join(header.split()).casefold() else "another book"
+
+
+def _search(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
+    """As `pattern.search`, window by window; for `_START` and `_END`, whose first words tell that they match."""
+    while start < len(text):
+        end = start + _WINDOW
+        if (found := pattern.search(text, start, end)) is not None:
+            return pattern.match(text, found.start())  # the whole of it, should the window have cut it
+        start = end - _OVERLAP if end < len(text) else end
+    return None

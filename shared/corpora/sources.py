@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 def names(settings: Settings) -> list[str]:
-    """Every name that `resolve` knows: the catalogue and the files of `CORPORA_DIR`, sorted."""
+    """Every name that `resolve` knows: the catalogue and the files of `CORPORA_DIR`, sorted. Reads that folder."""
     return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
 
 
@@ -42,7 +42,7 @@ async def resolve(
         return await asyncio.to_thread(_from_folder, path, key, settings, keep_licence)
     entry = find(key)
     if entry is None:
-        raise _unknown(name, key, settings)
+        raise await asyncio.to_thread(_unknown, name, key, settings)
     if entry.name == PYTHON_DOCS:
         return await asyncio.to_thread(_python_docs, entry, settings)
     cached = settings.data_dir / "corpora" / f"{entry.name}.txt"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bot.access import IN_DIRECT_MESSAGES
+from playground.places import USER_IDS
 from tests.bot.live import Live
 
 
@@ -50,3 +52,20 @@ async def test_an_unknown_command_is_answered_once(live: Live, typed: str) -> No
     answers = [message for message in live.world.messages[dm].values() if message.id > sent.id]
     assert len(answers) == 1
     assert f"no command `{typed}`" in str(answers[0].embeds)
+
+
+async def test_every_command_gives_one_answer_there(live: Live) -> None:
+    dm = live.dm()
+    for name in sorted(command.qualified_name for command in live.bot.walk_commands()):
+        said = await live.ask(f"!{name} x", person="ben", channel=dm)
+        assert "Something broke" not in said, name
+        if name.split()[0] not in IN_DIRECT_MESSAGES:
+            assert "works in servers, not in direct messages" in said, name
+
+
+async def test_slash_commands_are_offered_there_only_if_they_work_there(live: Live) -> None:
+    offered = {entry["name"].split()[0] for entry in live.acts.commands(USER_IDS["ben"], live.dm())}
+    assert offered == IN_DIRECT_MESSAGES - {"sync"}
+    for name in sorted(offered):
+        record = live.acts.slash(USER_IDS["ben"], live.dm(), name, {}, {})
+        await live.until(lambda record=record: record.message_id, f"an answer to /{name}")  # type: ignore[misc]

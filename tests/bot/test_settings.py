@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from simcord.backend.models import Message
 
+import bot
 from bot.guild_settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
 from bot.views import DYNAMIC_ITEMS
-from bot.views.base import Placed
+from bot.views.base import FORM_S, Placed
 from bot.views.help import HelpMenu
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.settings_forms import FORMS
@@ -294,3 +297,33 @@ async def test_forms_fit_discords_limits(live: Live) -> None:
 def test_every_control_that_does_something_asks_where_it_is() -> None:
     free = {HelpMenu, *SETTINGS_ITEMS}
     assert [item.__name__ for item in DYNAMIC_ITEMS if item not in free and not issubclass(item, Placed)] == []
+
+
+@pytest.mark.parametrize("how", ["restart", "an hour"])
+@pytest.mark.parametrize("what", FORMS)
+async def test_who_sends_a_form_that_was_opened_too_long_ago_is_told_so(live: Live, what: str, how: str) -> None:
+    shown = await panel(live)
+    opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + what)
+    await live.until(lambda: opened.modal, "the form")
+    (form,) = live.bot._connection._view_store._modals.values()
+    assert form.timeout == FORM_S
+    if how == "restart":
+        live.bot._connection._view_store._modals.clear()
+    else:
+        form._dispatch_timeout()
+    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"prefix": "?"} if what == "prefix" else {}, {})
+    await live.until(lambda: live.whispered("ada", "This form no longer works"), "an answer")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+
+
+async def test_the_panel_knows_no_view_of_this_run(live: Live) -> None:
+    """All of its controls are found by their ids alone: nothing runs out, and a restart loses nothing."""
+    await panel(live)
+    assert live.bot._connection._view_store._views == {}
+    assert live.bot.persistent_views == []
+
+
+def test_no_view_runs_out() -> None:
+    for path in Path(bot.__file__).parent.rglob("*.py"):
+        for made in re.findall(r"ui\.View\((.*?)\)", path.read_text("utf-8")):
+            assert made == "timeout=None", path.name

@@ -51,7 +51,7 @@ def ask(system: System, typed: str, **options: Any) -> str:
 
 
 def names_offered(system: System, command: str, option: str, typed: str, **where: Any) -> list[str]:
-    return [choice["value"] for choice in system.client.autocomplete(command, option, typed, **where)]
+    return [choice["name"] for choice in system.client.autocomplete(command, option, typed, **where)]
 
 
 def ben(system: System) -> int:

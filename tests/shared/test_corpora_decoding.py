@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.corpora import check_size, decode_text
+from shared.corpora.streaming import CHUNK
 from shared.errors import UserError
 from shared.settings import Settings
 
@@ -166,3 +167,20 @@ def test_the_size_is_checked_in_megabytes_of_a_million() -> None:
     check_size(1_500_000, settings(corpus_max_mb=1.5))
     with pytest.raises(UserError, match=r"2\.5 MB, and the limit is 1\.5 MB"):
         check_size(2_500_000, settings(corpus_max_mb=1.5))
+
+
+@pytest.mark.parametrize("odd", ["", "a"])
+def test_a_long_text_of_two_byte_characters_is_read_in_parts_without_a_seam(odd: str) -> None:
+    text = odd + "これは海の怪物の話です。\r\n" * 30_000
+    assert len(text.encode("cp932")) > 2 * CHUNK
+    assert decode_text(text.encode("cp932"), "a.txt") == text.replace("\r\n", "\n")
+
+
+def test_line_ends_at_the_seams_of_a_long_text_stay_one() -> None:
+    text = "a" * (CHUNK - 1) + "\r\n" + "b" * (CHUNK - 2) + "\r\nc\r"
+    assert decode_text(text.encode(), "a.txt") == text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_control_characters_are_counted_in_the_whole_text() -> None:
+    with pytest.raises(UserError, match="binary file"):
+        decode_text(b"a" * CHUNK + b"\x01" * (CHUNK // 4) + b"a" * CHUNK, "a.txt")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.corpora import strip_gutenberg
-from shared.corpora.gutenberg import gutenberg_title, why_not_book
+from shared.corpora.gutenberg import _WINDOW, gutenberg_title, why_not_book
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."
 HEADER = "The Project Gutenberg eBook of The Tin Lighthouse\n\nTitle: The Tin Lighthouse\n\nAuthor: A. Nobody\n\n"
@@ -83,3 +83,21 @@ def test_the_title_is_read_from_the_header() -> None:
 )
 def test_whether_it_is_the_book(text: str, reason: str) -> None:
     assert why_not_book(text, 90001, "The Tin Lighthouse") == reason
+
+
+@given(before=st.integers(-40, 40), windows=st.integers(0, 2), end=st.sampled_from(["", END]))
+def test_a_marker_is_found_wherever_the_text_is_searched_in_parts(before: int, windows: int, end: str) -> None:
+    start = "*** START OF THE PROJECT GUTENBERG EBOOK A LONG TITLE\nTHAT RUNS ON ***"
+    filler = ("word " * (windows * _WINDOW // 5 + 50))[: max(0, windows * _WINDOW + before)]
+    assert strip_gutenberg(f"{filler}\n{start}\n{BODY}\n{filler}\n{end}").startswith(BODY)
+    assert end not in strip_gutenberg(f"{filler}\n{start}\n{BODY}\n{filler}\n{end}") or not end
+
+
+def test_a_page_of_comments_is_told_apart_without_trying_all_ways_to_divide_it() -> None:
+    assert "not a Project Gutenberg text" in why_not_book("<!---->" * 1_000, 90001, "The Tin Lighthouse")
+    assert "a web page" in why_not_book("<!---->" * 1_000 + "<html>", 90001, "The Tin Lighthouse")
+
+
+def test_a_text_without_a_blank_line_is_no_credit() -> None:
+    body = "Produced by hand, " + "and by lamplight, " * 500
+    assert strip_gutenberg(f"{START}\n{body}\n{END}") == body.strip()

@@ -1,0 +1,108 @@
+"""What people choose from stays within Discord's limits, and comes in time or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from discord import app_commands
+from redis.exceptions import ConnectionError as AwayError
+from structlog.testing import capture_logs
+
+from bot import choices as module
+from bot.choices import MOST, Offers, choices, label
+from bot.views.writing import ComparedMenu
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from tests.bot.live import Live
+
+LONG = "x" * 100
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("frankenstein", "frankenstein"), ("", "-"), (" \n\t", "-"), ("a\n b", "a b"), (f"#{LONG}", f"#{'x' * 98}…")],
+)
+def test_a_label_is_one_that_discord_takes(text: str, shown: str) -> None:
+    assert label(text) == shown
+    assert 1 <= len(label(text)) <= 100
+
+
+def test_choices_are_those_that_discord_takes() -> None:
+    known = ["", LONG, f"{LONG}x", (f"#{LONG}", "7"), ("no value", ""), *(f"x{number}" for number in range(40))]
+    offered = choices(known, " X ")
+    assert len(offered) == MOST
+    assert [(len(choice.name), choice.value) for choice in offered[:2]] == [(100, LONG), (100, "7")]
+    assert all(1 <= len(choice.name) <= 100 and 1 <= len(choice.value) <= 100 for choice in offered)
+
+
+def test_menus_take_any_name() -> None:
+    menu: Any = ComparedMenu("k-1", ["", LONG * 2])
+    assert [len(option.label) for option in menu.item.options] == [1, 100]
+
+
+async def offer(*names: str) -> list[app_commands.Choice[str]]:
+    return choices(names, "")
+
+
+async def broken() -> list[app_commands.Choice[str]]:
+    raise AwayError
+
+
+async def silent() -> list[app_commands.Choice[str]]:
+    await asyncio.sleep(3_600)
+    return []
+
+
+async def test_an_outage_offers_nothing_and_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_OFFERED_S", 0.05)
+    offers = Offers()
+    with capture_logs() as logs:
+        for found in (broken(), silent(), broken()):
+            assert await offers.in_time(found) == []
+        assert [entry["event"] for entry in logs] == ["no_choices_offered"]
+        assert [choice.value for choice in await offers.in_time(offer("a"))] == ["a"]
+        assert await offers.in_time(broken()) == []
+    assert len(logs) == 2
+
+
+async def offered(live: Live, command: str, option: str, typed: str = "") -> list[str]:
+    found = await live.acts.autocomplete(USER_IDS["ada"], CHANNEL_IDS["lab"], command, option, typed, {})
+    return [choice["value"] for choice in found]
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("generate", "model"),
+        ("compare", "model"),
+        ("surprise", "model"),
+        ("mix", "first"),
+        ("train", "from"),
+        ("model use", "name"),
+        ("model share", "name"),
+        ("cancel", "job"),
+        ("finish", "job"),
+    ],
+)
+async def test_every_offer_that_asks_redis_survives_its_outage(
+    live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_arguments: Any, **_options: Any) -> Any:
+        raise AwayError
+
+    monkeypatch.setattr(live.bot.registry, "_list", away)
+    monkeypatch.setattr(live.bot.outlook, "look", away)
+    assert await offered(live, command, option) == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_channel_with_the_longest_name_can_be_chosen(live: Live) -> None:
+    name = "long-" + "x" * 95
+    channel = live.world.create_channel(GUILD_ID, name)
+    await live.until(lambda: live.bot.get_channel(channel.id), "the channel")
+    assert await offered(live, "model share", "where", "long-") == [str(channel.id)]
+
+
+async def test_the_sources_of_train_are_offered(live: Live) -> None:
+    assert "frankenstein" in await offered(live, "train", "source", "frank")

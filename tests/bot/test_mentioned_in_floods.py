@@ -1,0 +1,64 @@
+"""Who mentions the bot again and again is told what is wrong once for each cooldown, whatever is wrong."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+from redis.exceptions import ConnectionError as AwayError
+from simcord.backend.models import Overwrite
+from simcord.enums import OverwriteType
+
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
+from shared import keys
+from tests.bot.live import Live
+
+MENTION = f"<@{BOT_ID}>"
+LAB = CHANNEL_IDS["lab"]
+
+
+async def told(live: Live, channel: int, words: str) -> int:
+    """How often the bot says something after five mentions by Ben, once it has heard them all."""
+    before = set(live.world.messages[channel])
+    for number in range(5):
+        live.send(f"{MENTION} hello {number}", person="ben", channel=channel)
+    await live.handled()
+    new = [message for number, message in live.world.messages[channel].items() if number not in before]
+    answers = [message for message in new if message.author_id == BOT_ID]
+    assert all(words in str(answer.embeds) + answer.content for answer in answers)
+    return len(answers)
+
+
+async def test_where_the_bot_lacks_permissions(live: Live) -> None:
+    denied = discord.Permissions(attach_files=True).value
+    live.world.get_channel(LAB).overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied))
+    live.world.announce_channel_update(LAB)
+    assert await told(live, LAB, "Attach Files") == 1
+
+
+async def test_where_the_admins_do_not_want_the_bot(live: Live) -> None:
+    await live.bot.guild_settings.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
+    assert await told(live, LAB, "not allowed in this channel") == 1
+
+
+async def test_while_the_settings_cannot_be_read(live: Live) -> None:
+    await live.bot.redis.set(keys.guild_settings(GUILD_ID), '{"channels": "none"}')
+    live.bot.guild_settings._known.clear()
+    assert await told(live, LAB, "can't read what this server's admins have set") == 1
+
+
+async def test_in_direct_messages(live: Live) -> None:
+    assert await told(live, live.dm(), "I talk in servers") == 1
+
+
+async def test_while_redis_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_channel_ids: list[int]) -> None:
+        raise AwayError
+
+    monkeypatch.setattr(live.bot.guild_settings, "channel", away)
+    assert await told(live, LAB, "can't be reached") == 1
+
+
+async def test_another_person_is_told_as_well(live: Live) -> None:
+    await live.bot.guild_settings.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
+    assert await told(live, LAB, "not allowed") == 1
+    assert "not allowed" in await live.ask(f"{MENTION} hello", person="cleo")

@@ -1,0 +1,56 @@
+"""Files that people attach: what takes long is not done on the event loop."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import aiohttp
+import pytest
+
+from playground.people import File
+from playground.places import CHANNEL_IDS, USER_IDS
+from shared import corpora
+from tests.bot.live import Live, text_of
+
+
+async def test_a_file_is_decoded_in_another_thread(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    read = corpora.from_upload
+
+    def noting(*arguments: Any, **options: Any) -> corpora.Corpus:
+        threads.append(threading.current_thread())
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(corpora, "from_upload", noting)
+    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("dull.txt", b"Too short. " * 20)])
+    answer = await live.until(lambda: live.answer(sent), "an answer")
+    assert "too short" in text_of(answer)
+    (thread,) = threads
+    assert thread is not threading.main_thread()
+
+
+async def test_the_folder_of_texts_is_read_in_another_thread(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    names = corpora.names
+
+    def noting(*arguments: Any) -> list[str]:
+        threads.append(threading.current_thread())
+        return names(*arguments)
+
+    monkeypatch.setattr(corpora, "names", noting)
+    assert "frankenstein" in await live.ask("!catalogue")
+    await live.acts.autocomplete(USER_IDS["ada"], CHANNEL_IDS["lab"], "train", "source", "fr", {})
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+
+
+async def test_a_file_that_discord_does_not_hand_over(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_url: str) -> bytes:
+        raise aiohttp.ClientConnectionError
+
+    monkeypatch.setattr(live.bot.http, "get_from_cdn", broken)
+    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("dull.txt", b"Dull words. " * 200)])
+    said = text_of(await live.until(lambda: live.answer(sent), "an answer"))
+    assert "Discord didn't hand me the file" in said
+    assert "Attach it once more" in said
