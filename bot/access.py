@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
-Deed = Literal["train", "generate"]
+Action = Literal["train", "generate"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
 ANYWHERE = frozenset({"help", "settings", "status", "sync"})
 """Commands for any channel: they tell or set something, and do nothing to the channel."""
@@ -109,7 +109,7 @@ async def require_place(bot: Galvanic, user: discord.User | discord.Member, chan
     raise WrongPlace("I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used.")
 
 
-async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member, channel: Where) -> None:
+async def require(bot: Galvanic, action: Action, user: discord.User | discord.Member, channel: Where) -> None:
     """Refuse a person who may not do this here, by what the server's admins have set. Admins always may.
 
     Raises:
@@ -121,10 +121,10 @@ async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member
         return
     await require_place(bot, user, channel)
     settings = await bot.guild_settings.get(user.guild.id)
-    wanted = settings.train_roles if deed == "train" else settings.generate_roles
+    wanted = settings.train_roles if action == "train" else settings.generate_roles
     if wanted and not {role.id for role in user.roles} & set(wanted):
         names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
         those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
         raise UserError(
-            f"You may not {_WORDS[deed]} in this server.", f"That is for members with {those}. Ask a server admin."
+            f"You may not {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
         )

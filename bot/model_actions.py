@@ -31,13 +31,13 @@ _UNSENT = "d-0"
 log = structlog.get_logger()
 
 
-def require_owner(model: ModelRecord, user: discord.User | discord.Member, deed: str) -> None:
+def require_owner(model: ModelRecord, user: discord.User | discord.Member, action: str) -> None:
     """Refuse a person whose model it is not and who does not run the server.
 
     Args:
         model: the model.
         user: who asks.
-        deed: what for: `delete it`.
+        action: what for: `delete it`.
 
     Raises:
         UserError: says who may.
@@ -45,7 +45,7 @@ def require_owner(model: ModelRecord, user: discord.User | discord.Member, deed:
     if model.owner_id != user.id and not access.is_admin(user):
         raise UserError(
             f"`{model.name}` is somebody else's model.",
-            f"<@{model.owner_id}> can {deed}, and so can members with Manage Server.",
+            f"<@{model.owner_id}> can {action}, and so can members with Manage Server.",
         )
 
 

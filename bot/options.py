@@ -17,6 +17,8 @@ from shared.errors import UserError
 
 HOTTEST = 2.0
 """The highest temperature."""
+TEMPERATURE_STEP = 0.2
+"""How much Hotter and Cooler change the temperature."""
 _TEMPERATURES = "0.4,0.8,1.2"
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
 _SWITCH_VALUES = frozenset(

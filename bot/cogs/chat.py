@@ -10,7 +10,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, checks
+from bot import access, cards, checks, generating
 from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
@@ -94,7 +94,7 @@ class Chat(commands.Cog):
                 try:
                     if refusal is not None:
                         raise refusal
-                    await self.bot.writer.chat(who, words, ctx.send, **replying(ctx))
+                    await generating.chat(self.bot, who, words, ctx.send, **replying(ctx))
                 except UserError as error:  # an answer as well: it costs the cooldown, or it could be had in floods
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:
@@ -104,7 +104,7 @@ class Chat(commands.Cog):
     async def _refusal(self, who: Requester) -> UserError | None:
         """Why this person may not have texts written here, None if they may."""
         try:
-            await self.bot.writer.require(who)
+            await generating.require_generate(self.bot, who)
         except UserError as error:
             return error
         return None

@@ -8,13 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, mix
+from bot import checks, generating, mix
 from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
+from bot.generating import GenerateRequest
 from bot.options import HOTTEST, Options, number
 from bot.requester import Requester
-from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import StopAt
 
@@ -81,7 +81,7 @@ class Generation(commands.Cog):
         checks.require_permissions(ctx)
         self._check(flags)
         await ctx.defer()  # Redis may take longer than Discord's 3 s
-        wish = Wish(
+        request = GenerateRequest(
             seed=flags.seed or "",
             model=flags.model,
             mix=mix.parse(flags.mix) if flags.mix is not None else (),
@@ -95,7 +95,7 @@ class Generation(commands.Cog):
             guard=flags.guard,
             stop=flags.stop,
         )
-        await self.bot.writer.write(Requester.of(ctx), wish, ctx.send, **replying(ctx))
+        await generating.generate(self.bot, Requester.of(ctx), request, ctx.send, **replying(ctx))
 
     def _check(self, flags: GenerateFlags) -> None:
         """Refuse what can be refused without asking anybody."""

@@ -8,13 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, message_text, mix
+from bot import checks, comparing, generating, message_text, mix
 from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
+from bot.generating import GenerateRequest
 from bot.options import HOTTEST, Options, number, several, temperatures
 from bot.requester import Requester
-from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
 
@@ -103,7 +103,8 @@ class Play(commands.Cog):
         names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = temperatures(flags.temperatures, MOST_VARIANTS)
         await ctx.defer()
-        await self.bot.writer.compare(
+        await comparing.compare(
+            self.bot,
             Requester.of(ctx),
             seed,
             ctx.send,
@@ -134,7 +135,7 @@ class Play(commands.Cog):
         who = Requester.of(ctx)
         known = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
         parts, words = mix.parse_words(flags.words, known, await self.bot.guild_settings.prefix(who.guild_id))
-        wish = Wish(
+        request = GenerateRequest(
             seed=checks.seed(words),
             mix=parts,
             length=flags.length,
@@ -142,7 +143,7 @@ class Play(commands.Cog):
             random_seed=flags.random_seed,
             stop=flags.stop,
         )
-        await self.bot.writer.write(who, wish, ctx.send, **replying(ctx))
+        await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))
 
     @app_commands.command(name="mix", description=_MIX)
     @app_commands.describe(
@@ -184,7 +185,7 @@ class Play(commands.Cog):
             typed.append((third, third_share))
         parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
         await interaction.response.defer()
-        wish = Wish(
+        request = GenerateRequest(
             seed=checks.seed(seed),
             mix=parts,
             length=length,
@@ -192,7 +193,7 @@ class Play(commands.Cog):
             random_seed=random_seed,
             stop=stop,
         )
-        await self.bot.writer.write(Requester.of_interaction(interaction), wish, interaction.followup.send)
+        await generating.generate(self.bot, Requester.of_interaction(interaction), request, interaction.followup.send)
 
     @hybrid_command(
         extras={
@@ -225,7 +226,7 @@ class Play(commands.Cog):
                 "Take a part of it.",
             )
         await ctx.defer()
-        await self.bot.writer.surprise(Requester.of(ctx), text, flags.model, ctx.send, **replying(ctx))
+        await comparing.surprise(self.bot, Requester.of(ctx), text, flags.model, ctx.send, **replying(ctx))
 
     @compare.autocomplete("model")
     @surprise.autocomplete("model")

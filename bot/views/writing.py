@@ -19,7 +19,7 @@ from shared.jobs import GenerateJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Deed = Literal["again", "continue", "hotter", "cooler"]
+TextAction = Literal["again", "continue", "hotter", "cooler"]
 _FORM_S = 3_600
 """How long a form may stay open."""
 
@@ -27,15 +27,15 @@ _FORM_S = 3_600
 class WrittenButton(
     Placed,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
+    template=r"galvanic:(?P<action>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
     """Has another text made of one: for everybody who may generate texts in its channel."""
 
-    def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
+    def __init__(self, action: TextAction, job_id: str, *, disabled: bool = False) -> None:
         super().__init__(
-            discord.ui.Button(label=deed.capitalize(), custom_id=f"galvanic:{deed}:{job_id}", disabled=disabled)
+            discord.ui.Button(label=action.capitalize(), custom_id=f"galvanic:{action}:{job_id}", disabled=disabled)
         )
-        self.deed = deed
+        self.action = action
         self.job_id = job_id
 
     @classmethod
@@ -43,15 +43,15 @@ class WrittenButton(
         cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
     ) -> WrittenButton:
         """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(next(deed for deed in get_args(Deed) if deed == match["deed"]), match["job"])
+        return cls(next(action for action in get_args(TextAction) if action == match["action"]), match["job"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Write, if this person may."""
 
         async def write(bot: Galvanic, who: Requester, send: Send) -> None:
-            await bot.writer.press(who, self.deed, self.job_id, send)
+            await bot.text_actions.press(who, self.action, self.job_id, send)
 
-        await replying_to(interaction, f"{self.deed} button", write)
+        await replying_to(interaction, f"{self.action} button", write)
 
 
 class ComparedMenu(
@@ -82,7 +82,7 @@ class ComparedMenu(
         """Go on with what was chosen."""
 
         async def go_on(bot: Galvanic, who: Requester, send: Send) -> None:
-            await bot.writer.go_on_with(who, self.job_id, int(self.item.values[0]), send)
+            await bot.text_actions.continue_compared(who, self.job_id, int(self.item.values[0]), send)
 
         await replying_to(interaction, "compared menu", go_on)
 
@@ -142,7 +142,7 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
         async def write(bot: Galvanic, who: Requester, send: Send) -> None:
             typed = self.temperature.value.strip()
             how_daring = temperature(typed) if typed else None
-            await bot.writer.fill_in(who, self.model_id, self.words.value, how_daring, send)
+            await bot.text_actions.generate_from_form(who, self.model_id, self.words.value, how_daring, send)
 
         await replying_to(interaction, "generate form", write)
 
@@ -150,15 +150,15 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     """The buttons under a text; what would change nothing is switched off."""
     random_start = job.from_line or job.from_corpus
-    off: dict[Deed, bool] = {
+    off: dict[TextAction, bool] = {
         "again": answer.temperature == 0 and not random_start,
         "continue": not answer.text.strip(),
         "hotter": answer.temperature >= HOTTEST,
         "cooler": answer.temperature <= 0,
     }
     view = discord.ui.View(timeout=None)
-    for deed, disabled in off.items():
-        view.add_item(WrittenButton(deed, job.job_id, disabled=disabled))
+    for action, disabled in off.items():
+        view.add_item(WrittenButton(action, job.job_id, disabled=disabled))
     return view
 
 
