@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 LATE_ANSWER_S = 3_600
-"""An answer that the bot could not post for longer than this would only surprise people."""
+"""An answer that is older than this is dropped: people no longer expect it."""
 
 log = structlog.get_logger()
 
@@ -115,7 +115,7 @@ class Follower:
             try:
                 if position is None:
                     position = await self._queue.doorbell_position()
-                    news = set(self._bells)  # whatever rang while nobody listened
+                    news = set(self._bells)  # they may have rung while nobody listened
                 else:
                     position, news = await self._queue.listen(position)
                 reachable = True
@@ -144,7 +144,7 @@ class Follower:
             stored = await self._queue.load(job_id)
             events = await self._queue.events(job_id, "0")
         except ValidationError as error:
-            # Of another version of the bot, which may come back: left as it is, and the others go on.
+            # Written by another version of the bot, which may come back: skip it, and leave it in Redis.
             log.error("job_not_understood", job_id=job_id, fields=error.error_count())
             return
         if stored is None or not events or isinstance(stored.job, DeleteJob):
@@ -162,7 +162,7 @@ class Follower:
                 await self._queue.delivered(job_id)
 
     async def _answer_late(self, job: Asked) -> None:
-        """Post the answer to a request whose asker was waiting when the bot went down."""
+        """Post the answer to a request that somebody was waiting for when the bot stopped."""
         event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
         if event is None:
             event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")

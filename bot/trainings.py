@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is to be learned, how, and from which model it goes on; None: from nothing."""
+    """The text to learn, the options, and the model to start from; None: a new model."""
 
     corpus: Corpus
     options: TrainOptions
@@ -84,7 +84,7 @@ async def more(bot: Galvanic, who: Requester, model_id: str) -> Lesson:
 
 
 async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send: Send) -> None:
-    """Post the card first: then nothing of the job can go by unseen."""
+    """Post the card, then send the job: so no event of it is missed."""
     limits = await _limits(bot, who.guild_id)
     message = await bot.follower.post(job, send)
     card = (message.channel.id, message.id)
@@ -97,7 +97,7 @@ async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send:
         bot.follower.follow(job, card)
         return
     await _remove(message)
-    if entry != "known":  # another one was entered since the first look
+    if entry != "known":  # another training was entered since `_require_room`
         raise await _no_room(bot, who, entry == "user")
 
 
@@ -145,7 +145,7 @@ async def _no_room(bot: Galvanic, who: Requester, of_user: bool) -> UserError:
         )
         first = outlook.first_to_end(who.guild_id)
     if first is None or first.ends is None:
-        return UserError(problem, "Try again when one of them is over; no worker is running now.")
+        return UserError(problem, "Try again when one of them has ended; no worker is running now.")
     return UserError(problem, f"Try again in {cards.span(first.ends)}: `{first.job.job_id}` ends first.")
 
 

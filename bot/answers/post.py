@@ -92,7 +92,8 @@ async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generat
         log.warning("file_not_attached", job_id=job.job_id)
         beginning.add_field(
             name="Only the beginning",
-            value="The rest would be a file, and I lack Attach Files here. A server admin can give it to my role.",
+            value="The rest would be a file, and I'm missing the permission Attach Files here. "
+            "A server admin can give it to my role.",
             inline=False,
         )
         await send(embed=beginning, **options)
@@ -130,7 +131,7 @@ async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surpris
     picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
     embed = cards.surprised(job, event)
     if picture is None:
-        embed.set_image(url=None).set_footer(text="The picture is gone: run the command again for a new one.")
+        embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
         await send(embed=embed, **options)
         return
     await send(embed=embed, file=discord.File(io.BytesIO(picture), SURPRISE_FILE), **options)

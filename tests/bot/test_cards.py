@@ -124,9 +124,9 @@ def test_a_card_without_options_tells_recipe_and_time() -> None:
 
 def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None:
     shown = fields(card(view_of(finished(model=record(parent="frankenstein", copy_share=0.123)))))
-    assert shown["Went on from"] == "`frankenstein`"
+    assert shown["Continued from"] == "`frankenstein`"
     assert shown["Epochs"] == "3 in all"
-    assert shown["Copied"] == "12 % of its samples stand word for word in the text"
+    assert shown["Copied"] == "12 % of the characters in its samples are copied word for word from the text"
     assert "Copied" not in fields(card(view_of(finished())))
 
 

@@ -116,7 +116,7 @@ async def test_all_settings_stand_in_plain_words(live: Live) -> None:
     said = text_of(await panel(live))
     assert said.count("Everyone") == 2
     assert "In every channel" in said
-    assert "3 per person, 20 in the whole server (the most that is allowed)" in said
+    assert "3 per person, 20 in the whole server (the maximum)" in said
     assert "2,000 MB" in said
     assert "`!help`" in said
 

@@ -47,7 +47,7 @@ def test_a_training_is_cancelled_by_its_button(page: PlaygroundPage) -> None:
 def test_a_mistake_is_explained_to_whoever_made_it(page: PlaygroundPage) -> None:
     page.become("Ben")
     page.type("!train frankenstien")
-    page.answer("I know no text called", "Did you mean frankenstein")
+    page.answer("There is no text called", "Did you mean frankenstein")
 
 
 def test_the_page_fits_a_phone(page: PlaygroundPage) -> None:

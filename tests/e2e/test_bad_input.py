@@ -14,8 +14,8 @@ LONG_ENOUGH = harbour(sentences=60)
 @pytest.mark.parametrize(
     ("typed", "problem", "remedy"),
     [
-        ("!train frankenstien", "I know no text called `frankenstien`", "Did you mean `frankenstein`"),
-        ("!train", "What shall I learn?", "!catalogue"),
+        ("!train frankenstien", "There is no text called `frankenstien`", "Did you mean `frankenstein`"),
+        ("!train", "What should I learn?", "!catalogue"),
         ("!train harbour --epochs 0", "`--epochs` is 0", "from 1 to"),
         ("!train harbour --epochs many", "`--epochs` can't be `many`", "Usage"),
         ("!train harbour --minutes 99999", "out of range", "from 0.1 to"),
@@ -32,9 +32,9 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!train harbour --name ../../x", "can't be a model's name", "32"),
         ("!train harbour --epohcs 2", "no option `--epohcs`", "`--epochs`"),
         ("!train harbour --epochs", "`--epochs` needs a value", "Usage"),
-        ("!train ../../../etc/passwd", "I know no text called", "catalogue"),
+        ("!train ../../../etc/passwd", "There is no text called", "catalogue"),
         ("!generate the sea --from-corpus", "your words would change nothing", "Leave out the words"),
-        ("!frobnicate", "I know no command `!frobnicate`", "`!help` shows all"),
+        ("!frobnicate", "There is no command `!frobnicate`", "`!help` lists them all"),
         ("!cancel", "`JOB` is missing", "Usage: `!cancel JOB`"),
         ("!model use", "`NAME` is missing", "Usage: `!model use NAME`"),
         ("!generate the sea --temperature 9", "`--temperature` is 9", "from 0 to 2"),
@@ -48,10 +48,10 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!generate the sea --mix a:1,b:0", "Part 2 of `--mix`, `b:0`", "above 0"),
         ("!generate the sea --mix a,b --model c", "don't go together", "Leave out one"),
         ("!generate the sea --mix a,b", "No model called `a`", "!models"),
-        ("!generat the sea", "I know no command `!generat`", "`!generate`"),
+        ("!generat the sea", "There is no command `!generat`", "`!generate`"),
         ("!model use nosuch", "No model called `nosuch`", "!models"),
         ("!cancel t-1", "There is no training `t-1`", "bottom of its card"),
-        ("!help nosuch", "I know no command `nosuch`", "!help"),
+        ("!help nosuch", "There is no command `nosuch`", "!help"),
     ],
 )
 def test_bad_commands_are_explained(system: System, typed: str, problem: str, remedy: str) -> None:

@@ -85,7 +85,7 @@ def test_a_reply_to_its_answer_goes_on_talking_and_to_a_card_does_not(system: Sy
 
 @pytest.mark.usefixtures("chatting")
 def test_a_mention_with_a_command_is_the_command(system: System) -> None:
-    assert "I know no text called `nosuch`" in text_of(say(system, f"{me(system)} train nosuch"))
+    assert "There is no text called `nosuch`" in text_of(say(system, f"{me(system)} train nosuch"))
     assert "I learn to write from any text" in text_of(say(system, me(system)))
     assert system.ask(f"{me(system)} trian nosuch")["content"], "words that are no command are chat"
 

@@ -59,7 +59,7 @@ def test_whole_words_are_learned_and_written(system: System) -> None:
 
 def test_a_model_goes_on_with_another_text(system: System, low: Message) -> None:
     finished = learn(system, "!train --from low --epochs 1 --name after-low", "after-low", upload(6))
-    assert field_of(finished, "Went on from") == "`low`"
+    assert field_of(finished, "Continued from") == "`low`"
     assert text_of(system.ask("!generate the fog --model after-low --length 30")).startswith("**the fog**")
 
 
@@ -68,7 +68,7 @@ def test_more_goes_on_with_the_channels_own_model_and_keeps_it(system: System, l
     card = system.ask("!train more --epochs 1")
     assert "goes on from `low`" in field_of(card, "How")
     finished = system.wait_for_card(card, "`low-2` is now this channel's model")
-    assert field_of(finished, "Went on from") == "`low`"
+    assert field_of(finished, "Continued from") == "`low`"
     assert "`low`" in text_of(system.ask("!models"))
     assert "goes on from `low-2`" in field_of(only_card(system, "!train more --epochs 1"), "How")
 

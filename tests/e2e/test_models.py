@@ -116,7 +116,7 @@ def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> Non
         assert "This channel's model" in text_of(card)
         assert "bits per character" in field_of(card, "Quality")
         assert "LSTM layer" in field_of(card, "Network")
-        assert field_of(card, "May be used") == "in the whole server"
+        assert field_of(card, "Can be used") == "in the whole server"
         (picture,) = pictures_of(card)
         assert system.client.fetch(picture).startswith(b"\x89PNG")
         assert labels(card) == ["Generate", "Use here", "Export", "Delete…"]

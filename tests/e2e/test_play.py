@@ -88,7 +88,7 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
 @pytest.mark.parametrize(
     ("typed", "problem", "remedy"),
     [
-        ("!compare", "Which words shall I continue?", "!compare the sea"),
+        ("!compare", "Which words should I continue?", "!compare the sea"),
         ("!compare the sea --temperatures 0.5", "names only one", "--temperatures 0.4,0.8,1.2"),
         ("!compare the sea --temperatures 0.5,3", "`3` in `--temperatures`", "from 0 to 2"),
         ("!compare the sea --temperatures 0.5,warm", "`warm` in `--temperatures`", "from 0 to 2"),
@@ -105,7 +105,7 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
         ("!mix tides 1 nosuch 1 the sea", "No model called `nosuch`", "!models"),
         ("!mix tides 1 wordy 1 the sea", "`word` model, which can't be mixed", "recipe `char`"),
         ("!mix tides 1 alice 1 the sea --temperature 5", "`--temperature` is 5", "from 0 to 2"),
-        ("!surprise", "Which text shall I look at?", "reply to a message"),
+        ("!surprise", "Which text should I look at?", "reply to a message"),
         (f"!surprise {'x' * 1_001}", "1,001 characters", "Take a part"),
         ("!surprise hello --model nosuch", "No model called `nosuch`", "!models"),
     ],
@@ -151,7 +151,7 @@ def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> No
     (picture,) = pictures_of(answer)
     assert system.client.fetch(picture).startswith(PNG)
     assert "bits per character** over 13 characters" in text_of(answer)
-    assert "**z**" in fields(answer)["It least expected"]
+    assert "**z**" in fields(answer)["Least expected"]
 
 
 def test_a_surprise_about_another_message(system: System) -> None:

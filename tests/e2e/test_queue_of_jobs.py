@@ -173,7 +173,7 @@ def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     idle.wait_for_card(open_one, "Cancelled", "Nothing was kept", timeout=60)
     assert "over already" in said(idle, f"!cancel {training_of(open_one)}", person="ben")
     answer = slash(idle, "cancel", {"job": training_of(hidden)}, person="ben", channel="cellar")
-    assert "Cancelled: it had not begun." in text_of(answer)
+    assert "Cancelled before it started." in text_of(answer)
     assert answer["flags"] & EPHEMERAL
     idle.wait_for_card(hidden, "Cancelled", timeout=60, channel="cellar")
     assert "Nothing is being learned here now" in said(idle, "!jobs")

@@ -43,7 +43,7 @@ def test_the_panel_works_and_the_settings_last_beyond_a_restart(system: System, 
     system.client.select(panel["id"], PANEL + "train_roles", [])
     changed = system.client.wait_for(lambda: _without(system, panel, "Members with <@&"), 60, "everyone again")
     assert "`?help`" in text_of(changed)
-    assert "What shall I learn?" in text_of(system.ask("?train", person="ben"))
+    assert "What should I learn?" in text_of(system.ask("?train", person="ben"))
 
 
 def _without(system: System, card: Message, words: str) -> Message | None:

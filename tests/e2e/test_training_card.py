@@ -100,7 +100,7 @@ def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> 
     system.wait_for_card(card, "In plain words")
     pressed(system, card, "Finish now", person="dora")
     finished = system.wait_for_card(card, "`kept-2` is now this channel's model", timeout=60)
-    assert field_of(finished, "Went on from") == "`kept`"
+    assert field_of(finished, "Continued from") == "`kept`"
 
 
 def test_use_here_chooses_the_model(system: System, kept: Message) -> None:

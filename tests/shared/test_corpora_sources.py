@@ -261,7 +261,7 @@ async def test_no_name_leads_out_of_the_folder(
 async def test_an_unknown_name_brings_the_nearest_ones(make_settings: Callable[..., Settings]) -> None:
     with pytest.raises(UserError) as caught:
         await resolve("frankenstien", make_settings())
-    assert caught.value.problem == "I know no text called `frankenstien`."
+    assert caught.value.problem == "There is no text called `frankenstien`."
     assert "`frankenstein`" in caught.value.remedy
     assert "catalogue" in caught.value.remedy
     with pytest.raises(UserError) as caught:

@@ -186,7 +186,7 @@ def _copy(archive: zipfile.ZipFile, name: str, folder: Path, most: int) -> None:
 
 
 def _no_model(path: Path) -> UserError:
-    return UserError(f"{path.name} is no exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
+    return UserError(f"{path.name} isn't an exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
 
 
 def _damaged(path: Path) -> UserError:

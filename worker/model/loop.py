@@ -254,7 +254,7 @@ class Loop:
             return False
         if at.strays >= MOST_STRAYS:
             raise UserError(
-                f"The training went astray in epoch {at.epoch}: its loss was no longer a number, also at a quarter of "
+                f"The training diverged in epoch {at.epoch}: its loss was no longer a number, even at a quarter of "
                 f"the learning rate.",
                 "Choose a smaller learning rate (--lr), or start it again with another random seed.",
             )

@@ -233,7 +233,7 @@ def _check_text(prepared: Prepared) -> None:
     try:
         "".join(prepared.vocabulary.symbols).encode()
     except UnicodeEncodeError:
-        raise UserError("The text holds halves of characters (lone surrogates).", "Save it as UTF-8 again.") from None
+        raise UserError("The text contains broken characters (lone surrogates).", "Save it as UTF-8 again.") from None
 
 
 def _budget(options: TrainOptions) -> Budget:
@@ -280,7 +280,7 @@ def _saved(
         saved = checkpoint.load(place)
     except checkpoint.DamagedCheckpoint:
         log.warning("checkpoint_damaged", exc_info=True)
-        return None, ("The checkpoint could not be read, so the training began anew.",)
+        return None, ("The checkpoint could not be read, so the training started over.",)
     if saved is None:
         return None, ()
     theirs = dict(saved[1]["identity"])
