@@ -60,7 +60,7 @@ def test_a_mention_is_a_prefix_too(system: System) -> None:
 
 def test_unknown_commands(system: System) -> None:
     assert "Did you mean `!generate`" in text_of(system.ask("!genrate the sea", person="ben"))
-    assert "`!help` shows all" in text_of(system.ask("!frobnicate", person="ben"))
+    assert "`!help` lists them all" in text_of(system.ask("!frobnicate", person="ben"))
     sent = [system.client.send(typed)["id"] for typed in ("!!!", "! wow", "!?")]
     last = system.ask("!status")
     later = system.client.messages(after=sent[0])

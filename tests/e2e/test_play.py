@@ -64,7 +64,7 @@ def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) ->
     assert set(labels(more)) == {"Again", "Continue", "Hotter", "Cooler"}
     with system.redis as client:
         client.delete(keys.job(str(menu(answer)["custom_id"]).rsplit(":", 1)[1]))
-    assert_refused(choose(system, answer, "0", person="ben"), "don't remember this text")
+    assert_refused(choose(system, answer, "0", person="ben"), "no longer have this text")
 
 
 def test_models_are_compared_whatever_their_recipe(system: System) -> None:
@@ -106,7 +106,7 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
         ("!mix tides 1 wordy 1 the sea", "`word` model, which can't be mixed", "recipe `char`"),
         ("!mix tides 1 alice 1 the sea --temperature 5", "`--temperature` is 5", "from 0 to 2"),
         ("!surprise", "Which text should I look at?", "reply to a message"),
-        (f"!surprise {'x' * 1_001}", "1,001 characters", "Take a part"),
+        (f"!surprise {'x' * 1_001}", "1,001 characters", "Use a part"),
         ("!surprise hello --model nosuch", "No model called `nosuch`", "!models"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_mixture_as_a_slash_command(system: System) -> None:
     begun = slash(system, "mix", {**shares, "length": 40})
     assert written(begun).startswith("**")  # a line of the text
     assert_refused(slash(system, "mix", {**shares, "second": "tides"}), "names `tides` twice")
-    assert_refused(slash(system, "mix", {**shares, "third": "wordy"}), "needs a share")
+    assert_refused(slash(system, "mix", {**shares, "third": "wordy"}), "go together")
     refused = slash(system, "mix", {**shares, "second": "wordy"})
     assert "can't be mixed" in text_of(refused)
 

@@ -254,7 +254,7 @@ async def test_no_name_leads_out_of_the_folder(
     (folder / "sub").mkdir(parents=True)
     for place in (tmp_path, folder / "sub"):
         (place / "secret.txt").write_text(BODY, "utf-8")
-    with pytest.raises(UserError, match="I know no text"):
+    with pytest.raises(UserError, match="There is no text"):
         await resolve(name, make_settings(corpora_dir=folder))
 
 

@@ -78,7 +78,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "goes on from there" in errors
+    assert "resumes from there" in errors
     assert "Traceback" not in errors
     assert (tmp_path / "m.checkpoint" / "checkpoint.safetensors").exists()
     done = subprocess.run(
