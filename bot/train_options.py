@@ -27,10 +27,10 @@ class TrainFlags(Options):
     }
 
     source: str | None = commands.flag(
-        positional=True, default=None, description="A text of the catalogue, such as frankenstein; or: more"
+        positional=True, default=None, description="A text of the catalogue, such as frankenstein; or `more`"
     )
     recipe: RecipeName | None = commands.flag(
-        default=None, description="char (usual), word (whole words) or classic (the tutorial's way)"
+        default=None, description="char (default), word (whole words) or classic (the tutorial's network)"
     )
     epochs: int | None = commands.flag(default=None, description="Epochs: how many times to read the text")
     minutes: float | None = commands.flag(default=None, description="Maximum training time in minutes")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
 _FOREIGN = (
-    "It came as a file: who trained it, and on what, is only what the file says.",
-    "It may write words of its text as they stand there.",
+    "It was imported from a file: who trained it, and on what, is only what the file claims.",
+    "Its texts may quote the text that it learned from.",
 )
 
 

@@ -121,12 +121,12 @@ class Models(commands.Cog):
         name="use",
         ignore_extra=False,
         extras={"usage": "model use NAME", "examples": ("model use frankenstein",)},
-        description="Make a model this channel's model",
+        description="Choose this channel's model",
     )
     @commands.guild_only()
     @app_commands.describe(name=_NAME)
     async def model_use(self, ctx: Context, name: str) -> None:
-        """Make a model this channel's: the one that `generate` uses."""
+        """Choose this channel's model: the one that `generate` uses."""
         await ctx.defer()
         who, model = await self._named(ctx, name)
         await self.bot.model_actions.use(who, model)
@@ -140,7 +140,7 @@ class Models(commands.Cog):
             "usage": "model temperature [VALUE|default]",
             "examples": ("model temperature 0.5", "model temperature default"),
         },
-        description="The temperature of this channel's texts, unless one asks for another",
+        description="Show or set the default temperature of this channel's texts",
     )
     @commands.guild_only()
     @app_commands.describe(value="0 always takes the likeliest, 1 is as surprising as the text; or `default`")
@@ -176,7 +176,7 @@ class Models(commands.Cog):
         name="rename",
         ignore_extra=False,
         extras={"usage": "model rename OLD NEW", "examples": ("model rename frankenstein-2 victor",)},
-        description="Give a model of yours another name",
+        description="Rename a model of yours",
     )
     @commands.guild_only()
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")

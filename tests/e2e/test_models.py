@@ -289,7 +289,7 @@ def test_renaming(system: System) -> None:
     system.add_model("old", owner_id=ben(system))
     system.add_model("taken", current=False)
     card = system.ask("!model info old", timeout=WAIT_S)
-    assert "The name `taken` is taken" in ask(system, "!model rename old taken")
+    assert "The name `taken` is already taken" in ask(system, "!model rename old taken")
     assert "already has this name" in ask(system, "!model rename old OLD")
     assert "isn't a valid model name" in ask(system, "!model rename old ../x")
     assert "isn't your model" in ask(system, "!model rename taken mine", person="ben")

@@ -249,7 +249,7 @@ class Loop:
         if at.strays >= MOST_STRAYS and self.curve:
             self.notes.append(
                 f"The loss stopped being a number {at.strays} times, the last in epoch {at.epoch}: the training ended "
-                f"there. A smaller learning rate (--lr) would help."
+                "there. A smaller learning rate (--lr) would help."
             )
             return False
         if at.strays >= MOST_STRAYS:
@@ -261,7 +261,7 @@ class Loop:
         at.rate_share /= 2
         self.notes.append(
             f"In epoch {at.epoch} the loss stopped being a number: the training went back to the best state so far and "
-            f"on from there at half the learning rate."
+            "continued at half the learning rate."
         )
         at.step, at.loss_sum, at.loss_count = 0, 0.0, 0
         self.learner.restore(self._good)

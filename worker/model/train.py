@@ -265,8 +265,8 @@ def _ended_before_its_time(loop: Loop) -> tuple[str, ...]:
     if taken > 0.8 * minutes:
         return ()
     return (
-        f"It took {taken:.1f} of the {minutes:g} minutes: after {loop.limits.epochs} times a text of this length is "
-        f"only learned by heart. More epochs can be asked for (--epochs).",
+        f"It used {taken:.1f} of {minutes:g} minutes: after {loop.limits.epochs} epochs, a text of this length is only "
+        "memorised. Use --epochs for more.",
     )
 
 

@@ -131,7 +131,7 @@ def read_scoring(text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> Scori
         joined = normalise.unwrap(body)
         spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
         cost = math.log(2) + adaptive_nats((spaces, breaks))
-        notes.append(f"{cost:,.0f} nats of the score tell where lines of fixed width were broken.")
+        notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
         body, side = joined, side + cost
     ids = vocabulary.encode(body)
     lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
