@@ -506,7 +506,7 @@ def test_what_cannot_be_imported(system: System) -> None:
     assert "There is no file to import" in ask(system, "!model import")
     assert "isn't a valid model name" in ask(system, "!model import ../x", files={"x.galvanic": b"x"})
     said = ask(system, "!model import", files={"x.galvanic": bytes(1_234_567)})
-    assert "has 1.2 MB; I take model files up to 1 MB" in said
+    assert "is 1.2 MB; I take model files up to 1 MB" in said
     system.add_model("whale", file_bytes=1_999_999_999)
     said = ask(system, "!model import", files={"x.galvanic": b"x" * 10_000})
     assert "of 2,000 MB" in said

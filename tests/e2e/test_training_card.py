@@ -42,7 +42,7 @@ def kept(system: System) -> Message:
     card = system.wait_for_card(card, "Sample after epoch", person="ben")
     assert labels(card) == ["Finish now", "Cancel", "Samples"]
     restart_bot(system)
-    assert "somebody else's" in pressed(system, card, "Finish now", person="cleo")
+    assert "isn't yours" in pressed(system, card, "Finish now", person="cleo")
     samples = pressed(system, card, "Samples", person="cleo")
     assert "**After epoch 1**" in samples
     assert "best so far is kept" in pressed(system, card, "Finish now", person="ben")
@@ -96,7 +96,7 @@ def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> 
     card = press(system, kept, "Train more", person="dora")
     assert field_of(card, "How") == "character by character · continues `kept` · at most 5 minutes"
     # It is hers now, by her own rights: Ben, whose model it goes on from, may not end it.
-    assert "somebody else's" in pressed(system, card, "Cancel", person="ben")
+    assert "isn't yours" in pressed(system, card, "Cancel", person="ben")
     system.wait_for_card(card, "In plain words")
     pressed(system, card, "Finish now", person="dora")
     finished = system.wait_for_card(card, "`kept-2` is now this channel's model", timeout=60)
@@ -124,7 +124,7 @@ def changed(system: System, name: str, fields: Mapping[str, object]) -> dict[str
     ("fields", "refusal"),
     [
         ({"scope": "channel", "channel_id": 5}, "can no longer be used in this channel"),
-        ({"corpus": None}, "`kept` is of an older version, which didn't note its text"),
+        ({"corpus": None}, "`kept` was trained by an older version, which didn't record its text"),
     ],
 )
 def test_train_more_says_why_it_cannot(system: System, kept: Message, fields: dict[str, object], refusal: str) -> None:
