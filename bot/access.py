@@ -1,4 +1,4 @@
-"""Who may do what, and where. Asked at each command, button and form: rights change while a message stands."""
+"""Who may do what, and where. Checked at each command, button and form, because rights may have changed since."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
-Deed = Literal["train", "generate"]
+Action = Literal["train", "generate"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
 ANYWHERE = frozenset({"help", "settings", "status", "sync"})
-"""Commands for any channel: they tell or set something, and do nothing to the channel."""
+"""Commands that work in any channel: they show or change settings, and use no model."""
 IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync"})
 """Commands that need no server. The others work on a server's models, jobs or settings."""
 
@@ -28,7 +28,7 @@ class WrongPlace(UserError):
 
 
 def servers_only() -> UserError:
-    """What to tell somebody who wants, outside of a server, what needs one."""
+    """The error for a command outside of a server that needs one."""
     return UserError(
         "This works in servers, not in direct messages.",
         "Use it in a server's channel. Here I can do `help`, `status` and `catalogue`.",
@@ -50,12 +50,12 @@ def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
 
 
 def is_admin(user: discord.User | discord.Member) -> bool:
-    """Whether a person runs the server: Manage Server."""
+    """Whether a person has the permission Manage Server."""
     return isinstance(user, discord.Member) and user.guild_permissions.manage_guild
 
 
 def require_admin(user: discord.User | discord.Member) -> None:
-    """Refuse a person who does not run the server.
+    """Refuse a person without the permission Manage Server.
 
     Raises:
         UserError: names the permission.
@@ -67,7 +67,7 @@ def require_admin(user: discord.User | discord.Member) -> None:
 async def require_command(
     bot: Galvanic, command: str, user: discord.User | discord.Member, guild: discord.Guild | None, channel: Where
 ) -> None:
-    """Refuse a command that does not work here. Who may train or generate texts is `require`'s.
+    """Refuse a command that does not work here. `require` checks who may train or generate texts.
 
     Args:
         bot: the bot.
@@ -105,11 +105,11 @@ async def require_place(bot: Galvanic, user: discord.User | discord.Member, chan
         for place in map(user.guild.get_channel_or_thread, settings.channels)
         if place is not None and place.permissions_for(user).view_channel
     ]
-    chosen = f"Use me in {' or '.join(seen[:5])}: this server's admins chose that."
+    chosen = f"This server's admins allow me in {' and '.join(seen[:5])}."
     raise WrongPlace("I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used.")
 
 
-async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member, channel: Where) -> None:
+async def require(bot: Galvanic, action: Action, user: discord.User | discord.Member, channel: Where) -> None:
     """Refuse a person who may not do this here, by what the server's admins have set. Admins always may.
 
     Raises:
@@ -121,10 +121,10 @@ async def require(bot: Galvanic, deed: Deed, user: discord.User | discord.Member
         return
     await require_place(bot, user, channel)
     settings = await bot.guild_settings.get(user.guild.id)
-    wanted = settings.train_roles if deed == "train" else settings.generate_roles
+    wanted = settings.train_roles if action == "train" else settings.generate_roles
     if wanted and not {role.id for role in user.roles} & set(wanted):
         names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
         those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
         raise UserError(
-            f"You may not {_WORDS[deed]} in this server.", f"That is for members with {those}. Ask a server admin."
+            f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
         )

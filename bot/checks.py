@@ -33,7 +33,7 @@ _NEEDED = {
 
 
 class Refused(commands.CheckFailure):
-    """A check's error in the clothes that discord.py expects of one.
+    """Wraps a check's error in the type that discord.py expects checks to raise.
 
     Attributes:
         original: what the check raised.
@@ -45,7 +45,7 @@ class Refused(commands.CheckFailure):
 
 
 async def works_here(ctx: Context) -> bool:
-    """The check before every command: the server's admins allow it in this channel, and it needs no server elsewhere.
+    """The check before every command: the server's admins allow it here, or it works in direct messages.
 
     Raises:
         Refused: holds the reason.
@@ -60,7 +60,7 @@ async def works_here(ctx: Context) -> bool:
 
 
 def require_permissions(ctx: Context) -> None:
-    """Refuse early when the bot could not show its answer here; see `require_all`."""
+    """Refuse a command where the bot could not post its answer; see `require_all`."""
     require_all(ctx.bot_permissions, ctx.channel)
 
 
@@ -77,13 +77,13 @@ def require_all(have: discord.Permissions, channel: access.Where) -> None:
     missing = [title for name, title in needed.items() if not getattr(have, name)]
     if missing:
         raise UserError(
-            f"I lack permissions in #{channel}: {', '.join(missing)}.",
+            f"I'm missing permissions in #{channel}: {', '.join(missing)}.",
             "A server admin can give them to my role in the channel's settings.",
         )
 
 
 def seed(words: str) -> str:
-    """Check the words that a text is to go on from.
+    """Check the words that a text is to continue.
 
     Raises:
         UserError: they are too long.
@@ -125,7 +125,7 @@ def model_name(value: str | None) -> str | None:
     name = value.strip().lower()
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(
-            f"{code(value, 60)} can't be a model's name.",
-            "Use up to 32 of a-z, 0-9, `-` and `_`, beginning with a letter or digit.",
+            f"{code(value, 60)} isn't a valid model name.",
+            "Use up to 32 characters (a-z, 0-9, `-`, `_`), starting with a letter or digit.",
         )
     return name

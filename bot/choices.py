@@ -1,4 +1,4 @@
-"""What Discord lets people choose from."""
+"""Autocomplete choices, within Discord's limits."""
 
 from __future__ import annotations
 

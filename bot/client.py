@@ -23,8 +23,8 @@ from bot.plain_words import PlainWords
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.syncing import sync_commands
+from bot.text_actions import TextActions
 from bot.views import DYNAMIC_ITEMS
-from bot.writing import Writer
 from shared import presence
 from shared.connect import connect_async
 from shared.settings import Settings
@@ -70,10 +70,10 @@ class Galvanic(commands.Bot):
         self.outlook = OutlookCache(self.redis)
         self.registry = Registry(self.redis, self.guild_settings)
         self.model_actions = ModelActions(self)
+        self.text_actions = TextActions(self)
         self.follower = Follower(self)
         self.typing = Typing(self)
         self.add_check(checks.works_here, call_once=True)
-        self.writer = Writer(self)
         self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:

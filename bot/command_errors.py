@@ -1,4 +1,4 @@
-"""What a person got wrong in a command, in two sentences: one for each of discord.py's errors that people cause."""
+"""What a person got wrong in a command, in two sentences: for each of discord.py's errors that people cause."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NOT_FOUND = {
 
 
 def nearest(typed: str, known: Iterable[str], prefix: str = "", likeness: float = 0.55) -> str:
-    """Those of `known` that resemble what was typed, as a choice in words; empty when none does."""
+    """Up to two of `known` that resemble what was typed, as `a or b`; empty when none does."""
     near = difflib.get_close_matches(typed.lower(), list(known), n=2, cutoff=likeness)
     return " or ".join(f"`{prefix}{name}`" for name in near)
 
@@ -45,7 +45,7 @@ def explain(error: Exception, usage: str) -> UserError | None:
     """Say what was wrong with a command; None when it is not the person's doing.
 
     Args:
-        error: the cause itself, without discord.py's wrapping.
+        error: the cause, without discord.py's wrappers.
         usage: how the command is used, a sentence of its own.
     """
     match error:
@@ -64,15 +64,15 @@ def _rights(error: Exception) -> UserError | None:
         case commands.PrivateMessageOnly():
             return UserError("This works in direct messages only.", "Send it to me there.")
         case commands.NotOwner():
-            return UserError("That is for whoever runs the bot.", "Ask them, if you need it.")
+            return UserError("Only the bot's operator can do that.", "Ask them, if you need it.")
         case commands.MissingPermissions() | app_commands.MissingPermissions():
             return UserError(
-                f"You need {_listed(map(_title, error.missing_permissions), 'and')} for this.",
+                f"You need the permission {_listed(map(_title, error.missing_permissions), 'and')} for this.",
                 "A server admin can give you that.",
             )
         case commands.BotMissingPermissions() | app_commands.BotMissingPermissions():
             return UserError(
-                f"I lack {_listed(map(_title, error.missing_permissions), 'and')} here.",
+                f"I'm missing the permission {_listed(map(_title, error.missing_permissions), 'and')} here.",
                 "A server admin can give that to my role in the channel's settings.",
             )
         case commands.MissingRole() | app_commands.MissingRole():
@@ -81,11 +81,11 @@ def _rights(error: Exception) -> UserError | None:
             roles = _listed(map(code, error.missing_roles), "or")
             return UserError(f"This is for members with the role {roles}.", "Ask a server admin.")
         case commands.BotMissingRole() | commands.BotMissingAnyRole():
-            return UserError("I lack a role that this needs.", "A server admin can give it to me.")
+            return UserError("I'm missing a role that this needs.", "A server admin can give it to me.")
         case commands.NSFWChannelRequired():
-            return UserError("This works only in channels for adults.", "Use it in one that is marked so.")
+            return UserError("This works only in age-restricted channels.", "Use it in one of those.")
         case commands.DisabledCommand():
-            return UserError("This command is switched off.", "Ask whoever runs the bot.")
+            return UserError("This command is switched off.", "Ask the bot's operator.")
         case commands.CheckFailure() | app_commands.CheckFailure():
             if not isinstance(error, app_commands.CommandOnCooldown):
                 return UserError("You may not use this command here.", "Ask a server admin.")
@@ -97,7 +97,7 @@ def _pace(error: Exception) -> UserError | None:
         case commands.CommandOnCooldown() | app_commands.CommandOnCooldown():
             return UserError("That was a bit fast.", f"Try again in {max(1, round(error.retry_after))} s.")
         case commands.MaxConcurrencyReached():
-            return UserError("This is running already, as often as it may at once.", "Wait until it is done.")
+            return UserError("This is already running as often as it may at once.", "Wait until it is done.")
     return None
 
 
@@ -120,7 +120,7 @@ def _arguments(error: Exception, usage: str) -> UserError | None:
     for kind, (what, remedy) in _NOT_FOUND.items():
         if isinstance(error, kind):
             typed = getattr(error, "argument", None)
-            return UserError(f"I know no {what}" + (f" called {code(typed)}." if typed else " like that."), remedy)
+            return UserError(f"I can't find that {what}" + (f": {code(typed)}." if typed else "."), remedy)
     match error:
         case commands.MissingRequiredArgument():
             return UserError(f"{_parameter(error.param)} is missing.", usage)
@@ -130,7 +130,7 @@ def _arguments(error: Exception, usage: str) -> UserError | None:
             return UserError("That is more than this command takes.", usage)
         case commands.BadLiteralArgument():
             choices = _listed(map(code, error.literals), "or")
-            return UserError(f"{_parameter(error.param)} can't be {code(error.argument)}.", f"It is {choices}.")
+            return UserError(f"{_parameter(error.param)} can't be {code(error.argument)}.", f"Choose {choices}.")
         case commands.BadUnionArgument():
             kinds = _listed(map(_kind, error.converters), "or")
             return UserError(f"{_parameter(error.param)} can't be that.", f"It takes {kinds}.\n{usage}")
@@ -139,18 +139,18 @@ def _arguments(error: Exception, usage: str) -> UserError | None:
         case commands.BadBoolArgument():
             return UserError(f"{code(error.argument)} is neither yes nor no.", usage)
         case commands.BadColourArgument():
-            return UserError(f"{code(error.argument)} is no colour.", "Write it as `#5865F2`.")
+            return UserError(f"{code(error.argument)} isn't a colour.", "Write it as `#5865F2`.")
         case commands.BadTimestampArgument():
-            return UserError(f"{code(error.argument)} is no time.", usage)
+            return UserError(f"{code(error.argument)} isn't a time.", usage)
         case commands.RangeError():
             ends = [
                 f"{word} {end:,}" for word, end in (("from", error.minimum), ("to", error.maximum)) if end is not None
             ]
             return UserError(f"{code(error.value)} is out of range.", f"Choose a value {' '.join(ends)}.\n{usage}")
         case commands.ArgumentParsingError():
-            return UserError("A quotation mark in there has no partner.", f"Leave it out, or close it.\n{usage}")
+            return UserError("A quotation mark isn't closed.", f"Close it, or leave it out.\n{usage}")
         case commands.UserInputError():
-            return UserError("I can't make sense of this command's words.", usage)
+            return UserError("I can't read this command's arguments.", usage)
     return None
 
 
@@ -168,17 +168,17 @@ def _slash(error: Exception) -> UserError | None:
         case app_commands.CommandSignatureMismatch():
             return UserError(
                 "Discord shows an older version of this command.",
-                "Restart your Discord, or try again in a few minutes.",
+                "Restart Discord, or try again in a few minutes.",
             )
         case app_commands.CommandNotFound():
-            return UserError("I don't have this command any more.", "Type `/` to see those I have.")
+            return UserError("This command no longer exists.", "Type `/` to see all my commands.")
     return None
 
 
 def _parameter(parameter: commands.Parameter) -> str:
     annotation = parameter.annotation
     if isinstance(annotation, type) and issubclass(annotation, Options):
-        return "What this is about"
+        return "The text"
     return f"`{(parameter.displayed_name or parameter.name).upper()}`"
 
 

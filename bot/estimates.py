@@ -1,4 +1,4 @@
-"""How long a training will take, by those before it, and when the ones that wait begin. Pure functions."""
+"""Predicts how long a training takes from earlier ones, and when waiting ones begin. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.history import Past
 from shared.jobs import TrainOptions
 
 RECENT = 9
-"""So many of the newest trainings count: machines and habits change."""
+"""Only this many of the newest trainings count, because machines and habits change."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Estimate:
 
     Attributes:
         seconds: how long.
-        sure: it is what earlier ones took; otherwise the longest that it may take.
+        sure: predicted from earlier trainings; otherwise only the time limit.
     """
 
     seconds: float
@@ -66,7 +66,7 @@ def estimate(options: TrainOptions, chars: int, past: Sequence[Past]) -> Estimat
 
 
 def left(whole: Estimate, elapsed_s: float) -> Estimate:
-    """What is left of a training that has told nothing of it yet."""
+    """What is left of a training that has reported no progress yet."""
     return Estimate(max(0.0, whole.seconds - elapsed_s), whole.sure)
 
 

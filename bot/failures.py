@@ -24,7 +24,7 @@ TOO_LATE = frozenset({10_062, 10_015, 50_027})
 """Discord's errors for an interaction that cannot be answered any more: unknown, or its token has expired."""
 _QUEUE_AWAY = UserError(
     "My job queue (Redis) can't be reached right now.",
-    "Nothing was started or lost; try again in a minute. If it goes on, whoever runs the bot should look at Redis.",
+    "Nothing was started or lost; try again in a minute. If it keeps happening, tell the bot's operator.",
 )
 
 
@@ -42,10 +42,10 @@ def passing(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, doing: str) -> UserError:
-    """Two sentences about `error`, which is logged if the person cannot mend it.
+    """What to tell a person about `error`, which is logged unless it is their own.
 
     Args:
-        error: the cause itself, without discord.py's wrapping.
+        error: the cause, without discord.py's wrappers.
         doing: what failed, for the log: a command's or a button's name.
     """
     match error:
@@ -65,6 +65,6 @@ def explain(error: BaseException, doing: str) -> UserError:
         case _:
             log.error("failed", doing=doing, exc_info=error)
             return UserError(
-                "Something broke on my side.",
-                "It was logged; try again, and tell whoever runs the bot if it keeps happening.",
+                "Something went wrong on my side.",
+                "It was logged; try again, and tell the bot's operator if it keeps happening.",
             )

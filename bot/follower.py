@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 LATE_ANSWER_S = 3_600
-"""An answer that the bot could not post for longer than this would only surprise people."""
+"""An answer that is older than this is dropped: people no longer expect it."""
 
 _RETRY_S = 5.0
 _RETRY_AT_MOST_S = 60.0
@@ -170,7 +170,7 @@ class Follower:
             try:
                 if position is None:
                     position = await self._queue.doorbell_position()
-                    news = set(self._bells)  # whatever rang while nobody listened
+                    news = set(self._bells)  # they may have rung while nobody listened
                 else:
                     position, news = await self._queue.listen(position)
                 reachable = True
@@ -202,7 +202,7 @@ class Follower:
             entered_at = await self._queue.entered_at(job_id)
             old = job_id in await self._queue.undelivered()  # and not one that was asked and answered meanwhile
         except ValidationError as error:
-            # Of another version of the bot, which may come back: left as it is, and the others go on.
+            # Written by another version of the bot, which may come back: skip it, and leave it in Redis.
             log.error("job_not_understood", job_id=job_id, fields=error.error_count())
             return
         if not old or job_id in self._own | self._delivered:

@@ -1,4 +1,4 @@
-"""What a server's admins have set, and what a channel has chosen."""
+"""Settings of servers, and each channel's model, temperature and chat switch, in Redis."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from shared.settings import Settings
 
 PREFIX_LIMIT = 5
 _READ_S = 1.5
-"""Asked before an interaction is acknowledged, for which Discord allows 3 s: Redis gets no longer than this."""
+"""Limit on reading settings: it happens before an interaction is acknowledged, for which Discord allows 3 s."""
 _SPARED_S = 2.0
-"""An interaction asks more than once: for so long after Redis was silent it is not waited for again."""
+"""An interaction reads settings more than once: Redis is not asked again for so long after it did not answer."""
 
 log = structlog.get_logger()
 
@@ -32,8 +32,8 @@ class UnreadableSettings(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            "I can't read what this server's admins have set.",
-            "A newer version of me wrote it: whoever runs the bot can update me. `settings` can reset it.",
+            "I can't read this server's settings.",
+            "A newer version of me wrote them: ask the bot's operator to update me, or reset them with `settings`.",
         )
 
 
@@ -66,7 +66,7 @@ class ChannelChoices(BaseModel):
 
     Attributes:
         model: id of its current model.
-        temperature: of its texts when nobody says another.
+        temperature: the default of its texts.
         chat: mentions of the bot are answered.
     """
 
@@ -80,7 +80,7 @@ class ChannelChoices(BaseModel):
 class GuildSettingsStore:
     """Settings of servers and choices of channels, in Redis.
 
-    One bot process serves a server, so what it read or wrote once stays true: only the first look asks Redis.
+    One bot process serves a server, so each server's settings are read from Redis only once.
     """
 
     def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
@@ -144,7 +144,7 @@ class GuildSettingsStore:
         try:
             return (await self.get(guild_id)).prefix or self._settings.command_prefix
         except UnreadableSettings:
-            return self._settings.command_prefix  # whoever gives a command is told
+            return self._settings.command_prefix  # any command says so
         except RedisError as error:
             log.warning("redis_unreachable", guild_id=guild_id, error=type(error).__name__)
             return self._settings.command_prefix
@@ -198,7 +198,7 @@ def checked_prefix(typed: str) -> str:
     """
     prefix = typed.strip()
     shown = prefix[:20].replace("`", "'")
-    example = "Use one to five characters, the last a symbol, such as `?`, `$$` or `g!`."
+    example = "Use one to five characters, ending in a symbol, such as `?`, `$$` or `g!`."
     if not prefix:
         raise UserError("A prefix can't be empty.", example)
     if any(symbol in prefix for symbol in "`<>\\") or "@" in prefix[1:]:
@@ -206,7 +206,7 @@ def checked_prefix(typed: str) -> str:
     if len(prefix) > PREFIX_LIMIT:
         raise UserError(f"The prefix `{shown}` is {len(prefix)} characters long.", example)
     if prefix[0] in "/@":
-        raise UserError(f"A prefix can't begin with `{prefix[0]}`: Discord itself listens to that.", example)
+        raise UserError(f"A prefix can't begin with `{prefix[0]}`: Discord uses that itself.", example)
     if not prefix.isprintable() or " " in prefix:
         raise UserError("A prefix can't contain spaces or invisible characters.", example)
     if prefix[-1].isalnum():

@@ -1,4 +1,4 @@
-"""What a training's events add up to: the state that its card shows. Pure; a restart folds the events anew."""
+"""What a training's events add up to: the state that its card shows. Pure; rebuilt after a restart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class JobView:
 
     Attributes:
         samples: texts written after each epoch, newest last.
-        resumed: it went on from a checkpoint.
+        resumed: it was resumed from a checkpoint.
     """
 
     state: State = "queued"

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 async def around_of(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Around:
-    """What the card of a training tells beside its own events.
+    """What the card of a training shows besides its own events.
 
     Raises:
         redis.RedisError: Redis cannot be reached.
@@ -90,7 +90,7 @@ class LiveCard:
         self._view = JobView()
         self._cursor = "0"
         self._shown: Any = None
-        # A card that was posted a moment ago has had its say for now.
+        # A card that was just posted counts as an edit.
         self._edited = time.monotonic() if where else float("-inf")
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
@@ -232,7 +232,7 @@ class LiveCard:
                 old = None
             for file in files:
                 file.reset(seek=True)
-        # The nonce keeps a message from being posted twice, but a card that was deleted must be posted anew.
+        # The nonce keeps a message from being posted twice, but a card that was deleted must be posted again.
         nonce = card_nonce(self._job.job_id, self._where[1] if self._where else 0)
         if buttons is None:
             message = await channel.send(embed=embed, files=files, nonce=nonce)

@@ -1,4 +1,4 @@
-"""The words of messages: those to the bot, and those of messages that people reply to."""
+"""The text of messages: of those to the bot, and of those that people reply to."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ def to_bot(message: discord.Message, bot_id: int) -> str | None:
 
 
 def _is_chat(message: discord.Message, bot_id: int) -> bool:
-    """Whether a message replies to the bot's own words in a chat: those stand outside of an embed."""
-    told = message.reference.resolved if message.reference is not None else None
-    return isinstance(told, discord.Message) and told.author.id == bot_id and bool(told.content) and told.embeds == []
+    """Whether a message replies to the bot's own words in a chat: chat answers have no embed."""
+    original = message.reference.resolved if message.reference is not None else None
+    return (
+        isinstance(original, discord.Message)
+        and original.author.id == bot_id
+        and bool(original.content)
+        and not original.embeds
+    )
 
 
 async def replied_to(message: discord.Message) -> discord.Message | None:
-    """The message that another replies to, None when it replies to none, or that one can't be had."""
+    """The message that another replies to, None when it replies to none, or that one can't be fetched."""
     reference = message.reference
     if reference is None or reference.message_id is None:
         return None

@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 
 def parse(typed: str) -> tuple[Part, ...]:
-    """The models of a mixture; without shares they have equal ones.
+    """Parse the value of `--mix`; models without shares get equal ones.
 
     Raises:
         UserError: names the part that is wrong.
@@ -44,7 +44,7 @@ def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tu
     """The parts of a mixture, each model once.
 
     Raises:
-        UserError: one is named twice.
+        UserError: a model is named twice.
     """
     names = [name for name, _ in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -54,15 +54,15 @@ def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tu
 
 
 def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[Part, ...], str]:
-    """A mixture as it is typed in words, `frankenstein 70 alice 30 the sea`, and the words after it.
+    """Parse the words after `mix`: `frankenstein 70 alice 30 the sea`.
 
     Args:
         typed: the words.
-        known: names of the models there are: `chapter 12` after two models is no part but the text.
+        known: names of the models there are: `chapter 12` after two models belongs to the text then.
         prefix: what a command begins with here.
 
     Returns:
-        The parts, and the words to go on from.
+        The parts, and the words to continue.
 
     Raises:
         UserError: these are not two to eight models with shares.
@@ -94,7 +94,7 @@ def _part(piece: str, place: int) -> tuple[str, float | None]:
     if not name:
         raise UserError(f"Part {place} of `--mix` names no model.", _EXAMPLE)
     if " " in name or " " in figure:
-        raise UserError(f"Part {place} of `--mix`, {shown}, is more than a name and a share.", _EXAMPLE)
+        raise UserError(f"Part {place} of `--mix`, {shown}, isn't a name and a share.", _EXAMPLE)
     if not colon:
         return name.lower(), None
     try:

@@ -1,4 +1,4 @@
-"""What is done with a model on somebody's behalf: commands and buttons come here, and rights are asked each time."""
+"""What people do with models, for commands and buttons; rights are checked each time."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 
 _TRY_AGAIN_S = 5.0
 _UNSENT = "d-0"
-"""Id of a job that gets its own when it is sent."""
+"""Placeholder for the id of a job that gets its own when it is sent."""
 
 log = structlog.get_logger()
 
 
-def require_owner(model: ModelRecord, user: discord.User | discord.Member, deed: str) -> None:
-    """Refuse a person whose model it is not and who does not run the server.
+def require_owner(model: ModelRecord, user: discord.User | discord.Member, action: str) -> None:
+    """Refuse everybody but the model's owner and members with Manage Server.
 
     Args:
         model: the model.
         user: who asks.
-        deed: what for: `delete it`.
+        action: what for: `delete it`.
 
     Raises:
         UserError: says who may.
     """
     if model.owner_id != user.id and not access.is_admin(user):
         raise UserError(
-            f"`{model.name}` is somebody else's model.",
-            f"<@{model.owner_id}> can {deed}, and so can members with Manage Server.",
+            f"`{model.name}` isn't your model.",
+            f"<@{model.owner_id}> can {action}, and so can members with Manage Server.",
         )
 
 
@@ -105,7 +105,7 @@ class ModelActions:
         if file.size > most * MEGABYTE:
             raise UserError(
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
-                "Whoever runs the bot can raise `IMPORT_MAX_MB`.",
+                "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
         await require_writer(self._bot)
         disk_bytes = await self.require_room(who.guild_id, file.size)
@@ -121,7 +121,7 @@ class ModelActions:
             )
             try:
                 await ask(self._bot, job, send, files={MODEL_FILE: data}, **options)
-            except UserError as error:  # it cost as much work as a good one, and so it costs the cooldown
+            except UserError as error:  # a refused file is as much work as a good one, so it costs the cooldown
                 refused = error
         if refused is not None:
             raise refusal(job, refused) from refused
@@ -153,7 +153,7 @@ class ModelActions:
         """
         require_owner(model, who.user, "rename it")
         if name == model.name:
-            raise UserError(f"`{model.name}` has this name already.", "Choose another one.")
+            raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
         await self._bot.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
 
     async def question(self, who: Requester, model: ModelRecord) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class ModelActions:
                 return
 
     def _cooldown(self, who: Requester) -> Any:
-        """Pictures and files keep a worker busy: as often as texts, on a clock of their own."""
+        """A cooldown of its own for pictures and files, as long as that for texts."""
         wait = self._bot.settings.generate_cooldown_s
         return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait)
 
@@ -258,14 +258,14 @@ def _require_origin(who: Requester, model: ModelRecord) -> None:
         return
     if len(model.origins) > 1:
         raise UserError(
-            f"`{model.name}` learned from texts of several channels, so there is none where its file may be shown.",
+            f"`{model.name}` learned from texts of several channels, so its file can't be posted in any of them.",
             "A model of one of these texts can be exported in that text's channel.",
         )
     (origin,) = model.origins
     where = f"Export it in <#{origin}>."
     if origin != model.channel_id:
-        where = f"The model that it went on from can be exported in <#{origin}>."
-    raise UserError(f"`{model.name}` learned from a text of another channel, so its file stays there.", where)
+        where = f"The model it was trained from can be exported in <#{origin}>."
+    raise UserError(f"`{model.name}` learned from a text of another channel, so it can be exported only there.", where)
 
 
 def guild_of(bot: Galvanic, who: Requester) -> discord.Guild:

@@ -17,6 +17,8 @@ from shared.errors import UserError
 
 HOTTEST = 2.0
 """The highest temperature."""
+TEMPERATURE_STEP = 0.2
+"""How much Hotter and Cooler change the temperature."""
 _TEMPERATURES = "0.4,0.8,1.2"
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
 _SWITCH_VALUES = frozenset(
@@ -33,14 +35,14 @@ class Number(commands.Flag):
 
 
 def number(what: str, low: float, high: float, name: str | None = None) -> Any:
-    """A numeric option that may be absent; its description tells the range."""
+    """An optional number; its description ends with the range."""
     named = {} if name is None else {"name": name}
     description = f"{what} ({as_limit(low)} to {as_limit(high)})"
     return Number(default=None, description=description, low=low, high=high, **named)  # type: ignore[arg-type]
 
 
 class Options(commands.FlagConverter, prefix="--", delimiter=" "):
-    """A `FlagConverter` that takes dashes in names, bare switches, and refuses options it does not know.
+    """A `FlagConverter` that allows dashes in names and switches without a value, and refuses unknown options.
 
     discord.py allows no `-` in a flag's name when the prefix has one, and it takes a mistyped option for a part of
     the text before it.
@@ -48,7 +50,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
 
     # Not annotated: discord.py takes every annotation for a flag.
     free_text = False
-    """The positional part is prose, where dashes may stand: only a near miss of an option is refused there."""
+    """The positional part is prose, which may contain dashes: only what resembles an option is refused there."""
     groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
     """Headings of the help page, each with the attributes it stands over; the others stand under "Options"."""
 
@@ -134,7 +136,7 @@ def _is_switch(flag: commands.Flag) -> bool:
 
 
 def _checked(flag: commands.Flag, value: str) -> str:
-    """The value; discord.py does not say which option it was, when the option may be absent."""
+    """The value, checked here because discord.py's error does not name an option that is optional."""
     kinds = get_args(flag.annotation)
     for kind in kinds:
         if kind in (int, float):
@@ -146,35 +148,35 @@ def _checked(flag: commands.Flag, value: str) -> str:
             choices = get_args(kind)
             if value.lower() not in choices:
                 *others, last = (f"`{choice}`" for choice in choices)
-                raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"It is {', '.join(others)} or {last}.")
+                raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"Choose {', '.join(others)} or {last}.")
             return value.lower()
     return value
 
 
-def temperature(typed: str, remedy: str = f"It is a number from 0 to {HOTTEST:g}.") -> float:
+def temperature(typed: str, remedy: str = f"Choose a number from 0 to {HOTTEST:g}.") -> float:
     """A temperature as somebody typed it, with a point or a comma.
 
     Args:
         typed: the number.
-        remedy: what to say besides of one that cannot be used.
+        remedy: what to tell the person if it is not valid.
 
     Raises:
-        UserError: it is no number, or out of range.
+        UserError: it is not a number, or out of range.
     """
     try:
         number = float(typed.strip().replace(",", "."))
     except ValueError:
         number = math.nan
     if not 0 <= number <= HOTTEST:
-        raise UserError(f"A temperature can't be {code(typed)}.", remedy)
+        raise UserError(f"{code(typed)} isn't a valid temperature.", remedy)
     return number
 
 
 def several(name: str, typed: str | None, most: int, example: str) -> tuple[str, ...]:
-    """A list that was typed with commas between; empty when the option was left out.
+    """Split a comma-separated list; empty when the option was left out.
 
     Raises:
-        UserError: it has too few, too many, or one twice.
+        UserError: there are too few or too many, or one is there twice.
     """
     if typed is None:
         return ()
@@ -184,7 +186,7 @@ def several(name: str, typed: str | None, most: int, example: str) -> tuple[str,
         raise UserError(f"`--{name}` names {number}; it takes 2 to {most}.", f"Write it like `--{name} {example}`.")
     twice = next((item for item in items if items.count(item) > 1), None)
     if twice is not None:
-        raise UserError(f"`--{name}` names {code(twice)} twice.", "Name each once.")
+        raise UserError(f"`--{name}` names {code(twice)} twice.", "Give each one once.")
     return items
 
 
@@ -192,7 +194,7 @@ def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
     """Temperatures to compare; empty when none were given.
 
     Raises:
-        UserError: one of them is no number, or out of range; or see `several`.
+        UserError: one of them is not a number, or out of range; or see `several`.
     """
     numbers = []
     for item in several("temperatures", typed, most, _TEMPERATURES):
@@ -200,10 +202,10 @@ def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
             number = temperature(item)
         except UserError as error:
             raise UserError(
-                f"{code(item)} in `--temperatures` is no temperature.",
-                f"Each is a number from 0 to {HOTTEST:g}: `--temperatures {_TEMPERATURES}`.",
+                f"{code(item)} in `--temperatures` isn't a valid temperature.",
+                f"Choose numbers from 0 to {HOTTEST:g}, as in `--temperatures {_TEMPERATURES}`.",
             ) from error
         if number in numbers:
-            raise UserError(f"`--temperatures` names {number:g} twice.", "Name each once.")
+            raise UserError(f"`--temperatures` names {number:g} twice.", "Give each one once.")
         numbers.append(number)
     return tuple(numbers)

@@ -22,7 +22,7 @@ from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainJob
 
 GOOD_FOR_S = 1.5
-"""Many cards ask at once; one look is enough for all of them."""
+"""Many cards ask at the same time, and share what was read once."""
 _LAST_EVENTS = 8
 
 log = structlog.get_logger()

@@ -202,13 +202,13 @@ class JobQueue:
         """Ask for the end of a training: of the running one within a second, of a waiting one at once.
 
         Returns:
-            `cancelled`: it waited, and is over; `asked`: its worker will read the wish; `over`: it was already.
+            `cancelled`: it waited, and is over; `asked`: its worker will read the request; `over`: it was already.
         """
         answer = await self._run(turns.cancel(job_id, Cancelled().model_dump_json()))
         return cast(Cancelling, cast(bytes, answer).decode())
 
     async def finish(self, job_id: str) -> None:
-        """Ask a training that has begun to end with the best so far. A wish to cancel it stands."""
+        """Ask a training that has begun to end with the best so far. A request to cancel it is kept."""
         await reply(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
 
     async def wish(self, job_id: str) -> str | None:

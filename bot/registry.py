@@ -189,7 +189,7 @@ class Registry:
         return choices((model.name for model in models), typed)
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
-        """What to wish for as the name of a model that goes on from another: `tides` after `tides-2`, too.
+        """The name to ask for when a model is trained further: `tides`, also for `tides-2` if there is a `tides`.
 
         The registry adds the next free number itself.
         """
@@ -243,7 +243,7 @@ class Registry:
                 )
             )
             if done == b"taken":
-                raise UserError(f"The name `{new.name}` is taken in this server.", "Choose another one.")
+                raise UserError(f"The name `{new.name}` is already taken in this server.", "Choose another one.")
             if done == b"done":
                 return new
         raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")

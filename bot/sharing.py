@@ -23,7 +23,7 @@ MOST_CHANNELS = 50
 _PLACES = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
 
 
-def open_to(guild: discord.Guild, user: discord.User | discord.Member) -> list[Target]:
+def visible_channels(guild: discord.Guild, user: discord.User | discord.Member) -> list[Target]:
     """The channels that a person and the bot both see."""
     if not isinstance(user, discord.Member):
         return []
@@ -40,19 +40,19 @@ def target(bot: Galvanic, who: Requester, typed: str) -> Target | None:
     """The channel that was named, by mention, name or id; None for the whole server.
 
     Raises:
-        UserError: there is none that the person and the bot both see: the same words for one that is hidden.
+        UserError: there is no such channel that both the person and the bot see; a hidden one gets the same answer.
     """
     guild, word = guild_of(bot, who), typed.strip()
     if word.lower().lstrip("#") in (SERVER, "everyone", "all"):
         return None
     number = word.removeprefix("<#").removesuffix(">")
-    for channel in open_to(guild, who.user):
+    for channel in visible_channels(guild, who.user):
         if number == str(channel.id) or word.lower().removeprefix("#") == channel.name.lower():
             return channel
     if number.isdecimal() and guild.get_thread(int(number)) is not None:
         raise UserError("A thread uses the models of its channel.", "Share it with the channel that the thread is in.")
     raise UserError(
-        f"I know no channel `{word[:60].replace('`', '')}` that you and I can both see.",
+        f"I can't find a channel `{word[:60].replace('`', '')}` that both of us can see.",
         f"Name one, such as `#general`, or `{SERVER}` for the whole server.",
     )
 
@@ -66,25 +66,25 @@ async def share(bot: Galvanic, who: Requester, model: ModelRecord, to: Target | 
     require_owner(model, who.user, "share it")
     if set(model.origins) - {model.channel_id} and not access.is_admin(who.user):
         raise UserError(
-            f"`{model.name}` goes on from a model of another channel's text, which isn't yours to share.",
+            f"`{model.name}` was trained from a model of another channel's text, which isn't yours to share.",
             "Members with Manage Server can share it.",
         )
     if model.scope == "guild":
         raise UserError(
-            f"`{model.name}` learned from a public text: the whole server may use it already.",
+            f"`{model.name}` learned from a public text: the whole server can already use it.",
             "Only models of uploaded texts need to be shared.",
         )
 
     def shared(record: ModelRecord) -> ModelRecord:
         if record.for_server or (to is not None and record.usable_in([to.id])):
             where = "in the whole server" if record.for_server else f"in <#{to.id if to else 0}>"
-            raise UserError(f"`{record.name}` may be used {where} already.", "")
+            raise UserError(f"`{record.name}` can already be used {where}.", "")
         if to is None:
             return record.model_copy(update={"for_server": True})
         if len(record.shared_with) >= MOST_CHANNELS:
             raise UserError(
-                f"`{record.name}` is shared with {MOST_CHANNELS} channels, the most there can be.",
-                f"Share it with the `{SERVER}`, or take one back first.",
+                f"`{record.name}` is shared with {MOST_CHANNELS} channels, which is the maximum.",
+                f"Share it with the `{SERVER}`, or stop sharing it with another one first.",
             )
         return record.model_copy(update={"shared_with": (*record.shared_with, to.id)})
 
@@ -92,7 +92,7 @@ async def share(bot: Galvanic, who: Requester, model: ModelRecord, to: Target | 
 
 
 async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
-    """Take back what was shared; where the model was the current one and may not be used any more, it is dropped.
+    """Stop sharing a model; channels that can no longer use it drop it as their current one.
 
     Args:
         bot: the bot.
@@ -101,10 +101,10 @@ async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str 
         typed: a channel, or `server`; None: everything.
 
     Returns:
-        The record as it is now, and from whom it was taken.
+        The record as it is now, and with whom it is no longer shared.
 
     Raises:
-        UserError: this person may not, or it was not shared so.
+        UserError: this person may not, or it was not shared there.
     """
     require_owner(model, who.user, "do that")
     if model.scope == "guild":
@@ -114,45 +114,45 @@ async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str 
         )
     whom = ""
 
-    def taken_back(record: ModelRecord) -> ModelRecord:
-        # Of the record as it is at this moment: somebody else may be taking back another part.
+    def unshared(record: ModelRecord) -> ModelRecord:
+        # Works on the newest record, because somebody else may be changing it at the same time.
         nonlocal whom
-        change, whom = _taken_back(bot, who, record, typed)
+        change, whom = _unshared(bot, who, record, typed)
         return record.model_copy(update=change)
 
     guild = guild_of(bot, who)
-    return await bot.registry.amend(model.model_id, taken_back, functools.partial(_no_longer, guild)), whom
+    return await bot.registry.amend(model.model_id, unshared, functools.partial(_without_access, guild)), whom
 
 
-def _taken_back(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
-    """The fields to change, and whom that takes the model from."""
+def _unshared(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
+    """The fields to change, and with whom the model is no longer shared."""
     if not model.shared_with and not model.for_server:
-        raise UserError(f"`{model.name}` is not shared.", "It may be used only where it was trained.")
+        raise UserError(f"`{model.name}` is not shared.", "It can be used only where it was trained.")
     if typed is None:
         return {"shared_with": (), "for_server": False}, "everyone else"
     number = typed.strip().removeprefix("<#").removesuffix(">")
     if number.isdecimal() and int(number) in model.shared_with:
-        to = int(number)  # its sharer need not see the channel any more, nor need it be there
+        to = int(number)  # works even if the owner no longer sees the channel, or it is gone
     else:
         channel = target(bot, who, typed)
         if channel is None:
             if not model.for_server:
-                raise UserError(f"`{model.name}` is not shared with the whole server.", _where(model))
+                raise UserError(f"`{model.name}` is not shared with the whole server.", _shared_with(model))
             return {"for_server": False}, "the rest of the server"
         to = channel.id
     if to not in model.shared_with:
-        raise UserError(f"`{model.name}` is not shared with <#{to}>.", _where(model))
+        raise UserError(f"`{model.name}` is not shared with <#{to}>.", _shared_with(model))
     return {"shared_with": tuple(other for other in model.shared_with if other != to)}, f"<#{to}>"
 
 
-def _where(model: ModelRecord) -> str:
+def _shared_with(model: ModelRecord) -> str:
     if model.for_server:
         return "It is shared with the whole server."
     return "It is shared with " + ", ".join(f"<#{channel_id}>" for channel_id in model.shared_with[:10]) + "."
 
 
-def _no_longer(guild: discord.Guild, model: ModelRecord) -> list[int]:
-    """The channels and threads that may not use a model."""
+def _without_access(guild: discord.Guild, model: ModelRecord) -> list[int]:
+    """The channels and threads that can't use a model."""
     parents = {thread.id: thread.parent_id for thread in guild.threads}
     return [
         channel_id

@@ -1,4 +1,4 @@
-"""The text of an earlier training, once more."""
+"""Finds the text of an earlier training for `train more`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shared.settings import Settings
 async def text_again(
     record: ModelRecord, queue: JobQueue, settings: Settings, *, keep_licence: bool, prefix: str
 ) -> corpora.Corpus:
-    """The text that a model was learned from.
+    """The text that a model learned from.
 
-    It is there as long as Redis keeps it. After that one with a name is fetched anew, and may have changed since.
+    Redis keeps it for a while. After that, a text of the catalogue is fetched again, and may have changed since.
 
     Args:
         record: the model.
@@ -24,13 +24,13 @@ async def text_again(
         prefix: of the server's commands.
 
     Raises:
-        UserError: it is not known or no longer there, with the way to name or attach it; or as `corpora.resolve`.
+        UserError: it is not known or no longer kept, and how to name or attach it; or as `corpora.resolve`.
     """
     command = f"{prefix}train"
     info = record.corpus
     if info is None:
         raise UserError(
-            f"`{record.name}` is of an older version, which didn't note its text.",
+            f"`{record.name}` was trained by an older version, which didn't record its text.",
             f"Name the text: `{command} SOURCE --from {record.name}`, or attach the file to "
             f"`{command} --from {record.name}`.",
         )
@@ -41,7 +41,7 @@ async def text_again(
     if info.source in ("catalogue", "corpora-dir", "python-docs"):
         return await corpora.resolve(info.name, settings, keep_licence=keep_licence)
     raise UserError(
-        f"The file that `{record.name}` was learned from is no longer here: I keep files for "
+        f"I no longer have the file that `{record.name}` learned from: I keep files for "
         f"{settings.corpus_ttl_hours:g} hours.",
         f"Attach it again, with `{command} --from {record.name}`.",
     )

@@ -14,7 +14,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 
 MORE: Final = "more"
-"""The source that means: the text that the model was learned from, once more."""
+"""The source that stands for the text that the model learned from."""
 _SHAPE = ("layers", "units", "embedding", "encoding")
 
 
@@ -22,32 +22,32 @@ class TrainFlags(Options):
     """The options of `train`."""
 
     groups = {  # noqa: RUF012  # not annotated, see Options
-        "The network": ("layers", "units", "embedding", "encoding"),
-        "How it learns": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence"),
+        "Network": ("layers", "units", "embedding", "encoding"),
+        "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence"),
     }
 
     source: str | None = commands.flag(
-        positional=True, default=None, description="A text of the catalogue, such as frankenstein; or: more"
+        positional=True, default=None, description="A text of the catalogue, such as frankenstein; or `more`"
     )
     recipe: RecipeName | None = commands.flag(
-        default=None, description="char (usual), word (whole words) or classic (the tutorial's way)"
+        default=None, description="char (default), word (whole words) or classic (the tutorial's network)"
     )
-    epochs: int | None = commands.flag(default=None, description="How many times to read the text")
-    minutes: float | None = commands.flag(default=None, description="How long to learn at most")
+    epochs: int | None = commands.flag(default=None, description="Epochs: how many times to read the text")
+    minutes: float | None = commands.flag(default=None, description="Maximum training time in minutes")
     name: str | None = commands.flag(default=None, description="What to call the model")
     parent: str | None = commands.flag(
-        name="from", default=None, description="A model to start from, instead of from nothing"
+        name="from", default=None, description="A model to start from, instead of a new one"
     )
     layers: int | None = number("LSTM layers", 1, 8)
     units: int | None = number("LSTM units in each layer", 8, 4_096)
-    embedding: int | None = number("Width of the input embedding", 1, 4_096)
+    embedding: int | None = number("Size of the input embedding", 1, 4_096)
     encoding: Encoding | None = commands.flag(
         default=None, description="How a symbol enters the network: embedding or one-hot"
     )
-    dropout: float | None = number("Share of each layer's outputs left out while learning", 0.0, 0.9)
-    batch: int | None = number("Places of the text that are read side by side", 1, 4_096)
-    length: int | None = number("Symbols that are read in one step", 8, 4_096)
-    learning_rate: float | None = number("Learning rate at its highest", 0.00001, 1.0, name="lr")
+    dropout: float | None = number("Dropout: share of each layer's outputs left out at random", 0.0, 0.9)
+    batch: int | None = number("Batch size: sequences read side by side", 1, 4_096)
+    length: int | None = number("Sequence length: symbols read in one step", 8, 4_096)
+    learning_rate: float | None = number("Peak learning rate", 0.00001, 1.0, name="lr")
     random_seed: int | None = number("Makes the training repeatable", 0, 2**32 - 1)
     keep_licence: bool = commands.flag(
         default=False, description="Keep Project Gutenberg's header and footer (classic)"
@@ -55,7 +55,7 @@ class TrainFlags(Options):
 
 
 def check(flags: TrainFlags, settings: Settings) -> None:
-    """Refuse what can be refused without asking anybody.
+    """Refuse what can be refused without asking Redis.
 
     Raises:
         UserError: a value out of its range, or options that contradict each other.
@@ -66,25 +66,25 @@ def check(flags: TrainFlags, settings: Settings) -> None:
     checks.model_name(flags.name)
     if flags.encoding == "one-hot" and flags.embedding is not None:
         raise UserError(
-            "`--encoding one-hot` has no embedding, so `--embedding` would change nothing.", "Leave out one of them."
+            "`--encoding one-hot` has no embedding, so `--embedding` doesn't go with it.", "Leave out one of them."
         )
     if flags.recipe == "classic":
         refuse_for_classic(flags)
     changed = next((name for name in _SHAPE if getattr(flags, name) is not None), None)
     if changed is not None and starts_from_model(flags):
         raise UserError(
-            f"A model that goes on keeps its network, so `--{changed}` can't be chosen.",
-            f"Leave out `--{changed}`, or train a new model from nothing.",
+            f"A model that is trained further keeps its network, so `--{changed}` can't be set.",
+            f"Leave out `--{changed}`, or train a new model.",
         )
 
 
 def is_more(flags: TrainFlags) -> bool:
-    """Whether the text is the one that the model was learned from."""
+    """Whether the text is the one that the model learned from."""
     return flags.source is not None and flags.source.strip().lower() == MORE
 
 
 def starts_from_model(flags: TrainFlags) -> bool:
-    """Whether the training goes on from a model."""
+    """Whether the training starts from a model."""
     return flags.parent is not None or is_more(flags)
 
 
@@ -94,15 +94,15 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
     Args:
         flags: what was typed, checked.
         settings: limits and defaults.
-        parent: the model to start from. With the same text once more its way of learning is kept, too.
+        parent: the model to start from. On the same text, its training options are kept, too.
 
     Raises:
-        UserError: a recipe was typed that is not the model's.
+        UserError: the recipe is not the model's.
     """
     if parent is not None and flags.recipe not in (None, parent.recipe):
         raise UserError(
-            f"`{parent.name}` is a `{parent.recipe}` model and can't go on as `{flags.recipe}`.",
-            f"Leave out `--recipe {flags.recipe}`, or train a new model from nothing.",
+            f"`{parent.name}` is a `{parent.recipe}` model and can't be trained further as `{flags.recipe}`.",
+            f"Leave out `--recipe {flags.recipe}`, or train a new model.",
         )
     recipe = flags.recipe or (parent.recipe if parent is not None else "char")
     if recipe == "classic":
@@ -111,7 +111,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
     before = before or TrainOptions()
     minutes = flags.minutes
     if minutes is None:
-        # A person who names the epochs gets them all; the tutorial's recipe has its own number of them.
+        # Epochs that were asked for are all done, as far as time allows; `classic` has its own default number of them.
         unlimited = flags.epochs is not None or recipe == "classic"
         minutes = settings.train_max_minutes if unlimited else min(settings.train_minutes, settings.train_max_minutes)
     return TrainOptions(
@@ -133,7 +133,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
 
 
 def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
-    """The options of a training that goes on as its model was trained before: as long, and in the same way.
+    """The options of Train more: as long as the model was trained before, and in the same way.
 
     Args:
         parent: the model.

@@ -1,4 +1,4 @@
-"""What may be asked of a training that is there: to cancel it, to finish it, to show what it wrote so far."""
+"""Cancels and finishes trainings and shows their samples, for commands and buttons."""
 
 from __future__ import annotations
 
@@ -31,65 +31,65 @@ async def cancel(bot: Galvanic, job_id: str, guild_id: int | None, user: Person)
         What to tell them.
 
     Raises:
-        UserError: there is no such training in this server, it is over, or it is another person's.
+        UserError: there is no such training in this server, it is over, or it is somebody else's.
     """
-    job, view = await _theirs(bot, job_id, guild_id, user)
+    job, view = await _load_own(bot, job_id, guild_id, user)
     match await bot.queue.cancel(job.job_id):
         case "over":
             raise _over()
         case "cancelled":
-            return "Cancelled: it had not begun." if view.state == "queued" else "Cancelled."
+            return "Cancelled before it started." if view.state == "queued" else "Cancelled."
         case "asked" if await bot.queue.has_worker(TRAIN_QUEUE):
             return "Cancelling…"
-    return "It will be cancelled as soon as a worker is back: none is running now."
+    return "No worker is running: it will be cancelled as soon as one is back."
 
 
 async def finish(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> str:
-    """End a training with the best so far, on behalf of `user`.
+    """End a training now and keep the best model so far, on behalf of `user`.
 
     Returns:
         What to tell them.
 
     Raises:
-        UserError: as `cancel`, or nothing has been learned that could be kept.
+        UserError: as `cancel`, or there is nothing to keep yet.
     """
-    job, view = await _theirs(bot, job_id, guild_id, user)
+    job, view = await _load_own(bot, job_id, guild_id, user)
     if view.state == "queued":
-        raise UserError("This training has not begun, so there is nothing to keep.", "**Cancel** takes it back.")
+        raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
     progress = view.progress
     if progress is None or (progress.train_loss is None and progress.heldout_loss is None):
         raise UserError(
-            "It has learned nothing yet that could be kept.",
-            "Try again when the card shows a loss, or **Cancel** it.",
+            "There is nothing to keep yet.",
+            "Try again once the card shows a loss, or use **Cancel**.",
         )
     await bot.queue.finish(job.job_id)
     if await bot.queue.wish(job.job_id) == "cancel":
-        raise UserError("It is being cancelled already.", "")
+        raise UserError("This training is already being cancelled.", "")
     if not await bot.queue.has_worker(TRAIN_QUEUE):
-        return "It will be finished as soon as a worker is back: none is running now. The best so far is kept."
+        return "No worker is running: it will be finished as soon as one is back, and the best so far is kept."
     if view.state == "interrupted":
-        return "It is paused; as soon as it goes on it ends, and the best so far is kept."
+        return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
     return "Finishing: the best so far is kept."
 
 
 async def samples(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> discord.Embed:
-    """What a training wrote epoch by epoch.
+    """The samples that a training wrote, epoch by epoch.
 
     Raises:
-        UserError: there is no such training that this person can see, or it wrote nothing yet.
+        UserError: there is no such training that this person can see, or it has no samples yet.
     """
-    job = await _there(bot, job_id, guild_id)
+    job = await _load(bot, job_id, guild_id)
     if not sees(user, job):
         raise _unknown(job_id)
     view = await _view(bot, job_id)
     if not view.samples:
-        remedy = "It ended without one." if view.over else "The first one comes after an epoch; its card shows it."
-        raise UserError("It has written nothing yet.", remedy)
+        remedy = "The training ended without one." if view.over else "The first one comes after an epoch, on its card."
+        raise UserError("There are no samples yet.", remedy)
     return cards.samples(job, view, await bot.guild_settings.blocklist(guild_id))
 
 
 async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-    """The trainings to offer for `cancel` and `finish`: the person's own first, for moderators then those they see."""
+    """Autocomplete for `cancel` and `finish`: the person's own trainings, then those that they moderate."""
     if interaction.guild_id is None:
         return []
     outlook = await bot.outlook.look()
@@ -112,7 +112,7 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
 
 
 def sees(user: Person, job: TrainJob) -> bool:
-    """Whether a person can see the channel of a training. Of a private thread only its starter is known to."""
+    """Whether a person can see the channel of a training. In a private thread, only its owner surely can."""
     return job.place.user_id == user.id or _rights(user, job) is not None
 
 
@@ -141,22 +141,20 @@ def _rights(user: Person, job: TrainJob) -> discord.Permissions | None:
     return rights if rights.view_channel and (rights.manage_threads or not private) else None
 
 
-async def _theirs(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> tuple[TrainJob, JobView]:
-    """A training that is not over and that this person may end."""
-    job = await _there(bot, job_id, guild_id)
+async def _load_own(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> tuple[TrainJob, JobView]:
+    """A training that is not over, if this person may end it."""
+    job = await _load(bot, job_id, guild_id)
     if job.place.user_id != user.id and not moderates(user, job):
         if not sees(user, job):
             raise _unknown(job_id)
-        raise UserError(
-            "This training is somebody else's.", "They can end it, and so can members with Manage Messages."
-        )
+        raise UserError("This training isn't yours.", "Only its owner and members with Manage Messages can end it.")
     view = await _view(bot, job_id)
     if view.over:
         raise _over()
     return job, view
 
 
-async def _there(bot: Galvanic, job_id: str, guild_id: int | None) -> TrainJob:
+async def _load(bot: Galvanic, job_id: str, guild_id: int | None) -> TrainJob:
     stored = await bot.queue.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
     if stored is None or not isinstance(stored.job, TrainJob) or stored.job.place.guild_id != guild_id:
         raise _unknown(job_id)
@@ -172,9 +170,9 @@ async def _view(bot: Galvanic, job_id: str) -> JobView:
 
 def _unknown(job_id: str) -> UserError:
     return UserError(
-        f"There is no training {cards.code(job_id)} in this server.", "The id is at the bottom of its card."
+        f"There is no training {cards.code(job_id)} in this server.", "Its id is at the bottom of its card."
     )
 
 
 def _over() -> UserError:
-    return UserError("This training is over already.", "")
+    return UserError("This training has already ended.", "")

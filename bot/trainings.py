@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is to be learned, how, and from which model it goes on; None: from nothing."""
+    """The text to learn, the options, and the model to start from; None: a new model."""
 
     corpus: Corpus
     options: TrainOptions
@@ -147,5 +147,5 @@ async def _no_room(bot: Galvanic, who: Requester, of_user: bool) -> UserError:
         )
         first = outlook.first_to_end(who.guild_id)
     if first is None or first.ends is None:
-        return UserError(problem, "Try again when one of them is over; no worker is running now.")
+        return UserError(problem, "Try again when one of them has ended; no worker is running now.")
     return UserError(problem, f"Try again in {cards.span(first.ends)}: `{first.job.job_id}` ends first.")

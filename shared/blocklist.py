@@ -85,7 +85,7 @@ def parse(typed: str) -> tuple[str, ...]:
             raise refusal
         entries[entry] = None
     if len(entries) > MOST_ENTRIES:
-        raise UserError(f"That are {len(entries)} entries.", f"A blocklist takes up to {MOST_ENTRIES}.")
+        raise UserError(f"That's {len(entries):,} entries.", f"A blocklist takes up to {MOST_ENTRIES}.")
     return tuple(entries)
 
 

@@ -40,7 +40,7 @@ def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
     except OSError as error:
         log.exception("job_failed")
         if error.errno == errno.ENOSPC:
-            failed = Failed(problem="The worker's disk is full.", remedy="Ask whoever runs the bot to make room.")
+            failed = Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
         else:
             failed = _unknown(joblog.job_id)
         joblog.publish(failed)
@@ -59,8 +59,8 @@ _OUT_OF_MEMORY = Failed(
 
 def _unknown(job_id: str) -> Failed:
     return Failed(
-        problem="Something broke in the worker.",
-        remedy=f"Whoever runs the bot finds the cause in the worker's log, under job `{job_id}`.",
+        problem="Something went wrong in the worker.",
+        remedy=f"The bot's operator can find the cause in the worker's log, under job `{job_id}`.",
     )
 
 
@@ -78,8 +78,8 @@ def unpack_message(client: redis.Redis, kind: type[J], message: dict[str, Any]) 
                 joblog.begin()
                 joblog.publish(
                     Failed(
-                        problem="The worker does not understand this job: it runs another version than the bot.",
-                        remedy="Ask whoever runs the bot to bring both to the same version.",
+                        problem="The worker can't read this job: it runs another version than the bot.",
+                        remedy="Ask the bot's operator to bring both to the same version.",
                     )
                 )
         return None

@@ -115,7 +115,7 @@ def _checked(model_id: str) -> str:
         UserError: it could lead outside the store.
     """
     if not _MODEL_ID.fullmatch(model_id):
-        raise UserError("That is no model id.", "Choose one of the models listed.")
+        raise UserError("That isn't a model id.", "Choose one of the models listed.")
     return model_id
 
 

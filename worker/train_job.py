@@ -98,7 +98,7 @@ def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog,
     joblog.begin()
     if joblog.deaths() >= MAX_DEATHS:
         remedy = "The machine may be short of memory: try fewer units, or a shorter text."
-        reason = f"The worker was killed {MAX_DEATHS} times while it ran this job, so it has been given up."
+        reason = f"The worker was killed {MAX_DEATHS} times while it ran this job, so the job was given up."
         joblog.publish(Failed(problem=reason, remedy=remedy))
     else:
         answer_errors(joblog, lambda: attempt_training(settings, client, job, joblog, lease))

@@ -104,7 +104,7 @@ def _prepare(settings: Settings, client: redis.Redis, job: TrainJob, files: JobF
     """
     packed = cast(bytes | None, client.get(keys.corpus(job.corpus.sha256)))
     if packed is None:
-        raise UserError("The text of this job is no longer in Redis.", "Please send the command again.")
+        raise UserError("The text of this training has expired.", "Run the command again.")
     files.folder.mkdir(parents=True, exist_ok=True)
     unpack_to_file(packed, files.text, unpacked_limit(settings))
 

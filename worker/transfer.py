@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
 _FOREIGN = (
-    "It came as a file: who trained it, and on what, is only what the file says.",
-    "It may write words of its text as they stand there.",
+    "It was imported from a file: who trained it, and on what, is only what the file claims.",
+    "Its texts may quote the text that it learned from.",
 )
 
 
@@ -58,11 +58,11 @@ def import_(job: ImportJob, context: JobContext) -> Imported:
         context.client.delete(file)
         raise UserError(
             f"This file has more than {context.settings.import_max_mb:g} MB.",
-            "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
+            "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
         )
     data = cast(bytes | None, context.client.get(file))
     if data is None:
-        raise UserError("The file is no longer there: it waited too long.", "Run the command again.")
+        raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")
     try:
         record = _enter(job, data, most, context)
     except redis.RedisError:

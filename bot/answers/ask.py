@@ -33,8 +33,8 @@ async def require_writer(bot: Galvanic) -> None:
     """
     if not await bot.queue.has_worker(GENERATE_QUEUE):
         raise UserError(
-            "No generate worker is running, so nobody can write.",
-            "Whoever runs the bot starts one with `make run` or `python -m worker serve generate`.",
+            "No generate worker is running, so I can't do this now.",
+            "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
         )
 
 

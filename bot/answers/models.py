@@ -17,7 +17,7 @@ from shared.jobs import CARD_FILE, MODEL_FILE, ExportJob, ImportJob, PictureJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-_GONE = UserError("This model was deleted or moved while I was looking.", "")
+_GONE = UserError("This model was deleted or moved in the meantime.", "")
 
 
 async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | None, **options: Any) -> None:
@@ -53,7 +53,7 @@ async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported
     """Hand over a model as a file; arguments as of `post_info`."""
     data = await bot.queue.artifact(job.job_id, MODEL_FILE)
     if data is None:
-        await send(embed=cards.error(UserError("The file is no longer here.", "Run the command again.")), **options)
+        await send(embed=cards.error(UserError("The file has expired.", "Run the command again.")), **options)
         return
     prefix = await bot.guild_settings.prefix(job.place.guild_id)
     said = cards.exported(job.model.name, event.size, prefix)

@@ -125,7 +125,7 @@ async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surpris
     picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
     embed = cards.surprised(job, event)
     if picture is None:
-        embed.set_image(url=None).set_footer(text="The picture is gone: run the command again for a new one.")
+        embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
         await send(embed=embed, **options)
         return
     await send(embed=embed, file=discord.File(io.BytesIO(picture), SURPRISE_FILE), **options)

@@ -1,4 +1,4 @@
-"""How everything looks in Discord. Pure functions: data in, embed out."""
+"""How the bot's answers look in Discord. Pure functions: data in, embed out."""
 
 from bot.cards.jobs import Row, choice, jobs
 from bot.cards.models import (
@@ -6,16 +6,16 @@ from bot.cards.models import (
     deleted,
     exported,
     imported,
-    kept,
     model_info,
     model_list,
+    not_deleted,
     pages,
     shared,
     unshared,
 )
 from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
-from bot.cards.settings import sure as settings_sure
+from bot.cards.settings import reset_question as settings_reset_question
 from bot.cards.training import NO_FILES, Around, channel_gone, outage, training, without_chart
 from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, count, error, span
 from bot.cards.writing import chatted, compared, generated, surprised, variant_names
@@ -43,15 +43,15 @@ __all__ = [
     "generated",
     "imported",
     "jobs",
-    "kept",
     "model_info",
     "model_list",
+    "not_deleted",
     "outage",
     "pages",
     "plain",
     "samples",
     "settings_panel",
-    "settings_sure",
+    "settings_reset_question",
     "shared",
     "span",
     "surprised",

@@ -13,9 +13,9 @@ from bot.escape import plain
 from bot.options import Options
 
 HEADINGS = {
-    "Teach me a text": ("train", "catalogue"),
-    "Let me write and play": ("generate", "compare", "mix", "surprise", "chat"),
-    "My models": ("models", "model"),
+    "Training": ("train", "catalogue"),
+    "Generating": ("generate", "compare", "mix", "surprise", "chat"),
+    "Models": ("models", "model"),
     "Jobs": ("jobs", "finish", "cancel"),
     "This server": ("settings", "status", "help"),
 }
@@ -35,8 +35,8 @@ def overview(known: Sequence[Command], prefix: str) -> discord.Embed:
     embed = discord.Embed(
         title="Galvanic learns to write from any text",
         description=(
-            f"1. `{prefix}train frankenstein` - I read the book while you watch.\n"
-            f"2. `{prefix}generate the monster` - I go on from your words, in its voice."
+            f"1. `{prefix}train frankenstein` - I learn to write like the book while you watch.\n"
+            f"2. `{prefix}generate the monster` - I continue your words in its voice."
         ),
         colour=BLURPLE,
     )
@@ -82,12 +82,12 @@ def page(command: Command, prefix: str) -> discord.Embed:
     if command.extras.get("admin"):
         said.append(f"*{ADMINS_ONLY}*")
     if command.aliases:
-        short = ", ".join(f"`{prefix}{_beside(command, alias)}`" for alias in command.aliases)
-        said.append(f"Also: {short}")
+        short = ", ".join(f"`{prefix}{_alias_name(command, alias)}`" for alias in command.aliases)
+        said.append(f"Aliases: {short}")
     said.append(f"```\n{prefix}{usage}\n```")
     embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE)
     if isinstance(command, commands.Group):
-        _add(embed, "What it can do", [f"`{part.name}` {_lowered(_about(part))}" for part in _parts(command)])
+        _add(embed, "Subcommands", [f"`{part.name}` {_lowered(_about(part))}" for part in _parts(command)])
     examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
     if examples not in ([], [f"{prefix}{usage}"]):
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
@@ -99,7 +99,7 @@ def page(command: Command, prefix: str) -> discord.Embed:
 
 
 def _has_slash(command: Command) -> bool:
-    """Whether there is a slash command of that name: its own, or one that is written beside it (`extras`)."""
+    """Whether there is a slash command of that name: its own, or a separate one (`extras`)."""
     own = isinstance(command, commands.HybridCommand) and command.app_command is not None
     return own or bool(command.extras.get("slash"))
 
@@ -117,7 +117,7 @@ def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             for parameter in command.app_command.parameters
             if str(parameter.description) != "…" and parameter.display_name not in known
         ]
-        yield "What goes in", others
+        yield "Arguments", others
 
 
 def _add(embed: discord.Embed, heading: str, lines: Sequence[str]) -> None:
@@ -132,7 +132,7 @@ def _add(embed: discord.Embed, heading: str, lines: Sequence[str]) -> None:
         embed.add_field(name=name, value=held, inline=False)
 
 
-def _beside(command: Command, alias: str) -> str:
+def _alias_name(command: Command, alias: str) -> str:
     return f"{command.full_parent_name} {alias}".strip()
 
 

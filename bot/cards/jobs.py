@@ -18,8 +18,8 @@ class Row:
     """A training in the list.
 
     Attributes:
-        own: the asker's.
-        visible: in a channel that the asker sees. Of others only that they are there is told.
+        own: it belongs to the person who asks.
+        visible: in a channel that this person can see; of others, the list shows only that they exist.
     """
 
     standing: Standing
@@ -52,11 +52,11 @@ def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> d
 def _line(row: Row, outlook: Outlook) -> str:
     standing = row.standing
     if not row.visible:
-        return f"{_mark(row)} a training in another channel\n{_state(standing, outlook)}"
+        return f"{_mark(row)} A training in another channel\n{_state(standing, outlook)}"
     job = standing.job
     title = plain(job.corpus.title[:80])
     card = ""
-    if standing.card is not None:  # a link of its own: a title is whatever somebody called a file
+    if standing.card is not None:  # not a link on the title, which is whatever somebody called a file
         channel_id, message_id = standing.card
         card = f" · [card](https://discord.com/channels/{job.place.guild_id}/{channel_id}/{message_id})"
     star = "⭐ " if row.own else ""

@@ -35,7 +35,7 @@ def model_list(
     marked = "▶️ this channel's model" if current is not None else f"{prefix}model use NAME chooses this channel's model"
     counted = count(len(models), "model")
     where = f"page {page + 1} of {pages(models)} · {counted}" if len(models) > PAGE else counted
-    embed.set_footer(text=f"{marked} · {where} · {prefix}model info NAME tells more")
+    embed.set_footer(text=f"{marked} · {where} · {prefix}model info NAME shows one")
     return embed
 
 
@@ -58,7 +58,7 @@ def model_info(
         model: the model.
         current: it is the channel's own.
         prefix: of this server's commands.
-        facts: what its folder tells besides.
+        facts: more fields, which the worker read from the model's files.
         no_picture: why there is no picture.
     """
     said = [
@@ -68,7 +68,7 @@ def model_info(
     if current:
         said.append("▶️ This channel's model.")
     embed = discord.Embed(title=model.name, description="\n".join(said), colour=BLURPLE)
-    for name, value in _told(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
+    for name, value in _fields(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
         embed.add_field(name=name, value=value[:FIELD_LIMIT])
     if no_picture is not None:
         embed.add_field(
@@ -80,100 +80,105 @@ def model_info(
     return embed
 
 
-def _told(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
-    """The fields of a model's card: what the folder tells is told better there, the rest is the registry's."""
+def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
+    """The fields of a model's card: each as the worker's facts have it, else as the registry does."""
     parent = f"`{model.parent}`" if model.parent is not None else ""
-    told = [
+    fields = [
         ("Quality", facts.get("Held-out loss") or quality(model)),
         ("Copied", facts.get("Copies") or ("" if model.copy_share is None else copied(model.copy_share))),
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
         ("Size", f"{model.parameters:,} weights, {size(model)}"),
-        ("Went on from", facts.get("Goes back to") or parent),
-        ("May be used", scope_in_full(model)),
+        ("Continued from", facts.get("Goes back to") or parent),
+        ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
-        ("Rights in the text", facts.get("Rights")),
+        ("Licence of the text", facts.get("Rights")),
     ]
-    return [(name, value) for name, value in told if value]
+    return [(name, value) for name, value in fields if value]
 
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
-    """Whether a model is really to go."""
+    """Asks whether a model is to be deleted."""
     embed = discord.Embed(
         title=f"Delete {model.name}?",
         description=(
             f"It learned **{plain(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
             f"({quality(model)}, {size(model)}).\n"
-            "It will be gone for good, its files with it, for everyone and in every channel that uses it. "
+            "The model and its files will be deleted for good, for everyone and in every channel that uses it. "
             f"`{prefix}model export {model.name}` keeps a copy."
         ),
         colour=AMBER,
     )
-    embed.add_field(name="Who answers", value=f"<@{asker_id}>, within 15 minutes")
+    embed.add_field(name="Who can answer", value=f"<@{asker_id}>, within 15 minutes")
     return embed
 
 
 def deleted(model: ModelRecord, user_id: int) -> discord.Embed:
-    """A model is gone."""
+    """The answer Yes to `delete_question`."""
     return discord.Embed(description=f"🗑️ `{model.name}` was deleted by <@{user_id}>.", colour=GREY)
 
 
-def kept(user_id: int) -> discord.Embed:
-    """A model was not deleted after all."""
+def not_deleted(user_id: int) -> discord.Embed:
+    """The answer No to `delete_question`."""
     return discord.Embed(description=f"<@{user_id}> kept the model: nothing was deleted.", colour=GREY)
 
 
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
-    """A model of an uploaded text may be used in more places.
+    """The answer to `model share`.
 
     Args:
         model: as it is now.
         where: with whom it is shared.
-        undo: the command that takes it back.
+        undo: the command that undoes it.
     """
     quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
     return discord.Embed(
         description=(
-            f"🔓 `{model.name}` may now be used {where}.\n"
-            f"Everyone there can generate texts with it, and **what it writes may quote the uploaded text**{quoted}. "
-            f"Whatever must not be read there should not be in that text.\n`{undo}` takes it back."
+            f"🔓 `{model.name}` can now be used {where}.\n"
+            f"Everyone there can generate texts with it, and **its texts may quote the uploaded text**{quoted}. "
+            f"Don't share it where that text must not be read.\n`{undo}` undoes this."
         ),
         colour=AMBER,
     )
 
 
 def unshared(model: ModelRecord, whom: str) -> discord.Embed:
-    """A model may be used in fewer places."""
+    """The answer to `model unshare`."""
     return discord.Embed(
         description=(
-            f"🔒 `{model.name}` is no longer shared with {whom}. It may be used {scope_in_full(model)}.\n"
-            "What it wrote elsewhere stays there until somebody deletes it."
+            f"🔒 `{model.name}` is no longer shared with {whom}. It can be used {scope_in_full(model)}.\n"
+            "Texts it wrote elsewhere stay there until somebody deletes them."
         ),
         colour=GREEN,
     )
 
 
 def exported(name: str, file_bytes: int, prefix: str) -> str:
-    """The words above a model's file."""
+    """The answer to `model export`, above the file."""
     return (
         f"`{name}` as a file, {megabytes(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "
-        "any server that I am in. Whoever can read this channel can take it, and what it writes may quote its text."
+        "any server that I'm in. Everyone who can read this channel can download it, and its texts may quote what "
+        "it learned from."
     )
 
 
 def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current: bool) -> discord.Embed:
-    """A model came as a file."""
+    """The answer to `model import`."""
     embed = discord.Embed(
         title=f"Imported {model.name}",
         description=(
             f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
             f"{quality(model)}, {size(model)}.\n"
-            f"It may be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
+            f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
         ),
         colour=GREEN,
     )
-    then = f"`{prefix}generate the monster` goes on in its voice." if current else f"`{prefix}model use {model.name}`"
+    then = (
+        f"`{prefix}generate the monster` continues your words in its voice."
+        if current
+        else f"`{prefix}model use {model.name}`"
+    )
     embed.add_field(name="This channel's model" if current else "To use it here", value=then, inline=False)
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
@@ -188,7 +193,7 @@ def quality(model: ModelRecord) -> str:
 
 
 def size(model: ModelRecord) -> str:
-    """What a model takes in the store."""
+    """The size of a model in the store."""
     return megabytes(model.stored_bytes)
 
 

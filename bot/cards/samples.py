@@ -1,4 +1,4 @@
-"""What a training wrote so far. Pure functions: data in, embed out."""
+"""The samples that a training wrote so far. Pure functions: data in, embed out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def samples(job: TrainJob, view: JobView, blocked: Blocklist) -> discord.Embed:
 
 
 def spread(found: Sequence[Sample], most: int) -> list[Sample]:
-    """At most so many, evenly chosen, always with the first and the last."""
+    """At most `most` of the samples, evenly spread, the first and the last among them."""
     if len(found) <= most:
         return list(found)
     return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]

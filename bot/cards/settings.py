@@ -42,7 +42,7 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str,
     """
     embed = discord.Embed(
         title=f"Settings of {plain(guild.name)}",
-        description="Each choice below applies at once. Members with Manage Server may do everything, everywhere.",
+        description="Changes apply at once. Members with Manage Server may do everything, everywhere.",
         colour=BLURPLE,
     )
     embed.add_field(name="Who may train", value=_roles(guild, own.train_roles))
@@ -58,23 +58,23 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str,
     room = _within(f"{disk.now:,g} MB", f"{disk.most:,g} MB", disk)
     in_use = f"{stored_bytes / MEGABYTE:,.1f} MB are in use"
     embed.add_field(name="Disk for models", value=f"{room}; {in_use}", inline=False)
-    embed.add_field(name="Commands begin with", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
+    embed.add_field(name="Command prefix", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
     entries = f"{len(own.blocklist):,} " + ("entry" if len(own.blocklist) == 1 else "entries")
     embed.add_field(
-        name="Words that I must not write",
+        name="Blocked words",
         value=f"{entries}; the button **Blocklist** shows them" if own.blocklist else "None",
         inline=False,
     )
     return embed
 
 
-def sure(guild: discord.Guild) -> discord.Embed:
-    """The question before everything is reset."""
+def reset_question(guild: discord.Guild) -> discord.Embed:
+    """Asks whether all settings are to be reset."""
     return discord.Embed(
         title="Reset all settings?",
         description=(
             f"Everybody in {plain(guild.name)} may then train and generate texts in every "
-            "channel, the quotas and the prefix are the usual ones again, and the blocklist is empty. "
+            "channel, the quotas and the prefix go back to their defaults, and the blocklist is emptied. "
             "Models stay as they are."
         ),
         colour=AMBER,
@@ -83,7 +83,7 @@ def sure(guild: discord.Guild) -> discord.Embed:
 
 def _within(said: str, most: str, *limits: Limits) -> str:
     if all(limit.now == limit.most for limit in limits):
-        return f"{said} (the most that is allowed)"
+        return f"{said} (the maximum)"
     return f"{said} (at most {most})"
 
 
@@ -100,7 +100,7 @@ def _channels(guild: discord.Guild, ids: Iterable[int]) -> str:
 
 def _some(mentions: list[str], before: str, after: str = "") -> str:
     if not mentions:
-        return "Nobody but admins: the chosen ones no longer exist"
+        return "Admins only: what was chosen no longer exists"
     more = f" and {len(mentions) - _MOST_SHOWN} more" if len(mentions) > _MOST_SHOWN else ""
     said = f"{before} {', '.join(mentions[:_MOST_SHOWN])}{more}{after}"
     return (said[:1].upper() + said[1:])[:FIELD_LIMIT]

@@ -37,25 +37,25 @@ from shared.models import ModelRecord
 from shared.units import choosing
 
 GAP_BITS = 0.15
-"""So much better on its own text than on other text is worth a word."""
-NO_FILES = "I lack Attach Files here. A server admin can give it to my role."
+"""A difference between training and held-out loss that the card mentions."""
+NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
 _NOTHING_BLOCKED = Blocklist(())
 
 
 @dataclass(frozen=True)
 class Around:
-    """What a card tells beside its training's own events.
+    """What a card shows besides its training's own events.
 
     Attributes:
         prefix: of this server's commands.
         worker_there: a train worker is running now.
-        place: trainings that wait before it; None: it does not wait.
-        waiting: all that wait.
+        place: how many trainings wait before it; None: it does not wait.
+        waiting: how many trainings wait in all.
         begins: when it begins; None: nobody can say.
         takes: how long it takes in all; None: nobody can say.
         machines: what the train workers run on.
-        wish: what was asked of it while it runs: `finish` or `cancel`.
-        blocked: what the server does not want to see.
+        wish: what somebody asked of it while it runs: `finish` or `cancel`.
+        blocked: the server's blocklist.
     """
 
     prefix: str = "!"
@@ -70,7 +70,7 @@ class Around:
 
 
 def training(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
-    """The card of a training: what was asked for, how far it has come, and what is around it."""
+    """The card of a training: what was asked for, how far it has come, and its place in the queue."""
     match view.state:
         case "finished":
             assert view.finished is not None
@@ -96,8 +96,8 @@ def outage(job: TrainJob) -> discord.Embed:
     return discord.Embed(
         title=f"Learning {short_title(job)}",
         description=(
-            "⚠️ **The job queue (Redis) cannot be reached**, so I can't see how far this is.\n"
-            "The training itself goes on; this card catches up when the queue is back."
+            "⚠️ **The job queue (Redis) cannot be reached**, so I can't see how far this training is.\n"
+            "The training itself continues; this card is updated when the queue is back."
         ),
         colour=AMBER,
     )
@@ -129,17 +129,17 @@ def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
     progress = view.progress
     if not around.worker_there:
         embed.colour = AMBER
-        then = "It begins" if progress is None else "The training goes on from its last checkpoint"
+        then = "It starts" if progress is None else "The training resumes from its last checkpoint"
         embed.description = (
-            f"⚠️ **No worker is running**, so nothing is being learned.\n{then} as soon as one is there. "
-            "Whoever runs the bot starts one with `make run` or `python -m worker serve train`."
+            f"⚠️ **No worker is running**, so no training makes progress.\n{then} as soon as one is running. "
+            "The bot's operator can start one with `make run` or `python -m worker serve train`."
         )
     elif view.state == "queued":
         where = f": {in_line(around.place, around.waiting, around.begins)}." if around.place is not None else "…"
         embed.description = f"🕓 **Queued**{where}"
         embed.colour = GREY
     elif view.state == "interrupted":
-        embed.description = "⏸️ **Paused**: the worker is restarting. It saved its place and goes on from there."
+        embed.description = "⏸️ **Paused**: the worker is restarting. The training was saved and resumes from there."
         embed.colour = AMBER
     elif around.wish == "cancel":
         embed.description = "🛑 **Cancelling**…"
@@ -162,7 +162,7 @@ def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
     if view.samples:
         sample = view.samples[-1]
         text = quote(around.blocked.mask(sample.text))
-        embed.add_field(name=f"It writes, after epoch {sample.epoch}", value=text, inline=False)
+        embed.add_field(name=f"Sample after epoch {sample.epoch}", value=text, inline=False)
     return embed
 
 
@@ -182,15 +182,15 @@ def _add_progress(embed: discord.Embed, progress: Progress) -> None:
 
 
 def finished(end: Finished, progress: Progress | None, around: Around) -> discord.Embed:
-    """The card of a training that ended well. `progress`: the last that was told of it."""
+    """The card of a training that ended well. `progress`: its last one."""
     model = end.model
     why = {
         "done": "",
-        "early": " It stopped early, as it no longer improved.",
+        "early": " It stopped early because it no longer improved.",
         "time": " It used all of its time.",
-        "finish": " It was finished early on request; the best so far was kept.",
+        "finish": " It was finished early on request, and the best so far was kept.",
     }[end.stopped]
-    more = "" if end.stopped == "early" else f" `{around.prefix}train more` adds to it."
+    more = "" if end.stopped == "early" else f" `{around.prefix}train more` trains it further."
     embed = discord.Embed(
         title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
         description=(
@@ -208,7 +208,7 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     embed.add_field(name="Learned at", value=f"{speed:,.0f} characters/s" if speed else "…")
     embed.add_field(name="In plain words", value=_prediction(model), inline=False)
     if model.parent is not None:
-        embed.add_field(name="Went on from", value=f"`{model.parent}`")
+        embed.add_field(name="Continued from", value=f"`{model.parent}`")
     if model.copy_share is not None:
         embed.add_field(name="Copied", value=copied(model.copy_share), inline=False)
     for number, sample in enumerate(end.samples[:3], start=1):
@@ -225,7 +225,7 @@ def _prediction(model: ModelRecord) -> str:
     letters = f"Random letters take {math.log2(26):.1f} bits."
     if model.heldout_loss is None:
         own = f"{_bits(model.train_loss)} for each character of its own text: {choosing(model.train_loss)}."
-        return f"{own} {letters} Nothing was held out, so how it does on other text isn't known."
+        return f"{own} {letters} Nothing was held out, so its loss on other text isn't known."
     said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {choosing(model.heldout_loss)}."
     gap = (model.heldout_loss - model.train_loss) / math.log(2)
     if gap > GAP_BITS:
@@ -241,7 +241,7 @@ def how(job: TrainJob) -> str:
     """What was asked for, in plain words: the recipe, where it starts from, and what the person chose."""
     said = [RECIPE_WORDS[job.options.recipe]]
     if job.parent is not None:
-        said.append(f"goes on from `{job.parent.name}`")
+        said.append(f"continues `{job.parent.name}`")
     return " · ".join(said + _choices(job.options))
 
 
@@ -272,7 +272,7 @@ def _choices(options: TrainOptions) -> list[str]:
 
 
 def copied(share: float) -> str:
-    """A copy score in plain words."""
+    """How much a model's samples copy of its text, in plain words."""
     if share <= 0:
-        return "nothing of its samples stands word for word in the text"
-    return f"{percent(share)} of its samples stand word for word in the text"
+        return "nothing in its samples is copied word for word from the text"
+    return f"{percent(share)} of the characters in its samples are copied word for word from the text"

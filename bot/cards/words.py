@@ -1,4 +1,4 @@
-"""The words and colours that all cards share. Pure functions."""
+"""Formatting that all cards share: colours, times, counts, losses. Pure functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TITLE_LIMIT = 256  # Discord's
 
 
 def error(problem: UserError) -> discord.Embed:
-    """A refusal: what was wrong, and what to do."""
+    """An error message: what was wrong, and what to do."""
     return discord.Embed(description=f"❌ **{problem.problem}**\n{problem.remedy}".strip(), colour=RED)
 
 
@@ -71,7 +71,7 @@ def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
 
 
 def span(estimate: Estimate) -> str:
-    """An estimated span; of one that is only a limit that it is one."""
+    """An estimated span of time: `about 12 min`, or `at most 12 min` when it is only a limit."""
     said = about(estimate.seconds)
     return said if estimate.sure else f"at most {said.removeprefix('about ').replace('under a', 'a')}"
 
@@ -95,7 +95,7 @@ def quote(text: str) -> str:
 
 
 def figure(value: float) -> str:
-    """As one would type it again: a whole number with all of its digits."""
+    """A number as one would type it as an option: whole numbers with all digits."""
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 

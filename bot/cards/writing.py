@@ -1,4 +1,4 @@
-"""The answers of models that write. Pure functions: data in, embed out."""
+"""Generated texts, comparisons and surprise maps. Pure functions: data in, embed out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
 from shared.units import choosing
 
 PRESSED = "b"
-"""First letter of the jobs that a press of a button, or its form, asked for: their answers name who pressed."""
+"""First letter of the ids of jobs that a button or a form asked for: their answers name the person."""
 CONTINUED_SHOWN = 120
 """Characters of an old text that are shown before its continuation."""
 BEGINNING_SHOWN = 1_500
@@ -39,7 +39,7 @@ def generated(job: GenerateJob, answer: Generated, *, beginning: bool = False) -
     if beginning:
         seed = seed[-_SHOWN_SEED:]
         text = fit(text, BEGINNING_SHOWN) + " …"
-    description = f"{_asked_by(job)}{_glued(seed, text)}"
+    description = f"{_asked_by(job)}{_seed_and_text(seed, text)}"
     if len(description) > DESCRIPTION_LIMIT:
         return None
     embed = discord.Embed(description=description or "…", colour=BLURPLE)
@@ -49,15 +49,15 @@ def generated(job: GenerateJob, answer: Generated, *, beginning: bool = False) -
 
 
 def shown_seed(job: GenerateJob, answer: Generated) -> str:
-    """As much of the seed as is to be shown: all, or the tail of a text that is gone on with."""
+    """The part of the seed to show: all of it, or the end of a text that is being continued."""
     if job.shown is None:
         return answer.seed
     tail = answer.seed[-job.shown :] if job.shown else ""
     return f"… {tail}" if tail else ""
 
 
-def _glued(seed: str, text: str) -> str:
-    """Seed in bold and text, as they follow each other."""
+def _seed_and_text(seed: str, text: str) -> str:
+    """The seed in bold, and the text after it."""
     # Discord drops bold around white space at an edge.
     body = plain(seed).strip()
     bold = f"**{body}**" if body else ""
@@ -75,7 +75,7 @@ def chatted(answer: Generated) -> str:
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
-    """What one needs to get the same text again."""
+    """What is needed to generate the same text again."""
     said = [voice(job), f"temperature {answer.temperature:g}"]
     limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", job.min_p))
     said += [f"{name} {figure(value)}" for name, value in limits if value is not None]
@@ -93,7 +93,7 @@ def voice(job: GenerateJob) -> str:
 
 
 def compared(job: CompareJob, answer: Compared) -> discord.Embed:
-    """The answer to `compare`: a field for each text, under what makes it another one."""
+    """The answer to `compare`: a field for each text, named by its temperature or model."""
     seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {answer.seed[-_SHOWN_SEED:]}"
     embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
     one = len({text.model_name for text in answer.texts}) == 1
@@ -143,7 +143,7 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
         highest.setdefault(symbol, nats)  # the largest come first
     most = [f"{_character(symbol)} {nats / math.log(2):.1f} bits" for symbol, nats in highest.items()][:_SURPRISING]
     if most:
-        embed.add_field(name="It least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
+        embed.add_field(name="Least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
     _add_notes(embed, answer.notes)
     embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
     return embed

@@ -11,7 +11,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, checks
+from bot import access, cards, checks, generating
 from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
@@ -40,9 +40,9 @@ class Chat(commands.Cog):
     @app_commands.choices(state=[app_commands.Choice(name=word, value=word) for word in ("on", "off")])
     @commands.guild_only()
     async def chat(self, ctx: Context, state: str | None = None) -> None:
-        """Let me answer mentions in this channel, in the voice of its model, or not; threads do as their channel does.
+        """Turn answers to mentions on or off in this channel; its threads follow it.
 
-        Members with Manage Server or Manage Channels switch it.
+        Members with Manage Server or Manage Channels can do this.
         """
         await ctx.defer()
         wanted = _state(state)
@@ -54,7 +54,7 @@ class Chat(commands.Cog):
             return
         if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
             raise UserError(
-                "You can't switch chat here.", "Members with Manage Server or Manage Channels can: ask one of them."
+                "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
             )
         await self.bot.guild_settings.choose(here[0], chat=wanted)
         await ctx.send(embed=await self._about(ctx, wanted, me))
@@ -62,14 +62,14 @@ class Chat(commands.Cog):
     async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
         prefix = await self.bot.prefix(ctx.guild)
         if not on:
-            said = f"Chat is **off** here: I do what commands say, and nothing else.\n`{prefix}chat on` lets me answer."
+            said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
             return discord.Embed(description=said, colour=cards.GREY)
         wait = self.bot.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         said = (
-            f"Chat is **on** here: whoever writes `@{cards.plain(me)} hello`, or replies to my answer, hears from this "
-            f"channel's model{pace}. It goes on from your words as its text would; it understands nothing.\n"
-            f"`{prefix}chat off` ends it."
+            f"Chat is **on** here: I answer `@{cards.plain(me)} hello`, and replies to my answers, with this channel's "
+            f"model{pace}. It continues your words as its text would, without understanding them.\n"
+            f"`{prefix}chat off` turns it off."
         )
         return discord.Embed(description=said, colour=cards.GREEN)
 
@@ -96,7 +96,7 @@ class Chat(commands.Cog):
 
     async def _answer(self, ctx: Context, words: str) -> None:
         if ctx.guild is None:
-            raise UserError("I talk in servers, not in direct messages.", "Mention me in a server's channel.")
+            raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         checks.require_permissions(ctx)
         await access.require_place(self.bot, ctx.author, ctx.channel)
         who = Requester.of(ctx)
@@ -107,49 +107,49 @@ class Chat(commands.Cog):
                 try:
                     if refusal is not None:
                         raise refusal
-                    await self.bot.writer.chat(who, words, ctx.send, **replying(ctx))
-                except UserError as error:  # an answer as well: it costs the cooldown, or it could be had in floods
+                    await generating.chat(self.bot, who, words, ctx.send, **replying(ctx))
+                except UserError as error:  # a refusal costs the cooldown, too, or it could be provoked in floods
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:
                 embed = await self._hint(who, chat=choices.chat, alone=not words)
                 await ctx.send(embed=embed, **replying(ctx))
 
     async def _refusal(self, who: Requester) -> UserError | None:
-        """Why this person may not have texts written here, None if they may."""
+        """Why this person may not generate texts here; None if they may."""
         try:
-            await self.bot.writer.require(who)
+            await generating.require_generate(self.bot, who)
         except UserError as error:
             return error
         return None
 
     def _clock(self, who: Requester, *, refused: bool) -> AbstractAsyncContextManager[None]:
-        """The channel's cooldown; those who may not have texts written have their own, or they could silence it."""
+        """The channel's cooldown; people who may not generate have their own, or they could block the channel's."""
         wait, cooldowns = self.bot.settings.chat_cooldown_s, self.bot.cooldowns
         if refused:
             return cooldowns.spend("refused", who.guild_id, who.user.id, wait)
         return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait)
 
     async def _hint(self, who: Requester, *, chat: bool, alone: bool) -> discord.Embed:
-        """What to do instead, for somebody who mentions me where I don't chat, or says nothing."""
+        """What to do instead, for a mention where chat is off, or without words."""
         prefix = await self.bot.guild_settings.prefix(who.guild_id)
         if alone:
             said = (
-                f"I learn to write from any text. `{prefix}train frankenstein` lets me read a book, "
-                f"`{prefix}generate the monster` has me go on from your words, and `{prefix}help` shows the rest."
+                f"I learn to write from any text. `{prefix}train frankenstein` teaches me a book, "
+                f"`{prefix}generate the monster` has me continue your words, and `{prefix}help` shows the rest."
             )
             if chat:
-                said += "\nMention me with a few words, and I answer."
+                said += "\nMention me with a few words, and I'll answer."
             return discord.Embed(description=said, colour=cards.BLURPLE)
         said = (
-            "I don't chat in this channel. Somebody with Manage Channels can let me: "
-            f"`{prefix}chat on`.\n`{prefix}help` shows what I do."
+            "Chat is off in this channel. A member with Manage Channels can turn it on: "
+            f"`{prefix}chat on`.\n`{prefix}help` shows what I can do."
         )
         return discord.Embed(description=said, colour=cards.GREY)
 
     async def _not_yet(self, ctx: Context) -> None:
-        """Show that I heard, and won't answer: a reaction, because a message would be as much as an answer.
+        """Show with a reaction that the cooldown isn't over: a message would take as much room as an answer.
 
-        Once for each person and cooldown, so that nobody makes me react to a flood.
+        Once per person and cooldown, so that a flood of mentions makes no flood of reactions.
         """
         assert ctx.guild is not None
         try:

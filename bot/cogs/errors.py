@@ -1,4 +1,4 @@
-"""The one place where a failed command is answered, and whatever else would be met with silence."""
+"""Answers failed commands, unknown commands, and buttons and forms that no longer work."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _WRAPPERS = (
 )
 _WORD = re.compile(r"[^\W\d_][\w-]+")
 WRONG_PLACE_S = 10.0
-"""How long a refusal stands in a channel that the bot is not for: a bare reaction would not say why, and a reply
-that stays would be what the admins do not want there."""
+"""How long a refusal stands in a channel that the bot is not for: a reaction would not say why, and the
+admins do not want lasting messages of the bot there."""
 _UNANSWERED_S = 2.0
 """A control that nobody has answered until then is answered here, within Discord's 3 s."""
 
@@ -39,9 +39,9 @@ _UNANSWERED_S = 2.0
 class Errors(commands.Cog):
     """Turns every error of a command into a message to the person who typed it.
 
-    An unknown command gets the nearest one; what a person got wrong is said by `bot.command_errors`, with the command's
-    usage; the rest is explained by `bot.failures`: what a person can mend as it is, an outage of Redis by name,
-    anything else logged with its traceback and answered with a sentence that has none.
+    An unknown command gets the nearest one; `bot.command_errors` explains what a person got wrong, with the command's
+    usage; `bot.failures` explains the rest: an outage of Redis by name, and anything else, which is logged with its
+    traceback, in a sentence without details.
     """
 
     def __init__(self, bot: Galvanic) -> None:
@@ -72,7 +72,9 @@ class Errors(commands.Cog):
                 "This form no longer works: I was restarted, or it was open for too long.", "Open it again."
             )
         else:
-            problem = UserError("This control no longer works: I was restarted or updated.", "Run the command again.")
+            problem = UserError(
+                "This button or menu no longer works: I was restarted or updated.", "Run the command again."
+            )
         try:
             await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
         except (discord.HTTPException, discord.InteractionResponded) as error:
@@ -82,7 +84,7 @@ class Errors(commands.Cog):
         self, interaction: discord.Interaction[Galvanic], error: app_commands.AppCommandError
     ) -> None:
         if interaction.command is None:  # Discord still shows a command that this version no longer has
-            problem = UserError("I don't have this command any more.", "Type `/` to see those I have.")
+            problem = UserError("This command no longer exists.", "Type `/` to see all my commands.")
             await tell(interaction, problem)
             return
         ctx: Context = await self.bot.get_context(interaction)
@@ -105,10 +107,10 @@ class Errors(commands.Cog):
         return f"Usage: `{prefix}{usage}`"
 
     async def _unknown(self, ctx: Context) -> UserError | None:
-        """What to say to a command that does not exist; None for what is none, or another bot's."""
+        """What to say to a command that does not exist; None for what is not meant as one, or is another bot's."""
         prefix = await self.bot.prefix(ctx.guild)
         typed = ctx.invoked_with or ""
-        # `!!!` and `! wow` are no commands; and a mention is followed by anything.
+        # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
         meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not _is_mention(ctx.prefix)
         word = meant and _WORD.fullmatch(typed) is not None
         near = self._near(typed, prefix, 0.55 if meant else 0.8)
@@ -122,7 +124,7 @@ class Errors(commands.Cog):
             return await self.explain(ctx, error)
         remedy = f"Did you mean {near}? " if near else ""
         return UserError(
-            f"I know no command {cards.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` shows all that I have."
+            f"There is no command {cards.code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` lists them all."
         )
 
     def _near(self, typed: str, prefix: str, likeness: float) -> str:

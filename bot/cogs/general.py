@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class General(commands.Cog):
-    """What I can do and how I am: `help`, `status` and `sync`."""
+    """`help`, `status` and `sync`, and the answer to a direct message."""
 
     def __init__(self, bot: Galvanic) -> None:
         self.bot = bot
@@ -49,11 +49,11 @@ class General(commands.Cog):
         extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"
     )
     async def status(self, ctx: Context) -> None:
-        """Say whether my workers and my queue are there."""
+        """Show whether my workers and my job queue are running."""
         await ctx.defer(ephemeral=True)
         embed = discord.Embed(title="Status", colour=cards.GREEN)
         try:
-            for queue, does in ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Writing")):
+            for queue, does in ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating")):
                 there = await self.bot.queue.has_worker(queue)
                 embed.add_field(name=does, value="✅ worker running" if there else "⚠️ no worker")
                 if not there:
@@ -68,17 +68,17 @@ class General(commands.Cog):
         await ctx.send(embed=embed, ephemeral=True)
 
     @commands.command(
-        hidden=True, extras={"usage": "sync", "examples": ("sync",)}, description="Send Discord my slash commands anew"
+        hidden=True, extras={"usage": "sync", "examples": ("sync",)}, description="Send Discord my slash commands again"
     )
     @commands.is_owner()
     async def sync(self, ctx: Context) -> None:
-        """Send Discord my slash commands, even if it should have them.
+        """Send Discord my slash commands, even if they haven't changed.
 
-        For whoever runs the bot; I do it by myself when they have changed.
+        For the bot's operator; it happens by itself when they have changed.
         """
         async with ctx.typing():
             count = await force_sync(self.bot)
-        await ctx.send(f"Discord has my {count} slash commands now. A client may show them only after a restart.")
+        await ctx.send(f"Discord has my {count} slash commands now. You may have to restart Discord to see them.")
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:

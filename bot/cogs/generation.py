@@ -8,13 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, mix
+from bot import checks, generating, mix
 from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
+from bot.generating import GenerateRequest
 from bot.options import HOTTEST, Options, number
 from bot.requester import Requester
-from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import StopAt
 
@@ -37,26 +37,26 @@ class GenerateFlags(Options):
 
     free_text = True
     groups = {  # noqa: RUF012  # not annotated, see Options
-        "How daring": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
+        "Sampling": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
     }
 
     seed: str | None = commands.flag(
-        positional=True, default=None, description="The words to go on from; none: a random line of the text"
+        positional=True, default=None, description="The words to continue; without any: a random line of the text"
     )
-    model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
+    model: str | None = commands.flag(default=None, description="A model other than the channel's")
     mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
-    length: int | None = commands.flag(default=None, description="How many characters to write at most")
-    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, HOTTEST)
-    top_k: int | None = number("Choose only among so many likeliest symbols", 1, 1_000_000)
-    top_p: float | None = number("Choose only among the likeliest that together have this probability", 0.001, 1.0)
-    min_p: float | None = number("Leave out what is less likely than this share of the likeliest", 0.0, 0.99)
+    length: int | None = commands.flag(default=None, description="Maximum length in characters")
+    temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
+    top_k: int | None = number("Draw only from this many of the likeliest symbols", 1, 1_000_000)
+    top_p: float | None = number("Draw only from the likeliest symbols with this total probability", 0.001, 1.0)
+    min_p: float | None = number("Leave out symbols less likely than this share of the likeliest one", 0.0, 0.99)
     guard: bool | None = commands.flag(
-        default=None, description="Break out of loops: yes (usual, but for classic) or no (--no-guard)"
+        default=None, description="Break out of loops: yes (default; not for classic) or no (--no-guard)"
     )
     stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
     from_corpus: bool = commands.flag(
-        default=False, description="Start from a random window of the text, without a seed"
+        default=False, description="Start from a random place in the text, without a seed"
     )
 
 
@@ -75,13 +75,13 @@ class Generation(commands.Cog):
     async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
         """Continue your words in the voice of the channel's model.
 
-        Without words I begin with a random line of its text. The buttons below a text write it again, go on from its
-        end, or make it more (hotter) or less (cooler) daring.
+        Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
+        or generate it at a higher (hotter) or lower (cooler) temperature.
         """
         checks.require_permissions(ctx)
         self._check(flags)
         await ctx.defer()  # Redis may take longer than Discord's 3 s
-        wish = Wish(
+        request = GenerateRequest(
             seed=flags.seed or "",
             model=flags.model,
             mix=mix.parse(flags.mix) if flags.mix is not None else (),
@@ -95,7 +95,7 @@ class Generation(commands.Cog):
             guard=flags.guard,
             stop=flags.stop,
         )
-        await self.bot.writer.write(Requester.of(ctx), wish, ctx.send, **replying(ctx))
+        await generating.generate(self.bot, Requester.of(ctx), request, ctx.send, **replying(ctx))
 
     def _check(self, flags: GenerateFlags) -> None:
         """Refuse what can be refused without asking anybody."""
@@ -103,7 +103,7 @@ class Generation(commands.Cog):
         seed = flags.seed or ""
         if seed.strip() and flags.from_corpus:
             raise UserError(
-                "`--from-corpus` begins with a place of the text, so your words would change nothing.",
+                "`--from-corpus` starts from a random place in the text, so it can't use your words.",
                 "Leave out the words, or `--from-corpus`.",
             )
         checks.seed(seed)

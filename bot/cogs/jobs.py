@@ -50,19 +50,19 @@ class Jobs(commands.Cog):
     @commands.guild_only()
     @app_commands.describe(job="The training's id, at the bottom of its card")
     async def cancel(self, ctx: Context, job: str) -> None:
-        """End a training of yours (moderators: anybody's) and keep nothing of it."""
+        """End your training (moderators: any training) and keep nothing of it."""
         await ctx.defer(ephemeral=True)
         said = await training_control.cancel(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
         await ctx.send(said, ephemeral=True)
 
     @hybrid_command(
         extras={"usage": "finish JOB", "examples": ("finish t-1297000000000000021",)},
-        description="End a training now and keep the best so far",
+        description="End a training now and keep the best model so far",
     )
     @commands.guild_only()
     @app_commands.describe(job="The training's id, at the bottom of its card")
     async def finish(self, ctx: Context, job: str) -> None:
-        """End a training of yours (moderators: anybody's) now, and keep the best so far as a model."""
+        """End your training (moderators: any training) now, and keep the best model so far."""
         await ctx.defer(ephemeral=True)
         said = await training_control.finish(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
         await ctx.send(said, ephemeral=True)

@@ -60,7 +60,7 @@ class Models(commands.Cog):
     @hybrid_command(extras={"usage": "models"}, description="The models you can use in this channel")
     @commands.guild_only()
     async def models(self, ctx: Context) -> None:
-        """List the models that may be used in this channel, newest first."""
+        """List the models that can be used in this channel, newest first."""
         await ctx.defer()
         await ctx.send(**await list_page(self.bot, Requester.of(ctx), 0))
 
@@ -71,7 +71,7 @@ class Models(commands.Cog):
             "usage": "model [info|use|temperature|rename|share|unshare|export|import|delete] ...",
             "examples": ("model", "model info frankenstein", "model use frankenstein"),
         },
-        description="See, choose, share and look after models",
+        description="Show, choose, share and manage models",
     )
     @commands.guild_only()
     async def model(self, ctx: Context, *, words: str = "") -> None:
@@ -84,12 +84,12 @@ class Models(commands.Cog):
         name="info",
         ignore_extra=False,
         extras={"usage": "model info [NAME]", "examples": ("model info frankenstein",)},
-        description="A model's card: how good it is, what it learned, where it may be used",
+        description="A model's card: how good it is, what it learned, where it can be used",
     )
     @commands.guild_only()
     @app_commands.describe(name=f"{_NAME}; without one, this channel's model")
     async def model_info(self, ctx: Context, name: str | None = None) -> None:
-        """Show a model's card: how good it is, what it learned, who may use it where, and its loss curve."""
+        """Show a model's card: how good it is, what it learned, where it can be used, and its loss curve."""
         await self._info(ctx, name)
 
     async def _info(self, ctx: Context, name: str | None) -> None:
@@ -121,12 +121,12 @@ class Models(commands.Cog):
         name="use",
         ignore_extra=False,
         extras={"usage": "model use NAME", "examples": ("model use frankenstein",)},
-        description="Make a model this channel's current one",
+        description="Choose this channel's model",
     )
     @commands.guild_only()
     @app_commands.describe(name=_NAME)
     async def model_use(self, ctx: Context, name: str) -> None:
-        """Make a model this channel's current one: the one that `generate` writes with."""
+        """Choose this channel's model: the one that `generate` uses."""
         await ctx.defer()
         who, model = await self._named(ctx, name)
         await self.bot.model_actions.use(who, model)
@@ -140,14 +140,14 @@ class Models(commands.Cog):
             "usage": "model temperature [VALUE|default]",
             "examples": ("model temperature 0.5", "model temperature default"),
         },
-        description="How daring texts are in this channel when nobody says otherwise",
+        description="Show or set the default temperature of this channel's texts",
     )
     @commands.guild_only()
-    @app_commands.describe(value="0 takes the likeliest each time, 1 is as surprising as the text; or `default`")
+    @app_commands.describe(value="0 always takes the likeliest, 1 is as surprising as the text; or `default`")
     async def model_temperature(self, ctx: Context, value: str | None = None) -> None:
-        """Show or set the temperature that texts have in this channel when nobody says another.
+        """Show or set the default temperature of this channel's texts.
 
-        0 takes the likeliest each time, 1 is as surprising as the text itself, 2 is wild.
+        0 always takes the likeliest, 1 is as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
         who = Requester.of(ctx)
@@ -162,11 +162,13 @@ class Models(commands.Cog):
         chosen = (await settings.channel(who.here)).temperature
         usual = self.bot.settings.generate_temperature
         if chosen is None:
-            said = f"Texts in this channel are written at temperature {usual:g}, the usual one."
-            await ctx.send(f"{said} `{prefix}model temperature 0.5` would make them tamer, 1 more daring.")
+            said = f"Texts in this channel are generated at temperature {usual:g}, the default."
+            await ctx.send(
+                f"{said} `{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
+            )
         else:
             undo = f"`{prefix}model temperature default` goes back to {usual:g}"
-            await ctx.send(f"Texts in this channel are written at temperature {chosen:g}. {undo}.")
+            await ctx.send(f"Texts in this channel are generated at temperature {chosen:g}. {undo}.")
 
     # ------------------------------------------------------------------ looking after
 
@@ -174,7 +176,7 @@ class Models(commands.Cog):
         name="rename",
         ignore_extra=False,
         extras={"usage": "model rename OLD NEW", "examples": ("model rename frankenstein-2 victor",)},
-        description="Give a model of yours another name",
+        description="Rename a model of yours",
     )
     @commands.guild_only()
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
@@ -237,12 +239,12 @@ class Models(commands.Cog):
             "usage": "model unshare NAME [#CHANNEL|server]",
             "examples": ("model unshare diary #library", "model unshare diary"),
         },
-        description="Take back what was shared",
+        description="Stop sharing a model",
     )
     @commands.guild_only()
-    @app_commands.describe(name=_NAME, where="A channel, or `server`; without one, everything is taken back")
+    @app_commands.describe(name=_NAME, where="A channel, or `server`; without one, it is no longer shared at all")
     async def model_unshare(self, ctx: Context, name: str, *, where: str | None = None) -> None:
-        """Take a model back from a channel, from the `server`, or from all it was shared with."""
+        """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
         checks.require_permissions(ctx)
         await ctx.defer()
         who, model = await self._named(ctx, name)
@@ -262,7 +264,7 @@ class Models(commands.Cog):
     async def model_export(self, ctx: Context, name: str) -> None:
         """Post a model as a file. For its owner and members with Manage Server.
 
-        The model of an uploaded text leaves only in the channel where it was trained.
+        The model of an uploaded text can be exported only in the channel where it was trained.
         """
         checks.require_permissions(ctx)
         await ctx.defer()
@@ -276,14 +278,14 @@ class Models(commands.Cog):
             "usage": "model import [NAME]          (with a .galvanic file attached)",
             "examples": ("model import victor          (with a .galvanic file attached)",),
         },
-        description="Take in a model that was exported, here or in another server",
+        description="Import a model that was exported, here or in another server",
     )
     @commands.guild_only()
     @app_commands.describe(file="A .galvanic file, as `model export` makes it", name="What to call it here")
     async def model_import(self, ctx: Context, file: discord.Attachment | None = None, name: str | None = None) -> None:
-        """Take in a model that was exported as a `.galvanic` file, here or in another server.
+        """Import a model that was exported as a `.galvanic` file, here or in another server.
 
-        It is yours then, and may be used in this channel. For those who may train.
+        You own it then, and it can be used in this channel. For members who may train.
         """
         checks.require_permissions(ctx)
         await ctx.defer()
@@ -318,7 +320,7 @@ class Models(commands.Cog):
     async def _places(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         if interaction.guild is None:
             return []
-        seen = sharing.open_to(interaction.guild, interaction.user)
+        seen = sharing.visible_channels(interaction.guild, interaction.user)
         named = ((f"#{channel.name}", str(channel.id)) for channel in seen)
         return choices([sharing.SERVER, *named], typed.strip().removeprefix("#"))
 

@@ -8,13 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, message_text, mix
+from bot import checks, comparing, generating, message_text, mix
 from bot.answers.ask import replying
 from bot.checks import Context
 from bot.decorators import hybrid_command
+from bot.generating import GenerateRequest
 from bot.options import HOTTEST, Options, number, several, temperatures
 from bot.requester import Requester
-from bot.writing import Wish
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
 
@@ -32,11 +32,11 @@ class CompareFlags(Options):
 
     free_text = True
 
-    seed: str | None = commands.flag(positional=True, default=None, description="The words to go on from")
+    seed: str | None = commands.flag(positional=True, default=None, description="The words to continue")
     temperatures: str | None = commands.flag(default=None, description="2 to 6 of them: 0.4,0.8,1.2")
     models: str | None = commands.flag(default=None, description="2 to 6 models to compare instead: alice,dracula")
-    model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
-    length: int | None = number("How many characters each writes at most", 1, COMPARED_MOST)
+    model: str | None = commands.flag(default=None, description="A model other than the channel's")
+    length: int | None = number("Maximum length of each text in characters", 1, COMPARED_MOST)
     stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
     random_seed: int | None = number("Makes the texts repeatable", 0, 2**32 - 1)
 
@@ -47,10 +47,10 @@ class MixFlags(Options):
     free_text = True
 
     words: str = commands.flag(
-        positional=True, default="", description="Models, each with its share, then the words to go on from"
+        positional=True, default="", description="Models, each with its share, then the words to continue"
     )
-    length: int | None = commands.flag(default=None, description="How many characters to write at most")
-    temperature: float | None = number("0 takes the likeliest each time, 1 is as surprising as the text", 0.0, HOTTEST)
+    length: int | None = commands.flag(default=None, description="Maximum length in characters")
+    temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
     stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
 
@@ -63,7 +63,7 @@ class SurpriseFlags(Options):
     text: str | None = commands.flag(
         positional=True, default=None, description=f"Up to {SURPRISE_LIMIT:,} characters, or reply to a message"
     )
-    model: str | None = commands.flag(default=None, description="Another model than the channel's current one")
+    model: str | None = commands.flag(default=None, description="A model other than the channel's")
 
 
 class Play(commands.Cog):
@@ -86,13 +86,13 @@ class Play(commands.Cog):
     async def compare(self, ctx: Context, *, flags: CompareFlags) -> None:
         """Continue the same words at several temperatures, or with several models, side by side.
 
-        The menu below goes on with the one you like.
+        The menu below continues the text you like.
         """
         checks.require_permissions(ctx)
         seed = checks.seed(flags.seed or "")
         if not seed.strip():
             prefix = await self.bot.prefix(ctx.guild)
-            raise UserError("Which words shall I continue?", f"Give me some words: `{prefix}compare the sea`.")
+            raise UserError("Which words should I continue?", f"Give me some words: `{prefix}compare the sea`.")
         flags.check_limits()
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
             other = "temperatures" if flags.temperatures is not None else "model"
@@ -103,7 +103,8 @@ class Play(commands.Cog):
         names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = temperatures(flags.temperatures, MOST_VARIANTS)
         await ctx.defer()
-        await self.bot.writer.compare(
+        await comparing.compare(
+            self.bot,
             Requester.of(ctx),
             seed,
             ctx.send,
@@ -134,7 +135,7 @@ class Play(commands.Cog):
         who = Requester.of(ctx)
         known = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
         parts, words = mix.parse_words(flags.words, known, await self.bot.guild_settings.prefix(who.guild_id))
-        wish = Wish(
+        request = GenerateRequest(
             seed=checks.seed(words),
             mix=parts,
             length=flags.length,
@@ -142,7 +143,7 @@ class Play(commands.Cog):
             random_seed=flags.random_seed,
             stop=flags.stop,
         )
-        await self.bot.writer.write(who, wish, ctx.send, **replying(ctx))
+        await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))
 
     @app_commands.command(name="mix", description=_MIX)
     @app_commands.describe(
@@ -150,11 +151,11 @@ class Play(commands.Cog):
         first_share="Its share, as a percentage or any other number",
         second="Another model",
         second_share="Its share",
-        seed="The words to go on from; none: a random line of the first model's text",
+        seed="The words to continue; without any: a random line of the first model's text",
         third="One more model",
         third_share="Its share",
-        length="How many characters to write at most",
-        temperature="0 takes the likeliest each time, 1 is as surprising as the text (0 to 2)",
+        length="Maximum length in characters",
+        temperature="0 always takes the likeliest, 1 is as surprising as the text (0 to 2)",
         stop="End with the last whole sentence or line",
         random_seed="Makes the text repeatable",
     )
@@ -177,7 +178,7 @@ class Play(commands.Cog):
         """As `mix_typed`, with a field for each part."""
         checks.require_all(interaction.app_permissions, interaction.channel)
         if (third is None) != (third_share is None):
-            raise UserError("A third model needs a share, and a share its model.", "Fill in both, or neither.")
+            raise UserError("A third model and its share go together.", "Fill in both, or neither.")
         checks.in_range("length", length, 1, self.bot.settings.generate_max_length)
         typed = [(first, first_share), (second, second_share)]
         if third is not None and third_share is not None:
@@ -185,7 +186,7 @@ class Play(commands.Cog):
         parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
         ctx: Context = await self.bot.get_context(interaction)
         await ctx.defer()
-        wish = Wish(
+        request = GenerateRequest(
             seed=checks.seed(seed),
             mix=parts,
             length=length,
@@ -193,7 +194,7 @@ class Play(commands.Cog):
             random_seed=random_seed,
             stop=stop,
         )
-        await self.bot.writer.write(Requester.of_interaction(interaction), wish, ctx.send)
+        await generating.generate(self.bot, Requester.of_interaction(interaction), request, ctx.send)
 
     @hybrid_command(
         extras={
@@ -209,24 +210,24 @@ class Play(commands.Cog):
     async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:
         """Draw how much each character of a text surprises the channel's model.
 
-        Write the text after the command, or reply with it to the message that you mean.
+        Write the text after the command, or use the command in a reply to a message.
         """
         checks.require_permissions(ctx)
         text = (flags.text or "").strip() or message_text.of_message(await message_text.replied_to(ctx.message)).strip()
         if not text:
             prefix = await self.bot.prefix(ctx.guild)
             raise UserError(
-                "Which text shall I look at?",
+                "Which text should I look at?",
                 f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "
                 f"or reply to a message with `{prefix}surprise`.",
             )
         if len(text) > SURPRISE_LIMIT:
             raise UserError(
                 f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
-                "Take a part of it.",
+                "Use a part of it.",
             )
         await ctx.defer()
-        await self.bot.writer.surprise(Requester.of(ctx), text, flags.model, ctx.send, **replying(ctx))
+        await comparing.surprise(self.bot, Requester.of(ctx), text, flags.model, ctx.send, **replying(ctx))
 
     @compare.autocomplete("model")
     @surprise.autocomplete("model")

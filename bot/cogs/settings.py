@@ -32,7 +32,7 @@ class ServerSettings(commands.Cog):
         """See and change how I work in this server.
 
         Who may train and who may generate texts, in which channels, how many trainings at once, how much disk
-        for models, what commands begin with, and which words I must not write. With `/settings` only you see it.
+        for models, what commands begin with, and which words are blocked. With `/settings` only you see it.
         """
         await ctx.defer(ephemeral=True)
         access.require_admin(ctx.author)

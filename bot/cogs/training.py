@@ -43,15 +43,15 @@ class Training(commands.Cog):
         self.bot = bot
 
     @hybrid_command(
-        extras={"usage": USAGE, "examples": EXAMPLES}, description="Learn to write like a text, and watch it happen"
+        extras={"usage": USAGE, "examples": EXAMPLES}, description="Train a model on a text, and watch it learn"
     )
     @commands.guild_only()
     @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
-        """Learn a text from the catalogue, or an attached `.txt` file.
+        """Train a model on a text from the catalogue, or on an attached `.txt` file.
 
-        `more` instead of a text goes on with the channel's model on the text it was learned from; `--from MODEL` goes
-        on with a model on any text. The old model stays.
+        `more` instead of a text trains the channel's model further on its own text; `--from MODEL` trains a model
+        further on any text. The old model is kept.
         """
         checks.require_permissions(ctx)
         train_options.check(flags, self.bot.settings)
@@ -82,15 +82,19 @@ class Training(commands.Cog):
         prefix = await self.bot.prefix(ctx.guild)
         if file is None and flags.source is None:
             raise UserError(
-                "What shall I learn?",
+                "What should I learn?",
                 f"Name a text, such as `{prefix}train frankenstein` (`{prefix}catalogue` lists them), or attach a "
-                f"`.txt` file. `{prefix}train more` goes on with a model's own text.",
+                f"`.txt` file. `{prefix}train more` trains this channel's model further.",
             )
         if file is not None and flags.source is not None:
             raise UserError(
-                "You named a text and attached one as well.",
+                "You named a text and attached a file.",
                 f"Leave out {cards.code(flags.source)} or the file."
-                + (f" `{prefix}train --from MODEL` goes on with the file." if train_options.is_more(flags) else ""),
+                + (
+                    f" `{prefix}train --from MODEL` trains a model further on the file."
+                    if train_options.is_more(flags)
+                    else ""
+                ),
             )
 
     async def _corpus(self, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:

@@ -1,4 +1,4 @@
-"""What all buttons, menus and forms share: an answer in time, and an error for every failure."""
+"""What all buttons, menus and forms share: they answer in time, and tell the person of every failure."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class MoreButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)",
 ):
-    """Goes on with the model's own text, for whoever presses it, by their own rights and quotas."""
+    """Trains the model further on its own text, with the rights and quotas of whoever presses it."""
 
     def __init__(self, model_id: str) -> None:
         super().__init__(discord.ui.Button(label="Train more", custom_id=f"galvanic:more:{model_id}"))
@@ -39,7 +39,7 @@ class MoreButton(
         return cls(match["model"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
-        """Begin, if this person may."""
+        """Start the training, if this person may."""
 
         async def train(bot: Galvanic, who: Requester, send: Send) -> None:
             await trainings.begin(bot, who, functools.partial(trainings.more, bot, who, self.model_id), send)

@@ -102,7 +102,7 @@ def _find(bot: Galvanic, typed: str, prefix: str) -> commands.Command[Any, ..., 
         known = [command.qualified_name for command in bot.walk_commands() if not command.hidden]
         near = command_errors.nearest(name, known)
         remedy = f"Did you mean {near}? " if near else ""
-        raise UserError(f"I know no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
+        raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
     return command
 
 

@@ -27,7 +27,7 @@ else:
     _Item = discord.ui.DynamicItem
 
 ANSWER_WITHIN = timedelta(minutes=15)
-"""How long a question about deleting waits: nobody should delete by an old message found again."""
+"""How long the question about deleting can be answered: nobody should delete a model by finding an old message."""
 _MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 _USER = r"(?P<user>\d{1,20})"
 
@@ -63,7 +63,7 @@ class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):
 
 
 class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
-    """Posts a model as a file; for its owner and those who run the server."""
+    """Posts a model as a file; for its owner and members with Manage Server."""
 
     def __init__(self, model_id: str) -> None:
         super().__init__(discord.ui.Button(label="Export", custom_id=f"galvanic:export:{model_id}"))
@@ -80,7 +80,7 @@ class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
 
 
 class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
-    """Asks whether a model is to be deleted; for its owner and those who run the server."""
+    """Asks whether a model is to be deleted; for its owner and members with Manage Server."""
 
     def __init__(self, model_id: str) -> None:
         custom_id = f"galvanic:delete:{model_id}"
@@ -120,7 +120,7 @@ class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL
 
 
 class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
-    """Answers the question about deleting with no; only for the person who was asked."""
+    """Answers the question about deleting with No; only for the person who was asked."""
 
     def __init__(self, user_id: str) -> None:
         super().__init__(discord.ui.Button(label="Keep it", custom_id=f"galvanic:delete-not:{user_id}"))
@@ -131,12 +131,12 @@ class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
         async with answering(interaction, "delete refusal", update=True):
             require_asked(self.user_id, interaction)
             await interaction.edit_original_response(
-                embed=cards.kept(interaction.user.id), view=None, allowed_mentions=NOBODY
+                embed=cards.not_deleted(interaction.user.id), view=None, allowed_mentions=NOBODY
             )
 
 
 class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]"):
-    """Turns the page of a channel's list of models, which is read anew."""
+    """Shows another page of a channel's list of models, as the list is now."""
 
     def __init__(self, channel_id: str, page: str, *, back: bool = False, disabled: bool = False) -> None:
         custom_id = f"galvanic:models:{channel_id}:{page}:{'<' if back else '>'}"
@@ -150,7 +150,8 @@ class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{
         async with answering(interaction, "page button", update=True) as bot:
             who = Requester.of_interaction(interaction)
             if who.here[0] != self.channel_id:
-                raise UserError("This list is of another channel.", "Ask for this channel's own.")
+                prefix = await bot.guild_settings.prefix(who.guild_id)
+                raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
             await interaction.edit_original_response(**await list_page(bot, who, self.page), allowed_mentions=NOBODY)
 
 
@@ -166,7 +167,7 @@ async def list_page(bot: Galvanic, who: Requester, page: int) -> dict[str, Any]:
         raise UserError(
             "There is no model here yet.",
             f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
-            f"`{prefix}model import` takes one that was exported.",
+            f"`{prefix}model import` imports one that was exported.",
         )
     last = cards.pages(shelf.models) - 1
     page = min(page, last)
@@ -187,7 +188,7 @@ def imported_buttons(model_id: str) -> discord.ui.View:
 
 
 def question_buttons(model: ModelRecord, user_id: int) -> discord.ui.View:
-    """Yes and no."""
+    """The buttons Yes and No of the question about deleting."""
     return _view(ConfirmButton(model.model_id, str(user_id)), KeepButton(str(user_id)))
 
 
@@ -195,14 +196,14 @@ def require_asked(user_id: int, interaction: discord.Interaction) -> None:
     """Refuse everybody but the person who asked for the deletion.
 
     Raises:
-        UserError: it is another one.
+        UserError: it is somebody else.
     """
     if interaction.user.id != user_id:
-        raise UserError("This question is somebody else's.", f"Only <@{user_id}> can answer it.")
+        raise UserError("This question is for somebody else.", f"Only <@{user_id}> can answer it.")
 
 
 def in_time(asked: datetime, now: datetime) -> bool:
-    """Whether a question of then may still be answered."""
+    """Whether a question asked at `asked` can still be answered at `now`."""
     return now - asked <= ANSWER_WITHIN
 
 

@@ -34,7 +34,7 @@ _LABELS = {
     "blocklist": "Blocklist",
     "reset": "Reset",
     "reset-all": "Yes, reset everything",
-    "show": "No, keep them",
+    "show": "No, keep the settings",
 }
 _ASKED = {"train_roles": "Who may train", "generate_roles": "Who may generate texts"}
 _RED = ("reset", "reset-all")
@@ -137,7 +137,7 @@ class SettingsButton(
             elif self.what == "reset":
                 view = _view(SettingsButton("reset-all"), SettingsButton("show"))
                 await interaction.edit_original_response(
-                    embed=cards.settings_sure(guild), view=view, allowed_mentions=NOBODY
+                    embed=cards.settings_reset_question(guild), view=view, allowed_mentions=NOBODY
                 )
             else:
                 before = await bot.prefix(guild)
@@ -153,7 +153,7 @@ SETTINGS_ITEMS = (RoleMenu, ChannelMenu, SettingsButton)
 
 
 async def settings_panel(bot: Galvanic, guild: discord.Guild) -> tuple[discord.Embed, discord.ui.View]:
-    """The panel: all settings in words, and what changes them.
+    """The panel: all settings in words, and the controls that change them.
 
     Raises:
         redis.RedisError: they are not known yet and Redis is away.
@@ -163,7 +163,7 @@ async def settings_panel(bot: Galvanic, guild: discord.Guild) -> tuple[discord.E
     except UnreadableSettings as error:
         return cards.error(error), _view(SettingsButton("reset"))
     prefix = await bot.prefix(guild)
-    # What is gone cannot be shown as chosen; it goes with the next choice.
+    # Discord refuses a default that no longer exists; the next choice drops it from the settings.
     channels = tuple(place for place in own.channels if guild.get_channel_or_thread(place) is not None)
     view = _view(
         RoleMenu("train_roles", _there(guild, own.train_roles)),

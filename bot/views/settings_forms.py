@@ -1,4 +1,4 @@
-"""The forms of `settings`. One opened before a restart, or long ago, is refused with a word (`cogs/errors`)."""
+"""The forms of `settings`. One that is sent after a restart, or too late, is refused (`cogs/errors` says so)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Form(discord.ui.Modal):
 
     @classmethod
     async def opened(cls, bot: Galvanic, guild_id: int, change: Change) -> Self:
-        """The form as an admin finds it: with what applies now."""
+        """The form, filled in with the settings of now."""
         raise NotImplementedError
 
     def fields(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Form(discord.ui.Modal):
             await self.kept(bot, interaction)
 
     async def kept(self, bot: Galvanic, interaction: discord.Interaction) -> None:
-        """What is done afterwards."""
+        """Called after the settings were kept."""
 
     def _ask(self, label: str, explained: str, custom_id: str, **options: Any) -> discord.ui.TextInput[Self]:
         typed: discord.ui.TextInput[Self] = discord.ui.TextInput(custom_id=custom_id, **options)
@@ -65,9 +65,9 @@ class PrefixForm(Form):
     """What commands begin with."""
 
     def __init__(self, change: Change, now: str, usual: str) -> None:
-        super().__init__("What commands begin with", change)
+        super().__init__("Command prefix", change)
         self._usual = usual
-        explained = f"One to five characters, the last a symbol: ? or $$ or g!. Usually {usual}"
+        explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {usual}"
         self._typed = self._ask("Prefix", explained, "prefix", default=now, max_length=20)
 
     @classmethod
@@ -76,7 +76,7 @@ class PrefixForm(Form):
         return cls(change, await bot.guild_settings.prefix(guild_id), bot.settings.command_prefix)
 
     def fields(self) -> dict[str, Any]:
-        """The prefix; the usual one is kept as none, and follows the operator's."""
+        """The prefix; the default is stored as None, so that it follows the operator's setting."""
         prefix = checked_prefix(self._typed.value)
         return {"prefix": prefix if prefix != self._usual else None}
 
@@ -86,7 +86,7 @@ class PrefixForm(Form):
 
 
 class QuotasForm(Form):
-    """How much a server's members may take up."""
+    """How many trainings and how much disk the server may use."""
 
     def __init__(self, change: Change, own: GuildSettings, most: dict[str, float]) -> None:
         super().__init__("Quotas", change)
@@ -99,7 +99,7 @@ class QuotasForm(Form):
         self._typed = {
             name: self._ask(
                 label,
-                f"Up to {as_limit(most[name])}; leave it empty for that",
+                f"Up to {as_limit(most[name])}; leave empty for the maximum",
                 name,
                 default=_shown(getattr(own, name)),
                 required=False,
@@ -128,13 +128,13 @@ class QuotasForm(Form):
         most = self._most[name]
         wrong = UserError(
             f"The number of {what} can't be {code(typed)}.",
-            f"Choose a value from {least} to {as_limit(most)}: whoever runs the bot allows no more.",
+            f"Choose a value from {least} to {as_limit(most)}: the bot's operator allows no more.",
         )
         try:
             number = float(typed.replace(",", "")) if name == "disk_mb" else int(typed)
         except ValueError:
             raise wrong from None
-        if not least <= number <= most:  # NaN is not, either
+        if not least <= number <= most:  # also false for NaN
             raise wrong
         return number
 
@@ -143,8 +143,8 @@ class BlocklistForm(Form):
     """Words that generated text must not show."""
 
     def __init__(self, change: Change, entries: tuple[str, ...]) -> None:
-        super().__init__("Words that I must not write", change)
-        explained = "One a line, or with commas between. * stands for any letters: *cat* also hits scatter."
+        super().__init__("Blocked words", change)
+        explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
         self._typed = self._ask(
             "Blocklist",
             explained,
@@ -169,7 +169,7 @@ class BlocklistForm(Form):
 
 
 async def tell_prefix(bot: Galvanic, interaction: discord.Interaction) -> None:
-    """Tell the channel a new prefix: people would go on with the old one."""
+    """Tell the channel its new prefix, or people would keep using the old one."""
     prefix = await bot.guild_settings.prefix(interaction.guild_id)
     await interaction.followup.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
 

@@ -1,4 +1,4 @@
-"""The buttons under written texts. Each carries its job's id in its custom id: it works after a restart."""
+"""The buttons under generated texts. Each carries its job's id in its custom id: it works after a restart."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from shared.jobs import GenerateJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-Deed = Literal["again", "continue", "hotter", "cooler"]
+TextAction = Literal["again", "continue", "hotter", "cooler"]
 
 
 class WrittenButton(
     Placed,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"galvanic:(?P<deed>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
+    template=r"galvanic:(?P<action>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
-    """Has another text made of one: for everybody who may generate texts in its channel."""
+    """Makes another text of the one above it; for everybody who may generate texts in its channel."""
 
-    def __init__(self, deed: Deed, job_id: str, *, disabled: bool = False) -> None:
+    def __init__(self, action: TextAction, job_id: str, *, disabled: bool = False) -> None:
         super().__init__(
-            discord.ui.Button(label=deed.capitalize(), custom_id=f"galvanic:{deed}:{job_id}", disabled=disabled)
+            discord.ui.Button(label=action.capitalize(), custom_id=f"galvanic:{action}:{job_id}", disabled=disabled)
         )
-        self.deed = deed
+        self.action = action
         self.job_id = job_id
 
     @classmethod
@@ -42,15 +42,15 @@ class WrittenButton(
         cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
     ) -> WrittenButton:
         """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(next(deed for deed in get_args(Deed) if deed == match["deed"]), match["job"])
+        return cls(next(action for action in get_args(TextAction) if action == match["action"]), match["job"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
-        """Write, if this person may."""
+        """Generate the text, if this person may."""
 
-        async def write(bot: Galvanic, who: Requester, send: Send) -> None:
-            await bot.writer.press(who, self.deed, self.job_id, send)
+        async def generate(bot: Galvanic, who: Requester, send: Send) -> None:
+            await bot.text_actions.press(who, self.action, self.job_id, send)
 
-        await replying_to(interaction, f"{self.deed} button", write)
+        await replying_to(interaction, f"{self.action} button", generate)
 
 
 class ComparedMenu(
@@ -58,7 +58,7 @@ class ComparedMenu(
     discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]],
     template=r"galvanic:compared:(?P<job>[a-z0-9-]+)",
 ):
-    """Goes on with one of the texts of a comparison."""
+    """Continues one of the texts of a comparison."""
 
     def __init__(self, job_id: str, names: list[str]) -> None:
         super().__init__(
@@ -78,18 +78,18 @@ class ComparedMenu(
         return cls(match["job"], ["-"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
-        """Go on with what was chosen."""
+        """Continue the text that was chosen."""
 
-        async def go_on(bot: Galvanic, who: Requester, send: Send) -> None:
-            await bot.writer.go_on_with(who, self.job_id, int(self.item.values[0]), send)
+        async def continue_text(bot: Galvanic, who: Requester, send: Send) -> None:
+            await bot.text_actions.continue_compared(who, self.job_id, int(self.item.values[0]), send)
 
-        await replying_to(interaction, "compared menu", go_on)
+        await replying_to(interaction, "compared menu", continue_text)
 
 
 class GenerateButton(
     Placed, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:write:(?P<model>[a-z0-9-]+)"
 ):
-    """Asks for words, and has a certain model go on from them."""
+    """Opens a form that asks for words, which its model continues."""
 
     def __init__(self, model_id: str) -> None:
         super().__init__(
@@ -113,20 +113,20 @@ class GenerateButton(
 
 
 class GenerateForm(discord.ui.Modal, title="Generate a text"):
-    """Words to go on from, and how daring; the text is posted into the channel."""
+    """Asks for a seed and a temperature; the text is posted in the channel."""
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
-        label="Words to go on from",
+        label="Words to continue",
         custom_id="words",
         style=discord.TextStyle.paragraph,
-        placeholder="Leave it empty for a random line of the text",
+        placeholder="Leave empty for a random line of the text",
         required=False,
         max_length=SEED_LIMIT,
     )
     temperature: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
         label="Temperature",
         custom_id="temperature",
-        placeholder="0 plays safe, 1 is as surprising as the text; up to 2",
+        placeholder="0 always takes the likeliest, 1 is as surprising as the text; up to 2",
         required=False,
         max_length=8,
     )
@@ -136,28 +136,28 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
         self.model_id = model_id
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
-        """Have it written."""
+        """Generate the text."""
 
-        async def write(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def generate(bot: Galvanic, who: Requester, send: Send) -> None:
             typed = self.temperature.value.strip()
-            how_daring = temperature(typed) if typed else None
-            await bot.writer.fill_in(who, self.model_id, self.words.value, how_daring, send)
+            chosen = temperature(typed) if typed else None
+            await bot.text_actions.generate_from_form(who, self.model_id, self.words.value, chosen, send)
 
-        await replying_to(interaction, "generate form", write)
+        await replying_to(interaction, "generate form", generate)
 
 
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
-    """The buttons under a text; what would change nothing is switched off."""
+    """The buttons under a text; those that would change nothing are disabled."""
     random_start = job.from_line or job.from_corpus
-    off: dict[Deed, bool] = {
+    disabled_of: dict[TextAction, bool] = {
         "again": answer.temperature == 0 and not random_start,
         "continue": not answer.text.strip(),
         "hotter": answer.temperature >= HOTTEST,
         "cooler": answer.temperature <= 0,
     }
     view = discord.ui.View(timeout=None)
-    for deed, disabled in off.items():
-        view.add_item(WrittenButton(deed, job.job_id, disabled=disabled))
+    for action, disabled in disabled_of.items():
+        view.add_item(WrittenButton(action, job.job_id, disabled=disabled))
     return view
 
 

@@ -53,7 +53,7 @@ def make_corpus(
     if len(text) < settings.corpus_min_chars:
         raise UserError(
             f"The text is too short: {len(text):,} characters, and at least {settings.corpus_min_chars:,} are needed.",
-            "Give a longer text; from a hundred thousand characters on it gets interesting.",
+            "Give a longer text; 100,000 characters and more give good results.",
         )
     info = CorpusInfo(
         name=slugify(name) or "text",

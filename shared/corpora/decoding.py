@@ -127,7 +127,7 @@ class TextCheck:
         if self._nuls > self._raw * _NUL_SHARE or self._controls > self.characters * _CONTROL_SHARE:
             raise _refusal(name, UNKNOWN)
         if self._blank:
-            raise UserError(f"`{name}` holds nothing but blank space.", "Send a file with some text in it.")
+            raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")
 
 
 def encodings(head: bytes, size: int) -> tuple[tuple[str, ...], bool]:

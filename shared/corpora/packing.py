@@ -83,4 +83,4 @@ def _unpacked(data: bytes, max_bytes: int) -> Iterator[str]:
             raise zlib.error("followed by something else")
         decoder.decode(b"", final=True)
     except (zlib.error, UnicodeDecodeError) as error:
-        raise UserError("The text was damaged on its way to the worker.", "Ask for the training again.") from error
+        raise UserError("The text was damaged on its way to the worker.", "Run the command again.") from error

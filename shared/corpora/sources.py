@@ -105,7 +105,7 @@ def _unknown(name: str, key: str, settings: Settings) -> UserError:
     shown = name.strip() if len(name.strip()) <= 50 else name.strip()[:49] + "…"
     guess = f"Did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
     return UserError(
-        f"I know no text called `{shown.replace('`', '')}`.",
+        f"There is no text called `{shown.replace('`', '')}`.",
         f"{guess}The catalogue lists every name; a .txt file can be attached instead.",
     )
 

@@ -76,4 +76,4 @@ def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
     except OSError as error:
         raise UserError(f"{path.name} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path.name} is not a text in UTF-8.", "Save it as UTF-8 and give that.") from error
+        raise UserError(f"{path.name} isn't UTF-8 text.", "Save it as UTF-8 and give that.") from error

@@ -76,7 +76,7 @@ async def test_who_may_not_write_cannot_silence_a_channel(live: Live) -> None:
     await live.bot.guild_settings.change(GUILD, generate_roles=(writers,))
     await live.bot.guild_settings.choose(LAB, chat=True)
     me = f"<@{live.bot.user.id if live.bot.user else 0}>"
-    assert "You may not generate texts" in await live.ask(f"{me} hello", person="cleo")
+    assert "You can't generate texts" in await live.ask(f"{me} hello", person="cleo")
     assert "I learn to write" not in await live.ask(f"{me} hello", person="ben")  # who is heard all the same
     again = live.send(f"{me} hello?", person="cleo")
     await live.until(lambda: again.reactions, "a reaction")

@@ -87,11 +87,11 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
 
 def test_the_newest_sample_is_shown() -> None:
     embed = card(view_of(progress(), Sample(epoch=1, text="old"), Sample(epoch=2, text="new")))
-    assert fields(embed)["It writes, after epoch 2"] == "> new"
+    assert fields(embed)["Sample after epoch 2"] == "> new"
 
 
 def test_an_interrupted_card_says_that_nothing_is_lost() -> None:
-    assert "saved its place" in (card(view_of(progress(), Interrupted())).description or "")
+    assert "was saved and resumes" in (card(view_of(progress(), Interrupted())).description or "")
 
 
 def test_the_finished_card_has_curve_and_three_samples() -> None:
@@ -111,7 +111,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
     for view in (JobView(), view_of(progress())):
         said = fields(cards.training(job, view, cards.Around()))["How"]
         assert said == (
-            "word by word · goes on from `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
+            "word by word · continues `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
             "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
         )
 
@@ -124,9 +124,9 @@ def test_a_card_without_options_tells_recipe_and_time() -> None:
 
 def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None:
     shown = fields(card(view_of(finished(model=record(parent="frankenstein", copy_share=0.123)))))
-    assert shown["Went on from"] == "`frankenstein`"
+    assert shown["Continued from"] == "`frankenstein`"
     assert shown["Epochs"] == "3 in all"
-    assert shown["Copied"] == "12 % of its samples stand word for word in the text"
+    assert shown["Copied"] == "12 % of the characters in its samples are copied word for word from the text"
     assert "Copied" not in fields(card(view_of(finished())))
 
 
@@ -190,7 +190,7 @@ def test_the_list_of_jobs() -> None:
         f"🕓 ⭐ **The Book of Tides** · <@{USER}>",
         "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`"
         f" · [card]({card_link})",
-        "🕓 a training in another channel",
+        "🕓 A training in another channel",
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]
     assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
@@ -210,7 +210,7 @@ def test_spans_read_like_speech() -> None:
 
 
 def test_small_and_no_copies_are_told_truly() -> None:
-    assert copied(0.0).startswith("nothing of its samples")
+    assert copied(0.0).startswith("nothing in its samples")
     assert copied(0.001).startswith("less than 1 %")
     assert copied(1.0).startswith("100 %")
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from bot import cards
 from bot.cards.writing import fit
+from bot.comparing import around
 from bot.options import temperature
+from bot.text_actions import at_temperature, continued
 from bot.views.writing import written_buttons
-from bot.writing import around, at_temperature, continued
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant

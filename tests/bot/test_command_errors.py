@@ -148,7 +148,7 @@ def test_what_was_typed_is_shown_as_it_is_in_one_line() -> None:
 def test_kinds_in_plain_words() -> None:
     parameter = commands.Parameter("what", inspect.Parameter.KEYWORD_ONLY, annotation=Literal["a", "b"])
     problem = command_errors.explain(commands.BadLiteralArgument(parameter, ("a", "b"), [], "soup"), USAGE)
-    assert str(problem) == "`WHAT` can't be `soup`. It is `a` or `b`."
+    assert str(problem) == "`WHAT` can't be `soup`. Choose `a` or `b`."
     union = command_errors.explain(commands.BadUnionArgument(PARAMETER, (int, discord.Member), []), USAGE)
     assert "a whole number or a member" in str(union)
 
@@ -182,7 +182,7 @@ async def test_whatever_is_typed_is_understood_or_explained(live: Live, line: st
         assert problem is None or "no command" in problem.problem
     except commands.CommandError as error:  # anything else would be met with silence
         problem = await cog.explain(ctx, error)
-        assert "Something broke" not in problem.problem
+        assert "Something went wrong" not in problem.problem
         assert len(str(problem)) < 1_000
 
 
@@ -206,7 +206,7 @@ async def test_whatever_is_typed_is_understood_or_explained(live: Live, line: st
 )
 async def test_it_is_answered_over_sockets(live: Live, typed: str) -> None:
     said = await live.ask(typed)
-    assert "Something broke" not in said
+    assert "Something went wrong" not in said
     assert "quotation mark" not in said
     assert len(said) > 10
 
@@ -221,10 +221,10 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "problem", "remedy"),
     [
-        ("!frobnicate", "no command `!frobnicate`", "`!help` shows all"),
+        ("!frobnicate", "no command `!frobnicate`", "`!help` lists them all"),
         ("!halp", "no command `!halp`", "Did you mean `!help`?"),
         ("!Modles", "no command `!Modles`", "`!models`"),
-        ("!sinc", "no command `!sinc`", "`!help` shows all"),
+        ("!sinc", "no command `!sinc`", "`!help` lists them all"),
         ("!cancel", "`JOB` is missing", "Usage: `!cancel JOB`"),
         ("!model use", "`NAME` is missing", "Usage: `!model use NAME`"),
     ],

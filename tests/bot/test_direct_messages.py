@@ -40,7 +40,7 @@ async def test_small_talk_is_told_what_works(live: Live, typed: str) -> None:
 
 async def test_a_mention_is_told_where_to_talk(live: Live) -> None:
     said = await live.ask("<@1297000000000000031> hello", person="ben", channel=live.dm())
-    assert "I talk in servers" in said
+    assert "I chat in servers" in said
 
 
 @pytest.mark.parametrize("typed", ["!frobnicate", "!!!"])

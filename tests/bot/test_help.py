@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import discord
@@ -10,6 +11,7 @@ import pytest
 from discord.ext import commands
 
 from bot.cards import help as pages
+from bot.client import Galvanic
 from bot.options import Options
 from bot.views.help import for_person, help_page
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
@@ -17,6 +19,7 @@ from tests.bot.live import Live
 from tests.bot.offline import context
 
 Command = commands.Command[Any, ..., Any]
+USAGE = Path(__file__).parents[2] / "docs/usage.md"
 
 
 def leaves(bot: commands.Bot) -> list[Command]:
@@ -39,21 +42,39 @@ async def test_every_command_stands_on_the_first_page(live: Live) -> None:
     assert len(placed) == len(set(placed))
 
 
+async def check_example(bot: Galvanic, command: Command, example: str) -> None:
+    """Parse `example` as the words of a message that gives `command`, without its prefix."""
+    names = [command.qualified_name, *command.aliases]
+    name = next((name for name in names if re.match(rf"{re.escape(name)}(\s|$)", example)), None)
+    assert name is not None, f"{example!r} is no example of {command.qualified_name!r}"
+    ctx = await context(bot, f"!{example}")
+    ctx.command = command
+    ctx.view.index = len(f"!{name}")
+    await command._parse_arguments(ctx)
+    assert ctx.view.eof, f"{example!r}: more than the command reads"
+    for value in (*ctx.args, *ctx.kwargs.values()):
+        if isinstance(value, Options):
+            value.check_limits()
+
+
 async def test_every_example_can_be_typed(live: Live) -> None:
     for command in leaves(live.bot):
         for example in command.extras.get("examples", ()):
-            typed = re.sub(r"\s{2,}\(.*\)$", "", example)  # "(with a file attached)"
-            names = [command.qualified_name, *command.aliases]
-            name = next((name for name in names if re.match(rf"{re.escape(name)}(\s|$)", typed)), None)
-            assert name is not None, f"{example!r} is no example of {command.qualified_name!r}"
-            ctx = await context(live.bot, f"!{typed}")
-            ctx.command = command
-            ctx.view.index = len(f"!{name}")
-            await command._parse_arguments(ctx)
-            assert ctx.view.eof, f"{example!r}: more than the command reads"
-            for value in (*ctx.args, *ctx.kwargs.values()):
-                if isinstance(value, Options):
-                    value.check_limits()
+            await check_example(live.bot, command, re.sub(r"\s{2,}\(.*\)$", "", example))  # "(with a file attached)"
+
+
+async def test_every_command_is_in_the_usage_table_with_an_example(live: Live) -> None:
+    section = USAGE.read_text("utf-8").split("## Every command", 1)[1].split("\n## ", 1)[0]
+    examples: dict[str, list[str]] = {}
+    name = ""
+    for named, example in re.findall(r"^\| \[?(?:`([\w ]+)`)?(?:\]\S*)? ?\| `!([^`]+)`", section, re.MULTILINE):
+        name = named or name
+        examples.setdefault(name, []).append(example)
+    commands_there = {one.qualified_name: one for one in leaves(live.bot) if not isinstance(one, commands.Group)}
+    assert set(examples) == set(commands_there)
+    for name, typed in examples.items():
+        for example in typed:
+            await check_example(live.bot, commands_there[name], example)
 
 
 async def test_pages_fit_into_discords_limits(live: Live) -> None:

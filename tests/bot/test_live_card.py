@@ -98,7 +98,7 @@ async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Liv
     log.publish(finished())
     card = await live.until(lambda: live.showing("is now this channel's model"), "the end")
     await live.until(lambda: not worker.waiting(), f"the end of {job.job_id}")
-    assert "I lack Attach Files here" in text_of(card)
+    assert "missing the permission Attach Files here" in text_of(card)
     assert "image" not in card.embeds[0]
 
 

@@ -43,11 +43,11 @@ async def test_where_the_admins_do_not_want_the_bot(live: Live) -> None:
 async def test_while_the_settings_cannot_be_read(live: Live) -> None:
     await live.bot.redis.set(keys.guild_settings(GUILD_ID), '{"channels": "none"}')
     live.bot.guild_settings._known.clear()
-    assert await told(live, LAB, "can't read what this server's admins have set") == 1
+    assert await told(live, LAB, "can't read this server's settings") == 1
 
 
 async def test_in_direct_messages(live: Live) -> None:
-    assert await told(live, live.dm(), "I talk in servers") == 1
+    assert await told(live, live.dm(), "I work in servers") == 1
 
 
 async def test_while_redis_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ def test_without_shares_the_shares_are_equal() -> None:
         ("a:1,b:1e9", "no usable share"),
         ("a:1,b:much", "Part 2 of `--mix`, `b:much`, has no usable share"),
         ("a:1,b:", "no usable share"),
-        ("a:1,b:1 the monster", "Part 2 of `--mix`, `b:1 the monster`, is more than a name and a share"),
+        ("a:1,b:1 the monster", "Part 2 of `--mix`, `b:1 the monster`, isn't a name and a share"),
         ("a,A", "names `a` twice"),
     ],
 )

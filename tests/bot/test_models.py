@@ -126,7 +126,7 @@ async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, l
     names = [model.name for model in await registry.usable(GUILD, [CHANNEL])]
     assert len(names) == len(set(names)) == 8
     assert names.count("wanted") == 1
-    with pytest.raises(UserError, match="`wanted` is taken"):
+    with pytest.raises(UserError, match="`wanted` is already taken"):
         await registry.amend(
             next(f"m{number}" for number in range(8) if f"model-{number}" in names),
             lambda model: model.model_copy(update={"name": "wanted"}),

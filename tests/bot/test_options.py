@@ -120,7 +120,7 @@ def test_choices_may_be_typed_in_capitals() -> None:
 
 
 def test_a_value_that_is_no_choice_is_refused_with_the_choices() -> None:
-    with pytest.raises(UserError, match=r"`--stop` can't be `word`\. It is `sentence` or `line`"):
+    with pytest.raises(UserError, match=r"`--stop` can't be `word`\. Choose `sentence` or `line`"):
         Choosy.parse_flags("x --stop word")
 
 

@@ -24,6 +24,6 @@ async def test_where_the_bot_may_not_write_a_press_is_told_so_and_nothing_breaks
     live.world.announce_channel_update(lab)
     with caplog.at_level(logging.ERROR):
         live.acts.click(USER_IDS["ada"], lab, message.id, "galvanic:use:m1")
-        await live.until(lambda: live.whispered("ada", "I lack permissions"), "a refusal")
+        await live.until(lambda: live.whispered("ada", "I'm missing permissions"), "a refusal")
         await live.handled()
     assert not caplog.records

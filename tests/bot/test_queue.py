@@ -249,7 +249,7 @@ async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobQueue)
 async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(queue: JobQueue, settings: Settings) -> None:
     job = train_job()
     model = record(corpus=job.corpus)
-    with pytest.raises(UserError, match=r"no longer here.*`!train --from tides`"):
+    with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
         await text_again(model, queue, settings, keep_licence=False, prefix="!")
     await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
     found = await text_again(model, queue, settings, keep_licence=False, prefix="!")

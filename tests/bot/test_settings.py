@@ -119,7 +119,7 @@ async def test_all_settings_stand_in_plain_words(live: Live) -> None:
     said = text_of(await panel(live))
     assert said.count("Everyone") == 2
     assert "In every channel" in said
-    assert "3 per person, 20 in the whole server (the most that is allowed)" in said
+    assert "3 per person, 20 in the whole server (the maximum)" in said
     assert "2,000 MB" in said
     assert "`!help`" in said
 
@@ -145,8 +145,8 @@ async def test_who_may_train_and_write_is_asked(live: Live) -> None:
     await select(live, shown, "generate_roles", "Moderators")
     await live.until(lambda: text_of(shown).count("Members with <@&") == 2, "both")
     for typed, words in (
-        ("!train nosuchtext", "You may not train models"),
-        ("!generate x", "You may not generate texts"),
+        ("!train nosuchtext", "You can't train models"),
+        ("!generate x", "You can't generate texts"),
     ):
         refused = await live.ask(typed, person="ben")
         assert words in refused
@@ -177,7 +177,7 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     assert "`?`, as in `?help`" in text_of(shown)
     old = live.send("!help", channel="library")
     assert "`?train frankenstein`" in await live.ask("?help")
-    assert "`?help` shows all" in await live.ask("?frobnicate")
+    assert "`?help` lists them all" in await live.ask("?frobnicate")
     assert "Usage: `?cancel" in await live.ask("?cancel")
     assert "`?train frankenstein`" in await live.ask("<@1297000000000000031> help")
     assert live.answer(old) is None
@@ -264,7 +264,7 @@ async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -
 async def test_unreadable_settings_can_be_reset_from_the_panel(live: Live) -> None:
     await live.bot.redis.set(keys.guild_settings(GUILD_ID), '{"channels": "none"}')
     live.bot.guild_settings._known.clear()
-    assert "can't read what this server's admins have set" in await live.ask("!models", person="ben")
+    assert "can't read this server's settings" in await live.ask("!models", person="ben")
     live.send("!settings")
     shown = await live.until(lambda: next(iter(_with_control(live, "reset")), None), "the reset button")
     live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset")

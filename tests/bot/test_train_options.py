@@ -83,11 +83,11 @@ async def test_numbers_beyond_every_range_are_refused(line: str) -> None:
         ("x --encoding one-hot --embedding 8", "`--encoding one-hot` has no embedding"),
         ("x --recipe classic --embedding 8", "`--embedding` doesn't go with the recipe `classic`"),
         ("x --recipe classic --encoding embedding", "`--encoding` doesn't go with the recipe `classic`"),
-        ("x --from tides --layers 2", "`--layers` can't be chosen"),
-        ("x --from tides --units 64", "`--units` can't be chosen"),
-        ("more --embedding 8", "`--embedding` can't be chosen"),
-        ("more --encoding one-hot", "`--encoding` can't be chosen"),
-        ("x --name ../x", "can't be a model's name"),
+        ("x --from tides --layers 2", "`--layers` can't be set"),
+        ("x --from tides --units 64", "`--units` can't be set"),
+        ("more --embedding 8", "`--embedding` can't be set"),
+        ("more --encoding one-hot", "`--encoding` can't be set"),
+        ("x --name ../x", "isn't a valid model name"),
     ],
 )
 async def test_contradictions_are_refused(line: str, problem: str) -> None:
@@ -103,7 +103,7 @@ async def test_one_hot_needs_no_embedding() -> None:
 async def test_a_model_goes_on_in_its_own_recipe() -> None:
     assert (await options("x --from tides", record(recipe="word"))).recipe == "word"
     assert (await options("x --from tides --recipe word", record(recipe="word"))).recipe == "word"
-    with pytest.raises(UserError, match="`tides` is a `word` model and can't go on as `char`"):
+    with pytest.raises(UserError, match="`tides` is a `word` model and can't be trained further as `char`"):
         await options("x --from tides --recipe char", record(recipe="word"))
 
 

@@ -17,7 +17,7 @@ def test_a_newcomer_asks_for_help(page: PlaygroundPage) -> None:
 
 def test_a_card_fills_unasked_and_the_model_talks(page: PlaygroundPage) -> None:
     page.type("!train harbour --epochs 300 --minutes 0.4")
-    page.answer("Training", "Epoch", "Held-out loss", "It writes, after epoch", seconds=90)
+    page.answer("Training", "Epoch", "Held-out loss", "Sample after epoch", seconds=90)
     page.shot("card-while-training")
     card = page.answer("is now this channel's model", "Sample 3", seconds=120)
     page.wait_for_picture(card)
@@ -47,7 +47,7 @@ def test_a_training_is_cancelled_by_its_button(page: PlaygroundPage) -> None:
 def test_a_mistake_is_explained_to_whoever_made_it(page: PlaygroundPage) -> None:
     page.become("Ben")
     page.type("!train frankenstien")
-    page.answer("I know no text called", "Did you mean frankenstein")
+    page.answer("There is no text called", "Did you mean frankenstein")
 
 
 def test_the_page_fits_a_phone(page: PlaygroundPage) -> None:

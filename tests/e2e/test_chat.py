@@ -47,7 +47,7 @@ def quiet(system: System, content: str, **options: str) -> bool:
 def test_the_state_is_told_and_switched_by_those_who_may(system: System) -> None:
     assert "Chat is **off** here" in text_of(system.ask("!chat", person="ben"))
     refused = text_of(system.ask("!chat on", person="ben"))
-    assert "You can't switch chat here" in refused
+    assert "You can't turn chat on or off here" in refused
     assert "Manage Channels" in refused
     assert "`chat` can't be `loud`" in text_of(system.ask("!chat loud"))
     newest = system.client.messages()[-1]["id"]
@@ -85,7 +85,7 @@ def test_a_reply_to_its_answer_goes_on_talking_and_to_a_card_does_not(system: Sy
 
 @pytest.mark.usefixtures("chatting")
 def test_a_mention_with_a_command_is_the_command(system: System) -> None:
-    assert "I know no text called `nosuch`" in text_of(say(system, f"{me(system)} train nosuch"))
+    assert "There is no text called `nosuch`" in text_of(say(system, f"{me(system)} train nosuch"))
     assert "I learn to write from any text" in text_of(say(system, me(system)))
     assert system.ask(f"{me(system)} trian nosuch")["content"], "words that are no command are chat"
 
@@ -103,7 +103,7 @@ def test_what_a_model_says_pings_nobody_and_formats_nothing(system: System) -> N
 
 def test_without_chat_a_mention_is_told_how_to_switch_it_on(system: System) -> None:
     text = text_of(say(system, f"{me(system)} hello", person="ben"))
-    assert "I don't chat in this channel" in text
+    assert "Chat is off in this channel" in text
     assert "`!chat on`" in text
     assert "`!help`" in text
     assert "I learn to write from any text" in text_of(say(system, me(system), person="ben"))
@@ -124,5 +124,5 @@ def test_a_channel_without_a_model_says_so(system: System) -> None:
 @pytest.mark.usefixtures("chatting")
 def test_rights_count_for_mentions_too(system: System) -> None:
     with settings_of_the_server(system, generate_roles=(5,)):
-        assert "You may not generate texts" in text_of(say(system, f"{me(system)} hello", person="ben"))
+        assert "You can't generate texts" in text_of(say(system, f"{me(system)} hello", person="ben"))
         assert say(system, f"{me(system)} hello")["content"]

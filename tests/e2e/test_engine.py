@@ -59,24 +59,24 @@ def test_whole_words_are_learned_and_written(system: System) -> None:
 
 def test_a_model_goes_on_with_another_text(system: System, low: Message) -> None:
     finished = learn(system, "!train --from low --epochs 1 --name after-low", "after-low", upload(6))
-    assert field_of(finished, "Went on from") == "`low`"
+    assert field_of(finished, "Continued from") == "`low`"
     assert text_of(system.ask("!generate the fog --model after-low --length 30")).startswith("**the fog**")
 
 
 def test_more_goes_on_with_the_channels_own_model_and_keeps_it(system: System, low: Message) -> None:
     system.ask("!model use low")
     card = system.ask("!train more --epochs 1")
-    assert "goes on from `low`" in field_of(card, "How")
+    assert "continues `low`" in field_of(card, "How")
     finished = system.wait_for_card(card, "`low-2` is now this channel's model")
-    assert field_of(finished, "Went on from") == "`low`"
+    assert field_of(finished, "Continued from") == "`low`"
     assert "`low`" in text_of(system.ask("!models"))
-    assert "goes on from `low-2`" in field_of(only_card(system, "!train more --epochs 1"), "How")
+    assert "continues `low-2`" in field_of(only_card(system, "!train more --epochs 1"), "How")
 
 
 def test_an_uploaded_text_is_learned_again_from_redis(system: System, private: Message) -> None:
     card = only_card(system, "!train more --from private --epochs 1")
     assert "Learning notes" in text_of(card)
-    assert "goes on from `private`" in field_of(card, "How")
+    assert "continues `private`" in field_of(card, "How")
 
 
 def test_what_went_on_from_an_uploaded_text_stays_in_its_channel(system: System, private: Message) -> None:
@@ -126,7 +126,7 @@ def test_the_options_work_as_fields_of_slash_commands(system: System, low: Messa
     before = system.client.send("slash options follow")["id"]
     system.client.slash("train", {"source": "more", "from": "low", "epochs": 1, "lr": 0.001, "name": "slashed"})
     card = system.client.wait_for(lambda: system.answer_to(before), 60)
-    card = system.wait_for_card(card, "goes on from `low`", timeout=60)
+    card = system.wait_for_card(card, "continues `low`", timeout=60)
     assert "learning rate 0.001" in field_of(card, "How")
     system.client.click_label(card, "Cancel")
     system.wait_for_card(card, "Cancelled")

@@ -29,7 +29,7 @@ def test_the_card_goes_on_after_the_bot_is_killed(system: System) -> None:
 
 def test_a_training_goes_on_after_its_worker_is_killed(system: System) -> None:
     card = system.ask("!train harbour --epochs 300 --minutes 0.4 --name phoenix")
-    system.wait_for_card(card, "It writes, after epoch")
+    system.wait_for_card(card, "Sample after epoch")
     for process in system.part("-m", "worker", "serve", "train"):
         process.kill()
     finished = system.wait_for_card(card, "`phoenix` is now this channel's model", timeout=240)
@@ -52,7 +52,7 @@ def test_a_running_training_renews_its_delivery(system: System) -> None:
 def test_stopping_everything_saves_the_training_and_leaves_no_process(own_system: System) -> None:
     system = own_system
     card = system.ask("!train harbour --epochs 300 --minutes 0.5 --name sleeper")
-    system.wait_for_card(card, "It writes, after epoch")
+    system.wait_for_card(card, "Sample after epoch")
     assert system.stop(signal.SIGINT) == 0
     assert system.processes() == []
     assert list((system.data / "checkpoints").iterdir())

@@ -38,13 +38,13 @@ def test_the_card_fills_while_the_model_learns(system: System) -> None:
         message = system.client.message(card["id"])
         assert message is not None
         text = text_of(message)
-        seen.update(word for word in ("Queued", "Reading", "Training", "It writes, after epoch") if word in text)
+        seen.update(word for word in ("Queued", "Reading", "Training", "Sample after epoch") if word in text)
         if "🧠 **Training**" in text:
             assert labels(message) == ["Finish now", "Cancel", "Samples"]
         return "is now this channel's model" in text
 
     system.client.wait_for(finished, 150, "the end of the training")
-    assert {"Queued", "Training", "It writes, after epoch"} <= seen
+    assert {"Queued", "Training", "Sample after epoch"} <= seen
     times = system.client.edit_times(card["id"])
     assert len(times) >= 4
     # The bot waits two seconds between two edits. How long each takes to get here varies, so all of them are counted.

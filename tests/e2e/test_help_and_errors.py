@@ -19,7 +19,7 @@ COMMANDS = (
 
 def test_help_is_grouped_and_short(system: System) -> None:
     said = text_of(system.ask("!help"))
-    for heading in ("Teach me a text", "Let me write and play", "My models", "Jobs", "This server"):
+    for heading in ("Training", "Generating", "Models", "Jobs", "This server"):
         assert heading in said
     for name in COMMANDS:
         assert f"`!{name}`" in said
@@ -48,7 +48,7 @@ def test_the_menu_opens_pages_even_for_those_who_may_not_write(system: System) -
     system.client.select(shown["id"], menu["custom_id"], ["generate"], person="cleo")
     page = whisper(system, "--temperature", shown["id"], person="cleo")
     system.client.select(page["id"], menu["custom_id"], ["*"], person="cleo")
-    again = whisper(system, "Teach me a text", shown["id"], person="cleo")
+    again = whisper(system, "Training", shown["id"], person="cleo")
     assert again["id"] == page["id"]
     assert "settings" not in text_of(again)
 
@@ -60,7 +60,7 @@ def test_a_mention_is_a_prefix_too(system: System) -> None:
 
 def test_unknown_commands(system: System) -> None:
     assert "Did you mean `!generate`" in text_of(system.ask("!genrate the sea", person="ben"))
-    assert "`!help` shows all" in text_of(system.ask("!frobnicate", person="ben"))
+    assert "`!help` lists them all" in text_of(system.ask("!frobnicate", person="ben"))
     sent = [system.client.send(typed)["id"] for typed in ("!!!", "! wow", "!?")]
     last = system.ask("!status")
     later = system.client.messages(after=sent[0])
@@ -73,7 +73,7 @@ def test_errors_of_slash_commands_are_private_and_leave_nothing(system: System) 
     system.client.slash("generate", {"seed": "the sea", "model": "nosuch"}, person="ben")
     system.client.slash("cancel", {"job": "t-1"}, person="ben")
     system.client.slash("train", {"source": "nosuchtext"}, person="ben")
-    for words in ("No model called `nosuch`", "There is no training `t-1`", "I know no text called `nosuchtext`"):
+    for words in ("No model called `nosuch`", "There is no training `t-1`", "There is no text called `nosuchtext`"):
         whisper(system, words, before, person="ben")
     assert system.client.messages(after=before, person="ada") == []
 
@@ -117,7 +117,7 @@ def test_without_embeds_it_says_so_in_plain_text(system: System) -> None:
 
 
 def test_only_the_operator_syncs(system: System) -> None:
-    assert "for whoever runs the bot" in text_of(system.ask("!sync", person="ben"))
+    assert "Only the bot's operator" in text_of(system.ask("!sync", person="ben"))
     assert "slash commands" in text_of(system.ask("!sync"))
 
 

@@ -116,7 +116,7 @@ def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> Non
         assert "This channel's model" in text_of(card)
         assert "bits per character" in field_of(card, "Quality")
         assert "LSTM layer" in field_of(card, "Network")
-        assert field_of(card, "May be used") == "in the whole server"
+        assert field_of(card, "Can be used") == "in the whole server"
         (picture,) = pictures_of(card)
         assert system.client.fetch(picture).startswith(b"\x89PNG")
         assert labels(card) == ["Generate", "Use here", "Export", "Delete…"]
@@ -159,16 +159,16 @@ def test_a_model_is_chosen_by_command_and_by_button(system: System) -> None:
 
 def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -> None:
     system.add_model("warm")
-    assert "at temperature 0.8, the usual one" in ask(system, "!model temperature")
+    assert "at temperature 0.8, the default" in ask(system, "!model temperature")
     assert "at temperature 0.3" in ask(system, "!model temperature 0.3")
     assert "temperature 0.3" in ask(system, "!generate the tide --length 10")
-    assert "at temperature 0.8, the usual one" in ask(system, "!model temperature", channel="library")
+    assert "at temperature 0.8, the default" in ask(system, "!model temperature", channel="library")
     for wrong in ("3", "nan", "-1", "hot"):
         said = ask(system, f"!model temperature {wrong}")
-        assert f"can't be `{wrong}`" in said
+        assert f"`{wrong}` isn't a valid temperature" in said
         assert "from 0 to 2" in said
     assert "at temperature 0.3" in ask(system, "!model temperature")
-    assert "the usual one" in ask(system, "!model temperature default")
+    assert "the default" in ask(system, "!model temperature default")
     assert "temperature 0.8" in ask(system, "!generate the tide --length 10")
 
 
@@ -179,12 +179,12 @@ def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: 
     with settings_of_the_server(system, train_roles=(MODERATORS,), generate_roles=(MODERATORS,)):
         for typed in ("!model use reserved", "!model temperature 0.2"):
             said = ask(system, typed, person="ben")
-            assert "You may not generate texts in this server" in said
+            assert "You can't generate texts in this server" in said
             assert "**Moderators**" in said
-        press(system, card, "Use here", "You may not generate texts", person="cleo")
+        press(system, card, "Use here", "You can't generate texts", person="cleo")
         said = ask(system, "!model import", files={"x.galvanic": data}, person="ben")
-        assert "You may not train models in this server" in said
-        assert "the usual one" in ask(system, "!model temperature", person="ben")
+        assert "You can't train models in this server" in said
+        assert "the default" in ask(system, "!model temperature", person="ben")
         assert "at temperature 0.2" in ask(system, "!model temperature 0.2", person="dora")
 
 
@@ -212,17 +212,17 @@ def test_a_model_of_another_channel_does_not_exist(system: System) -> None:
 def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
     system.add_model("diary", scope="channel", owner_id=ben(system), current=False)
     said = ask(system, "!model share diary #library", person="ben")
-    assert "what it writes may quote the uploaded text" in said
+    assert "its texts may quote the uploaded text" in said
     assert "!model unshare diary #library" in said
     assert "diary" in ask(system, "!model use diary", channel="library")
     assert "shared here" in ask(system, "!models", channel="library")
     assert ask(system, "!generate the tide --length 10", channel="library").startswith("**the tide**")
     card = system.ask("!model info diary", channel="library", timeout=WAIT_S)
 
-    assert "its file stays there" in ask(system, "!model export diary", channel="library", person="ben")
-    press(system, card, "Export", "❌", "its file stays there", person="ben", channel="library")
+    assert "can be exported only there" in ask(system, "!model export diary", channel="library", person="ben")
+    press(system, card, "Export", "❌", "can be exported only there", person="ben", channel="library")
 
-    assert "is no longer shared with" in ask(system, "!model unshare diary library")
+    assert "no longer shared with" in ask(system, "!model unshare diary library")
     assert "There is no model here yet" in ask(system, "!generate the tide", channel="library")
     press(system, card, "Use here", "can no longer be used in this channel", channel="library")
     press(system, card, "Export", "can no longer be used in this channel", channel="library")
@@ -238,14 +238,14 @@ def test_going_on_from_a_shared_model_unlocks_neither_its_file_nor_its_sharing(s
     system.add_model("own", sources=(channels["library"],), **lent)
     there = {"person": "ben", "channel": "library"}
     said = ask(system, "!model export child", **there)
-    assert "its file stays there" in said
+    assert "can be exported only there" in said
     assert f"can be exported in <#{channels['lab']}>" in said
     assert "of several channels" in ask(system, "!model export mixed", **there)
     assert "isn't yours to share" in ask(system, "!model share child server", **there)
     assert "isn't yours to share" in ask(system, "!model share mixed #lab", **there)
-    assert "may now be used" in ask(system, "!model share child #lab", channel="library")  # Ada runs the server
+    assert "can now be used" in ask(system, "!model share child #lab", channel="library")  # Ada runs the server
     assert exported(system, "own", **there)
-    assert "may now be used" in ask(system, "!model share own #lab", **there)
+    assert "can now be used" in ask(system, "!model share own #lab", **there)
 
 
 def test_sharing_with_the_whole_server(system: System) -> None:
@@ -262,19 +262,19 @@ def test_sharing_with_the_whole_server(system: System) -> None:
 def test_what_cannot_be_shared(system: System) -> None:
     system.add_model("public", current=False)
     system.add_model("hers", scope="channel", current=False)
-    assert "the whole server may use it already" in ask(system, "!model share public #library")
+    assert "the whole server can already use it" in ask(system, "!model share public #library")
     assert "belongs to the whole server" in ask(system, "!model unshare public")
-    assert "that you and I can both see" in ask(system, "!model share hers #nowhere")
-    assert "may be used in" in ask(system, "!model share hers lab")
-    assert "somebody else's model" in ask(system, "!model share hers #library", person="ben")
-    assert "somebody else's model" in ask(system, "!model unshare hers", person="ben")
+    assert "that both of us can see" in ask(system, "!model share hers #nowhere")
+    assert "can already be used in" in ask(system, "!model share hers lab")
+    assert "isn't your model" in ask(system, "!model share hers #library", person="ben")
+    assert "isn't your model" in ask(system, "!model unshare hers", person="ben")
     doras = int(system.client.world().users["dora"])
     system.add_model("doras", scope="channel", owner_id=doras, current=False)
-    assert "that you and I can both see" in ask(system, "!model share doras #cellar", person="dora")
+    assert "that both of us can see" in ask(system, "!model share doras #cellar", person="dora")
     assert names_offered(system, "model share", "where", "cel", person="dora") == []
     system.client.deny_bot("view_channel", channel="library")
     try:
-        assert "that you and I can both see" in ask(system, "!model share hers #library")
+        assert "that both of us can see" in ask(system, "!model share hers #library")
         assert names_offered(system, "model share", "where", "li") == []
     finally:
         system.client.deny_bot(channel="library")
@@ -289,10 +289,10 @@ def test_renaming(system: System) -> None:
     system.add_model("old", owner_id=ben(system))
     system.add_model("taken", current=False)
     card = system.ask("!model info old", timeout=WAIT_S)
-    assert "The name `taken` is taken" in ask(system, "!model rename old taken")
-    assert "has this name already" in ask(system, "!model rename old OLD")
-    assert "can't be a model's name" in ask(system, "!model rename old ../x")
-    assert "somebody else's model" in ask(system, "!model rename taken mine", person="ben")
+    assert "The name `taken` is already taken" in ask(system, "!model rename old taken")
+    assert "already has this name" in ask(system, "!model rename old OLD")
+    assert "isn't a valid model name" in ask(system, "!model rename old ../x")
+    assert "isn't your model" in ask(system, "!model rename taken mine", person="ben")
     assert "`old` is now called `new`" in ask(system, "!model rename old New", person="ben")
     # Whatever knew it by its id goes on with it.
     assert ask(system, "!generate the tide --length 10").startswith("**the tide**")
@@ -307,12 +307,12 @@ def test_renaming(system: System) -> None:
 def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
     model = system.add_model("doomed", owner_id=ben(system))
     folder = system.data / "models" / model.model_id
-    assert "somebody else's model" in ask(system, "!model delete doomed", person="cleo", channel="library")
+    assert "isn't your model" in ask(system, "!model delete doomed", person="cleo", channel="library")
     question = system.ask("!model delete doomed", person="ben")
     assert "Delete doomed?" in text_of(question)
     for person in ("ada", "cleo"):
-        press(system, question, "Delete it", "This question is somebody else's", person=person)
-        press(system, question, "Keep it", "This question is somebody else's", person=person)
+        press(system, question, "Delete it", "This question is for somebody else", person=person)
+        press(system, question, "Keep it", "This question is for somebody else", person=person)
     system.client.click_label(question, "Keep it", person="ben")
     assert labels(system.wait_for_card(question, "nothing was deleted", timeout=WAIT_S)) == []
 
@@ -342,7 +342,7 @@ def test_rights_are_asked_again_when_the_answer_comes(system: System) -> None:
     with system.redis as client:
         ada = int(system.client.world().users["ada"])
         client.set(keys.model(model.model_id), model.model_copy(update={"owner_id": ada}).model_dump_json())
-    press(system, question, "Delete it", "somebody else's model", person="ben")
+    press(system, question, "Delete it", "isn't your model", person="ben")
     again = system.ask("!model delete handed-over")
     system.client.click_label(again, "Delete it")
     system.wait_for_card(again, "was deleted by", timeout=WAIT_S)
@@ -386,8 +386,8 @@ def test_a_channels_own_models_go_with_it(system: System) -> None:
 def test_the_card_has_a_delete_button_for_those_who_may(system: System) -> None:
     system.add_model("buttoned", owner_id=ben(system))
     card = system.ask("!model info buttoned", timeout=WAIT_S)
-    press(system, card, "Delete…", "somebody else's model", person="cleo")
-    press(system, card, "Export", "somebody else's model", person="cleo")
+    press(system, card, "Delete…", "isn't your model", person="cleo")
+    press(system, card, "Export", "isn't your model", person="cleo")
     press(system, card, "Delete…", "Delete buttoned?", person="ben")
 
 
@@ -468,7 +468,7 @@ def test_only_the_owner_or_an_admin_exports(system: System) -> None:
     system.add_model("guarded", scope="channel", owner_id=ben(system))
     assert exported(system, "guarded")  # Ada runs the server
     system.add_model("adas", current=False)
-    assert "somebody else's model" in ask(system, "!model export adas", person="ben")
+    assert "isn't your model" in ask(system, "!model export adas", person="ben")
 
 
 def archive(**members: bytes) -> bytes:
@@ -504,7 +504,7 @@ def test_hostile_files_are_refused_and_leave_nothing(system: System) -> None:
 
 def test_what_cannot_be_imported(system: System) -> None:
     assert "There is no file to import" in ask(system, "!model import")
-    assert "can't be a model's name" in ask(system, "!model import ../x", files={"x.galvanic": b"x"})
+    assert "isn't a valid model name" in ask(system, "!model import ../x", files={"x.galvanic": b"x"})
     said = ask(system, "!model import", files={"x.galvanic": bytes(1_234_567)})
     assert "is 1.2 MB; I take model files up to 1 MB" in said
     system.add_model("whale", file_bytes=1_999_999_999)

@@ -42,7 +42,7 @@ def test_a_second_text_waits_and_a_refused_one_costs_nothing(slow: System) -> No
 def test_a_file_that_is_refused_costs_what_a_good_one_does(slow: System) -> None:
     file = {"x.galvanic": b"not a model at all"}
     assert "There is no file to import" in text_of(slow.ask("!model import", person="ben"))
-    assert "`x.galvanic` is no exported model" in text_of(
+    assert "`x.galvanic` isn't an exported model" in text_of(
         slow.ask("!model import", person="ben", files=file, timeout=60)
     )
     assert "a bit fast" in text_of(slow.ask("!model import", person="ben", files=file, timeout=60))

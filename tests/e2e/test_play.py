@@ -64,7 +64,7 @@ def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) ->
     assert set(labels(more)) == {"Again", "Continue", "Hotter", "Cooler"}
     with system.redis as client:
         client.delete(keys.job(str(menu(answer)["custom_id"]).rsplit(":", 1)[1]))
-    assert_refused(choose(system, answer, "0", person="ben"), "don't remember this text")
+    assert_refused(choose(system, answer, "0", person="ben"), "no longer have this text")
 
 
 def test_models_are_compared_whatever_their_recipe(system: System) -> None:
@@ -88,7 +88,7 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
 @pytest.mark.parametrize(
     ("typed", "problem", "remedy"),
     [
-        ("!compare", "Which words shall I continue?", "!compare the sea"),
+        ("!compare", "Which words should I continue?", "!compare the sea"),
         ("!compare the sea --temperatures 0.5", "names only one", "--temperatures 0.4,0.8,1.2"),
         ("!compare the sea --temperatures 0.5,3", "`3` in `--temperatures`", "from 0 to 2"),
         ("!compare the sea --temperatures 0.5,warm", "`warm` in `--temperatures`", "from 0 to 2"),
@@ -105,8 +105,8 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
         ("!mix tides 1 nosuch 1 the sea", "No model called `nosuch`", "!models"),
         ("!mix tides 1 wordy 1 the sea", "`word` model, which can't be mixed", "recipe `char`"),
         ("!mix tides 1 alice 1 the sea --temperature 5", "`--temperature` is 5", "from 0 to 2"),
-        ("!surprise", "Which text shall I look at?", "reply to a message"),
-        (f"!surprise {'x' * 1_001}", "1,001 characters", "Take a part"),
+        ("!surprise", "Which text should I look at?", "reply to a message"),
+        (f"!surprise {'x' * 1_001}", "1,001 characters", "Use a part"),
         ("!surprise hello --model nosuch", "No model called `nosuch`", "!models"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_mixture_as_a_slash_command(system: System) -> None:
     begun = slash(system, "mix", {**shares, "length": 40})
     assert written(begun).startswith("**")  # a line of the text
     assert_refused(slash(system, "mix", {**shares, "second": "tides"}), "names `tides` twice")
-    assert_refused(slash(system, "mix", {**shares, "third": "wordy"}), "needs a share")
+    assert_refused(slash(system, "mix", {**shares, "third": "wordy"}), "go together")
     refused = slash(system, "mix", {**shares, "second": "wordy"})
     assert "can't be mixed" in text_of(refused)
 
@@ -151,7 +151,7 @@ def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> No
     (picture,) = pictures_of(answer)
     assert system.client.fetch(picture).startswith(PNG)
     assert "bits per character** over 13 characters" in text_of(answer)
-    assert "**z**" in fields(answer)["It least expected"]
+    assert "**z**" in fields(answer)["Least expected"]
 
 
 def test_a_surprise_about_another_message(system: System) -> None:

@@ -90,7 +90,7 @@ def test_the_list_tells_whose_they_are_how_far_and_when(strict: System) -> None:
         assert "(2 trainings of other servers before it)" not in mine
 
         moderators = said(strict, "!jobs", person="dora")
-        assert "🕓 a training in another channel" in moderators
+        assert "🕓 A training in another channel" in moderators
         assert training_of(hidden) not in moderators
         assert moderators.count("⭐") == 0
 
@@ -153,8 +153,8 @@ def test_a_full_store_takes_no_more_models(idle: System) -> None:
 
 def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     open_one, hidden = train(idle, person="ben"), train(idle, person="ben", channel="cellar")
-    assert "somebody else's" in pressed(idle, open_one, "Cancel", person="cleo")
-    assert "somebody else's" in said(idle, f"!finish {training_of(open_one)}", person="cleo", channel="library")
+    assert "isn't yours" in pressed(idle, open_one, "Cancel", person="cleo")
+    assert "isn't yours" in said(idle, f"!finish {training_of(open_one)}", person="cleo", channel="library")
     # Neither a moderator who can't see the channel nor another server learns that there is one.
     for where in ({"person": "dora"}, {"person": "ben", "channel": "atrium"}):
         assert "There is no training" in said(idle, f"!cancel {training_of(hidden)}", **where)
@@ -167,14 +167,14 @@ def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     assert idle.client.autocomplete("finish", "job", "", person="cleo", channel="library") == []
     assert idle.client.autocomplete("cancel", "job", "zebra", person="ben") == []
 
-    assert "has not begun" in pressed(idle, open_one, "Finish now", person="ben")
-    assert "has not begun" in said(idle, f"!finish {training_of(open_one)}", person="ben")
-    assert "written nothing yet" in pressed(idle, open_one, "Samples", person="cleo")
+    assert "hasn't started" in pressed(idle, open_one, "Finish now", person="ben")
+    assert "hasn't started" in said(idle, f"!finish {training_of(open_one)}", person="ben")
+    assert "no samples yet" in pressed(idle, open_one, "Samples", person="cleo")
     assert "Cancelled" in pressed(idle, open_one, "Cancel", person="dora")
     idle.wait_for_card(open_one, "Cancelled", "Nothing was kept", timeout=60)
-    assert "over already" in said(idle, f"!cancel {training_of(open_one)}", person="ben")
+    assert "already ended" in said(idle, f"!cancel {training_of(open_one)}", person="ben")
     answer = slash(idle, "cancel", {"job": training_of(hidden)}, person="ben", channel="cellar")
-    assert "Cancelled: it had not begun." in text_of(answer)
+    assert "Cancelled before it started." in text_of(answer)
     assert answer["flags"] & EPHEMERAL
     idle.wait_for_card(hidden, "Cancelled", timeout=60, channel="cellar")
     assert "No training is waiting or running here" in said(idle, "!jobs")
@@ -187,8 +187,8 @@ def test_what_has_learned_nothing_yet_cannot_be_finished(idle: System) -> None:
         log = JobLog(client, training_of(card))
         log.begin()
         log.publish(Started(worker="w"))
-    assert "learned nothing yet" in pressed(idle, card, "Finish now")
-    assert "as soon as a worker is back" in pressed(idle, card, "Cancel")
+    assert "nothing to keep yet" in pressed(idle, card, "Finish now")
+    assert "as soon as one is back" in pressed(idle, card, "Cancel")
 
 
 def test_forged_buttons_of_trainings_elsewhere_do_nothing(idle: System) -> None:
@@ -207,7 +207,7 @@ def test_forged_buttons_of_trainings_elsewhere_do_nothing(idle: System) -> None:
 def test_buttons_work_after_the_bot_was_restarted(idle: System) -> None:
     card = train(idle, person="ben")
     restart_bot(idle)
-    assert "has not begun" in pressed(idle, card, "Finish now", person="ben")
+    assert "hasn't started" in pressed(idle, card, "Finish now", person="ben")
     assert "Cancelled" in pressed(idle, card, "Cancel", person="ben")
     ended = idle.wait_for_card(card, "Cancelled", timeout=60)
     assert list(components(ended)) == []

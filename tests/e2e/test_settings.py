@@ -37,13 +37,13 @@ def test_the_panel_works_and_the_settings_last_beyond_a_restart(system: System, 
     system.wait_for_card(panel, "`?help`", timeout=60)
     restart_bot(system)
     refused = text_of(system.ask("?train harbour", person="ben"))
-    assert "You may not train models" in refused
+    assert "You can't train models" in refused
     assert "**Moderators**" in refused
     # The panel that the last run posted still works.
     system.client.select(panel["id"], PANEL + "train_roles", [])
     changed = system.client.wait_for(lambda: _without(system, panel, "Members with <@&"), 60, "everyone again")
     assert "`?help`" in text_of(changed)
-    assert "What shall I learn?" in text_of(system.ask("?train", person="ben"))
+    assert "What should I learn?" in text_of(system.ask("?train", person="ben"))
 
 
 def _without(system: System, card: Message, words: str) -> Message | None:

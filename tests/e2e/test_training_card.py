@@ -39,10 +39,10 @@ def learning(system: System, typed: str = LONG, **where: str) -> Message:
 def kept(system: System) -> Message:
     """The card of a training that was finished early, by its button, after the bot was restarted."""
     card = learning(system, f"{LONG} --name kept", person="ben")
-    card = system.wait_for_card(card, "It writes, after epoch", person="ben")
+    card = system.wait_for_card(card, "Sample after epoch", person="ben")
     assert labels(card) == ["Finish now", "Cancel", "Samples"]
     restart_bot(system)
-    assert "somebody else's" in pressed(system, card, "Finish now", person="cleo")
+    assert "isn't yours" in pressed(system, card, "Finish now", person="cleo")
     samples = pressed(system, card, "Samples", person="cleo")
     assert "**After epoch 1**" in samples
     assert "best so far is kept" in pressed(system, card, "Finish now", person="ben")
@@ -63,7 +63,7 @@ def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> No
 
 
 def test_finish_now_keeps_the_best_so_far(system: System, kept: Message) -> None:
-    assert "It was finished early on request; the best so far was kept." in text_of(kept)
+    assert "It was finished early on request, and the best so far was kept." in text_of(kept)
     assert "bits** for each character of text it had not seen: as if choosing among" in text_of(kept)
     assert "Random letters take 4.7 bits." in field_of(kept, "In plain words")
     assert len(pictures_of(kept)) == 1
@@ -79,7 +79,7 @@ def test_slash_commands_train_and_finish(system: System) -> None:
     assert answer["flags"] & EPHEMERAL
     assert "best so far is kept" in text_of(answer)
     finished = system.wait_for_card(card, "`slashed` is now this channel's model", timeout=60)
-    assert "over already" in text_of(slash(system, "finish", {"job": training_of(finished)}, person="dora"))
+    assert "already ended" in text_of(slash(system, "finish", {"job": training_of(finished)}, person="dora"))
 
 
 def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> None:
@@ -94,13 +94,13 @@ def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> 
 
 def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> None:
     card = press(system, kept, "Train more", person="dora")
-    assert field_of(card, "How") == "character by character · goes on from `kept` · at most 5 minutes"
+    assert field_of(card, "How") == "character by character · continues `kept` · at most 5 minutes"
     # It is hers now, by her own rights: Ben, whose model it goes on from, may not end it.
-    assert "somebody else's" in pressed(system, card, "Cancel", person="ben")
+    assert "isn't yours" in pressed(system, card, "Cancel", person="ben")
     system.wait_for_card(card, "In plain words")
     pressed(system, card, "Finish now", person="dora")
     finished = system.wait_for_card(card, "`kept-2` is now this channel's model", timeout=60)
-    assert field_of(finished, "Went on from") == "`kept`"
+    assert field_of(finished, "Continued from") == "`kept`"
 
 
 def test_use_here_chooses_the_model(system: System, kept: Message) -> None:
@@ -124,7 +124,7 @@ def changed(system: System, name: str, fields: Mapping[str, object]) -> dict[str
     ("fields", "refusal"),
     [
         ({"scope": "channel", "channel_id": 5}, "can no longer be used in this channel"),
-        ({"corpus": None}, "`kept` is of an older version, which didn't note its text"),
+        ({"corpus": None}, "`kept` was trained by an older version, which didn't record its text"),
     ],
 )
 def test_train_more_says_why_it_cannot(system: System, kept: Message, fields: dict[str, object], refusal: str) -> None:

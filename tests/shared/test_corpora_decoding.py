@@ -101,7 +101,7 @@ def test_a_stray_nul_is_dropped_and_many_are_binary() -> None:
 
 @pytest.mark.parametrize("data", [b"", b" \n\t ", "\ufeff".encode("utf-16-le"), "\u3000 ".encode()])
 def test_empty_is_refused(data: bytes) -> None:
-    with pytest.raises(UserError, match=r"`a\.txt` (is empty|holds nothing)"):
+    with pytest.raises(UserError, match=r"`a\.txt` (is empty|contains only white space)"):
         decode_text(data, "a.txt")
 
 

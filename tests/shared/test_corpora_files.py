@@ -104,8 +104,8 @@ def test_files_far_larger_than_an_upload_are_taken_up_to_a_limit(tmp_path: Path)
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"", "is empty|blank"),
-        (b" \n" * 50, "is empty|blank"),
+        (b"", "is empty|white space"),
+        (b" \n" * 50, "is empty|white space"),
         (b"%PDF-1.7 words", "a PDF"),
         (b"abc\0\0\0def" * 40, "a binary file"),
         (bytes(range(1, 32)) * 50, "a binary file"),

@@ -254,14 +254,14 @@ async def test_no_name_leads_out_of_the_folder(
     (folder / "sub").mkdir(parents=True)
     for place in (tmp_path, folder / "sub"):
         (place / "secret.txt").write_text(BODY, "utf-8")
-    with pytest.raises(UserError, match="I know no text"):
+    with pytest.raises(UserError, match="There is no text"):
         await resolve(name, make_settings(corpora_dir=folder))
 
 
 async def test_an_unknown_name_brings_the_nearest_ones(make_settings: Callable[..., Settings]) -> None:
     with pytest.raises(UserError) as caught:
         await resolve("frankenstien", make_settings())
-    assert caught.value.problem == "I know no text called `frankenstien`."
+    assert caught.value.problem == "There is no text called `frankenstien`."
     assert "`frankenstein`" in caught.value.remedy
     assert "catalogue" in caught.value.remedy
     with pytest.raises(UserError) as caught:

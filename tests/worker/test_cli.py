@@ -78,7 +78,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "goes on from there" in errors
+    assert "resumes from there" in errors
     assert "Traceback" not in errors
     assert (tmp_path / "m.checkpoint" / "checkpoint.safetensors").exists()
     done = subprocess.run(
@@ -179,12 +179,12 @@ def test_options_out_of_range_name_themselves(
         (("train", "{text}", "--out", "{new}", "--recipe", "classic", "--length", "50"), "windows of 100"),
         (("train", "{text}", "--out", "{new}", "--from", "{new}"), "no model"),
         (("train", "{text}", "--out", "{new}", "--from", "{model}", "--recipe", "word"), "recipe `char`"),
-        (("train", "{text}", "--out", "{text}"), "is no model"),
+        (("train", "{text}", "--out", "{text}"), "isn't a model"),
         (("generate",), "no model to write with"),
         (("generate", "{model}", "x", "--mix", "{model},{model}"), "--mix names the models"),
         (("generate", "{model}", "x", "--top-p", "2"), "out of range"),
         (("export", "{text}", "{new}"), "no model"),
-        (("import", "{text}", "{new}"), "no exported model"),
+        (("import", "{text}", "{new}"), "isn't an exported model"),
         (("inspect", "missing.txt"), "no text file"),
         (("inspect", "no-such-name"), "no-such-name"),
         (("inspect", "{text}", "--until", "Part 9"), "Part 9"),

@@ -245,7 +245,7 @@ def test_archives_with_other_names_are_refused(name: str, copy: Path, tmp_path: 
         {"model.json": description, "weights.safetensors": weights, name: b"x"},
     ):
         path = archive(tmp_path / "x.galvanic", members)
-        with pytest.raises(UserError, match="no exported model"):
+        with pytest.raises(UserError, match="isn't an exported model"):
             import_model(path, tmp_path / "deep" / "er" / "new")
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"x.galvanic", "copy/model.json", "copy/weights.safetensors"}
@@ -283,7 +283,7 @@ def test_import_refuses_newer_models_and_other_files(copy: Path, tmp_path: Path)
         import_model(newer, tmp_path / "new")
     for content in (b"", b"just some text", b"PK", b"\x89PNG\r\n"):
         (tmp_path / "y.galvanic").write_bytes(content)
-        with pytest.raises(UserError, match="no exported model"):
+        with pytest.raises(UserError, match="isn't an exported model"):
             import_model(tmp_path / "y.galvanic", tmp_path / "new")
     with pytest.raises(UserError, match="no file"):
         import_model(tmp_path / "z.galvanic", tmp_path / "new")

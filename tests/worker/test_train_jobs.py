@@ -138,7 +138,7 @@ def test_a_job_whose_text_has_expired_says_so(client: redis.Redis) -> None:
     ((_, entry),) = cast(Any, client.xrevrange(keys.job_events("t-1"), count=1))
     event = parse_event(entry[b"event"])
     assert isinstance(event, Failed)
-    assert "no longer in Redis" in event.problem
+    assert "has expired" in event.problem
 
 
 def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) -> None:

@@ -128,7 +128,7 @@ def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkey
     data = _fetch(client)
     gone = run(client, import_job(1))
     assert isinstance(gone, Failed)
-    assert "no longer there" in gone.problem
+    assert "has expired" in gone.problem
     monkeypatch.setenv("IMPORT_MAX_MB", str(len(data) / MEGABYTE / 2))
     get_settings.cache_clear()
     large = _send(client, data, 2)

@@ -123,7 +123,7 @@ def _add_training(train: argparse.ArgumentParser) -> None:
         dest="parent",
         type=Path,
         metavar="DIR",
-        help="a model folder to go on from: on its own text or on another, at half the learning rate",
+        help="a model folder to start from: on its own text or on another, at half the learning rate",
     )
     train.add_argument("--epochs", type=_positive_int, metavar="N", help="default: as many as the minutes allow")
     train.add_argument(
@@ -152,7 +152,7 @@ def _add_training(train: argparse.ArgumentParser) -> None:
         else:
             chosen.add_argument(f"--{name}", dest=field, type=_option(field), metavar=metavar, help=summary)
     train.add_argument("--name", help="name of the text, as the model remembers it")
-    train.add_argument("--random-seed", type=_seed, metavar="S", help="default: drawn, and told")
+    train.add_argument("--random-seed", type=_seed, metavar="S", help="default: random; the output names it")
 
 
 def _add_generating(generate: argparse.ArgumentParser) -> None:
@@ -182,7 +182,7 @@ def _add_generating(generate: argparse.ArgumentParser) -> None:
         help="break out of loops (default: yes; classic: no)",
     )
     generate.add_argument("--stop", choices=get_args(StopAt), help="end at the last end of a sentence or line")
-    generate.add_argument("--random-seed", type=_seed, metavar="S", help="default: drawn, and told")
+    generate.add_argument("--random-seed", type=_seed, metavar="S", help="default: random; the output names it")
     generate.add_argument(
         "--from-corpus", action="store_true", help="begin with a random window of the corpus, 1,000 characters"
     )

@@ -71,7 +71,7 @@ def train_command(options: argparse.Namespace) -> int:
     """Train a model and write its folder."""
     out: Path = options.out.absolute()
     if out.exists() and not (out.is_dir() and ((out / "model.json").exists() or not any(out.iterdir()))):
-        raise UserError(f"{out} is there already, and is no model.", "Give --out a folder that does not exist yet.")
+        raise UserError(f"{out} already exists, and isn't a model.", "Give --out a folder that does not exist yet.")
     workdir = out.with_name(f".{out.name}.source")
     try:
         return _train(options, out, workdir)
@@ -101,7 +101,7 @@ def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
         result = train(text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, parent=options.parent)
     except (TrainingInterrupted, KeyboardInterrupt):
         hooks.close()
-        kept = f"The checkpoint is in {checkpoint}. The same command goes on from there."
+        kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
         return EX_INTERRUPTED
     finally:

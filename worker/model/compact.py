@@ -52,7 +52,7 @@ def pack(
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise UserError(
             "This model's file is too large to be sent, and its weights are too large numbers for a smaller one.",
-            "Whoever runs the bot can export it on the machine, with `python -m worker export`.",
+            "The bot's operator can export it on the machine, with `python -m worker export`.",
         )
     data = safetensors.numpy.save({**arrays, WINDOWS: windows})
     digest = hashlib.sha256(data).hexdigest()

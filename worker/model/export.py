@@ -67,8 +67,8 @@ def export_within(folder: Path, path: Path, most_bytes: int) -> None:
         raise UserError(
             f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
             f"{most_bytes / MEGABYTE:.1f} MB.",
-            "Take it to a server with a higher limit for files, or train one with fewer `--units`. Whoever runs the "
-            "bot can export it on the machine, with `python -m worker export`.",
+            "Take it to a server with a higher limit for files, or train one with fewer `--units`. The bot's "
+            "operator can export it on the machine, with `python -m worker export`.",
         )
 
 
@@ -186,7 +186,7 @@ def _copy(archive: zipfile.ZipFile, name: str, folder: Path, most: int) -> None:
 
 
 def _no_model(path: Path) -> UserError:
-    return UserError(f"{path.name} is no exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
+    return UserError(f"{path.name} isn't an exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
 
 
 def _damaged(path: Path) -> UserError:

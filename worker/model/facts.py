@@ -13,9 +13,9 @@ _MOST_NAME = 32
 _MOST_ANCESTORS = 6
 _STOPPED = {
     "done": "all its epochs done",
-    "early": "stopped when it got no better",
-    "time": "stopped when its time was up",
-    "finish": "finished early by hand",
+    "early": "stopped early because it no longer improved",
+    "time": "used all of its time",
+    "finish": "finished early on request",
 }
 
 
@@ -50,7 +50,9 @@ def loss_words(nats: float | None) -> str:
 
 def copy_words(share: float | None) -> str:
     """How much of what it writes is its text's; empty where nobody knows."""
-    return "" if share is None else f"{100 * share:.0f} % of its samples stand word for word in its text"
+    if share is None:
+        return ""
+    return f"{100 * share:.0f} % of the characters in its samples are copied word for word from the text"
 
 
 def network_words(description: Description) -> str:

@@ -50,7 +50,7 @@ def check(description: Description, limits: Limits) -> None:
         raise UserError(
             f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "
             f"{limits.weights_bytes / MEGABYTE:,.0f} MB.",
-            "Import a smaller model, or ask whoever runs the bot to raise IMPORT_MAX_MB.",
+            "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
         )
     if len(network.units) * network.members > _MOST_LSTMS:
         raise UserError(

@@ -249,19 +249,19 @@ class Loop:
         if at.strays >= MOST_STRAYS and self.curve:
             self.notes.append(
                 f"The loss stopped being a number {at.strays} times, the last in epoch {at.epoch}: the training ended "
-                f"there. A smaller learning rate (--lr) would help."
+                "there. A smaller learning rate (--lr) would help."
             )
             return False
         if at.strays >= MOST_STRAYS:
             raise UserError(
-                f"The training went astray in epoch {at.epoch}: its loss was no longer a number, also at a quarter of "
+                f"The training diverged in epoch {at.epoch}: its loss was no longer a number, even at a quarter of "
                 f"the learning rate.",
                 "Choose a smaller learning rate (--lr), or start it again with another random seed.",
             )
         at.rate_share /= 2
         self.notes.append(
             f"In epoch {at.epoch} the loss stopped being a number: the training went back to the best state so far and "
-            f"on from there at half the learning rate."
+            "continued at half the learning rate."
         )
         at.step, at.loss_sum, at.loss_count = 0, 0.0, 0
         self.learner.restore(self._good)

@@ -73,7 +73,7 @@ def load_parent(folder: Path, name: str | None, options: TrainOptions) -> Parent
     name = name or folder.name
     if options.recipe != description.recipe:
         raise UserError(
-            f"{name} is a model of the recipe `{description.recipe}`, and `{options.recipe}` was asked for.",
+            f"{name} is a model of the recipe `{description.recipe}`, not of `{options.recipe}`.",
             f"Choose the recipe `{description.recipe}`, or train without it.",
         )
     network = description.network
@@ -90,7 +90,7 @@ def load_parent(folder: Path, name: str | None, options: TrainOptions) -> Parent
     for option, wish, has in wished:
         if wish is not None and wish != has:
             raise UserError(
-                f"{name} has --{option} {has}, which cannot be changed afterwards to {wish}.",
+                f"{name} has --{option} {has}, which can't be changed to {wish}.",
                 f"Leave --{option} out, or train without it.",
             )
     return Parent(name, description, weights)
@@ -108,7 +108,7 @@ def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
         raise UserError(
             f"The text has {len(new):,} characters that {parent.name} has never seen, and `classic` cannot learn new "
             f"ones.",
-            "Train a new model, or go on from one of the recipe `char`.",
+            "Train a new model, or start from one of the recipe `char`.",
         )
 
 

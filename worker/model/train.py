@@ -233,7 +233,7 @@ def _check_text(prepared: Prepared) -> None:
     try:
         "".join(prepared.vocabulary.symbols).encode()
     except UnicodeEncodeError:
-        raise UserError("The text holds halves of characters (lone surrogates).", "Save it as UTF-8 again.") from None
+        raise UserError("The text contains broken characters (lone surrogates).", "Save it as UTF-8 again.") from None
 
 
 def _budget(options: TrainOptions) -> Budget:
@@ -265,8 +265,8 @@ def _ended_before_its_time(loop: Loop) -> tuple[str, ...]:
     if taken > 0.8 * minutes:
         return ()
     return (
-        f"It took {taken:.1f} of the {minutes:g} minutes: after {loop.limits.epochs} times a text of this length is "
-        f"only learned by heart. More epochs can be asked for (--epochs).",
+        f"It used {taken:.1f} of {minutes:g} minutes: after {loop.limits.epochs} epochs, a text of this length is only "
+        "memorised. Use --epochs for more.",
     )
 
 
@@ -280,7 +280,7 @@ def _saved(
         saved = checkpoint.load(place)
     except checkpoint.DamagedCheckpoint:
         log.warning("checkpoint_damaged", exc_info=True)
-        return None, ("The checkpoint could not be read, so the training began anew.",)
+        return None, ("The checkpoint could not be read, so the training started over.",)
     if saved is None:
         return None, ()
     theirs = dict(saved[1]["identity"])

@@ -53,7 +53,7 @@ class Body:
         if self.characters < LEAST_CHARS or not self.alphabet.strip():
             raise UserError(
                 f"The text has {self.characters:,} characters, too few to learn from.",
-                f"Give one of at least {LEAST_CHARS:,}; a model gets good from about 100,000.",
+                f"Give one of at least {LEAST_CHARS:,}; 100,000 and more give good results.",
             )
 
     def __iter__(self) -> Iterator[Points]:
@@ -109,7 +109,7 @@ def read_seed(seed: str, vocabulary: Vocabulary) -> Seed:
     """See `Recipe.seed`."""
     cleaned = normalise.clean(seed)
     if not cleaned:
-        raise UserError("The seed is empty.", "Give a few words to go on from.")
+        raise UserError("The seed is empty.", "Give a few words to continue.")
     return known_seed(cleaned, vocabulary)
 
 
@@ -131,7 +131,7 @@ def read_scoring(text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> Scori
         joined = normalise.unwrap(body)
         spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
         cost = math.log(2) + adaptive_nats((spaces, breaks))
-        notes.append(f"{cost:,.0f} nats of the score tell where lines of fixed width were broken.")
+        notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
         body, side = joined, side + cost
     ids = vocabulary.encode(body)
     lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)

@@ -119,7 +119,7 @@ class ClassicRecipe:
         """See `Recipe.seed`. A seed shorter than the window is padded on the left."""
         body = words_only(clean(seed))
         if not body and not seed.strip():
-            raise UserError("The seed is empty.", "Give a few words to go on from.")
+            raise UserError("The seed is empty.", "Give a few words to continue.")
         if not body:
             raise UserError(
                 "Nothing is left of this seed: it is all stop words (such as 'the' and 'is') or punctuation.",
@@ -135,10 +135,12 @@ class ClassicRecipe:
         lowered, origin = _lowered(text)
         spans = _kept_spans(lowered)
         if not spans:
-            raise UserError("Nothing but stop words and punctuation in the text to score.", "Give a longer one.")
+            raise UserError("The text to score has only stop words and punctuation.", "Give a longer one.")
         body = " ".join(lowered[start:end] for start, end in spans)
         side = _lost_nats(text)
-        note = f"{side:,.0f} nats of the score tell the case, stop words, punctuation and spacing that it leaves out."
+        note = (
+            f"{side:,.0f} nats of the score are for the case, stop words, punctuation and spacing that it leaves out."
+        )
         # A space reaches from the end of one word to the beginning of the next.
         places = [place for start, end in spans for place in range(start, end + 1)]
         starts = origin[places]

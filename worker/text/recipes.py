@@ -204,6 +204,6 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
     if not (ids >= 0).any():
         raise UserError(
             f"The model has never seen any of the characters of this seed: {named}{more}.",
-            "Give a seed in the writing of the text that it learned from.",
+            "Give a seed in the script of the text that it learned from.",
         )
     return Seed(ids[ids >= 0], (f"The model has never seen these characters and skipped them: {named}{more}",))
