@@ -52,7 +52,7 @@ async def compare(
     names: Sequence[str | None] = models or [model]
     records = [await bot.registry.choose(who.guild_id, who.here, name) for name in names]
     usual = choices.temperature if choices.temperature is not None else bot.settings.generate_temperature
-    steps = [None] if models else [*(temperatures or around(usual))]
+    steps = [None] if models else [*(temperatures or temperatures_around(usual))]
     variants = tuple(
         Variant(
             model_id=record.model_id,
@@ -89,7 +89,7 @@ async def surprise(bot: Galvanic, who: Requester, text: str, model: str | None, 
     await ask_with_cooldown(bot, who, job, send, **options)
 
 
-def around(temperature: float) -> tuple[float, ...]:
+def temperatures_around(temperature: float) -> tuple[float, ...]:
     """Three temperatures to compare: this one between a cooler and a hotter one."""
     middle = min(HOTTEST - 2 * TEMPERATURE_STEP, max(2 * TEMPERATURE_STEP, temperature))
     return tuple(round(middle + step * TEMPERATURE_STEP, 2) for step in (-2, 0, 2))

@@ -22,7 +22,7 @@ from bot import cards
 from bot.answers.post import post_answer
 from bot.failures import passing
 from bot.jobview import JobView
-from bot.live_card import LiveCard, around_of, buttons_of
+from bot.live_card import LiveCard, buttons_of, card_context
 from bot.queue import TRAINING
 from bot.types import Send
 from shared.events import TERMINAL, Event, Failed
@@ -88,7 +88,7 @@ class Follower:
             redis.RedisError: Redis cannot be reached; there is no card then.
         """
         view = JobView()
-        embed = cards.training(job, view, await around_of(self._bot, job, view))
+        embed = cards.training(job, view, await card_context(self._bot, job, view))
         message: discord.Message = await send(embed=embed, view=buttons_of(job, view))
         return message
 

@@ -33,7 +33,7 @@ NUDGE_EVERY_S = 30.0
 log = structlog.get_logger()
 
 
-async def around_of(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Around:
+async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.CardContext:
     """What the card of a training shows besides its own events.
 
     Raises:
@@ -42,14 +42,14 @@ async def around_of(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Around
     guild_id = job.place.guild_id
     prefix, blocked = await bot.guild_settings.prefix(guild_id), await bot.guild_settings.blocklist(guild_id)
     if view.over:
-        return cards.Around(prefix=prefix, blocked=blocked)
+        return cards.CardContext(prefix=prefix, blocked=blocked)
     outlook = await bot.outlook.look()
     standing = outlook.of(job.job_id)
     if standing is None and view.state == "queued":  # it was entered a moment ago
         outlook = await bot.outlook.look(now=True)
         standing = outlook.of(job.job_id)
     waits = standing is not None and view.state == "queued"
-    return cards.Around(
+    return cards.CardContext(
         prefix=prefix,
         worker_there=await bot.queue.has_worker(TRAIN_QUEUE),
         place=standing.place if standing is not None and waits else None,
@@ -57,7 +57,7 @@ async def around_of(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Around
         begins=standing.begins if standing is not None and waits else None,
         takes=estimate(job.options, job.corpus.chars, outlook.past),
         machines=outlook.machines,
-        wish=None if view.state == "queued" else await bot.queue.wish(job.job_id),
+        control=None if view.state == "queued" else await bot.queue.control(job.job_id),
         blocked=blocked,
     )
 
@@ -174,10 +174,10 @@ class LiveCard:
         if not self._view.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
-        around = await around_of(self._bot, self._job, self._view)
+        context = await card_context(self._bot, self._job, self._view)
         if not self._view.over:
             await self._unstick()
-        return cards.training(self._job, self._view, around)
+        return cards.training(self._job, self._view, context)
 
     async def _unstick(self) -> None:
         """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle."""

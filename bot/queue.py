@@ -211,7 +211,7 @@ class JobQueue:
         """Ask a training that has begun to end with the best so far. A request to cancel it is kept."""
         await reply(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
 
-    async def wish(self, job_id: str) -> str | None:
+    async def control(self, job_id: str) -> str | None:
         """What was asked of a training: `cancel`, `finish` or nothing."""
         value = cast(bytes | None, await reply(self._redis.get(keys.job_control(job_id))))
         return None if value is None else value.decode()

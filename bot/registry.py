@@ -91,7 +91,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ChannelModels:
     """What a channel may use.
 
     Attributes:
@@ -117,7 +117,7 @@ class Registry:
 
     # ------------------------------------------------------------------ reading
 
-    async def shelf(self, guild_id: int, channel_ids: list[int]) -> Shelf:
+    async def channel_models(self, guild_id: int, channel_ids: list[int]) -> ChannelModels:
         """The models that may be used in a channel, and its choices.
 
         Args:
@@ -134,11 +134,11 @@ class Registry:
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
         known = {model.model_id: model for model in models}
         current = next((known[model_id] for model_id in chosen if model_id in known), None)
-        return Shelf(models, current, read_choices(hashes))
+        return ChannelModels(models, current, read_choices(hashes))
 
     async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
-        """The guild's models that may be used in a channel, newest first; arguments as of `shelf`."""
-        return (await self.shelf(guild_id, list(channel_ids))).models
+        """The guild's models that may be used in a channel, newest first; arguments as of `channel_models`."""
+        return (await self.channel_models(guild_id, list(channel_ids))).models
 
     async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
         """The model called `name`, or the channel's current one.

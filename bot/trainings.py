@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainRequest:
     """The text to learn, the options, and the model to start from; None: a new model."""
 
     corpus: Corpus
@@ -32,7 +32,12 @@ class Lesson:
 
 
 async def begin(
-    bot: Galvanic, who: Requester, prepare: Callable[[], Awaitable[Lesson]], send: Send, *, by_message: bool = False
+    bot: Galvanic,
+    who: Requester,
+    prepare: Callable[[], Awaitable[TrainRequest]],
+    send: Send,
+    *,
+    by_message: bool = False,
 ) -> None:
     """Check who may, get the text, send the training on its way, and post its card.
 
@@ -56,20 +61,20 @@ async def begin(
     await access.require(bot, "train", who.user, who.channel)
     await _require_room(bot, who)
     async with bot.cooldowns.spend("train", who.guild_id, who.user.id, bot.settings.train_cooldown_s):
-        lesson = await prepare()
-        parent = lesson.parent
+        request = await prepare()
+        parent = request.parent
         job = TrainJob(
             job_id=job_id,
             place=who.place,
-            corpus=lesson.corpus.info,
-            options=lesson.options,
+            corpus=request.corpus.info,
+            options=request.options,
             parent=parent.ref if parent is not None else None,
         )
         options = {"nonce": card_nonce(job_id)} if by_message else {}
-        await _submit(bot, who, job, lesson.corpus.text, functools.partial(send, **options))
+        await _submit(bot, who, job, request.corpus.text, functools.partial(send, **options))
 
 
-async def more(bot: Galvanic, who: Requester, model_id: str) -> Lesson:
+async def more(bot: Galvanic, who: Requester, model_id: str) -> TrainRequest:
     """What "Train more" under a finished card asks for: the model's own text once more, for as long as before.
 
     Raises:
@@ -80,7 +85,7 @@ async def more(bot: Galvanic, who: Requester, model_id: str) -> Lesson:
     prefix = await bot.guild_settings.prefix(who.guild_id)
     corpus = await text_again(parent, bot.queue, bot.settings, keep_licence=options.keep_licence, prefix=prefix)
     name = await bot.registry.next_name(who.guild_id, who.here, parent)
-    return Lesson(corpus, options.model_copy(update={"name": name}), parent)
+    return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
 
 
 async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send: Send) -> None:

@@ -193,7 +193,7 @@ return id
 # KEYS: job, active, claims, waiting. ARGV: id, TTL.
 _CLOSE: Final = _OVER + "over(KEYS[1], ARGV[1], KEYS[2], KEYS[3], KEYS[4], ARGV[2])\n"
 
-# A waiting training ends at once; one that a worker has is left to that worker, which reads the wish.
+# A waiting training ends at once; one that a worker has is left to that worker, which reads the request.
 # KEYS: job, active, claims, waiting, events, control, doorbell.
 # ARGV: id, TTL, event, its id if it is the second, doorbell length.
 _CANCEL: Final = (

@@ -178,7 +178,7 @@ class JobLog:
         )
         return record.model_copy(update={"name": cast(bytes, name).decode()})
 
-    def wish(self) -> Literal["cancel", "finish"] | None:
+    def control(self) -> Literal["cancel", "finish"] | None:
         """What the person asked of the running job. None also while Redis is away."""
         try:
             value = cast(bytes | None, self._client.get(keys.job_control(self.job_id)))

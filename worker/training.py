@@ -244,7 +244,7 @@ class _Hooks:
         self._lease = lease
         self._published = 0.0
         self._polled = 0.0
-        self._wish: Literal["cancel", "finish"] | None = None
+        self._requested: Literal["cancel", "finish"] | None = None
         self._learned = False
 
     def progress(self, event: Progress) -> None:
@@ -262,7 +262,7 @@ class _Hooks:
         if stop_requested():
             return "interrupt"
         if time.monotonic() - self._polled >= POLL_EVERY_S:
-            self._wish = self._joblog.wish()
+            self._requested = self._joblog.control()
             self._polled = time.monotonic()
         # "Finish now" keeps the best so far: until a first step was made there is nothing that is worth a model.
-        return None if self._wish == "finish" and not self._learned else self._wish
+        return None if self._requested == "finish" and not self._learned else self._requested

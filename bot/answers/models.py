@@ -35,12 +35,12 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
     if model is None or not model.usable_in(place.channel_ids):
         await send(embed=cards.error(_GONE), **options)
         return
-    shelf = await bot.registry.shelf(place.guild_id, place.channel_ids)
+    here = await bot.registry.channel_models(place.guild_id, place.channel_ids)
     picture = await bot.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
     missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
     embed = cards.model_info(
         model,
-        current=shelf.current is not None and shelf.current.model_id == model.model_id,
+        current=here.current is not None and here.current.model_id == model.model_id,
         prefix=await bot.guild_settings.prefix(place.guild_id),
         facts=event.facts if isinstance(event, Pictured) else (),
         no_picture=None if picture is not None else missing,

@@ -43,7 +43,7 @@ _NOTHING_BLOCKED = Blocklist(())
 
 
 @dataclass(frozen=True)
-class Around:
+class CardContext:
     """What a card shows besides its training's own events.
 
     Attributes:
@@ -54,7 +54,7 @@ class Around:
         begins: when it begins; None: nobody can say.
         takes: how long it takes in all; None: nobody can say.
         machines: what the train workers run on.
-        wish: what somebody asked of it while it runs: `finish` or `cancel`.
+        control: what somebody asked of it while it runs: `finish` or `cancel`.
         blocked: the server's blocklist.
     """
 
@@ -65,16 +65,16 @@ class Around:
     begins: Estimate | None = None
     takes: Estimate | None = None
     machines: tuple[str, ...] = ()
-    wish: str | None = None
+    control: str | None = None
     blocked: Blocklist = _NOTHING_BLOCKED
 
 
-def training(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
+def training(job: TrainJob, view: JobView, context: CardContext) -> discord.Embed:
     """The card of a training: what was asked for, how far it has come, and its place in the queue."""
     match view.state:
         case "finished":
             assert view.finished is not None
-            embed = finished(view.finished, view.progress, around)
+            embed = finished(view.finished, view.progress, context)
         case "failed":
             assert view.failed is not None
             embed = discord.Embed(
@@ -85,7 +85,7 @@ def training(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
         case "cancelled":
             embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description="Nothing was kept.", colour=GREY)
         case _:
-            embed = _unfinished(job, view, around)
+            embed = _unfinished(job, view, context)
     footer = [f"recipe {job.options.recipe}", f"{job.corpus.chars:,} characters", f"job {job.job_id}"]
     embed.set_footer(text=" · ".join(footer))
     return embed
@@ -124,10 +124,10 @@ def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
     return embed.set_footer(text=f"job {job.job_id}")
 
 
-def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
+def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.Embed:
     embed = discord.Embed(title=f"Learning {short_title(job)}", colour=BLURPLE)
     progress = view.progress
-    if not around.worker_there:
+    if not context.worker_there:
         embed.colour = AMBER
         then = "It starts" if progress is None else "The training resumes from its last checkpoint"
         embed.description = (
@@ -135,15 +135,15 @@ def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
             "The bot's operator can start one with `make run` or `python -m worker serve train`."
         )
     elif view.state == "queued":
-        where = f": {in_line(around.place, around.waiting, around.begins)}." if around.place is not None else "…"
+        where = f": {in_line(context.place, context.waiting, context.begins)}." if context.place is not None else "…"
         embed.description = f"🕓 **Queued**{where}"
         embed.colour = GREY
     elif view.state == "interrupted":
         embed.description = "⏸️ **Paused**: the worker is restarting. The training was saved and resumes from there."
         embed.colour = AMBER
-    elif around.wish == "cancel":
+    elif context.control == "cancel":
         embed.description = "🛑 **Cancelling**…"
-    elif around.wish == "finish":
+    elif context.control == "finish":
         embed.description = "🏁 **Finishing**: I keep the best so far."
     elif progress is None:
         again = " again, from its last checkpoint" if view.resumed else ""
@@ -155,13 +155,13 @@ def _unfinished(job: TrainJob, view: JobView, around: Around) -> discord.Embed:
     embed.add_field(name="How", value=how(job), inline=False)
     if progress is None:
         embed.add_field(name="Text", value=f"{job.corpus.chars:,} characters")
-        if around.takes is not None and around.takes.seconds > 0:
-            embed.add_field(name="Takes", value=span(around.takes))
-        if around.machines:
-            embed.add_field(name="Runs on", value=clipped(" or ".join(around.machines), FIELD_LIMIT))
+        if context.takes is not None and context.takes.seconds > 0:
+            embed.add_field(name="Takes", value=span(context.takes))
+        if context.machines:
+            embed.add_field(name="Runs on", value=clipped(" or ".join(context.machines), FIELD_LIMIT))
     if view.samples:
         sample = view.samples[-1]
-        text = quote(around.blocked.mask(sample.text))
+        text = quote(context.blocked.mask(sample.text))
         embed.add_field(name=f"Sample after epoch {sample.epoch}", value=text, inline=False)
     return embed
 
@@ -181,7 +181,7 @@ def _add_progress(embed: discord.Embed, progress: Progress) -> None:
         embed.add_field(name="In plain words", value=f"Now it is {choosing(known)}.", inline=False)
 
 
-def finished(end: Finished, progress: Progress | None, around: Around) -> discord.Embed:
+def finished(end: Finished, progress: Progress | None, context: CardContext) -> discord.Embed:
     """The card of a training that ended well. `progress`: its last one."""
     model = end.model
     why = {
@@ -190,12 +190,12 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
         "time": " It used all of its time.",
         "finish": " It was finished early on request, and the best so far was kept.",
     }[end.stopped]
-    more = "" if end.stopped == "early" else f" `{around.prefix}train more` trains it further."
+    more = "" if end.stopped == "early" else f" `{context.prefix}train more` trains it further."
     embed = discord.Embed(
         title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
         description=(
             f"✅ `{model.name}` is now this channel's model.{why}\n"
-            f"Try `{around.prefix}generate the monster`, or any words of yours.{more}"
+            f"Try `{context.prefix}generate the monster`, or any words of yours.{more}"
         ),
         colour=GREEN,
     )
@@ -212,10 +212,10 @@ def finished(end: Finished, progress: Progress | None, around: Around) -> discor
     if model.copy_share is not None:
         embed.add_field(name="Copied", value=copied(model.copy_share), inline=False)
     for number, sample in enumerate(end.samples[:3], start=1):
-        embed.add_field(name=f"Sample {number}", value=quote(around.blocked.mask(sample)), inline=False)
+        embed.add_field(name=f"Sample {number}", value=quote(context.blocked.mask(sample)), inline=False)
     if end.notes:
         embed.add_field(
-            name="Worth knowing", value=clipped(around.blocked.mask("\n".join(end.notes)), FIELD_LIMIT), inline=False
+            name="Worth knowing", value=clipped(context.blocked.mask("\n".join(end.notes)), FIELD_LIMIT), inline=False
         )
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed

@@ -18,7 +18,7 @@ from bot.decorators import hybrid_command
 from bot.requester import Requester
 from bot.texts import text_again
 from bot.train_options import TrainFlags
-from bot.trainings import Lesson, begin
+from bot.trainings import TrainRequest, begin
 from shared import corpora
 from shared.errors import UserError
 
@@ -59,24 +59,24 @@ class Training(commands.Cog):
         await self._check_source(ctx, file, flags)
         who = Requester.of(ctx)
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
-            lesson = functools.partial(self._lesson, who, file, flags)
-            await begin(self.bot, who, lesson, ctx.send, by_message=ctx.interaction is None)
+            request = functools.partial(self._request, who, file, flags)
+            await begin(self.bot, who, request, ctx.send, by_message=ctx.interaction is None)
 
-    async def _lesson(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> Lesson:
+    async def _request(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         """What the options ask for, with its text."""
         bot, parent = self.bot, None
         if train_options.starts_from_model(flags):
             parent = await bot.registry.choose(who.guild_id, who.here, flags.parent)
         options = train_options.chosen(flags, bot.settings, parent)
         if parent is None or not train_options.is_more(flags):
-            return Lesson(await self._corpus(file, flags), options, parent)
+            return TrainRequest(await self._corpus(file, flags), options, parent)
         prefix = await bot.guild_settings.prefix(who.guild_id)
         licence = options.keep_licence
         corpus = await text_again(parent, bot.queue, bot.settings, keep_licence=licence, prefix=prefix)
         if options.name is None:
             name = await bot.registry.next_name(who.guild_id, who.here, parent)
             options = options.model_copy(update={"name": name})
-        return Lesson(corpus, options, parent)
+        return TrainRequest(corpus, options, parent)
 
     async def _check_source(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
         prefix = await self.bot.prefix(ctx.guild)

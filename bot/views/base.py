@@ -112,7 +112,7 @@ async def _remove_placeholder(interaction: discord.Interaction) -> None:
         log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
 
 
-class Placed:
+class RequiresPlace:
     """For controls that do something in the channel: not where the server's admins do not want the bot."""
 
     async def interaction_check(self, interaction: discord.Interaction, /) -> bool:

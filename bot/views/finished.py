@@ -11,7 +11,7 @@ import discord
 from bot import trainings
 from bot.requester import Requester
 from bot.types import Send
-from bot.views.base import Placed, replying_to
+from bot.views.base import RequiresPlace, replying_to
 from bot.views.models import UseButton
 from bot.views.training import SamplesButton
 from bot.views.writing import GenerateButton
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class MoreButton(
-    Placed,
+    RequiresPlace,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)",
 ):

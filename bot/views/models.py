@@ -12,7 +12,7 @@ from bot import cards
 from bot.escape import NOBODY
 from bot.requester import Requester
 from bot.types import Send
-from bot.views.base import Placed, answering, replying_to
+from bot.views.base import RequiresPlace, answering, replying_to
 from bot.views.writing import GenerateButton
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -32,7 +32,7 @@ _MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 _USER = r"(?P<user>\d{1,20})"
 
 
-class _ModelButton(Placed):
+class _ModelButton(RequiresPlace):
     """A button that names a model."""
 
     @classmethod
@@ -161,18 +161,18 @@ async def list_page(bot: Galvanic, who: Requester, page: int) -> dict[str, Any]:
     Raises:
         UserError: there is none.
     """
-    shelf = await bot.registry.shelf(who.guild_id, who.here)
+    here = await bot.registry.channel_models(who.guild_id, who.here)
     prefix = await bot.guild_settings.prefix(who.guild_id)
-    if not shelf.models:
+    if not here.models:
         raise UserError(
             "There is no model here yet.",
             f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
             f"`{prefix}model import` imports one that was exported.",
         )
-    last = cards.pages(shelf.models) - 1
+    last = cards.pages(here.models) - 1
     page = min(page, last)
     return {
-        "embed": cards.model_list(shelf.models, shelf.current, who.here, page, prefix),
+        "embed": cards.model_list(here.models, here.current, who.here, page, prefix),
         "view": _page_buttons(who.here[0], page, last),
     }
 

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 import discord
 
 from bot import training_control
-from bot.views.base import Placed, answering
+from bot.views.base import RequiresPlace, answering
 
 
-class _JobButton(Placed, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:no-button"):
+class _JobButton(
+    RequiresPlace, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:no-button"
+):
     """A button that is about one training."""
 
     word: ClassVar[str]

@@ -13,7 +13,7 @@ from bot.choices import label
 from bot.options import HOTTEST, temperature
 from bot.requester import Requester
 from bot.types import Send
-from bot.views.base import FORM_S, Placed, answering, replying_to
+from bot.views.base import FORM_S, RequiresPlace, answering, replying_to
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -24,7 +24,7 @@ TextAction = Literal["again", "continue", "hotter", "cooler"]
 
 
 class WrittenButton(
-    Placed,
+    RequiresPlace,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:(?P<action>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
 ):
@@ -54,7 +54,7 @@ class WrittenButton(
 
 
 class ComparedMenu(
-    Placed,
+    RequiresPlace,
     discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]],
     template=r"galvanic:compared:(?P<job>[a-z0-9-]+)",
 ):
@@ -87,7 +87,9 @@ class ComparedMenu(
 
 
 class GenerateButton(
-    Placed, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:write:(?P<model>[a-z0-9-]+)"
+    RequiresPlace,
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"galvanic:write:(?P<model>[a-z0-9-]+)",
 ):
     """Opens a form that asks for words, which its model continues."""
 

@@ -60,7 +60,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
 def test_notes_of_a_training_are_covered_too() -> None:
     view = JobView()
     view.apply(finished(notes=(NOTE,)))
-    embed = cards.training(train_job(), view, cards.Around(blocked=Blocklist(("damn",))))
+    embed = cards.training(train_job(), view, cards.CardContext(blocked=Blocklist(("damn",))))
     assert "████ it" in str(embed.to_dict())
     assert "damn" not in str(embed.to_dict())
 

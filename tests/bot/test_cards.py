@@ -23,7 +23,7 @@ from tests.factories import place as place_of
 
 
 def card(view: JobView, **around: object) -> discord.Embed:
-    return cards.training(train_job(), view, cards.Around(**around))  # type: ignore[arg-type]
+    return cards.training(train_job(), view, cards.CardContext(**around))  # type: ignore[arg-type]
 
 
 def view_of(*events: object) -> JobView:
@@ -62,8 +62,8 @@ def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
 
 def test_a_card_tells_what_was_asked_of_its_training() -> None:
     view = view_of(Started(worker="w"), progress())
-    assert (card(view, wish="finish").description or "").startswith("🏁 **Finishing**")
-    assert (card(view, wish="cancel").description or "").startswith("🛑 **Cancelling**")
+    assert (card(view, control="finish").description or "").startswith("🏁 **Finishing**")
+    assert (card(view, control="cancel").description or "").startswith("🛑 **Cancelling**")
 
 
 def test_a_card_without_a_worker_says_so_and_what_to_do() -> None:
@@ -109,7 +109,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
     )
     job = train_job(parent=parent, options=options)
     for view in (JobView(), view_of(progress())):
-        said = fields(cards.training(job, view, cards.Around()))["How"]
+        said = fields(cards.training(job, view, cards.CardContext()))["How"]
         assert said == (
             "word by word · continues `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
             "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
@@ -118,7 +118,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
 
 def test_a_card_without_options_tells_recipe_and_time() -> None:
     job = train_job(options=TrainOptions(minutes=8))
-    shown = fields(cards.training(job, JobView(), cards.Around()))
+    shown = fields(cards.training(job, JobView(), cards.CardContext()))
     assert shown["How"] == "character by character · at most 8 minutes"
 
 
@@ -265,7 +265,7 @@ def test_text_too_long_for_an_embed_is_left_to_a_file() -> None:
 def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> None:
     view = view_of(finished(samples=tuple(samples), model=record(corpus_title=title), notes=("x" * 2_000,)))
     job = train_job(corpus=corpus(title=title))
-    embed = cards.training(job, view, cards.Around())
+    embed = cards.training(job, view, cards.CardContext())
     assert len(embed) <= 6_000
     assert len(embed.description or "") <= 4_096
     assert all(len(field.value or "") <= 1_024 for field in embed.fields)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot import cards
 from bot.cards.writing import fit
-from bot.comparing import around
+from bot.comparing import temperatures_around
 from bot.options import temperature
 from bot.text_actions import at_temperature, continued
 from bot.views.writing import written_buttons
@@ -126,9 +126,9 @@ def test_temperatures_stay_in_range() -> None:
     assert at_temperature(generate_job(), written(), -0.1).temperature == 0
     kept: GenerateJob = at_temperature(generate_job(from_line=True, seed=""), written(), 1.0)
     assert (kept.seed, kept.random_seed, kept.from_line) == ("the sea", 7, False)
-    assert around(0.8) == (0.4, 0.8, 1.2)
-    assert around(0) == (0.0, 0.4, 0.8)
-    assert around(2) == (1.2, 1.6, 2.0)
+    assert temperatures_around(0.8) == (0.4, 0.8, 1.2)
+    assert temperatures_around(0) == (0.0, 0.4, 0.8)
+    assert temperatures_around(2) == (1.2, 1.6, 2.0)
 
 
 def test_a_temperature_may_be_typed_with_a_comma() -> None:

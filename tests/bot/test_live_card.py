@@ -103,7 +103,7 @@ async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Liv
 
 
 @pytest.mark.parametrize(
-    ("source", "learned", "wish", "words"),
+    ("source", "learned", "control", "words"),
     [
         ("catalogue", True, b"finish", "keep the best so far"),
         ("catalogue", False, b"cancel", "Nothing was kept"),
@@ -111,7 +111,7 @@ async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Liv
     ],
 )
 async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_once(
-    live: Live, worker: StandIn, source: str, learned: bool, wish: bytes, words: str
+    live: Live, worker: StandIn, source: str, learned: bool, control: bytes, words: str
 ) -> None:
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     job = await begun(live, channel.id, source)
@@ -122,7 +122,7 @@ async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_on
     else:
         log.publish(Started(worker="w"))
     assert words in await told(live, worker, "was deleted")
-    assert worker.redis.get(keys.job_control(job.job_id)) == wish
+    assert worker.redis.get(keys.job_control(job.job_id)) == control
 
 
 async def test_redis_that_fails_after_the_end_was_shown_is_told_until_it_knows(

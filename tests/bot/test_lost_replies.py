@@ -153,14 +153,14 @@ async def test_a_training_that_anothers_token_has_claimed_is_entered(
     monkeypatch.setattr(mute, "_message", late)
     assert await submit(mute, train_job()) == "entered"
     assert await mute.load("t-1") is not None
-    assert await mute.wish("t-1") is None
+    assert await mute.control("t-1") is None
 
 
 async def test_a_claimed_training_that_is_taken_back_is_cancelled_unseen(queue: JobQueue, worker: redis.Redis) -> None:
     await submit(queue, train_job())
     run_script(worker, turns.claim("t-1"))
     await queue.retract("t-1")
-    assert await queue.wish("t-1") == "cancel"
+    assert await queue.control("t-1") == "cancel"
     assert await queue.undelivered() == []
 
 

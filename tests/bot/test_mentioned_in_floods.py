@@ -47,7 +47,7 @@ async def test_while_the_settings_cannot_be_read(live: Live) -> None:
 
 
 async def test_in_direct_messages(live: Live) -> None:
-    assert await told(live, live.dm(), "works in servers, not in direct messages") == 1
+    assert await told(live, live.dm(), "in servers, not in direct messages") == 1
 
 
 async def test_while_redis_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

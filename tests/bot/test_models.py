@@ -65,7 +65,7 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
     assert (await registry.choose(GUILD, here, None)).name == "own"
     assert await registry.remove(own, [], deletion(own))  # the thread still names it
     assert (await registry.choose(GUILD, here, None)).name == "parents"
-    shelf = await registry.shelf(GUILD, here)
+    shelf = await registry.channel_models(GUILD, here)
     assert shelf.current is not None
     assert shelf.current.name == "parents"
 

@@ -109,8 +109,8 @@ def test_no_card_makes_a_link_of_a_title() -> None:
     done.apply(finished(model=model))
     standing = Standing(job=job, card=(1, 2), place=None, takes=None, progress=progress())
     embeds = [
-        cards.training(job, running, cards.Around()),
-        cards.training(job, done, cards.Around()),
+        cards.training(job, running, cards.CardContext()),
+        cards.training(job, done, cards.CardContext()),
         cards.model_list([model], None, [1], 0, "!"),
         cards.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
         cards.delete_question(model, 1, "!"),

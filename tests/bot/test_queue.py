@@ -89,7 +89,7 @@ async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, s
     log.publish(Started(worker="w"))
     assert await queue.cancel("t-1") == "asked"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "started"]
-    assert log.wish() == "cancel"
+    assert log.control() == "cancel"
 
 
 async def test_a_training_that_was_handed_back_is_cancelled_at_once(queue: JobQueue, settings: Settings) -> None:
@@ -112,13 +112,13 @@ async def test_a_training_that_was_handed_back_is_cancelled_at_once(queue: JobQu
         log.publish(Failed(problem="late"))
 
 
-async def test_a_wish_to_finish_does_not_undo_one_to_cancel(queue: JobQueue, settings: Settings) -> None:
+async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobQueue, settings: Settings) -> None:
     await queue.finish("t-1")
-    assert await queue.wish("t-1") == "finish"
+    assert await queue.control("t-1") == "finish"
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     await queue.cancel("t-1")
     await queue.finish("t-1")
-    assert await queue.wish("t-1") == "cancel"
+    assert await queue.control("t-1") == "cancel"
 
 
 async def test_limits_of_a_person_and_of_a_server(queue: JobQueue) -> None:
@@ -155,7 +155,7 @@ async def test_a_training_that_is_taken_back_is_undone_or_cancelled_if_it_runs(
     claim(worker, "another")
     await queue.retract("t-1")
     assert await queue.load("t-1") is not None
-    assert await queue.wish("t-1") == "cancel"
+    assert await queue.control("t-1") == "cancel"
 
 
 async def test_a_spare_token_runs_what_waits_and_nothing_else(queue: JobQueue, settings: Settings) -> None:

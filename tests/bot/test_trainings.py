@@ -10,7 +10,7 @@ import redis
 
 from bot import live_card, trainings
 from bot.requester import Requester
-from bot.trainings import Lesson
+from bot.trainings import TrainRequest
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys, turns
 from shared.connect import connect
@@ -32,8 +32,8 @@ def worker(settings: Settings) -> redis.Redis:
     return connect(settings)
 
 
-async def _lesson() -> Lesson:
-    return Lesson(Corpus(corpus(), "a tide " * 300), TrainOptions())
+async def _lesson() -> TrainRequest:
+    return TrainRequest(Corpus(corpus(), "a tide " * 300), TrainOptions())
 
 
 async def _who(live: Live, person: str = "ada") -> Requester:

@@ -62,8 +62,8 @@ def test_each_variant_gets_what_it_would_get_alone(client: redis.Redis) -> None:
     assert answer.random_seed == 5
     assert answer.seed == "the boat"
     for number, (variant, text) in enumerate(zip(variants, answer.texts, strict=True)):
-        wish = {"model_id": variant.model_id, "temperature": variant.temperature, "random_seed": 5, "length": 60}
-        alone = run(client, generate_job(number, **wish))
+        options = {"model_id": variant.model_id, "temperature": variant.temperature, "random_seed": 5, "length": 60}
+        alone = run(client, generate_job(number, **options))
         assert isinstance(alone, Generated)
         assert (text.model_name, text.temperature, text.text) == (variant.name, alone.temperature, alone.text)
         assert not text.problem

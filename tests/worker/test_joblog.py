@@ -93,10 +93,10 @@ def test_an_orderly_end_is_no_death(client: redis.Redis) -> None:
     assert second.attempt == 2
 
 
-@pytest.mark.parametrize(("value", "wish"), [("cancel", "cancel"), ("finish", "finish"), ("nonsense", None)])
-def test_wishes(client: redis.Redis, value: str, wish: str | None) -> None:
+@pytest.mark.parametrize(("value", "control"), [("cancel", "cancel"), ("finish", "finish"), ("nonsense", None)])
+def test_control(client: redis.Redis, value: str, control: str | None) -> None:
     client.set(keys.job_control("t-1"), value)
-    assert JobLog(client, "t-1").wish() == wish
+    assert JobLog(client, "t-1").control() == control
 
 
 def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.Redis) -> None:

@@ -153,7 +153,7 @@ def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) ->
     assert not past.cut_short
 
 
-def test_a_wish_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
+def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
     client.set(keys.job_control("t-1"), "finish")
     event = train(client, "t-1", options=TrainOptions(epochs=300, units=8))
     assert isinstance(event, Finished)

@@ -33,7 +33,7 @@ def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:
 def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
     plain = run(client, generate_job(1, length=200))
     assert isinstance(plain, Generated)
-    wishes: list[dict[str, Any]] = [
+    all_options: list[dict[str, Any]] = [
         {"temperature": 0.1},
         {"top_k": 1},
         {"top_p": 0.1},
@@ -43,10 +43,10 @@ def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
         {"random_seed": 77},
         {"mix": tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))},
     ]
-    for number, wish in enumerate(wishes, 2):
-        answer = run(client, generate_job(number, **{"length": 200, "random_seed": 1, **wish}))
+    for number, options in enumerate(all_options, 2):
+        answer = run(client, generate_job(number, **{"length": 200, "random_seed": 1, **options}))
         assert isinstance(answer, Generated)
-        assert answer.text != plain.text, wish
+        assert answer.text != plain.text, options
     free, guarded = (
         run(client, generate_job(number, length=400, temperature=0, guard=guard))
         for number, guard in [(20, False), (21, True)]

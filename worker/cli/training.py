@@ -29,7 +29,7 @@ class TerminalHooks:
     def __init__(self) -> None:
         layout = "{percentage:3.0f}% |{bar:24}| {desc}"
         self._bar: Any = tqdm(total=_RESOLUTION, bar_format=layout, file=sys.stderr)
-        self._wish: Control | None = None
+        self._requested: Control | None = None
 
     def progress(self, event: Progress) -> None:
         """Move the bar."""
@@ -49,13 +49,13 @@ class TerminalHooks:
 
     def control(self) -> Control | None:
         """Whether Ctrl-C was pressed."""
-        return self._wish
+        return self._requested
 
     def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         """Signal handler."""
-        if self._wish:
+        if self._requested:
             raise KeyboardInterrupt
-        self._wish = "interrupt"
+        self._requested = "interrupt"
 
     def close(self) -> None:
         """Leave the bar where it stands."""

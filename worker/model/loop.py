@@ -286,14 +286,14 @@ class Loop:
 
     def _poll(self) -> None:
         with self._clock_stopped():
-            wish = self.hooks.control()
-        if wish == "cancel":
+            request = self.hooks.control()
+        if request == "cancel":
             raise TrainingCancelled
-        if wish == "interrupt":
+        if request == "interrupt":
             self._tick()
             self._save()
             raise TrainingInterrupted
-        if wish == "finish":
+        if request == "finish":
             self._finish = "finish"
 
     @contextmanager

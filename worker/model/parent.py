@@ -87,10 +87,10 @@ def load_parent(folder: Path, name: str | None, options: TrainOptions) -> Parent
         ("embedding", options.embedding, network.embedding),
         ("encoding", options.encoding, network.encoding),
     )
-    for option, wish, has in wished:
-        if wish is not None and wish != has:
+    for option, wanted, has in wished:
+        if wanted is not None and wanted != has:
             raise UserError(
-                f"{name} has --{option} {has}, which can't be changed to {wish}.",
+                f"{name} has --{option} {has}, which can't be changed to {wanted}.",
                 f"Leave --{option} out, or train without it.",
             )
     return Parent(name, description, weights)
