@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -114,9 +115,10 @@ def slash(system: System, command: str, options: Mapping[str, object] | None = N
 
 
 def submit(system: System, interaction: str, values: Mapping[str, Any], person: str = "ada") -> None:
-    """Send the form that an interaction opens."""
+    """Send the form that an interaction opens, as soon as a person could: discord.py knows it once Discord has it."""
 
     def sent() -> bool:
+        time.sleep(0.5)
         try:
             return bool(system.client.submit_modal(interaction, values, person=person))
         except UserError:  # not open yet

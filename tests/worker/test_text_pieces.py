@@ -166,6 +166,6 @@ def test_a_second_text_in_the_folder_leaves_the_first_as_it_is(tmp_path: Path) -
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path, recipe: str) -> None:
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"words " * 100 + "é".encode()[:1])
-    for path, problem in ((bad, "bad.txt is not a text in UTF-8"), (tmp_path / "none.txt", "cannot be read: No such")):
+    for path, problem in ((bad, "bad.txt isn't UTF-8 text"), (tmp_path / "none.txt", "cannot be read: No such")):
         with pytest.raises(UserError, match=problem):
             prepare(path, TextOptions(recipe))

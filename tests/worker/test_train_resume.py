@@ -84,14 +84,14 @@ def test_a_foreign_checkpoint_is_refused(change: dict[str, float], tmp_path: Pat
         run("char", tmp_path / "model", checkpoint=place, **change)
 
 
-def test_a_damaged_checkpoint_begins_anew(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_started_over(tmp_path: Path) -> None:
     place = tmp_path / "checkpoint"
     with pytest.raises(TrainingInterrupted):
         run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 2 else None), checkpoint=place)
     (path,) = place.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
     result = run("char", tmp_path / "model", checkpoint=place)
-    assert any("anew" in note for note in result.notes)
+    assert any("started over" in note for note in result.notes)
     assert result.epochs == 2
 
 
