@@ -135,15 +135,23 @@ def _spoiler(state: StateInline, silent: bool) -> bool:
     return True
 
 
+def name_mentions(text: str, name_of: NameOf) -> str:
+    """Plain text with names in the place of `<@id>`, `<@&id>` and `<#id>`."""
+    return _MENTION.sub(lambda found: _label(found, name_of), text)
+
+
+def _label(mention: re.Match[str], name_of: NameOf) -> str:
+    sigil = mention[1].rstrip("!")
+    return f"{sigil[0]}{name_of(sigil, int(mention[2])) or 'unknown'}"
+
+
 def _reference(state: StateInline, silent: bool) -> bool:
     """`<@id>`, `<#id>`, `<t:seconds:style>`, `<:emoji:id>`, `</command:id>`."""
     if state.src[state.pos] != "<":
         return False
     name_of: NameOf = state.env["name_of"]
     if found := _MENTION.match(state.src, state.pos):
-        sigil = found[1].rstrip("!")
-        name = name_of(sigil, int(found[2]))
-        kind, label = "mention", f"{sigil[0]}{name or 'unknown'}"
+        kind, label = "mention", _label(found, name_of)
     elif found := _TIME.match(state.src, state.pos):
         kind, label = "time", _time(int(found[1]), found[2] or "f")
     elif found := _EMOJI.match(state.src, state.pos):

@@ -144,7 +144,7 @@ class Presenter:
         target = self._world.messages.get(message.channel_id, {}).get(int(reference["message_id"]))
         if target is None:
             return {"id": None, "author": None, "text": "The original message was deleted"}
-        text = " ".join(target.content.split()) or "Click to see the attachment"
+        text = " ".join(markdown.name_mentions(target.content, self._name_of).split()) or "Click to see the attachment"
         return {
             "id": str(target.id),
             "author": self.person(target.author_id),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.markdown import render, render_inline
+from playground.markdown import name_mentions, render, render_inline
 
 NAMES = {("@", 1): "Ada", ("#", 2): "lab", ("@&", 3): "Readers"}
 
@@ -35,6 +35,10 @@ def name_of(sigil: str, wanted: int) -> str | None:
 )
 def test_inline(text: str, html: str) -> None:
     assert render_inline(text, name_of) == html
+
+
+def test_plain_text_names_mentions_too() -> None:
+    assert name_mentions("*hi* <@!1> and <@9> in <#2>", name_of) == "*hi* @Ada and @unknown in #lab"
 
 
 def test_link_opens_a_page_of_its_own() -> None:
