@@ -13,8 +13,11 @@ from shared.errors import UserError
 log = structlog.get_logger()
 
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
+"""What is raised while Redis cannot be reached, or does not answer."""
 TRANSIENT = (aiohttp.ClientError, OSError, discord.DiscordServerError, discord.RateLimited)
-"""What Discord or the way to it gets over by itself: the same request may do later."""
+"""What Discord or the way to it gets over by itself: the same request may do later. See `passing`, too."""
+TOO_MANY_REQUESTS = 429
+"""HTTP status of a refusal that discord.py does not wait out: not Discord's own, but that of what stands before it."""
 MISSING_PERMISSIONS = 50_013
 """Discord's error for a permission that the bot lacks."""
 ARCHIVED = 50_083
@@ -25,6 +28,10 @@ TOO_LATE = frozenset({10_062, 10_015, 50_027})
 _QUEUE_AWAY = UserError(
     "My job queue (Redis) can't be reached right now.",
     "Nothing was started or lost; try again in a minute. If it keeps happening, tell the bot's operator.",
+)
+_DISCORD_AWAY = UserError(
+    "Discord is having trouble right now, so I couldn't finish this.",
+    "See whether it was done; if it was not, try again in a minute.",
 )
 
 
@@ -37,8 +44,14 @@ def too_late() -> UserError:
 
 def passing(error: BaseException) -> bool:
     """Whether the same may well succeed later, without anybody's doing."""
-    limited = isinstance(error, discord.HTTPException) and error.status == 429
+    limited = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
     return limited or isinstance(error, (*TRANSIENT, *AWAY))
+
+
+def _of_discord(error: BaseException) -> bool:
+    """Whether it is a passing trouble of Discord, or of the way to it. Not of any file, as an OSError may be."""
+    kinds = (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, ConnectionError, TimeoutError)
+    return isinstance(error, kinds) or (isinstance(error, discord.HTTPException) and passing(error))
 
 
 def explain(error: BaseException, doing: str) -> UserError:
@@ -51,7 +64,7 @@ def explain(error: BaseException, doing: str) -> UserError:
     match error:
         case UserError():
             return error
-        case redis.ConnectionError() | redis.TimeoutError() | OperationalError():
+        case _ if isinstance(error, AWAY):
             log.warning("redis_unreachable", doing=doing, error=type(error).__name__)
             return _QUEUE_AWAY
         case discord.Forbidden():
@@ -62,6 +75,10 @@ def explain(error: BaseException, doing: str) -> UserError:
         case discord.HTTPException() if error.code in TOO_LATE:
             log.info("interaction_too_late", doing=doing, code=error.code)
             return too_late()
+        case _ if _of_discord(error):
+            status = getattr(error, "status", None)
+            log.warning("discord_unreachable", doing=doing, error=type(error).__name__, status=status)
+            return _DISCORD_AWAY
         case _:
             log.error("failed", doing=doing, exc_info=error)
             return UserError(

@@ -1,0 +1,73 @@
+"""Passing troubles of Discord are told in plain words where anything can be told, and logged without a traceback."""
+
+from __future__ import annotations
+
+import logging
+from unittest.mock import Mock
+
+import aiohttp
+import discord
+import pytest
+from structlog.testing import capture_logs
+
+from bot import failures
+from playground.faults import Fault
+from playground.places import CHANNEL_IDS, USER_IDS
+from tests.bot.live import Live
+
+ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
+POST = r"/channels/\d+/messages"
+CALLBACK = r"/interactions/\d+/[^/]+/callback"
+
+
+def refused(kind: type[discord.HTTPException], status: int) -> discord.HTTPException:
+    return kind(Mock(status=status, reason=""), "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused(discord.DiscordServerError, 503),
+        refused(discord.HTTPException, 429),
+        aiohttp.ServerDisconnectedError(),
+        discord.RateLimited(600.0),
+        ConnectionResetError(),
+        TimeoutError(),
+    ],
+)
+def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception) -> None:
+    with capture_logs() as logged:
+        assert "Discord is having trouble" in failures.explain(error, "help").problem
+    assert [entry["log_level"] for entry in logged] == ["warning"]
+    assert "exc_info" not in logged[0]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(), refused(discord.HTTPException, 400), KeyError()])
+def test_what_does_not_pass_is_logged_with_its_traceback(error: Exception) -> None:
+    with capture_logs() as logged:
+        assert "Something went wrong" in failures.explain(error, "help").problem
+    assert [entry["exc_info"] for entry in logged] == [error]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("status", [0, 503])
+async def test_a_command_that_discord_does_not_take_is_no_error(live: Live, status: int, times: int) -> None:
+    fault = live.faults.add(Fault("POST", POST, status, times=times))
+    with capture_logs() as logged:
+        live.send("!help")
+        await live.until(lambda: not fault.times, "all faults")
+        await live.handled()
+    assert {entry["log_level"] for entry in logged} == {"warning"}
+    assert bool(live.showing("Discord is having trouble")) == (times == 1)
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 10_062), (0, 0)])
+async def test_choices_that_come_too_late_are_no_error(
+    live: Live, caplog: pytest.LogCaptureFixture, status: int, code: int
+) -> None:
+    live.faults.add(Fault("POST", CALLBACK, status, code))
+    with caplog.at_level(logging.ERROR), capture_logs() as logged:
+        await live.acts.autocomplete(ADA, LAB, "train", "source", "fra", {})
+        await live.until(lambda: logged, "a word in the log")
+    assert [(entry["event"], entry["log_level"]) for entry in logged] == [("choices_not_taken", "info")]
+    assert not caplog.records
