@@ -132,7 +132,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
 async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) -> None:
     async def send(**options: Any) -> Any:
         await live.bot.follower._resume()
-        assert live.bot.follower._bells == {}
+        assert not live.bot.follower._followed
         return await _in_lab(live)(**options)
 
     await trainings.begin(live.bot, await _who(live), _lesson, send)
