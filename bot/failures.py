@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
 import aiohttp
 import discord
 import redis
@@ -10,8 +14,14 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import UserError
 
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+T = TypeVar("T")
 log = structlog.get_logger()
 
+PAUSES_S = (1.0, 4.0)
+"""Between tries to post something while Discord or Redis are in trouble."""
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 """What is raised while Redis cannot be reached, or does not answer."""
 TRANSIENT = (aiohttp.ClientError, OSError, discord.DiscordServerError, discord.RateLimited)
@@ -46,6 +56,24 @@ def passing(error: BaseException) -> bool:
     """Whether the same may well succeed later, without anybody's doing."""
     limited = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
     return limited or isinstance(error, (*TRANSIENT, *AWAY))
+
+
+async def persist(bot: Galvanic, post: Callable[[], Awaitable[T]]) -> T:
+    """Post something, with a few tries while Discord or Redis are in trouble; raises what the last one raised.
+
+    Args:
+        bot: the bot; one that is being stopped does not try again.
+        post: posts it; what Discord took without saying so should not be posted twice by it.
+    """
+    for pause in PAUSES_S:
+        try:
+            return await post()
+        except Exception as error:
+            if bot.is_closed() or not passing(error):
+                raise
+            log.warning("answer_not_posted_yet", error=type(error).__name__)
+        await asyncio.sleep(pause)
+    return await post()
 
 
 def _of_discord(error: BaseException) -> bool:

@@ -144,7 +144,7 @@ def _is_mention(prefix: str | None) -> bool:
 async def respond(ctx: Context, problem: UserError) -> None:
     """Tell the person: in the channel (only to them where Discord allows), without an embed if need be, or directly."""
     try:
-        await _respond(ctx, problem)
+        await failures.persist(ctx.bot, lambda: _respond(ctx, problem))
     except (discord.HTTPException, *failures.TRANSIENT) as error:
         status, code = getattr(error, "status", None), getattr(error, "code", None)
         kind = type(error).__name__
@@ -155,16 +155,17 @@ async def _respond(ctx: Context, problem: UserError) -> None:
     permissions = ctx.bot_permissions
     in_thread = isinstance(ctx.channel, discord.Thread)
     may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
+    nonce = f"e-{ctx.message.id}"
     gone_after = WRONG_PLACE_S if isinstance(problem, access.WrongPlace) else None
     if ctx.interaction is not None and not ctx.interaction.is_expired():
         await tell(ctx.interaction, problem)
     elif ctx.guild is None or (may_send and permissions.embed_links):
         reference = _reference(ctx)
-        await ctx.send(embed=cards.error(problem), reference=reference, delete_after=gone_after)  # type: ignore[arg-type]  # None is allowed
+        await ctx.send(embed=cards.error(problem), reference=reference, delete_after=gone_after, nonce=nonce)  # type: ignore[arg-type]  # None is allowed
     elif may_send:
-        await ctx.send(f"❌ {problem}", delete_after=gone_after)  # type: ignore[arg-type]  # None is allowed
+        await ctx.send(f"❌ {problem}", delete_after=gone_after, nonce=nonce)  # type: ignore[arg-type]  # None is allowed
     elif ctx.command is not None:
-        await ctx.author.send(embed=cards.error(problem))
+        await ctx.author.send(embed=cards.error(problem), nonce=nonce)
 
 
 def _reference(ctx: Context) -> discord.MessageReference | None:

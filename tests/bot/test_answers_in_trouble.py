@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from bot import follower
-from bot.answers import ask, typing
+from bot import failures, follower
+from bot.answers import typing
 from bot.views.training import job_buttons
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS
@@ -26,7 +26,7 @@ FOLLOWUP = r"/webhooks/\d+/[^/]+"
 
 @pytest.fixture
 def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(ask, "_PAUSES_S", (0.05, 0.05))
+    monkeypatch.setattr(failures, "PAUSES_S", (0.05, 0.05))
     monkeypatch.setattr(follower, "_RETRY_S", 0.05)
     worker = StandIn(settings)
     worker.add_model()
