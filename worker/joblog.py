@@ -47,7 +47,7 @@ def run_script(client: redis.Redis, script: Script) -> Any:
 
 
 class Superseded(Exception):
-    """Another attempt at the same job has begun: this one must stop without a word."""
+    """Another attempt at the same job has begun, or is to: this one must stop without a word."""
 
 
 class JobLog:
