@@ -20,11 +20,13 @@ from redis.exceptions import RedisError
 
 from bot import cards
 from bot.answers.post import post_answer
-from bot.failures import passing
+from bot.escape import NOBODY
+from bot.failures import TRANSIENT, passing
 from bot.jobview import JobView
 from bot.live_card import LiveCard, buttons_of, card_context
 from bot.queue import TRAINING
 from bot.types import Send
+from shared.errors import UserError
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import Asked, DeleteJob, TrainJob
 from shared.logging import job_context
@@ -247,7 +249,7 @@ class Follower:
             self._late.discard(job.job_id)
 
     async def _post_late(self, job: Asked, event: Event) -> None:
-        """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is logged."""
+        """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is let go."""
         channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
         give_up, wait = time.monotonic() + LATE_ANSWER_S, _RETRY_S
         while True:
@@ -259,10 +261,23 @@ class Follower:
             except Exception as error:
                 if not passing(error) or time.monotonic() >= give_up:
                     _log_lost(job, error)
+                    if not passing(error) and not isinstance(error, (discord.Forbidden, discord.NotFound)):
+                        await self._say_lost(job, channel)
                     return
                 log.warning("answer_not_posted_yet", job_id=job.job_id, error=type(error).__name__)
             await asyncio.sleep(wait)
             wait = min(2 * wait, _RETRY_AT_MOST_S)
+
+    async def _say_lost(self, job: Asked, channel: discord.PartialMessageable) -> None:
+        """The answer itself cannot be posted, but its person is to hear of that."""
+        problem = UserError(
+            f"I couldn't post what <@{job.place.user_id}> asked for.",
+            "The cause was logged; run the command again, and tell the bot's operator if it keeps happening.",
+        )
+        try:
+            await channel.send(embed=cards.error(problem), nonce=job.job_id, allowed_mentions=NOBODY)
+        except (discord.HTTPException, *TRANSIENT) as error:
+            log.warning("loss_not_told", job_id=job.job_id, error=type(error).__name__)
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         with job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id):

@@ -175,3 +175,19 @@ async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worke
     await live.bot.follower._take_up(job_id)
     live.bot.follower.delivered(job_id)
     await answered(live, worker)
+
+
+@pytest.mark.parametrize(("status", "told"), [(400, True), (403, False)])
+async def test_a_late_answer_that_discord_refuses_is_told_where_that_can_be(
+    live: Live, worker: StandIn, status: int, told: bool
+) -> None:
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    live.faults.add(Fault("POST", POST, 503, times=3))
+    refusal = live.faults.add(Fault("POST", POST, status, 50_035))
+    worker.write(job_id)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not refusal.times
+    assert bool(live.showing("I couldn't post what")) == told
+    assert not live.shown(TEXT)
+    assert not live.bot.follower._late
