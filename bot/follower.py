@@ -56,6 +56,7 @@ class Follower:
         self._late: set[str] = set()
         self._delivered: set[str] = set()
         self._any_delivered = asyncio.Event()
+        self._stopped = False
 
     def start(self) -> None:
         """Begin to listen, and take up the jobs of an earlier run."""
@@ -65,6 +66,7 @@ class Follower:
 
     async def stop(self) -> None:
         """End all tasks; what was not shown yet is shown after the next start."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -141,8 +143,8 @@ class Follower:
                 del self._bells[job_id]
 
     def answer_later(self, job: Asked) -> None:
-        """Post the answer to a job as soon as Discord and Redis are well again."""
-        if job.job_id not in self._late:
+        """Post the answer to a job as soon as Discord and Redis are well again, be it after the next start."""
+        if job.job_id not in self._late and not self._stopped:
             self._late.add(job.job_id)
             self._spawn(self._answer_late(job))
 

@@ -85,3 +85,16 @@ async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live, mon
     await live.until(lambda: not fault.times, "the fault")
     await live.handled()
     assert len(live.shown("❌")) == 1
+
+
+@pytest.mark.parametrize(("error", "level"), [(aiohttp.ServerDisconnectedError(), "warning"), (KeyError(), "error")])
+async def test_a_listener_that_discord_interrupts_is_no_error(live: Live, error: Exception, level: str) -> None:
+    async def on_heard() -> None:
+        raise error
+
+    live.bot.add_listener(on_heard)
+    with capture_logs() as logged:
+        live.bot.dispatch("heard")
+        await live.until(lambda: logged, "a word in the log")
+    assert [entry["log_level"] for entry in logged] == [level]
+    assert bool(logged[0].get("exc_info")) == (level == "error")

@@ -100,3 +100,13 @@ async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypat
     await live.until(lambda: not follower._late, "the end of it")
     assert follower._bells == {}
     assert not follower._delivered
+
+
+async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:
+    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    await live.bot.queue.submit(job)
+    await live.bot.follower.stop()
+    live.bot.follower.answer_later(job)
+    assert not live.bot.follower._tasks
+    assert not live.bot.follower._late
+    assert await live.bot.queue.undelivered() == [job.job_id]
