@@ -247,7 +247,7 @@ class JobQueue:
         await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
 
     async def close(self, job_id: str) -> None:
-        """Take a training that is over from all that counts it: an older version's worker did not."""
+        """Take a training from all that counts it: an older version's worker did not, nor one whose Redis lost it."""
         await self._run(turns.close(job_id))
 
     async def adopt(self, job: TrainJob) -> None:

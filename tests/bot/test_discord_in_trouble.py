@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import aiohttp
 import discord
 import pytest
 from structlog.testing import capture_logs
 
-from bot import failures
+from bot import attached, failures
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS
+from shared.errors import UserError
 from tests.bot.live import Live
 
 ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
@@ -98,3 +99,12 @@ async def test_a_listener_that_discord_interrupts_is_no_error(live: Live, error:
         await live.until(lambda: logged, "a word in the log")
     assert [entry["log_level"] for entry in logged] == [level]
     assert bool(logged[0].get("exc_info")) == (level == "error")
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(), aiohttp.ServerDisconnectedError(), discord.RateLimited(600.0)]
+)
+async def test_a_file_that_discord_does_not_hand_over_is_asked_for_again(error: Exception) -> None:
+    file = Mock(id=1, read=AsyncMock(side_effect=error))
+    with pytest.raises(UserError, match="Discord didn't hand me the file"):
+        await attached.read(file)
