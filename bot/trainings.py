@@ -66,7 +66,8 @@ async def begin(
         return  # Discord delivered this request before
     await access.require(bot, "train", who.user, who.channel)
     await _require_room(bot, who)
-    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, bot.settings.train_cooldown_s):
+    wait = bot.settings.train_cooldown_s
+    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
         request = await prepare()
         parent = request.parent
         job = TrainJob(

@@ -191,3 +191,21 @@ async def test_a_late_answer_that_discord_refuses_is_told_where_that_can_be(
     assert bool(live.showing("I couldn't post what")) == told
     assert not live.shown(TEXT)
     assert not live.bot.follower._late
+
+
+async def test_a_request_that_discord_delivers_twice_gets_one_answer(live: Live, worker: StandIn) -> None:
+    live.bot.settings.generate_cooldown_s = 600
+    heard: list[Any] = []
+
+    async def on_message(message: Any) -> None:
+        heard.append(message)
+
+    live.bot.add_listener(on_message)
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    live.bot.dispatch("message", heard[0])
+    await live.handled()
+    worker.write(job_id)
+    await answered(live, worker)
+    await live.handled()
+    assert not live.shown("❌")

@@ -230,3 +230,17 @@ async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_st
     await trainings.begin(live.bot, who, _lesson, stops, by_message=True)
     assert worker.smembers(keys.UNDELIVERED) == {f"t-{who.request_id}".encode()}
     assert worker.hlen(keys.ACTIVE) == 1
+
+
+async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_answer(live: Live) -> None:
+    live.bot.settings.train_cooldown_s = 600
+    who = await _who(live)
+
+    async def slowly() -> TrainRequest:
+        await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)  # the second delivery
+        return await _lesson()
+
+    await trainings.begin(live.bot, who, slowly, _in_lab(live), by_message=True)
+    await live.handled()
+    assert len(_cards(live, "Learning")) == 1
+    assert not live.shown("❌")
