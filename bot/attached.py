@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import aiohttp
 import discord
 import structlog
 
+from bot.failures import TRANSIENT
 from shared.errors import UserError
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ async def read(file: discord.Attachment) -> bytes:
     """
     try:
         return await file.read()
-    except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
+    except (discord.HTTPException, *TRANSIENT) as error:
         status = error.status if isinstance(error, discord.HTTPException) else None
         log.warning("attachment_not_read", attachment_id=file.id, error=type(error).__name__, status=status)
         raise UserError("Discord didn't hand me the file.", "Attach it once more.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import discord
@@ -14,6 +15,7 @@ from bot import checks, message_text
 from bot.answers.typing import Typing
 from bot.choices import Offers
 from bot.context import PatientContext
+from bot.failures import passing
 from bot.follower import Follower
 from bot.guild_settings import GuildSettingsStore
 from bot.limits import Cooldowns
@@ -138,8 +140,12 @@ class Galvanic(commands.Bot):
         return ctx
 
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
-        """Log what a listener did not expect, with its traceback."""
-        log.exception("listener_failed", listener=event_method)
+        """Log what a listener did not expect, with its traceback unless it will pass."""
+        error = sys.exc_info()[1]
+        if error is not None and passing(error):
+            log.warning("listener_interrupted", listener=event_method, error=type(error).__name__)
+        else:
+            log.exception("listener_failed", listener=event_method)
 
 
 async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
 import aiohttp
 import discord
 import redis
@@ -10,11 +14,20 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import UserError
 
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+T = TypeVar("T")
 log = structlog.get_logger()
 
+PAUSES_S = (1.0, 4.0)
+"""Between tries to post something while Discord or Redis are in trouble."""
 AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
+"""What is raised while Redis cannot be reached, or does not answer."""
 TRANSIENT = (aiohttp.ClientError, OSError, discord.DiscordServerError, discord.RateLimited)
-"""What Discord or the way to it gets over by itself: the same request may do later."""
+"""What Discord or the way to it gets over by itself: the same request may do later. See `passing`, too."""
+TOO_MANY_REQUESTS = 429
+"""HTTP status of a refusal that discord.py does not wait out: not Discord's own, but that of what stands before it."""
 MISSING_PERMISSIONS = 50_013
 """Discord's error for a permission that the bot lacks."""
 ARCHIVED = 50_083
@@ -25,6 +38,10 @@ TOO_LATE = frozenset({10_062, 10_015, 50_027})
 _QUEUE_AWAY = UserError(
     "My job queue (Redis) can't be reached right now.",
     "Nothing was started or lost; try again in a minute. If it keeps happening, tell the bot's operator.",
+)
+_DISCORD_AWAY = UserError(
+    "Discord is having trouble right now, so I couldn't finish this.",
+    "See whether it was done; if it was not, try again in a minute.",
 )
 
 
@@ -37,8 +54,32 @@ def too_late() -> UserError:
 
 def passing(error: BaseException) -> bool:
     """Whether the same may well succeed later, without anybody's doing."""
-    limited = isinstance(error, discord.HTTPException) and error.status == 429
+    limited = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
     return limited or isinstance(error, (*TRANSIENT, *AWAY))
+
+
+async def persist(bot: Galvanic, post: Callable[[], Awaitable[T]]) -> T:
+    """Post something, with a few tries while Discord or Redis are in trouble; raises what the last one raised.
+
+    Args:
+        bot: the bot; one that is being stopped does not try again.
+        post: posts it; what Discord took without saying so should not be posted twice by it.
+    """
+    for pause in PAUSES_S:
+        try:
+            return await post()
+        except Exception as error:
+            if bot.is_closed() or not passing(error):
+                raise
+            log.warning("answer_not_posted_yet", error=type(error).__name__)
+        await asyncio.sleep(pause)
+    return await post()
+
+
+def _of_discord(error: BaseException) -> bool:
+    """Whether it is a passing trouble of Discord, or of the way to it. Not of any file, as an OSError may be."""
+    kinds = (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, ConnectionError, TimeoutError)
+    return isinstance(error, kinds) or (isinstance(error, discord.HTTPException) and passing(error))
 
 
 def explain(error: BaseException, doing: str) -> UserError:
@@ -51,7 +92,7 @@ def explain(error: BaseException, doing: str) -> UserError:
     match error:
         case UserError():
             return error
-        case redis.ConnectionError() | redis.TimeoutError() | OperationalError():
+        case _ if isinstance(error, AWAY):
             log.warning("redis_unreachable", doing=doing, error=type(error).__name__)
             return _QUEUE_AWAY
         case discord.Forbidden():
@@ -62,6 +103,10 @@ def explain(error: BaseException, doing: str) -> UserError:
         case discord.HTTPException() if error.code in TOO_LATE:
             log.info("interaction_too_late", doing=doing, code=error.code)
             return too_late()
+        case _ if _of_discord(error):
+            status = getattr(error, "status", None)
+            log.warning("discord_unreachable", doing=doing, error=type(error).__name__, status=status)
+            return _DISCORD_AWAY
         case _:
             log.error("failed", doing=doing, exc_info=error)
             return UserError(

@@ -20,11 +20,13 @@ from redis.exceptions import RedisError
 
 from bot import cards
 from bot.answers.post import post_answer
-from bot.failures import passing
+from bot.escape import NOBODY
+from bot.failures import TRANSIENT, passing
 from bot.jobview import JobView
 from bot.live_card import LiveCard, buttons_of, card_context
 from bot.queue import TRAINING
 from bot.types import Send
+from shared.errors import UserError
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import Asked, DeleteJob, TrainJob
 from shared.logging import job_context
@@ -47,12 +49,14 @@ class Follower:
     def __init__(self, bot: Galvanic) -> None:
         self._bot = bot
         self._queue = bot.queue
-        self._bells: dict[str, asyncio.Event] = {}
+        self._bells: dict[str, set[asyncio.Event]] = {}
+        self._followed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._own: set[str] = set()
         self._late: set[str] = set()
         self._delivered: set[str] = set()
         self._any_delivered = asyncio.Event()
+        self._stopped = False
 
     def start(self) -> None:
         """Begin to listen, and take up the jobs of an earlier run."""
@@ -62,6 +66,7 @@ class Follower:
 
     async def stop(self) -> None:
         """End all tasks; what was not shown yet is shown after the next start."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -94,8 +99,8 @@ class Follower:
 
     def follow(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         """Keep the card (channel id, message id) of a training current until its end; None posts a fresh one."""
-        if job.job_id not in self._bells:
-            self._bells[job.job_id] = asyncio.Event()
+        if job.job_id not in self._followed:
+            self._followed.add(job.job_id)
             self._spawn(self._show(job, card))
 
     async def answer(self, job_id: str, timeout_s: float) -> Event | None:
@@ -104,30 +109,44 @@ class Follower:
         Returns:
             The event, or None when there was none in time, be it that Redis is away.
         """
-        bell = self._bells.setdefault(job_id, asyncio.Event())
         try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    bell.clear()
-                    try:
-                        events = await self._queue.events(job_id, "0")
-                    except RedisError as error:
-                        log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
-                        await asyncio.sleep(1)
-                        continue
-                    for _, event in events:
-                        if event.kind in TERMINAL:
-                            return event
-                    await bell.wait()
+            with self._bell(job_id) as bell:
+                async with asyncio.timeout(timeout_s):
+                    return await self._end(job_id, bell)
         except TimeoutError:
             return None
+
+    async def _end(self, job_id: str, bell: asyncio.Event) -> Event:
+        while True:
+            bell.clear()
+            try:
+                events = await self._queue.events(job_id, "0")
+            except RedisError as error:
+                log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
+                await asyncio.sleep(1)
+                continue
+            for _, event in events:
+                if event.kind in TERMINAL:
+                    return event
+            await bell.wait()
+
+    @contextmanager
+    def _bell(self, job_id: str) -> Iterator[asyncio.Event]:
+        """What rings when there is news of a job. Each who waits for it has their own."""
+        bell = asyncio.Event()
+        self._bells.setdefault(job_id, set()).add(bell)
+        try:
+            yield bell
         finally:
-            self._bells.pop(job_id, None)
+            self._bells[job_id].discard(bell)
+            if not self._bells[job_id]:
+                del self._bells[job_id]
 
     def answer_later(self, job: Asked) -> None:
-        """Post the answer to a job as soon as Discord and Redis are well again."""
-        self._late.add(job.job_id)
-        self._spawn(self._answer_late(job))
+        """Post the answer to a job as soon as Discord and Redis are well again, be it after the next start."""
+        if job.job_id not in self._late and not self._stopped:
+            self._late.add(job.job_id)
+            self._spawn(self._answer_late(job))
 
     def delivered(self, job_id: str) -> None:
         """Somebody has seen how a job ended. Redis is told in the background, again and again while it is away."""
@@ -181,7 +200,7 @@ class Follower:
                 await asyncio.sleep(1)
                 continue
             for job_id in news:
-                if bell := self._bells.get(job_id):
+                for bell in self._bells.get(job_id, ()):
                     bell.set()
 
     async def _resume(self) -> None:
@@ -205,7 +224,7 @@ class Follower:
             # Written by another version of the bot, which may come back: skip it, and leave it in Redis.
             log.error("job_not_understood", job_id=job_id, fields=error.error_count())
             return
-        if not old or job_id in self._own | self._delivered:
+        if not old or job_id in self._own | self._late | self._delivered:
             return
         if stored is None or entered_at is None or isinstance(stored.job, DeleteJob):
             self.delivered(job_id)
@@ -214,18 +233,25 @@ class Follower:
         elif isinstance(stored.job, TrainJob):
             await self._queue.adopt(stored.job)
             self.follow(stored.job, stored.card)
-        elif job_id not in self._bells:
-            if time.time() - entered_at < LATE_ANSWER_S:
-                self.answer_later(stored.job)
-            else:
-                log.warning("answer_too_late", job_id=job_id)
-                self.delivered(job_id)
+        elif time.time() - entered_at < LATE_ANSWER_S:
+            self.answer_later(stored.job)
+        else:
+            log.warning("answer_too_late", job_id=job_id)
+            self.delivered(job_id)
 
     async def _answer_late(self, job: Asked) -> None:
         """Post an answer that could not be posted when it came: the bot was down, or Discord or Redis were."""
-        event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
-        if event is None:
-            event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
+        try:
+            event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
+            if event is None:
+                event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
+            await self._post_late(job, event)
+            self.delivered(job.job_id)
+        finally:
+            self._late.discard(job.job_id)
+
+    async def _post_late(self, job: Asked, event: Event) -> None:
+        """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is let go."""
         channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
         give_up, wait = time.monotonic() + LATE_ANSWER_S, _RETRY_S
         while True:
@@ -233,23 +259,35 @@ class Follower:
                 # Discord knows a nonce for some minutes only. Should it have taken an answer and lost its own reply,
                 # and be away for longer than that, the answer is there twice.
                 await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)
+                return
             except Exception as error:
-                if passing(error) and time.monotonic() < give_up:
-                    log.warning("answer_not_posted_yet", job_id=job.job_id, error=type(error).__name__)
-                    await asyncio.sleep(wait)
-                    wait = min(2 * wait, _RETRY_AT_MOST_S)
-                    continue
-                _log_lost(job, error)
-            self.delivered(job.job_id)
-            self._late.discard(job.job_id)
-            return
+                if not passing(error) or time.monotonic() >= give_up:
+                    _log_lost(job, error)
+                    if not passing(error) and not isinstance(error, (discord.Forbidden, discord.NotFound)):
+                        await self._say_lost(job, channel)
+                    return
+                log.warning("answer_not_posted_yet", job_id=job.job_id, error=type(error).__name__)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _RETRY_AT_MOST_S)
+
+    async def _say_lost(self, job: Asked, channel: discord.PartialMessageable) -> None:
+        """The answer itself cannot be posted, but its person is to hear of that."""
+        problem = UserError(
+            f"I couldn't post what <@{job.place.user_id}> asked for.",
+            "The cause was logged; run the command again, and tell the bot's operator if it keeps happening.",
+        )
+        try:
+            await channel.send(embed=cards.error(problem), nonce=job.job_id, allowed_mentions=NOBODY)
+        except (discord.HTTPException, *TRANSIENT) as error:
+            log.warning("loss_not_told", job_id=job.job_id, error=type(error).__name__)
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         with job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id):
             try:
-                await LiveCard(self._bot, job, card, self._bells[job.job_id]).keep()
+                with self._bell(job.job_id) as bell:
+                    await LiveCard(self._bot, job, card, bell).keep()
             finally:
-                self._bells.pop(job.job_id, None)
+                self._followed.discard(job.job_id)
 
 
 def _log_lost(job: Asked, error: Exception) -> None:

@@ -114,7 +114,7 @@ async def ask_with_cooldown(
         UserError: the cooldown is not over, or as `ask`.
     """
     wait = max(bot.settings.generate_cooldown_s, least_s)
-    async with bot.cooldowns.spend("generate", who.guild_id, who.user.id, wait):
+    async with bot.cooldowns.spend("generate", who.guild_id, who.user.id, wait, request=who.request_id):
         await ask(bot, job, send, **options)
 
 

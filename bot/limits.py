@@ -54,7 +54,9 @@ class Cooldowns:
         self._begin, self._give_back = map(client.register_script, (_BEGIN, _GIVE_BACK))
 
     @asynccontextmanager
-    async def spend(self, what: What, guild_id: int, who: int, seconds: float) -> AsyncIterator[None]:
+    async def spend(
+        self, what: What, guild_id: int, who: int, seconds: float, *, request: int | None = None
+    ) -> AsyncIterator[None]:
         """Begin a cooldown for what happens within; what fails within costs nothing.
 
         Args:
@@ -62,6 +64,8 @@ class Cooldowns:
             guild_id: where.
             who: the person, or the channel.
             seconds: how long it lasts; 0: there is none.
+            request: id of the message or interaction, which Discord may deliver twice: it never has to wait for
+                itself. None: a request of its own.
 
         Raises:
             TooSoon: the last one is not over; nothing was begun.
@@ -69,7 +73,8 @@ class Cooldowns:
         if seconds <= 0:
             yield
             return
-        key, token = keys.cooldown(what, guild_id, who), secrets.token_hex(8)
+        key = keys.cooldown(what, guild_id, who)
+        token = secrets.token_hex(8) if request is None else str(request)
         rest = await reply(self._begin(keys=[key], args=[token, max(1, int(1000 * seconds))]))
         if rest >= 0:
             raise TooSoon(rest / 1000)

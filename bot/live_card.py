@@ -14,11 +14,12 @@ from redis.exceptions import RedisError
 from bot import cards
 from bot.escape import NOBODY
 from bot.estimates import estimate
-from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT
+from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, passing
 from bot.jobview import JobView
 from bot.queue import card_nonce
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
+from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ LOOK_AGAIN_S = 2.0
 RETRY_S = 5.0
 KEEP_TEXT_EVERY_S = 600
 NUDGE_EVERY_S = 30.0
+LOST_AFTER_S = 600.0
+"""A training that had begun, of which Redis knows nothing any more and no worker tells anything, is given up then."""
+_MOST_REFUSALS = 3
+"""So often Discord is asked to take the end as it is; then it gets a card that has nothing to refuse."""
+_REFUSED = frozenset({400, 413})
+"""HTTP statuses of what Discord will not take however often it is asked: a malformed or too large message."""
 
 log = structlog.get_logger()
 
@@ -97,6 +104,7 @@ class LiveCard:
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
         self._told = False  # the end, to somebody: nothing more is shown
         self._noted = False  # and Redis knows
+        self._refusals = 0  # of the end
 
     async def keep(self) -> None:
         """Show every change until the end has been shown; no trouble on the way ends it."""
@@ -110,12 +118,13 @@ class LiveCard:
                 if not self._told:
                     await self._say_outage()
                 wait = RETRY_S
-            except TRANSIENT as error:
-                log.warning("discord_unreachable", error=type(error).__name__)
-                wait = RETRY_S
-            except Exception:  # a card that stands still for good would be worse than one that is late
-                log.exception("card_not_updated")
-                wait = 6 * RETRY_S
+            except Exception as error:  # a card that stands still for good would be worse than one that is late
+                if passing(error):
+                    log.warning("discord_unreachable", error=type(error).__name__)
+                    wait = RETRY_S
+                else:
+                    log.exception("card_not_updated")
+                    wait = 6 * RETRY_S
             await self._sleep(wait)
 
     async def _update(self) -> float:
@@ -144,12 +153,19 @@ class LiveCard:
                 log.warning("card_has_no_channel")
                 await self._end_without_channel(embed)
             except discord.HTTPException as error:
-                if not isinstance(error, discord.Forbidden) and error.code != ARCHIVED:
+                if isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
+                    log.warning("card_forbidden", code=error.code)
+                    if not self._view.over:
+                        return 12 * RETRY_S
+                    await self._tell_owner(embed, await self._files())
+                elif error.status in _REFUSED:
+                    log.warning("card_refused", status=error.status, code=error.code)
+                    self._refusals += self._view.over
+                    if self._refusals < _MOST_REFUSALS:
+                        return 6 * RETRY_S
+                    await self._end_plainly()
+                else:
                     raise
-                log.warning("card_forbidden", code=error.code)
-                if not self._view.over:
-                    return 12 * RETRY_S
-                await self._tell_owner(embed, await self._files())
             self._shown, self._edited = embed.to_dict(), time.monotonic()
         self._told = self._told or self._view.over
         return None
@@ -171,24 +187,29 @@ class LiveCard:
         for entry, event in await self._queue.events(self._job.job_id, self._cursor):
             self._view.apply(event)
             self._cursor, self._stuck_since = entry, None
+        if not self._view.over:
+            await self._unstick()
         if not self._view.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
-        context = await card_context(self._bot, self._job, self._view)
-        if not self._view.over:
-            await self._unstick()
-        return cards.training(self._job, self._view, context)
+        return cards.training(self._job, self._view, await card_context(self._bot, self._job, self._view))
 
     async def _unstick(self) -> None:
-        """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle."""
+        """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle.
+
+        Should Redis know nothing of it any more, as after a loss of its data, that is its end.
+        """
         outlook = await self._bot.outlook.look()
         standing = outlook.of(self._job.job_id)
-        if standing is None or not (standing.lost or (standing.place == 0 and outlook.idle)):
+        if standing is not None and not standing.lost and not (standing.place == 0 and outlook.idle):
             self._stuck_since = None
             return
         now = time.monotonic()
         if self._stuck_since is None:
             self._stuck_since = now
+        if standing is None:
+            await self._give_up_if_unknown(now - self._stuck_since)
+            return
         if now - self._stuck_since <= NUDGE_EVERY_S:
             return
         self._stuck_since = now
@@ -198,16 +219,25 @@ class LiveCard:
             log.warning("training_nudged")
             await self._queue.nudge(self._job)
 
+    async def _give_up_if_unknown(self, stuck_s: float) -> None:
+        if stuck_s <= (NUDGE_EVERY_S if self._view.state == "queued" else LOST_AFTER_S):
+            return
+        if not await self._queue.knows(self._job.job_id):
+            log.error("training_lost")
+            self._view.apply(
+                Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
+            )
+
     async def _put(self, embed: discord.Embed) -> None:
         """Show the card, without its chart where no file may be attached; the end opens a thread that is archived."""
         files = await self._files()
         try:
-            await self._place(embed, files)
+            await self._place(embed, files, self._buttons())
         except discord.Forbidden as error:
             if error.code != MISSING_PERMISSIONS or not files:
                 raise
             log.warning("chart_not_attached")
-            await self._place(cards.without_chart(embed), [])
+            await self._place(cards.without_chart(embed), [], self._buttons())
         except discord.HTTPException as error:
             if error.code != ARCHIVED or not self._view.over:
                 raise
@@ -215,11 +245,23 @@ class LiveCard:
             if not isinstance(thread, discord.Thread):
                 raise
             await thread.edit(archived=False)
-            await self._place(embed, await self._files())
+            await self._place(embed, await self._files(), self._buttons())
 
-    async def _place(self, embed: discord.Embed, files: list[discord.File]) -> None:
+    async def _end_plainly(self) -> None:
+        """Show the end without all that Discord may have refused; where it refuses that, too, it goes to the owner."""
+        embed = cards.plain_end(self._job, self._view)
+        try:
+            await self._place(embed, [], None)
+        except discord.HTTPException as error:
+            if passing(error):
+                raise
+            await self._tell_owner(embed, [])
+
+    def _buttons(self) -> discord.ui.View | None:
+        return buttons_of(self._job, self._view)
+
+    async def _place(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
         """Edit the card, or post a fresh one where there is none to edit, or it is too old for that."""
-        buttons = buttons_of(self._job, self._view)
         place = self._job.place
         channel = self._bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         old = channel.get_partial_message(self._where[1]) if self._where is not None else None
@@ -301,8 +343,8 @@ class LiveCard:
         try:
             owner = await self._bot.fetch_user(self._job.place.user_id)
             await owner.send(embed=embed, files=files, nonce=self._job.job_id)
-        except discord.DiscordServerError:
-            raise  # tried again: it is the only word that they get
         except discord.HTTPException as error:
+            if passing(error):
+                raise  # tried again: it is the only word that they get
             log.warning("end_not_told", status=error.status, code=error.code)
         self._told = True

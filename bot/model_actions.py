@@ -110,7 +110,8 @@ class ModelActions:
         await require_writer(self._bot)
         disk_bytes = await self.require_room(who.guild_id, file.size)
         refused: UserError | None = None
-        async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, settings.train_cooldown_s):
+        wait = settings.train_cooldown_s
+        async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
             data = await attached.read(file)
             job = ImportJob(
                 job_id=f"i-{who.request_id}",
@@ -245,7 +246,7 @@ class ModelActions:
     def _cooldown(self, who: Requester) -> Any:
         """A cooldown of its own for pictures and files, as long as that for texts."""
         wait = self._bot.settings.generate_cooldown_s
-        return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait)
+        return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id)
 
 
 def _require_origin(who: Requester, model: ModelRecord) -> None:

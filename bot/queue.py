@@ -223,13 +223,20 @@ class JobQueue:
             return None
         return StoredJob(_job.validate_json(fields[b"job"]), card_of(fields.get(b"card")))
 
+    async def knows(self, job_id: str) -> bool:
+        """Whether a job is in Redis, be it that this version cannot read it."""
+        return bool(await reply(self._redis.hexists(keys.job(job_id), "job")))
+
     async def keep_text(self, job: TrainJob) -> None:
         """Let the text of a job that is not over live on: it may wait for a worker longer than texts are kept."""
         await reply(self._redis.expire(keys.corpus(job.corpus.sha256), self._ttl_s))
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
         """Remember the message that shows a job."""
-        await reply(self._redis.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}"))
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
+            pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
+            await reply(pipe.execute())
 
     async def undelivered(self) -> list[str]:
         """Ids of the jobs whose end has not been shown yet."""
@@ -240,7 +247,7 @@ class JobQueue:
         await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
 
     async def close(self, job_id: str) -> None:
-        """Take a training that is over from all that counts it: an older version's worker did not."""
+        """Take a training from all that counts it: an older version's worker did not, nor one whose Redis lost it."""
         await self._run(turns.close(job_id))
 
     async def adopt(self, job: TrainJob) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bot import access, cards, train_options
+from bot.failures import AWAY, passing
 from bot.queue import TRAINING, card_nonce
 from bot.requester import Requester
 from bot.texts import text_again
@@ -20,6 +23,8 @@ from shared.units import MEGABYTE
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,18 @@ async def begin(
         by_message: `send` takes a nonce, by which Discord posts a card once.
 
     Raises:
-        UserError: they may not, not here, or not yet; or what `prepare` refuses.
+        UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
+            answer to an interaction, which is not sent again, says that the card comes later.
         redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached; nothing was begun.
-        discord.HTTPException: the card was not posted; nothing was begun.
+        discord.HTTPException: Discord refuses the card; nothing was begun.
     """
     job_id = f"{TRAINING}{who.request_id}"
     if await bot.queue.load(job_id) is not None:
         return  # Discord delivered this request before
     await access.require(bot, "train", who.user, who.channel)
     await _require_room(bot, who)
-    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, bot.settings.train_cooldown_s):
+    wait = bot.settings.train_cooldown_s
+    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
         request = await prepare()
         parent = request.parent
         job = TrainJob(
@@ -70,8 +77,13 @@ async def begin(
             options=request.options,
             parent=parent.ref if parent is not None else None,
         )
-        options = {"nonce": card_nonce(job_id)} if by_message else {}
-        await _submit(bot, who, job, request.corpus.text, functools.partial(send, **options))
+        if by_message:
+            send = functools.partial(send, nonce=card_nonce(job_id))
+        if not await _submit(bot, who, job, request.corpus.text, send) and not by_message:
+            raise UserError(
+                "Discord didn't take the card of your training.",
+                "The training goes on all the same: its card comes as soon as Discord takes it.",
+            )
 
 
 async def more(bot: Galvanic, who: Requester, model_id: str) -> TrainRequest:
@@ -88,24 +100,36 @@ async def more(bot: Galvanic, who: Requester, model_id: str) -> TrainRequest:
     return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
 
 
-async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send: Send) -> None:
+async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send: Send) -> bool:
     """Enter the job first: a bot that dies in between posts the card after its next start.
 
-    A card that was posted before would say "Queued" for ever.
+    A card that was posted before would say "Queued" for ever. So would one that Discord took although it said
+    nothing, if the job were taken back: while it is in trouble, the job stays and the follower posts the card.
+
+    Returns:
+        False when the follower has to do that.
     """
     limits = await _limits(bot, who.guild_id)
     with bot.follower.reserved(job.job_id) as ours:
         entry = await bot.queue.submit_train(job, text, None, limits) if ours else "known"
         if entry == "known":
-            return
+            return True
         if entry != "entered":  # another one was entered since the first look
             raise await _no_room(bot, who, entry == "user")
         try:
             message = await bot.follower.post(job, send)
-        except Exception:
-            await bot.queue.retract(job.job_id)
-            raise
+        except Exception as error:
+            if bot.is_closed():
+                log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
+                return True
+            if not passing(error) or isinstance(error, AWAY):
+                await bot.queue.retract(job.job_id)
+                raise
+            log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
+            bot.follower.follow(job, None)
+            return False
         bot.follower.follow(job, (message.channel.id, message.id))
+        return True
 
 
 async def _limits(bot: Galvanic, guild_id: int) -> tuple[int, int]:

@@ -1,6 +1,11 @@
 """Every Redis key of the project, so that two parts cannot disagree and a reader can see them all.
 
 Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
+
+What belongs to one job expires: `job:ID:hold` after `turns.HOLD_S`, texts and the files of a request as the settings
+say, the rest `JOB_TTL_S` after the last word. Cooldowns expire, too. What counts all jobs or workers is trimmed, or
+loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it, and
+`jobs:served` keeps one number for each server.
 """
 
 from __future__ import annotations

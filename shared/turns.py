@@ -233,10 +233,11 @@ return 1
 """
 )
 
-# A training of an older version's bot was not entered as active; one that is over must not be.
+# A training of an older version's bot was not entered as active; one that is over or was taken back must not be.
 # KEYS: job, active. ARGV: id, owner.
 _ADOPT: Final = """
-if redis.call('HEXISTS', KEYS[1], 'over') == 0 then redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) end
+local known = redis.call('HMGET', KEYS[1], 'job', 'over')
+if known[1] and not known[2] then redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) end
 return 1
 """
 
@@ -357,6 +358,6 @@ def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> 
 
 
 def adopt(job: TrainJob) -> Script:
-    """Count a training that an older version entered, unless it is over."""
+    """Count a training that an older version entered, unless it is over or was taken back."""
     owner = f"{job.place.guild_id}:{job.place.user_id}"
     return Script(_ADOPT, (keys.job(job.job_id), keys.ACTIVE), (job.job_id, owner))

@@ -47,7 +47,7 @@ def run_script(client: redis.Redis, script: Script) -> Any:
 
 
 class Superseded(Exception):
-    """Another attempt at the same job has begun: this one must stop without a word."""
+    """Another attempt at the same job has begun, or is to: this one must stop without a word."""
 
 
 class JobLog:
@@ -85,8 +85,16 @@ class JobLog:
 
     def begin(self) -> None:
         """Count a new attempt. Its events outrank those of all earlier ones."""
-        self.attempt = self._insist(lambda: self._client.hincrby(keys.job(self.job_id), "attempt", 1))
-        self._insist(lambda: self._client.hincrby(keys.job(self.job_id), "deaths", 1))
+        key = keys.job(self.job_id)
+
+        def count() -> int:
+            with self._client.pipeline() as pipe:
+                pipe.hincrby(key, "attempt", 1)
+                pipe.hincrby(key, "deaths", 1)
+                pipe.expire(key, keys.JOB_TTL_S, nx=True)  # the bot may have taken the job back meanwhile
+                return int(pipe.execute()[0])
+
+        self.attempt = self._insist(count)
         self._seq = 0
 
     def deaths(self) -> int:

@@ -22,13 +22,19 @@ UNACKED_INDEX = "unacked_index"
 VISIBILITY_TIMEOUT_S = 60
 RENEW_S = 10.0
 STALLED_AFTER_S = 15 * 60
-"""Without headway for so long the task is taken for hung, and its delivery and its hold on the training lapse."""
+"""Without headway for so long the task is taken for hung, and its delivery and its hold on the training lapse. Longer
+than what makes none: the text is read and TensorFlow imported before the first step, which compiles the network."""
 
 log = structlog.get_logger()
 
 
 class Lease(threading.Thread):
-    """Renews one delivery every ten seconds; use as a context manager and call `touch` at each sign of headway."""
+    """Renews one delivery every ten seconds; use as a context manager and call `touch` at each sign of headway.
+
+    Attributes:
+        lost: another task has the training by now, or will: this one was not heard of for too long, because its
+            machine stood still or Redis was away. It is to stop.
+    """
 
     def __init__(self, client: redis.Redis, delivery_tag: str, job: TrainJob, token: str, corpus_ttl_s: int) -> None:
         super().__init__(name="lease", daemon=True)
@@ -38,26 +44,33 @@ class Lease(threading.Thread):
         self._corpus = keys.corpus(job.corpus.sha256)
         self._ttl = corpus_ttl_s
         self._touched = time.monotonic()
+        self._lapsed = False
         self._done = threading.Event()
+        self.lost = False
 
     def touch(self) -> None:
         """The task has got on."""
         self._touched = time.monotonic()
 
     def run(self) -> None:
-        """Renew until `__exit__`, or until the task has stalled."""
+        """Renew until `__exit__`, but not while the task stalls; who then gets on keeps what nobody has taken."""
         while not self._done.is_set():
-            if time.monotonic() - self._touched > STALLED_AFTER_S:
+            stalls = time.monotonic() - self._touched > STALLED_AFTER_S
+            if stalls and not self._lapsed:
                 log.error("lease_lapsed", reason="no headway", seconds=STALLED_AFTER_S)
-                return
-            try:
-                # XX: a delivery that was acknowledged or taken away must not come back.
-                self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
-                run_script(self._client, self._hold)
-                self._client.expire(self._corpus, self._ttl)
-            except redis.RedisError as error:
-                log.warning("lease_not_renewed", error=type(error).__name__)
+            self._lapsed = stalls
+            if not stalls:
+                self._renew()
             self._done.wait(RENEW_S)
+
+    def _renew(self) -> None:
+        try:
+            # XX: a delivery that was acknowledged or taken away must not come back.
+            self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
+            self.lost = not run_script(self._client, self._hold)
+            self._client.expire(self._corpus, self._ttl)
+        except redis.RedisError as error:
+            log.warning("lease_not_renewed", error=type(error).__name__)
 
     def __enter__(self) -> Lease:
         self.start()

@@ -21,7 +21,7 @@ from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from worker.job_errors import HandBack
-from worker.joblog import JobLog
+from worker.joblog import JobLog, Superseded
 from worker.lease import Lease
 from worker.serve import stop_requested
 from worker.store import ModelStore, folder_bytes
@@ -67,6 +67,7 @@ def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, job
 
     Raises:
         HandBack: the worker is stopping.
+        Superseded: another attempt has begun, or is to.
         UserError: the job cannot be done as asked.
     """
     begun = time.monotonic()
@@ -77,6 +78,7 @@ def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, job
     parent = _parent(client, job)
     parent_folder = store.fetch(parent.model_id) if parent else None
     _prepare(settings, client, job, files)
+    lease.touch()
 
     from worker.model.train import TrainingCancelled, TrainingInterrupted
 
@@ -259,6 +261,9 @@ class _Hooks:
         self._joblog.publish(event)
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
+        self._lease.touch()
+        if self._lease.lost:
+            raise Superseded(self._joblog.job_id)
         if stop_requested():
             return "interrupt"
         if time.monotonic() - self._polled >= POLL_EVERY_S:

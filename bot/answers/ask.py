@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from bot.answers.post import post_answer, problem_of
-from bot.failures import passing
+from bot.failures import passing, persist
 from bot.types import Send
 from shared.errors import UserError
-from shared.events import Event, Failed
+from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE, Asked
 from shared.logging import job_context
 
 if TYPE_CHECKING:
     from bot.checks import Context
     from bot.client import Galvanic
-
-_PAUSES_S = (1.0, 4.0)
-"""Between tries to post an answer while Discord or Redis are in trouble; after them the follower goes on."""
 
 log = structlog.get_logger()
 
@@ -44,7 +40,8 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
     Args:
         bot: the bot.
         job: what is asked for.
-        send: a `send` of discord.py's; `options` are passed on to it.
+        send: a `send` of discord.py's, for all to see: an answer that is put off is posted in the channel. `options`
+            are passed on to it.
         files: files that the worker needs, by name (`keys.artifact`).
         options: see `send`.
 
@@ -57,21 +54,23 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
     options["nonce"] = job.job_id
     context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
     with context, bot.follower.reserved(job.job_id) as ours:
-        await require_writer(bot)
-        if not ours or not await bot.queue.submit(job, files=files):
+        if not ours:
             return  # Discord delivered this message before
+        await require_writer(bot)
+        if not await bot.queue.submit(job, files=files):
+            return  # it did so before the bot was started
         try:
             async with bot.typing.shown(place.channel_id):
                 event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
-            await _post(bot, send, job, event, **options)
+            await persist(bot, lambda: post_answer(bot, send, job, event, **options))
         except Exception as error:
             if bot.is_closed():
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)
                 return
             if passing(error):
-                log.warning("answer_put_off", error=type(error).__name__)
+                log.warning("answer_put_off", error=type(error).__name__)  # now the follower goes on with it
                 bot.follower.answer_later(job)
                 return
             # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
@@ -79,21 +78,6 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
             bot.follower.delivered(job.job_id)
             raise
         bot.follower.delivered(job.job_id)
-
-
-async def _post(bot: Galvanic, send: Send, job: Asked, event: Event, **options: Any) -> None:
-    """Post an answer, with a few tries while Discord or Redis are in trouble."""
-    for pause in _PAUSES_S:
-        try:
-            await post_answer(bot, send, job, event, **options)
-        except Exception as error:
-            if bot.is_closed() or not passing(error):
-                raise
-            log.warning("answer_not_posted_yet", error=type(error).__name__)
-            await asyncio.sleep(pause)
-        else:
-            return
-    await post_answer(bot, send, job, event, **options)
 
 
 def replying(ctx: Context) -> dict[str, Any]:

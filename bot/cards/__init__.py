@@ -16,7 +16,7 @@ from bot.cards.models import (
 from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import reset_question as settings_reset_question
-from bot.cards.training import NO_FILES, CardContext, channel_gone, outage, training, without_chart
+from bot.cards.training import NO_FILES, CardContext, channel_gone, outage, plain_end, training, without_chart
 from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, count, error, span
 from bot.cards.writing import chatted, compared, generated, surprised, variant_names
 from bot.escape import code, plain
@@ -49,6 +49,7 @@ __all__ = [
     "outage",
     "pages",
     "plain",
+    "plain_end",
     "samples",
     "settings_panel",
     "settings_reset_question",

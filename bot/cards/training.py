@@ -108,6 +108,21 @@ def without_chart(embed: discord.Embed) -> discord.Embed:
     return embed.copy().set_image(url=None).add_field(name="No chart", value=NO_FILES, inline=False)
 
 
+def plain_end(job: TrainJob, view: JobView) -> discord.Embed:
+    """How a training ended, in three short lines: for when Discord does not take its card."""
+    if view.finished is not None:
+        title = f"Learned {short_title(job)}"
+        said = f"✅ Its model is called `{view.finished.model.name}`."
+        remedy = "Discord didn't take the whole card; `model info` and the model's name shows the rest."
+    elif view.failed is not None:
+        title, said, remedy = f"Could not learn {short_title(job)}", view.failed.problem, view.failed.remedy
+    else:
+        title, said, remedy = f"Cancelled: {short_title(job)}", "Nothing was kept.", ""
+    embed = discord.Embed(title=clipped(title, TITLE_LIMIT))
+    embed.description = f"{clipped(said, FIELD_LIMIT)}\n{clipped(remedy, FIELD_LIMIT)}".strip()
+    return embed.set_footer(text=f"job {job.job_id}")
+
+
 def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
     """What the person who began a training is told when its channel was deleted while it ran.
 

@@ -126,8 +126,8 @@ class Chat(commands.Cog):
         """The channel's cooldown; people who may not generate have their own, or they could block the channel's."""
         wait, cooldowns = self.bot.settings.chat_cooldown_s, self.bot.cooldowns
         if refused:
-            return cooldowns.spend("refused", who.guild_id, who.user.id, wait)
-        return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait)
+            return cooldowns.spend("refused", who.guild_id, who.user.id, wait, request=who.request_id)
+        return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id)
 
     async def _hint(self, who: Requester, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for a mention where chat is off, or without words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_TREE_LOG = logging.getLogger("discord.app_commands.tree")
 _WRAPPERS = (
     commands.CommandInvokeError,
     commands.HybridCommandError,
@@ -50,6 +52,7 @@ class Errors(commands.Cog):
     async def cog_load(self) -> None:
         """Answer what fails before a slash command is reached, too."""
         self.bot.tree.error(self._on_tree_error)
+        _TREE_LOG.addFilter(_unless_choices_not_taken)
 
     @commands.Cog.listener()
     async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
@@ -77,7 +80,7 @@ class Errors(commands.Cog):
             )
         try:
             await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
-        except (discord.HTTPException, discord.InteractionResponded) as error:
+        except (discord.HTTPException, discord.InteractionResponded, *failures.TRANSIENT) as error:
             log.info("interaction_answered_elsewhere", interaction_id=interaction.id, error=type(error).__name__)
 
     async def _on_tree_error(
@@ -141,25 +144,28 @@ def _is_mention(prefix: str | None) -> bool:
 async def respond(ctx: Context, problem: UserError) -> None:
     """Tell the person: in the channel (only to them where Discord allows), without an embed if need be, or directly."""
     try:
-        await _respond(ctx, problem)
-    except discord.HTTPException as error:
-        log.warning("answer_not_posted", channel_id=ctx.channel.id, status=error.status, code=error.code)
+        await failures.persist(ctx.bot, lambda: _respond(ctx, problem))
+    except (discord.HTTPException, *failures.TRANSIENT) as error:
+        status, code = getattr(error, "status", None), getattr(error, "code", None)
+        kind = type(error).__name__
+        log.warning("answer_not_posted", channel_id=ctx.channel.id, error=kind, status=status, code=code)
 
 
 async def _respond(ctx: Context, problem: UserError) -> None:
     permissions = ctx.bot_permissions
     in_thread = isinstance(ctx.channel, discord.Thread)
     may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
+    nonce = f"e-{ctx.message.id}"
     gone_after = WRONG_PLACE_S if isinstance(problem, access.WrongPlace) else None
     if ctx.interaction is not None and not ctx.interaction.is_expired():
         await tell(ctx.interaction, problem)
     elif ctx.guild is None or (may_send and permissions.embed_links):
         reference = _reference(ctx)
-        await ctx.send(embed=cards.error(problem), reference=reference, delete_after=gone_after)  # type: ignore[arg-type]  # None is allowed
+        await ctx.send(embed=cards.error(problem), reference=reference, delete_after=gone_after, nonce=nonce)  # type: ignore[arg-type]  # None is allowed
     elif may_send:
-        await ctx.send(f"❌ {problem}", delete_after=gone_after)  # type: ignore[arg-type]  # None is allowed
+        await ctx.send(f"❌ {problem}", delete_after=gone_after, nonce=nonce)  # type: ignore[arg-type]  # None is allowed
     elif ctx.command is not None:
-        await ctx.author.send(embed=cards.error(problem))
+        await ctx.author.send(embed=cards.error(problem), nonce=nonce)
 
 
 def _reference(ctx: Context) -> discord.MessageReference | None:
@@ -168,6 +174,17 @@ def _reference(ctx: Context) -> discord.MessageReference | None:
     if ctx.guild is not None and not ctx.bot_permissions.read_message_history:
         return None
     return ctx.message.to_reference(fail_if_not_exists=False)
+
+
+def _unless_choices_not_taken(record: logging.LogRecord) -> bool:
+    """Whether discord.py is to log this: not that Discord took no choices any more, somebody types faster than that."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, (discord.HTTPException, *failures.TRANSIENT)):
+        return True
+    if getattr(error, "code", None) not in failures.TOO_LATE and not failures.passing(error):
+        return True
+    log.info("choices_not_taken", error=type(error).__name__, code=getattr(error, "code", None))
+    return False
 
 
 async def setup(bot: Galvanic) -> None:

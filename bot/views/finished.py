@@ -42,7 +42,8 @@ class MoreButton(
         """Start the training, if this person may."""
 
         async def train(bot: Galvanic, who: Requester, send: Send) -> None:
-            await trainings.begin(bot, who, functools.partial(trainings.more, bot, who, self.model_id), send)
+            more = functools.partial(trainings.more, bot, who, self.model_id)
+            await trainings.begin(bot, who, more, send, by_message=True)
 
         await replying_to(interaction, "train more button", train)
 

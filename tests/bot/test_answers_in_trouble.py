@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from bot import follower
-from bot.answers import ask, typing
+from bot import failures, follower
+from bot.answers import typing
 from bot.views.training import job_buttons
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS
@@ -26,7 +26,7 @@ FOLLOWUP = r"/webhooks/\d+/[^/]+"
 
 @pytest.fixture
 def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(ask, "_PAUSES_S", (0.05, 0.05))
+    monkeypatch.setattr(failures, "PAUSES_S", (0.05, 0.05))
     monkeypatch.setattr(follower, "_RETRY_S", 0.05)
     worker = StandIn(settings)
     worker.add_model()
@@ -175,3 +175,37 @@ async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worke
     await live.bot.follower._take_up(job_id)
     live.bot.follower.delivered(job_id)
     await answered(live, worker)
+
+
+@pytest.mark.parametrize(("status", "told"), [(400, True), (403, False)])
+async def test_a_late_answer_that_discord_refuses_is_told_where_that_can_be(
+    live: Live, worker: StandIn, status: int, told: bool
+) -> None:
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    live.faults.add(Fault("POST", POST, 503, times=3))
+    refusal = live.faults.add(Fault("POST", POST, status, 50_035))
+    worker.write(job_id)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not refusal.times
+    assert bool(live.showing("I couldn't post what")) == told
+    assert not live.shown(TEXT)
+    assert not live.bot.follower._late
+
+
+async def test_a_request_that_discord_delivers_twice_gets_one_answer(live: Live, worker: StandIn) -> None:
+    live.bot.settings.generate_cooldown_s = 600
+    heard: list[Any] = []
+
+    async def on_message(message: Any) -> None:
+        heard.append(message)
+
+    live.bot.add_listener(on_message)
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    live.bot.dispatch("message", heard[0])
+    await live.handled()
+    worker.write(job_id)
+    await answered(live, worker)
+    await live.handled()
+    assert not live.shown("❌")

@@ -45,3 +45,68 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
     await live.handled()
     assert sum("was calm" in text_of(message) for message in live.world.messages[LAB].values()) == 1
     assert await bot.queue.undelivered() == []
+
+
+async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
+    follower, worker = live.bot.follower, connect(live.bot.settings)
+    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    await live.bot.queue.submit(job)
+    first = asyncio.create_task(follower.answer(job.job_id, 600))
+    second = asyncio.create_task(follower.answer(job.job_id, 600))
+    early = asyncio.create_task(follower.answer(job.job_id, 0.01))
+    assert await early is None
+    assert not first.done()
+    await live.handled()
+    log = JobLog(worker, job.job_id)
+    log.begin()
+    log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
+    found = await asyncio.wait_for(asyncio.gather(first, second), 20)
+    assert found[0] is not None
+    assert found[0] == found[1]
+    assert follower._bells == {}
+
+
+async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower, worker = live.bot.follower, connect(live.bot.settings)
+    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    await live.bot.queue.submit(job)
+    undelivered = live.bot.queue.undelivered
+
+    async def meanwhile() -> list[str]:
+        found = await undelivered()
+        follower.answer_later(job)  # whoever asked for it could not post it
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(live.bot.queue, "undelivered", meanwhile)
+        await follower._take_up(job.job_id)
+    assert len([task for task in follower._tasks if "_answer_late" in str(task.get_coro())]) == 1
+    log = JobLog(worker, job.job_id)
+    log.begin()
+    log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
+    await live.until(lambda: not follower._late, "the end of it")
+    await live.handled()
+    assert sum("was calm" in text_of(message) for message in live.world.messages[LAB].values()) == 1
+
+
+async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = live.bot.follower
+
+    async def broken(*_: Any) -> Any:
+        raise ValueError
+
+    monkeypatch.setattr(live.bot.queue, "events", broken)
+    follower.answer_later(generate_job())
+    await live.until(lambda: not follower._late, "the end of it")
+    assert follower._bells == {}
+    assert not follower._delivered
+
+
+async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:
+    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    await live.bot.queue.submit(job)
+    await live.bot.follower.stop()
+    live.bot.follower.answer_later(job)
+    assert not live.bot.follower._tasks
+    assert not live.bot.follower._late
+    assert await live.bot.queue.undelivered() == [job.job_id]

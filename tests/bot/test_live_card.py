@@ -11,11 +11,13 @@ import redis
 from PIL import Image
 from simcord.backend.models import Channel, Overwrite
 from simcord.enums import OverwriteType
+from structlog.testing import capture_logs
 
 from bot import follower, live_card
+from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
-from shared.events import Failed, Started
+from shared.events import Failed, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
@@ -23,6 +25,7 @@ from tests.bot.stand_in import StandIn, lab
 from tests.factories import corpus, finished, progress, train_job
 
 ADA = USER_IDS["ada"]
+EDIT = r"/channels/\d+/messages/\d+"
 
 
 @pytest.fixture
@@ -177,3 +180,51 @@ async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: Sta
     assert outlook.standings[0].progress is not None
     worker.redis.xadd(keys.job_events("t-77"), {"event": Failed(problem="Enough.").model_dump_json()}, id="1-9")
     await live.until(lambda: live.showing("Enough."), "the end")
+
+
+@pytest.mark.parametrize("end", [finished(), Failed(problem="The text is too short.", remedy="Take another.")])
+async def test_an_end_that_discord_refuses_is_shown_plainly(
+    live: Live, worker: StandIn, end: Finished | Failed
+) -> None:
+    await begun(live, CHANNEL_IDS["lab"])
+    log = worker.claim()
+    fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS))
+    log.publish(end)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not fault.times
+    (card,) = live.shown("job t-77")
+    words = "didn't take the whole card" if end.kind == "finished" else "The text is too short.\nTake another."
+    assert words in text_of(card)
+    assert not card.components
+
+
+async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: Live, worker: StandIn) -> None:
+    await begun(live, CHANNEL_IDS["lab"])
+    log = worker.claim()
+    fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS + 1))
+    log.publish(Failed(problem="The text is too short."))
+    assert "The text is too short." in await told(live, worker, "job t-77")
+    assert not fault.times
+
+
+async def test_a_ban_of_what_stands_before_discord_is_waited_out(live: Live, worker: StandIn) -> None:
+    await begun(live, CHANNEL_IDS["lab"])
+    log = worker.claim()
+    live.faults.add(Fault("PATCH", EDIT, 429, times=live_card._MOST_REFUSALS + 1))
+    with capture_logs() as logged:
+        log.publish(Failed(problem="The text is too short."))
+        await live.until(lambda: live.showing("Could not learn"), "the end")
+    assert {entry["log_level"] for entry in logged} <= {"warning", "info"}
+
+
+async def test_a_training_that_redis_has_lost_is_given_up(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_card, "NUDGE_EVERY_S", 0.05)
+    await begun(live, CHANNEL_IDS["lab"])
+    await live.until(lambda: live.showing("Queued"), "the card")
+    worker.redis.flushdb()
+    await live.until(lambda: live.showing("has lost this training"), "the end")
+    await live.until(lambda: not live.bot.follower._followed, "the end of the job")
+    assert worker.redis.hgetall(keys.ACTIVE) == {}
+    assert not [key for key in worker.redis.keys("job:*") if worker.redis.ttl(key) == -1]

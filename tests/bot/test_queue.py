@@ -188,6 +188,7 @@ async def test_delivered_jobs_are_not_followed_again(queue: JobQueue) -> None:
 
 async def test_a_training_of_an_older_version_is_counted_until_it_is_over(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
+    worker.hset(keys.job("t-1"), "job", train_job().model_dump_json())
     await queue.adopt(train_job())
     assert worker.hgetall(keys.ACTIVE) == {b"t-1": f"{GUILD}:{USER}".encode()}
     await queue.close("t-1")

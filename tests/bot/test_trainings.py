@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import redis
 from bot import live_card, trainings
 from bot.requester import Requester
 from bot.trainings import TrainRequest
+from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys, turns
 from shared.connect import connect
@@ -25,6 +27,7 @@ from tests.factories import corpus, place, train_job
 from worker.joblog import JobLog, run_script
 
 LAB = CHANNEL_IDS["lab"]
+POST = r"/channels/\d+/messages"
 
 
 @pytest.fixture
@@ -132,7 +135,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
 async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) -> None:
     async def send(**options: Any) -> Any:
         await live.bot.follower._resume()
-        assert live.bot.follower._bells == {}
+        assert not live.bot.follower._followed
         return await _in_lab(live)(**options)
 
     await trainings.begin(live.bot, await _who(live), _lesson, send)
@@ -185,3 +188,59 @@ async def test_a_training_that_runs_is_left_alone(
         await live.handled()
     assert worker.llen(TRAIN_QUEUE) == 0
     assert worker.hgetall(keys.CLAIMS) == {b"t-1": b"t-1"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "by_message"),
+    [
+        (Fault("POST", POST, 503), True),
+        (Fault("POST", POST, 503), False),
+        (Fault("POST", POST, 0, late=True), True),  # the nonce tells that it is there
+    ],
+)
+async def test_a_card_that_discord_does_not_take_now_comes_later(
+    live: Live, fault: Fault, by_message: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_card, "RETRY_S", 0.05)
+    live.faults.add(replace(fault))
+    who = await _who(live)
+    if by_message:
+        await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)
+    else:
+        with pytest.raises(UserError, match="goes on all the same"):
+            await trainings.begin(live.bot, who, _lesson, _in_lab(live))
+    job_id = f"t-{who.request_id}"
+    stored = await live.bot.queue.load(job_id)
+    while stored is None or stored.card is None:
+        await live.handled()
+        stored = await live.bot.queue.load(job_id)
+    (card,) = _cards(live, "Learning")
+    assert stored.card == (LAB, card.id)
+
+
+async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_start(
+    live: Live, worker: redis.Redis
+) -> None:
+    who = await _who(live)
+
+    async def stops(**options: Any) -> Any:
+        await live.bot.close()
+        return await _in_lab(live)(**options)
+
+    await trainings.begin(live.bot, who, _lesson, stops, by_message=True)
+    assert worker.smembers(keys.UNDELIVERED) == {f"t-{who.request_id}".encode()}
+    assert worker.hlen(keys.ACTIVE) == 1
+
+
+async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_answer(live: Live) -> None:
+    live.bot.settings.train_cooldown_s = 600
+    who = await _who(live)
+
+    async def slowly() -> TrainRequest:
+        await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)  # the second delivery
+        return await _lesson()
+
+    await trainings.begin(live.bot, who, slowly, _in_lab(live), by_message=True)
+    await live.handled()
+    assert len(_cards(live, "Learning")) == 1
+    assert not live.shown("❌")

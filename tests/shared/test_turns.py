@@ -281,3 +281,10 @@ def test_a_training_that_an_older_version_had_begun_comes_back_with_its_own_mess
 
 def test_a_job_that_was_never_entered_is_not_claimed(client: redis.Redis) -> None:
     assert claim(client, "forgotten") is None
+
+
+def test_a_training_that_was_taken_back_is_not_counted_again(client: redis.Redis) -> None:
+    enter(client, "a0")
+    client.delete(keys.job("a0"), keys.ACTIVE)
+    run_script(client, turns.adopt(train_job(job_id="a0")))
+    assert client.hgetall(keys.ACTIVE) == {}

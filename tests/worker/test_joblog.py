@@ -83,6 +83,11 @@ def test_attempts_that_end_without_a_word_are_counted(client: redis.Redis) -> No
     assert third.attempt == 3
 
 
+def test_nothing_is_kept_for_ever_of_a_job_that_was_taken_back(client: redis.Redis) -> None:
+    JobLog(client, "t-1").begin()
+    assert 0 < client.ttl(keys.job("t-1")) <= keys.JOB_TTL_S  # type: ignore[operator]
+
+
 def test_an_orderly_end_is_no_death(client: redis.Redis) -> None:
     first = JobLog(client, "t-1")
     first.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any, cast
 
 import pytest
@@ -19,9 +20,11 @@ from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, place
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
-from worker.joblog import run_script
+from worker import lease, train_job
+from worker.joblog import JobLog, run_script
 from worker.store import ModelStore
 from worker.train_job import run_train
+from worker.training import _Hooks
 
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
@@ -171,3 +174,39 @@ def test_a_token_runs_the_training_whose_turn_it_is(client: redis.Redis) -> None
     run_train(jobs[1].model_dump(mode="json"), "tag")
     assert client.hget(keys.job("t-1"), "over") == b"1"
     assert client.hget(keys.job("t-2"), "over") is None
+
+
+def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a machine stood still: Redis let the training wait again before this one told anything."""
+    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    begin, steps = train_job.attempt_training, []
+
+    def stood_still(*arguments: Any) -> None:
+        client.delete(keys.job_hold("t-1"))
+        event = Queued().model_dump_json()
+        joblog, held = arguments[3], arguments[4]
+        monkeypatch.setattr(joblog, "publish", lambda event: steps.append(event.kind))
+        assert run_script(client, turns.regain("t-1", event, event)) == 1
+        while not held.lost:
+            time.sleep(0.01)
+        begin(*arguments)
+
+    monkeypatch.setattr(train_job, "attempt_training", stood_still)
+    assert train(client, "t-1").kind == "queued"
+    assert set(steps) <= {"started", "progress"}
+    assert run_script(client, turns.claim("another")) == b"t-1"
+
+
+def test_being_asked_whether_to_go_on_is_headway(client: redis.Redis) -> None:
+    class Touched:
+        lost, touches = False, 0
+
+        def touch(self) -> None:
+            self.touches += 1
+
+    held: Any = Touched()
+    hooks = _Hooks(JobLog(client, "t-1"), held)
+    hooks.control()
+    assert held.touches == 1

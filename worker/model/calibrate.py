@@ -16,13 +16,13 @@ STEP, MOST_STEPS = 0.05, 6
 """By which the divisor is varied from 1, and how often."""
 
 
-def calibrate(learner: Learner, weights: Weights, poll: Callable[[], None]) -> tuple[Weights, float | None]:
+def calibrate(learner: Learner, weights: Weights, poll: Callable[[], object]) -> tuple[Weights, float | None]:
     """The weights with the output scaled to suit the held-out part.
 
     Args:
         learner: whose held-out part it is; it has other weights afterwards.
         weights: of the finished network.
-        poll: called now and then.
+        poll: called now and then, for a sign that it gets on; what it says is not heeded: the end is near.
 
     Returns:
         The weights, and their held-out loss in nats per symbol; None when nothing is held out.

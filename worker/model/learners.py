@@ -41,7 +41,7 @@ class Learner(Protocol):
     def step(self, index: int, rate: float) -> tuple[float, int]:
         """Learn from one batch. Returns its mean loss in nats and the number of predictions in it."""
 
-    def heldout(self, poll: Callable[[], None]) -> float | None:
+    def heldout(self, poll: Callable[[], object]) -> float | None:
         """Mean loss on the held-out part, in nats per symbol; `poll` is called now and then."""
 
     def weights(self) -> Weights:
@@ -164,7 +164,7 @@ class WindowsLearner(_Base):
         chosen = self._windows[self._places(index)]
         return float(self._step(*self._batch(chosen))), len(chosen)
 
-    def heldout(self, poll: Callable[[], None]) -> float | None:
+    def heldout(self, poll: Callable[[], object]) -> float | None:
         """See `Learner.heldout`."""
         if self._heldout is None:
             return None
@@ -238,7 +238,7 @@ class StreamsLearner(_Base):
         self._states = after
         return sum(losses) / len(losses), self.plan.batch * self.plan.length
 
-    def heldout(self, poll: Callable[[], None]) -> float | None:
+    def heldout(self, poll: Callable[[], object]) -> float | None:
         """See `Learner.heldout`."""
         if self._judged is None:
             return None

@@ -146,7 +146,7 @@ class _Training:
         heldout_loss: float | None = None
         # A parent that no epoch made better stays as it is.
         if plan.network.kind == "streams" and (not loop.curve or best_point(tuple(loop.curve)).epoch > 0):
-            loop.best, loss = calibrate(learner, loop.best, lambda: None)
+            loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * density.heldout
         result = self._result(loop, plan, stopped, writer, random_seed, notes, heldout_loss)
         self._save(out, loop, plan, writer, result)

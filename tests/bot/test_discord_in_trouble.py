@@ -1,0 +1,110 @@
+"""Passing troubles of Discord are told in plain words where anything can be told, and logged without a traceback."""
+
+from __future__ import annotations
+
+import logging
+from unittest.mock import AsyncMock, Mock
+
+import aiohttp
+import discord
+import pytest
+from structlog.testing import capture_logs
+
+from bot import attached, failures
+from playground.faults import Fault
+from playground.places import CHANNEL_IDS, USER_IDS
+from shared.errors import UserError
+from tests.bot.live import Live
+
+ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
+POST = r"/channels/\d+/messages"
+CALLBACK = r"/interactions/\d+/[^/]+/callback"
+
+
+def refused(kind: type[discord.HTTPException], status: int) -> discord.HTTPException:
+    return kind(Mock(status=status, reason=""), "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused(discord.DiscordServerError, 503),
+        refused(discord.HTTPException, 429),
+        aiohttp.ServerDisconnectedError(),
+        discord.RateLimited(600.0),
+        ConnectionResetError(),
+        TimeoutError(),
+    ],
+)
+def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception) -> None:
+    with capture_logs() as logged:
+        assert "Discord is having trouble" in failures.explain(error, "help").problem
+    assert [entry["log_level"] for entry in logged] == ["warning"]
+    assert "exc_info" not in logged[0]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(), refused(discord.HTTPException, 400), KeyError()])
+def test_what_does_not_pass_is_logged_with_its_traceback(error: Exception) -> None:
+    with capture_logs() as logged:
+        assert "Something went wrong" in failures.explain(error, "help").problem
+    assert [entry["exc_info"] for entry in logged] == [error]
+
+
+@pytest.mark.parametrize("times", [1, 3, 4])
+@pytest.mark.parametrize("status", [0, 503])
+async def test_a_command_that_discord_does_not_take_is_no_error(
+    live: Live, monkeypatch: pytest.MonkeyPatch, status: int, times: int
+) -> None:
+    monkeypatch.setattr(failures, "PAUSES_S", (0.05, 0.05))
+    fault = live.faults.add(Fault("POST", POST, status, times=times))
+    with capture_logs() as logged:
+        live.send("!help")
+        if times < 4:
+            await live.until(lambda: live.showing("Discord is having trouble"), "a word of it")
+        else:
+            await live.until(lambda: logged[-1:] and logged[-1]["event"] == "answer_not_posted", "the end of it")
+    assert not fault.times
+    assert {entry["log_level"] for entry in logged} == {"warning"}
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 10_062), (0, 0)])
+async def test_choices_that_come_too_late_are_no_error(
+    live: Live, caplog: pytest.LogCaptureFixture, status: int, code: int
+) -> None:
+    live.faults.add(Fault("POST", CALLBACK, status, code))
+    with caplog.at_level(logging.ERROR), capture_logs() as logged:
+        await live.acts.autocomplete(ADA, LAB, "train", "source", "fra", {})
+        await live.until(lambda: logged, "a word in the log")
+    assert [(entry["event"], entry["log_level"]) for entry in logged] == [("choices_not_taken", "info")]
+    assert not caplog.records
+
+
+async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "PAUSES_S", (0.05, 0.05))
+    fault = live.faults.add(Fault("POST", POST, 0, late=True))
+    live.send("!generate the sea")
+    await live.until(lambda: not fault.times, "the fault")
+    await live.handled()
+    assert len(live.shown("❌")) == 1
+
+
+@pytest.mark.parametrize(("error", "level"), [(aiohttp.ServerDisconnectedError(), "warning"), (KeyError(), "error")])
+async def test_a_listener_that_discord_interrupts_is_no_error(live: Live, error: Exception, level: str) -> None:
+    async def on_heard() -> None:
+        raise error
+
+    live.bot.add_listener(on_heard)
+    with capture_logs() as logged:
+        live.bot.dispatch("heard")
+        await live.until(lambda: logged, "a word in the log")
+    assert [entry["log_level"] for entry in logged] == [level]
+    assert bool(logged[0].get("exc_info")) == (level == "error")
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(), aiohttp.ServerDisconnectedError(), discord.RateLimited(600.0)]
+)
+async def test_a_file_that_discord_does_not_hand_over_is_asked_for_again(error: Exception) -> None:
+    file = Mock(id=1, read=AsyncMock(side_effect=error))
+    with pytest.raises(UserError, match="Discord didn't hand me the file"):
+        await attached.read(file)
