@@ -25,8 +25,8 @@ class Tab(PlaygroundPage):
         expect.set_options(timeout=10_000)
         tab = cls(page, ARTIFACTS)
         tab.problems = []
-        page.on("pageerror", lambda error: tab.failures.append(str(error)))
-        page.on("console", lambda entry: tab.failures.append(entry.text) if entry.type == "error" else None)
+        page.on("pageerror", lambda error: tab.problems.append(str(error)))
+        page.on("console", lambda entry: tab.problems.append(entry.text) if entry.type == "error" else None)
         page.goto(url)
         # The state and the messages so far come together.
         expect(tab.status).not_to_be_empty()
@@ -239,7 +239,7 @@ def test_message_that_is_too_long_comes_back(page: Tab) -> None:
     expect(page.part("error")).to_contain_text("2,000 characters")
     expect(page.composer).to_have_value("x" * 2001)
     assert ["400" in problem for problem in page.problems] == [True], "the browser tells of the refusal"
-    page.failures.clear()
+    page.problems.clear()
 
 
 def test_narrow_window(browser: Browser, client: PlaygroundClient) -> None:
@@ -309,7 +309,7 @@ def test_form_with_menus(page: Tab) -> None:
     form = page.part("modal")
     form.get_by_role("button", name="Submit").click()
     expect(form.get_by_role("alert")).to_contain_text("Where is empty")
-    page.failures.clear()  # the browser tells of the refusal
+    page.problems.clear()  # the browser tells of the refusal
     form.get_by_label("#library").check()
     form.locator("select").select_option("Low")
     form.get_by_label("A file").set_input_files(_payload("a.txt", b"four"))
