@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         results = report.read(out)
         if options.table:
-            report.fill(DOCUMENT, report.markdown(results, keys))
+            report.fill(DOCUMENT, report.markdown(results, parts, quick=options.quick))
             print(report.table(results, keys))
             return 0
         chosen = _chosen(options.parts, parts) if options.parts else list(parts)

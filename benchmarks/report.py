@@ -9,7 +9,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from benchmarks.record import Record
 Results = dict[str, Any]
 """Each key with its value, and the blocks `machine`, `targets`, `raw`, `errors` and `parts`."""
 _BLOCKS = ("machine", "targets", "raw", "errors", "parts")
+_MADE_WITH = ("cpu", "cores", "python", "tensorflow", "keras", "torch")
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -87,7 +88,8 @@ def merge(results: Results, name: str, part: Part, record: Record, stamp: dict[s
     errors = {prefix + key: message for key, message in record.errors.items()}
     results["raw"] |= raw
     results["errors"] |= errors
-    results["parts"][name] = {**stamp, "raw": sorted(raw), "errors": sorted(errors)}
+    made = {what: results["machine"][what] for what in _MADE_WITH if what in results["machine"]}
+    results["parts"][name] = {**stamp, "machine": made, "raw": sorted(raw), "errors": sorted(errors)}
 
 
 def _rounded(value: Any) -> Any:
@@ -157,8 +159,9 @@ def _rows(results: Results, keys: Iterable[str]) -> Iterator[tuple[str, str, str
             row = results["targets"][key]
             met = {True: "yes", False: "NO", None: ""}[row["met"]]
             yield key, _short(row["value"]), row["target"] or "", met
-    for key, message in results["errors"].items():
-        yield key, "failed", message.splitlines()[0] if message else "", "NO"
+        elif key in results["errors"]:
+            message = results["errors"][key]
+            yield key, "failed", message.splitlines()[0] if message else "", "NO"
 
 
 def _short(value: float) -> str:
@@ -167,26 +170,44 @@ def _short(value: float) -> str:
 
 def table(results: Results, keys: Iterable[str]) -> str:
     """Key, value, target, met or not: for a terminal."""
-    rows = [("key", "value", "target", "met"), *_rows(results, keys)]
+    rows = [("key", "value", "target", "met"), *_rows(results, dict.fromkeys([*keys, *results["errors"]]))]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     targets = max(len(row[2]) for row in rows if row[1] != "failed")
     lines = [f"{key:{widths[0]}}  {value:>{widths[1]}}  {target:<{targets}}  {met}" for key, value, target, met in rows]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def markdown(results: Results, keys: Iterable[str]) -> str:
-    """The same as a Markdown table, under a line about the machine."""
-    made = results["machine"]
-    lines = [
-        f"{made.get('cpu', 'Unknown CPU')}, {made.get('cores')} cores; Python {made.get('python')}, "
-        f"TensorFlow {made.get('tensorflow')}, Keras {made.get('keras')}, PyTorch {made.get('torch')}; "
-        f"{str(made.get('date', ''))[:10]}, commit {made.get('commit')}.",
-        "",
-        "| key | value | target | met |",
-        "|---|---|---|---|",
-        *(f"| `{key}` | {value} | {target} | {met} |" for key, value, target, met in _rows(results, keys)),
-    ]
-    return "\n".join(lines)
+def markdown(results: Results, parts: Mapping[str, Part], *, quick: bool = False) -> str:
+    """The same as Markdown: a table for each machine that parts were run on, under a line about it.
+
+    Args:
+        results: what was measured.
+        parts: all there are, in the order of their rows.
+        quick: their keys have the prefix of quick runs.
+    """
+    prefix = QUICK if quick else ""
+    keys_by_run: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        if run := results["parts"].get(name):
+            keys_by_run.setdefault(_made_on(run), []).extend([*(prefix + key for key in part.keys), *run["errors"]])
+    lines = []
+    for made_on, keys in keys_by_run.items():
+        lines += [made_on, "", "| key | value | target | met |", "|---|---|---|---|"]
+        lines += [
+            f"| `{key}` | {value} | {target} | {met} |"
+            for key, value, target, met in _rows(results, dict.fromkeys(keys))
+        ]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _made_on(run: Mapping[str, Any]) -> str:
+    made = run["machine"]
+    line = f"{made.get('cpu', 'Unknown CPU')}, {made.get('cores')} cores; Python {made.get('python')}"
+    for name, key in (("TensorFlow", "tensorflow"), ("Keras", "keras"), ("PyTorch", "torch")):
+        if key in made and made[key] != "not installed":
+            line += f", {name} {made[key]}"
+    return f"{line}; {str(run.get('date', ''))[:10]}, commit {run.get('commit')}."
 
 
 def fill(document: Path, content: str) -> None:

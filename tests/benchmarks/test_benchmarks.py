@@ -102,7 +102,7 @@ def test_results_survive_the_file_and_another_file_is_refused(tmp_path: Path) ->
 
     keys = list(PARTS["generate"].keys)
     assert "generate.cold_start_s         3.25  <= 10   yes" in report.table(results, keys).splitlines()
-    assert "| `generate.warm_300_chars_ms` | failed | it broke | NO |" in report.markdown(results, keys)
+    assert "| `generate.warm_300_chars_ms` | failed | it broke | NO |" in report.markdown(results, PARTS)
 
     (tmp_path / "other.json").write_text("[1]", "utf-8")
     with pytest.raises(ValueError, match="move it away"):
@@ -120,6 +120,20 @@ def test_the_document_has_a_place_for_the_table(tmp_path: Path) -> None:
     copy.write_text("no place", "utf-8")
     with pytest.raises(ValueError, match="no place"):
         report.fill(copy, "| a table |")
+
+
+def test_each_machine_has_a_table_of_its_own() -> None:
+    results = empty()
+    for name, cpu in (("sample", "A"), ("bot", "B"), ("generate", "A")):
+        results["machine"] = {"cpu": cpu, "cores": 2, "python": "3.13.5", "torch": "not installed"}
+        record = Record(values=dict.fromkeys(PARTS[name].keys, 1.0))
+        report.merge(results, name, PARTS[name], record, STAMP, quick=False)
+    first, second = report.markdown(results, PARTS).split("\n\nB, ")
+    assert first.startswith("A, 2 cores; Python 3.13.5; 2026-01-01, commit abc.")
+    assert "`sample.chars_per_s`" in first
+    assert "`generate.cold_start_s`" in first
+    assert "`bot.ready_s`" in second
+    assert first.count("| key |") == second.count("| key |") == 1
 
 
 def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
