@@ -216,7 +216,7 @@ class ModelActions:
             await self._bot.fetch_channel(channel_id)
         except discord.NotFound:
             return True
-        except (discord.HTTPException, discord.InvalidData) as error:
+        except (discord.HTTPException, discord.InvalidData, *failures.TRANSIENT) as error:
             log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
         return False
 

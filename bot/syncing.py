@@ -10,6 +10,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
+from bot.failures import TRANSIENT
 from shared import keys
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ async def sync_commands(bot: Galvanic) -> None:
             await force_sync(bot)
     except discord.HTTPException as error:
         log.error("commands_not_synced", status=error.status, code=error.code)
+    except TRANSIENT as error:  # the bot goes on with those that Discord has; the next start tries again
+        log.warning("commands_not_synced", error=type(error).__name__)
 
 
 async def force_sync(bot: Galvanic) -> int:

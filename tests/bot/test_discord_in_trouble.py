@@ -11,8 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import attached, failures
+from bot.syncing import sync_commands
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS
+from shared import keys
 from shared.errors import UserError
 from tests.bot.live import Live
 
@@ -108,3 +110,12 @@ async def test_a_file_that_discord_does_not_hand_over_is_asked_for_again(error: 
     file = Mock(id=1, read=AsyncMock(side_effect=error))
     with pytest.raises(UserError, match="Discord didn't hand me the file"):
         await attached.read(file)
+
+
+async def test_commands_that_are_not_synced_do_not_keep_the_bot_from_starting(live: Live) -> None:
+    await live.bot.redis.delete(keys.synced_commands(live.bot.application_id))
+    fault = live.faults.add(Fault("PUT", r"/applications/\d+/commands", 0, times=10))
+    with capture_logs() as logged:
+        await sync_commands(live.bot)
+    assert fault.times < 10
+    assert [entry["event"] for entry in logged] == ["commands_not_synced"]
