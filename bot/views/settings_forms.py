@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,7 +23,7 @@ Change = Callable[..., Awaitable[None]]
 MOST_TYPED = 4_000  # Discord's limit on what one field of a form takes
 
 
-class Form(discord.ui.Modal):
+class Form(discord.ui.Modal, ABC):
     """A form that changes some settings.
 
     Args:
@@ -34,17 +35,17 @@ class Form(discord.ui.Modal):
         self._change = change
 
     @classmethod
+    @abstractmethod
     async def opened(cls, bot: Galvanic, guild_id: int, change: Change) -> Self:
         """The form, filled in with the settings of now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fields(self) -> dict[str, Any]:
         """What was typed, as fields of `GuildSettings`.
 
         Raises:
             UserError: it cannot be used.
         """
-        raise NotImplementedError
 
     async def on_submit(self, interaction: discord.Interaction, /) -> None:
         """Keep what was typed."""
