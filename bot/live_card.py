@@ -149,25 +149,35 @@ class LiveCard:
                 return wait
             try:
                 await self._put(embed)
-            except discord.NotFound:
-                log.warning("card_has_no_channel")
-                await self._end_without_channel(embed)
             except discord.HTTPException as error:
-                if isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
-                    log.warning("card_forbidden", code=error.code)
-                    if not self._view.over:
-                        return 12 * RETRY_S
-                    await self._tell_owner(embed, await self._files())
-                elif error.status in _REFUSED:
-                    log.warning("card_refused", status=error.status, code=error.code)
-                    self._refusals += self._view.over
-                    if self._refusals < _MOST_REFUSALS:
-                        return 6 * RETRY_S
-                    await self._end_plainly()
-                else:
-                    raise
+                if (wait_s := await self._not_put(embed, error)) is not None:
+                    return wait_s
             self._shown, self._edited = embed.to_dict(), time.monotonic()
         self._told = self._told or self._view.over
+        return None
+
+    async def _not_put(self, embed: discord.Embed, error: discord.HTTPException) -> float | None:
+        """Discord did not take the card: the seconds until it is tried again, None when somebody knows in another way.
+
+        Raises:
+            discord.HTTPException: it is no refusal.
+        """
+        if isinstance(error, discord.NotFound):
+            log.warning("card_has_no_channel")
+            await self._end_without_channel(embed)
+        elif isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
+            log.warning("card_forbidden", code=error.code)
+            if not self._view.over:
+                return 12 * RETRY_S
+            await self._tell_owner(embed, await self._files())
+        elif error.status in _REFUSED:
+            log.warning("card_refused", status=error.status, code=error.code)
+            self._refusals += self._view.over
+            if self._refusals < _MOST_REFUSALS:
+                return 6 * RETRY_S
+            await self._end_plainly()
+        else:
+            raise error
         return None
 
     async def _sleep(self, seconds: float) -> None:
