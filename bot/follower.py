@@ -219,7 +219,7 @@ class Follower:
         try:
             stored = await self._queue.load(job_id)
             entered_at = await self._queue.entered_at(job_id)
-            old = job_id in await self._queue.undelivered()  # and not one that was asked and answered meanwhile
+            old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
         except ValidationError as error:
             # Written by another version of the bot, which may come back: skip it, and leave it in Redis.
             log.error("job_not_understood", job_id=job_id, fields=error.error_count())

@@ -242,6 +242,10 @@ class JobQueue:
         """Ids of the jobs whose end has not been shown yet."""
         return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
 
+    async def awaits_delivery(self, job_id: str) -> bool:
+        """Whether a job's end has not been shown yet."""
+        return bool(await reply(self._redis.sismember(keys.UNDELIVERED, job_id)))
+
     async def delivered(self, *job_ids: str) -> None:
         """People have seen how these jobs ended, or there is nowhere left to show it."""
         await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
