@@ -28,11 +28,18 @@ class Queued(_Event):
 
 
 class Started(_Event):
-    """A worker took the job and reads the text. `resumed` when it goes on from a checkpoint."""
+    """A worker took the job and reads the text.
+
+    Attributes:
+        resumed: it goes on from a checkpoint.
+        anew: what was learned before is dropped, because a member withdrew, or messages were deleted or changed before
+            it could go on.
+    """
 
     kind: Literal["started"] = "started"
     worker: str
     resumed: bool = False
+    anew: Literal["withdrawn", "changed"] | None = None
 
 
 class Progress(_Event):
@@ -58,13 +65,18 @@ class Progress(_Event):
 
 
 class Sample(_Event):
-    """A few lines that the model wrote after an epoch, with that epoch's losses (nats per character)."""
+    """A few lines that the model wrote after an epoch, with that epoch's losses (nats per character).
+
+    Attributes:
+        revision: of the channel's transcript that it has read; None: its text is no channel's.
+    """
 
     kind: Literal["sample"] = "sample"
     epoch: int
     text: str
     train_loss: float | None = None
     heldout_loss: float | None = None
+    revision: int | None = None
 
 
 class Finished(_Event):

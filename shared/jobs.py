@@ -39,6 +39,22 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class TranscriptRef(_Message):
+    """A transcript (`shared.transcripts`) as a model learned it.
+
+    Attributes:
+        transcript_id: which.
+        revision: its revision then. A later one has lost words, so that what learned from this one is stale.
+        guild_id: the server whose members wrote it.
+        channel_id: who reads this channel, or this private thread, may read the transcript.
+    """
+
+    transcript_id: str = Field(max_length=32, pattern=r"^[A-Za-z0-9-]+$")
+    revision: int = Field(ge=0)
+    guild_id: Snowflake
+    channel_id: Snowflake
+
+
 class CorpusInfo(_Message):
     """A text, without its words: what is known of it and may be shown and logged.
 
@@ -47,18 +63,21 @@ class CorpusInfo(_Message):
         title: how a person would call it ("Frankenstein, by Mary Shelley").
         source: where it came from.
         chars: length in characters, as given.
-        sha256: of the UTF-8 text, hexadecimal; also the text's address in Redis.
+        sha256: of the UTF-8 text, hexadecimal; also the text's address in Redis. Empty for a channel's messages, which
+            change when somebody withdraws.
         licence: one line about the rights in it.
         hard_wrapped: lines are broken for a fixed width (a book), so that prose may be unwrapped; None: find out.
+        transcript: where a channel's messages are; None: it is no such text.
     """
 
     name: str
     title: str
-    source: Literal["catalogue", "corpora-dir", "python-docs", "upload", "file"]
+    source: Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
     chars: int = Field(ge=0)
     sha256: str
     licence: str = ""
     hard_wrapped: bool | None = None
+    transcript: TranscriptRef | None = None
 
 
 class TrainOptions(_Message):
@@ -146,6 +165,7 @@ class TrainJob(_Message):
 
     Attributes:
         parent: the model to start from (`--from`, `train more`); None: from nothing.
+        replaces: id of the stale model whose place the new one takes; None: of none.
     """
 
     version: Literal[1] = JOB_VERSION
@@ -155,6 +175,7 @@ class TrainJob(_Message):
     corpus: CorpusInfo
     options: TrainOptions
     parent: ModelRef | None = None
+    replaces: str | None = None
 
 
 class MixPart(ModelRef):

@@ -37,6 +37,16 @@ HISTORY = "jobs:history"
 DELETING = "models:deleting"
 """Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that has yet to be sent."""
 
+STALE = "models:stale"
+"""Hash: id of a model that learned words which were withdrawn since -> since when that is known, seconds."""
+
+WITHDRAWALS = "withdrawals:open"
+"""Hash: `guild:user` of a member who withdrew -> ids of the models that have learned their words and are still there
+(JSON); they are told when none is."""
+
+TRANSCRIPTS = "transcripts"
+"""Hash: id of a transcript that is not forgotten yet -> id of its guild."""
+
 
 def job(job_id: str) -> str:
     """Hash of what is known of a job beside its events.
@@ -48,6 +58,11 @@ def job(job_id: str) -> str:
     `over`: `1` once it has its final event.
     """
     return f"job:{job_id}"
+
+
+def job_pattern() -> str:
+    """Matches `job` of every job, and the other keys of jobs, which are no hashes."""
+    return "job:*"
 
 
 def job_events(job_id: str) -> str:
@@ -73,6 +88,70 @@ def artifact(job_id: str, name: str) -> str:
 def corpus(sha256: str) -> str:
     """String: the text, UTF-8, zlib-compressed, expiring."""
     return f"corpus:{sha256}"
+
+
+def transcript(transcript_id: str) -> str:
+    """Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
+
+    `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words
+    out. `withdrawn`: the revision at which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds.
+    `left_out`: lines that were too many.
+    While it is being read also `reading` (JSON, `bot.transcripts.reader`): how far that is, and what is to come of it;
+    and `card`: `channel:message` that shows it.
+    It lives as long as a model refers to it.
+    """
+    return f"transcript:{transcript_id}"
+
+
+def transcript_text(transcript_id: str) -> str:
+    r"""List of a transcript's pages: lines joined by `\n`, UTF-8, zlib-compressed; empty: nothing left. Expires."""
+    return f"transcript:{transcript_id}:text"
+
+
+def transcript_index(transcript_id: str) -> str:
+    """List of the same pages: zlib-compressed JSON, `[message id, author id]` for each line, in a thread of the channel
+    also the thread's id. Expires with the text.
+    """
+    return f"transcript:{transcript_id}:index"
+
+
+def transcript_members(transcript_id: str) -> str:
+    """Hash: id of a member whose words are in a transcript -> number of lines."""
+    return f"transcript:{transcript_id}:members"
+
+
+def transcript_names(transcript_id: str) -> str:
+    """Hash: id of a member whose words are in a transcript -> the pseudonym that their lines begin with."""
+    return f"transcript:{transcript_id}:names"
+
+
+def transcript_gone(transcript_id: str) -> str:
+    """Hash of what has yet to be taken out: `a:` and an author's id -> ``, `m:` and a message's id -> its new line
+    (``: it was deleted), `t:` and the id of a deleted thread -> ``.
+
+    No worker reads the text while it is there.
+    """
+    return f"transcript:{transcript_id}:gone"
+
+
+def consent(guild_id: int) -> str:
+    """Hash: id of a member -> what they said about learning from their messages (JSON, `bot.consent`)."""
+    return f"guild:{guild_id}:consent"
+
+
+def consent_pattern() -> str:
+    """Matches `consent` of every server."""
+    return "guild:*:consent"
+
+
+def allowed_channels(guild_id: int) -> str:
+    """Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.consent`)."""
+    return f"guild:{guild_id}:allowed"
+
+
+def allowed_channels_pattern() -> str:
+    """Matches `allowed_channels` of every server."""
+    return "guild:*:allowed"
 
 
 def model(model_id: str) -> str:

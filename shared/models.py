@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs import CorpusInfo, ModelRef, RecipeName, TrainOptions
+from shared.jobs import CorpusInfo, ModelRef, RecipeName, TrainOptions, TranscriptRef
+from shared.transcripts import Revision
 
 
 class ModelRecord(BaseModel):
@@ -29,6 +30,8 @@ class ModelRecord(BaseModel):
         file_bytes: what it takes in the model store; None in records of older versions.
         imported: it came as a file.
         sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
+        transcripts: channels' messages that it learned from, those of its ancestors included.
+        replaces: id of the stale model whose place it takes; None: of none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -56,10 +59,15 @@ class ModelRecord(BaseModel):
     file_bytes: int | None = None
     imported: bool = False
     sources: tuple[int, ...] = ()
+    transcripts: tuple[TranscriptRef, ...] = ()
+    replaces: str | None = None
     created_at: float = Field(default_factory=time.time)
 
     def usable_in(self, channel_ids: Iterable[int]) -> bool:
-        """Whether it may be used in a channel of its guild; for a thread, give its parent's id as well."""
+        """Whether it may be used in a channel of its guild; for a thread, give its parent's id as well.
+
+        Who could read the messages that it learned from (`transcripts`) is another question: `bot.audience`.
+        """
         if self.scope == "guild" or self.for_server:
             return True
         return not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
@@ -73,6 +81,22 @@ class ModelRecord(BaseModel):
     def origins(self) -> tuple[int, ...]:
         """The channels whose uploaded texts it learned from; records of older versions know only their own."""
         return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
+
+    @property
+    def heard(self) -> tuple[int, ...]:
+        """The channels, and private threads, whose messages it learned from."""
+        return tuple(dict.fromkeys(ref.channel_id for ref in self.transcripts))
+
+    def is_stale(self, revisions: Mapping[str, Revision]) -> bool:
+        """Whether it learned words that were withdrawn since.
+
+        Args:
+            revisions: where its transcripts stand now; one that is missing is forgotten.
+        """
+        return any(
+            (revision := revisions.get(ref.transcript_id)) is None or ref.revision < revision.now
+            for ref in self.transcripts
+        )
 
     @property
     def stored_bytes(self) -> int:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import UserError
@@ -90,6 +90,20 @@ class Settings(BaseSettings):
     card_fresh_after_s: float = Field(55 * 60, gt=0, lt=3_600)
     """Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
 
+    # Channels as texts
+    channel_training: Literal["off", "opt-in", "opt-out"] = "off"
+    """Whether models may learn from channels' messages, and whose: of members who said yes, or who didn't say no."""
+    channel_training_without_asking: bool = False
+    """The second switch of `opt-out`: the operator has Discord's permission and the members' in another way."""
+    channel_corpus_days: float = Field(7.0, ge=0, le=365)
+    """How long a channel's messages are kept after the last training on them."""
+    channel_model_days: float | None = Field(None, gt=0, le=3_650)
+    """How long a model of a channel lives; None: until somebody deletes it."""
+    forget_within_hours: float = Field(72.0, gt=0, le=720)
+    """In this time a model that learned withdrawn words is made again without them, or deleted."""
+    members_intent: bool = False
+    """Use the privileged intent that tells at once who has left a server."""
+
     # Running
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -110,6 +124,15 @@ class Settings(BaseSettings):
                 f"at most {ANSWER_WITHIN_S} seconds, because Discord takes an answer for 15 minutes and no longer"
             )
         return value
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        if self.channel_training == "opt-out" and not self.channel_training_without_asking:
+            raise ValueError(
+                "CHANNEL_TRAINING=opt-out takes the words of members who were never asked; it needs "
+                "CHANNEL_TRAINING_WITHOUT_ASKING=yes as well, after reading docs/privacy.md"
+            )
+        return self
 
     @field_validator("data_dir", "corpora_dir")
     @classmethod
@@ -159,7 +182,8 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(at) for at in e['loc']).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(str(at) for at in e['loc']).upper()}: ".removeprefix(": ")
+            + e["msg"].removeprefix("Value error, ")
             for e in error.errors()
         )
         raise SettingsError(

@@ -1,0 +1,165 @@
+"""Transcripts: a channel's messages, cleaned, one a line, as the bot writes them to Redis and a worker reads them.
+
+The words lie in pages in one list, who wrote which line in a second one of the same length: a worker reads only the
+first. Words that somebody withdraws are taken out of both in place, and the transcript's revision grows. Whoever
+learned from an earlier revision can tell by that, without anybody having to note it anywhere.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import cast
+
+import redis
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared import keys
+from shared.errors import UserError
+from shared.jobs import Snowflake, TranscriptRef
+from shared.units import MEGABYTE
+
+_PAGES_AT_ONCE = 200
+_TRIES = 20
+
+
+class TranscriptInfo(BaseModel):
+    """What a transcript is of. It never changes.
+
+    Attributes:
+        transcript_id: its name in Redis; unguessable.
+        guild_id: the server.
+        channel_id: who reads this channel, or this private thread, may read the transcript.
+        source_id: the channel or thread that is read.
+        asked_by: the person who asked for it.
+        created_at: seconds since the epoch.
+        after: only messages after this one; 0: all.
+        until: only messages up to this id, which was the newest possible one when the reading began.
+        speakers: each line begins with the pseudonym of whoever wrote it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    transcript_id: str
+    guild_id: Snowflake
+    channel_id: Snowflake
+    source_id: Snowflake
+    asked_by: Snowflake
+    created_at: float
+    after: Snowflake = 0
+    until: Snowflake = 0
+    speakers: bool = False
+
+    def may_hold(self, message_id: int) -> bool:
+        """Whether a message is of its time."""
+        return self.after < message_id <= self.until
+
+    def ref(self, revision: int) -> TranscriptRef:
+        """As a job names it, and a model's record."""
+        return TranscriptRef(
+            transcript_id=self.transcript_id, revision=revision, guild_id=self.guild_id, channel_id=self.channel_id
+        )
+
+
+class BeingChanged(UserError):
+    """Words are being taken out of a transcript: in a moment it can be read."""
+
+
+class Revision(BaseModel):
+    """Where a transcript stands.
+
+    Attributes:
+        now: its present revision.
+        withdrawn: the one at which a member last withdrew; 0: none did.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    now: int = Field(ge=0)
+    withdrawn: int = Field(ge=0)
+
+    def withdraws(self, ref: TranscriptRef) -> bool:
+        """Whether a member has withdrawn since this was read."""
+        return self.withdrawn > ref.revision
+
+
+def pack_page(text: str) -> bytes:
+    """A page, or its index, as it lies in Redis; nothing for an empty one."""
+    return zlib.compress(text.encode("utf-8"), level=6) if text else b""
+
+
+def unpack_page(data: bytes) -> str:
+    """What `pack_page` packed."""
+    return zlib.decompress(data).decode("utf-8") if data else ""
+
+
+def read_revision(fields: list[bytes | None]) -> Revision | None:
+    """From the fields `revision` and `withdrawn` of a transcript's hash; None: there is no such transcript."""
+    now, withdrawn = fields
+    return Revision(now=int(now), withdrawn=int(withdrawn or 0)) if now is not None else None
+
+
+def revision_of(client: redis.Redis, transcript_id: str) -> Revision | None:
+    """Where a transcript stands; None when it is forgotten."""
+    fields = client.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
+    return read_revision(cast(list[bytes | None], fields))
+
+
+def is_being_purged(client: redis.Redis, transcript_id: str) -> bool:
+    """Whether words have yet to be taken out of it, so that nobody may read it now."""
+    return bool(client.exists(keys.transcript_gone(transcript_id)))
+
+
+def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> int:
+    r"""Write a transcript's text as a file in UTF-8, each line ended by `\n`, a few pages in memory at a time.
+
+    Args:
+        client: Redis.
+        transcript_id: which.
+        path: the file.
+        max_bytes: longest text accepted.
+
+    Returns:
+        The revision that was written.
+
+    Raises:
+        BeingChanged: it is being purged all the time; no file is left.
+        UserError: it is no longer there, or is too long; no file is left.
+        OSError: the file cannot be written.
+    """
+    try:
+        for _ in range(_TRIES):
+            before = revision_of(client, transcript_id)
+            if before is None or not client.exists(keys.transcript_text(transcript_id)):
+                raise UserError(
+                    "The channel's messages are no longer kept.", "Run the command again: I read the channel anew."
+                )
+            _write_pages(client, transcript_id, path, max_bytes)
+            if not is_being_purged(client, transcript_id) and revision_of(client, transcript_id) == before:
+                return before.now
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
+    raise BeingChanged("The channel's messages are being changed all the time.", "Run the command again.")
+
+
+def _write_pages(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> None:
+    written, start = 0, 0
+    with path.open("wb") as file:
+        while pages := cast(
+            list[bytes],
+            client.lrange(keys.transcript_text(transcript_id), start, start + _PAGES_AT_ONCE - 1),
+        ):
+            start += len(pages)
+            for page in pages:
+                if not page:
+                    continue
+                data = zlib.decompress(page) + b"\n"
+                written += len(data)
+                if written > max_bytes:
+                    raise UserError(
+                        f"The channel's messages are longer than this worker accepts ({max_bytes / MEGABYTE:.1f} MB).",
+                        "Ask the bot's operator to raise CORPUS_MAX_MB for the bot and the worker.",
+                    )
+                file.write(data)

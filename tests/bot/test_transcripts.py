@@ -1,0 +1,196 @@
+"""Transcripts in a real Redis: what is written, what a worker reads of it, and what is taken out again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from bot.transcripts.store import Line, TranscriptStore
+from shared import keys
+from shared.connect import connect
+from shared.errors import UserError
+from shared.settings import Settings
+from shared.transcripts import TranscriptInfo, revision_of, write_text
+
+ADA, BEN = 11, 22
+GUILD = 1
+
+
+@pytest.fixture
+def store(client: redis.asyncio.Redis) -> TranscriptStore:
+    return TranscriptStore(client)
+
+
+async def begun(store: TranscriptStore, *, speakers: bool = False) -> TranscriptInfo:
+    return await store.create(
+        guild_id=GUILD, channel_id=2, source_id=2, asked_by=ADA, reading="{}", until=10**18, speakers=speakers
+    )
+
+
+async def talked(store: TranscriptStore, info: TranscriptInfo, *, pages: int = 3) -> None:
+    """Ada and Ben talk; each page has one line of Ada's and two of Ben's."""
+    for page in range(pages):
+        first = 10 * page
+        lines = [
+            Line(first + 1, BEN, f"ben one {page}"),
+            Line(first + 2, ADA, f"ada {page}"),
+            Line(first + 3, BEN, f"ben two {page}"),
+        ]
+        await store.append(info.transcript_id, lines, f'{{"read": {page}}}')
+
+
+def as_read(settings: Settings, info: TranscriptInfo, tmp_path: Path) -> list[str]:
+    """The lines that a worker reads."""
+    path = tmp_path / "text.txt"
+    write_text(connect(settings), info.transcript_id, path, 10**6)
+    return path.read_text("utf-8").splitlines()
+
+
+async def test_a_worker_reads_what_was_written_and_no_ids(
+    settings: Settings, store: TranscriptStore, tmp_path: Path
+) -> None:
+    info = await begun(store)
+    await talked(store, info)
+    await store.complete(info.transcript_id)
+    assert as_read(settings, info, tmp_path)[:3] == ["ben one 0", "ada 0", "ben two 0"]
+    known = await store.load(info.transcript_id)
+    assert known is not None
+    assert (known.lines, known.reading) == (9, None)
+    assert known.chars == known.bytes == len((tmp_path / "text.txt").read_text("utf-8"))
+    assert await store.members(info.transcript_id) == {ADA: 3, BEN: 6}
+    assert [line.text for line in await store.lines_of(info.transcript_id, ADA)] == ["ada 0", "ada 1", "ada 2"]
+
+
+async def test_who_withdraws_leaves_every_page(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
+    info = await begun(store)
+    await talked(store, info)
+    before = (await store.revisions([info.transcript_id]))[info.transcript_id]
+    await store.note_withdrawn(info.transcript_id, [ADA])
+    assert await store.purge(info.transcript_id) == 3
+    assert not [line for line in as_read(settings, info, tmp_path) if "ada" in line]
+    assert await store.members(info.transcript_id) == {BEN: 6}
+    after = (await store.revisions([info.transcript_id]))[info.transcript_id]
+    assert after.now == after.withdrawn > before.now
+    known = await store.load(info.transcript_id)
+    assert known is not None
+    assert known.lines == 6
+    assert known.bytes == (tmp_path / "text.txt").stat().st_size
+
+
+async def test_no_worker_reads_between_the_note_and_the_purge(
+    settings: Settings, store: TranscriptStore, tmp_path: Path
+) -> None:
+    info = await begun(store)
+    await talked(store, info)
+    await store.note_withdrawn(info.transcript_id, [ADA])
+    with pytest.raises(UserError, match="being changed"):
+        await asyncio.to_thread(as_read, settings, info, tmp_path)
+    assert not (tmp_path / "text.txt").exists()
+    restarted = TranscriptStore(store._redis)  # after a crash in between
+    await restarted.purge(info.transcript_id)
+    assert len(as_read(settings, info, tmp_path)) == 6
+
+
+async def test_a_deleted_and_an_edited_message(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
+    info = await begun(store)
+    await talked(store, info, pages=1)
+    await store.note_gone(info.transcript_id, {1: "", 2: "ada, corrected", 999: ""})
+    assert await store.purge(info.transcript_id) == 2
+    assert as_read(settings, info, tmp_path) == ["ada, corrected", "ben two 0"]
+    revision = revision_of(connect(settings), info.transcript_id)
+    assert revision is not None
+    assert (revision.now, revision.withdrawn) == (1, 0)
+    await store.note_gone(info.transcript_id, {999: ""})
+    await store.purge(info.transcript_id)
+    assert revision_of(connect(settings), info.transcript_id) == revision, "nothing of it was there"
+
+
+async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
+    info = await begun(store, speakers=True)
+    await store.append(info.transcript_id, [Line(1, ADA, "Robin: good morning")], "{}", {ADA: "Robin"})
+    await store.note_gone(info.transcript_id, {1: "good evening"})
+    await store.purge(info.transcript_id)
+    assert as_read(settings, info, tmp_path) == ["Robin: good evening"]
+    await store.note_withdrawn(info.transcript_id, [ADA])
+    await store.purge(info.transcript_id)
+    assert await store.names(info.transcript_id) == {}
+
+
+async def test_a_page_of_which_nothing_is_left(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
+    info = await begun(store)
+    await store.append(info.transcript_id, [Line(1, ADA, "only ada")], "{}")
+    await store.append(info.transcript_id, [Line(2, BEN, "only ben")], "{}")
+    await store.note_withdrawn(info.transcript_id, [ADA])
+    await store.purge(info.transcript_id)
+    assert as_read(settings, info, tmp_path) == ["only ben"]
+    await store.note_withdrawn(info.transcript_id, [BEN])
+    await store.purge(info.transcript_id)
+    assert as_read(settings, info, tmp_path) == []
+
+
+async def test_the_oldest_pages_go_when_it_is_too_long(
+    settings: Settings, store: TranscriptStore, tmp_path: Path
+) -> None:
+    info = await begun(store)
+    await talked(store, info, pages=5)
+    assert await store.drop_oldest(info.transcript_id, 60) == 9
+    assert as_read(settings, info, tmp_path)[0] == "ben one 3"
+    assert await store.members(info.transcript_id) == {ADA: 2, BEN: 4}
+    known = await store.load(info.transcript_id)
+    assert known is not None
+    assert known.left_out == 9
+
+
+async def test_words_expire_and_who_was_in_it_stays_known(store: TranscriptStore) -> None:
+    info = await begun(store)
+    await talked(store, info)
+    await store.complete(info.transcript_id)
+    await store.keep_for(info.transcript_id, 100)
+    left = await store.expires_in(info.transcript_id)
+    assert left is not None
+    assert 90 < left <= 100
+    await store.drop_text(info.transcript_id)
+    assert not await store.has_text(info.transcript_id)
+    assert await store.members(info.transcript_id) == {ADA: 3, BEN: 6}
+    await store.note_withdrawn(info.transcript_id, [ADA])
+    await store.purge(info.transcript_id)
+    assert await store.members(info.transcript_id) == {BEN: 6}
+
+
+async def test_nothing_is_left_of_one_that_is_forgotten(store: TranscriptStore, client: redis.asyncio.Redis) -> None:
+    info = await begun(store, speakers=True)
+    await store.append(info.transcript_id, [Line(1, ADA, "Robin: hm")], "{}", {ADA: "Robin"})
+    await store.note_gone(info.transcript_id, {1: ""})
+    await store.forget(info.transcript_id)
+    assert await client.keys() == []
+    assert await store.revisions([info.transcript_id]) == {}
+
+
+async def test_a_withdrawal_while_pages_are_added_waits_for_the_page(store: TranscriptStore) -> None:
+    info = await begun(store)
+    async with store.lock(info.transcript_id):
+        await store.note_withdrawn(info.transcript_id, [ADA])
+        purge = asyncio.create_task(store.purge(info.transcript_id))
+        await asyncio.sleep(0.05)
+        await store.append(info.transcript_id, [Line(1, ADA, "chosen before")], "{}")
+    assert await purge == 1
+    assert await store.lines_of(info.transcript_id, ADA) == []
+
+
+async def test_words_in_many_pages_are_found(store: TranscriptStore) -> None:
+    info = await begun(store)
+    await talked(store, info, pages=120)
+    assert len(await store.lines_of(info.transcript_id, ADA)) == 120
+    await store.note_withdrawn(info.transcript_id, [BEN])
+    assert await store.purge(info.transcript_id) == 240
+
+
+async def test_all_of_a_server(store: TranscriptStore, client: redis.asyncio.Redis) -> None:
+    info = await begun(store)
+    assert [one.transcript_id for one in await store.all(GUILD)] == [info.transcript_id]
+    assert await store.all(GUILD + 1) == []
+    await client.hset(keys.transcript(info.transcript_id), "info", "{}")  # type: ignore[misc]
+    assert await store.all() == [], "what is not understood is left out"

@@ -1,0 +1,36 @@
+"""Transcripts as a reading leaves them, for tests that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bot.transcripts.store import Line, TranscriptStore
+from shared.transcripts import TranscriptInfo
+
+_PAGE = 10
+
+
+async def written(
+    store: TranscriptStore, lines: Sequence[Line], *, reading: bool = False, **fields: Any
+) -> TranscriptInfo:
+    """Write a transcript, a page for each ten lines.
+
+    Args:
+        store: where to.
+        lines: its lines.
+        reading: leave it as one that is still being read.
+        fields: of `TranscriptStore.create`; `guild_id` and `channel_id` at least.
+    """
+    info = await store.create(**{"source_id": fields["channel_id"], "asked_by": 1, "reading": "{}", **fields})
+    for start in range(0, len(lines), _PAGE):
+        async with store.lock(info.transcript_id):
+            await store.append(info.transcript_id, list(lines[start : start + _PAGE]), "{}")
+    if not reading:
+        await store.complete(info.transcript_id)
+    return info
+
+
+async def words(store: TranscriptStore, transcript_id: str) -> list[str]:
+    """All lines that are kept, in order."""
+    return [line.text async for _, page in store.pages(transcript_id) for line in page]
