@@ -7,10 +7,12 @@ from bot.answers.post import post_answer
 from bot.jobview import JobView
 from playground.places import CHANNEL_IDS, GUILDS
 from shared.blocklist import Blocklist
+from shared.connect import connect
 from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, ModelRef, SurpriseJob, Variant
 from tests.bot.live import Live, text_of
-from tests.factories import finished, generate_job, place, train_job
+from tests.factories import finished, generate_job, place, record, train_job
+from worker.joblog import JobLog
 
 GUILD, LAB = GUILDS[0].id, CHANNEL_IDS["lab"]
 NOTE = 'The model reads this seed as "damn it".'
@@ -18,6 +20,7 @@ NOTE = 'The model reads this seed as "damn it".'
 
 async def test_notes_are_covered_too(live: Live) -> None:
     await live.bot.guild_settings.change(GUILD, blocklist=("damn",))
+    JobLog(connect(live.bot.settings), "t-1").register(record(guild_id=GUILD))
     where = place(guild_id=GUILD, channel_id=LAB)
     answers = (
         (
@@ -30,7 +33,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
                 place=where,
                 seed="a",
                 length=9,
-                variants=tuple(Variant(model_id="m", name="tides", temperature=t) for t in (0.5, 1.0)),
+                variants=tuple(Variant(model_id="m1", name="tides", temperature=t) for t in (0.5, 1.0)),
             ),
             Compared(
                 seed="a",
@@ -44,7 +47,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
             ),
         ),
         (
-            SurpriseJob(job_id="s-1", place=where, model=ModelRef(model_id="m", name="third"), text="a"),
+            SurpriseJob(job_id="s-1", place=where, model=ModelRef(model_id="m1", name="third"), text="a"),
             Surprised(nats_per_char=1, chars=1, most=(), notes=(NOTE,), seconds=1),
         ),
     )

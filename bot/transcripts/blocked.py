@@ -1,0 +1,117 @@
+"""What no transcript may hold: patterns of what names, finds or opens something of somebody's.
+
+All work on one line whose characters `bot.transcripts.cleaning` has made plain before. Each is linear in hostile input:
+an unbounded run begins only where no character of its kind stands before it, or else it is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Signs that nobody sees, and those that only fonts of their own show. They hide what is between them.
+# Kept: joiners within emoji and in scripts that need them, the selector that makes a sign an emoji.
+_PICTURE = "\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff"
+_JOINING = "\u0600-\u06ff\u0750-\u077f\u0900-\u0dff"
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0e\ufeff\uffa0\ufff0-\uffff"
+    "\U0001fffe\U0001ffff\U000e0000-\U0010ffff]"
+    f"|(?<![{_PICTURE}])\ufe0f|\u200c(?![{_JOINING}])|(?<![{_JOINING}])\u200c"
+    f"|(?<![{_PICTURE}{_JOINING}\ufe0f])\u200d|\u200d(?![{_PICTURE}{_JOINING}])"
+    r"|(?<=\d)[\u200c\u200d]|[\u200c\u200d](?=\d)"
+)
+
+# What a mention, an emoji or a time is in a message's raw content. Also when the closing bracket is missing.
+REFERENCE = re.compile(
+    r"<(?:(?P<member>@!?\d+>?)|(?P<role>@&\d+>?)|(?P<channel>#\d+>?|id:\w+>?)|(?P<emoji>a?:\w+:\d+>?)"
+    r"|(?P<time>t:-?\d+(?::\w)?>?)|/(?P<command>[^<>:]{1,100}):\d+>)"
+)
+EVERYONE = re.compile(r"@(?:everyone|here)", re.I)
+
+# A word that has a link in it goes as a whole; Chinese, Japanese and Korean have no spaces around one.
+_IN_WORD = r"[^\s\u3000-\u9fff\uac00-\ud7a3\uff00-\uffef\ue000-\uf8ff]"
+LINK = re.compile(
+    rf"(?<!{_IN_WORD}){_IN_WORD}*?"
+    r"(?:\w\[?[:：]\]?[/\\]{2}|www\.\w|\w\.[^\W\d_]{2,24}(?:/|:\d{2,5}(?!\d)|#\w|\?\w{1,40}=))"
+    rf"{_IN_WORD}*",
+    re.I,
+)
+_DOT = r"\s{0,2}(?:\.|[(\[{<（]\s?(?:dot|\.)\s?[)\]}>）]|\bdot\b)\s{0,2}"
+INVITE = re.compile(
+    rf"(?:discord(?:app)?{_DOT}(?:gg|io|me|li|link|com\s{{0,2}}/\s{{0,2}}invite)|\.gg)"
+    r"\s{0,2}(?:[/\\]|\bslash\b)\s{0,2}[\w-]+",
+    re.I,
+)
+
+_NAME = r"[\w.+\u0300-\u036f-]"
+_LABEL = r"[\w\u0300-\u036f-]"
+EMAIL = re.compile(rf"(?<!{_NAME})(?:mailto:)?{_NAME}+@{_LABEL}++(?:\.{_LABEL}++)++")
+# "ada (at) example.org", "ada at example dot org", "ada @ example.org"; not "look at example.org".
+_AT = r"\s{0,2}[(\[{<（]\s?(?:at|@)\s?[)\]}>）]\s{0,2}|\s{1,2}@\s{0,2}|@\s{1,2}"
+SPELLED_EMAIL = re.compile(
+    rf"(?<!{_NAME}){_NAME}++(?:(?:{_AT}){_LABEL}++(?:(?!\.(?:\s|$)){_DOT}(?=[^\W\d_]){_LABEL}++)++"
+    rf"|(?:@|\s{{1,2}}at\s{{1,2}}){_LABEL}++(?:\s{{0,2}}(?:[(\[{{<（]\s?dot\s?[)\]}}>）]|\bdot\b)\s{{0,2}}{_LABEL}++)++)",
+    re.I,
+)
+HANDLE = re.compile(r"(?<!\w)@[^\W\d_]\w*+(?:\.\w++)*+")
+TAG = re.compile(r"(?<![\w.])[\w.]+#\d{4}(?!\d)")
+
+# Nine digits or more are a telephone number, a card, an account or an id, however they are parted; a date is not.
+_APART = r"[\s().\-/_~‐‑‒–—−·•（）]"
+_DATE = r"(?:19|20)\d\d[-./][01]?\d[-./][0-3]?\d(?!\d)|[0-3]?\d[-./][0-3]?\d[-./](?:19|20)\d\d(?!\d)"
+NUMBER = re.compile(
+    rf"(?<!\d)[(（]?(?!{_DATE})\d(?:{_APART}{{0,3}}\d){{8,}}+"
+    rf"|(?<!\+)\+[(（]?\d(?:{_APART}{{0,3}}\d){{6,}}+"
+    r"|(?<![\d.,$€£])\d{3}[-‐‑–]\d{4}(?!\d)"
+    r"|(?<!\d)\d\d(?: \d\d){3}(?!\d)"
+)
+IBAN = re.compile(r"[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3}(?![A-Za-z0-9]))?")
+ADDRESS = re.compile(
+    r"\d{1,3}(?:\.\d{1,3}){3}"
+    r"|(?=[a-f:]{0,39}[0-9])(?:(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}"
+    r"|(?:[0-9a-f]{1,4}:){1,6}:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})",
+    re.I,
+)
+
+KEY_BLOCK = re.compile(r"-----BEGIN[ A-Z]{0,40}-----.*?(?:-----END[ A-Z]{0,40}-----|\Z)", re.S)
+_KEY = r"[A-Za-z0-9_+/=-]"
+SECRET = re.compile(
+    # Tokens of Discord and others in three parts, JSON web tokens, keys that begin alike.
+    r"(?<![\w-])[\w-]{17,}+\.[\w-]{5,}+\.[\w-]{17,}+"
+    r"|(?<![\w-])(?=[\w-]*?eyJ)[\w-]{17,}+(?:\.[\w-]*+)++"
+    r"|mfa\.[\w-]{20,}+|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}+|gh[pousr]_[A-Za-z0-9]{16,}+|github_pat_\w{16,}+"
+    r"|xox[a-z]-[\w-]{11,}+|glpat-[\w-]{16,}+|npm_[A-Za-z0-9]{20,}+"
+    r"|(?<![A-Za-z])[srp]k[-_](?=[A-Za-z_-]{0,60}[0-9])[\w-]{16,}+"
+    # Letters and digits mixed; the same with the signs of base64; capitals strewn among letters; anything endless.
+    r"|(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{20,}+"
+    rf"|(?<!{_KEY})(?={_KEY}*?[0-9])(?={_KEY}*?[A-Z])(?={_KEY}*?[a-z]){_KEY}{{32,}}+"
+    r"|(?<![A-Za-z])(?=[A-Z]*[a-z]+[A-Z])[A-Za-z]{32,}+"
+    r"|(?<![A-Za-z0-9])[A-Za-z0-9]{64,}+"
+    r"|(?<![0-9a-fA-F])(?=[a-fA-F]*[0-9])(?=[0-9]*[a-fA-F])[0-9a-fA-F]{16,}+"
+    r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)
+PASSWORD = re.compile(
+    r"\b((?:pass(?:word|wort|code|wd|phrase)|pwd|(?:api|access|secret)[ _-]?key|token|contraseña|mot de passe)"
+    r"(?:\s?[:=：]\s?|\s(?:is|ist)\s(?=\S{0,60}\d)))(?!a secret\b)(?=[^\s\w\ue000-\uf8ff]{0,8}\w)[^\s\ue000-\uf8ff]+"
+    r"|\b(pin\b\W{1,3}(?:is\s)?)\d{4,8}(?!\d)",
+    re.I,
+)
+
+BLOCKED: dict[str, re.Pattern[str]] = {
+    "invisible": INVISIBLE,
+    "reference": REFERENCE,
+    "everyone": EVERYONE,
+    "link": LINK,
+    "invite": INVITE,
+    "e-mail": EMAIL,
+    "spelled e-mail": SPELLED_EMAIL,
+    "handle": HANDLE,
+    "tag": TAG,
+    "number": NUMBER,
+    "account": IBAN,
+    "address": ADDRESS,
+    "key block": KEY_BLOCK,
+    "secret": SECRET,
+    "password": PASSWORD,
+}
+"""What nothing cleaned has a match of, by name."""

@@ -1,0 +1,246 @@
+"""What a model may learn of a channel's messages: speech in one line each, without what leads to somebody.
+
+Pure functions. What is done with each thing, and why: docs/decisions/050-cleaning.md.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from bot.transcripts import blocked
+from bot.transcripts.blocked import BLOCKED
+
+__all__ = ["BLOCKED", "clean", "is_command"]
+
+LONGEST_RUN = 8
+"""Of one character: what is longer is cut to this."""
+_ROUNDS = 6
+"""What taking something out brings to light is cleaned again. Text that is not done after so many was built to last."""
+
+# While a line is worked on, private characters stand for what was taken out; those of the message are gone by then.
+_SOMEONE, _EVERYONE, _CHANNEL, _THEN, _NUMBER, _SECRET, _GONE = map(chr, range(0xE000, 0xE007))
+_WORDS = {
+    _SOMEONE: "someone",
+    _EVERYONE: "everyone",
+    _CHANNEL: "the channel",
+    _THEN: "then",
+    _NUMBER: "some number",
+    _SECRET: "a secret",
+}
+_BY_GROUP = {"member": _SOMEONE, "role": _EVERYONE, "channel": _CHANNEL, "emoji": _GONE, "time": _THEN}
+_TAKEN = re.compile("[\ue000-\ue006]")
+_AGAIN = re.compile("([\ue000-\ue005])(?:[\\s,]*\\1)++")
+_GAP = re.compile("\\s?\ue006(?:\\s?\ue006)*+\\s?")
+_EMPTY = re.compile('[(\\[{<"]\ue006[)\\]}>"]')
+_GAP_BEFORE = re.compile("\ue006(?=[,.!?;:)\\]]|$)")
+_STANDS = re.compile("(\\w?)([\ue000-\ue005])(?=([\\w\ue000-\ue005]?))")
+_SPEECH = re.compile("[^\\W_]|[\u2190-\u2bff\U0001f000-\U0001faff]")
+
+# Characters that say the same in another form (fullwidth digits, letters in a circle or in fraktur) become the usual
+# ones. Chinese and Japanese punctuation is how these languages are written, and stays, as do accents by themselves
+# and the two signs that stand for whole sentences.
+_OTHER_FORMS = re.compile("[^！？，：；（）～…¨¯´¸˘˙˚˛˜˝ﷺﷻ]+")
+_KEYCAP = re.compile("(?<=[0-9#*])\ufe0f?\u20e3")
+_OVERLAY = re.compile("[\u0334-\u0338\u0488\u0489\u20d0-\u20ff]+")
+_MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\ufe20-\ufe2f]"
+_MARKS = re.compile(f"(?:(?<![^\\W\\d_])(?<!{_MARK}){_MARK}+|(?<!{_MARK}){_MARK}{{3,}})")
+
+_INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`]+)\1(?!`)")
+_WORDS_ONLY = re.compile(r"[\w .,'!?/-]{1,40}")
+_QUOTE = re.compile(r"^[^\S\n]*>(?:>>(?:[^\S\n][\s\S]*|$)|(?:[^\S\n][^\n]*)?$)", re.M)
+_LINE_MARK = re.compile(r"^[^\S\n]*(?:#{1,3}|-#|[-*])[^\S\n]+(?=\S)", re.M)
+_MASKED = re.compile(
+    r"\[([^\[\]]+)\]\(\s?<?[a-z]{2,10}://(?:\([^\s()\[]*+\)|[^\s()\[])*+(?:\s\"[^\"\[]{0,200}\")?\)", re.I
+)
+_ESCAPED = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
+_EMPHASIS = {
+    # Not the marks of `2 * 3`, `snake_case`, `f**k` or `¯\_(ツ)_/¯`.
+    mark: re.compile(
+        rf"(?<![\w{sign}]){sign}(?=[^\W_]|[\"'“¿¡]\w)([^{sign}\n]+)(?<=[^\s{sign}]){sign}(?![\w{sign}])"
+        rf"|(?<![\w{sign}])({sign}{{2,3}})(?!{sign})([^{sign}]+)\2(?!{sign})"
+    )
+    for mark, sign in (("*", r"\*"), ("_", "_"))
+} | {
+    mark: re.compile(rf"(?<!{sign})()({sign}{{2}})(?!{sign})([^{sign}]+)\2(?!{sign})")
+    for mark, sign in (("~", "~"), ("|", r"\|"))
+}
+
+# What is cheap to look for, and without which a costly pattern has no match.
+_DIGIT = re.compile(r"\d")
+_LIKE_LINK = re.compile(r"[/\\]|www\.|\.[^\W\d_]{2,24}[:?#]\w", re.I)
+_AT_IN_BRACKETS = re.compile(r"[(\[{<（]\s?at", re.I)
+_SHORTEST_SECRET = 16
+_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
+
+# One of the usual bots' prefixes, or a letter and "!", directly before a word; `=D` and `$TSLA` are speech.
+_WORD = r"[^\W\d_]\w*+(?:-\w++)*+(?!\S)"
+_COMMAND = re.compile(
+    rf"\A(?:(?:[!?.,%\-&+~/]|[A-Za-z]!){_WORD}|\$(?!(?-i:[A-Z]+)(?!\S)){_WORD}|[;=](?!\w(?!\S)|w[;=]){_WORD}"
+    # A bot of many servers is asked politely.
+    r"|pls (?:bal|beg|bet|buy|crime|daily|dep|dig|fish|gamble|heist|hl|hunt|inv|lb|meme|monthly|pm|profile|rank|rob"
+    r"|roll|search|sell|shop|slots|trivia|use|weekly|with|work)\b)",
+    re.I,
+)
+
+
+def _letters() -> str:
+    """Letters that stay as they are, as a class of a pattern."""
+    stable = [
+        chr(code) for code in range(0x600) if chr(code).isalpha() and unicodedata.is_normalized("NFKC", chr(code))
+    ]
+    return "".join(stable) + "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+
+
+_PLAIN = re.compile(f"[{_letters()}]{{0,16}}+(?:[ ,.!?'\"’“”;…]++[{_letters()}]{{0,16}}+)*+")
+"""Nothing to be done but for runs, two spaces, "dot" and "www": most of what people write."""
+
+
+def clean(contents: Sequence[str]) -> list[str]:
+    """What is left to learn from of each message.
+
+    Args:
+        contents: raw contents, each by itself: what stands in one changes nothing in another.
+
+    Returns:
+        A line for each, stripped, without line breaks; empty when nothing is left. Cleaning it again changes nothing,
+        and no pattern of `BLOCKED` is in it.
+    """
+    return [_cleaned(content) for content in contents]
+
+
+def is_command(content: str, prefixes: Sequence[str]) -> bool:
+    """Whether a message was meant for a bot.
+
+    Args:
+        content: raw.
+        prefixes: of this bot in the server; a command stands directly behind one, or after spaces.
+    """
+    text = content.strip()
+    lower = text.lower()
+    for prefix in prefixes:
+        if prefix and lower.startswith(prefix.lower()) and text[len(prefix) :].lstrip()[:1].isalpha():
+            return True
+    return _COMMAND.match(text) is not None
+
+
+def _cleaned(text: str) -> str:
+    for _ in range(_ROUNDS):
+        text = text.strip()
+        if _PLAIN.fullmatch(text) and "  " not in text and not _RUN.search(text):
+            lower = text.lower()
+            if "dot" not in lower and "www" not in lower:
+                return text
+        after = _cleaned_once(text)
+        if after == text:
+            return text
+        text = after
+    return ""
+
+
+def _cleaned_once(text: str) -> str:
+    if not (text.isascii() and text.replace("\n", "").isprintable()):
+        text = _usual_characters(text)
+    if "`" in text:
+        text = _without_code(text)
+    if ">" in text:
+        text = _QUOTE.sub(_GONE, text)
+    if "-----" in text:
+        text = blocked.KEY_BLOCK.sub(_SECRET, text)
+    text = _without_marks(text)
+    text = " ".join(text.split())
+    text = _without_people(text)
+    text = _without_numbers(text)
+    text = _RUN.sub(_shortened, text)
+    return _in_words(text) if _TAKEN.search(text) else text
+
+
+def _usual_characters(text: str) -> str:
+    text = blocked.INVISIBLE.sub("", text)
+    if text.isascii():
+        return text
+    text = _KEYCAP.sub("", text).replace("\u2800", " ")
+    text = _OTHER_FORMS.sub(lambda part: unicodedata.normalize("NFKC", part[0]), text)
+    return _MARKS.sub("", _OVERLAY.sub("", text))
+
+
+def _without_code(text: str) -> str:
+    """Without code blocks, of which the last may be open, and without code in a line unless it is words."""
+    text = _GONE.join(text.split("```")[::2])
+    return _INLINE_CODE.sub(lambda code: code[2] if _WORDS_ONLY.fullmatch(code[2]) else _GONE, text)
+
+
+def _without_marks(text: str) -> str:
+    if "<" in text:
+        text = blocked.REFERENCE.sub(_referred, text)
+    if "](" in text:
+        text = _MASKED.sub(r"\1", text)
+    if "\\" in text and ":\\" not in text:
+        text = _ESCAPED.sub("", text)
+    text = _LINE_MARK.sub("", text)
+    for mark, pattern in _EMPHASIS.items():
+        if mark in text:
+            text = pattern.sub(_inner, text)
+    return text
+
+
+def _referred(found: re.Match[str]) -> str:
+    return f"/{found['command']}" if found.lastgroup == "command" else _BY_GROUP[str(found.lastgroup)]
+
+
+def _inner(found: re.Match[str]) -> str:
+    return found[1] or found[3]
+
+
+def _without_people(text: str) -> str:
+    """Without links and what leads to a person."""
+    lower = text.lower()
+    spelled = "dot" in lower
+    if spelled or "gg" in lower or "cord" in lower:
+        text = blocked.INVITE.sub(_GONE, text)
+    if _LIKE_LINK.search(text):
+        text = blocked.LINK.sub(_GONE, text)
+    if "@" in text:
+        text = blocked.EMAIL.sub(_SOMEONE, text)
+    if "@" in text or spelled or _AT_IN_BRACKETS.search(text):
+        text = blocked.SPELLED_EMAIL.sub(_SOMEONE, text)
+    if "@" in text:
+        text = blocked.HANDLE.sub(_SOMEONE, blocked.EVERYONE.sub(_EVERYONE, text))
+    return blocked.TAG.sub(_SOMEONE, text) if "#" in text else text
+
+
+def _without_numbers(text: str) -> str:
+    """Without secrets, numbers and addresses."""
+    if len(max(text.split(), key=len, default="")) >= _SHORTEST_SECRET:
+        text = blocked.SECRET.sub(_SECRET, text)
+    digits = len(_DIGIT.findall(text))
+    if digits and text.count(":") >= 2:
+        text = blocked.ADDRESS.sub(_NUMBER, text)
+    if digits or ":" in text or "=" in text or "：" in text:
+        text = blocked.PASSWORD.sub(rf"\1\2{_SECRET}", text)
+    if digits >= 2:
+        text = blocked.IBAN.sub(_NUMBER, text)
+    if digits >= 4 and text.count(".") >= 3:
+        text = blocked.ADDRESS.sub(_NUMBER, text)
+    return blocked.NUMBER.sub(_NUMBER, text) if digits >= 7 else text
+
+
+def _shortened(run: re.Match[str]) -> str:
+    return run[1] * LONGEST_RUN
+
+
+def _in_words(text: str) -> str:
+    """With words in the place of what was taken out; nothing when people would see nothing else in it."""
+    if not _SPEECH.search(text):
+        return ""
+    if _GONE in text:
+        text = _GAP.sub(_GONE, _EMPTY.sub(_GONE, _GAP.sub(_GONE, text)))
+        text = _GAP_BEFORE.sub("", text).replace(_GONE, " ")
+    text = _STANDS.sub(_word, _AGAIN.sub(r"\1", text))
+    return text.strip()
+
+
+def _word(found: re.Match[str]) -> str:
+    before, sign, after = found.groups()
+    return f"{before}{' ' if before else ''}{_WORDS[sign]}{' ' if after else ''}"

@@ -1,0 +1,371 @@
+"""What becomes of messages before a model may learn from them: hostile ones, ordinary ones, and all others."""
+
+from __future__ import annotations
+
+import base64
+import re
+import unicodedata
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bot.transcripts import blocked, cleaning
+from bot.transcripts.cleaning import BLOCKED, clean, is_command
+from playground.chatter import small_talk
+from tests.bot.regex_work import Work
+
+ID = "123456789012345678"
+DISCORD_TOKEN = f"{base64.b64encode(ID.encode()).decode()}.GaBcDe.{'Ab3_d-' * 5}"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+
+CLEANED = {
+    # Markup.
+    "**bold** and *it* and ***both***": "bold and it and both",
+    "__under__ _it_ ~~gone~~ ||spoiler||": "under it gone spoiler",
+    "**bold with *it* in it**": "bold with it in it",
+    "# Heading": "Heading",
+    "-# small print": "small print",
+    "a list:\n- one\n* two": "a list: one two",
+    "two\nlines\r\nand\ta tab": "two lines and a tab",
+    "a [word](https://example.org/a_(b)) more": "a word more",
+    r"\*not italic\*": "not italic",
+    "> quoted\nmine": "mine",
+    "mine\n>>> all\nof this": "mine",
+    "> quoted\n?": "",
+    "look ```py\nprint(1)\n``` nice": "look nice",
+    "look ```unclosed\ncode": "look",
+    "run `make bench` now": "run make bench now",
+    "run `du -sh * | sort -h` now": "run now",
+    # What Discord puts in.
+    f"hi <@{ID}>, and <@!{ID}>": "hi someone, and someone",
+    f"<@{ID}> <@{ID}> come": "someone come",
+    f"<@&{ID}> meeting": "everyone meeting",
+    f"see <#{ID}>": "see the channel",
+    "look <id:customize> there": "look the channel there",
+    f"try </play song:{ID}>!": "try /play song!",
+    "see you <t:1700000000:R>.": "see you then.",
+    f"ha <:kekw:{ID}> ha <a:dance:{ID}>": "ha ha",
+    f"<:kekw:{ID}>": "",
+    f"<@{ID}>": "",
+    f"<@{ID}> ?!": "",
+    f"<@{ID}> 😂": "someone 😂",
+    f"你好<@{ID}>吗": "你好 someone 吗",
+    f"broken <@{ID} mention": "broken someone mention",
+    "@everyone come": "everyone come",
+    "and @here.": "and everyone.",
+    "@ben_99 did you": "someone did you",
+    "add robin#1234 please": "add someone please",
+    # Links.
+    "see https://example.org/x?y=z.": "see",
+    "see (https://example.org), ok": "see ok",
+    "it's on www.example.org today": "it's on today",
+    "example.org/a and example.org:8080 work": "and work",
+    "hxxps[:]//example[.]org/x is bad": "is bad",
+    "join discord.gg/abc now": "join now",
+    "join https://discord.com/invite/abc now": "join now",
+    "join discordapp.com/invite/abc now": "join now",
+    "join discord . gg / abc now": "join now",
+    "join discord dot gg slash abc now": "join now",
+    "join .gg/abc now": "join now",
+    "join discord(.)gg/abc now": "join now",
+    "join **discord**.gg/abc now": "join now",
+    "join d\u200bisc\u2060ord.gg/abc now": "join now",
+    "join ｄｉｓｃｏｒｄ．ｇｇ／ａｂｃ now": "join now",
+    f"hook https://discord.com/api/webhooks/{ID}/abc-DEF_123": "hook",
+    # People's addresses and numbers.
+    "mail me: ada@example.org, ok": "mail me: someone, ok",
+    "mailto:ada.b+c@mail.example.co.uk it is": "someone it is",
+    "ada＠example．org it is": "someone it is",
+    "ada (at) example (dot) org it is": "someone it is",
+    "ada[at]example.org it is": "someone it is",
+    "ada at example dot org it is": "someone it is",
+    "ada @ example.org it is": "someone it is",
+    "a\u200bda@exa\u00admple.org it is": "someone it is",
+    "call +49 170 1234567 now": "call some number now",
+    "call +1 (555) 123-4567 now": "call some number now",
+    "call (555) 123-4567 now": "call some number now",
+    "call 555.123.4567 now": "call some number now",
+    "call 555-1234 now": "call some number now",
+    "call 0170/1234567 now": "call some number now",
+    "call 06 12 34 56 78 now": "call some number now",
+    "call ０６１２３４５６７８ now": "call some number now",
+    "call ٠١٧٠١٢٣٤٥٦٧ now": "call some number now",
+    "call ٠\u200c١\u200d٧\u200c٠١٢٣٤٥٦٧ now": "call some number now",
+    "call 5️⃣5️⃣5️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣ now": "call some number now",
+    "call 0\u03361\u03367\u03360\u03361\u03362\u03363\u03364\u03365\u0336 now": "call some number now",
+    "call 555\n123\n4567 now": "call some number now",
+    f"my id {ID}": "my id some number",
+    f"x{ID}y it is": "a secret it is",
+    f"#{ID}# it is": "#some number# it is",
+    "card 4111 1111 1111 1111 ok": "card some number ok",
+    "card 4111-1111-1111-1111 ok": "card some number ok",
+    "to DE89 3704 0044 0532 0130 00 please": "to some number please",
+    "to GB29NWBK60161331926819 please": "to a secret please",
+    "to GB29 NWBK 6016 1331 9268 19 please": "to some number please",
+    "at 192.168.1.10 now": "at some number now",
+    "at 2001:db8:85a3::8a2e:370:7334 now": "at some number now",
+    # Secrets.
+    f"my token {DISCORD_TOKEN} ok": "my token a secret ok",
+    f"jwt {JWT} ok": "jwt a secret ok",
+    "key AKIAIOSFODNN7EXAMPLE ok": "key a secret ok",
+    "key ghp_16C7e42F292c6912E7710c838347Ae178B4a ok": "key a secret ok",
+    "key xoxb-12345678-abcdefgh ok": "key a secret ok",
+    "key sk-proj-abcDEF123456ghiJKL ok": "key a secret ok",
+    "at da39a3ee5e6b4b0d3255bfef95601890afd80709 ok": "at a secret ok",
+    "id 123e4567-e89b-12d3-a456-426614174000 ok": "id a secret ok",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIBOgIBAAJBAK\n-----END RSA PRIVATE KEY-----\nkeep it": "a secret keep it",
+    "psst -----BEGIN PRIVATE KEY-----\nMIIB\nno end": "psst a secret",
+    "password: hunter2": "password: a secret",
+    "the Passwort ist hunter2, ok": "the Passwort ist a secret ok",
+    "pin: 4821": "pin: a secret",
+    # Characters.
+    "a\u202eb\u200b\x00c\ue000\U000e0041\ud800": "abc",
+    "z\u0300\u0301\u0302\u0303a\u0315\u0316\u0317\u0318lgo": "zalgo",
+    "no" + "o" * 50 + "!" * 50: "n" + "o" * 8 + "!" * 8,
+    "𝓯𝓪𝓷𝓬𝔂 Ⓣⓔⓧⓣ": "fancy Text",
+    "a\u2028b\x85c\u2800d": "a b c d",
+}
+
+ORDINARY = """
+2 * 3 * 4 and 2**3
+snake_case_name and __init
+:) :D ;) ^_^ -_- >_< *_* T_T o_o
+¯_(ツ)_/¯
+(a) b [c] (d)
+f**k that s**t
+what the f****
+>:( no
+he/she and/or w/o 24/7 n/a 1/2
+in 2020-2024, on 2024-01-15 12:30, on 15.01.2024 12:30
+from 12:30 to 14:45, 3-2, 1-2, 10-12 people
+it cost $1,234.56 or 99.9% of 1,000,000
+1920x1080 at 144 Hz, 1920 1080
+C++ and C# and #1 and #general
+...well, "yes" – no… ‘maybe’
+amazon.com is down. is it example.org?
+v1.2.3 is out
+see you @ home. bye
+dinner @ 5.30
+what.ok?yes sure
+what is the password? the token is gone
+secret: I like cats
+connect the dots, look at the dot
+😂 ❤️ 👨‍👩‍👧 🇩🇪 👍🏽
+你好，世界！（真的）
+привет, как дела?
+Zürich, naïve, Ελλάδα, tiếng Việt
+hahahahahahahahahahahahahahahaha
+Donaudampfschifffahrtsgesellschaftskapitän
+std::cout, a::b
+a -> b => c <= d
+someone said a secret to everyone then
+email me at home
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("content", CLEANED)
+def test_hostile_messages(content: str) -> None:
+    assert clean([content]) == [CLEANED[content]]
+
+
+@pytest.mark.parametrize("content", ORDINARY)
+def test_ordinary_chat_is_left_as_it_is(content: str) -> None:
+    assert clean([content]) == [content]
+
+
+def test_small_talk_is_left_but_for_what_is_not_speech() -> None:
+    said = [each.content for each in small_talk(2_000, datetime(2026, 1, 1, tzinfo=UTC))]
+    cleaned = clean(said)
+    unchanged = sum(before == after for before, after in zip(said, cleaned, strict=True))
+    assert unchanged > 0.85 * len(said)
+    assert not [pair for pair in zip(said, cleaned, strict=True) if not pair[1] and not pair[0].startswith(("<", "`"))]
+
+
+BITS = """the a dot at gg / // : @ . # 5 12 (555) - _ __ * ** | || ~~ ` ``` > >>> < <@ </ \\ [a]( ) ]( http://
+www. @here password: is pin +4 \u200b \u0301 ＠ ． １ \u200d \ufe0f ¯ ´ eyJ someone 好 Ⓐ ! , xox sk- AB12 0x .com .gg
+discord mailto: dead beef :: ::: \u0336 \u20e3 \u3099 ㄱ か"""
+CHAT = st.lists(
+    st.one_of(
+        st.sampled_from(list(CLEANED)),
+        st.sampled_from(ORDINARY),
+        st.sampled_from([*BITS.split(), "\n"]),
+        st.text(max_size=6),
+        st.just(" "),
+    ),
+    max_size=12,
+).map("".join)
+
+EMBEDDED = {
+    "id": st.integers(10**16, 10**20 - 1).map(str),
+    "mention": st.integers(10**16, 10**20 - 1).flatmap(
+        lambda number: st.sampled_from([f"<@{number}>", f"<@!{number}>", f"<@&{number}>", f"<#{number}>"])
+    ),
+    "emoji": st.integers(10**16, 10**20 - 1).map(lambda number: f"<a:wave:{number}>"),
+    "e-mail": st.from_regex(r"[a-z][a-z0-9]{2,8}(\.[a-z]{2,6})?@[a-z]{3,10}\.(org|com|co\.uk|example)", fullmatch=True),
+    "phone": st.from_regex(
+        r"\+[1-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{7}|\([2-9][0-9]{2}\) [2-9]{3}-[0-9]{4}|0[0-9]{2}( [0-9]{2}){4}"
+        r"|[2-9]{3}\.[2-9]{3}\.[0-9]{4}",
+        fullmatch=True,
+    ).map(lambda number: number.translate({ord(digit): str(place) for place, digit in enumerate("0123456789")})),
+    "token": st.from_regex(
+        r"M[A-Za-z]{10}[0-9][A-Z][a-z][0-9A-Za-z]{12}\.[A-Za-z]{6}\.[0-9A-Za-z]{27}", fullmatch=True
+    ),
+    "key": st.from_regex(r"AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{36}", fullmatch=True),
+    "invite": st.from_regex(
+        r"(https?://)?(discord\.gg|discord(app)?\.com/invite|discord\.me)/[a-zA-Z0-9]{6,8}", fullmatch=True
+    ),
+    "webhook": st.from_regex(r"https://discord\.com/api/webhooks/[0-9]{18}/[a-zA-Z0-9]{20}", fullmatch=True),
+    "everyone": st.sampled_from(["@everyone", "@here"]),
+}
+
+
+def assert_nothing_blocked(line: str) -> None:
+    found = {name: pattern.search(line) for name, pattern in BLOCKED.items() if pattern.search(line)}
+    assert not found, line
+
+
+@pytest.mark.parametrize("kind", EMBEDDED)
+def test_nothing_survives_whatever_stands_around_it(kind: str) -> None:
+    @settings(max_examples=150)
+    @given(before=CHAT, thing=EMBEDDED[kind], after=CHAT)
+    def holds(before: str, thing: str, after: str) -> None:
+        (line,) = clean([before + thing + after])
+        assert thing not in line
+        assert_nothing_blocked(line)
+
+    holds()
+
+
+@settings(max_examples=400)
+@given(st.lists(CHAT, max_size=4))
+@example(["a\nb", "", " "])
+@example([f"< @{ID}>", "||> a||", "``**`"])
+def test_lines_stay_apart_and_are_done(contents: list[str]) -> None:
+    lines = clean(contents)
+    assert len(lines) == len(contents)
+    assert lines == [line for content in contents for line in clean([content])]
+    assert clean(lines) == lines
+    for line in lines:
+        assert line == line.strip()
+        assert len(line.splitlines()) <= 1
+        line.encode()
+        assert_nothing_blocked(line)
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.sampled_from([*"aZzé好かж .,!?'\"’“”;…", " at ", "dot", "www.", "Discord", ".gg", "eyJ"])).map("".join)
+)
+def test_the_short_way_gives_what_the_long_one_gives(text: str) -> None:
+    (line,) = clean([text])
+    assert cleaning._cleaned_once(line) == line
+
+
+def test_the_neutral_words_hide_nothing_and_stay() -> None:
+    for words in cleaning._WORDS.values():
+        assert clean([f"so {words} it is"]) == [f"so {words} it is"]
+
+
+def test_every_character_by_itself() -> None:
+    contents = [f"a{chr(code)}b" for code in range(0x110000)]
+    for line in clean(contents[:0x30000:7] + contents[0xD7F0:0xE010] + contents[-20:]):
+        assert len(line.splitlines()) == 1
+        assert not [each for each in line if unicodedata.category(each) in ("Cc", "Cs", "Co")]
+
+
+def patterns() -> dict[str, re.Pattern[str]]:
+    """Every pattern that a message is held against."""
+    found = {
+        name: value
+        for module in (blocked, cleaning)
+        for name, value in vars(module).items()
+        if isinstance(value, re.Pattern)
+    }
+    return found | {f"emphasis {mark}": pattern for mark, pattern in cleaning._EMPHASIS.items()}
+
+
+def growth(pattern: re.Pattern[str], unit: str, end: str = "") -> float:
+    """How many times the work a text of 800 characters makes compared with one of 400, which repeat the unit."""
+    work = Work(pattern)
+    steps = []
+    for size in (400, 800):
+        work.spans((unit * size)[: size - len(end)] + end)
+        steps.append(work.steps)
+    return steps[1] / steps[0]
+
+
+def test_the_count_finds_what_python_finds_and_what_is_slow() -> None:
+    for pattern in patterns().values():
+        for text in [*CLEANED, *ORDINARY][::4]:
+            assert Work(pattern).spans(text) == [match.span() for match in pattern.finditer(text)], (pattern, text)
+    assert growth(re.compile(r"\w+@"), "a") > 3.5
+    assert growth(re.compile(r"(?<!\w)\w+@"), "a") < 2.1
+
+
+NASTY = """a a. a@ a-a @a <@1 [a](http:// [ ( _ *a **a `a > a_B1 eyJ sk- 1. 1: (1) a:: discord. -----BEGIN-----
+<a:a: </a #1 a# ... ~~a ||a "( https:// a/b. \\* !!"""
+
+
+@pytest.mark.parametrize("name", patterns())
+def test_the_work_grows_as_the_message_does(name: str) -> None:
+    pattern = patterns()[name]
+    for unit in [
+        *NASTY.split(),
+        "1 ",
+        "> \n",
+        "\n #  ",
+        "ada at b dot ",
+        "AB12 CDEF ",
+        "\ue006 ",
+        "\ue000, ",
+        "e\u0301",
+        "  ",
+    ]:
+        for end in ("", "!"):
+            assert growth(pattern, unit, end) < 2.5, (unit, end)
+
+
+@settings(max_examples=10)
+@given(st.lists(st.sampled_from(BITS.split()), min_size=1, max_size=4).map("".join), st.sampled_from(["", " ", "a"]))
+def test_the_work_grows_as_the_message_does_whatever_it_repeats(unit: str, end: str) -> None:
+    for name, pattern in patterns().items():
+        assert growth(pattern, unit + end) < 2.6, (name, unit)
+
+
+def test_messages_of_the_greatest_length() -> None:
+    for unit in [*NASTY.split(), *BITS.split(), "ﷺ", "<:a:1>,"]:
+        for size in (2_000, 4_000):
+            (line,) = clean([(unit * size)[:size]])
+            assert len(line) <= 2 * size
+
+
+COMMANDS = (
+    "!play x|?help|.ping|$balance|$Balance|%x y|-play song|;skip|&np|+rep <@1>|=eval|~ban|pls beg|m!play|/help|,np"
+    "|/help me|!add-role x|  !play|!помощь"
+)
+
+
+@pytest.mark.parametrize("content", COMMANDS.split("|"))
+def test_commands_of_usual_bots(content: str) -> None:
+    assert is_command(content, [])
+
+
+SPEECH = (
+    "...well|?!|-5|~ok~|$5|.5|:)|=D|=d|;P|-w-|.w.|=w=|-_-|pls help|$TSLA to the moon|/srv/www is|!|hello|~ ok|- hi|!!!"
+    "|?! what|*hugs*|ok!lol|;)|&|$1 for||g!|... no|/|!?"
+)
+
+
+@pytest.mark.parametrize("content", SPEECH.split("|"))
+def test_speech_is_no_command(content: str) -> None:
+    assert not is_command(content, ["!"])
+
+
+def test_a_server_has_a_prefix_of_its_own() -> None:
+    assert is_command("g hello", ["g "])
+    assert is_command(">> hello", ["!", ">>"])
+    assert is_command("Galvanic write", ["galvanic "])
+    assert not is_command("galvanic", ["galvanic "])
+    assert not is_command(">> hello", ["!", ""])
