@@ -1,0 +1,127 @@
+"""What members and admins said, in a real Redis: the operator's modes, since when, and what survives."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+import redis.asyncio
+
+from bot.consent import ConsentStore
+from shared import keys
+from shared.settings import Settings
+
+GUILD, OTHER = 1, 2
+ADA, BEN = 11, 22
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return _settings("opt-in")
+
+
+def _settings(mode: str) -> Settings:
+    return Settings(channel_training=mode, channel_training_without_asking=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(settings: Settings, client: redis.asyncio.Redis) -> ConsentStore:
+    return ConsentStore(settings, client)
+
+
+@pytest.mark.parametrize(
+    ("mode", "silent", "agreed", "refused"),
+    [("off", False, False, False), ("opt-in", False, True, False), ("opt-out", True, True, False)],
+)
+async def test_whose_words_count_is_the_operators_choice(
+    client: redis.asyncio.Redis, redis_url: str, mode: str, silent: bool, agreed: bool, refused: bool
+) -> None:
+    store = ConsentStore(_settings(mode), client)
+    assert (await store.of(GUILD)).includes(ADA, 100) is silent
+    await store.agree(GUILD, ADA)
+    await store.refuse(GUILD, BEN, 50)
+    consents = await store.of(GUILD)
+    assert consents.includes(ADA, 100) is agreed
+    assert consents.includes(BEN, 100) is refused
+    assert consents.agreed == {ADA}
+
+
+@pytest.mark.parametrize("mode", ["opt-in", "opt-out"])
+async def test_whoever_withdrew_and_agrees_again_begins_anew(
+    client: redis.asyncio.Redis, redis_url: str, mode: str
+) -> None:
+    store = ConsentStore(_settings(mode), client)
+    await store.agree(GUILD, ADA)
+    assert (await store.of(GUILD)).includes(ADA, 1), "the first yes is also for what was written before"
+    await store.refuse(GUILD, ADA, 1_000)
+    assert not (await store.of(GUILD)).includes(ADA, 2_000)
+    await store.agree(GUILD, ADA)
+    consents = await store.of(GUILD)
+    assert not consents.includes(ADA, 1_000)
+    assert consents.includes(ADA, 1_001)
+
+
+async def test_to_agree_twice_changes_nothing(store: ConsentStore) -> None:
+    await store.refuse(GUILD, ADA, 1_000)
+    first = await store.agree(GUILD, ADA)
+    assert await store.agree(GUILD, ADA) == first
+
+
+async def test_a_no_counts_at_once_also_for_who_looked_before(store: ConsentStore) -> None:
+    await store.agree(GUILD, ADA)
+    before = await store.of(GUILD)
+    await store.refuse(GUILD, ADA, 1_000)
+    assert not before.includes(ADA, 2_000)
+
+
+async def test_it_survives_a_restart_and_stays_in_its_server(
+    settings: Settings, store: ConsentStore, client: redis.asyncio.Redis
+) -> None:
+    await store.agree(GUILD, ADA)
+    await store.refuse(GUILD, BEN, 1_000)
+    await store.allow(GUILD, 5, ADA)
+    again = ConsentStore(settings, client)
+    assert (await again.of(GUILD)).agreed == {ADA}
+    assert await again.allowed(GUILD) == {5}
+    said = await again.said(GUILD, BEN)
+    assert said is not None
+    assert (said.state, said.since) == ("out", 1_000)
+    assert not (await again.of(OTHER)).includes(ADA, 1)
+    assert await again.allowed(OTHER) == frozenset()
+    assert await again.guilds_of(ADA) == [GUILD]
+
+
+async def test_what_cannot_be_read_is_a_no(store: ConsentStore, client: redis.asyncio.Redis) -> None:
+    await client.hset(keys.consent(GUILD), str(ADA), '{"version": 2, "state": "in", "at": 1}')  # type: ignore[misc]
+    await client.hset(keys.allowed_channels(GUILD), "5", '{"version": 2}')  # type: ignore[misc]
+    assert not (await store.of(GUILD)).includes(ADA, 100)
+    assert await store.allowed(GUILD) == frozenset()
+    # Since when was in it, too: it may have been a withdrawal.
+    now = discord.utils.time_snowflake(discord.utils.utcnow())
+    await store.agree(GUILD, ADA)
+    consents = await store.of(GUILD)
+    assert not consents.includes(ADA, now - 1)
+    assert consents.includes(ADA, now + (60_000 << 22))
+
+
+async def test_a_channel_is_taken_back(store: ConsentStore, settings: Settings, client: redis.asyncio.Redis) -> None:
+    await store.allow(GUILD, 5, ADA)
+    (allowed,) = (await store.allowances(GUILD)).values()
+    assert allowed.by == ADA
+    assert await store.disallow(GUILD, 5, BEN)
+    assert not await store.disallow(GUILD, 5, BEN)
+    assert await ConsentStore(settings, client).allowed(GUILD) == frozenset()
+
+
+async def test_of_a_server_that_is_left_only_the_refusals_are_kept(
+    settings: Settings, store: ConsentStore, client: redis.asyncio.Redis
+) -> None:
+    await store.agree(GUILD, ADA)
+    await store.refuse(GUILD, BEN, 1_000)
+    await store.allow(GUILD, 5, ADA)
+    await store.forget_guild(GUILD)
+    for one in (store, ConsentStore(settings, client)):
+        assert await one.allowed(GUILD) == frozenset()
+        assert await one.said(GUILD, ADA) is None
+        said = await one.said(GUILD, BEN)
+        assert said is not None
+        assert said.since == 1_000
