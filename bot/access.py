@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 Action = Literal["train", "generate"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
-ANYWHERE = frozenset({"help", "settings", "status", "sync"})
-"""Commands that work in any channel: they show or change settings, and use no model."""
-IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync"})
+_PRIVACY = frozenset({"privacy", "optout", "forget-me", "export-data"})
+ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "optin", *_PRIVACY})
+"""Commands that work in any channel: they show or change settings, or are a member's right, and use no model."""
+IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync", *_PRIVACY})
 """Commands that need no server. The others work on a server's models, jobs or settings."""
+WORKS_DIRECTLY = "`help`, `status`, `catalogue`, `privacy`, `optout`, `forget-me` and `export-data`"
+"""Those of them that are for everybody, in words."""
 
 
 class WrongPlace(UserError):
@@ -31,7 +34,7 @@ def servers_only() -> UserError:
     """The error for a command outside of a server that needs one."""
     return UserError(
         "This works in servers, not in direct messages.",
-        "Use it in a server's channel. Here I can do `help`, `status` and `catalogue`.",
+        f"Use it in a server's channel. Here I can do {WORKS_DIRECTLY}.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -81,9 +82,16 @@ class ModelActions:
     async def export(self, who: Requester, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it: one of a channel leaves only there.
 
+        What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach.
+
         Raises:
             UserError: this person may not, or not here; or no worker is there.
         """
+        if model.transcripts and not access.is_admin(who.user):
+            raise UserError(
+                f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
+                "Only members with Manage Server can export it.",
+            )
         require_owner(model, who.user, "export it")
         _require_origin(who, model)
         most = guild_of(self._bot, who).filesize_limit
@@ -187,14 +195,36 @@ class ModelActions:
     async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
         """Delete the models that nobody can use any more because their channel, or their thread, was deleted.
 
-        What the channel has chosen goes as well.
+        Those that learned from its messages go, too, and trainings on them are cancelled: nobody can read it, so
+        there is no place where everybody can. What the channel has chosen goes as well. Discord tells of it only once,
+        so this tries until Redis is there.
         """
+        while True:
+            try:
+                await self._forget_channel(guild, channel_id)
+            except failures.AWAY as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+                await asyncio.sleep(_TRY_AGAIN_S)
+            else:
+                return
+
+    async def _forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
         await self._bot.registry.forget_channel(channel_id)
+        await self._cancel_listeners(channel_id)
         left = [known for known in channels_of(guild) if known != channel_id]
         for model in await self._bot.registry.all(guild.id):
-            if model.channel_id == channel_id and not model.usable_in(left):
-                await self._drop(model)
+            lost = model.channel_id == channel_id and not model.usable_in(left)
+            if lost or channel_id in model.heard or await self._source_is_gone(model, left):
+                await self.drop(model)
         self._bot.dispatch("model_removed")
+
+    async def _cancel_listeners(self, channel_id: int) -> None:
+        """Cancel the trainings on a channel's messages."""
+        for one in (await self._bot.outlook.look(now=True)).standings:
+            heard = one.job.corpus.transcript
+            if heard is not None and heard.channel_id == channel_id:
+                await self._bot.queue.cancel(one.job.job_id)
+                log.info("training_ended_with_its_source", job_id=one.job.job_id)
 
     async def forget_lost_channels(self) -> None:
         """As `forget_channel`, for what was deleted while the bot was away. In an outage of Redis the next start does.
@@ -206,10 +236,17 @@ class ModelActions:
                 known = [] if guild.unavailable else channels_of(guild)
                 for model in await self._bot.registry.all(guild.id) if known else ():
                     if not model.usable_in(known) and await self._is_gone(model.channel_id):
-                        await self._drop(model)
+                        await self.drop(model)
                         await self._bot.registry.forget_channel(model.channel_id)
+                    elif await self._source_is_gone(model, known):
+                        await self.drop(model)
         except failures.AWAY as error:
             log.warning("redis_unreachable", error=type(error).__name__)
+
+    async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
+        """Whether a channel, or private thread, whose messages it learned from was deleted."""
+        unknown = [channel_id for channel_id in model.heard if channel_id not in known]
+        return any([await self._is_gone(channel_id) for channel_id in unknown])
 
     async def _is_gone(self, channel_id: int) -> bool:
         try:
@@ -220,12 +257,17 @@ class ModelActions:
             log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
         return False
 
-    async def _drop(self, model: ModelRecord) -> None:
-        """Delete a model that went with its channel."""
+    async def drop(self, model: ModelRecord, channel_ids: Iterable[int] = ()) -> None:
+        """Delete a model without anybody's asking; `model_removed` is to be dispatched after it.
+
+        Args:
+            model: which.
+            channel_ids: channels that may have chosen it, beside its own.
+        """
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
-        await self._bot.registry.remove(model, [model.channel_id], job)
-        log.info("model_went_with_its_channel", model_id=model.model_id, guild_id=model.guild_id)
+        await self._bot.registry.remove(model, {model.channel_id, *channel_ids}, job)
+        log.info("model_dropped", model_id=model.model_id, guild_id=model.guild_id)
 
     async def send_deletions(self) -> None:
         """Send the jobs that remove the files of deleted models; try until Redis is there.

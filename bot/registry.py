@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from bot import access
+from bot.audience import Audience
 from bot.choices import choices
 from bot.escape import code
 from bot.guild_settings import ChannelChoices, GuildSettingsStore, read_choices
@@ -106,16 +107,38 @@ class ChannelModels:
 
 
 class Registry:
-    """Models in Redis. The worker enters them; nothing here opens a model file."""
+    """Models in Redis. The worker enters them; nothing here opens a model file.
 
-    def __init__(self, client: redis.asyncio.Redis, guilds: GuildSettingsStore) -> None:
+    A model that may not be used in a channel does not exist there: whoever asks for one gets it through `among`.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, guilds: GuildSettingsStore, audience: Audience) -> None:
         self._redis = client
         self._guilds = guilds
+        self._audience = audience
         self._list, self._find, self._amend, self._remove = (
             client.register_script(script) for script in (_LIST, _FIND, _AMEND, _REMOVE)
         )
 
     # ------------------------------------------------------------------ reading
+
+    def among(
+        self, guild_id: int | None, channel_ids: Sequence[int], records: Iterable[ModelRecord]
+    ) -> list[ModelRecord]:
+        """Those of the models that may be used in a channel now: the one place where that is decided.
+
+        It must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
+        everybody there could have read (`bot.audience`).
+
+        Args:
+            guild_id: the server; None: outside of servers, where there are no models.
+            channel_ids: the channel, and for a thread also its parent.
+            records: the models.
+        """
+        if guild_id is None:
+            return []
+        own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids))
+        return self._audience.among(guild_id, channel_ids, own)
 
     async def channel_models(self, guild_id: int, channel_ids: list[int]) -> ChannelModels:
         """The models that may be used in a channel, and its choices.
@@ -125,11 +148,8 @@ class Registry:
             channel_ids: the channel, and for a thread also its parent.
         """
         records, hashes = await self._ask(self._list, guild_id, channel_ids)
-        models = sorted(
-            (model for model in records if model.usable_in(channel_ids)),
-            key=lambda model: model.created_at,
-            reverse=True,
-        )
+        models = self.among(guild_id, channel_ids, records)
+        models.sort(key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
         known = {model.model_id: model for model in models}
@@ -155,10 +175,8 @@ class Registry:
         wanted = None if name is None else name.strip().lower()
         if wanted != "":
             records, hashes = await self._ask(self._find, guild_id, channel_ids, wanted or "")
-            for model in records:
-                # A channel's choice names a model by its id, whatever guild that is of.
-                if model.guild_id == guild_id and model.usable_in(channel_ids):
-                    return model, read_choices(hashes)
+            if models := self.among(guild_id, channel_ids, records):
+                return models[0], read_choices(hashes)
         raise await self._no_such_model(guild_id, channel_ids, name)
 
     async def by_id(self, guild_id: int | None, channel_ids: list[int], model_id: str) -> ModelRecord:
@@ -167,13 +185,21 @@ class Registry:
         Raises:
             UserError: there is none, or it may not be used here: the same words for both.
         """
-        model = await self.record(model_id)
-        if model is None or model.guild_id != guild_id or not model.usable_in(channel_ids):
+        models = await self.by_ids(guild_id, channel_ids, [model_id])
+        if not models:
             prefix = await self._guilds.prefix(guild_id)
             raise UserError(
                 "This model can no longer be used in this channel.", f"`{prefix}models` lists those that can."
             )
-        return model
+        return models[0]
+
+    async def by_ids(
+        self, guild_id: int | None, channel_ids: Sequence[int], model_ids: Iterable[str]
+    ) -> list[ModelRecord]:
+        """Those of the models with these ids that may be used in a channel, each once."""
+        wanted = [keys.model(model_id) for model_id in dict.fromkeys(model_ids)]
+        found = cast(list[bytes | None], await reply(self._redis.mget(wanted))) if wanted else []
+        return self.among(guild_id, channel_ids, _read(data for data in found if data is not None))
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """A model's record, None when it is gone. Says nothing about who may use it."""
@@ -200,6 +226,11 @@ class Registry:
     async def all(self, guild_id: int) -> list[ModelRecord]:
         """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
         return (await self._ask(self._list, guild_id, []))[0]
+
+    async def named(self, guild_id: int, name: str) -> ModelRecord | None:
+        """The model of that name, wherever it may be used: never to show. None: there is none."""
+        records, _ = await self._ask(self._find, guild_id, [], name)
+        return next((model for model in records if model.guild_id == guild_id), None)
 
     async def stored_bytes(self, guild_id: int) -> int:
         """What all models of a guild take in the model store, those of other channels included."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 SERVER = "server"
 MOST_CHANNELS = 50
+_NOBODYS = (
+    "A model of messages can be used wherever everybody could have read them. To let others use it, let them read the "
+    "channels that it learned from."
+)
 _PLACES = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
 
 
@@ -60,9 +64,12 @@ def target(bot: Galvanic, who: Requester, typed: str) -> Target | None:
 async def share(bot: Galvanic, who: Requester, model: ModelRecord, to: Target | None) -> ModelRecord:
     """Let a channel, or (None) the whole server, use a model.
 
+    What learned from channels' messages is nobody's to share, not even an admin's.
+
     Raises:
         UserError: this person may not, or it may be used there anyway.
     """
+    _require_shareable(model)
     require_owner(model, who.user, "share it")
     if set(model.origins) - {model.channel_id} and not access.is_admin(who.user):
         raise UserError(
@@ -91,6 +98,16 @@ async def share(bot: Galvanic, who: Requester, model: ModelRecord, to: Target | 
     return await bot.registry.amend(model.model_id, shared)
 
 
+def _require_shareable(model: ModelRecord) -> None:
+    """Refuse to share what learned from channels' messages: those who wrote them chose their readers.
+
+    Raises:
+        UserError: says where it can be used.
+    """
+    if model.transcripts:
+        raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", _NOBODYS)
+
+
 async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
     """Stop sharing a model; channels that can no longer use it drop it as their current one.
 
@@ -107,6 +124,8 @@ async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str 
         UserError: this person may not, or it was not shared there.
     """
     require_owner(model, who.user, "do that")
+    if model.scope == "guild" and model.transcripts:
+        raise UserError(f"`{model.name}` is not shared.", _NOBODYS)
     if model.scope == "guild":
         raise UserError(
             f"`{model.name}` learned from a public text, so it belongs to the whole server.",

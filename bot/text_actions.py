@@ -144,7 +144,8 @@ def at_temperature(job: GenerateJob, answer: Generated, temperature: float) -> G
         "temperature": min(HOTTEST, max(0.0, round(temperature, 2))),
         "random_seed": answer.random_seed,
     }
-    if job.from_line or job.from_corpus:
+    # A model of a channel begins with nothing that could be given as a seed.
+    if (job.from_line or job.from_corpus) and answer.seed.strip():
         changes |= {"seed": answer.seed[-SEED_LIMIT:], "from_line": False, "from_corpus": False}
     return job.model_copy(update=changes)
 

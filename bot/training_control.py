@@ -6,21 +6,24 @@ import re
 from typing import TYPE_CHECKING
 
 import discord
+import structlog
 from discord import app_commands
 
 from bot import access, cards
 from bot.choices import MOST, label
+from bot.heard import heard_by, may_quote, samples_stand
 from bot.jobview import JobView
 from bot.outlook import Standing
 from bot.queue import TRAINING
 from shared.errors import UserError
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.jobs import TRAIN_QUEUE, Place, TrainJob
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
     Person = discord.User | discord.Member
 
+log = structlog.get_logger()
 _TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
 
 
@@ -72,16 +75,36 @@ async def finish(bot: Galvanic, job_id: str, guild_id: int | None, user: Person)
     return "Finishing: the best so far is kept."
 
 
-async def samples(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> discord.Embed:
+async def samples(
+    bot: Galvanic, job_id: str, guild_id: int | None, user: Person, channel_ids: list[int]
+) -> discord.Embed:
     """The samples that a training wrote, epoch by epoch.
 
+    Args:
+        bot: the bot.
+        job_id: which training.
+        guild_id: where somebody asks.
+        user: who asks.
+        channel_ids: the channel where they ask, which they surely read, and of a thread its parent.
+
     Raises:
-        UserError: there is no such training that this person can see, or it has no samples yet.
+        UserError: there is no such training that this person can see, it learns from messages that they may not be
+            able to read, or it has no samples yet.
     """
     job = await _load(bot, job_id, guild_id)
     if not sees(user, job):
         raise _unknown(job_id)
     view = await _view(bot, job_id)
+    if not await may_quote(bot, job, view, channel_ids):
+        raise UserError(
+            "I can't show these samples here.",
+            "They come from messages that not everybody who reads this channel could have read.",
+        )
+    if not await samples_stand(bot, job, view):
+        raise UserError(
+            "I don't show these samples: a member whose words the training had read has withdrawn since.",
+            "New ones come when it has begun anew without them.",
+        )
     if not view.samples:
         remedy = "The training ended without one." if view.over else "The first one comes after an epoch, on its card."
         raise UserError("There are no samples yet.", remedy)
@@ -113,22 +136,26 @@ async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -
 
 def sees(user: Person, job: TrainJob) -> bool:
     """Whether a person can see the channel of a training. In a private thread, only its owner surely can."""
-    return job.place.user_id == user.id or _rights(user, job) is not None
+    return job.place.user_id == user.id or _rights(user, job.place) is not None
 
 
 def moderates(user: Person, job: TrainJob) -> bool:
     """Whether a person sees where a training was asked for, and has Manage Messages there."""
-    rights = _rights(user, job)
+    return moderates_place(user, job.place)
+
+
+def moderates_place(user: Person, place: Place) -> bool:
+    """As `moderates`, of whatever was asked for in a place."""
+    rights = _rights(user, place)
     return rights is not None and rights.manage_messages
 
 
-def _rights(user: Person, job: TrainJob) -> discord.Permissions | None:
-    """What a person may do where a training was asked for; None when that place is hidden from them.
+def _rights(user: Person, place: Place) -> discord.Permissions | None:
+    """What a person may do in a place; None when it is hidden from them.
 
     Who is in a private thread isn't known, and of a thread that is archived not even whether it is private: both are
     taken for hidden from all but those who may manage threads.
     """
-    place = job.place
     if not isinstance(user, discord.Member) or user.guild.id != place.guild_id:
         return None
     found = user.guild.get_channel_or_thread(place.channel_id)
@@ -176,3 +203,16 @@ def _unknown(job_id: str) -> UserError:
 
 def _over() -> UserError:
     return UserError("This training has already ended.", "")
+
+
+async def cancel_channels(bot: Galvanic, guild_id: int | None = None) -> None:
+    """Cancel the trainings that learn from channels' messages, or go on from a model that has: of one server, or all.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    for one in (await bot.outlook.look(now=True)).standings:
+        job = one.job
+        if guild_id in (None, job.place.guild_id) and await heard_by(bot, job, JobView()):
+            await bot.queue.cancel(job.job_id)
+            log.info("channel_training_cancelled", job_id=job.job_id, guild_id=job.place.guild_id)

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 _GONE = UserError("This model was deleted or moved in the meantime.", "")
+_SWITCHED_OFF = UserError(
+    "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
+    "The bot's operator decides that, with `CHANNEL_TRAINING`.",
+)
+_WITHDRAWN = UserError(
+    "Words that this model learned from were withdrawn in the meantime, so I don't hand it out any more.",
+    "It will be made again without them, or deleted; a new one can be exported.",
+)
+_NOT_HERE = UserError(
+    "This model learned from messages that not everybody who reads this channel can read, so I didn't keep it.",
+    "Import it where all readers can read them too, such as in the channel that they are from.",
+)
 
 
 async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | None, **options: Any) -> None:
@@ -31,10 +43,11 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
         options: see `send`.
     """
     place = job.place
-    model = await bot.registry.record(job.model.model_id)
-    if model is None or not model.usable_in(place.channel_ids):
+    found = await bot.registry.by_ids(place.guild_id, place.channel_ids, [job.model.model_id])
+    if not found:
         await send(embed=cards.error(_GONE), **options)
         return
+    model = found[0]
     here = await bot.registry.channel_models(place.guild_id, place.channel_ids)
     picture = await bot.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
     missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
@@ -44,6 +57,8 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
         prefix=await bot.guild_settings.prefix(place.guild_id),
         facts=event.facts if isinstance(event, Pictured) else (),
         no_picture=None if picture is not None else missing,
+        gone_by=await bot.upkeep.gone_by(model),
+        expires=bot.upkeep.expires(model),
     )
     files = [] if picture is None else [discord.File(io.BytesIO(picture), CARD_FILE)]
     await send(embed=embed, files=files, view=info_buttons(model.model_id), **options)
@@ -56,14 +71,26 @@ async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported
         await send(embed=cards.error(UserError("The file has expired.", "Run the command again.")), **options)
         return
     prefix = await bot.guild_settings.prefix(job.place.guild_id)
-    said = cards.exported(job.model.name, event.size, prefix)
+    model = await bot.registry.record(job.model.model_id)
+    refs = model.transcripts if model is not None else ()
+    if model is None or model.is_stale(await bot.transcripts.revisions([ref.transcript_id for ref in refs])):
+        await send(embed=cards.error(_WITHDRAWN), **options)
+        return
+    said = cards.exported(job.model.name, event.size, prefix, messages=bool(refs))
     await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.galvanic"), **options)
 
 
 async def post_import(bot: Galvanic, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
     """Tell of a model that was imported; arguments as of `post_info`."""
-    prefix = await bot.guild_settings.prefix(job.place.guild_id)
-    current = await bot.guild_settings.channel([job.place.channel_id])
+    place = job.place
+    if event.model.transcripts and not bot.audience.allows(place.guild_id, place.channel_ids, event.model):
+        await bot.model_actions.drop(event.model)
+        bot.dispatch("model_removed")
+        off = bot.settings.channel_training == "off"
+        await send(embed=cards.error(_SWITCHED_OFF if off else _NOT_HERE), **options)
+        return
+    prefix = await bot.guild_settings.prefix(place.guild_id)
+    current = await bot.guild_settings.channel([place.channel_id])
     embed = cards.imported(event.model, event.notes, prefix, current=current.model == event.model.model_id)
     await send(embed=embed, view=imported_buttons(event.model.model_id), **options)
 

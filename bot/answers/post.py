@@ -42,6 +42,11 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
         event: the final event, None when none came in time.
         options: see `send`.
     """
+    if event is not None and not isinstance(event, Failed) and not await _may_be_shown(bot, job):
+        # Its place may have been opened to others since it was asked for, above all when it comes late.
+        prefix = await bot.guild_settings.prefix(job.place.guild_id)
+        await send(embed=cards.error(_withheld(prefix)), **options)
+        return
     match job, event:
         case GenerateJob(), Generated() if job.shown == 0:
             await _chatted(bot, send, job, event, **options)
@@ -68,6 +73,33 @@ def problem_of(event: Event | None) -> UserError:
     if isinstance(event, Failed):
         return UserError(event.problem, event.remedy)
     return UserError("The worker took too long to answer.", "Try again, or ask for a shorter text.")
+
+
+async def _may_be_shown(bot: Galvanic, job: Asked) -> bool:
+    """Whether all models that have a part in an answer may be used where it is to be posted, now."""
+    model_ids = _models_of(job)
+    found = await bot.registry.by_ids(job.place.guild_id, job.place.channel_ids, model_ids)
+    return len(found) == len(model_ids)
+
+
+def _models_of(job: Asked) -> set[str]:
+    """Ids of the models that write or draw an answer, or leave with it."""
+    match job:
+        case GenerateJob():
+            return {part.model_id for part in job.mix} or {job.model_id}
+        case CompareJob():
+            return {variant.model_id for variant in job.variants}
+        case SurpriseJob() | ExportJob():
+            return {job.model.model_id}
+        case PictureJob() | ImportJob():  # their presenters ask themselves: they have more to say
+            return set()
+
+
+def _withheld(prefix: str) -> UserError:
+    return UserError(
+        "I can't post this here: its model was deleted in the meantime, or may no longer be used in this channel.",
+        f"`{prefix}models` lists those that may.",
+    )
 
 
 async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:

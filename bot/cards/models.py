@@ -51,6 +51,8 @@ def model_info(
     prefix: str,
     facts: tuple[tuple[str, str], ...] = (),
     no_picture: str | None = None,
+    gone_by: float | None = None,
+    expires: float | None = None,
 ) -> discord.Embed:
     """A model's own card.
 
@@ -60,6 +62,8 @@ def model_info(
         prefix: of this server's commands.
         facts: more fields, which the worker read from the model's files.
         no_picture: why there is no picture.
+        gone_by: it learned words that were withdrawn, and is gone at that time; seconds since the epoch.
+        expires: when its lifetime ends; None: never.
     """
     said = [
         f"**{plain(model.corpus_title[:200])}**",
@@ -67,6 +71,13 @@ def model_info(
     ]
     if current:
         said.append("▶️ This channel's model.")
+    if gone_by is not None:
+        said.append(
+            "🕓 It learned words that were withdrawn since. It is made again without them, or deleted, "
+            f"<t:{int(gone_by)}:R> at the latest."
+        )
+    if expires is not None:
+        said.append(f"🗓️ It is deleted <t:{int(expires)}:R>.")
     embed = discord.Embed(title=model.name, description="\n".join(said), colour=BLURPLE)
     for name, value in _fields(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
         embed.add_field(name=name, value=value[:FIELD_LIMIT])
@@ -100,13 +111,13 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
     """Asks whether a model is to be deleted."""
+    copy = "" if model.heard else f" `{prefix}model export {model.name}` keeps a copy."
     embed = discord.Embed(
         title=f"Delete {model.name}?",
         description=(
             f"It learned **{plain(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
             f"({quality(model)}, {size(model)}).\n"
-            "The model and its files will be deleted for good, for everyone and in every channel that uses it. "
-            f"`{prefix}model export {model.name}` keeps a copy."
+            f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
         ),
         colour=AMBER,
     )
@@ -154,8 +165,23 @@ def unshared(model: ModelRecord, whom: str) -> discord.Embed:
     )
 
 
-def exported(name: str, file_bytes: int, prefix: str) -> str:
-    """The answer to `model export`, above the file."""
+def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False) -> str:
+    """The answer to `model export`, above the file.
+
+    Args:
+        name: of the model.
+        file_bytes: of its file.
+        prefix: of this server's commands.
+        messages: it learned from channels' messages.
+    """
+    if messages:
+        return (
+            f"`{name}` as a file, {megabytes(file_bytes)}.\n"
+            "⚠️ **It carries what it learned from members' messages, beyond my reach**: I can't take words out of "
+            "this file when somebody withdraws them, and whoever has it can draw texts from it anywhere. Everyone who "
+            f"can read this channel can download it. `{prefix}model import` takes it in this server only, and no "
+            "longer once words were withdrawn."
+        )
     return (
         f"`{name}` as a file, {megabytes(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "
         "any server that I'm in. Everyone who can read this channel can download it, and its texts may quote what "
@@ -204,6 +230,12 @@ def megabytes(number: int) -> str:
 
 def scope_in_full(model: ModelRecord) -> str:
     """Where a model may be used: after "it may be used"."""
+    if model.heard:
+        return f"{_where(model)}, as far as everybody who reads along could have read {_channels(model.heard)}"
+    return _where(model)
+
+
+def _where(model: ModelRecord) -> str:
     if model.scope == "guild":
         return "in the whole server"
     own = f"in <#{model.channel_id}>, where it was {'imported' if model.imported else 'trained'}"
@@ -211,12 +243,18 @@ def scope_in_full(model: ModelRecord) -> str:
         return f"{own}, and shared with the whole server"
     if not model.shared_with:
         return f"only {own}"
-    others = ", ".join(f"<#{channel_id}>" for channel_id in model.shared_with[:10])
-    more = "" if len(model.shared_with) <= 10 else f" and {len(model.shared_with) - 10} more"
-    return f"{own}, and shared with {others}{more}"
+    return f"{own}, and shared with {_channels(model.shared_with)}"
+
+
+def _channels(channel_ids: tuple[int, ...]) -> str:
+    """Mentions, which show a channel's name only to those who see the channel."""
+    others = ", ".join(f"<#{channel_id}>" for channel_id in channel_ids[:10])
+    return others if len(channel_ids) <= 10 else f"{others} and {len(channel_ids) - 10} more"
 
 
 def _scope(model: ModelRecord, here: list[int]) -> str:
+    if model.heard:
+        return f"of messages in <#{model.heard[0]}>" if len(model.heard) == 1 else "of messages"
     if model.scope == "guild":
         return "whole server"
     if model.for_server:

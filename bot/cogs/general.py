@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import cards, message_text
+from bot import access, cards, message_text
 from bot.checks import Context
 from bot.choices import choices
 from bot.decorators import hybrid_command
@@ -95,7 +95,7 @@ class General(commands.Cog):
             prefix = await self.bot.prefix(None)
             await ctx.send(
                 f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
-                "`help`, `status` and `catalogue`."
+                f"{access.WORKS_DIRECTLY}."
             )
 
 

@@ -8,9 +8,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards, training_control
+from bot import access, cards, training_control
 from bot.checks import Context
 from bot.decorators import hybrid_command
+from bot.heard import may_quote
+from bot.jobview import JobView
+from shared.jobs import TrainJob
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -34,14 +37,20 @@ class Jobs(commands.Cog):
         assert ctx.guild is not None
         outlook = await self.bot.outlook.look(now=True)
         rows = [
-            cards.Row(
-                one, own=one.job.place.user_id == ctx.author.id, visible=training_control.sees(ctx.author, one.job)
-            )
+            cards.Row(one, own=one.job.place.user_id == ctx.author.id, visible=await self._may_show(ctx, one.job))
             for one in outlook.standings
             if one.job.place.guild_id == ctx.guild.id
         ]
         prefix = await self.bot.prefix(ctx.guild)
         await ctx.send(embed=cards.jobs(rows, outlook, ctx.guild.id, prefix), ephemeral=True)
+
+    async def _may_show(self, ctx: Context, job: TrainJob) -> bool:
+        """Whether the list may say what a training is about: to the person and, where they typed, to all others."""
+        if not training_control.sees(ctx.author, job):
+            return False
+        if ctx.interaction is not None and job.place.user_id == ctx.author.id:
+            return True
+        return await may_quote(self.bot, job, JobView(), access.channel_ids(ctx.channel))
 
     @hybrid_command(
         extras={"usage": "cancel JOB", "examples": ("cancel t-1297000000000000021",)},

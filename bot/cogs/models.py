@@ -264,7 +264,8 @@ class Models(commands.Cog):
     async def model_export(self, ctx: Context, name: str) -> None:
         """Post a model as a file. For its owner and members with Manage Server.
 
-        The model of an uploaded text can be exported only in the channel where it was trained.
+        The model of an uploaded text can be exported only in the channel where it was trained, and that of a channel's
+        messages only by members with Manage Server.
         """
         checks.require_permissions(ctx)
         await ctx.defer()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 import redis.asyncio
 
 from bot import cards
 from bot.answers.models import refusal
+from bot.audience import Audience
 from bot.cards.models import quality
 from bot.cards.words import DESCRIPTION_LIMIT
+from bot.client import Galvanic
 from bot.guild_settings import GuildSettingsStore
 from bot.registry import Registry
 from bot.views import DYNAMIC_ITEMS
@@ -34,7 +37,7 @@ SNOWFLAKE = 1_297_000_000_000_000_011
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
-    return Registry(client, GuildSettingsStore(settings, client))
+    return Registry(client, GuildSettingsStore(settings, client), Audience(cast(Galvanic, None)))
 
 
 @pytest.fixture

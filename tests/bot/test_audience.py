@@ -1,0 +1,289 @@
+"""Who could have read a channel: the structural rule, against discord.py's own computation for every member."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import discord
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.audience import Audience
+from shared.jobs import TranscriptRef
+from shared.settings import Settings
+from tests.factories import record
+
+ME, OWNER, GUILD, ELSEWHERE = 1, 2, 100, 200
+PLACE, SOURCE, THREAD, PRIVATE = 301, 302, 303, 304
+ROLES = (401, 402, 403)
+MY_ROLE = 409
+MEMBERS = (501, 502)
+TEXT, VOICE, CATEGORY, PUBLIC_THREAD, PRIVATE_THREAD = 0, 2, 4, 11, 12
+VIEW, HISTORY, CONNECT, ADMINISTRATOR = (
+    discord.Permissions(**{name: True}).value
+    for name in ("view_channel", "read_message_history", "connect", "administrator")
+)
+READ = VIEW | HISTORY
+Rules = dict[int, tuple[int, int]]
+"""The overwrites of a channel: who -> allowed, denied."""
+
+
+class Bot(discord.Client):
+    """What an Audience asks of the bot, without a connection."""
+
+    def __init__(self) -> None:
+        super().__init__(intents=discord.Intents(guilds=True))
+        self.settings = Settings(channel_training="opt-in")
+        self._connection.user = discord.ClientUser(
+            state=self._connection,
+            data={"id": ME, "username": "galvanic", "discriminator": "0", "avatar": None},  # type: ignore[typeddict-item]
+        )
+
+
+class Server:
+    """A server with two channels, as discord.py keeps it."""
+
+    def __init__(self, place: Rules, source: Rules, roles: dict[int, int], *, kind: int = TEXT, **more: Any) -> None:
+        self.bot = Bot()
+        self.audience = Audience(self.bot)  # type: ignore[arg-type]
+        everyone = {"id": GUILD, "name": "@everyone", "permissions": str(roles.get(GUILD, READ)), "position": 0}
+        own = {"id": MY_ROLE, "name": "me", "permissions": "0", "position": 9, "tags": {"bot_id": str(ME)}}
+        others = [
+            {"id": role, "name": str(role), "permissions": str(roles[role]), "position": 1}
+            for role in roles
+            if role != GUILD
+        ]
+        self.guild = self._guild(
+            GUILD, [{**everyone, **_ROLE}, {**own, **_ROLE}, *({**one, **_ROLE} for one in others)]
+        )
+        self.place = self.channel(PLACE, place, nsfw=more.get("place_nsfw", False))
+        self.source = self.channel(SOURCE, source, kind=kind, nsfw=more.get("source_nsfw", False))
+
+    def _guild(self, guild_id: int, roles: list[dict[str, Any]]) -> discord.Guild:
+        data: Any = {"id": guild_id, "name": "server", "owner_id": OWNER, "roles": roles, "member_count": 9}
+        guild = discord.Guild(data=data, state=self.bot._connection)
+        self.bot._connection._add_guild(guild)
+        return guild
+
+    def channel(self, channel_id: int, rules: Rules, *, kind: int = TEXT, nsfw: bool = False) -> Any:
+        overwrites = [
+            {"id": str(who), "type": int(who in (*MEMBERS, ME, OWNER)), "allow": str(allow), "deny": str(deny)}
+            for who, (allow, deny) in rules.items()
+        ]
+        data: Any = {
+            "id": channel_id,
+            "type": kind,
+            "name": str(channel_id),
+            "position": 0,
+            "nsfw": nsfw,
+            "permission_overwrites": overwrites,
+            "bitrate": 64_000,
+            "user_limit": 0,
+        }
+        made: dict[int, type[Any]] = {
+            TEXT: discord.TextChannel,
+            VOICE: discord.VoiceChannel,
+            CATEGORY: discord.CategoryChannel,
+        }
+        channel = made[kind](state=self.bot._connection, guild=self.guild, data=data)
+        self.guild._add_channel(channel)
+        return channel
+
+    def thread(self, thread_id: int, parent_id: int, kind: int = PUBLIC_THREAD) -> discord.Thread:
+        data: Any = {
+            "id": thread_id,
+            "parent_id": parent_id,
+            "owner_id": OWNER,
+            "name": str(thread_id),
+            "type": kind,
+            "message_count": 0,
+            "member_count": 1,
+            "thread_metadata": {
+                "archived": False,
+                "auto_archive_duration": 60,
+                "archive_timestamp": "2024-10-19T00:00:00+00:00",
+            },
+        }
+        made = discord.Thread(guild=self.guild, state=self.bot._connection, data=data)
+        self.guild._add_thread(made)
+        return made
+
+    def member(self, user_id: int, roles: tuple[int, ...]) -> discord.Member:
+        data: Any = {
+            "user": {"id": user_id, "username": "a", "discriminator": "0", "avatar": None},
+            "roles": list(roles),
+            "joined_at": "2024-10-19T00:00:00+00:00",
+            "flags": 0,
+        }
+        return discord.Member(data=data, guild=self.guild, state=self.bot._connection)
+
+    def reads(self) -> bool:
+        return self.audience.reads(self.guild, self.place, self.source)
+
+
+_ROLE = {"color": 0, "colors": {"primary_color": 0}, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
+HIDDEN = (0, VIEW)
+SHOWN = (VIEW, 0)
+
+
+def private_to(*who: int) -> Rules:
+    """As a person makes a channel private: everyone is denied, these are allowed."""
+    return {GUILD: HIDDEN, **dict.fromkeys(who, SHOWN)}
+
+
+# ---------------------------------------------------------------------- every member that there could be
+
+_bits = st.sampled_from([0, VIEW, HISTORY, CONNECT, READ, READ | CONNECT])
+_rules = st.dictionaries(st.sampled_from([GUILD, *ROLES, *MEMBERS]), st.tuples(_bits, _bits), max_size=6)
+_roles = st.fixed_dictionaries(
+    {GUILD: _bits, **dict.fromkeys(ROLES, st.one_of(_bits, st.just(ADMINISTRATOR)))},
+)
+
+
+@settings(max_examples=400)
+@given(place=_rules, source=_rules, roles=_roles, kind=st.sampled_from([TEXT, VOICE]))
+def test_it_says_yes_exactly_where_every_possible_member_could_have_read(
+    place: Rules, source: Rules, roles: dict[int, int], kind: int
+) -> None:
+    server = Server(place, source, roles, kind=kind)
+    needed = READ | CONNECT if kind == VOICE else READ
+    shut_out = [
+        member
+        for count in range(len(ROLES) + 1)
+        for held in itertools.combinations(ROLES, count)
+        for user in (OWNER, 599, *MEMBERS)
+        for member in [server.member(user, held)]
+        if server.place.permissions_for(member).view_channel
+        and server.source.permissions_for(member).value & needed != needed
+    ]
+    assert server.reads() == (not shut_out)
+
+
+# ---------------------------------------------------------------------- it is not uselessly strict
+
+NONE = dict.fromkeys(ROLES, 0)
+
+
+def test_a_public_channel_may_be_heard_anywhere() -> None:
+    assert Server({}, {}, NONE).reads()
+    assert Server(private_to(ROLES[0], MEMBERS[0]), {}, NONE).reads()
+
+
+def test_a_private_channel_may_be_heard_where_the_same_or_fewer_read() -> None:
+    first, second = ROLES[:2]
+    assert Server(private_to(first), private_to(first), NONE).reads()
+    assert Server(private_to(first, MEMBERS[0]), private_to(first, MEMBERS[0]), NONE).reads()
+    assert Server(private_to(first), private_to(first, second), NONE).reads()
+    assert not Server(private_to(first, second), private_to(first), NONE).reads()
+    assert not Server(private_to(first, MEMBERS[0]), private_to(first), NONE).reads()
+    assert not Server({}, private_to(first), NONE).reads()
+
+
+def test_who_administers_reads_everything_anyway() -> None:
+    administers = {**NONE, ROLES[0]: ADMINISTRATOR}
+    assert Server(private_to(ROLES[0], OWNER), private_to(ROLES[1]), administers).reads()
+    assert not Server(private_to(ROLES[0]), private_to(ROLES[1]), NONE).reads()
+
+
+def test_the_bot_itself_is_no_reader() -> None:
+    assert Server(private_to(ROLES[0], ME, MY_ROLE), private_to(ROLES[0]), NONE).reads()
+
+
+def test_a_role_that_is_kept_out_of_the_source_closes_every_place_that_it_sees() -> None:
+    kept_out = {ROLES[1]: HIDDEN}
+    assert not Server({}, kept_out, NONE).reads()
+    assert Server(kept_out, kept_out, NONE).reads()
+    # Who lets somebody into the place by a role of theirs may be kept out of the source by another one.
+    first = ROLES[0]
+    assert not Server(private_to(first), {ROLES[1]: HIDDEN}, NONE).reads()
+    assert Server(private_to(first), {GUILD: HIDDEN, first: SHOWN, ROLES[1]: HIDDEN}, NONE).reads()
+
+
+def test_reading_takes_the_history_and_in_voice_channels_the_connection() -> None:
+    assert not Server({}, {GUILD: (0, HISTORY)}, NONE).reads()
+    assert not Server({}, {}, NONE, kind=VOICE).reads()
+    assert Server({}, {}, {**NONE, GUILD: READ | CONNECT}, kind=VOICE).reads()
+
+
+def test_a_role_that_the_cache_does_not_know_may_be_held() -> None:
+    assert not Server(private_to(499), private_to(ROLES[0]), NONE).reads()
+
+
+# ---------------------------------------------------------------------- threads, and what is not known
+
+
+def test_what_is_said_in_a_channel_may_be_heard_in_it_and_its_threads() -> None:
+    server = Server(private_to(ROLES[0]), private_to(ROLES[1]), NONE)
+    inside, private = server.thread(THREAD, SOURCE), server.thread(PRIVATE, SOURCE, PRIVATE_THREAD)
+    reads, guild = server.audience.reads, server.guild
+    assert reads(guild, server.source, server.source)
+    assert reads(guild, inside, server.source)
+    assert reads(guild, private, server.source)
+    assert reads(guild, server.source, inside)  # whoever sees the channel can read its public threads
+    assert not reads(guild, server.place, inside)
+    assert not reads(guild, inside, server.place)
+
+
+def test_a_private_thread_may_be_heard_only_in_itself() -> None:
+    server = Server({}, {}, NONE)
+    private, other = server.thread(PRIVATE, SOURCE, PRIVATE_THREAD), server.thread(THREAD, SOURCE, PRIVATE_THREAD)
+    reads, guild = server.audience.reads, server.guild
+    assert reads(guild, private, private)
+    for elsewhere in (server.source, server.place, other):
+        assert not reads(guild, elsewhere, private)
+    guild._remove_thread(private)  # archived
+    assert not reads(guild, private, private)
+
+
+def test_what_is_age_restricted_stays_so() -> None:
+    assert not Server({}, {}, NONE, source_nsfw=True).reads()
+    assert Server({}, {}, NONE, source_nsfw=True, place_nsfw=True).reads()
+    assert Server({}, {}, NONE, place_nsfw=True).reads()
+
+
+def test_what_is_not_known_may_be_heard_nowhere() -> None:
+    server = Server({}, {}, NONE)
+    reads, guild = server.audience.reads, server.guild
+    assert not reads(guild, None, server.source)
+    assert not reads(guild, server.place, None)
+    category = server.channel(399, {}, kind=CATEGORY)
+    assert not reads(guild, category, server.source)
+    guild._remove_channel(server.source)
+    assert not server.reads()
+
+
+# ---------------------------------------------------------------------- models
+
+
+def ref(**changes: Any) -> TranscriptRef:
+    return TranscriptRef(**{"transcript_id": "a", "revision": 0, "guild_id": GUILD, "channel_id": SOURCE, **changes})
+
+
+def test_a_model_may_be_used_where_all_could_have_read_all_of_its_sources() -> None:
+    server = Server({}, {}, NONE)
+    private = server.channel(305, private_to(ROLES[0]))
+    allows = server.audience.allows
+    model = record(guild_id=GUILD, transcripts=(ref(),))
+    assert allows(GUILD, [PLACE], model)
+    assert allows(GUILD, [THREAD, PLACE], model)  # of a thread that is not known, its parent is
+    both = model.model_copy(update={"transcripts": (ref(), ref(transcript_id="b", channel_id=private.id))})
+    assert not allows(GUILD, [PLACE], both)
+    assert allows(GUILD, [private.id], both)
+    public = record()
+    assert server.audience.among(GUILD, [PLACE], [both, model, public]) == [model, public]
+
+
+def test_a_model_of_messages_may_be_used_in_their_server_only() -> None:
+    server = Server({}, {}, NONE)
+    assert not server.audience.allows(GUILD, [PLACE], record(transcripts=(ref(guild_id=ELSEWHERE),)))
+    assert not server.audience.allows(ELSEWHERE, [PLACE], record(transcripts=(ref(),)))
+    assert not server.audience.allows(GUILD, [999], record(transcripts=(ref(),)))
+
+
+def test_the_operators_switch_closes_all_models_of_messages() -> None:
+    server = Server({}, {}, NONE)
+    server.bot.settings.channel_training = "off"
+    assert not server.audience.allows(GUILD, [PLACE], record(transcripts=(ref(),)))
+    assert server.audience.allows(GUILD, [PLACE], record())
+    assert server.audience.allows(ELSEWHERE, [999], record())

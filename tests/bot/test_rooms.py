@@ -1,0 +1,499 @@
+"""A model of channels' messages, as the bot treats it: in lists, when it answers late, on cards, when it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+import pytest
+from simcord.backend.models import Overwrite
+from simcord.enums import OverwriteType
+
+from bot import cards, live_card, model_actions, sharing, training_control
+from bot.answers.post import post_answer
+from bot.requester import Requester
+from bot.transcripts.store import Line
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
+from shared import keys
+from shared.connect import connect
+from shared.errors import UserError
+from shared.events import (
+    Compared,
+    ComparedText,
+    Event,
+    Exported,
+    Generated,
+    Imported,
+    Interrupted,
+    Pictured,
+    Sample,
+    Started,
+    Surprised,
+)
+from shared.jobs import (
+    MODEL_FILE,
+    SURPRISE_FILE,
+    Asked,
+    CompareJob,
+    ExportJob,
+    ImportJob,
+    MixPart,
+    ModelRef,
+    PictureJob,
+    SurpriseJob,
+    TrainJob,
+    TranscriptRef,
+    Variant,
+)
+from shared.models import ModelRecord
+from tests.bot.live import Live, text_of
+from tests.bot.offline import context
+from tests.bot.stand_in import StandIn
+from tests.bot.test_watch import Away
+from tests.factories import corpus, finished, generate_job, place, progress, record, train_job
+from tests.transcripts import written
+from worker.joblog import JobLog
+
+GUILD, ADA, BEN = GUILDS[0].id, USER_IDS["ada"], USER_IDS["ben"]
+LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
+SECRET = "the key is under the third barrel"
+EMPTY_PNG = b"\x89PNG"
+
+
+@pytest.fixture(autouse=True)
+def _switched_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.bot.settings.channel_training = "opt-in"
+    live.bot.settings.card_interval_s = 0.05
+    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
+
+
+def ref(source: int = CELLAR, **changes: Any) -> TranscriptRef:
+    return TranscriptRef(
+        **{"transcript_id": f"t{source}", "revision": 0, "guild_id": GUILD, "channel_id": source, **changes}
+    )
+
+
+def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
+    """A model of a channel's messages, as the worker enters it."""
+    defaults = {"guild_id": GUILD, "channel_id": CELLAR, "owner_id": BEN, "transcripts": (ref(source),)}
+    model = record(**{"model_id": "m1", "name": "whispers", "corpus_title": "#cellar", **defaults, **fields})
+    return JobLog(connect(live.bot.settings), f"t-{model.name}").register(model, current=False)
+
+
+async def standing(live: Live) -> None:
+    """The transcript of #cellar is known, and nobody has withdrawn anything."""
+    await live.bot.consents.agree(GUILD, ADA)
+    await written(
+        live.bot.transcripts,
+        [Line(1_000, ADA, SECRET)],
+        guild_id=GUILD,
+        channel_id=CELLAR,
+        transcript_id=ref().transcript_id,
+    )
+
+
+def den(live: Live) -> int:
+    """A second channel that Ada and Ben alone see."""
+    return int(live.world.create_channel(GUILD, "den", overwrites=private_to(GUILD, [ADA, BEN])).id)
+
+
+async def opened(live: Live, channel_id: int) -> None:
+    """Let everybody see a channel."""
+    live.world.get_channel(channel_id).overwrites.clear()
+    live.world.announce_channel_update(channel_id)
+    guild = live.bot.get_guild(GUILD)
+    assert guild is not None
+    await live.until(lambda: not guild.get_channel(channel_id).overwrites, "the bot to hear of it")  # type: ignore[union-attr]
+
+
+async def known(live: Live, channel_id: int) -> None:
+    await live.until(lambda: live.bot.get_channel(channel_id), "the bot to hear of the channel")
+
+
+async def who(live: Live, name: str, channel: str = "cellar") -> Requester:
+    return Requester.of(await context(live.bot, "!models", person=name, channel=channel))
+
+
+# ---------------------------------------------------------------------- it does not exist elsewhere
+
+
+async def test_in_a_wider_channel_it_does_not_exist(live: Live) -> None:
+    model, registry = heard(live), live.bot.registry
+    await registry.use(LAB, model)  # as the worker makes it current where it was trained
+    assert await registry.usable(GUILD, [CELLAR]) == [model]
+    assert await registry.by_id(GUILD, [CELLAR], "m1") == model
+    for here in ([LAB], [CHANNEL_IDS["tavern"]], [], [1, LAB]):
+        found = await registry.channel_models(GUILD, here)
+        assert (found.models, found.current) == ([], None)
+        for wanted in (None, "whispers", "whisper"):
+            with pytest.raises(UserError) as refused:
+                await registry.choose(GUILD, here, wanted)
+            assert wanted == "whispers" or "whispers" not in str(refused.value)
+        with pytest.raises(UserError):
+            await registry.by_id(GUILD, here, "m1")
+    annex = [CHANNEL_IDS["atrium"]]
+    with pytest.raises(UserError):
+        await registry.by_id(GUILDS[1].id, annex, "m1")
+    assert await registry.by_ids(None, [CELLAR], ["m1"]) == []
+
+
+async def test_it_is_gone_with_the_operators_switch(live: Live) -> None:
+    heard(live)
+    live.bot.settings.channel_training = "off"
+    assert await live.bot.registry.usable(GUILD, [CELLAR]) == []
+    assert "no model here yet" in await live.ask("!models", channel="cellar")
+
+
+async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live) -> None:
+    said = await live.ask(f"!train <#{CELLAR}>", person="ben", channel="lab")
+    assert f"haven't allowed me to learn from <#{CELLAR}>" in said
+    assert "cellar" not in said
+
+
+# ---------------------------------------------------------------------- what comes late
+
+
+def answers(where: int) -> list[tuple[Asked, Event]]:
+    """One of each kind of answer that a model has a part in."""
+    here, one = place(guild_id=GUILD, channel_id=where, user_id=BEN), ModelRef(model_id="m1", name="whispers")
+    said = Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1)
+    mix = tuple(MixPart(model_id=model_id, name=model_id, weight=1) for model_id in ("public", "m1"))
+    variants = tuple(Variant(model_id=model_id, name=model_id, temperature=1) for model_id in ("public", "m1"))
+    compared = tuple(ComparedText(model_name="whispers", temperature=1, text=SECRET) for _ in variants)
+    return [
+        (generate_job(place=here), said),
+        (generate_job(place=here, model_id="public", mix=mix), said),
+        (generate_job(place=here, shown=0), said),
+        (
+            CompareJob(job_id="k-1", place=here, seed="", length=9, variants=variants),
+            Compared(seed="", texts=compared, random_seed=1, seconds=1),
+        ),
+        (
+            SurpriseJob(job_id="s-1", place=here, model=one, text="a"),
+            Surprised(nats_per_char=1, chars=1, notes=(SECRET,), seconds=1),
+        ),
+        (PictureJob(job_id="p-1", place=here, model=one), Pictured(facts=(("Rights", SECRET),))),
+        (ExportJob(job_id="x-1", place=here, model=one, most_bytes=9), Exported(size=1)),
+    ]
+
+
+async def test_an_answer_is_not_posted_where_others_can_read_it_by_then(live: Live) -> None:
+    where = den(live)
+    await known(live, where)
+    heard(live, corpus_title=SECRET)
+    await standing(live)
+    JobLog(connect(live.bot.settings), "t-0").register(record(model_id="public", name="public", guild_id=GUILD))
+    await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
+    await live.bot.redis.set(keys.artifact("s-1", SURPRISE_FILE), EMPTY_PNG)
+    send = live.bot.get_partial_messageable(where).send
+
+    def posted() -> list[tuple[str, int]]:
+        messages = live.world.messages[where].values()
+        return [(text_of(message), len(message.attachments) + len(message.embeds)) for message in messages]
+
+    for job, event in answers(where):
+        await post_answer(live.bot, send, job, event)
+    before = posted()
+    assert sum(SECRET in words for words, _ in before) == len(before) - 1  # the export has it in its file
+    assert any("beyond my reach" in words for words, _ in before)
+    await opened(live, where)
+    for job, event in answers(where):
+        await post_answer(live.bot, send, job, event)
+    late = posted()[len(before) :]
+    assert len(late) == len(before)
+    assert all(SECRET not in words and "in the meantime" in words and count == 1 for words, count in late)
+
+
+async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile(live: Live) -> None:
+    heard(live)
+    await standing(live)
+    await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
+    await live.bot.transcripts.note_withdrawn(ref().transcript_id, [BEN])
+    job, event = answers(CELLAR)[-1]
+    await post_answer(live.bot, live.bot.get_partial_messageable(CELLAR).send, job, event)
+    (message,) = live.shown("were withdrawn in the meantime", channel="cellar")
+    assert not message.attachments
+
+
+async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> None:
+    where = den(live)
+    await known(live, where)
+    heard(live)
+    job = generate_job(place=place(guild_id=GUILD, channel_id=where, user_id=BEN))
+    await live.bot.queue.submit(job)
+    await opened(live, where)
+    live.bot.follower.answer_later(job)
+    StandIn(live.bot.settings).tell(
+        job.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1)
+    )
+    await live.until(lambda: live.showing("can't post this here", channel=where), "the refusal")
+    assert not live.shown(SECRET, channel=where)
+    await live.until(lambda: not live.bot.follower._late, "the end of it")
+    await live.bot.follower.note_delivered()
+    assert await live.bot.queue.undelivered() == []
+
+
+# ---------------------------------------------------------------------- cards of trainings
+
+
+async def begun(live: Live, where: int, **fields: Any) -> TrainJob:
+    """A training on the messages of #cellar whose card is there."""
+    text = corpus(source="channel", sha256="", name="cellar", title="#cellar", transcript=ref())
+    here = place(guild_id=GUILD, channel_id=where, user_id=BEN)
+    job = train_job(**{"job_id": "t-77", "place": here, "corpus": text, **fields})
+    message = await live.bot.follower.post(job, live.bot.get_partial_messageable(where).send)
+    assert await live.bot.queue.submit_train(job, "text", (where, message.id), (9, 9)) == "entered"
+    live.bot.follower.follow(job, (where, message.id))
+    return job
+
+
+async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_the_text(live: Live) -> None:
+    where, worker = den(live), StandIn(live.bot.settings)
+    await known(live, where)
+    await standing(live)
+    job = await begun(live, where)
+    log = worker.claim()
+    log.publish(progress(train_loss=1.5))
+    log.publish(Sample(epoch=1, text=SECRET))
+    await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
+    await opened(live, where)
+    await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
+    model = record(guild_id=GUILD, name="whispers", transcripts=(ref(),))
+    log.publish(finished(model=model, samples=(SECRET,) * 3))
+    card = await live.until(lambda: live.showing("`whispers` is trained", channel=where), "the end")
+    assert SECRET not in text_of(card)
+    assert "can't be used in this channel" in text_of(card)
+    assert job.job_id in text_of(card)
+
+
+async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discreet(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    model = heard(live)
+    for number, (parent, shown) in enumerate([(model.ref, False), (ModelRef(model_id="x", name="x"), False)]):
+        await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=parent)
+        log = worker.claim()
+        log.publish(progress(step=40 + number))
+        log.publish(Sample(epoch=1, text=SECRET))
+        log.publish(progress(step=60 + number))
+        await live.until(lambda number=number: live.showing(f"{60 + number} of 100"), "the progress")  # type: ignore[misc]
+        assert bool(live.showing(SECRET)) == shown
+        log.publish(finished())
+        await live.until(lambda: not worker.waiting(), "the end")
+
+
+async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
+    """They may have lost their way into the channel that was learned from."""
+    where, worker = den(live), StandIn(live.bot.settings)
+    await known(live, where)
+    await begun(live, where)
+    log = worker.claim()
+    denied = discord.Permissions(send_messages=True, view_channel=True).value
+    channel = live.world.get_channel(where)
+    channel.overwrites = [
+        *(entry for entry in channel.overwrites if entry.target_id != live.bot.user.id),  # type: ignore[union-attr]
+        Overwrite(live.bot.user.id, OverwriteType.MEMBER, allow=0, deny=denied),  # type: ignore[union-attr]
+    ]
+    live.world.announce_channel_update(where)
+    model = record(guild_id=GUILD, name="whispers", transcripts=(ref(),))
+    log.publish(finished(model=model, samples=(SECRET,) * 3))
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    (message,) = live.shown("whispers", channel=live.dm("ben"))
+    assert SECRET not in text_of(message)
+
+
+async def test_samples_are_shown_where_all_could_have_read_the_text(live: Live) -> None:
+    where = den(live)
+    await known(live, where)
+    await standing(live)
+    await begun(live, where)
+    StandIn(live.bot.settings).claim().publish(Sample(epoch=1, text=SECRET))
+    ben = (await who(live, "ben")).user
+    for here in ([where], [CELLAR]):
+        embed = await training_control.samples(live.bot, "t-77", GUILD, ben, here)
+        assert SECRET in str(embed.description)
+    for here in ([LAB], [], [1]):
+        with pytest.raises(UserError, match="can't show these samples here"):
+            await training_control.samples(live.bot, "t-77", GUILD, ben, here)
+    dora = (await who(live, "dora", "lab")).user
+    with pytest.raises(UserError, match="There is no training"):
+        await training_control.samples(live.bot, "t-77", GUILD, dora, [LAB])
+
+
+async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live) -> None:
+    """Of a training without a worker as well, which cannot begin anew yet."""
+    where, ben = CELLAR, (await who(live, "ben")).user
+    await standing(live)
+    await begun(live, where)
+    log = StandIn(live.bot.settings).claim()
+    log.publish(progress(step=40))
+    log.publish(Sample(epoch=1, text=SECRET, revision=0))
+    log.publish(Interrupted())
+    await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
+    await live.bot.transcripts.note_withdrawn(ref().transcript_id, [ADA])
+    await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
+    with pytest.raises(UserError, match="has withdrawn since"):
+        await training_control.samples(live.bot, "t-77", GUILD, ben, [where])
+    (revision,) = (await live.bot.transcripts.revisions([ref().transcript_id])).values()
+    log.publish(Started(worker="w", anew="withdrawn"))
+    log.publish(progress(step=50))
+    log.publish(Sample(epoch=1, text="what the others said", revision=revision.now))
+    await live.until(lambda: live.showing("what the others said", channel=where), "the new sample")
+    await training_control.samples(live.bot, "t-77", GUILD, ben, [where])
+
+
+async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(live: Live) -> None:
+    job = await begun(live, CELLAR)
+    said = await live.ask("!jobs", person="ben", channel="lab")
+    assert "A training in another channel" in said
+    assert "cellar" not in said
+    assert job.job_id not in said
+    assert "cellar" in await live.ask("!jobs", person="ben", channel="cellar")
+
+
+async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it(live: Live) -> None:
+    heard(live)
+    await live.bot.consents.allow(GUILD, CELLAR, ADA)
+    said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
+    assert "whispers" not in said
+    assert "1 model" in said
+
+
+async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:
+    guild = live.bot.get_guild(GUILD)
+    assert guild is not None
+    for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
+        model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
+        await live.bot.upkeep._delete(guild, model, "its time was over")
+        channel = "lab" if channel_id == LAB else "cellar"
+        assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------------- buttons with ids that somebody guessed
+
+
+MODEL_BUTTONS = ("use", "export", "delete", "more", f"delete-now:m1:{BEN}")
+TEXT_BUTTONS = ("again", "continue", "hotter", "cooler")
+
+
+async def refusals(live: Live, channel: str, custom_ids: list[str]) -> list[str]:
+    """What Ben hears when he presses buttons with these ids on a message of the bot's, none of which was ever shown."""
+    view = discord.ui.View(timeout=None)
+    for number, custom_id in enumerate(custom_ids):
+        view.add_item(discord.ui.Button(custom_id=custom_id, label=str(number)))
+    where = CHANNEL_IDS[channel]
+    message = await live.bot.get_partial_messageable(where).send("Press.", view=view)
+
+    def heard_by_ben() -> list[str]:
+        seen = live.people.visible_messages(BEN, where, after=message.id)
+        return [text_of(one) for one in seen if one.is_ephemeral and "❌" in text_of(one)]
+
+    for number, custom_id in enumerate(custom_ids, start=1):
+        live.acts.click(BEN, where, message.id, custom_id)
+        await live.until(lambda n=number: len(heard_by_ben()) >= n, custom_id)  # type: ignore[misc]
+    return heard_by_ben()
+
+
+async def test_guessed_ids_open_nothing(live: Live) -> None:
+    heard(live, corpus_title=SECRET)
+    worker = StandIn(live.bot.settings)
+    text = generate_job(place=place(guild_id=GUILD, channel_id=CELLAR, user_id=BEN))
+    await live.bot.queue.submit(text)
+    worker.tell(text.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1))
+    await begun(live, CELLAR)
+    worker.claim().publish(Sample(epoch=1, text=SECRET))
+    models = [f"galvanic:{word if 'm1' in word else f'{word}:m1'}" for word in MODEL_BUTTONS]
+    texts = [f"galvanic:{word}:{text.job_id}" for word in TEXT_BUTTONS]
+    for channel, of_training in (("tavern", "can't show these samples here"), ("atrium", "There is no training")):
+        said = await refusals(live, channel, [*models, *texts, "galvanic:samples:t-77"])
+        expected = ["can no longer be used"] * len(models) + ["no longer have this text"] * len(texts) + [of_training]
+        assert [words for words, answer in zip(expected, said, strict=True) if words not in answer] == []
+        assert not any(SECRET in answer or "whispers" in answer for answer in said)
+    (said,) = await refusals(live, "atrium", ["galvanic:cancel:t-77"])
+    assert "There is no training" in said
+    assert await live.bot.registry.record("m1") is not None
+
+
+# ---------------------------------------------------------------------- giving it to others
+
+
+async def test_nobody_shares_it(live: Live) -> None:
+    own, upload = heard(live), heard(live, model_id="m2", name="both", scope="channel")
+    for person in ("ada", "ben"):
+        for model in (own, upload):
+            with pytest.raises(UserError, match="nobody can share it"):
+                await sharing.share(live.bot, await who(live, person), model, None)
+    with pytest.raises(UserError, match="is not shared"):
+        await sharing.unshare(live.bot, await who(live, "ben"), own, None)
+
+
+async def test_only_admins_export_it(live: Live) -> None:
+    model, ben = heard(live), await who(live, "ben")
+    with pytest.raises(UserError, match="Only members with Manage Server"):
+        await live.bot.model_actions.export(ben, model, live.bot.get_partial_messageable(CELLAR).send)
+
+
+async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
+    model = heard(live, scope="channel", channel_id=LAB, imported=True)
+    job = ImportJob(job_id="i-1", place=place(guild_id=GUILD, channel_id=LAB, user_id=BEN), file_name="a.galvanic")
+    for _ in range(2):  # an answer may be tried again
+        await post_answer(live.bot, live.bot.get_partial_messageable(LAB).send, job, Imported(model=model))
+    assert all("didn't keep it" in text_of(message) for message in live.shown("", channel="lab"))
+    assert not live.shown("#cellar")
+    assert await live.bot.registry.record(model.model_id) is None
+    await live.until(lambda: connect(live.bot.settings).llen("generate"), "the job that removes its files")
+
+
+def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:
+    fields = {"name": "whispers", "transcripts": (ref(), ref(LAB))}
+    said = cards.model_info(record(**fields), current=False, prefix="!").to_dict()["fields"]
+    where = next(field["value"] for field in said if field["name"] == "Can be used")
+    assert where.endswith(f"could have read <#{CELLAR}>, <#{LAB}>")
+    assert "keeps a copy" in str(cards.delete_question(record(), ADA, "!").description)
+    assert "keeps a copy" not in str(cards.delete_question(record(**fields), ADA, "!").description)
+
+
+# ---------------------------------------------------------------------- a channel that is gone
+
+
+async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None:
+    where = den(live)
+    await known(live, where)
+    heard(live, where, model_id="m1", channel_id=LAB)
+    heard(live, model_id="m2", name="others", channel_id=LAB)
+    heard(live, model_id="m3", name="both", transcripts=(ref(), ref(where)))
+    text = corpus(source="channel", sha256="", transcript=ref(where))
+    await begun(live, CELLAR, corpus=text)
+    StandIn(live.bot.settings).claim()
+    live.world.remove_channel(where)
+    await live.until(lambda: live.bot.get_channel(where) is None, "the bot to hear of it")
+    worker = connect(live.bot.settings)
+    await live.until(lambda: worker.hkeys(keys.guild_models(GUILD)) == [b"others"], "the models to go")
+    assert worker.get(keys.job_control("t-77")) == b"cancel"
+
+
+async def test_it_goes_with_a_channel_that_is_deleted_while_redis_is_away(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_actions, "_TRY_AGAIN_S", 0.05)
+    where = den(live)
+    await known(live, where)
+    heard(live, where)
+    away = Away(live, monkeypatch)
+    away.gone = True
+    live.world.remove_channel(where)
+    await live.until(lambda: away.refused >= 10, "tries")
+    away.gone = False
+    worker = connect(live.bot.settings)
+    await live.until(lambda: not worker.exists(keys.model("m1")), "the model to go")
+
+
+async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(live: Live) -> None:
+    gone = 1_297_999_999_999_999_999
+    heard(live, gone)
+    archived = live.world.create_channel(GUILD, "archived").id
+    await known(live, archived)
+    live.bot.get_guild(GUILD)._channels.pop(archived)  # type: ignore[union-attr]  # as an archived thread
+    heard(live, archived, model_id="m2", name="kept")
+    await live.bot.model_actions.forget_lost_channels()
+    assert [model.name for model in await live.bot.registry.all(GUILD)] == ["kept"]
+    assert await live.bot.registry.usable(GUILD, [CELLAR]) == []  # while nobody knows who reads it
