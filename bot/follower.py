@@ -288,6 +288,8 @@ class Follower:
                     await LiveCard(self._bot, job, card, bell).keep()
             finally:
                 self._followed.discard(job.job_id)
+                if job.replaces is not None:
+                    self._bot.upkeep.ring()
 
 
 def _log_lost(job: Asked, error: Exception) -> None:

@@ -17,10 +17,12 @@ class JobView:
     Attributes:
         samples: texts written after each epoch, newest last.
         resumed: it was resumed from a checkpoint.
+        anew: why it last began anew (`Started.anew`); None: it never did.
     """
 
     state: State = "queued"
     resumed: bool = False
+    anew: Literal["withdrawn", "changed"] | None = None
     progress: Progress | None = None
     samples: list[Sample] = field(default_factory=list)
     finished: Finished | None = None
@@ -39,6 +41,10 @@ class JobView:
             case Started():
                 self.state = "reading"
                 self.resumed = event.resumed
+                self.anew = event.anew or self.anew
+                if not event.resumed:  # nothing of what came before is left
+                    self.progress = None
+                    self.samples.clear()
             case Progress():
                 self.state = "training"
                 self.progress = event

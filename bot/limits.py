@@ -15,7 +15,7 @@ from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
 
-What = Literal["train", "generate", "chat", "wait", "model", "refused"]
+What = Literal["train", "generate", "chat", "wait", "model", "refused", "data"]
 
 # Begins a cooldown unless somebody else's is running: then its rest in milliseconds, else -1. Asked twice, because
 # the first reply was lost, it begins once. KEYS: the cooldown. ARGV: a token of this request, milliseconds.

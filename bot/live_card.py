@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
+from bot.card_message import CardMessage
 from bot.escape import NOBODY
 from bot.estimates import estimate
 from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, passing
+from bot.heard import heard_by, may_quote, samples_stand
 from bot.jobview import JobView
 from bot.queue import card_nonce
 from bot.views.finished import finished_buttons
@@ -48,8 +51,10 @@ async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Car
     """
     guild_id = job.place.guild_id
     prefix, blocked = await bot.guild_settings.prefix(guild_id), await bot.guild_settings.blocklist(guild_id)
+    quotable = await may_quote(bot, job, view, job.place.channel_ids) and await samples_stand(bot, job, view)
     if view.over:
-        return cards.CardContext(prefix=prefix, blocked=blocked)
+        off = bot.settings.channel_training == "off" and bool(await heard_by(bot, job, view))
+        return cards.CardContext(prefix=prefix, blocked=blocked, quotable=quotable, off=off)
     outlook = await bot.outlook.look()
     standing = outlook.of(job.job_id)
     if standing is None and view.state == "queued":  # it was entered a moment ago
@@ -66,13 +71,14 @@ async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Car
         machines=outlook.machines,
         control=None if view.state == "queued" else await bot.queue.control(job.job_id),
         blocked=blocked,
+        quotable=quotable,
     )
 
 
 def buttons_of(job: TrainJob, view: JobView) -> discord.ui.View | None:
     """The buttons that go with a card."""
     if view.finished is not None:
-        return finished_buttons(view.finished.model.model_id, job.job_id)
+        return finished_buttons(view.finished.model, job.job_id)
     return None if view.over else job_buttons(job.job_id)
 
 
@@ -90,10 +96,9 @@ class LiveCard:
         self._bot = bot
         self._queue = bot.queue
         self._job = job
-        self._where = where
+        self._message = CardMessage(bot, job.place, where, functools.partial(card_nonce, job.job_id))
         self._bell = bell
         self._interval = bot.settings.card_interval_s
-        self._fresh_after = bot.settings.card_fresh_after_s
         self._view = JobView()
         self._cursor = "0"
         self._shown: Any = None
@@ -136,6 +141,7 @@ class LiveCard:
         if self._told:
             if self._view.over:
                 await self._queue.close(self._job.job_id)
+                await self._queue.release_text(self._job)
             await self._queue.delivered(self._job.job_id)
             self._noted = True
         return LOOK_AGAIN_S
@@ -242,12 +248,12 @@ class LiveCard:
         """Show the card, without its chart where no file may be attached; the end opens a thread that is archived."""
         files = await self._files()
         try:
-            await self._place(embed, files, self._buttons())
+            await self._message.put(embed, files, self._buttons())
         except discord.Forbidden as error:
             if error.code != MISSING_PERMISSIONS or not files:
                 raise
             log.warning("chart_not_attached")
-            await self._place(cards.without_chart(embed), [], self._buttons())
+            await self._message.put(cards.without_chart(embed), [], self._buttons())
         except discord.HTTPException as error:
             if error.code != ARCHIVED or not self._view.over:
                 raise
@@ -255,13 +261,13 @@ class LiveCard:
             if not isinstance(thread, discord.Thread):
                 raise
             await thread.edit(archived=False)
-            await self._place(embed, await self._files(), self._buttons())
+            await self._message.put(embed, await self._files(), self._buttons())
 
     async def _end_plainly(self) -> None:
         """Show the end without all that Discord may have refused; where it refuses that, too, it goes to the owner."""
         embed = cards.plain_end(self._job, self._view)
         try:
-            await self._place(embed, [], None)
+            await self._message.put(embed, [], None)
         except discord.HTTPException as error:
             if passing(error):
                 raise
@@ -270,38 +276,11 @@ class LiveCard:
     def _buttons(self) -> discord.ui.View | None:
         return buttons_of(self._job, self._view)
 
-    async def _place(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
-        """Edit the card, or post a fresh one where there is none to edit, or it is too old for that."""
-        place = self._job.place
-        channel = self._bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
-        old = channel.get_partial_message(self._where[1]) if self._where is not None else None
-        if old is not None and time.time() - old.created_at.timestamp() < self._fresh_after:
-            try:
-                await old.edit(embed=embed, view=buttons, attachments=files, allowed_mentions=NOBODY)
-                return
-            except discord.NotFound:
-                log.info("card_was_deleted")
-                old = None
-            for file in files:
-                file.reset(seek=True)
-        # The nonce keeps a message from being posted twice, but a card that was deleted must be posted again.
-        nonce = card_nonce(self._job.job_id, self._where[1] if self._where else 0)
-        if buttons is None:
-            message = await channel.send(embed=embed, files=files, nonce=nonce)
-        else:
-            message = await channel.send(embed=embed, files=files, view=buttons, nonce=nonce)
-        self._where = (place.channel_id, message.id)
-        if old is not None:
-            try:
-                await old.delete()
-            except (discord.HTTPException, *TRANSIENT) as error:
-                log.warning("old_card_not_removed", error=type(error).__name__)
-
     async def _record(self) -> None:
         """Have Redis know where the card is: the next run of the bot goes on with it."""
-        if self._where is not None and self._where != self._recorded:
-            await self._queue.set_card(self._job.job_id, self._where)
-            self._recorded = self._where
+        if self._message.where is not None and self._message.where != self._recorded:
+            await self._queue.set_card(self._job.job_id, self._message.where)
+            self._recorded = self._message.where
 
     async def _files(self) -> list[discord.File]:
         if self._view.state != "finished":
@@ -312,13 +291,13 @@ class LiveCard:
     async def _say_outage(self) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""
         embed = cards.outage(self._job)
-        if self._where is None or embed.to_dict() == self._shown:
+        if self._message.where is None or embed.to_dict() == self._shown:
             return
         if time.monotonic() - self._edited < self._interval:
             return
-        channel = self._bot.get_partial_messageable(self._where[0], guild_id=self._job.place.guild_id)
+        channel = self._bot.get_partial_messageable(self._message.where[0], guild_id=self._job.place.guild_id)
         try:
-            await channel.get_partial_message(self._where[1]).edit(embed=embed, allowed_mentions=NOBODY)
+            await channel.get_partial_message(self._message.where[1]).edit(embed=embed, allowed_mentions=NOBODY)
             self._shown, self._edited = embed.to_dict(), time.monotonic()
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("card_not_edited", error=type(error).__name__)
@@ -343,13 +322,21 @@ class LiveCard:
 
     async def _channels_own(self) -> bool:
         """Whether the model would be for this channel alone."""
+        heard = self._job.corpus.transcript
+        if heard is not None and heard.channel_id in self._job.place.channel_ids:
+            return True
         if self._job.corpus.source == "upload" or self._job.parent is None:
             return self._job.corpus.source == "upload"
         parent = await self._bot.registry.record(self._job.parent.model_id)
         return parent is None or parent.scope == "channel"
 
     async def _tell_owner(self, embed: discord.Embed, files: list[discord.File]) -> None:
-        """The channel is closed to the bot, or gone: the person who asked gets the end as a direct message."""
+        """The channel is closed to the bot, or gone: the person who asked gets the end as a direct message.
+
+        They may have lost their way into a channel that was learned from: they get no texts of such a model.
+        """
+        if await heard_by(self._bot, self._job, self._view) != ():
+            embed = cards.without_samples(embed)
         try:
             owner = await self._bot.fetch_user(self._job.place.user_id)
             await owner.send(embed=embed, files=files, nonce=self._job.job_id)

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from bot import entering
 from bot.redis_reply import REPLY_S, reply
 from bot.understanding import understood
-from shared import keys, presence, turns
+from shared import kept, keys, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Cancelled, Event, Interrupted, Queued, parse_event
@@ -49,7 +49,7 @@ class JobQueue:
 
     def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
         self._redis = client
-        self._ttl_s = int(settings.corpus_ttl_hours * 3600)
+        self._settings = settings
         self._text_limit = unpacked_limit(settings)
         self._generate_timeout_s = settings.generate_timeout_s
         self._file_ttl_s = 10 * settings.generate_timeout_s
@@ -73,25 +73,37 @@ class JobQueue:
         await asyncio.to_thread(load)
 
     async def submit_train(
-        self, job: TrainJob, text: str, card: tuple[int, int] | None, limits: tuple[int, int]
+        self,
+        job: TrainJob,
+        text: str | None,
+        card: tuple[int, int] | None,
+        limits: tuple[int, int],
+        *,
+        entry: str | None = None,
     ) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
         Args:
             job: the training.
-            text: what it is to learn.
+            text: what it is to learn; None: a channel's messages, which lie in Redis already (`corpus.transcript`).
             card: channel and message that show it; None: `set_card` tells, once there is one.
             limits: trainings that may be active at once: of this person in the server, and of all its members.
+            entry: for a caller who makes this call again until it succeeds: the same each time. Then nothing is taken
+                back when a reply is lost.
 
         Returns:
             `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
             `guild` when their limit is reached. Two that come at once cannot both pass a limit.
         """
-        packed = await asyncio.to_thread(pack, text)
-        await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=self._ttl_s))
-        entry = secrets.token_hex(8)
-        script = turns.enter(job, card, limits, Queued().model_dump_json(), entry)
-        return cast(Entry, await self._enter(job, entry, script))
+        if text is None:
+            await self.keep_text(job)
+        else:
+            packed = await asyncio.to_thread(pack, text)
+            ttl_s = kept.needed_s(job.corpus, self._settings)
+            await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
+        name = entry or secrets.token_hex(8)
+        script = turns.enter(job, card, limits, Queued().model_dump_json(), name)
+        return cast(Entry, await self._enter(job, name, script, stays=entry is not None))
 
     async def text(self, sha256: str) -> str | None:
         """A text that was sent with an earlier training, None when it has expired.
@@ -119,13 +131,18 @@ class JobQueue:
         script = entering.enter(job, entry, Queued().model_dump_json())
         return await self._enter(job, entry, script, expires) == "entered"
 
-    async def _enter(self, job: Job, entry: str, script: turns.Script, expires: int | None = None) -> str:
+    async def _enter(
+        self, job: Job, entry: str, script: turns.Script, expires: int | None = None, *, stays: bool = False
+    ) -> str:
         try:
             answer = cast(bytes, await self._run(script)).decode()
         except RedisError:  # nobody knows whether it was carried out
-            self._retract_later(job.job_id, entry)
+            if not stays:
+                self._retract_later(job.job_id, entry)
             raise
-        if answer == "entered":
+        if answer == "entered" and stays:
+            await self._message(job, job.job_id, expires)
+        elif answer == "entered":
             await self._send(job, entry, expires)
         return answer
 
@@ -229,7 +246,16 @@ class JobQueue:
 
     async def keep_text(self, job: TrainJob) -> None:
         """Let the text of a job that is not over live on: it may wait for a worker longer than texts are kept."""
-        await reply(self._redis.expire(keys.corpus(job.corpus.sha256), self._ttl_s))
+        ttl_s = kept.needed_s(job.corpus, self._settings)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for key in kept.text_keys(job.corpus):
+                pipe.expire(key, ttl_s)
+            await reply(pipe.execute())
+
+    async def release_text(self, job: TrainJob) -> None:
+        """A training is over: a channel's words are kept for some days more, unless another one needs them."""
+        if (script := kept.release(job, self._settings)) is not None:
+            await self._run(script)
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
         """Remember the message that shows a job."""

@@ -8,6 +8,7 @@ from discord.ext import commands
 
 from bot import checks
 from bot.options import Options, number
+from bot.transcripts.sources import is_channel
 from shared.errors import UserError
 from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
@@ -23,11 +24,13 @@ class TrainFlags(Options):
 
     groups = {  # noqa: RUF012  # not annotated, see Options
         "Network": ("layers", "units", "embedding", "encoding"),
-        "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence"),
+        "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence", "speakers"),
     }
 
     source: str | None = commands.flag(
-        positional=True, default=None, description="A text of the catalogue, such as frankenstein; or `more`"
+        positional=True,
+        default=None,
+        description="A text of the catalogue, such as frankenstein; a #channel; or `more`",
     )
     recipe: RecipeName | None = commands.flag(
         default=None, description="char (default), word (whole words) or classic (the tutorial's network)"
@@ -52,6 +55,9 @@ class TrainFlags(Options):
     keep_licence: bool = commands.flag(
         default=False, description="Keep Project Gutenberg's header and footer (classic)"
     )
+    speakers: bool = commands.flag(
+        default=False, description="Of a channel: begin each line with an invented name for its speaker"
+    )
 
 
 def check(flags: TrainFlags, settings: Settings) -> None:
@@ -70,6 +76,8 @@ def check(flags: TrainFlags, settings: Settings) -> None:
         )
     if flags.recipe == "classic":
         refuse_for_classic(flags)
+    if flags.speakers and (flags.source is None or not is_channel(flags.source)):
+        raise UserError("`--speakers` is for channels only.", "Leave it out, or name a channel, such as `#general`.")
     changed = next((name for name in _SHAPE if getattr(flags, name) is not None), None)
     if changed is not None and starts_from_model(flags):
         raise UserError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from bot.texts import text_again
 from bot.types import Send
 from shared.corpora import Corpus
 from shared.errors import UserError
-from shared.jobs import TrainJob, TrainOptions
+from shared.jobs import CorpusInfo, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.units import MEGABYTE
 
@@ -29,11 +30,26 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The text to learn, the options, and the model to start from; None: a new model."""
+    """What is to be learned, and how.
 
-    corpus: Corpus
+    Attributes:
+        corpus: the text; of a channel's messages, which lie in Redis already, only what is known of them.
+        parent: the model to start from; None: a new model.
+    """
+
+    corpus: Corpus | CorpusInfo
     options: TrainOptions
     parent: ModelRecord | None = None
+
+    @property
+    def info(self) -> CorpusInfo:
+        """What is known of the text."""
+        return self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus
+
+    @property
+    def text(self) -> str | None:
+        """Its words; None: they lie in Redis already."""
+        return self.corpus.text if isinstance(self.corpus, Corpus) else None
 
 
 async def begin(
@@ -64,26 +80,39 @@ async def begin(
     job_id = f"{TRAINING}{who.request_id}"
     if await bot.queue.load(job_id) is not None:
         return  # Discord delivered this request before
-    await access.require(bot, "train", who.user, who.channel)
-    await _require_room(bot, who)
-    wait = bot.settings.train_cooldown_s
-    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
+    async with admitted(bot, who):
         request = await prepare()
         parent = request.parent
         job = TrainJob(
             job_id=job_id,
             place=who.place,
-            corpus=request.corpus.info,
+            corpus=request.info,
             options=request.options,
             parent=parent.ref if parent is not None else None,
         )
+        if parent is not None:
+            await require_current(bot, parent)
         if by_message:
             send = functools.partial(send, nonce=card_nonce(job_id))
-        if not await _submit(bot, who, job, request.corpus.text, send) and not by_message:
+        if not await _submit(bot, who, job, request.text, send) and not by_message:
             raise UserError(
                 "Discord didn't take the card of your training.",
                 "The training goes on all the same: its card comes as soon as Discord takes it.",
             )
+
+
+@asynccontextmanager
+async def admitted(bot: Galvanic, who: Requester) -> AsyncIterator[None]:
+    """For what begins a training: who may, within the quotas and the person's cooldown.
+
+    Raises:
+        UserError: they may not, not here, or not yet.
+    """
+    await access.require(bot, "train", who.user, who.channel)
+    await _require_room(bot, who)
+    wait = bot.settings.train_cooldown_s
+    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
+        yield
 
 
 async def more(bot: Galvanic, who: Requester, model_id: str) -> TrainRequest:
@@ -95,12 +124,28 @@ async def more(bot: Galvanic, who: Requester, model_id: str) -> TrainRequest:
     parent = await bot.registry.by_id(who.guild_id, who.here, model_id)
     options = train_options.again(parent, bot.settings)
     prefix = await bot.guild_settings.prefix(who.guild_id)
-    corpus = await text_again(parent, bot.queue, bot.settings, keep_licence=options.keep_licence, prefix=prefix)
+    corpus = await text_again(
+        parent, bot.queue, bot.transcripts, bot.settings, keep_licence=options.keep_licence, prefix=prefix
+    )
     name = await bot.registry.next_name(who.guild_id, who.here, parent)
     return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
 
 
-async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str, send: Send) -> bool:
+async def require_current(bot: Galvanic, model: ModelRecord) -> None:
+    """Refuse to go on from a model that learned words which were withdrawn since.
+
+    Raises:
+        UserError: it did.
+    """
+    revisions = await bot.transcripts.revisions([ref.transcript_id for ref in model.transcripts])
+    if model.is_stale(revisions):
+        raise UserError(
+            f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
+            "It is being made again without them.",
+        )
+
+
+async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str | None, send: Send) -> bool:
     """Enter the job first: a bot that dies in between posts the card after its next start.
 
     A card that was posted before would say "Queued" for ever. So would one that Discord took although it said

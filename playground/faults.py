@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+OK = 200
+"""HTTP status of a request that only takes its time."""
+
 
 @dataclass
 class Fault:
@@ -13,10 +16,11 @@ class Fault:
     Attributes:
         method: of the requests.
         path: a regular expression that their whole path matches.
-        status: of the answer; 0: the connection closes without one.
+        status: of the answer; 0: the connection closes without one; 200: nothing goes wrong but the time it takes.
         code: Discord's own number for the error.
         times: how many requests it befalls.
         late: the request is carried out all the same; only its answer is lost.
+        wait_s: how long the answer takes.
     """
 
     method: str
@@ -25,6 +29,7 @@ class Fault:
     code: int = 0
     times: int = 1
     late: bool = False
+    wait_s: float = 0.0
 
 
 class Faults:

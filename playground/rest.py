@@ -6,6 +6,7 @@ and replies need.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import mimetypes
@@ -22,7 +23,7 @@ from simcord.backend.errors import BackendError
 from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
-from playground.faults import Faults
+from playground.faults import OK, Faults
 from playground.history import page
 from playground.limits import check_request, settle_ids
 from playground.places import BOT_ID, SPECS, USER_IDS, file_limit
@@ -93,9 +94,11 @@ class Rest:
         except (BackendError, ValueError, KeyError, TypeError) as error:
             return _refused(error)
         fault = self.faults.take(request.method, path)
-        if fault is None or fault.late:
+        if fault is None or fault.late or fault.status == OK:
             response = self._respond(request, path, body, files)
-        if fault is not None:
+        if fault is not None and fault.wait_s:
+            await asyncio.sleep(fault.wait_s)
+        if fault is not None and fault.status != OK:
             if fault.status == 0:
                 assert request.transport is not None
                 request.transport.close()

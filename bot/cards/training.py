@@ -39,7 +39,13 @@ from shared.units import choosing
 GAP_BITS = 0.15
 """A difference between training and held-out loss that the card mentions."""
 NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
+_ANEW = {
+    "withdrawn": "A member withdrew: I begin again without their words.",
+    "changed": "Messages were deleted or changed meanwhile: I begin again with what is there now.",
+}
 _NOTHING_BLOCKED = Blocklist(())
+_SAMPLE = "Sample"
+"""How the names of fields begin that show what a model wrote."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class CardContext:
         machines: what the train workers run on.
         control: what somebody asked of it while it runs: `finish` or `cancel`.
         blocked: the server's blocklist.
+        quotable: all who read the card could have read what is learned; else it shows nothing that a model wrote.
+        off: the operator has turned off what it learns from.
     """
 
     prefix: str = "!"
@@ -67,6 +75,8 @@ class CardContext:
     machines: tuple[str, ...] = ()
     control: str | None = None
     blocked: Blocklist = _NOTHING_BLOCKED
+    quotable: bool = True
+    off: bool = False
 
 
 def training(job: TrainJob, view: JobView, context: CardContext) -> discord.Embed:
@@ -83,7 +93,9 @@ def training(job: TrainJob, view: JobView, context: CardContext) -> discord.Embe
                 colour=RED,
             )
         case "cancelled":
-            embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description="Nothing was kept.", colour=GREY)
+            why = "The bot's operator has turned off learning from channels. " if context.off else ""
+            said = f"{why}Nothing was kept."
+            embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=said, colour=GREY)
         case _:
             embed = _unfinished(job, view, context)
     footer = [f"recipe {job.options.recipe}", f"{job.corpus.chars:,} characters", f"job {job.job_id}"]
@@ -106,6 +118,15 @@ def outage(job: TrainJob) -> discord.Embed:
 def without_chart(embed: discord.Embed) -> discord.Embed:
     """The card of a finished training where the bot may attach no files."""
     return embed.copy().set_image(url=None).add_field(name="No chart", value=NO_FILES, inline=False)
+
+
+def without_samples(embed: discord.Embed) -> discord.Embed:
+    """A card without what a model wrote, for a person of whom it isn't known what they may read."""
+    shown = embed.copy()
+    for number in reversed(range(len(shown.fields))):
+        if (shown.fields[number].name or "").startswith(_SAMPLE):
+            shown.remove_field(number)
+    return shown
 
 
 def plain_end(job: TrainJob, view: JobView) -> discord.Embed:
@@ -165,6 +186,8 @@ def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.E
         embed.description = f"📖 **Reading** the text{again}…"
     else:
         embed.description = "🧠 **Training**"
+    if view.anew is not None:
+        embed.description = f"{embed.description}\n🔁 {_ANEW[view.anew]}"
     if progress is not None:
         _add_progress(embed, progress)
     embed.add_field(name="How", value=how(job), inline=False)
@@ -174,10 +197,10 @@ def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.E
             embed.add_field(name="Takes", value=span(context.takes))
         if context.machines:
             embed.add_field(name="Runs on", value=clipped(" or ".join(context.machines), FIELD_LIMIT))
-    if view.samples:
+    if view.samples and context.quotable:
         sample = view.samples[-1]
         text = quote(context.blocked.mask(sample.text))
-        embed.add_field(name=f"Sample after epoch {sample.epoch}", value=text, inline=False)
+        embed.add_field(name=f"{_SAMPLE} after epoch {sample.epoch}", value=text, inline=False)
     return embed
 
 
@@ -206,14 +229,25 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         "finish": " It was finished early on request, and the best so far was kept.",
     }[end.stopped]
     more = "" if end.stopped == "early" else f" `{context.prefix}train more` trains it further."
+    example = "I think" if model.heard else "the monster"
     embed = discord.Embed(
         title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
         description=(
             f"✅ `{model.name}` is now this channel's model.{why}\n"
-            f"Try `{context.prefix}generate the monster`, or any words of yours.{more}"
+            f"Try `{context.prefix}generate {example}`, or any words of yours.{more}"
         ),
         colour=GREEN,
     )
+    if model.replaces is not None:
+        embed.description = (
+            f"✅ `{model.name}` is trained.{why}\nIn a moment it takes the name of the model that it was made for, and "
+            "its place where that was chosen."
+        )
+    if not context.quotable:
+        embed.description = (
+            f"✅ `{model.name}` is trained.{why}\n🔒 It can't be used in this channel, and none of its texts are shown "
+            "here: not everybody who reads this channel could have read what it learned from."
+        )
     embed.add_field(name="Epochs", value=f"{model.epochs:,}" + (" in all" if model.parent is not None else ""))
     embed.add_field(name="Time", value=duration(end.seconds))
     embed.add_field(name="Size", value=f"{model.parameters:,} weights")
@@ -226,8 +260,8 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         embed.add_field(name="Continued from", value=f"`{model.parent}`")
     if model.copy_share is not None:
         embed.add_field(name="Copied", value=copied(model.copy_share), inline=False)
-    for number, sample in enumerate(end.samples[:3], start=1):
-        embed.add_field(name=f"Sample {number}", value=quote(context.blocked.mask(sample)), inline=False)
+    for number, sample in enumerate(end.samples[:3] if context.quotable else (), start=1):
+        embed.add_field(name=f"{_SAMPLE} {number}", value=quote(context.blocked.mask(sample)), inline=False)
     if end.notes:
         embed.add_field(
             name="Worth knowing", value=clipped(context.blocked.mask("\n".join(end.notes)), FIELD_LIMIT), inline=False
@@ -257,6 +291,8 @@ def how(job: TrainJob) -> str:
     said = [RECIPE_WORDS[job.options.recipe]]
     if job.parent is not None:
         said.append(f"continues `{job.parent.name}`")
+    if job.replaces is not None:
+        said.append("made again without words that were withdrawn")
     return " · ".join(said + _choices(job.options))
 
 

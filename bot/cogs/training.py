@@ -13,12 +13,13 @@ from discord.ext import commands
 
 from bot import attached, cards, checks, train_options
 from bot.checks import Context
-from bot.choices import choices
 from bot.decorators import hybrid_command
 from bot.requester import Requester
 from bot.texts import text_again
 from bot.train_options import TrainFlags
 from bot.trainings import TrainRequest, begin
+from bot.transcripts import sources
+from bot.transcripts.plans import plan_for
 from shared import corpora
 from shared.errors import UserError
 
@@ -32,6 +33,7 @@ EXAMPLES = (
     "train frankenstein --layers 2 --units 512 --dropout 0.4",
     "train alice --from frankenstein",
     "train more --minutes 30",
+    "train #general",
     "train --name us          (with a .txt file attached)",
 )
 
@@ -48,7 +50,9 @@ class Training(commands.Cog):
     @commands.guild_only()
     @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
-        """Train a model on a text from the catalogue, or on an attached `.txt` file.
+        """Train a model on a text from the catalogue, on an attached `.txt` file, or on a channel.
+
+        A channel is learned from where its server's admins allow it, and only from members who agreed.
 
         `more` instead of a text trains the channel's model further on its own text; `--from MODEL` trains a model
         further on any text. The old model is kept.
@@ -59,6 +63,10 @@ class Training(commands.Cog):
         await self._check_source(ctx, file, flags)
         who = Requester.of(ctx)
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
+            if file is None and flags.source is not None and sources.is_channel(flags.source):
+                plan = functools.partial(plan_for, self.bot, who, flags)
+                await self.bot.readings.begin(who, plan, ctx.send, by_message=ctx.interaction is None)
+                return
             request = functools.partial(self._request, who, file, flags)
             await begin(self.bot, who, request, ctx.send, by_message=ctx.interaction is None)
 
@@ -69,10 +77,10 @@ class Training(commands.Cog):
             parent = await bot.registry.choose(who.guild_id, who.here, flags.parent)
         options = train_options.chosen(flags, bot.settings, parent)
         if parent is None or not train_options.is_more(flags):
-            return TrainRequest(await self._corpus(file, flags), options, parent)
+            return TrainRequest(await self._corpus(who, file, flags), options, parent)
         prefix = await bot.guild_settings.prefix(who.guild_id)
         licence = options.keep_licence
-        corpus = await text_again(parent, bot.queue, bot.settings, keep_licence=licence, prefix=prefix)
+        corpus = await text_again(parent, bot.queue, bot.transcripts, bot.settings, keep_licence=licence, prefix=prefix)
         if options.name is None:
             name = await bot.registry.next_name(who.guild_id, who.here, parent)
             options = options.model_copy(update={"name": name})
@@ -97,21 +105,31 @@ class Training(commands.Cog):
                 ),
             )
 
-    async def _corpus(self, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
+    async def _corpus(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
         if file is None:
             assert flags.source is not None
-            return await corpora.resolve(flags.source, self.bot.settings, keep_licence=flags.keep_licence)
+            try:
+                return await corpora.resolve(flags.source, self.bot.settings, keep_licence=flags.keep_licence)
+            except UserError as error:
+                if (name := sources.looks_like(who, flags.source)) is None:
+                    raise
+                prefix = await self.bot.guild_settings.prefix(who.guild_id)
+                remedy = f"If you mean the channel, write `{prefix}train #{name}`."
+                raise UserError(error.problem, remedy) from error
         corpora.check_size(file.size, self.bot.settings)
         data = await attached.read(file)
         settings, keep_licence = self.bot.settings, flags.keep_licence
         return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
 
     @train.autocomplete("source")
-    async def _sources(self, _: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.offers.in_time(asyncio.to_thread(self._offered_sources, typed))
+    async def _sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.bot.offers.in_time(self._offered_sources(interaction, typed))
 
-    def _offered_sources(self, typed: str) -> list[app_commands.Choice[str]]:
-        return choices([train_options.MORE, *corpora.names(self.bot.settings)], typed)
+    async def _offered_sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        names, channels = await asyncio.gather(
+            asyncio.to_thread(corpora.names, self.bot.settings), sources.offered(self.bot, interaction)
+        )
+        return sources.offer([train_options.MORE, *names], channels, typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:

@@ -13,8 +13,10 @@ from bot.requester import Requester
 from bot.types import Send
 from bot.views.base import RequiresPlace, replying_to
 from bot.views.models import UseButton
+from bot.views.reading import UpdateButton
 from bot.views.training import SamplesButton
 from bot.views.writing import GenerateButton
+from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -48,9 +50,12 @@ class MoreButton(
         await replying_to(interaction, "train more button", train)
 
 
-def finished_buttons(model_id: str, job_id: str) -> discord.ui.View:
+def finished_buttons(model: ModelRecord, job_id: str) -> discord.ui.View:
     """The buttons under the card of a finished training."""
     view = discord.ui.View(timeout=None)
+    model_id = model.model_id
     for button in (GenerateButton(model_id), MoreButton(model_id), UseButton(model_id), SamplesButton(job_id)):
         view.add_item(button)
+    if model.corpus is not None and model.corpus.transcript is not None:
+        view.add_item(UpdateButton(model_id))
     return view

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import discord
 
-from bot import training_control
+from bot import access, training_control
 from bot.views.base import RequiresPlace, answering
 
 
@@ -65,7 +65,8 @@ class SamplesButton(_JobButton, template=r"galvanic:samples:(?P<job>[a-z0-9-]+)"
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show them, to this person alone."""
         async with answering(interaction, "samples button") as bot:
-            embed = await training_control.samples(bot, self.job_id, interaction.guild_id, interaction.user)
+            here = access.channel_ids(interaction.channel) if interaction.channel is not None else []
+            embed = await training_control.samples(bot, self.job_id, interaction.guild_id, interaction.user, here)
             await interaction.followup.send(embed=embed, ephemeral=True)
 
 

@@ -6,25 +6,29 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 import redis
 import redis.asyncio
 from pydantic import ValidationError
 
+from bot.audience import Audience
+from bot.client import Galvanic
 from bot.guild_settings import GuildSettingsStore
 from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.texts import text_again
+from bot.transcripts.store import TranscriptStore
 from shared import keys, turns
 from shared.connect import connect
-from shared.corpora import unpack
+from shared.corpora import Corpus, unpack
 from shared.errors import UserError
 from shared.events import Failed, Interrupted, Started
 from shared.jobs import TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, USER, corpus, generate_job, place, record, train_job
-from worker.joblog import JobLog, Superseded, run_script
+from worker.joblog import JobLog, News, Superseded, run_script
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, s
     log.publish(Started(worker="w"))
     assert await queue.cancel("t-1") == "asked"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "started"]
-    assert log.control() == "cancel"
+    assert log.news() == News("cancel", {})
 
 
 async def test_a_training_that_was_handed_back_is_cancelled_at_once(queue: JobQueue, settings: Settings) -> None:
@@ -198,7 +202,7 @@ async def test_a_training_of_an_older_version_is_counted_until_it_is_over(queue:
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis) -> Registry:
-    return Registry(client, GuildSettingsStore(Settings(), client))
+    return Registry(client, GuildSettingsStore(Settings(), client), Audience(cast(Galvanic, None)))
 
 
 async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:
@@ -247,27 +251,36 @@ async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobQueue)
     assert await queue.text("00" * 32) is None
 
 
-async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(queue: JobQueue, settings: Settings) -> None:
+async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
+    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings
+) -> None:
     job = train_job()
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
-        await text_again(model, queue, settings, keep_licence=False, prefix="!")
+        await text_again(model, queue, TranscriptStore(client), settings, keep_licence=False, prefix="!")
     await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
-    found = await text_again(model, queue, settings, keep_licence=False, prefix="!")
+    found = await text_again(model, queue, TranscriptStore(client), settings, keep_licence=False, prefix="!")
+    assert isinstance(found, Corpus)
     assert found.info == job.corpus
     assert found.text == "a tide " * 300
 
 
-async def test_a_text_with_a_name_is_fetched_again(queue: JobQueue, settings: Settings, tmp_path: Path) -> None:
+async def test_a_text_with_a_name_is_fetched_again(
+    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings, tmp_path: Path
+) -> None:
     (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
     own = settings.model_copy(update={"corpora_dir": tmp_path})
     model = record(corpus=corpus(source="corpora-dir"))
-    assert (await text_again(model, queue, own, keep_licence=False, prefix="!")).text.startswith("A tide, and another.")
+    found = await text_again(model, queue, TranscriptStore(client), own, keep_licence=False, prefix="!")
+    assert isinstance(found, Corpus)
+    assert found.text.startswith("A tide, and another.")
 
 
-async def test_the_model_of_an_older_version_asks_for_its_text(queue: JobQueue, settings: Settings) -> None:
+async def test_the_model_of_an_older_version_asks_for_its_text(
+    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings
+) -> None:
     with pytest.raises(UserError, match=r"older version.*`!train SOURCE --from tides`"):
-        await text_again(record(corpus=None), queue, settings, keep_licence=False, prefix="!")
+        await text_again(record(corpus=None), queue, TranscriptStore(client), settings, keep_licence=False, prefix="!")
 
 
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, settings: Settings) -> None:

@@ -1,0 +1,284 @@
+"""One reading, from its first page to the training that learns it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from typing import TYPE_CHECKING
+
+import discord
+import structlog
+from redis.exceptions import RedisError
+
+from bot import cards
+from bot import queue as jobs
+from bot.card_message import CardMessage
+from bot.failures import AWAY, TRANSIENT, passing
+from bot.transcripts import sources
+from bot.transcripts.reader import Reader, ReadingState, ServerAway
+from bot.transcripts.reading_card import facts_of
+from bot.transcripts.store import Transcript
+from bot.views.reading import reading_buttons
+from shared.corpora import unpacked_limit
+from shared.corpora.corpus import slugify
+from shared.errors import UserError
+from shared.jobs import CorpusInfo, TrainJob
+from shared.logging import job_context
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+_LICENCES = {
+    "opt-in": "Messages of this server's members, used with their consent.",
+    "opt-out": "Messages of this server's members who have not objected.",
+}
+RETRY_S = (2.0, 5.0, 15.0, 60.0)
+"""Between tries while Discord or Redis are in trouble; the last one from then on."""
+_CARD_S = 3.0
+_NO_LIMIT = 1_000_000
+
+log = structlog.get_logger()
+
+
+def state_of(transcript: Transcript) -> ReadingState:
+    """How far the reading of a transcript is that is being read."""
+    assert transcript.reading is not None
+    return ReadingState.model_validate_json(transcript.reading)
+
+
+def card_nonce(job_id: str, before: int = 0) -> str:
+    """As `bot.queue.card_nonce`, of the card that shows the reading before the training."""
+    return jobs.card_nonce(f"r{job_id}", before)
+
+
+class Reading:
+    """One reading.
+
+    Args:
+        bot: the bot.
+        transcript_id: what is being read.
+        cancelled: transcripts whose reading somebody cancelled.
+    """
+
+    def __init__(self, bot: Galvanic, transcript_id: str, cancelled: set[str]) -> None:
+        self._bot = bot
+        self._store = bot.transcripts
+        self._transcript_id = transcript_id
+        self._cancelled = cancelled
+
+    async def run(self) -> None:
+        """Read to the end, whatever trouble there is on the way."""
+        tries, before = 0, -1
+        message: CardMessage | None = None
+        problem: UserError | None = None
+        while (transcript := await self._load()) is not None:
+            state = state_of(transcript)
+            tries = 0 if state.read > before else tries + 1
+            before = state.read
+            if message is None:
+                nonce = functools.partial(card_nonce, state.job_id)
+                message = CardMessage(self._bot, state.place, transcript.card, nonce)
+            info = transcript.info
+            with job_context(state.job_id, guild_id=info.guild_id, channel_id=info.source_id):
+                try:
+                    if problem is None:
+                        await self._read(transcript, state, message)
+                    else:
+                        await self._end(transcript, message, problem)
+                    return
+                except Exception as error:
+                    if problem is None and not passing(error) and not isinstance(error, (ServerAway, RedisError)):
+                        problem = _explained(error)
+                        continue
+                    # Redis may also refuse to write for a while: it has no room, or was only just made a primary.
+                    log.warning("reading_interrupted", error=type(error).__name__, tries=tries)
+                    if not isinstance(error, (RedisError, *AWAY)):
+                        said = "Discord is having trouble; I go on as soon as it is over."
+                        await self._show(transcript, message, said)
+            await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
+
+    async def _load(self) -> Transcript | None:
+        """What is being read, however long Redis is away; None when that is over."""
+        while True:
+            try:
+                transcript = await self._store.load(self._transcript_id)
+            except RedisError as error:
+                log.warning("redis_unreachable", transcript_id=self._transcript_id, error=type(error).__name__)
+                await asyncio.sleep(RETRY_S[1])
+            else:
+                return transcript if transcript is not None and transcript.reading is not None else None
+
+    async def _read(self, transcript: Transcript, state: ReadingState, message: CardMessage) -> None:
+        """Read all that is left, and have it learned.
+
+        Raises:
+            UserError: it may no longer be read, or there is too little.
+            Exception: the trouble that interrupted it.
+        """
+        info = transcript.info
+        reader = Reader(self._bot, info, state, await self._store.names(info.transcript_id))
+        shown = time.monotonic() if message.where is not None else float("-inf")
+        while not reader.state.done and info.transcript_id not in self._cancelled:
+            await self._require_allowed(transcript)
+            await reader.page()
+            if time.monotonic() - shown >= max(_CARD_S, self._bot.settings.card_interval_s):
+                await self._shorten()
+                await self._show(transcript, message)
+                shown = time.monotonic()
+            await asyncio.sleep(0)  # whatever answers at once must not keep others from their turn
+        if reader.left:
+            await self._bot.withdrawals.withdraw(info.guild_id, reader.left, why="left")
+        await self._hand_over(transcript, reader.state, message)
+
+    async def _require_allowed(self, transcript: Transcript) -> None:
+        """Refuse to go on where that was forbidden since, or not everybody at the card could read it any more.
+
+        Raises:
+            UserError: says so.
+        """
+        info, place = transcript.info, state_of(transcript).place
+        room = self._bot.get_channel(info.channel_id)
+        guild = self._bot.get_guild(info.guild_id)
+        if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
+            raise ServerAway
+        if not isinstance(room, discord.TextChannel | discord.ForumChannel):
+            raise UserError("The channel is gone.", "")
+        await sources.require_allowed(self._bot, room)
+        here = guild.get_channel_or_thread(place.channel_id) or guild.get_channel(place.parent_channel_id or 0)
+        if here is None or not self._bot.audience.reads(guild, here, room):
+            raise UserError(
+                "This channel is read by people who can't read that one any more.",
+                "Give the command where only its readers are.",
+            )
+
+    async def _hand_over(self, transcript: Transcript, state: ReadingState, message: CardMessage) -> None:
+        """Have what was read learned."""
+        info = transcript.info
+        await self._store.purge(info.transcript_id)
+        await self._shorten()
+        await self._require_allowed(transcript)
+        if info.transcript_id in self._cancelled:
+            await self._end(transcript, message, None)
+            return
+        current = await self._store.load(info.transcript_id)
+        assert current is not None
+        job = self._job(current, state)
+        if current.chars < self._bot.settings.corpus_min_chars:
+            raise await self._too_short(current)
+        queue, follower = self._bot.queue, self._bot.follower
+        with follower.reserved(job.job_id):
+            card = message.where
+            await queue.submit_train(job, None, card, (_NO_LIMIT, _NO_LIMIT), entry=info.transcript_id)
+            await self._store.complete(info.transcript_id)
+            follower.follow(job, card)
+        log.info(
+            "reading_done", messages=state.read, lines=current.lines, chars=current.chars, left_out=current.left_out
+        )
+        await self._drop_older(current)
+
+    async def _shorten(self) -> None:
+        """Leave out the oldest part of what is longer than a worker accepts, before it fills Redis."""
+        async with self._store.lock(self._transcript_id):
+            await self._store.drop_oldest(self._transcript_id, unpacked_limit(self._bot.settings))
+
+    def _job(self, transcript: Transcript, state: ReadingState) -> TrainJob:
+        since = " (newer messages)" if transcript.info.after else ""
+        newest = " (its newest part)" if transcript.left_out else ""
+        return TrainJob(
+            job_id=state.job_id,
+            place=state.place,
+            corpus=CorpusInfo(
+                name=slugify(state.channel_name) or "channel",
+                title=f"#{state.channel_name[:60]}{since}{newest}",
+                source="channel",
+                chars=transcript.chars,
+                sha256="",
+                licence=_LICENCES.get(self._bot.settings.channel_training, ""),
+                hard_wrapped=False,
+                transcript=transcript.info.ref(transcript.revision.now),
+            ),
+            options=state.options,
+            parent=state.parent,
+            replaces=state.replaces,
+        )
+
+    async def _too_short(self, transcript: Transcript) -> UserError:
+        info, least = transcript.info, self._bot.settings.corpus_min_chars
+        people = len(await self._store.members(info.transcript_id))
+        prefix = await self._bot.guild_settings.prefix(info.guild_id)
+        since = " since the last time" if info.after else ""
+        return UserError(
+            f"I found {transcript.chars:,} characters{since} by {cards.count(people, 'member')} who agreed; "
+            f"at least {least:,} are needed.",
+            f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
+            if not info.after
+            else "Try again when more was said.",
+        )
+
+    async def _drop_older(self, transcript: Transcript) -> None:
+        """Drop the words of earlier readings of the same messages that no training needs any more."""
+        info = transcript.info
+        outlook = await self._bot.outlook.look(now=True)
+        needed = {one.job.corpus.transcript.transcript_id for one in outlook.standings if one.job.corpus.transcript}
+        for other in await self._store.all(info.guild_id):
+            same = other.info.source_id == info.source_id and other.info.after >= info.after
+            if same and other.reading is None and other.info.until < info.until and other.transcript_id not in needed:
+                await self._store.drop_text(other.transcript_id)
+
+    async def _end(self, transcript: Transcript, message: CardMessage, problem: UserError | None) -> None:
+        """Keep nothing, and say why. `problem` None: somebody cancelled it."""
+        facts = await facts_of(self._bot, transcript)
+        await self._store.forget(transcript.transcript_id)
+        self._cancelled.discard(transcript.transcript_id)
+        log.info("reading_ended", transcript_id=transcript.transcript_id, cancelled=problem is None)
+        embed = cards.reading_failed(facts, problem) if problem is not None else cards.reading_cancelled(facts)
+        await self._put(message, embed, None)
+
+    async def _show(self, transcript: Transcript, message: CardMessage, problem: str = "") -> None:
+        """Show how far it is, and keep where the card is should it be a fresh one."""
+        before = message.where
+        try:
+            current = await self._store.load(transcript.transcript_id)
+            if current is None or current.reading is None:
+                return
+            embed = cards.reading(await facts_of(self._bot, current), problem)
+            await self._put(message, embed, reading_buttons(transcript.transcript_id), tries=1)
+            if message.where is not None and message.where != before:
+                await self._store.save_card(transcript.transcript_id, message.where)
+        except RedisError as error:  # the next time
+            log.warning("redis_unreachable", error=type(error).__name__)
+
+    async def _put(
+        self, message: CardMessage, embed: discord.Embed, view: discord.ui.View | None, *, tries: int = 5
+    ) -> None:
+        """Show a card; that Discord does not take it is no reason to stop reading."""
+        for number in range(tries):
+            try:
+                await message.put(embed, [], view)
+            except (discord.HTTPException, *TRANSIENT) as error:
+                log.warning("reading_not_shown", error=type(error).__name__)
+                if not passing(error) or number + 1 == tries:
+                    return
+                await asyncio.sleep(RETRY_S[min(number, len(RETRY_S) - 1)])
+            else:
+                return
+
+
+def _explained(error: Exception) -> UserError:
+    """What to tell people about a reading that cannot go on."""
+    match error:
+        case UserError():
+            return error
+        case discord.Forbidden():
+            return UserError(
+                "Discord doesn't let me read it.", "A server admin can give me Read Message History in the channel."
+            )
+        case discord.NotFound():
+            return UserError("The channel is gone.", "")
+        case _:
+            log.error("reading_failed", exc_info=error)
+            return UserError(
+                "Something went wrong on my side.",
+                "It was logged; try again, and tell the bot's operator if it keeps happening.",
+            )

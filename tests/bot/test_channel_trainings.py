@@ -1,0 +1,237 @@
+"""Trainings on channels' messages, on the bot's side: whose words are learned again, and how long they are kept."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+import redis.asyncio
+
+from bot import cards, live_card, trainings
+from bot.jobview import JobView
+from bot.queue import JobQueue
+from bot.requester import Requester
+from bot.text_actions import at_temperature
+from bot.texts import text_again
+from bot.trainings import TrainRequest
+from bot.transcripts.store import Line, TranscriptStore
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from shared import kept, keys
+from shared.corpora import Corpus
+from shared.errors import UserError
+from shared.events import Cancelled, Event, Generated, Sample, Started
+from shared.jobs import CorpusInfo, TrainJob, TrainOptions
+from shared.models import ModelRecord
+from shared.settings import Settings
+from shared.transcripts import TranscriptInfo
+from tests.bot.live import Live
+from tests.bot.offline import context
+from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
+    return JobQueue(settings, client)
+
+
+@pytest.fixture
+def store(client: redis.asyncio.Redis) -> TranscriptStore:
+    return TranscriptStore(client)
+
+
+async def transcribed(store: TranscriptStore, guild_id: int = GUILD) -> TranscriptInfo:
+    info = await store.create(guild_id=guild_id, channel_id=CHANNEL, source_id=CHANNEL, asked_by=1, reading="{}")
+    await store.append(info.transcript_id, [Line(1, 71, "a tide"), Line(2, 72, "another tide")], "{}")
+    await store.complete(info.transcript_id)
+    return info
+
+
+def told(info: TranscriptInfo, revision: int = 0) -> CorpusInfo:
+    return corpus(source="channel", sha256="", title="#general", transcript=info.ref(revision))
+
+
+def model_of(info: TranscriptInfo, **fields: object) -> ModelRecord:
+    return record(corpus=told(info), transcripts=(info.ref(0),), **fields)
+
+
+def job_of(info: TranscriptInfo, job_id: str = "t-1") -> TrainJob:
+    return train_job(job_id=job_id, corpus=told(info))
+
+
+async def left_ms(client: redis.asyncio.Redis, info: TranscriptInfo) -> list[int]:
+    names = keys.transcript_text(info.transcript_id), keys.transcript_index(info.transcript_id)
+    return [await client.pttl(name) for name in names]
+
+
+async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
+    queue: JobQueue, store: TranscriptStore, client: redis.asyncio.Redis
+) -> None:
+    info = await transcribed(store)
+    await store.keep_for(info.transcript_id, 60)
+    assert await queue.submit_train(job_of(info), None, (CHANNEL, 5), (3, 20)) == "entered"
+    assert min(await left_ms(client, info)) > 6 * DAY_MS
+    assert not await client.exists(keys.corpus(""))
+    await store.keep_for(info.transcript_id, 60)
+    await queue.keep_text(job_of(info))
+    assert min(await left_ms(client, info)) > 6 * DAY_MS
+
+
+@pytest.mark.parametrize(("days", "needed_s"), [(0, 86_400), (0.5, 86_400), (7, 7 * 86_400)])
+def test_messages_that_are_dropped_at_once_outlive_a_night_without_the_bot(
+    days: float, needed_s: int, settings: Settings
+) -> None:
+    own = settings.model_copy(update={"channel_corpus_days": days, "corpus_ttl_hours": 2})
+    info = TranscriptInfo(transcript_id="x", guild_id=GUILD, channel_id=1, source_id=1, asked_by=1, created_at=0)
+    assert kept.needed_s(told(info), own) == needed_s
+    assert kept.needed_s(corpus(), own) == 7_200
+
+
+async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
+    settings: Settings, store: TranscriptStore, client: redis.asyncio.Redis
+) -> None:
+    queue = JobQueue(settings.model_copy(update={"channel_corpus_days": 0}), client)
+    info, other = await transcribed(store), await transcribed(store)
+    for number in (1, 2):
+        await queue.submit_train(job_of(info, f"t-{number}"), None, (CHANNEL, 5), (3, 20))
+    await queue.cancel("t-1")
+    await queue.release_text(job_of(info, "t-1"))
+    assert await store.has_text(info.transcript_id)
+    await queue.cancel("t-2")
+    await queue.release_text(job_of(info, "t-2"))
+    assert not await store.has_text(info.transcript_id)
+    assert not await client.exists(keys.transcript_index(info.transcript_id))
+    assert await store.has_text(other.transcript_id)
+    await queue.release_text(train_job())  # texts of other kinds just expire
+
+
+async def test_letting_go_twice_keeps_messages_no_longer(
+    queue: JobQueue, store: TranscriptStore, client: redis.asyncio.Redis
+) -> None:
+    info = await transcribed(store)
+    await queue.release_text(job_of(info))
+    assert 6 * DAY_MS < min(await left_ms(client, info)) <= 7 * DAY_MS
+    await store.keep_for(info.transcript_id, 60)
+    await queue.release_text(job_of(info))
+    assert max(await left_ms(client, info)) <= 60_000
+
+
+async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
+    live.bot.settings.channel_corpus_days = 0
+    live.bot.settings.card_interval_s = 0.05
+    info = await transcribed(live.bot.transcripts, GUILDS[0].id)
+    here = place(guild_id=GUILDS[0].id, channel_id=CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
+    job = train_job(job_id="t-77", place=here, corpus=told(info))
+    await live.bot.queue.submit_train(job, None, None, (9, 9))
+    live.bot.follower.follow(job, None)
+    assert await live.bot.transcripts.has_text(info.transcript_id)
+    await live.bot.queue.cancel(job.job_id)
+    while await live.bot.queue.awaits_delivery(job.job_id):
+        await live.handled()
+    assert not await live.bot.transcripts.has_text(info.transcript_id)
+
+
+# ---------------------------------------------------------------------- once more
+
+
+async def test_messages_are_learned_again_as_they_are_now(
+    queue: JobQueue, store: TranscriptStore, settings: Settings
+) -> None:
+    info = await transcribed(store)
+    await store.note_gone(info.transcript_id, {1: ""})
+    await store.purge(info.transcript_id)
+    found = await text_again(model_of(info), queue, store, settings, keep_licence=False, prefix="!")
+    assert found == told(info, 1)
+
+
+async def test_messages_that_are_no_longer_kept_have_to_be_read_anew(
+    queue: JobQueue, store: TranscriptStore, settings: Settings
+) -> None:
+    info = await transcribed(store)
+    await store.drop_text(info.transcript_id)
+    with pytest.raises(UserError, match=rf"no longer have the messages.*`!train` <#{CHANNEL}>"):
+        await text_again(model_of(info), queue, store, settings, keep_licence=False, prefix="!")
+    await store.forget(info.transcript_id)
+    with pytest.raises(UserError, match=r"no longer have the messages.*`!train #CHANNEL`"):
+        await text_again(model_of(info), queue, store, settings, keep_licence=False, prefix="!")
+
+
+async def test_a_model_file_cannot_name_messages_to_learn(
+    queue: JobQueue, store: TranscriptStore, settings: Settings
+) -> None:
+    info, foreign = await transcribed(store), await transcribed(store, GUILD + 1)
+    claimed = record(corpus=told(info), imported=True)
+    elsewhere = record(corpus=told(foreign), transcripts=(foreign.ref(0),))
+    for model in (claimed, elsewhere, record(corpus=corpus(source="channel", sha256=""))):
+        with pytest.raises(UserError, match="no longer have the messages"):
+            await text_again(model, queue, store, settings, keep_licence=False, prefix="!")
+
+
+async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live: Live) -> None:
+    info = await transcribed(live.bot.transcripts, GUILDS[0].id)
+    model = model_of(info)
+
+    async def more() -> TrainRequest:
+        return TrainRequest(told(info), TrainOptions(), model)
+
+    who = Requester.of(await context(live.bot, "!train more", person="ada"))
+    send = live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send
+    await live.bot.transcripts.note_withdrawn(info.transcript_id, [71])
+    with pytest.raises(UserError, match="withdrawn since"):
+        await trainings.begin(live.bot, who, more, send)
+    assert await live.bot.queue.undelivered() == []
+    again = await transcribed(live.bot.transcripts, GUILDS[0].id)
+    model = model_of(again)
+    await trainings.begin(live.bot, who, more, send)
+    (job_id,) = await live.bot.queue.undelivered()
+    stored = await live.bot.queue.load(job_id)
+    assert stored is not None
+    assert isinstance(stored.job, TrainJob)
+    assert stored.job.corpus == told(info)
+
+
+def test_a_request_has_its_words_or_knows_where_they_are() -> None:
+    assert TrainRequest(Corpus(corpus(), "a tide"), TrainOptions()).text == "a tide"
+    assert TrainRequest(corpus(), TrainOptions()).text is None
+    assert TrainRequest(Corpus(corpus(), "a tide"), TrainOptions()).info == corpus()
+
+
+# ---------------------------------------------------------------------- cards
+
+
+def view_of(*events: Event) -> JobView:
+    view = JobView()
+    for event in events:
+        view.apply(event)
+    return view
+
+
+def test_a_card_tells_that_a_member_withdrew_and_forgets_what_was_there() -> None:
+    begun = (Started(worker="w"), progress(), Sample(epoch=1, text="their words"))
+    view = view_of(*begun, Started(worker="w", anew="withdrawn"))
+    assert (view.state, view.progress, view.samples, view.resumed) == ("reading", None, [], False)
+    said = cards.training(train_job(), view, cards.CardContext()).to_dict()
+    assert "A member withdrew: I begin again without their words." in said["description"]
+    assert "their words" not in str(said["fields"])
+    for later in (progress(), Started(worker="w", resumed=True)):  # it stays true
+        view.apply(later)
+        embed = cards.training(train_job(), view, cards.CardContext())
+        assert "A member withdrew" in (embed.description or "")
+    view.apply(Cancelled())
+    assert "withdrew" not in str(cards.training(train_job(), view, cards.CardContext()).to_dict())
+
+
+def test_a_card_tells_that_messages_changed_before_it_could_go_on() -> None:
+    view = view_of(Started(worker="w", resumed=True), Started(worker="w", anew="changed"))
+    said = cards.training(train_job(), view, cards.CardContext()).description or ""
+    assert "Messages were deleted or changed" in said
+
+
+def test_a_blank_beginning_stays_one_at_another_temperature() -> None:
+    job = generate_job(from_line=True, seed="")
+    answer = Generated(seed="\n", text="a tide", temperature=0.8, random_seed=7, seconds=0.1)
+    hotter = at_temperature(job, answer, 1.0)
+    assert (hotter.from_line, hotter.random_seed) == (True, 7)
