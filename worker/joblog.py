@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import redis
 import structlog
 
-from shared import keys, turns
+from shared import kept, keys, turns
 from shared.connect import patient
 from shared.events import TERMINAL, Event, parse_event
 from shared.history import KEPT, Past
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
+from shared.settings import Settings
+from shared.transcripts import Revision, read_revision
 from shared.turns import Script
 
 log = structlog.get_logger()
@@ -48,6 +53,19 @@ def run_script(client: redis.Redis, script: Script) -> Any:
 
 class Superseded(Exception):
     """Another attempt at the same job has begun, or is to: this one must stop without a word."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What a running training must know.
+
+    Attributes:
+        control: what a person asked of it.
+        revisions: where the transcripts stand that it asked about; None: forgotten.
+    """
+
+    control: Literal["cancel", "finish"] | None
+    revisions: dict[str, Revision | None]
 
 
 class JobLog:
@@ -186,19 +204,38 @@ class JobLog:
         )
         return record.model_copy(update={"name": cast(bytes, name).decode()})
 
-    def control(self) -> Literal["cancel", "finish"] | None:
-        """What the person asked of the running job. None also while Redis is away."""
+    def news(self, transcript_ids: Sequence[str] = ()) -> News | None:
+        """What there is to know for the running job, in one round trip; None while Redis is away."""
         try:
-            value = cast(bytes | None, self._client.get(keys.job_control(self.job_id)))
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.get(keys.job_control(self.job_id))
+                for transcript_id in transcript_ids:
+                    pipe.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
+                control, *found = pipe.execute()
         except AWAY:
-            return None  # the training goes on; the next poll asks again
-        match value:
+            return None
+        revisions = dict(zip(transcript_ids, map(read_revision, found), strict=True))
+        match control:
             case b"cancel":
-                return "cancel"
+                return News("cancel", revisions)
             case b"finish":
-                return "finish"
+                return News("finish", revisions)
             case _:
-                return None
+                return News(None, revisions)
+
+    def forget_samples(self) -> None:
+        """Take out of the stream what was written with words that were withdrawn."""
+        stream = keys.job_events(self.job_id)
+        entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self._insist(lambda: self._client.xrange(stream)))
+        gone = [entry for entry, fields in entries if json.loads(fields[b"event"]).get("kind") == "sample"]
+        if gone:
+            self._insist(lambda: self._client.xdel(stream, *gone))
+
+    def release_text(self, job: TrainJob, settings: Settings) -> None:
+        """The job is over: let go of the words that it learned."""
+        script = kept.release(job, settings)
+        if script is not None:
+            self._insist(lambda: run_script(self._client, script))
 
     def _insist(self, call: Any) -> Any:
         return self._retry.call_with_retry(call, self._waiting_for_redis)

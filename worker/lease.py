@@ -14,7 +14,7 @@ import time
 import redis
 import structlog
 
-from shared import keys, turns
+from shared import kept, turns
 from shared.jobs import TrainJob
 from worker.joblog import run_script
 
@@ -36,13 +36,13 @@ class Lease(threading.Thread):
             machine stood still or Redis was away. It is to stop.
     """
 
-    def __init__(self, client: redis.Redis, delivery_tag: str, job: TrainJob, token: str, corpus_ttl_s: int) -> None:
+    def __init__(self, client: redis.Redis, delivery_tag: str, job: TrainJob, token: str, text_ttl_s: int) -> None:
         super().__init__(name="lease", daemon=True)
         self._client = client
         self._tag = delivery_tag
         self._hold = turns.hold(job.job_id, token)
-        self._corpus = keys.corpus(job.corpus.sha256)
-        self._ttl = corpus_ttl_s
+        self._text = kept.text_keys(job.corpus)
+        self._ttl = text_ttl_s
         self._touched = time.monotonic()
         self._lapsed = False
         self._done = threading.Event()
@@ -68,7 +68,8 @@ class Lease(threading.Thread):
             # XX: a delivery that was acknowledged or taken away must not come back.
             self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
             self.lost = not run_script(self._client, self._hold)
-            self._client.expire(self._corpus, self._ttl)
+            for key in self._text:
+                self._client.expire(key, self._ttl)
         except redis.RedisError as error:
             log.warning("lease_not_renewed", error=type(error).__name__)
 

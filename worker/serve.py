@@ -22,6 +22,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import Settings, get_settings
 from worker import hardware
+from worker.job_files import remove_leftovers
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
@@ -95,6 +96,8 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
     def ready(**_: Any) -> None:
         heartbeat.start()
         _announce(settings, queue, f"{name}:{os.getpid()}")
+        if queue == TRAIN_QUEUE:
+            _clean_up(settings)
         log.info("worker_ready", queue=queue)
         if queue == GENERATE_QUEUE:
             threading.Thread(target=_import_tensorflow, name="warm-up", daemon=True).start()
@@ -123,6 +126,17 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
         client.hset(key, worker, hardware.describe())
     except redis.RedisError as error:
         log.warning("redis_unreachable", queue=queue, error=type(error).__name__)
+    finally:
+        client.close()
+
+
+def _clean_up(settings: Settings) -> None:
+    """What an earlier run left of trainings that are over must not lie about: it may have members' words in it."""
+    client = connect(settings)
+    try:
+        remove_leftovers(settings, client)
+    except redis.RedisError as error:
+        log.warning("leftovers_not_looked_for", error=type(error).__name__)  # the next training looks again
     finally:
         client.close()
 

@@ -8,15 +8,16 @@ from typing import Any, cast
 import redis
 import structlog
 
-from shared import keys, turns
+from shared import kept, keys, turns
 from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from worker.job_errors import HandBack, answer_errors, in_context, unpack_message
+from worker.job_files import JobFiles, remove_leftovers
 from worker.joblog import JobLog, Superseded, run_script
 from worker.lease import Lease
-from worker.training import JobFiles, attempt_training
+from worker.training import attempt_training
 
 MAX_DEATHS = 3
 """A job that killed its worker this often is given up."""
@@ -44,11 +45,13 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
     job = _next_job(settings, client, token)
     if job is None:
         return
-    text_ttl_s = int(settings.corpus_ttl_hours * 3600)
-    with in_context(job), Lease(client, delivery_tag, job, token, text_ttl_s) as lease:
+    text_ttl_s = kept.needed_s(job.corpus, settings)
+    with in_context(job):
         joblog = JobLog(client, job.job_id)
         try:
-            _run(settings, client, job, joblog, lease)
+            with Lease(client, delivery_tag, job, token, text_ttl_s) as lease:
+                _run(settings, client, job, joblog, lease)
+            joblog.release_text(job, settings)  # which the lease would keep
         except HandBack:
             _hand_back(joblog, token)
             raise
@@ -65,6 +68,7 @@ def _next_job(settings: Settings, client: redis.Redis, token: str) -> TrainJob |
         HandBack: Redis cannot be reached.
     """
     try:
+        remove_leftovers(settings, client)
         claimed = _claim(settings, client, token)
     except redis.RedisError as error:
         raise _lost(error) from error
@@ -102,8 +106,8 @@ def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog,
         joblog.publish(Failed(problem=reason, remedy=remedy))
     else:
         answer_errors(joblog, lambda: attempt_training(settings, client, job, joblog, lease))
-    joblog.end()
     JobFiles.of(settings, job.job_id).discard()  # it is over, one way or another
+    joblog.end()
 
 
 def _hand_back(joblog: JobLog, token: str) -> None:

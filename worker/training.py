@@ -15,140 +15,201 @@ import structlog
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
-from shared.events import Cancelled, Finished, Interrupted, Progress, Sample, Started
+from shared.events import Cancelled, Finished, Interrupted, Started
 from shared.history import Past
-from shared.jobs import LOSS_FILE, TrainJob
+from shared.jobs import LOSS_FILE, CorpusInfo, TrainJob, TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
+from worker.channel_text import Withdrawn, is_withdrawn, read_channel, require_standing, revisions_now, stale_parent
+from worker.hooks import JobHooks
 from worker.job_errors import HandBack
+from worker.job_files import JobFiles
 from worker.joblog import JobLog, Superseded
 from worker.lease import Lease
-from worker.serve import stop_requested
+from worker.model.results import TrainingCancelled, TrainingInterrupted
 from worker.store import ModelStore, folder_bytes
 
 if TYPE_CHECKING:
     from worker.model.results import TrainResult
 
-PROGRESS_EVERY_S = 1.0
-POLL_EVERY_S = 0.5
+Anew = Literal["withdrawn", "changed"]
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class JobFiles:
-    """Where a job's files lie on this host.
-
-    Attributes:
-        folder: for all of them.
-        checkpoint: from which another attempt goes on.
-        model: the unfinished model.
-        text: what it learns, unpacked.
-    """
-
-    folder: Path
-    checkpoint: Path
-    model: Path
-    text: Path
-
-    @classmethod
-    def of(cls, settings: Settings, job_id: str) -> JobFiles:
-        """Those of a job; nothing need be there."""
-        folder = settings.data_dir / "checkpoints" / job_id
-        return cls(folder, folder / "checkpoint", folder / "model", folder / "text.txt")
-
-    def discard(self) -> None:
-        """Remove what is there: the job is over."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
-    """Do a job, or go on with it from its checkpoint.
+    """Do a job, or go on with it from its checkpoint. Whenever a member withdraws what it has read, it begins anew.
 
     Raises:
         HandBack: the worker is stopping.
         Superseded: another attempt has begun, or is to.
         UserError: the job cannot be done as asked.
     """
-    begun = time.monotonic()
     files = JobFiles.of(settings, job.job_id)
-    resumed = files.checkpoint.exists()
-    joblog.publish(Started(worker=socket.gethostname(), resumed=resumed))
-    store = ModelStore(settings)
-    parent = _parent(client, job)
-    parent_folder = store.fetch(parent.model_id) if parent else None
-    _prepare(settings, client, job, files)
-    lease.touch()
-
-    from worker.model.train import TrainingCancelled, TrainingInterrupted
-
+    attempt = _Attempt(settings, client, job, joblog, lease, files)
     try:
-        result = _attempt(job, files, _Hooks(joblog, lease), parent, parent_folder)
+        while not attempt.over:
+            attempt.run()
     except TrainingCancelled:
         joblog.publish(Cancelled())
-        return
-    except TrainingInterrupted as stop:
-        joblog.publish(Interrupted())
+    except Superseded:
+        raise  # the attempt that took over may be on this host, and read the same file
+    except BaseException as error:
         files.text.unlink(missing_ok=True)  # another host may take over; it comes from Redis again
-        raise HandBack("the worker is stopping") from stop
-    model_id = joblog.model_id()
-    store.save(files.model, model_id)
-    _finish(joblog, _record(job, parent, result, model_id, folder_bytes(files.model)), result)
-    joblog.remember(_past(job, result, None if resumed else time.monotonic() - begun))
-    log.info("trained", model_id=model_id, seconds=round(result.seconds), epochs=result.epochs)
+        if not isinstance(error, TrainingInterrupted):
+            raise
+        joblog.publish(Interrupted())
+        raise HandBack("the worker is stopping") from error
 
 
-def _prepare(settings: Settings, client: redis.Redis, job: TrainJob, files: JobFiles) -> None:
-    """Lay the job's text into its folder.
+@dataclass
+class _Attempt:
+    """One attempt at a job.
 
-    Raises:
-        UserError: Redis no longer has it, or it is too long.
+    Attributes:
+        anew: why it begins anew; None: it does not.
+        whole: it is all of the training, so that its time tells how long the next one may take.
+        over: there is a model.
     """
-    packed = cast(bytes | None, client.get(keys.corpus(job.corpus.sha256)))
-    if packed is None:
-        raise UserError("The text of this training has expired.", "Run the command again.")
-    files.folder.mkdir(parents=True, exist_ok=True)
-    unpack_to_file(packed, files.text, unpacked_limit(settings))
 
+    settings: Settings
+    client: redis.Redis
+    job: TrainJob
+    joblog: JobLog
+    lease: Lease
+    files: JobFiles
+    anew: Anew | None = None
+    whole: bool = True
+    over: bool = False
 
-def _attempt(
-    job: TrainJob, files: JobFiles, hooks: _Hooks, parent: ModelRecord | None, parent_folder: Path | None
-) -> TrainResult:
-    """Train, from the checkpoint if there is one that this version can read.
+    def run(self) -> None:
+        """Train to the end, or until a member withdraws; then nothing of it is left.
 
-    Raises:
-        TrainingCancelled: somebody asked for it.
-        TrainingInterrupted: the worker is stopping.
-        UserError: the text or the options cannot be used.
-    """
-    from worker.model.train import OtherCheckpoint, train
+        Raises:
+            TrainingCancelled: a person cancelled it.
+            TrainingInterrupted: the worker is stopping.
+            Superseded, UserError: as `attempt_training`.
+        """
+        begun = time.monotonic()
+        try:
+            self._run(begun)
+        except Withdrawn:
+            log.info("words_withdrawn_while_training")
+            self._forget("withdrawn")
 
-    def attempt() -> TrainResult:
-        return train(
-            files.text,
-            job.options,
-            job.corpus,
-            out=files.model,
-            checkpoint=files.checkpoint,
-            hooks=hooks,
-            parent=parent_folder,
-            parent_name=parent.name if parent else None,
-        )
+    def _run(self, begun: float) -> None:
+        job, joblog, store = self.job, self.joblog, ModelStore(self.settings)
+        if self.files.checkpoint.exists() and self._is_withdrawn_meanwhile():
+            log.info("words_withdrawn_before_resuming")
+            self._forget("withdrawn")
+        self._tell_start()
+        parent = _parent(self.client, job, resumed=self.files.checkpoint.exists())
+        hooks = JobHooks(joblog, self.lease, parent.transcripts if parent else ())
+        learned = self._prepare(hooks)
+        self.lease.touch()
+        result = self._train(hooks, learned, parent, store.fetch(parent.model_id) if parent else None)
+        hooks.require_standing()  # the last samples took a while
+        model_id = joblog.model_id()
+        store.save(self.files.model, model_id)
+        _finish(joblog, _record(job, learned, parent, result, model_id, folder_bytes(self.files.model)), result)
+        self.over = True
+        joblog.remember(_past(job, learned, result, time.monotonic() - begun if self.whole else None))
+        log.info("trained", model_id=model_id, seconds=round(result.seconds), epochs=result.epochs)
 
-    try:
-        return attempt()
-    except OtherCheckpoint:
-        # An update of Galvanic changed the network since it was saved.
-        log.warning("checkpoint_of_another_version")
-        shutil.rmtree(files.checkpoint)
-        return attempt()
+    def _tell_start(self) -> None:
+        resumed = self.files.checkpoint.exists()
+        if self.job.corpus.transcript is not None and not resumed:
+            self.joblog.forget_samples()  # an attempt that was killed may have learned more words than are left
+        self.joblog.publish(Started(worker=socket.gethostname(), resumed=resumed, anew=self.anew))
+        self.whole = self.whole and not resumed
+        self.anew = None
+
+    def _forget(self, why: Anew) -> None:
+        """Drop all that was made of words which are not to be learned any more."""
+        self.files.discard()
+        model_id = cast(bytes | None, self.client.hget(keys.job(self.job.job_id), "model_id"))
+        if model_id is not None:  # an attempt may have been killed between saving the model and entering it
+            ModelStore(self.settings).delete(model_id.decode())
+        self.anew, self.whole = why, False
+
+    def _is_withdrawn_meanwhile(self) -> bool:
+        """Whether the checkpoint learned words that a member withdrew since, or nobody knows."""
+        if self.job.corpus.transcript is None:
+            return False
+        learned = self.files.load_learned()
+        if learned is None or learned.transcript is None:
+            return True
+        now = revisions_now(self.client, (learned.transcript,))
+        return is_withdrawn(learned.transcript, now.get(learned.transcript.transcript_id))
+
+    def _prepare(self, hooks: JobHooks) -> CorpusInfo:
+        """Lay the job's text into its folder.
+
+        Returns:
+            What is known of the text as it lies there.
+
+        Raises:
+            UserError: Redis no longer has it, or it is too short or too long.
+        """
+        job, files = self.job, self.files
+        files.folder.mkdir(parents=True, exist_ok=True)
+        if job.corpus.transcript is None:
+            packed = cast(bytes | None, self.client.get(keys.corpus(job.corpus.sha256)))
+            if packed is None:
+                raise UserError("The text of this training has expired.", "Run the command again.")
+            unpack_to_file(packed, files.text, unpacked_limit(self.settings))
+            return job.corpus
+        learned = read_channel(self.settings, self.client, job, files.text, hooks.go_on)
+        hooks.watch(learned.transcript)
+        before = files.load_learned()
+        if files.checkpoint.exists() and before is not None and before.sha256 != learned.sha256:
+            log.info("words_changed_before_resuming")
+            shutil.rmtree(files.checkpoint)
+            self.anew = "changed"
+            self._tell_start()
+        files.save_learned(learned)
+        return learned
+
+    def _train(
+        self, hooks: JobHooks, learned: CorpusInfo, parent: ModelRecord | None, parent_folder: Path | None
+    ) -> TrainResult:
+        """Train, from the checkpoint if there is one that this version can read.
+
+        Raises:
+            TrainingCancelled: somebody asked for it.
+            TrainingInterrupted: the worker is stopping.
+            Withdrawn: a member withdrew words that it has read.
+            UserError: the text or the options cannot be used.
+        """
+        from worker.model.train import OtherCheckpoint, train
+
+        def attempt() -> TrainResult:
+            return train(
+                self.files.text,
+                self.job.options,
+                learned,
+                out=self.files.model,
+                checkpoint=self.files.checkpoint,
+                hooks=hooks,
+                parent=parent_folder,
+                parent_name=parent.name if parent else None,
+            )
+
+        try:
+            return attempt()
+        except OtherCheckpoint:
+            # An update of Galvanic changed the network since it was saved.
+            log.warning("checkpoint_of_another_version")
+            shutil.rmtree(self.files.checkpoint)
+            return attempt()
 
 
 def _finish(joblog: JobLog, wished: ModelRecord, result: TrainResult) -> None:
     """Enter a model that is in the store into the registry, and tell the person."""
     from worker.model.chart import loss_chart
 
-    record = joblog.register(wished)
+    # One that was made again takes over where the old one was chosen, which the bot knows, and nowhere else.
+    record = joblog.register(wished, current=wished.replaces is None)
     joblog.attach(LOSS_FILE, loss_chart(result.curve, record.name))
     joblog.publish(
         Finished(
@@ -161,9 +222,12 @@ def _finish(joblog: JobLog, wished: ModelRecord, result: TrainResult) -> None:
     )
 
 
-def _record(job: TrainJob, parent: ModelRecord | None, result: TrainResult, model_id: str, size: int) -> ModelRecord:
-    """The registry's record of a trained model, under the name wished for."""
-    place, corpus, options = job.place, job.corpus, job.options
+def _record(
+    job: TrainJob, learned: CorpusInfo, parent: ModelRecord | None, result: TrainResult, model_id: str, size: int
+) -> ModelRecord:
+    """The registry's record of a trained model, under the name wished for. `learned`: the text as it was read."""
+    place, options = job.place, job.options
+    corpus = learned.model_copy(update={"sha256": job.corpus.sha256})
     return ModelRecord(
         model_id=model_id,
         name=options.name or corpus.name,
@@ -184,14 +248,16 @@ def _record(job: TrainJob, parent: ModelRecord | None, result: TrainResult, mode
         copy_share=result.copy_share,
         file_bytes=size,
         sources=_sources(job, parent),
+        transcripts=_transcripts(learned, parent),
+        replaces=job.replaces,
     )
 
 
-def _past(job: TrainJob, result: TrainResult, whole_s: float | None) -> Past:
+def _past(job: TrainJob, learned: CorpusInfo, result: TrainResult, whole_s: float | None) -> Past:
     """What to note of a finished training. `whole_s`: how long it took in all, None when this was not all of it."""
     return Past(
         recipe=job.options.recipe,
-        chars=job.corpus.chars,
+        chars=learned.chars,
         asked_epochs=job.options.epochs,
         units=job.options.units,
         allowed_s=60 * job.options.minutes if job.options.minutes is not None else None,
@@ -202,13 +268,18 @@ def _past(job: TrainJob, result: TrainResult, whole_s: float | None) -> Past:
     )
 
 
-def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
+def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord | None:
     """The record of the model to start from.
 
     The bot has checked that it may be used there; it is checked again, for the message may be old or forged.
 
+    Args:
+        client: Redis.
+        job: the training.
+        resumed: it has started from that model before. Then single messages that were deleted since do not end it.
+
     Raises:
-        UserError: it is gone, or is not to be used there.
+        UserError: it is gone, is not to be used there, or learned words that were withdrawn since.
     """
     if job.parent is None:
         return None
@@ -217,6 +288,10 @@ def _parent(client: redis.Redis, job: TrainJob) -> ModelRecord | None:
     place = job.place
     if record is None or record.guild_id != place.guild_id or not record.usable_in(place.channel_ids):
         raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
+    revisions = revisions_now(client, record.transcripts)
+    require_standing(record.transcripts, revisions)
+    if record.is_stale(revisions) and not resumed:
+        raise stale_parent()
     return record
 
 
@@ -238,36 +313,15 @@ def _sources(job: TrainJob, parent: ModelRecord | None) -> tuple[int, ...]:
     return tuple(dict.fromkeys((*inherited, *own)))
 
 
-class _Hooks:
-    """Between the training loop and the job's stream."""
+def _transcripts(learned: CorpusInfo, parent: ModelRecord | None) -> tuple[TranscriptRef, ...]:
+    """The channels' messages that are in the new model, each as it was when it was first learned.
 
-    def __init__(self, joblog: JobLog, lease: Lease) -> None:
-        self._joblog = joblog
-        self._lease = lease
-        self._published = 0.0
-        self._polled = 0.0
-        self._requested: Literal["cancel", "finish"] | None = None
-        self._learned = False
-
-    def progress(self, event: Progress) -> None:
-        self._lease.touch()
-        self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
-        if time.monotonic() - self._published >= PROGRESS_EVERY_S:
-            self._joblog.publish(event)
-            self._published = time.monotonic()
-
-    def sample(self, event: Sample) -> None:
-        self._lease.touch()
-        self._joblog.publish(event)
-
-    def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
-        self._lease.touch()
-        if self._lease.lost:
-            raise Superseded(self._joblog.job_id)
-        if stop_requested():
-            return "interrupt"
-        if time.monotonic() - self._polled >= POLL_EVERY_S:
-            self._requested = self._joblog.control()
-            self._polled = time.monotonic()
-        # "Finish now" keeps the best so far: until a first step was made there is nothing that is worth a model.
-        return None if self._requested == "finish" and not self._learned else self._requested
+    What its parent learned of an earlier revision is still in it.
+    """
+    refs = [*(parent.transcripts if parent is not None else ()), *([learned.transcript] if learned.transcript else [])]
+    oldest: dict[str, TranscriptRef] = {}
+    for ref in refs:
+        known = oldest.get(ref.transcript_id)
+        if known is None or ref.revision < known.revision:
+            oldest[ref.transcript_id] = ref
+    return tuple(oldest.values())

@@ -12,8 +12,9 @@ from shared import keys
 from shared.corpora.corpus import slugify
 from shared.errors import UserError
 from shared.events import Deleted, Exported, Imported
-from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob
+from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob, TranscriptRef
 from shared.models import ModelRecord
+from shared.transcripts import TranscriptInfo, revision_of
 from shared.units import MEGABYTE
 from worker.context import JobContext
 from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
@@ -31,16 +32,24 @@ _FOREIGN = (
 
 
 def export(job: ExportJob, context: JobContext) -> Exported:
-    """Lay a model's file into Redis.
+    """Lay a model's file into Redis. It names the transcripts that the model learned from.
 
     Raises:
-        UserError: the store has no such model, or its file is too large to be sent.
+        UserError: the store has no such model, its file is too large to be sent, or words that it learned were
+            withdrawn.
     """
     from worker.model.export import export_within
 
+    data = cast(bytes | None, context.client.get(keys.model(job.model.model_id)))
+    transcripts = ModelRecord.model_validate_json(data).transcripts if data is not None else ()
+    if any(not _stands(ref, context.client) for ref in transcripts):
+        raise UserError(
+            f"Words that `{job.model.name}` learned from were withdrawn, so it can't be exported any more.",
+            "It will be made again without them, or deleted; a new one can be exported.",
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
-        export_within(context.models.store.fetch(job.model.model_id), path, job.most_bytes)
+        export_within(context.models.store.fetch(job.model.model_id), path, job.most_bytes, transcripts)
         data = path.read_bytes()
     context.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
@@ -87,10 +96,53 @@ def _enter(job: ImportJob, data: bytes, most: int, context: JobContext) -> Model
         path.write_bytes(data)
         import_model(path, folder, limits_for(most))
         description = model_folder.describe(folder)
+        transcripts = _transcripts(job, description, context.client)
         size = folder_bytes(folder)
         _require_room(job, size, context)
         context.models.store.save(folder, model_id)
-    return context.joblog.register(_record(job, description, model_id, size), current=False)
+    return context.joblog.register(_record(job, description, model_id, size, transcripts), current=False)
+
+
+def _transcripts(job: ImportJob, description: Description, client: redis.Redis) -> tuple[TranscriptRef, ...]:
+    """The transcripts that a file says it learned from. Which channel they are of is what Redis says, not the file.
+
+    A file whose marks were taken out says nothing; nobody can tell that.
+
+    Raises:
+        UserError: they are another server's, are not known here, or somebody has withdrawn words since.
+    """
+    kept = []
+    for ref in description.marks:
+        if ref.guild_id != job.place.guild_id:
+            raise UserError(
+                "This model learned from messages of another server's channels, and may be used only there.",
+                "Train one on a text, or on a channel of this server.",
+            )
+        revision, info = revision_of(client, ref.transcript_id), _info(client, ref.transcript_id)
+        if revision is None or info is None or info.guild_id != ref.guild_id or revision.now < ref.revision:
+            raise UserError(
+                "This model learned from channels' messages that I no longer know of, so I can't tell whether all of "
+                "them may still be used.",
+                "Train a new one on the channel.",
+            )
+        if revision.now > ref.revision:
+            raise UserError(
+                "Words that this model learned from were withdrawn after it was exported.",
+                "Export a newer one, or train one on the channel.",
+            )
+        kept.append(info.ref(ref.revision))
+    return tuple(kept)
+
+
+def _info(client: redis.Redis, transcript_id: str) -> TranscriptInfo | None:
+    data = cast(bytes | None, client.hget(keys.transcript(transcript_id), "info"))
+    return TranscriptInfo.model_validate_json(data) if data is not None else None
+
+
+def _stands(ref: TranscriptRef, client: redis.Redis) -> bool:
+    """Whether no words were taken out of a transcript since it was read."""
+    revision = revision_of(client, ref.transcript_id)
+    return revision is not None and revision.now == ref.revision
 
 
 def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
@@ -126,7 +178,9 @@ def delete(job: DeleteJob, context: JobContext) -> Deleted:
     return Deleted()
 
 
-def _record(job: ImportJob, description: Description, model_id: str, size: int) -> ModelRecord:
+def _record(
+    job: ImportJob, description: Description, model_id: str, size: int, transcripts: tuple[TranscriptRef, ...]
+) -> ModelRecord:
     """The registry's record of an imported model. What the file says of itself may be anything."""
     training, corpus = description.training, description.corpus
     title = one_line(corpus.title, MOST_TITLE) or "an unnamed text"
@@ -150,15 +204,17 @@ def _record(job: ImportJob, description: Description, model_id: str, size: int) 
         copy_share=training.copy_share,
         file_bytes=size,
         imported=True,
+        transcripts=transcripts,
     )
 
 
 def _corpus(corpus: CorpusInfo, title: str) -> CorpusInfo | None:
-    """The text as far as it can be had again by its name; what somebody uploaded elsewhere is not for this server.
+    """The text as far as it can be had again by its name; what somebody uploaded or said elsewhere is not for here.
 
     Without its hash, which would fetch from Redis whatever text somebody wrote the hash of into the file.
     """
-    if corpus.source in ("upload", "file"):
+    if corpus.source in ("upload", "file", "channel"):
         return None
     name, licence = slugify(corpus.name), one_line(corpus.licence, MOST_LICENCE)
-    return corpus.model_copy(update={"name": name, "title": title, "licence": licence, "sha256": ""}) if name else None
+    believed = {"name": name, "title": title, "licence": licence, "sha256": "", "transcript": None}
+    return corpus.model_copy(update=believed) if name else None

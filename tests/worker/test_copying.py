@@ -66,7 +66,7 @@ def test_endless_repetition_is_no_trap() -> None:
     assert copy_score(["a" * 200], "a" * 100) == CopyScore(1.0, 200, 100)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.text(alphabet="abé😀\udc00", max_size=30), max_size=4),
     st.text(alphabet="abé😀\udc00", max_size=80),

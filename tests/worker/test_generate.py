@@ -243,7 +243,7 @@ def test_warm_models_mix_forget_and_refuse(tmp_path: Path) -> None:
 _shared = functools.cache(model)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(text=st.text(min_size=1, max_size=60))
 def test_any_text_can_be_scored_and_most_be_continued(text: str) -> None:
     one = _shared()

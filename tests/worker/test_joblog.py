@@ -13,7 +13,7 @@ from shared.events import Cancelled, Failed, Interrupted, Progress, Sample, Star
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, progress, record
-from worker.joblog import JobLog, Superseded
+from worker.joblog import JobLog, News, Superseded
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_an_orderly_end_is_no_death(client: redis.Redis) -> None:
 @pytest.mark.parametrize(("value", "control"), [("cancel", "cancel"), ("finish", "finish"), ("nonsense", None)])
 def test_control(client: redis.Redis, value: str, control: str | None) -> None:
     client.set(keys.job_control("t-1"), value)
-    assert JobLog(client, "t-1").control() == control
+    assert JobLog(client, "t-1").news() == News(control, {})
 
 
 def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.Redis) -> None:

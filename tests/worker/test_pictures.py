@@ -31,7 +31,7 @@ def _image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB")
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 @given(st.text(st.characters(), min_size=1, max_size=120))
 def test_any_text_becomes_a_picture(text: str) -> None:
     image = _image(surprise_map(text, [1.0] * len(text)))

@@ -47,7 +47,7 @@ def test_char_keeps_all_but_carriage_returns_and_nuls(text: str) -> None:
 @given(st.text(), st.text(alphabet="abc def", min_size=300))
 def test_classic_makes_words_of_known_characters(noise: str, words: str) -> None:
     text = words + noise
-    body = words_only(text)
+    body = words_only(clean(text))
     assert body == body.lower().strip() or any(char.isspace() for char in noise)
     if len(body) >= 2 * WINDOW:
         prepared = prepare(text, TextOptions("classic"))

@@ -24,7 +24,7 @@ from worker.text.source import pieces
 from worker.text.vocabulary import to_points, to_text
 
 RECIPES = ("char", "word", "classic")
-SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 SPACING = ("\r\n", "\r", "\n", "\n\n", " ", "  ", "\t", "\0", "\ufeff", "\x0b", "\x0c", "\x1c", "\u2028", "\u3000")
 SCRIPTS = ("é", "e\u0301", "👩‍👩‍👧", "👍🏽", "漢字。", "שלום", "مرحبا", "İSTANBUL", "ΟΔΟΣ", "\ud83d", "\udc4d")
 ODD = st.sampled_from([*SPACING, *SCRIPTS, "the", "Boat", "boat,", "'tis", "_x1"])

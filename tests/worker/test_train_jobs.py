@@ -21,10 +21,10 @@ from tests.factories import CHANNEL, GUILD, place
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
 from worker import lease, train_job
+from worker.hooks import JobHooks
 from worker.joblog import JobLog, run_script
 from worker.store import ModelStore
 from worker.train_job import run_train
-from worker.training import _Hooks
 
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
@@ -207,6 +207,6 @@ def test_being_asked_whether_to_go_on_is_headway(client: redis.Redis) -> None:
             self.touches += 1
 
     held: Any = Touched()
-    hooks = _Hooks(JobLog(client, "t-1"), held)
+    hooks = JobHooks(JobLog(client, "t-1"), held)
     hooks.control()
     assert held.touches == 1

@@ -336,7 +336,7 @@ def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_harmed_compact_files_never_crash_the_import(packing: Packing, tmp_path: Path, data: st.DataObject) -> None:
     whole, target = tmp_path / "whole.galvanic", tmp_path / "new"

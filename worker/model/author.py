@@ -23,6 +23,7 @@ DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
 """`classic` takes the likeliest character each time, as the tutorial does."""
 UNGUARDED = {"classic"}
 """Recipes whose loops are not broken unless asked: those of `classic` are what the tutorial shows."""
+_NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
 _MOST_SYMBOLS = 4
 """To a character asked for, so that no text goes on for ever."""
 
@@ -98,12 +99,8 @@ class Author(ABC):
         random = np.random.default_rng(random_seed)
         try:
             sampling = self._sampling(request)
-            if request.from_corpus:
-                window = self._draw_window(random)
-                known, seed = Seed(window), self.vocabulary.decode(window)
-            elif request.from_line:
-                seed = draw_line(lambda: self.vocabulary.decode(self._draw_window(random)))
-                known = replace(self._read_seed(seed), notes=())  # they are about what a person types
+            if request.from_corpus or request.from_line:
+                known, seed = self._draw_seed(request, random)
             else:
                 known, seed = self._read_seed(request.seed), request.seed
         except UserError as error:
@@ -116,6 +113,18 @@ class Author(ABC):
 
         row = Row(known.ids, sampling, random, enough)
         return _Begun(request, row, seed, random_seed, known.notes, known.open_end)
+
+    def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
+        """A window of the corpus, or a line of it; blank where the model keeps nothing of its corpus."""
+        if request.from_line:
+            line = draw_line(lambda: self.vocabulary.decode(self._draw_window(random)))
+            if line.strip():
+                return replace(self._read_seed(line), notes=()), line  # they are about what a person types
+        window = self._draw_window(random)
+        seed = self.vocabulary.decode(window)
+        if seed.strip():
+            return Seed(window), seed
+        return Seed(window, (_NOTHING_KEPT,) if request.from_corpus else ()), seed[-1:]
 
     def _sampling(self, request: WriteRequest) -> Sampling:
         temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature

@@ -11,14 +11,16 @@ import shutil
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import UserError
+from shared.jobs import TranscriptRef
 from shared.units import MEGABYTE
 from worker.model import compact
 from worker.model import folder as model_folder
 from worker.model.compact import PACKINGS, Packing
-from worker.model.folder import DESCRIPTION, MOST_DESCRIPTION_BYTES, WEIGHTS
+from worker.model.folder import DESCRIPTION, MOST_DESCRIPTION_BYTES, WEIGHTS, Description
 from worker.model.limits import Limits, check
 
 SUFFIX = ".galvanic"
@@ -31,36 +33,47 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, E
 """What `zipfile` and the parsing raise for files that are not what they should be."""
 
 
-def export_model(folder: Path, path: Path) -> None:
+def export_model(folder: Path, path: Path, transcripts: Sequence[TranscriptRef] = ()) -> None:
     """Write a model folder into one file, whole or not at all.
+
+    Args:
+        folder: of the model.
+        path: the file.
+        transcripts: what the description is to name beside those that it names anyway (`Description.marks`).
 
     Raises:
         UserError: the folder holds no model or a damaged one, or the file cannot be written.
     """
-    model_folder.load(folder)
-    _write(path, (folder / DESCRIPTION).read_bytes(), (folder / WEIGHTS).read_bytes())
+    description = model_folder.load(folder)[0]
+    text = (folder / DESCRIPTION).read_bytes()
+    if transcripts:
+        text = _marked(description, transcripts).model_dump_json(indent=1, ensure_ascii=True).encode()
+    _write(path, text, (folder / WEIGHTS).read_bytes())
 
 
-def export_compact(folder: Path, path: Path, packing: Packing) -> None:
+def export_compact(folder: Path, path: Path, packing: Packing, transcripts: Sequence[TranscriptRef] = ()) -> None:
     """The same with coarser weights, which takes fewer bytes.
 
     Raises:
         UserError: as `export_model`, or the weights are too large for half precision.
     """
-    _write(path, *compact.pack(*model_folder.load(folder), packing))
+    description, weights, windows = model_folder.load(folder)
+    _write(path, *compact.pack(_marked(description, transcripts), weights, windows, packing))
 
 
-def export_within(folder: Path, path: Path, most_bytes: int) -> None:
+def export_within(folder: Path, path: Path, most_bytes: int, transcripts: Sequence[TranscriptRef] = ()) -> None:
     """Write a model folder into one file of at most so many bytes: exactly if that fits, else no coarser than needed.
+
+    Arguments as of `export_model`.
 
     Raises:
         UserError: as `export_compact`, or not even the coarsest fits.
     """
-    export_model(folder, path)
+    export_model(folder, path, transcripts)
     for packing in PACKINGS:
         if path.stat().st_size <= most_bytes:
             return
-        export_compact(folder, path, packing)
+        export_compact(folder, path, packing, transcripts)
     size = path.stat().st_size
     if size > most_bytes:
         path.unlink()
@@ -70,6 +83,10 @@ def export_within(folder: Path, path: Path, most_bytes: int) -> None:
             "Take it to a server with a higher limit for files, or train one with fewer `--units`. The bot's "
             "operator can export it on the machine, with `python -m worker export`.",
         )
+
+
+def _marked(description: Description, transcripts: Sequence[TranscriptRef]) -> Description:
+    return description.model_copy(update={"transcripts": tuple(transcripts)}) if transcripts else description
 
 
 def _write(path: Path, description: bytes, weights: bytes) -> None:

@@ -17,7 +17,7 @@ import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import UserError
-from shared.jobs import CorpusInfo, RecipeName, TrainOptions
+from shared.jobs import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 from worker.model.checkpoint import sync_folder, write_file
 from worker.model.plan import NetworkConfig
 from worker.model.results import TrainResult
@@ -84,6 +84,7 @@ class Description(BaseModel):
         unseen: probability that the next character is one that the text never had.
         lineage: the models that this one goes back to, the oldest first.
         options: what the person chose; None in models of older formats.
+        transcripts: channels' messages that it learned from, as the registry knew when it was exported (`marks`).
         weights_sha256: of the weights file, hexadecimal.
     """
 
@@ -101,7 +102,21 @@ class Description(BaseModel):
     training: TrainingRecord
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: float = Field(default_factory=time.time)
+    transcripts: tuple[TranscriptRef, ...] = ()
     weights_sha256: str
+
+    @property
+    def marks(self) -> tuple[TranscriptRef, ...]:
+        """The channels' messages that it, and what it started from, learned from, each transcript once.
+
+        What the registry said comes first: it knows at which revision a text was read.
+        """
+        texts = (self.corpus.transcript, *(ancestor.corpus.transcript for ancestor in self.lineage))
+        found: dict[str, TranscriptRef] = {}
+        for ref in (*self.transcripts, *texts):
+            if ref is not None:
+                found.setdefault(ref.transcript_id, ref)
+        return tuple(found.values())
 
 
 def record_of(result: TrainResult) -> TrainingRecord:

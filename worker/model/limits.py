@@ -17,6 +17,7 @@ _MOST_LSTMS = 16
 """Layers of all members: each makes the first text, for which the network is compiled, wait longer."""
 _CLOCKS_APART_S = 86_400
 _MOST_COUNT, _MOST_LOSS = 10**12, 1_000.0
+_MOST_MARKS = 200
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def check(description: Description, limits: Limits) -> None:
         raise ValueError("a loss that no training has")
     if not 0 <= description.created_at <= time.time() + _CLOCKS_APART_S:
         raise ValueError("made at a time that cannot be")
+    if len(description.marks) > _MOST_MARKS:
+        raise ValueError("more transcripts than a model learns from")
     share = training.copy_share
     if not (math.isfinite(training.seconds) and (share is None or 0 <= share <= 1)):
         raise ValueError("figures that no training has")

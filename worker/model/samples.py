@@ -13,6 +13,7 @@ from worker.model.reader import Reader
 from worker.model.sampling import Sampling
 from worker.model.streams import Row
 from worker.text import Prepared
+from worker.text.classic import pad
 
 SAMPLE_CHARS = 240
 """Of a sample that is shown."""
@@ -70,6 +71,16 @@ class SampleWriter:
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
             rows.append(Row(seed, self._sampling, random, enough))
         return tuple(self._vocabulary.decode(ids)[:chars] for ids in self._reader.write_batch(rows))
+
+
+def line_start(prepared: Prepared) -> npt.NDArray[Any]:
+    r"""Kept in the place of windows of a text that no model may quote: where a line begins, ids [1, symbols].
+
+    That is a line break; or a space, for `classic` as many as it reads, which is how it pads a short seed.
+    """
+    known = {symbol: index for index, symbol in enumerate(prepared.vocabulary.symbols)}
+    start = np.array([known.get("\n", known.get(" ", 0))], np.int32)
+    return (pad(start[:0]) if prepared.recipe == "classic" else start)[None]
 
 
 def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) -> npt.NDArray[Any]:

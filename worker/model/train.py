@@ -33,7 +33,7 @@ from worker.model.results import (
     TrainResult,
     best_point,
 )
-from worker.model.samples import SAMPLE_CHARS, SampleWriter
+from worker.model.samples import SAMPLE_CHARS, SampleWriter, line_start
 from worker.text import Prepared, TextOptions, prepare
 
 __all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train"]
@@ -214,7 +214,8 @@ class _Training:
         folder.save(
             out,
             loop.best,
-            writer.windows,
+            # Members' words may be withdrawn: none of them stand in a model, for a text to begin with or at all.
+            writer.windows if self._corpus.transcript is None else line_start(prepared),
             recipe=self._options.recipe,
             symbols=prepared.vocabulary.symbols,
             network=plan.network,

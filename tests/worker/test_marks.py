@@ -1,0 +1,176 @@
+"""A file of a model of messages says which, and the import holds to it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, cast
+
+import pytest
+import redis
+
+from shared import keys
+from shared.events import Event, Exported, Failed, Imported
+from shared.jobs import MODEL_FILE, TranscriptRef
+from shared.settings import Settings
+from shared.transcripts import TranscriptInfo
+from tests.factories import record
+from tests.worker.jobs import PLACE, export_job, import_job, run
+from tests.worker.small import save_model
+from worker.model import folder as model_folder
+from worker.model.export import export_within
+from worker.store import ModelStore
+
+SOURCE = 77
+REF = TranscriptRef(transcript_id="aa11", revision=4, guild_id=PLACE.guild_id, channel_id=SOURCE)
+MOST = 10 * 2**20
+
+
+@pytest.fixture(autouse=True)
+def _heard(client: redis.Redis) -> None:
+    """The model `one` learned from a transcript that stands where it was read."""
+    known(client, REF)
+    model = record(model_id="one", name="one", guild_id=PLACE.guild_id, transcripts=(REF,))
+    client.set(keys.model("one"), model.model_dump_json())
+
+
+def known(client: redis.Redis, ref: TranscriptRef, **changes: Any) -> None:
+    info = TranscriptInfo(
+        transcript_id=ref.transcript_id,
+        guild_id=ref.guild_id,
+        channel_id=ref.channel_id,
+        source_id=ref.channel_id,
+        asked_by=3,
+        created_at=0,
+    )
+    fields: dict[Any, Any] = {"info": info.model_dump_json(), "revision": ref.revision, **changes}
+    client.hset(keys.transcript(ref.transcript_id), mapping=fields)
+
+
+def exported(client: redis.Redis, most_bytes: int = MOST) -> bytes:
+    answer = run(client, export_job(most_bytes=most_bytes))
+    assert isinstance(answer, Exported)
+    return cast(bytes, client.get(keys.artifact("e-1", MODEL_FILE)))
+
+
+def imported(client: redis.Redis, data: bytes, **fields: Any) -> Event:
+    job = import_job(**fields)
+    client.set(keys.artifact(job.job_id, MODEL_FILE), data)
+    return run(client, job)
+
+
+def refused(client: redis.Redis, data: bytes, words: str, **fields: Any) -> None:
+    answer = imported(client, data, **fields)
+    assert isinstance(answer, Failed)
+    assert words in answer.problem
+    assert not client.exists(keys.guild_models(fields.get("place", PLACE).guild_id))
+
+
+def changed(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """The file with another description."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        description, weights = (archive.read(name) for name in ("model.json", "weights.safetensors"))
+    fields = json.loads(description)
+    change(fields)
+    changed_file = BytesIO()
+    with zipfile.ZipFile(changed_file, "w") as archive:
+        archive.writestr("model.json", json.dumps(fields))
+        archive.writestr("weights.safetensors", weights)
+    return changed_file.getvalue()
+
+
+@pytest.mark.parametrize("share", [1, 2, 4])
+def test_a_marked_file_comes_back_with_its_marks(client: redis.Redis, settings: Settings, share: int) -> None:
+    size = len(exported(client))
+    answer = imported(client, exported(client, size if share == 1 else int(1.2 * size / share)))
+    assert isinstance(answer, Imported)
+    assert answer.model.transcripts == (REF,)
+    assert answer.model.heard == (SOURCE,)
+    # Nor does a second way out of the store lose them.
+    assert model_folder.describe(ModelStore(settings).fetch(answer.model.model_id)).marks == (REF,)
+
+
+def test_a_marked_file_is_for_its_server_only(client: redis.Redis) -> None:
+    elsewhere = PLACE.model_copy(update={"guild_id": PLACE.guild_id + 1})
+    refused(client, exported(client), "another server's channels", place=elsewhere)
+
+
+def test_a_file_of_words_that_were_withdrawn_is_refused(client: redis.Redis) -> None:
+    data = exported(client)
+    known(client, REF, revision=REF.revision + 1)
+    refused(client, data, "withdrawn after it was exported")
+
+
+def test_a_file_of_messages_that_are_no_longer_known_is_refused(client: redis.Redis) -> None:
+    data = exported(client)
+    client.delete(keys.transcript(REF.transcript_id))
+    refused(client, data, "no longer know of")
+
+
+def test_a_file_that_claims_to_be_of_an_open_channel_gets_the_marks_that_are_true(client: redis.Redis) -> None:
+    def open_to_all(fields: dict[str, Any]) -> None:
+        fields["transcripts"][0]["channel_id"] = PLACE.channel_id
+
+    answer = imported(client, changed(exported(client), open_to_all))
+    assert isinstance(answer, Imported)
+    assert answer.model.heard == (SOURCE,)
+
+
+def test_a_file_that_claims_to_be_of_this_server_is_found_out(client: redis.Redis) -> None:
+    foreign = REF.model_copy(update={"transcript_id": "bb22", "guild_id": PLACE.guild_id + 1})
+    known(client, foreign)
+
+    def of_this_server(fields: dict[str, Any]) -> None:
+        fields["transcripts"] = [foreign.model_copy(update={"guild_id": PLACE.guild_id}).model_dump()]
+
+    refused(client, changed(exported(client), of_this_server), "no longer know of")
+
+
+def test_a_revision_that_never_was_is_found_out(client: redis.Redis) -> None:
+    def of_tomorrow(fields: dict[str, Any]) -> None:
+        fields["transcripts"][0]["revision"] += 1
+
+    refused(client, changed(exported(client), of_tomorrow), "no longer know of")
+
+
+def test_the_texts_of_a_model_and_of_those_before_it_are_marks_too(client: redis.Redis) -> None:
+    def without_list(fields: dict[str, Any]) -> None:
+        ref = fields.pop("transcripts")[0]
+        heard = {**fields["corpus"], "source": "channel", "transcript": ref}
+        other = {**heard, "transcript": {**ref, "transcript_id": "bb22"}}
+        fields["corpus"] = heard
+        fields["lineage"] = [{"name": "a", "weights_sha256": "0", "corpus": other, "epochs": 1}]
+
+    data = changed(exported(client), without_list)
+    refused(client, data, "no longer know of")  # of the second
+    known(client, REF.model_copy(update={"transcript_id": "bb22"}))
+    answer = imported(client, data, number=2)
+    assert isinstance(answer, Imported)
+    assert {ref.transcript_id for ref in answer.model.transcripts} == {"aa11", "bb22"}
+    assert answer.model.corpus is None  # the file cannot name a text to learn again
+
+
+def test_more_marks_than_there_can_be_are_refused(client: redis.Redis) -> None:
+    def many(fields: dict[str, Any]) -> None:
+        ref = fields["transcripts"][0]
+        fields["transcripts"] = [{**ref, "transcript_id": f"t{number}"} for number in range(1_000)]
+
+    refused(client, changed(exported(client), many), "damaged")
+
+
+def test_a_model_of_words_that_were_withdrawn_is_not_exported(client: redis.Redis) -> None:
+    known(client, REF, revision=REF.revision + 1)
+    answer = run(client, export_job())
+    assert isinstance(answer, Failed)
+    assert "were withdrawn" in answer.problem
+    assert not client.exists(keys.artifact("e-1", MODEL_FILE))
+
+
+def test_a_model_of_no_messages_has_no_marks(client: redis.Redis, tmp_path: Any) -> None:
+    save_model(tmp_path / "model")
+    export_within(tmp_path / "model", tmp_path / "file", MOST)
+    answer = imported(client, (tmp_path / "file").read_bytes())
+    assert isinstance(answer, Imported)
+    assert answer.model.transcripts == ()

@@ -1,0 +1,134 @@
+"""A channel's messages as the text of a training: reading them, and whether they still stand."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import redis
+from pydantic import ValidationError
+
+from shared import keys
+from shared.corpora import unpacked_limit
+from shared.errors import UserError
+from shared.jobs import CorpusInfo, TrainJob, TranscriptRef
+from shared.settings import Settings
+from shared.transcripts import BeingChanged, Revision, TranscriptInfo, is_being_purged, revision_of, write_text
+
+PURGED_WITHIN_S = 120.0
+"""How long a training waits for words to be taken out before it reads the others."""
+LOOK_EVERY_S = 0.5
+_PART = 2**20
+
+
+class Withdrawn(Exception):
+    """A member withdrew words that this training has read: it is to begin anew without them."""
+
+
+def is_withdrawn(ref: TranscriptRef, revision: Revision | None) -> bool:
+    """Whether words that somebody read are no longer to be learned.
+
+    Args:
+        ref: what was read.
+        revision: where the transcript stands now; None: it is forgotten.
+    """
+    return revision is None or revision.withdraws(ref)
+
+
+def require_standing(refs: tuple[TranscriptRef, ...], revisions: Mapping[str, Revision | None]) -> None:
+    """See that no member has withdrawn words which the model to start from has learned.
+
+    Raises:
+        UserError: one has.
+    """
+    if any(is_withdrawn(ref, revisions.get(ref.transcript_id)) for ref in refs):
+        raise stale_parent()
+
+
+def stale_parent() -> UserError:
+    """The error about a model to start from that learned words which were withdrawn since."""
+    return UserError(
+        "The model to start from learned words that were withdrawn since, so it isn't trained further.",
+        "It is made again without them: start from that one, or train without it.",
+    )
+
+
+def revisions_now(client: redis.Redis, refs: tuple[TranscriptRef, ...]) -> dict[str, Revision]:
+    """Where these transcripts stand; those that are forgotten are not in it."""
+    found = {ref.transcript_id: revision_of(client, ref.transcript_id) for ref in refs}
+    return {transcript_id: revision for transcript_id, revision in found.items() if revision is not None}
+
+
+def read_channel(
+    settings: Settings, client: redis.Redis, job: TrainJob, path: Path, go_on: Callable[[], None]
+) -> CorpusInfo:
+    """Write the messages that a job learns into a file, once no words have to be taken out of them any more.
+
+    Args:
+        settings: of the worker.
+        client: Redis.
+        job: its text is a channel's.
+        path: the file.
+        go_on: called while it waits; raises when it is not to.
+
+    Returns:
+        What is known of the text as it was read, its revision among it.
+
+    Raises:
+        UserError: they are no longer kept, are those of another server, are being changed all the time, or what is
+            left of them is too short or too long.
+    """
+    asked = job.corpus.transcript
+    assert asked is not None
+    info = _info(client, asked.transcript_id)
+    if info is None or info.guild_id != job.place.guild_id:
+        raise UserError("The channel's messages are no longer kept.", "Run the command again: I read the channel anew.")
+    revision = _write(client, info, path, unpacked_limit(settings), go_on)
+    chars, digest = _measure(path)
+    if chars < settings.corpus_min_chars:
+        raise UserError(
+            f"What is left of the channel's messages is too short, because words were withdrawn: {chars:,} characters, "
+            f"and at least {settings.corpus_min_chars:,} are needed.",
+            "Try again when more members have agreed, or more was said.",
+        )
+    return job.corpus.model_copy(
+        update={"chars": chars, "sha256": digest, "hard_wrapped": False, "transcript": info.ref(revision)}
+    )
+
+
+def _info(client: redis.Redis, transcript_id: str) -> TranscriptInfo | None:
+    data = cast(bytes | None, client.hget(keys.transcript(transcript_id), "info"))
+    try:
+        return TranscriptInfo.model_validate_json(data) if data is not None else None
+    except ValidationError:
+        return None
+
+
+def _write(client: redis.Redis, info: TranscriptInfo, path: Path, max_bytes: int, go_on: Callable[[], None]) -> int:
+    until = time.monotonic() + PURGED_WITHIN_S
+    while True:
+        if not is_being_purged(client, info.transcript_id):
+            try:
+                return write_text(client, info.transcript_id, path, max_bytes)
+            except BeingChanged:
+                pass
+        if time.monotonic() >= until:
+            raise UserError(
+                "Words that were withdrawn have yet to be taken out of the channel's messages.",
+                "Run the command again in a few minutes.",
+            )
+        go_on()
+        time.sleep(LOOK_EVERY_S)
+
+
+def _measure(path: Path) -> tuple[int, str]:
+    """Characters of a text in UTF-8, and its hash."""
+    chars, digest = 0, hashlib.sha256()
+    with path.open(encoding="utf-8", newline="") as file:
+        while part := file.read(_PART):
+            chars += len(part)
+            digest.update(part.encode("utf-8"))
+    return chars, digest.hexdigest()

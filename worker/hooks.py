@@ -1,0 +1,109 @@
+"""Between the training loop and the job's stream."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from shared.events import Progress, Sample
+from shared.jobs import TranscriptRef
+from worker.channel_text import Withdrawn, is_withdrawn, require_standing
+from worker.joblog import JobLog, Superseded
+from worker.lease import Lease
+from worker.model.results import TrainingCancelled, TrainingInterrupted
+from worker.serve import stop_requested
+
+PROGRESS_EVERY_S = 1.0
+POLL_EVERY_S = 0.5
+
+
+class JobHooks:
+    """Tells what a training does, and hears what it is asked and whether its words still stand.
+
+    Args:
+        joblog: of the job.
+        lease: touched at each sign of headway.
+        inherited: what the model to start from learned of channels.
+    """
+
+    def __init__(self, joblog: JobLog, lease: Lease, inherited: tuple[TranscriptRef, ...] = ()) -> None:
+        self._joblog = joblog
+        self._lease = lease
+        self._inherited = inherited
+        self._own: TranscriptRef | None = None
+        self._published = 0.0
+        self._polled = 0.0
+        self._requested: Literal["cancel", "finish"] | None = None
+        self._learned = False
+
+    def watch(self, own: TranscriptRef | None) -> None:
+        """From now on its own words are these."""
+        self._own = own
+
+    def progress(self, event: Progress) -> None:
+        """See `Hooks.progress`."""
+        self._lease.touch()
+        self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
+        if time.monotonic() - self._published >= PROGRESS_EVERY_S:
+            self._joblog.publish(event)
+            self._published = time.monotonic()
+
+    def sample(self, event: Sample) -> None:
+        """See `Hooks.sample`."""
+        self._lease.touch()
+        revision = self._own.revision if self._own is not None else None
+        self._joblog.publish(event.model_copy(update={"revision": revision}))
+
+    def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
+        """See `Hooks.control`.
+
+        Raises:
+            Withdrawn: a member withdrew words that it has read.
+            Superseded: another attempt has the training.
+            UserError: the model to start from learned words that were withdrawn meanwhile.
+        """
+        self._lease.touch()
+        if self._lease.lost:
+            raise Superseded(self._joblog.job_id)
+        if stop_requested():
+            return "interrupt"
+        if time.monotonic() - self._polled >= POLL_EVERY_S:
+            self._poll(always=False)
+        # "Finish now" keeps the best so far: until a first step was made there is nothing that is worth a model.
+        return None if self._requested == "finish" and not self._learned else self._requested
+
+    def require_standing(self) -> None:
+        """See that its words still stand, as far as Redis can be asked.
+
+        Raises:
+            Withdrawn, UserError: as `control`.
+        """
+        self._poll(always=True)
+
+    def _poll(self, *, always: bool) -> None:
+        """Ask Redis. `always`: whether the words stand also matters for a training that is to be cancelled."""
+        refs = (*self._inherited, *((self._own,) if self._own is not None else ()))
+        news = self._joblog.news([ref.transcript_id for ref in refs])
+        self._polled = time.monotonic()
+        if news is None:
+            return  # Redis is away: the training goes on, and the next poll asks again
+        self._requested = news.control
+        if news.control == "cancel" and not always:
+            return
+        require_standing(self._inherited, news.revisions)
+        if self._own is not None and is_withdrawn(self._own, news.revisions[self._own.transcript_id]):
+            raise Withdrawn
+
+    def go_on(self) -> None:
+        """For what waits before there is anything to train.
+
+        Raises:
+            TrainingCancelled: a person cancelled it.
+            TrainingInterrupted: the worker is stopping.
+            Superseded, UserError: as `control`.
+        """
+        request = self.control()
+        if request == "cancel":
+            raise TrainingCancelled
+        if request == "interrupt":
+            raise TrainingInterrupted

@@ -1,0 +1,86 @@
+"""Where the files of a training lie on this host, and how they go."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import redis
+import structlog
+from pydantic import ValidationError
+
+from shared import keys
+from shared.jobs import CorpusInfo
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """Where a job's files lie on this host.
+
+    Attributes:
+        folder: for all of them.
+        checkpoint: from which another attempt goes on.
+        model: the unfinished model.
+        text: what it learns, unpacked.
+        learned: what is known of the text that the checkpoint is of.
+    """
+
+    folder: Path
+    checkpoint: Path
+    model: Path
+    text: Path
+    learned: Path
+
+    @classmethod
+    def of(cls, settings: Settings, job_id: str) -> JobFiles:
+        """Those of a job; nothing need be there."""
+        folder = _root(settings) / job_id
+        return cls(folder, folder / "checkpoint", folder / "model", folder / "text.txt", folder / "learned.json")
+
+    def discard(self) -> None:
+        """Remove what is there: the job is over, or begins anew."""
+        _remove(self.folder)
+
+    def save_learned(self, info: CorpusInfo) -> None:
+        """Keep what is known of the text, for the attempt that goes on from the checkpoint."""
+        self.learned.write_text(info.model_dump_json(), "utf-8")
+
+    def load_learned(self) -> CorpusInfo | None:
+        """What `save_learned` kept; None when there is nothing, or another version wrote it."""
+        try:
+            return CorpusInfo.model_validate_json(self.learned.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+
+def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
+    """Remove the files of jobs that are over or forgotten: another host ended them, or their worker was killed.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    try:
+        folders = [path for path in _root(settings).iterdir() if path.is_dir()]
+    except FileNotFoundError:
+        return
+    for folder in folders:
+        known, over = cast(list[bytes | None], client.hmget(keys.job(folder.name), "job", "over"))
+        if known is None or over is not None:
+            _remove(folder)
+            log.info("leftovers_removed", job_id=folder.name)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder as far as possible: members' words may lie in it, so what stays is told to the operator."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        log.error("files_not_removed", folder=str(folder))
+
+
+def _root(settings: Settings) -> Path:
+    return settings.data_dir / "checkpoints"
