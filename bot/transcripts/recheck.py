@@ -1,0 +1,154 @@
+"""Finds what happened to messages while nobody told the bot: it was off, or Discord began a new session with it.
+
+Discord does not say afterwards what was deleted or edited. So the messages whose words are kept are asked for once
+more, a page (100 messages, one request) at a time and slowly, and what differs is passed on to the watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import discord
+import structlog
+from discord.ext import commands
+from redis.exceptions import RedisError
+
+from bot.failures import passing
+from bot.transcripts.reader import PAGE
+from bot.transcripts.store import Line
+from bot.transcripts.watch import Watch
+from shared.transcripts import TranscriptInfo
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+PAUSE_S = 0.5
+"""Between two requests; people's commands, and readings, need Discord's limits, too."""
+_TRY_AGAIN_S = 10.0
+
+log = structlog.get_logger()
+
+
+class Recheck(commands.Cog):
+    """Compares what transcripts hold with what still stands on Discord, after each new session."""
+
+    def __init__(self, bot: Galvanic, watch: Watch) -> None:
+        self.bot = bot
+        self._watch = watch
+        self._task: asyncio.Task[None] | None = None
+        self._away: set[int] = set()
+        """Servers that Discord does not show, or did not when they were to be looked at."""
+
+    async def cog_unload(self) -> None:
+        """End; the next start looks from the beginning."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """A session began: what happened before it was not heard. One that is only resumed lost nothing."""
+        await self.cog_unload()
+        self._task = asyncio.create_task(self._look())
+
+    @commands.Cog.listener()
+    async def on_guild_unavailable(self, guild: discord.Guild) -> None:
+        """Discord has an outage."""
+        self._away.add(guild.id)
+
+    @commands.Cog.listener()
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """Discord shows a server again."""
+        if guild.id in self._away:
+            self._away.discard(guild.id)
+            await self.on_ready()
+
+    async def _look(self) -> None:
+        """Look at each transcript whose words are kept, however long it takes."""
+        done: set[str] = set()
+        while True:
+            try:
+                for info in await self.bot.transcripts.known():
+                    if info.transcript_id not in done:
+                        await self._compare(info)
+                        done.add(info.transcript_id)
+                return
+            except Exception as error:
+                if passing(error) or isinstance(error, RedisError):
+                    log.warning("changes_not_looked_up", error=type(error).__name__)
+                else:  # it comes again, perhaps, at the next start
+                    log.exception("changes_not_looked_up")
+                    return
+            await asyncio.sleep(_TRY_AGAIN_S)
+
+    async def _compare(self, info: TranscriptInfo) -> None:
+        """Look at one transcript.
+
+        Raises:
+            discord.HTTPException: Discord is in trouble.
+            redis.RedisError: Redis cannot be reached.
+        """
+        deleted = edited = 0
+        closed: set[int] = set()
+        async for _, page in self.bot.transcripts.pages(info.transcript_id):
+            place_id = page[0].thread_id or info.source_id
+            if place_id in closed:
+                continue
+            messages = await self._ask(info, place_id, page)
+            if messages is None:
+                closed.add(place_id)
+                continue
+            there = {message.id: message for message in messages}
+            # A full answer may end before the page does: of what comes after it nothing is known.
+            end = messages[-1].id if len(messages) == PAGE else page[-1].message_id
+            for line in page:
+                message = there.get(line.message_id)
+                if message is None and line.message_id <= end:
+                    deleted += 1
+                elif message is not None and _edited_since(message, info):
+                    edited += 1
+                else:
+                    continue
+                self._watch.hear(info.guild_id, place_id, line.message_id, message)
+            await asyncio.sleep(PAUSE_S)
+        if deleted or edited:
+            log.info(
+                "changes_looked_up",
+                transcript_id=info.transcript_id,
+                guild_id=info.guild_id,
+                deleted=deleted,
+                edited=edited,
+            )
+
+    async def _ask(self, info: TranscriptInfo, place_id: int, page: Sequence[Line]) -> list[discord.Message] | None:
+        """The messages from a page's first on; None: the bot cannot read there now, and knows nothing by that.
+
+        To whoever lacks Read Message History Discord shows no message, instead of refusing.
+        """
+        guild = self.bot.get_guild(info.guild_id)
+        if guild is None or guild.unavailable:
+            self._away.add(info.guild_id)
+            return None
+        room = guild.get_channel_or_thread(info.channel_id)
+        if room is None:
+            return None
+        rights = room.permissions_for(guild.me)
+        if not (rights.view_channel and rights.read_message_history):
+            return None
+        place = self.bot.get_partial_messageable(place_id, guild_id=info.guild_id)
+        after = discord.Object(page[0].message_id - 1)
+        try:
+            return [message async for message in place.history(limit=PAGE, after=after, oldest_first=True)]
+        except discord.NotFound:
+            if place_id != info.source_id:
+                self._watch.hear_thread(info.guild_id, place_id, info.source_id)
+            return None
+        except discord.Forbidden:
+            return None
+
+
+def _edited_since(message: discord.Message, info: TranscriptInfo) -> bool:
+    """Whether a message was edited since its transcript was begun. Its line may be the right one already."""
+    return message.edited_at is not None and message.edited_at.timestamp() > info.created_at

@@ -1,0 +1,277 @@
+"""What happens on Discord to messages that transcripts hold: deleted and edited ones, threads and channels that go.
+
+Events are only written down when they come. One task notes them in Redis at once, and takes the words out a little
+later, many in one pass. While Redis is away they wait in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import discord
+import structlog
+from discord.ext import commands
+from redis.exceptions import RedisError
+
+from bot.failures import TRANSIENT
+from bot.transcripts.cleaning import clean
+from bot.transcripts.reader import is_speech, prefixes_of
+from shared.transcripts import TranscriptInfo
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+GATHER_S = 5.0
+"""Between an event and the pass over the transcript: people delete and edit several messages in a row."""
+_TRY_AGAIN_S = 2.0
+
+log = structlog.get_logger()
+
+
+class Watch(commands.Cog):
+    """Keeps transcripts true to the channels that they are of."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self.bot = bot
+        self._changed: defaultdict[tuple[int, int], dict[int, discord.Message | None]] = defaultdict(dict)
+        """By server and channel: messages as they are now; None: deleted."""
+        self._threads: dict[int, tuple[int, int]] = {}
+        """Deleted threads, each with its server and its channel."""
+        self._channels: dict[int, int] = {}
+        """Deleted channels, each with its server."""
+        self._noted: dict[str, int] = {}
+        """Transcripts of which something is to be taken out, each with its server."""
+        self._lost: dict[str, TranscriptInfo] = {}
+        """Transcripts of deleted threads."""
+        self._forbidden: set[int] = set()
+        """Servers where an admin took back that a channel may be learned from."""
+        self._bell = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def cog_unload(self) -> None:
+        """End; what is not noted yet is lost with the process."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # ------------------------------------------------------------------ what happens
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Begin; make up for what was deleted or forbidden while the bot was off, or had lost its connection."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._work())
+        await self.look_for_lost_channels()
+
+    @commands.Cog.listener()
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Somebody deleted a message."""
+        self.hear(payload.guild_id, payload.channel_id, payload.message_id, None)
+
+    @commands.Cog.listener()
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """A moderator deleted messages."""
+        for message_id in payload.message_ids:
+            self.hear(payload.guild_id, payload.channel_id, message_id, None)
+
+    @commands.Cog.listener()
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """Somebody edited a message, or only its preview or its pin changed: its line stays the same then."""
+        if not payload.message.author.bot and "content" in payload.data:
+            self.hear(payload.guild_id, payload.channel_id, payload.message_id, payload.message)
+
+    @commands.Cog.listener()
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """A thread was deleted, and with it what was said there."""
+        self.hear_thread(payload.guild_id, payload.thread_id, payload.parent_id)
+
+    @commands.Cog.listener()
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """A channel was deleted: it is not allowed any more either."""
+        self._channels[channel.id] = channel.guild.id
+        self._bell.set()
+
+    @commands.Cog.listener()
+    async def on_training_disallowed(self, guild_id: int, _channel_id: int) -> None:
+        """An admin took back that a channel may be learned from."""
+        self._forbidden.add(guild_id)
+        self._bell.set()
+
+    def hear(self, guild_id: int | None, channel_id: int, message_id: int, message: discord.Message | None) -> None:
+        """A message was deleted (None), or may have been edited."""
+        if guild_id is not None and self.bot.transcripts.may_hold(guild_id, message_id):
+            self._changed[guild_id, channel_id][message_id] = message
+            self._bell.set()
+
+    def hear_thread(self, guild_id: int, thread_id: int, parent_id: int) -> None:
+        """A thread was deleted."""
+        self._threads[thread_id] = (guild_id, parent_id)
+        self._bell.set()
+
+    async def look_for_lost_channels(self) -> None:
+        """Find what was deleted or forbidden unheard. Only what Discord says is gone counts as gone."""
+        while True:
+            try:
+                for guild in [guild for guild in self.bot.guilds if not guild.unavailable]:
+                    await self._look_for_lost_channels(guild)
+            except RedisError as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+                await asyncio.sleep(_TRY_AGAIN_S)
+            else:
+                break
+        self._bell.set()
+
+    async def _look_for_lost_channels(self, guild: discord.Guild) -> None:
+        self._forbidden.add(guild.id)
+        allowed = {channel_id: channel_id for channel_id in await self.bot.consents.allowed(guild.id)}
+        known = {info.source_id: info.channel_id for info in await self._of(guild.id)}
+        for channel_id, room_id in (known | allowed).items():
+            if guild.get_channel_or_thread(channel_id) is None and await self._is_gone(channel_id):
+                if channel_id == room_id:
+                    self._channels[channel_id] = guild.id
+                else:
+                    self._threads[channel_id] = (guild.id, room_id)
+
+    async def _is_gone(self, channel_id: int) -> bool:
+        try:
+            await self.bot.fetch_channel(channel_id)
+        except discord.NotFound:
+            return True
+        except (discord.HTTPException, discord.InvalidData, *TRANSIENT) as error:
+            log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
+        return False
+
+    # ------------------------------------------------------------------ what is done
+
+    async def _work(self) -> None:
+        """Note what was heard at once; take words out when it has been quiet, or `GATHER_S` after the first note."""
+        loop = asyncio.get_running_loop()
+        due: float | None = None
+        while True:
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._bell.wait()
+            except TimeoutError:
+                pass
+            self._bell.clear()
+            try:
+                await self._note()
+                if due is not None and loop.time() >= due:
+                    due = None
+                    await self._take_out()
+                if due is None and (self._noted or self._lost or self._forbidden):
+                    due = loop.time() + GATHER_S
+            except RedisError as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+                due = loop.time() + _TRY_AGAIN_S
+            except Exception:  # whatever else comes must be heard
+                log.exception("watch_failed")
+                due = loop.time() + GATHER_S
+
+    async def _note(self) -> None:
+        """Note what was heard; what was noted is heard no longer."""
+        while self._channels:
+            channel_id, guild_id = next(iter(self._channels.items()))
+            if channel_id in await self.bot.consents.allowed(guild_id):
+                assert self.bot.user is not None
+                await self.bot.consents.disallow(guild_id, channel_id, self.bot.user.id)
+            self._forbidden.add(guild_id)
+            del self._channels[channel_id]
+        while self._changed:
+            (guild_id, channel_id), messages = next(iter(self._changed.items()))
+            seen = dict(messages)
+            infos = [info for info in await self._of(guild_id) if self._is_part(guild_id, channel_id, info)]
+            if infos:
+                changes = await self._lines(guild_id, seen)
+                for info in infos:
+                    await self._note_gone(info, {one: text for one, text in changes.items() if info.may_hold(one)})
+            for message_id, message in seen.items():
+                if messages.get(message_id, message) is message:  # nothing happened to it meanwhile
+                    messages.pop(message_id, None)
+            if not messages:
+                del self._changed[guild_id, channel_id]
+        while self._threads:
+            thread_id, (guild_id, parent_id) = next(iter(self._threads.items()))
+            for info in await self._of(guild_id):
+                if info.source_id == parent_id:
+                    await self._note_gone(info, {}, thread_id)
+                elif info.source_id == thread_id:
+                    self._lost[info.transcript_id] = info
+            del self._threads[thread_id]
+
+    async def _note_gone(self, info: TranscriptInfo, changes: dict[int, str], *threads: int) -> None:
+        if changes or threads:
+            await self.bot.transcripts.note_gone(info.transcript_id, changes, threads)
+            self._noted[info.transcript_id] = info.guild_id
+
+    async def _lines(self, guild_id: int, messages: dict[int, discord.Message | None]) -> dict[int, str]:
+        """What is left to learn of messages as they are now. What is no speech any more is gone.
+
+        Of those who have not agreed nothing is in a transcript, and nothing is to be noted either.
+        """
+        prefixes = await prefixes_of(self.bot, guild_id)
+        consents = await self.bot.consents.of(guild_id)
+        lines = {}
+        for message_id, message in messages.items():
+            counts = message is not None and consents.includes(message.author.id, message_id)
+            speaks = message is not None and counts and is_speech(message, prefixes)
+            lines[message_id] = clean([message.content])[0] if message is not None and speaks else ""
+            await asyncio.sleep(0)  # one that was built to take long must not hold up the rest of the bot
+        return lines
+
+    def _is_part(self, guild_id: int, channel_id: int, info: TranscriptInfo) -> bool:
+        """Whether a transcript may have messages of a channel or thread.
+
+        An archived thread is not known: it may be one of any channel. That costs a pass over what has none of it.
+        """
+        if info.source_id == channel_id:
+            return True
+        guild = self.bot.get_guild(guild_id)
+        place = guild.get_channel_or_thread(channel_id) if guild is not None else None
+        if isinstance(place, discord.Thread):
+            return place.parent_id == info.source_id
+        return place is None and info.source_id == info.channel_id
+
+    async def _take_out(self) -> None:
+        """Take out what was noted. A transcript that is being read does so itself at its end, unless that is past."""
+        for transcript_id, guild_id in list(self._noted.items()):
+            try:
+                await self._take_out_of(transcript_id, guild_id)
+            except RedisError:
+                raise
+            except Exception:  # it stays noted in Redis, where `Withdrawals.resume` finds it; the others must not wait
+                log.exception("words_not_taken_out", transcript_id=transcript_id, guild_id=guild_id)
+                self._noted.pop(transcript_id, None)
+        for info in list(self._lost.values()):
+            if await self._drop(info):
+                del self._lost[info.transcript_id]
+        for guild_id in list(self._forbidden):
+            allowed = await self.bot.consents.allowed(guild_id)
+            done = [await self._drop(info) for info in await self._of(guild_id) if info.channel_id not in allowed]
+            if all(done):
+                self._forbidden.discard(guild_id)
+
+    async def _take_out_of(self, transcript_id: str, guild_id: int) -> None:
+        transcript = await self.bot.transcripts.load(transcript_id)
+        if transcript is not None and transcript.reading is not None:
+            return
+        lines = await self.bot.transcripts.purge(transcript_id)
+        self._noted.pop(transcript_id, None)
+        if lines:
+            log.info("words_taken_out", transcript_id=transcript_id, guild_id=guild_id, lines=lines)
+            self.bot.dispatch("words_withdrawn", guild_id)
+
+    async def _drop(self, info: TranscriptInfo) -> bool:
+        """Drop the words of a transcript; False while it is being read, which ends by itself."""
+        transcript = await self.bot.transcripts.load(info.transcript_id)
+        if transcript is not None and transcript.reading is not None:
+            return False
+        if await self.bot.transcripts.has_text(info.transcript_id):
+            await self.bot.transcripts.drop_text(info.transcript_id)
+            log.info("words_dropped", transcript_id=info.transcript_id, guild_id=info.guild_id)
+        return True
+
+    async def _of(self, guild_id: int) -> list[TranscriptInfo]:
+        return [info for info in await self.bot.transcripts.known() if info.guild_id == guild_id]

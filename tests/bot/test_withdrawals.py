@@ -1,0 +1,238 @@
+"""Words that are taken back leave every transcript, whatever breaks in between; models that learned them are stale."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from bot.transcripts.store import Line, TranscriptStore
+from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.connect import connect
+from shared.jobs import TranscriptRef
+from shared.models import ModelRecord
+from shared.settings import Settings
+from shared.transcripts import TranscriptInfo, is_being_purged, revision_of
+from tests.bot.live import Live
+from tests.factories import record
+from tests.transcripts import words, written
+from worker.joblog import JobLog
+
+ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
+TAVERN, LIBRARY = CHANNEL_IDS["tavern"], CHANNEL_IDS["library"]
+
+
+@pytest.fixture
+def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+    return Settings()
+
+
+async def agreed(live: Live, *users: int, guild_id: int = GUILD_ID) -> None:
+    for user in users:
+        await live.bot.consents.agree(guild_id, user)
+
+
+def said(*authors: int) -> list[Line]:
+    """A line of each author in turn."""
+    return [Line(1_000 + number, author, f"{number} by {author}") for number, author in enumerate(authors)]
+
+
+async def transcript(live: Live, *authors: int, channel_id: int = TAVERN, **fields: Any) -> TranscriptInfo:
+    return await written(
+        live.bot.transcripts, said(*authors), **{"guild_id": GUILD_ID, "channel_id": channel_id, **fields}
+    )
+
+
+def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> ModelRecord:
+    model = record(
+        **{"model_id": name, "name": name, "guild_id": GUILD_ID, "channel_id": TAVERN, "transcripts": refs, **fields}
+    )
+    return JobLog(connect(live.bot.settings), f"t-{name}").register(model, current=False)
+
+
+async def left(live: Live, info: TranscriptInfo) -> list[str]:
+    await live.bot.withdrawals.idle()
+    return await words(live.bot.transcripts, info.transcript_id)
+
+
+async def test_a_members_words_leave_every_transcript_of_the_server(live: Live) -> None:
+    await agreed(live, ADA, BEN)
+    await agreed(live, BEN, guild_id=ANNEX_ID)
+    one = await transcript(live, ADA, BEN, ADA, BEN, BEN)
+    other = await transcript(live, *[BEN, ADA] * 30, channel_id=LIBRARY)
+    without = await transcript(live, ADA)
+    elsewhere = await transcript(live, BEN, guild_id=ANNEX_ID, channel_id=CHANNEL_IDS["atrium"])
+    learned = model_of(live, "learned", one.ref(0))
+    model_of(live, "innocent", without.ref(0))
+    done = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert (done.transcripts, done.lines, [model.name for model in done.models]) == (2, 33, [learned.name])
+    consents = await live.bot.consents.of(GUILD_ID)
+    assert not consents.includes(BEN, 10**18)
+    assert consents.includes(ADA, 10**18)
+    assert await left(live, one) == [f"0 by {ADA}", f"2 by {ADA}"]
+    assert len(await left(live, other)) == 30
+    assert len(await left(live, without)) == len(await left(live, elsewhere)) == 1
+    assert await live.bot.transcripts.members(one.transcript_id) == {ADA: 2}
+    revisions = await live.bot.transcripts.revisions([one.transcript_id, without.transcript_id])
+    assert revisions[one.transcript_id].withdrawn > 0
+    assert revisions[without.transcript_id].now == 0
+
+
+async def test_no_training_reads_words_of_whom_was_told_that_they_are_out(live: Live) -> None:
+    """The text is locked for workers, and what was learned is stale, before anybody is told."""
+    await agreed(live, BEN)
+    info = await transcript(live, BEN, ADA)
+    other = await transcript(live, BEN, channel_id=LIBRARY)
+    store, client = live.bot.transcripts, connect(live.bot.settings)
+    async with store.lock(info.transcript_id), store.lock(other.transcript_id):  # nothing can be taken out yet
+        done = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+        assert (done.transcripts, done.lines) == (2, 2)
+        for one in (info, other):
+            assert is_being_purged(client, one.transcript_id)
+            assert (revision := revision_of(client, one.transcript_id)) is not None
+            assert revision.withdraws(one.ref(0))
+    assert await left(live, info) == [f"1 by {ADA}"]
+    assert await left(live, other) == []
+
+
+async def test_a_page_that_is_being_added_loses_their_words_too(live: Live) -> None:
+    await agreed(live, ADA, BEN)
+    info = await transcript(live, ADA, reading=True)
+    store = live.bot.transcripts
+    async with store.lock(info.transcript_id):
+        withdrawing = asyncio.create_task(live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout"))
+        await asyncio.sleep(0.2)
+        await store.append(info.transcript_id, [Line(2_000, BEN, "at the last moment")], "{}")
+    await withdrawing
+    assert await left(live, info) == [f"0 by {ADA}"]
+
+
+async def test_while_it_is_read_notes_of_messages_stay_until_the_end(live: Live) -> None:
+    await agreed(live, ADA, BEN)
+    info = await transcript(live, ADA, BEN, reading=True)
+    await live.bot.transcripts.note_gone(info.transcript_id, {3_000: ""})
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert await left(live, info) == [f"0 by {ADA}"]
+    assert await live.bot.redis.hkeys(keys.transcript_gone(info.transcript_id)) == [b"m:3000"]
+
+
+async def test_models_are_stale_although_the_words_are_no_longer_kept(live: Live) -> None:
+    await agreed(live, BEN)
+    info = await transcript(live, BEN, BEN)
+    model_of(live, "learned", info.ref(0))
+    await live.bot.transcripts.drop_text(info.transcript_id)
+    done = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert (done.transcripts, done.lines, len(done.models)) == (1, 0, 1)
+    assert await left(live, info) == []
+    assert (await live.bot.transcripts.revisions([info.transcript_id]))[info.transcript_id].withdrawn > 0
+
+
+async def test_who_is_in_nothing_makes_nothing_stale(live: Live) -> None:
+    info = await transcript(live, ADA)
+    told: list[int] = []
+
+    async def hear(guild_id: int) -> None:
+        told.append(guild_id)
+
+    live.bot.add_listener(hear, "on_words_withdrawn")
+    done = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert (done.transcripts, done.lines, done.models) == (0, 0, ())
+    assert await left(live, info) == [f"0 by {ADA}"]
+    assert told == []
+    await agreed(live, ADA)
+    await live.bot.withdrawals.withdraw(GUILD_ID, [ADA], why="optout")
+    await live.until(lambda: told, "word of it")
+
+
+async def test_what_a_crash_cut_off_is_made_up_for(live: Live) -> None:
+    await agreed(live, ADA, BEN, CLEO)
+    noted = await transcript(live, ADA, BEN)
+    deleted = await transcript(live, ADA, ADA)
+    ended = await transcript(live, ADA, CLEO)
+    model_of(live, "learned", ended.ref(0))
+    await live.bot.transcripts.note_withdrawn(noted.transcript_id, [BEN])
+    await live.bot.transcripts.note_gone(deleted.transcript_id, {1_000: ""})
+    await live.bot.consents.refuse(GUILD_ID, CLEO, 0)  # and then the bot ended, before it was noted anywhere
+    await live.bot.withdrawals.resume()
+    assert await left(live, noted) == [f"0 by {ADA}"]
+    assert await left(live, deleted) == [f"1 by {ADA}"]
+    assert await left(live, ended) == [f"0 by {ADA}"]
+    for info in (noted, deleted, ended):
+        assert not await live.bot.redis.exists(keys.transcript_gone(info.transcript_id))
+    revisions = await live.bot.transcripts.revisions([ended.transcript_id])
+    assert revisions[ended.transcript_id].withdrawn > 0, "what learned from it is stale"
+    await live.bot.withdrawals.resume()
+    assert await live.bot.transcripts.revisions([ended.transcript_id]) == revisions, "and only once"
+
+
+async def test_where_members_are_asked_only_words_of_those_who_agreed_stay(live: Live) -> None:
+    """The operator was laxer before."""
+    await agreed(live, ADA)
+    info = await transcript(live, ADA, BEN)
+    await live.bot.withdrawals.resume()
+    assert await left(live, info) == [f"0 by {ADA}"]
+
+
+async def test_for_what_cannot_be_read_nothing_is_destroyed(live: Live) -> None:
+    await live.bot.redis.hset(keys.consent(GUILD_ID), str(BEN), '{"version": 2, "state": "in"}')
+    live.bot.consents._said.clear()
+    info = await transcript(live, BEN)
+    await live.bot.withdrawals.resume()
+    assert await left(live, info) == [f"0 by {BEN}"]
+    assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 1_000)
+
+
+async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await agreed(live, BEN)
+    info = await transcript(live, BEN)
+
+    async def away(*_arguments: Any, **_options: Any) -> int:
+        raise redis.ConnectionError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(TranscriptStore, "purge", away)
+        assert (await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")).lines == 1
+        assert await left(live, info) == [f"0 by {BEN}"]
+    assert await live.bot.redis.exists(keys.transcript_gone(info.transcript_id)), "no worker reads it meanwhile"
+    await live.bot.withdrawals.resume()
+    assert await left(live, info) == []
+
+
+async def test_an_outage_is_told_and_leaves_a_no(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await agreed(live, BEN)
+    info = await transcript(live, BEN)
+
+    async def away(*_arguments: Any) -> None:
+        raise redis.ConnectionError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(TranscriptStore, "note_withdrawn", away)
+        with pytest.raises(RedisError):
+            await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 10**18)
+    await live.bot.withdrawals.resume()
+    assert await left(live, info) == []
+
+
+async def test_what_cannot_be_read_of_one_withdrawal_stops_no_other(live: Live) -> None:
+    await live.bot.redis.hset(keys.WITHDRAWALS, "of another version", "{}")
+    await agreed(live, BEN)
+    model_of(live, "learned", (await transcript(live, BEN)).ref(0))
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert await live.bot.withdrawals.open() == {(GUILD_ID, BEN): ("learned",)}
+
+
+async def test_while_it_is_read_no_edited_words_of_whom_withdraws_are_kept(live: Live) -> None:
+    """Whose a noted message is, is not known before the end of the reading: so it is none's."""
+    await agreed(live, ADA, BEN)
+    info = await transcript(live, ADA, BEN, reading=True)
+    await live.bot.transcripts.note_gone(info.transcript_id, {3_000: "what ben says now", 3_001: ""})
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert await left(live, info) == [f"0 by {ADA}"]
+    noted = await live.bot.redis.hgetall(keys.transcript_gone(info.transcript_id))
+    assert noted == {b"m:3000": b"", b"m:3001": b""}
