@@ -1,0 +1,373 @@
+"""Models whose words were withdrawn are made again or deleted in time, and what nothing needs any more is dropped."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from bot.transcripts.store import Line
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.connect import connect
+from shared.jobs import TrainJob, TrainOptions, TranscriptRef
+from shared.models import ModelRecord
+from shared.settings import Settings
+from shared.transcripts import TranscriptInfo
+from tests import factories
+from tests.bot.live import Live, text_of
+from tests.bot.test_reading import Pages, agreed, talk
+from tests.transcripts import words, written
+from worker.joblog import JobLog
+
+ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
+LAB, TAVERN, LIBRARY = (CHANNEL_IDS[name] for name in ("lab", "tavern", "library"))
+HOUR_S, DAY_S = 3_600, 86_400
+WITHIN_S = 72 * HOUR_S
+
+
+@pytest.fixture
+def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
+    return Settings()
+
+
+async def read(live: Live, *authors: int, channel_id: int = LAB) -> TranscriptInfo:
+    """A transcript with a line of each author."""
+    lines = [Line(1_000 + number, author, f"a line by {author}") for number, author in enumerate(authors)]
+    return await written(live.bot.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id)
+
+
+def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> ModelRecord:
+    """A finished model of some transcripts, as a worker enters it; its id is its name."""
+    own = {
+        "model_id": name,
+        "name": name,
+        "guild_id": GUILD_ID,
+        "channel_id": LAB,
+        "owner_id": ADA,
+        "options": TrainOptions(),
+        "transcripts": refs,
+    }
+    return JobLog(connect(live.bot.settings), f"t-{name}").register(
+        factories.record(**{**own, **fields}), current=False
+    )
+
+
+async def look(live: Live) -> float:
+    """Have the bot look after its models now, as it does every ten minutes."""
+    guild = live.bot.get_guild(GUILD_ID)
+    assert guild is not None
+    wait = await live.bot.upkeep.look(guild)
+    await live.bot.upkeep._forget_unused()
+    await live.bot.withdrawals.close_done()
+    return wait
+
+
+async def names(live: Live) -> list[str]:
+    return sorted(model.name for model in await live.bot.registry.all(GUILD_ID))
+
+
+async def queued(live: Live) -> TrainJob:
+    """The training for a model that is made again, once it waits in the queue."""
+    followed = live.bot.follower._followed
+    job_id = await live.until(lambda: next(iter(followed), None), "the training")
+    stored = await live.bot.queue.load(job_id)
+    assert stored is not None
+    assert isinstance(stored.job, TrainJob)
+    return stored.job
+
+
+async def stale_since(live: Live, model: ModelRecord, seconds: float) -> None:
+    await live.bot.redis.hset(keys.STALE, model.model_id, str(time.time() - seconds))
+
+
+# ---------------------------------------------------------------------- made again
+
+
+async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live) -> None:
+    talk(live, 300)
+    await agreed(live, "ada", "ben")
+    info = await read(live, ADA, BEN)
+    model = model_of(live, "sea", info.ref(0), options=TrainOptions(recipe="word", epochs=3))
+    await live.ask("!optout", person="ben")
+    job = await queued(live)
+    assert (job.replaces, job.options.name, job.options.recipe, job.options.epochs) == ("sea", "sea", "word", 3)
+    assert (job.place.channel_id, job.place.user_id) == (LAB, ADA)
+    assert job.corpus.transcript is not None
+    learned = await words(live.bot.transcripts, job.corpus.transcript.transcript_id)
+    assert len(learned) == 100
+    assert not [line for line in learned if not line.startswith("ada says")]
+    assert await names(live) == ["sea"], "until the new one is there"
+    assert await live.bot.upkeep.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
+    await live.until(lambda: live.showing(r"Learning \#lab"), "its card")
+
+    model_of(live, "sea-2", job.corpus.transcript, replaces="sea", options=job.options)
+    await look(live)
+    (heir,) = await live.bot.registry.all(GUILD_ID)
+    assert (heir.model_id, heir.name, heir.replaces) == ("sea-2", "sea", None)
+    assert not await live.bot.redis.hexists(keys.STALE, "sea")
+
+
+async def test_the_new_model_takes_over_where_the_old_one_was_chosen_and_shared(live: Live) -> None:
+    info = await read(live, ADA, BEN)
+    old = model_of(live, "sea", info.ref(0), scope="channel", shared_with=(TAVERN,))
+    other = model_of(live, "other", (await read(live, ADA)).ref(0))
+    await live.bot.registry.use(LAB, old)
+    await live.bot.registry.use(LIBRARY, other)
+    await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
+    await live.bot.transcripts.purge(info.transcript_id)
+    now = (await live.bot.transcripts.revisions([info.transcript_id]))[info.transcript_id].now
+    options = TrainOptions(name="sea")
+    heir = model_of(live, "sea-2", info.ref(now), scope="channel", replaces="sea", options=options)
+    await look(live)
+    assert await names(live) == ["other", "sea"]
+    assert (await live.bot.guild_settings.channel([LAB])).model == heir.model_id
+    assert (await live.bot.guild_settings.channel([LIBRARY])).model == other.model_id
+    record = await live.bot.registry.record(heir.model_id)
+    assert record is not None
+    assert record.shared_with == (TAVERN,)
+
+
+async def test_a_new_model_whose_old_one_is_gone_takes_its_name(live: Live) -> None:
+    """Somebody deleted it meanwhile, or the bot ended between two steps."""
+    info = await read(live, ADA)
+    model_of(live, "sea-2", info.ref(0), replaces="sea", options=TrainOptions(name="sea"))
+    await look(live)
+    (heir,) = await live.bot.registry.all(GUILD_ID)
+    assert (heir.name, heir.replaces) == ("sea", None)
+
+
+async def test_a_new_model_keeps_its_own_name_if_somebody_took_the_old_one(live: Live) -> None:
+    info = await read(live, ADA)
+    model_of(live, "sea")
+    model_of(live, "sea-2", info.ref(0), replaces="gone", options=TrainOptions(name="sea"))
+    await look(live)
+    assert await names(live) == ["sea", "sea-2"]
+    heir = await live.bot.registry.record("sea-2")
+    assert heir is not None
+    assert heir.replaces is None
+
+
+async def test_a_new_model_that_is_stale_already_is_dropped(live: Live) -> None:
+    """Somebody else withdrew while it was made: the old one, which still stands, is made again another time."""
+    await agreed(live, "ada")
+    info = await read(live, ADA, BEN, CLEO)
+    model_of(live, "sea", info.ref(0))
+    model_of(live, "sea-2", info.ref(0), replaces="sea")
+    await live.bot.transcripts.note_withdrawn(info.transcript_id, [CLEO])
+    await look(live)
+    assert await names(live) == ["sea"]
+
+
+async def test_a_new_model_takes_over_although_a_message_was_deleted_while_it_was_made(live: Live) -> None:
+    """In a lively channel that is always so, and none would ever take over."""
+    await agreed(live, "ada")
+    info = await read(live, ADA, BEN, ADA)
+    model_of(live, "sea", info.ref(0))
+    await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
+    await live.bot.transcripts.purge(info.transcript_id)
+    now = (await live.bot.transcripts.revisions([info.transcript_id]))[info.transcript_id].now
+    model_of(live, "sea-2", info.ref(now), replaces="sea", options=TrainOptions(name="sea"))
+    await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})
+    await live.bot.transcripts.purge(info.transcript_id)
+    await look(live)
+    (heir,) = await live.bot.registry.all(GUILD_ID)
+    assert (heir.model_id, heir.name) == ("sea-2", "sea")
+    due = await live.bot.upkeep.gone_by(heir)
+    assert due == pytest.approx(time.time() + WITHIN_S, abs=60), "it is made again itself, in its own time"
+
+
+async def test_models_of_one_server_are_made_again_one_after_another(live: Live) -> None:
+    talk(live, 600)
+    await agreed(live, "ada", "ben")
+    one, two = await read(live, ADA, BEN), await read(live, ADA, BEN)
+    model_of(live, "one", one.ref(0))
+    model_of(live, "two", two.ref(0))
+    with Pages(live):
+        await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+        await live.until(lambda: live.bot.readings._tasks, "the first reading")
+        assert len(await live.bot.readings.of_guild(GUILD_ID)) == 1
+        assert await look(live) < 60, "the other one waits for a few seconds only"
+        assert len(await live.bot.readings.of_guild(GUILD_ID)) == 1
+    first = await queued(live)
+    await look(live)
+    await live.until(lambda: len(live.bot.follower._followed) == 2, "the second training")
+    jobs = [await live.bot.queue.load(job_id) for job_id in live.bot.follower._followed]
+    assert {job.job.replaces for job in jobs if job and isinstance(job.job, TrainJob)} == {"one", "two"}
+    assert first.replaces in {"one", "two"}
+
+
+async def test_a_deleted_message_alone_waits_half_the_time(live: Live) -> None:
+    """That happens every hour: not each one is worth a training."""
+    talk(live, 300)
+    await agreed(live, "ada", "ben")
+    info = await read(live, ADA, BEN)
+    model = model_of(live, "sea", info.ref(0))
+    await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})
+    await live.bot.transcripts.purge(info.transcript_id)
+    await look(live)
+    assert not await live.bot.readings.of_guild(GUILD_ID)
+    await stale_since(live, model, WITHIN_S / 2 - 60)
+    assert await look(live) == pytest.approx(60, abs=20)
+    assert not await live.bot.readings.of_guild(GUILD_ID)
+    await stale_since(live, model, WITHIN_S / 2 + 1)
+    await look(live)
+    assert (await queued(live)).replaces == "sea"
+
+
+async def test_a_model_whose_transcript_is_forgotten_is_stale(live: Live) -> None:
+    info = await read(live, ADA)
+    model = model_of(live, "sea", info.ref(0))
+    assert await live.bot.upkeep.gone_by(model) is None
+    await live.bot.transcripts.forget(info.transcript_id)
+    assert await live.bot.upkeep.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
+
+
+async def test_a_model_of_several_channels_is_not_made_again(live: Live) -> None:
+    """It would take two readings at the same state, so it is deleted at its deadline."""
+    await agreed(live, "ada", "ben")
+    await agreed(live, channel_id=TAVERN)
+    here, there = await read(live, ADA, BEN), await read(live, ADA, BEN, channel_id=TAVERN)
+    model = model_of(live, "both", here.ref(0), there.ref(0))
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await look(live)
+    assert not await live.bot.readings.of_guild(GUILD_ID)
+    assert await names(live) == ["both"]
+    await stale_since(live, model, WITHIN_S)
+    await look(live)
+    assert await names(live) == []
+
+
+# ---------------------------------------------------------------------- deleted
+
+
+async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
+    """It could not be made again: the channel may not be read any more."""
+    info = await read(live, ADA, BEN)
+    model = model_of(live, "sea", info.ref(0))
+    await live.bot.registry.use(LAB, model)
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await look(live)
+    assert await names(live) == ["sea"]
+    await stale_since(live, model, WITHIN_S - 60)
+    assert await look(live) <= 60, "it looks again in time"
+    assert await names(live) == ["sea"]
+    await stale_since(live, model, WITHIN_S)
+    await look(live)
+    assert await names(live) == []
+    assert (await live.bot.guild_settings.channel([LAB])).model is None
+    assert not await live.bot.redis.hexists(keys.STALE, "sea")
+    assert live.showing("I deleted my model `sea`: a member's words in it were withdrawn.") is not None
+
+
+async def test_a_lifetime_ends(live: Live) -> None:
+    live.bot.settings.channel_model_days = 30
+    info = await read(live, ADA)
+    old = model_of(live, "old", info.ref(0), created_at=time.time() - 30 * DAY_S - 1)
+    young = model_of(live, "young", info.ref(0), created_at=time.time() - 30 * DAY_S + 600)
+    model_of(live, "book", created_at=time.time() - 90 * DAY_S)
+    await look(live)
+    assert await names(live) == ["book", "young"]
+    assert live.bot.upkeep.expires(young) == pytest.approx(time.time() + 600, abs=60)
+    assert live.showing("I deleted my model `old`: its time was over.") is not None
+    live.bot.settings.channel_model_days = None
+    assert live.bot.upkeep.expires(old) is None
+
+
+# ---------------------------------------------------------------------- transcripts
+
+
+async def test_transcripts_that_nothing_needs_are_forgotten(live: Live) -> None:
+    kept, used, unused = await read(live, ADA), await read(live, ADA), await read(live, ADA)
+    reading = await written(live.bot.transcripts, [], reading=True, guild_id=GUILD_ID, channel_id=LAB)
+    model_of(live, "sea", used.ref(0))
+    for info in (used, unused):
+        await live.bot.transcripts.drop_text(info.transcript_id)
+    await look(live)
+    there = {one.transcript_id for one in await live.bot.transcripts.all(GUILD_ID)}
+    assert there == {kept.transcript_id, used.transcript_id, reading.transcript_id}
+    assert not await live.bot.redis.keys(f"*{unused.transcript_id}*")
+
+
+async def test_a_training_that_waits_needs_its_transcript(live: Live) -> None:
+    info = await read(live, ADA)
+    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=ADA)
+    told = factories.corpus(source="channel", sha256="", title="#lab", transcript=info.ref(0))
+    job = factories.train_job(job_id="t-77", place=place, corpus=told)
+    await live.bot.queue.submit_train(job, None, None, (9, 9))
+    await live.bot.transcripts.drop_text(info.transcript_id)
+    await look(live)
+    assert await live.bot.transcripts.load(info.transcript_id) is not None
+    await live.bot.queue.cancel(job.job_id)
+    await look(live)
+    assert await live.bot.transcripts.load(info.transcript_id) is None
+
+
+# ---------------------------------------------------------------------- told
+
+
+async def test_whoever_withdrew_is_told_when_all_is_done(live: Live) -> None:
+    await agreed(live, "ada", "ben")
+    info = await read(live, ADA, BEN)
+    model = model_of(live, "sea", info.ref(0))
+    await live.bot.consents.disallow(GUILD_ID, LAB, ADA)
+    await live.ask("!optout", person="ben")
+    await live.until(lambda: live.whispered("ben", "") or live.shown("", channel=live.dm("ben")), "an answer")
+    await look(live)
+    assert await live.bot.withdrawals.open() == {(GUILD_ID, BEN): ("sea",)}
+    assert not live.showing("Done: every model", channel=live.dm("ben"))
+    await stale_since(live, model, WITHIN_S)
+    await look(live)
+    said = await live.until(lambda: live.showing("Done: every model", channel=live.dm("ben")), "the end of it")
+    assert "made again without them, or deleted" in text_of(said)
+    assert await live.bot.withdrawals.open() == {}
+    await look(live)
+    assert len(live.shown("Done: every model", channel=live.dm("ben"))) == 1
+    assert not live.showing("Done: every model", channel=live.dm("ada"))
+
+
+async def test_whoever_left_is_not_written_to(live: Live) -> None:
+    await agreed(live, "ben")
+    model = model_of(live, "sea", (await read(live, BEN)).ref(0))
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="left")
+    await stale_since(live, model, WITHIN_S)
+    await look(live)
+    assert await names(live) == []
+    await live.handled()
+    assert not live.shown("Done", channel=live.dm("ben"))
+
+
+# ---------------------------------------------------------------------- turned off
+
+
+async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:
+    live.bot.settings.card_interval_s = 0.05
+    info = await read(live, ADA)
+    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=ADA)
+    told = factories.corpus(source="channel", sha256="", title="#lab", transcript=info.ref(0))
+    parent = model_of(live, "sea", info.ref(0))
+    jobs = [
+        factories.train_job(job_id="t-77", place=place, corpus=told),
+        factories.train_job(job_id="t-78", place=place, parent=parent.ref),
+        factories.train_job(job_id="t-79", place=place),
+    ]
+    for job in jobs:
+        await live.bot.queue.submit_train(job, None, None, (9, 9))
+        live.bot.follower.follow(job, None)
+    live.bot.settings.channel_training = "off"
+    live.bot.upkeep.ring()
+    words = "turned off learning from channels"
+    await live.until(lambda: len(live.shown(words)) == 2, "the end of both")
+    outlook = await live.bot.outlook.look(now=True)
+    assert [one.job.job_id for one in outlook.standings] == ["t-79"]
+
+
+async def test_since_when_a_model_was_stale_is_forgotten_with_it(live: Live) -> None:
+    model = model_of(live, "sea", (await read(live, ADA)).ref(0))
+    await stale_since(live, model, 0)
+    await live.bot.redis.hset(keys.STALE, "gone", "1.0")
+    await look(live)
+    assert await live.bot.redis.hkeys(keys.STALE) == [b"sea"]

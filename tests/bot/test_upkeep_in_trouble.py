@@ -1,0 +1,82 @@
+"""What goes wrong with one server, model or transcript keeps no other one from what was promised about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot import upkeep
+from playground.places import GUILD_ID, USER_IDS
+from shared import keys
+from shared.models import ModelRecord
+from shared.settings import Settings
+from tests.bot.live import Live
+from tests.bot.test_reading import agreed
+from tests.bot.test_upkeep import WITHIN_S, look, model_of, names, read, stale_since
+from tests.bot.test_watch import until
+from tests.transcripts import words
+
+ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
+
+
+@pytest.fixture
+def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
+    monkeypatch.setattr(upkeep, "_GATHER_S", 0.0)
+    return Settings()
+
+
+async def overdue(live: Live, name: str) -> ModelRecord:
+    """A model of words that were withdrawn, at the end of its time."""
+    await agreed(live, "ada")
+    info = await read(live, ADA, BEN)
+    model = model_of(live, name, info.ref(0))
+    await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
+    await stale_since(live, model, WITHIN_S + 1)
+    return model
+
+
+async def test_a_model_that_cannot_be_deleted_keeps_no_other(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await overdue(live, "first")
+    await overdue(live, "second")
+    drop = live.bot.model_actions.drop
+
+    async def fails_for_first(model: ModelRecord, *args: Any) -> None:
+        if model.name == "first":
+            raise ValueError("no such luck")
+        await drop(model, *args)
+
+    monkeypatch.setattr(live.bot.model_actions, "drop", fails_for_first)
+    await look(live)
+    assert await names(live) == ["first"]
+
+
+async def test_a_step_that_fails_keeps_models_no_longer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await overdue(live, "sea")
+
+    async def fails() -> None:
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr(live.bot.withdrawals, "resume", fails)
+    live.bot.upkeep.ring()
+
+    async def gone() -> bool:
+        return await names(live) == []
+
+    await until(gone)
+
+
+async def test_words_go_also_when_another_transcript_cannot_be_read(live: Live) -> None:
+    await agreed(live, "ada")
+    infos = [await read(live, ADA, BEN) for _ in range(3)]
+    broken, *others = infos
+    await live.bot.redis.lset(keys.transcript_text(broken.transcript_id), 0, b"no page")
+    await live.bot.withdrawals.resume()
+    for info in others:
+        assert await words(live.bot.transcripts, info.transcript_id) == [f"a line by {ADA}"]
+    await live.bot.withdrawals.withdraw(GUILD_ID, [ADA], why="optout")
+    await live.bot.withdrawals.idle()
+    for info in others:
+        assert await words(live.bot.transcripts, info.transcript_id) == []
