@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import Any
 
@@ -13,7 +14,9 @@ from redis.exceptions import RedisError
 
 from bot import checks, message_text
 from bot.answers.typing import Typing
+from bot.audience import Audience
 from bot.choices import Offers
+from bot.consent import ConsentStore
 from bot.context import PatientContext
 from bot.failures import passing
 from bot.follower import Follower
@@ -26,7 +29,14 @@ from bot.queue import JobQueue
 from bot.registry import Registry
 from bot.syncing import sync_commands
 from bot.text_actions import TextActions
+from bot.transcripts.leavers import Leavers
+from bot.transcripts.readings import Readings
+from bot.transcripts.recheck import Recheck
+from bot.transcripts.store import TranscriptStore
+from bot.transcripts.watch import Watch
+from bot.upkeep import Upkeep
 from bot.views import DYNAMIC_ITEMS
+from bot.withdrawals import Withdrawals
 from shared import presence
 from shared.connect import connect_async
 from shared.settings import Settings
@@ -40,6 +50,7 @@ EXTENSIONS = (
     "bot.cogs.chat",
     "bot.cogs.models",
     "bot.cogs.settings",
+    "bot.cogs.privacy",
     "bot.cogs.general",
 )
 
@@ -50,7 +61,16 @@ class Galvanic(commands.Bot):
     """A `commands.Bot` with what commands, buttons and mentions share: queue, registry, settings, cooldowns."""
 
     def __init__(self, settings: Settings) -> None:
-        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
+        learning = settings.channel_training != "off"
+        intents = discord.Intents(
+            guilds=True,
+            guild_messages=True,
+            dm_messages=True,
+            message_content=True,
+            # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.transcripts.leavers`.
+            moderation=learning,
+            members=learning and settings.members_intent,
+        )
         super().__init__(
             command_prefix=_prefixes,
             intents=intents,
@@ -58,6 +78,9 @@ class Galvanic(commands.Bot):
             help_command=None,
             case_insensitive=True,
             strip_after_prefix=True,
+            # Nothing looks members up either, whatever the intents would let it know of them.
+            chunk_guilds_at_startup=False,
+            member_cache_flags=discord.MemberCacheFlags.none(),
             # Nothing looks old messages up: cards are found by their ids.
             max_messages=None,
             # Nothing needs to know every server before it begins; discord.py waits 2 s for one more.
@@ -70,10 +93,16 @@ class Galvanic(commands.Bot):
         self.cooldowns = Cooldowns(self.redis)
         self.offers = Offers()
         self.outlook = OutlookCache(self.redis)
-        self.registry = Registry(self.redis, self.guild_settings)
+        self.consents = ConsentStore(settings, self.redis)
+        self.transcripts = TranscriptStore(self.redis)
+        self.audience = Audience(self)
+        self.registry = Registry(self.redis, self.guild_settings, self.audience)
         self.model_actions = ModelActions(self)
         self.text_actions = TextActions(self)
         self.follower = Follower(self)
+        self.withdrawals = Withdrawals(self)
+        self.readings = Readings(self)
+        self.upkeep = Upkeep(self)
         self.typing = Typing(self)
         self.add_check(checks.works_here, call_once=True)
         self._presence: asyncio.Task[None] | None = None
@@ -82,6 +111,10 @@ class Galvanic(commands.Bot):
         """Load the commands before the gateway opens."""
         for extension in EXTENSIONS:
             await self.load_extension(extension)
+        watch = Watch(self)
+        await self.add_cog(watch)
+        await self.add_cog(Recheck(self, watch))
+        await self.add_cog(Leavers(self))
         self.add_dynamic_items(*DYNAMIC_ITEMS)
         await asyncio.gather(sync_commands(self), self.queue.warm())
 
@@ -89,8 +122,16 @@ class Galvanic(commands.Bot):
         """Follow the jobs of the last run, once; say in Redis that the bot is there."""
         if self._presence is None:
             self.follower.start()
+            self.readings.start()
+            self.upkeep.start()
             self._presence = asyncio.create_task(self._say_present())
+            # What a start leaves behind stays for good: to look through it again and again took 23 ms each time.
+            gc.freeze()
             log.info("ready", guilds=len(self.guilds))
+
+    async def on_words_withdrawn(self, _guild_id: int) -> None:
+        """Models learned words that were withdrawn since."""
+        self.upkeep.ring()
 
     async def process_commands(self, message: discord.Message) -> None:
         """Run a message's command; words to the bot that are none go to the chat."""
@@ -111,6 +152,9 @@ class Galvanic(commands.Bot):
         """Leave Discord and Redis."""
         if self._presence is not None:
             self._presence.cancel()
+        await self.upkeep.stop()
+        await self.readings.stop()
+        await self.withdrawals.stop()
         await self.follower.stop()
         await super().close()
         await self.follower.note_delivered()  # what was posted while the others were being stopped

@@ -173,6 +173,9 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
             "DISCORD_API_URL": f"http://{HOST}:{port}/api/v10",
             "DISCORD_GATEWAY_URL": f"ws://{HOST}:{port}/gateway",
         }
+        if "channel_training" not in settings.model_fields_set:
+            # Its people are invented: nobody is asked for anything, and learning from a channel can be tried.
+            environment["CHANNEL_TRAINING"] = "opt-in"
         parts.append(
             Part(
                 "playground",

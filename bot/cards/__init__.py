@@ -13,10 +13,32 @@ from bot.cards.models import (
     shared,
     unshared,
 )
+from bot.cards.privacy import (
+    agreed,
+    allowed_channels,
+    consent_question,
+    forget_question,
+    forgotten,
+    not_agreed,
+    nothing_held,
+    opted_out,
+    privacy_page,
+)
+from bot.cards.privacy import notice as training_notice
+from bot.cards.reading import ReadingFacts, reading, reading_cancelled, reading_failed
 from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import reset_question as settings_reset_question
-from bot.cards.training import NO_FILES, CardContext, channel_gone, outage, plain_end, training, without_chart
+from bot.cards.training import (
+    NO_FILES,
+    CardContext,
+    channel_gone,
+    outage,
+    plain_end,
+    training,
+    without_chart,
+    without_samples,
+)
 from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, count, error, span
 from bot.cards.writing import chatted, compared, generated, surprised, variant_names
 from bot.escape import code, plain
@@ -29,27 +51,40 @@ __all__ = [
     "NO_FILES",
     "RED",
     "CardContext",
+    "ReadingFacts",
     "Row",
+    "agreed",
+    "allowed_channels",
     "channel_gone",
     "chatted",
     "choice",
     "code",
     "compared",
+    "consent_question",
     "count",
     "delete_question",
     "deleted",
     "error",
     "exported",
+    "forget_question",
+    "forgotten",
     "generated",
     "imported",
     "jobs",
     "model_info",
     "model_list",
+    "not_agreed",
     "not_deleted",
+    "nothing_held",
+    "opted_out",
     "outage",
     "pages",
     "plain",
     "plain_end",
+    "privacy_page",
+    "reading",
+    "reading_cancelled",
+    "reading_failed",
     "samples",
     "settings_panel",
     "settings_reset_question",
@@ -57,7 +92,9 @@ __all__ = [
     "span",
     "surprised",
     "training",
+    "training_notice",
     "unshared",
     "variant_names",
     "without_chart",
+    "without_samples",
 ]

@@ -17,7 +17,8 @@ HEADINGS = {
     "Generating": ("generate", "compare", "mix", "surprise", "chat"),
     "Models": ("models", "model"),
     "Jobs": ("jobs", "finish", "cancel"),
-    "This server": ("settings", "status", "help"),
+    "Your privacy": ("privacy", "optin", "optout", "forget-me", "export-data"),
+    "This server": ("settings", "allow-training", "status", "help"),
 }
 """The groups of the first page, each with its commands in order."""
 ADMINS_ONLY = "For members with Manage Server."

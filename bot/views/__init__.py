@@ -3,6 +3,8 @@
 from bot.views.finished import MoreButton
 from bot.views.help import HelpMenu
 from bot.views.models import ConfirmButton, DeleteButton, ExportButton, KeepButton, PageButton, UseButton
+from bot.views.privacy import PRIVACY_ITEMS
+from bot.views.reading import StopReadingButton, UpdateButton
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.training import CancelButton, FinishButton, SamplesButton
 from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton
@@ -15,8 +17,11 @@ DYNAMIC_ITEMS = (
     HelpMenu,
     MoreButton,
     SamplesButton,
+    StopReadingButton,
+    UpdateButton,
     WrittenButton,
     *SETTINGS_ITEMS,
+    *PRIVACY_ITEMS,
     UseButton,
     ExportButton,
     DeleteButton,

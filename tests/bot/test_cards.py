@@ -130,6 +130,13 @@ def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None
     assert "Copied" not in fields(card(view_of(finished())))
 
 
+def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_chosen() -> None:
+    said = card(view_of(finished(model=record(replaces="old")))).description
+    assert said is not None
+    assert "this channel's model" not in said
+    assert "takes the name of the model that it was made for" in said
+
+
 def test_the_finished_card_tells_in_plain_words_how_well_it_predicts() -> None:
     said = fields(card(view_of(finished(model=record(train_loss=1.0, heldout_loss=1.19)))))["In plain words"]
     assert said == (

@@ -162,9 +162,7 @@ WORDS = st.sampled_from([*TYPED.split(), "\\", "\u200b", "\u202e"])
 LINES = st.lists(WORDS | st.text(max_size=12), max_size=9).map(" ".join)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(line=LINES, name=st.sampled_from(["", "train ", "generate ", "model ", "model use ", "cancel ", "help "]))
 async def test_whatever_is_typed_is_understood_or_explained(live: Live, line: str, name: str) -> None:
     cog = cast("Errors", live.bot.get_cog("Errors"))

@@ -67,7 +67,7 @@ async def test_every_command_is_in_the_usage_table_with_an_example(live: Live) -
     section = USAGE.read_text("utf-8").split("## Every command", 1)[1].split("\n## ", 1)[0]
     examples: dict[str, list[str]] = {}
     name = ""
-    for named, example in re.findall(r"^\| \[?(?:`([\w ]+)`)?(?:\]\S*)? ?\| `!([^`]+)`", section, re.MULTILINE):
+    for named, example in re.findall(r"^\| \[?(?:`([\w -]+)`)?(?:\]\S*)? ?\| `!([^`]+)`", section, re.MULTILINE):
         name = named or name
         examples.setdefault(name, []).append(example)
     commands_there = {one.qualified_name: one for one in leaves(live.bot) if not isinstance(one, commands.Group)}

@@ -169,3 +169,28 @@ async def test_nobody_waits_for_a_deletion(queue: JobQueue, worker: redis.Redis)
     assert await submit(queue, job) == "entered"
     assert worker.llen(GENERATE_QUEUE) == 1
     assert await queue.undelivered() == []
+
+
+async def test_what_is_entered_until_it_succeeds_is_never_taken_back(
+    queue: JobQueue, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a reading does that took hours."""
+    monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
+    lossy.lose_reply(ENTERED, times=2)
+    with pytest.raises(redis.ConnectionError):
+        await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20), entry="the-reading")
+    assert worker.llen(TRAIN_QUEUE) == 0
+    assert await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20), entry="the-reading") == "entered"
+    assert not queue._retracting
+    assert worker.zrange(keys.WAITING, 0, -1) == [b"t-1"]
+    assert worker.llen(TRAIN_QUEUE) == 1
+
+
+async def test_it_stays_also_without_celery_for_the_next_call(
+    queue: JobQueue, mute: JobQueue, worker: redis.Redis
+) -> None:
+    with pytest.raises(OperationalError):
+        await mute.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20), entry="the-reading")
+    assert worker.zrange(keys.WAITING, 0, -1) == [b"t-1"]
+    assert await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20), entry="the-reading") == "entered"
+    assert worker.llen(TRAIN_QUEUE) == 1

@@ -15,6 +15,7 @@ from bot.guild_settings import GuildSettings, GuildSettingsStore, UnreadableSett
 from bot.views import DYNAMIC_ITEMS
 from bot.views.base import FORM_S, RequiresPlace
 from bot.views.help import HelpMenu
+from bot.views.privacy import PRIVACY_ITEMS
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.settings_forms import FORMS
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
@@ -295,7 +296,7 @@ async def test_forms_fit_discords_limits(live: Live) -> None:
 
 
 def test_every_control_that_does_something_asks_where_it_is() -> None:
-    free = {HelpMenu, *SETTINGS_ITEMS}
+    free = {HelpMenu, *SETTINGS_ITEMS, *PRIVACY_ITEMS}
     assert [item.__name__ for item in DYNAMIC_ITEMS if item not in free and not issubclass(item, RequiresPlace)] == []
 
 

@@ -33,6 +33,7 @@ def test_what_sends_jobs_is_loaded_before_the_first_even_without_redis() -> None
 
 async def test_what_was_loaded_is_no_burden_to_later_collections(settings: Settings) -> None:
     seen = []
+    gc.unfreeze()  # what bots of other tests have left
 
     class Unconnected(Galvanic):
         async def login(self, token: str) -> None:

@@ -1,0 +1,355 @@
+"""What members are told about learning from their messages, and what is held of them. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import discord
+
+from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, count
+from bot.consent import Allowed, Mode, Said
+from bot.escape import clipped
+from bot.held import Held, StaleModel, Words
+
+_MOST_NAMED = 10
+_FIELD_CHARS = 700
+"""Of one list: several make up a page, which may have 6,000."""
+_TAKEN_CHARS = 3_000
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the operator has set about learning from channels.
+
+    Attributes:
+        corpus_days: how long the words are kept after the last training on them.
+        model_days: how long a model lives; None: until somebody deletes it.
+        forget_hours: in this time a model that learned withdrawn words is made again, or deleted.
+        prefix: what commands begin with where the text is read.
+    """
+
+    mode: Mode
+    corpus_days: float
+    model_days: float | None
+    forget_hours: float
+    prefix: str
+
+
+_MODES: dict[Mode, str] = {
+    "off": "The bot's operator has turned it off: nothing is learned from anybody's messages.",
+    "opt-in": "Only from members who said yes.",
+    "opt-out": "From all members who didn't say no.",
+}
+
+
+# ---------------------------------------------------------------------- consent
+
+
+def consent_question(server: str, channels: Sequence[int], said: Said | None, terms: Terms) -> discord.Embed:
+    """What somebody agrees to, before they do.
+
+    Args:
+        server: its name.
+        channels: those that may be learned from and that the member can read.
+        said: what they said before.
+        terms: the operator's.
+    """
+    embed = discord.Embed(title=_title("May models learn from your messages?"), colour=BLURPLE)
+    embed.description = f"Read this first. It is about **{clipped(server, 100)}** only."
+    embed.add_field(
+        name="What is learned",
+        value="How you write: your messages of the past and of the future, as text. Mentions, links, e-mail addresses, "
+        "long numbers, quotes, code and files are left out; a name that you write as a plain word is not. Commands are "
+        "not learned, nor what you have deleted.",
+        inline=False,
+    )
+    now = f"Now: {_mentions(channels)}" if channels else "None of those that you can read, so far"
+    embed.add_field(
+        name="From which channels",
+        value=f"From those that the server's admins allow, with their public threads. {now}. When they allow another "
+        "one, I say so there.",
+        inline=False,
+    )
+    embed.add_field(
+        name="Who can use the models",
+        value="Members of this server, and only where everybody who reads can also read the channel that was learned "
+        "from. Its admins can export a model as a file, which I can't take back.",
+        inline=False,
+    )
+    embed.add_field(
+        name="It may repeat you",
+        value="A model can write phrases of yours word for word. Don't agree if you wrote there what nobody is to "
+        "quote.",
+        inline=False,
+    )
+    embed.add_field(name="How long", value=_retention(terms), inline=False)
+    embed.add_field(
+        name="How to take it back",
+        value=f"`{terms.prefix}optout` at any time: your words leave all that is stored, and models that learned them "
+        f"are made again without them, or deleted, within {_hours(terms.forget_hours)}. A message that you delete "
+        f"leaves, too. `{terms.prefix}forget-me` also deletes your requests. Leaving the server counts as a no.",
+        inline=False,
+    )
+    if said is not None and said.since:
+        before = int(discord.utils.snowflake_time(said.since).timestamp())
+        embed.add_field(
+            name="You withdrew before",
+            value=f"What you wrote until <t:{before}:f> stays out, also if you agree now.",
+            inline=False,
+        )
+    if said is None and terms.mode == "opt-out":
+        embed.set_footer(text="Until you say no, your messages count here even if you don't answer.")
+    return embed
+
+
+def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
+    """Somebody said yes."""
+    since = ""
+    if said.since:
+        since = f" to what you write after <t:{int(discord.utils.snowflake_time(said.since).timestamp())}:f>"
+    return discord.Embed(
+        title="You agreed",
+        description=f"You said yes on <t:{int(said.at)}:D>{since}: models of **{clipped(server, 100)}** may learn from "
+        f"your messages in the channels that its admins allow.\n`{terms.prefix}optout` takes it back, "
+        f"`{terms.prefix}privacy` shows what is stored of you.",
+        colour=GREEN,
+    )
+
+
+def not_agreed() -> discord.Embed:
+    """Somebody did not say yes."""
+    return discord.Embed(description="Nothing was changed.", colour=GREY)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a withdrawal took out in one server.
+
+    Attributes:
+        server: its name.
+        transcripts, lines: from how many stored texts words were taken, and how many lines.
+        models: names of those that have learned from them.
+    """
+
+    server: str
+    transcripts: int
+    lines: int
+    models: tuple[str, ...]
+
+
+def opted_out(taken: Sequence[Taken], due: float, terms: Terms) -> discord.Embed:
+    """Somebody opted out. `due`: by when the models are made again or gone, seconds since the epoch."""
+    embed = discord.Embed(title="You opted out", colour=GREEN)
+    embed.description = (
+        "From now on nothing is learned from your messages, old or new.\n"
+        f"{_taken(taken, due)}\n"
+        f"`{terms.prefix}forget-me` also deletes the requests for texts that you sent me. If you opt in again one day, "
+        "only what you write after that can be learned."
+    )
+    return embed
+
+
+def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
+    """Asks whether somebody is to be forgotten."""
+    where = ", ".join(f"**{clipped(server, 60)}**" for server in servers[:_MOST_NAMED])
+    if len(servers) > _MOST_NAMED:
+        where += f" and {len(servers) - _MOST_NAMED} more"
+    return discord.Embed(
+        title="Shall I forget you?",
+        description=(
+            f"In {where or 'every server where I know you'}:\n"
+            "- Nothing is learned from your messages any more, as after "
+            f"`{terms.prefix}optout`.\n"
+            "- Your words leave all that is stored. Models that learned them are made again without them, or deleted, "
+            f"within {_hours(terms.forget_hours)}.\n"
+            "- The requests for texts that you sent me are deleted, and buttons under those texts stop working.\n"
+            "What stays: your no itself, so that nobody asks you again; my messages in channels; and models that you "
+            f"trained on books and files. `{terms.prefix}model delete` deletes those."
+        ),
+        colour=AMBER,
+    )
+
+
+def forgotten(taken: Sequence[Taken], requests: int, due: float, terms: Terms) -> discord.Embed:
+    """Somebody was forgotten. `due`: as of `opted_out`; `requests`: how many were deleted."""
+    embed = discord.Embed(title="I forgot you", colour=GREEN)
+    embed.description = (
+        f"{_taken(taken, due)}\n"
+        f"- {count(requests, 'request')} of yours deleted.\n"
+        "- Nothing is learned from your messages any more. Only that you said no is kept.\n"
+        f"`{terms.prefix}privacy` shows what is left."
+    )
+    return embed
+
+
+def _taken(taken: Sequence[Taken], due: float) -> str:
+    found = [one for one in taken if one.transcripts]
+    if not found:
+        return "- None of your words were stored."
+    said = ""
+    for number, one in enumerate(found):
+        line = f"- **{clipped(one.server, 60)}**: {count(one.lines, 'line')} of yours taken out of "
+        line += count(one.transcripts, "stored text") + "."
+        if one.models:
+            line += f" {_names(one.models)} learned from you: made again without your words, or deleted, "
+            line += f"by <t:{int(due)}:f>."
+        if len(said) + len(line) > _TAKEN_CHARS:
+            return f"{said}- and in {count(len(found) - number, 'other server')}."
+        said += f"{line}\n"
+    return said.rstrip()
+
+
+# ---------------------------------------------------------------------- what is held
+
+
+def privacy_page(held: Held, terms: Terms) -> discord.Embed:
+    """What is held of a member in one server, and where it is used."""
+    server = clipped(held.name, 100) if held.name is not None else f"a server that I have left ({held.guild_id})"
+    embed = discord.Embed(title=_title(f"What I hold of you in {server}"), colour=BLURPLE)
+    embed.add_field(name="Learning from messages", value=_MODES[held.mode], inline=False)
+    embed.add_field(name="Your answer", value=_answer(held), inline=False)
+    channels = _mentions(held.channels) if held.channels else "None of those that you can read"
+    embed.add_field(name="Channels that may be learned from", value=channels, inline=False)
+    _add(embed, "Your words that are stored", [_words(words) for words in held.words], "None")
+    stale = {one.model.model_id: one for one in held.stale}
+    learned = [
+        f"`{model.name}`, from {_mentions(model.heard)}" + _again(stale.get(model.model_id)) for model in held.learned
+    ]
+    _add(embed, "Models that learned from you", learned, "None")
+    others = [one for one in held.stale if one.model not in held.learned]
+    if others:
+        lines = [f"`{one.model.name}`, from {_mentions(one.model.heard)}{_again(one)}" for one in others]
+        _add(embed, "Behind: a member withdrew, or a message is gone", lines, "")
+    own = [f"`{model.name}`" for model in held.owned] + [f"training {job.job_id}" for job in held.trainings]
+    _add(embed, "Models and trainings of yours", own, "None")
+    embed.add_field(
+        name="How long",
+        value=f"{_retention(terms)} What you asked me to write is kept for a month, for the buttons under it.",
+        inline=False,
+    )
+    prefix = terms.prefix
+    embed.set_footer(
+        text=f"{prefix}optin · {prefix}optout · {prefix}forget-me · {prefix}export-data sends all of it as a file"
+    )
+    return embed
+
+
+def nothing_held(terms: Terms) -> discord.Embed:
+    """Nothing is known of somebody in any server."""
+    return discord.Embed(
+        title="I hold nothing of you",
+        description=f"Learning from messages: {_MODES[terms.mode]}\nYou have said nothing to that, none of your words "
+        "are stored, and no model is yours.",
+        colour=BLURPLE,
+    )
+
+
+def _answer(held: Held) -> str:
+    said = held.said
+    if said is None:
+        if held.mode == "opt-out":
+            return "You have said nothing, so your messages count until you say no."
+        return "You have said nothing, so nothing is learned from your messages."
+    since = f"<t:{int(said.at)}:f>" if said.at else "earlier"
+    if said.state == "out":
+        return f"**No**, since {since}."
+    if not said.since:
+        return f"**Yes**, since {since}."
+    return f"**Yes**, since {since}, to what you wrote after <t:{_seconds(said.since)}:f>."
+
+
+def _words(words: Words) -> str:
+    info = words.transcript.info
+    found = f"<#{info.source_id}>: {count(words.lines, 'line')}"
+    if words.name is not None:
+        found += f", as {clipped(words.name, 40)}"
+    if words.transcript.reading is not None:
+        return f"{found}, being read now"
+    if not words.kept:
+        return f"{found} once; only this number is left, to find the models"
+    return found + (f", until <t:{int(words.until)}:f>" if words.until is not None else "")
+
+
+def _again(stale: StaleModel | None) -> str:
+    return f" (made again, or deleted, by <t:{int(stale.due)}:f>)" if stale is not None else ""
+
+
+# ---------------------------------------------------------------------- what admins do
+
+
+def notice(server: str, terms: Terms) -> discord.Embed:
+    """Tells the members of a channel that it may be learned from."""
+    who = "only from members who say yes" if terms.mode == "opt-in" else "from members who don't say no"
+    return discord.Embed(
+        title="Models may learn from this channel",
+        description=(
+            f"An admin of {clipped(server, 100)} allowed it. It means that a member can have me train a model that "
+            f"writes like this channel, {who}.\n"
+            "- Such a model may repeat phrases. It can be used only where everybody can read this channel.\n"
+            f"- `{terms.prefix}optin` tells you exactly what happens, and asks you.\n"
+            f"- `{terms.prefix}optout` says no, at any time: your words leave what is stored, and models that learned "
+            "them are made again without them, or deleted.\n"
+            f"- `{terms.prefix}privacy` shows what is stored of you. All of these are answered in private."
+        ),
+        colour=BLURPLE,
+    )
+
+
+def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:
+    """For admins: the channels that may be learned from."""
+    lines = [f"<#{channel}>, by <@{one.by}> since <t:{int(one.at)}:D>" for channel, one in sorted(allowances.items())]
+    embed = discord.Embed(title="Channels that I may learn from", colour=BLURPLE)
+    embed.description = _MODES[terms.mode]
+    _add(embed, "Allowed", lines, "None")
+    if terms.mode != "off":
+        embed.add_field(name="Members who said yes", value=f"{agreed_count:,}")
+    embed.set_footer(text=f"{terms.prefix}allow-training #CHANNEL · {terms.prefix}allow-training #CHANNEL off")
+    return embed
+
+
+# ---------------------------------------------------------------------- words
+
+
+def _retention(terms: Terms) -> str:
+    models = "until somebody deletes it" if terms.model_days is None else f"for {_days(terms.model_days)}"
+    return f"Words are kept for {_days(terms.corpus_days)} after the last training on them, a model {models}."
+
+
+def _days(days: float) -> str:
+    kept = max(1.0, days)  # a training that waits needs its text
+    return f"{kept:g} day" + ("" if kept == 1 else "s")
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:g} hour" + ("" if hours == 1 else "s")
+
+
+def _mentions(channels: Iterable[int]) -> str:
+    found = [f"<#{channel}>" for channel in channels]
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return ", ".join(found[:_MOST_NAMED]) + more
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more
+
+
+def _add(embed: discord.Embed, heading: str, lines: Sequence[str], otherwise: str) -> None:
+    """A field with as many lines as fit, and the number of the others."""
+    held = ""
+    for number, line in enumerate(lines):
+        if number == _MOST_NAMED or len(held) + len(line) > _FIELD_CHARS:
+            held += f"\nand {len(lines) - number} more"
+            break
+        held = f"{held}\n{line}" if held else line
+    embed.add_field(name=heading, value=held or otherwise, inline=False)
+
+
+def _title(text: str) -> str:
+    return text if len(text) <= TITLE_LIMIT else f"{text[: TITLE_LIMIT - 1]}…"
+
+
+def _seconds(snowflake: int) -> int:
+    return int(discord.utils.snowflake_time(snowflake).timestamp())

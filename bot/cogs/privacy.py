@@ -1,0 +1,250 @@
+"""What members and admins say about learning from messages: `optin`, `optout`, `privacy`, `forget-me` and others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import access, cards, consent_actions, held, private, sharing
+from bot.checks import Context
+from bot.choices import choices
+from bot.consent_actions import terms_of
+from bot.decorators import hybrid_command
+from bot.export_data import export
+from bot.views.privacy import consent_buttons, forget_buttons
+from shared.errors import UserError
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+_EXPORT_EVERY_S = 180.0
+_MOST_PAGES = 10
+"""Servers that are shown one by one; the file has all."""
+
+
+class Privacy(commands.Cog):
+    """The commands about learning from messages. They work in every channel, whatever the admins have chosen."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self.bot = bot
+
+    # ------------------------------------------------------------------ admins
+
+    @hybrid_command(
+        name="allow-training",
+        extras={
+            "usage": "allow-training [#CHANNEL [off]]",
+            "examples": ("allow-training #general", "allow-training #general off", "allow-training"),
+            "admin": True,
+        },
+        description="Let models learn from a channel, of members who agree",
+    )
+    @commands.guild_only()
+    @app_commands.default_permissions(manage_guild=True)
+    @app_commands.describe(
+        channel="A channel that you can see; without one, I list those that are allowed",
+        state="`off` takes it back and deletes what is stored of it",
+    )
+    async def allow_training(self, ctx: Context, channel: str | None = None, state: str | None = None) -> None:
+        """Let members train models on a channel's messages: of members who agree, and of no others.
+
+        I tell the channel's members what it means and how to opt in or out. `off` takes it back: what I read there
+        is deleted at once. Without a channel I list those that are allowed.
+        """
+        await ctx.defer(ephemeral=True)
+        access.require_admin(ctx.author)
+        assert ctx.guild is not None
+        assert isinstance(ctx.author, discord.Member)
+        prefix = await self.bot.prefix(ctx.guild)
+        if channel is None:
+            allowances = await self.bot.consents.allowances(ctx.guild.id)
+            agreed = len((await self.bot.consents.of(ctx.guild.id)).agreed)
+            embed = cards.allowed_channels(allowances, agreed, terms_of(self.bot, prefix))
+            await ctx.send(embed=embed, ephemeral=True)
+            return
+        if _is_off(state):
+            channel_id = await self._allowed_id(ctx, channel)
+            here = access.channel_ids(ctx.channel)
+            said = await consent_actions.disallow(self.bot, ctx.guild.id, channel_id, ctx.author.id, prefix, here)
+        else:
+            room = _room(ctx.author, channel)
+            said = await consent_actions.allow(self.bot, room, ctx.author, prefix)
+        await ctx.send(said, ephemeral=True)
+
+    async def _allowed_id(self, ctx: Context, typed: str) -> int:
+        """The channel to take back: also one that is gone, or hidden from this admin, if they name it by its id."""
+        assert ctx.guild is not None
+        number = _number(typed)
+        if number is not None and number in await self.bot.consents.allowed(ctx.guild.id):
+            return number
+        assert isinstance(ctx.author, discord.Member)
+        return _room(ctx.author, typed).id
+
+    @allow_training.autocomplete("channel")
+    async def _channels(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        if interaction.guild is None:
+            return []
+        seen = sharing.visible_channels(interaction.guild, interaction.user)
+        rooms = [room for room in seen if isinstance(room, discord.TextChannel | discord.ForumChannel)]
+        return choices([(f"#{room.name}", str(room.id)) for room in rooms], typed.strip().removeprefix("#"))
+
+    @allow_training.autocomplete("state")
+    async def _states(self, _interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return choices(["on", "off"], typed)
+
+    # ------------------------------------------------------------------ members
+
+    @hybrid_command(
+        extras={"usage": "optin", "examples": ("optin",)}, description="Let models learn from your messages here"
+    )
+    @commands.guild_only()
+    async def optin(self, ctx: Context) -> None:
+        """Read what it means that models learn from your messages, and agree with a button if you want that.
+
+        Nothing changes before you press it. Only you see the question: typed with a prefix, it comes as a direct
+        message. `optout` takes it back.
+        """
+        await ctx.defer(ephemeral=True)
+        assert ctx.guild is not None
+        prefix = await self._private_prefix(ctx)
+        said = await self.bot.consents.said(ctx.guild.id, ctx.author.id)
+        if said is not None and said.state == "in" and self.bot.settings.channel_training != "off":
+            message: dict[str, Any] = {"embed": cards.agreed(ctx.guild.name, said, terms_of(self.bot, prefix))}
+        else:
+            question = await consent_actions.consent_question(self.bot, ctx.guild, ctx.author, prefix)
+            message = {"embed": question, "view": consent_buttons(ctx.guild.id, ctx.author.id)}
+        await private.tell(ctx, **message)
+
+    @hybrid_command(
+        extras={"usage": "optout", "examples": ("optout",)}, description="Let nothing learn from your messages any more"
+    )
+    async def optout(self, ctx: Context) -> None:
+        """From now on nothing learns from your messages, and your words leave all that is stored of this server.
+
+        Models that learned them are made again without them, or deleted. In a direct message it counts for all
+        servers. `forget-me` also deletes the requests for texts that you sent me.
+        """
+        await ctx.defer(ephemeral=True)
+        prefix = await self._private_prefix(ctx)
+        servers = await consent_actions.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
+        embed = await consent_actions.opt_out(self.bot, servers, ctx.author, prefix)
+        told = await private.answer(ctx, embed=embed)
+        await private.note(
+            ctx, f"Done. {private.SENT}" if told else f"Done. `/{ctx.command}` would tell you the details."
+        )
+
+    @hybrid_command(
+        name="forget-me",
+        extras={"usage": "forget-me", "examples": ("forget-me",)},
+        description="Have me forget you: your words, and what you asked me for",
+    )
+    async def forget_me(self, ctx: Context) -> None:
+        """Have me forget you, after asking: as `optout`, and the requests for texts that you sent me are deleted.
+
+        A direct message confirms what was taken out, and by when models that learned it are made again without it,
+        or deleted. In a direct message it counts for all servers.
+        """
+        await ctx.defer(ephemeral=True)
+        prefix = await self._private_prefix(ctx)
+        servers = await consent_actions.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
+        names = [consent_actions.name_of(self.bot, guild_id) for guild_id in servers]
+        guild_id = ctx.guild.id if ctx.guild is not None else None
+        question: dict[str, Any] = {
+            "embed": cards.forget_question(names, terms_of(self.bot, prefix)),
+            "view": forget_buttons(guild_id, ctx.author.id),
+        }
+        if await private.answer(ctx, **question):
+            await private.note(ctx)
+        else:  # nobody must need a slash command to be forgotten
+            await ctx.send(private.CLOSED, **question)
+
+    @hybrid_command(
+        extras={"usage": "privacy", "examples": ("privacy",)}, description="What I hold of you, and where it is used"
+    )
+    async def privacy(self, ctx: Context) -> None:
+        """Show what I hold of you: whether you agreed, your words that are stored, the models that learned from them.
+
+        In a direct message it tells of all servers. Only you see the answer.
+        """
+        await ctx.defer(ephemeral=True)
+        terms = terms_of(self.bot, await self._private_prefix(ctx))
+        servers = await consent_actions.servers_here(self.bot, ctx.guild, ctx.author)
+        pages = [
+            cards.privacy_page(await held.in_server(self.bot, guild_id, ctx.author), terms)
+            for guild_id in servers[:_MOST_PAGES]
+        ] or [cards.nothing_held(terms)]
+        more = len(servers) - len(pages)
+        content = f"And {more} more servers: `{terms.prefix}export-data` tells of all." if more > 0 else None
+        await private.tell(ctx, content=content, embed=pages[0])
+        for page in pages[1:]:  # only in a direct message
+            await ctx.send(embed=page, ephemeral=True)
+
+    @hybrid_command(
+        name="export-data",
+        extras={"usage": "export-data", "examples": ("export-data",)},
+        description="Get all that I hold of you as a file",
+    )
+    async def export_data(self, ctx: Context) -> None:
+        """Get all that I hold of you, in all servers, as a JSON file that only you see."""
+        await ctx.defer(ephemeral=True)
+        request = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
+        async with self.bot.cooldowns.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
+            found = await export(self.bot, ctx.author)
+            first, *others = found.as_files()
+            content = "This is all that I hold of you. Not in it:\n" + "\n".join(f"- {one}" for one in found.left_out)
+            if others:
+                content += f"\nIt comes in {len(others) + 1} pieces: put together in order, they are one `.gz` file."
+            await private.tell(ctx, content=content, file=first)
+            for file in others:
+                await private.answer(ctx, file=file)
+
+    async def _private_prefix(self, ctx: Context) -> str:
+        """What commands begin with where a private answer is read."""
+        return await self.bot.prefix(None if private.is_elsewhere(ctx) else ctx.guild)
+
+
+def _is_off(state: str | None) -> bool:
+    """Whether a channel is to be taken back.
+
+    Raises:
+        UserError: it is neither `on` nor `off`.
+    """
+    word = (state or "on").strip().lower()
+    if word not in ("on", "off"):
+        raise UserError(f"`allow-training` can't be {cards.code(word)}.", "Say `off` to take a channel back.")
+    return word == "off"
+
+
+def _number(typed: str) -> int | None:
+    number = typed.strip().removeprefix("<#").removesuffix(">")
+    return int(number) if number.isdecimal() and len(number) <= 20 else None
+
+
+def _room(member: discord.Member, typed: str) -> discord.TextChannel | discord.ForumChannel:
+    """The channel that an admin named, by mention, name or id.
+
+    Raises:
+        UserError: there is none that both the admin and the bot see; it is none with messages; or it is a thread.
+    """
+    number, name = _number(typed), typed.strip().lower().removeprefix("#")
+    for channel in sharing.visible_channels(member.guild, member):
+        if channel.id != number and channel.name.lower() != name:
+            continue
+        if isinstance(channel, discord.TextChannel | discord.ForumChannel):
+            return channel
+        raise UserError(
+            f"I don't learn from {channel.mention}.", "I learn from text channels, forums and their threads."
+        )
+    if number is not None and member.guild.get_thread(number) is not None:
+        raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
+    raise UserError(
+        f"I can't find a channel {cards.code(typed, 60)} that both of us can see.", "Name one, such as `#general`."
+    )
+
+
+async def setup(bot: Galvanic) -> None:
+    """Called by discord.py."""
+    await bot.add_cog(Privacy(bot))

@@ -1,0 +1,143 @@
+"""Whatever is said, by whoever, and whoever agrees or withdraws: what a worker reads is theirs who agree now.
+
+Channels of random messages are read by the real bot from the local Discord, and what lies in Redis as a worker does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.transcripts.cleaning import BLOCKED
+from playground.chatter import Said
+from playground.places import GUILD_ID, USER_IDS
+from shared import keys
+from shared.connect import connect
+from shared.errors import UserError
+from shared.jobs import TrainJob
+from shared.settings import Settings
+from shared.transcripts import write_text
+from tests.bot.live import Live
+from tests.bot.test_cleaning import EMBEDDED
+
+PEOPLE = ("ada", "ben", "cleo", "dora")
+_NUMBERS = itertools.count()
+_THINGS = st.one_of(*EMBEDDED.values())
+_WORDS = st.sampled_from(
+    [
+        "well",
+        "yes",
+        "no",
+        "the",
+        "kettle",
+        "hums",
+        "again",
+        "tonight,",
+        "look",
+        "what",
+        "happened",
+        "to",
+        "my",
+        "boat;",
+        "ha!",
+    ]
+)
+# Each word that somebody says has their mark in it: "kettle" of Ada's is "adaXkettle".
+MESSAGES = st.lists(
+    st.tuples(st.sampled_from(PEOPLE), st.lists(st.one_of(_WORDS, _THINGS), min_size=1, max_size=8)),
+    min_size=10,
+    max_size=60,
+)
+
+
+@pytest.fixture(name="settings")
+def _settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+    monkeypatch.setenv("CORPUS_MIN_CHARS", "200")
+    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
+    for whose in ("USER", "SERVER"):
+        monkeypatch.setenv(f"TRAIN_JOBS_PER_{whose}", "1000")
+    return Settings()
+
+
+def seeded(live: Live, messages: Sequence[tuple[str, list[str]]]) -> int:
+    """A channel with these messages; its id."""
+    channel = live.world.create_channel(GUILD_ID, f"room-{next(_NUMBERS)}")
+    first = datetime.now(UTC) - timedelta(days=1)
+    live.world.seed(
+        channel.id,
+        (
+            Said(USER_IDS[person], f"{person}X{f' {person}X'.join(words)}", first + timedelta(seconds=n), False, None)
+            for n, (person, words) in enumerate(messages)
+        ),
+    )
+    return int(channel.id)
+
+
+async def learned(live: Live, channel_id: int) -> TrainJob | None:
+    """The training that follows; None when too little was found."""
+    sent = live.send(f"!train <#{channel_id}>", channel=channel_id)
+    job_id = f"t-{sent.id}"
+
+    def ended() -> bool:
+        refused = ("Could not learn", "No member of this server has agreed")
+        said = any(live.showing(words, channel=channel_id) for words in refused)
+        return said or job_id in live.bot.follower._followed
+
+    await live.until(ended, "the end of the reading")
+    stored = await live.bot.queue.load(job_id)
+    assert stored is None or isinstance(stored.job, TrainJob)
+    return stored.job if stored is not None else None
+
+
+async def as_read(live: Live, job: TrainJob, path: Path) -> str:
+    """What a worker reads; nothing when all of it is gone."""
+    assert job.corpus.transcript is not None
+    transcript_id = job.corpus.transcript.transcript_id
+    try:
+        await asyncio.to_thread(write_text, connect(live.bot.settings), transcript_id, path, 10**8)
+        return await asyncio.to_thread(path.read_text, "utf-8")
+    except UserError:
+        return ""
+
+
+def assert_only(text: str, agreed: set[str]) -> None:
+    """See that only these people's words are in a text, and nothing that is blocked."""
+    for person in PEOPLE:
+        assert person in agreed or f"{person}X" not in text
+    for line in text.splitlines():
+        found = [name for name, pattern in BLOCKED.items() if pattern.search(line)]
+        assert not found, f"{found} in {line!r}"
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    messages=MESSAGES,
+    agreed=st.sets(st.sampled_from(PEOPLE)),
+    withdrawn=st.sets(st.sampled_from(PEOPLE)),
+)
+async def test_a_worker_reads_only_what_was_agreed(
+    live: Live, tmp_path: Path, messages: list[tuple[str, list[str]]], agreed: set[str], withdrawn: set[str]
+) -> None:
+    bot = live.bot
+    channel_id = seeded(live, messages)
+    await live.until(lambda: bot.get_channel(channel_id), "the channel to be known")
+    await bot.redis.delete(keys.consent(GUILD_ID))  # what the last example left
+    bot.consents._said.clear()
+    await bot.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    for person in agreed:
+        await bot.consents.agree(GUILD_ID, USER_IDS[person])
+    job = await learned(live, channel_id)
+    if job is None:
+        return
+    assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed)
+    await bot.withdrawals.withdraw(GUILD_ID, [USER_IDS[person] for person in withdrawn], why="test")
+    await bot.withdrawals.idle()
+    assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed - withdrawn)
