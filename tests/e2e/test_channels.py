@@ -1,0 +1,148 @@
+"""A channel as the text, with all processes: from the admin's word to a model that speaks, learns on, and forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from playground.client import Message, text_of
+from shared import keys
+from shared.models import ModelRecord
+from tests.e2e.acts import TINY, assert_refused, labels, press, restart_bot, slash, start_bot, stop_bot, written
+from tests.e2e.system import System, started
+
+AGREED = ("ada", "ben", "cleo")
+TAVERN = {"channel": "tavern"}
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system whose operator has turned learning from channels on; Ada allows #tavern, and three people agree."""
+    for system in started(tmp_path_factory.mktemp("channels"), CHANNEL_TRAINING="opt-in"):
+        assert "may now learn from" in text_of(system.ask("!allow-training #tavern"))
+        for person in AGREED:
+            agree(system, person)
+        yield system
+
+
+def agree(system: System, person: str) -> None:
+    """Read what it means, and press the button."""
+    question = slash(system, "optin", person=person, **TAVERN)
+    assert "It may repeat you" in text_of(question)
+    system.client.click_label(question, "I agree", person=person, **TAVERN)
+    system.client.wait_for(
+        lambda: "You agreed" in text_of(system.client.message(question["id"], person=person, **TAVERN) or question), 30
+    )
+
+
+def learned(system: System, card: Message, **where: str) -> Message:
+    """The card of a training that ended well."""
+    return system.wait_for_card(card, "is now this channel's model", **where)
+
+
+def learn(system: System, typed: str) -> Message:
+    """Have a channel learned in #tavern; the finished card."""
+    return learned(system, system.ask(f"{typed} {TINY}", **TAVERN), **TAVERN)
+
+
+def records(system: System) -> dict[str, ModelRecord]:
+    """The server's models by name."""
+    with system.redis as client:
+        ids = client.hgetall(keys.guild_models(int(system.client.world().guild_id)))
+        found = {name.decode(): client.get(keys.model(model_id.decode())) for name, model_id in ids.items()}
+    return {name: ModelRecord.model_validate_json(data) for name, data in found.items() if data is not None}
+
+
+def test_the_tavern_is_learned_and_speaks(system: System) -> None:
+    card = learn(system, "!train #tavern --name inn")
+    assert "Learn new messages" in labels(card)
+    assert written(system.ask("!generate the kettle --length 40", **TAVERN)).startswith("**the kettle**")
+    begun = system.ask("!generate --length 40", **TAVERN)
+    assert "❌" not in text_of(begun)
+    record = records(system)["inn"]
+    assert record.heard == (int(system.client.world().channels["tavern"]),)
+    assert record.corpus is not None
+    assert record.corpus.sha256 == ""
+
+
+def test_it_learns_on_from_what_was_said_since(system: System) -> None:
+    card = learn(system, "!train #tavern --name regulars")
+    few = press(system, card, "Learn new messages", **TAVERN)
+    system.wait_for_card(few, "Could not learn", "since the last time", **TAVERN)
+    for number in range(40):
+        system.client.send(f"the kettle has a new lid, number {number}, and it sings", person="ben", **TAVERN)
+    more = press(system, card, "Learn new messages", "Reading", **TAVERN)
+    done = learned(system, more, **TAVERN)
+    assert "newer messages" in text_of(done)
+    assert "`regulars`" in text_of(done)
+    new = records(system)["regulars-2"]
+    assert len(new.transcripts) == 2
+    assert new.corpus is not None
+    assert 1_000 < new.corpus.chars < 4_000, "only what was said since"
+
+
+def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
+    learn(system, "!train #tavern --name chorus")
+    before = records(system)["chorus"]
+    answer = slash(system, "optout", person="cleo", **TAVERN)
+    assert "opted out" in text_of(answer)
+    assert "`chorus`" in text_of(answer)
+
+    def made_again() -> ModelRecord | None:
+        now = records(system).get("chorus")
+        return now if now is not None and now.model_id != before.model_id else None
+
+    after = system.client.wait_for(made_again, 240, "the model to be made again")
+    assert after.replaces is None
+    with system.redis as client:
+        for ref in after.transcripts:
+            members = client.hgetall(keys.transcript_members(ref.transcript_id))
+            assert system.client.world().users["cleo"].encode() not in members
+        assert client.hget(keys.channel(int(system.client.world().channels["tavern"])), "model") != before.model_id
+        assert not (system.data / "models" / before.model_id).exists() or client.exists(keys.DELETING)
+    agree(system, "cleo")
+
+
+def test_a_reading_goes_on_after_the_bot_was_restarted(system: System) -> None:
+    channel = system.client.create_channel("archive", history=4_000)
+    assert "may now learn from" in text_of(system.ask("!allow-training #archive"))
+    card = system.ask(f"!train #archive {TINY} --minutes 0.2", channel="archive")
+    restart_bot(system)
+    done = system.wait_for_card(card, "is now this channel's model", channel="archive", timeout=240)
+    assert "Learned" in text_of(done)
+    assert records(system)["archive"].heard == (int(channel),)
+
+
+def test_what_is_deleted_while_the_bot_is_off_is_found(system: System) -> None:
+    said = system.client.send("the ferryman keeps his boots in the piano", person="ben", **TAVERN)
+    learn(system, "!train #tavern --name ferry")
+    (ref,) = records(system)["ferry"].transcripts
+    stop_bot(system)
+    system.client.delete(said["id"])
+    start_bot(system)
+    with system.redis as client:
+        system.client.wait_for(
+            lambda: int(client.hget(keys.transcript(ref.transcript_id), "revision") or 0) > ref.revision, 60, "the find"
+        )
+
+
+def test_it_is_not_learned_where_others_read(system: System) -> None:
+    system.client.create_channel("den", only=("ada", "ben"))
+    assert "may now learn from" in text_of(system.ask("!allow-training #den"))
+    assert "Not everybody who reads this channel" in text_of(system.ask("!train #den"))
+    assert "can't find a channel" in text_of(system.ask("!train #den", person="cleo", channel="tavern"))
+
+
+def test_the_slash_command_offers_the_channels_that_may_be_learned(system: System) -> None:
+    offered = system.client.autocomplete("train", "source", "#")
+    assert "#tavern" in [choice["name"] for choice in offered]
+    hidden = system.client.autocomplete("train", "source", "#", person="cleo", **TAVERN)
+    assert "#den" not in [choice["name"] for choice in hidden]
+
+
+def test_a_channel_that_nobody_allowed(system: System) -> None:
+    text = text_of(system.ask("!train #library"))
+    assert "haven't allowed" in text
+    assert "allow-training" in text
+    assert_refused(slash(system, "train", {"source": "#library"}), "haven't allowed")

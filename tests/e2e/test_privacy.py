@@ -1,0 +1,232 @@
+"""Members say yes and no, see what is held of them and are forgotten, over sockets and across restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from bot.transcripts.store import Line, TranscriptStore
+from playground.client import Message, text_of
+from shared import keys
+from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered
+from tests.e2e.system import System, started
+
+SECRET = "the marmalade is hidden in the third drawer"
+SEED = "a pelican of no importance"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    yield from started(tmp_path_factory.mktemp("privacy"), CHANNEL_TRAINING="opt-in")
+
+
+@pytest.fixture(autouse=True)
+def _as_before(system: System) -> Iterator[None]:
+    yield
+    for person in ("ada", "ben", "dora"):
+        system.client.open_dms(person)
+    rest(system)
+
+
+def directly(system: System, person: str, words: str, after: str) -> Message:
+    """A direct message of the bot's with these words, once it is there."""
+
+    def found() -> Message | None:
+        seen = system.client.messages(person=person, channel="dm", after=after)
+        return next((message for message in seen if words in text_of(message)), None)
+
+    message = system.client.wait_for(found, 60, f"{words!r} as a direct message")
+    assert message is not None
+    return message
+
+
+def store_words(system: System, *people: str) -> str:
+    """A transcript of #lab with a line of each of these people; its id."""
+    world = system.client.world()
+    lab = int(world.channels["lab"])
+
+    async def write() -> str:
+        client = redis.asyncio.Redis.from_url((system.data / "run" / "redis.url").read_text().strip())
+        store = TranscriptStore(client)
+        info = await store.create(
+            guild_id=int(world.guild_id),
+            channel_id=lab,
+            source_id=lab,
+            asked_by=int(world.users["ada"]),
+            reading="{}",
+            until=10**18,
+        )
+        lines = [
+            Line(10_000 + number, int(world.users[person]), f"{person} says {SECRET}")
+            for number, person in enumerate(people)
+        ]
+        await store.append(info.transcript_id, lines, "{}")
+        await store.keep_for(info.transcript_id, 3_600)
+        await store.complete(info.transcript_id)
+        await client.aclose()
+        return info.transcript_id
+
+    return asyncio.run(write())
+
+
+def stored_words(system: System, transcript_id: str, person: str) -> list[str]:
+    """What is kept of somebody's words."""
+    user_id = int(system.client.world().users[person])
+
+    async def read() -> list[str]:
+        client = redis.asyncio.Redis.from_url((system.data / "run" / "redis.url").read_text().strip())
+        lines = await TranscriptStore(client).lines_of(transcript_id, user_id)
+        await client.aclose()
+        return [line.text for line in lines]
+
+    return asyncio.run(read())
+
+
+def gone(system: System, transcript_id: str, person: str) -> None:
+    """Wait until nothing is kept of somebody's words."""
+    system.client.wait_for(lambda: not stored_words(system, transcript_id, person), 60, "the words to go")
+
+
+def opt_in(system: System, person: str) -> None:
+    """Agree, as a person does, unless they have already."""
+    after = newest(system, person=person, channel="dm")
+    system.ask("!optin", person=person)
+    question = directly(system, person, "", after)
+    if "You agreed" in text_of(question):
+        return
+    system.client.click_label(question, "I agree", person=person, channel="dm")
+    system.wait_for_card(question, "You agreed", person=person, channel="dm", timeout=60)
+
+
+def shown(system: System, person: str, command: str, *words: str) -> str:
+    """What a slash command of somebody's in #lab shows to them alone."""
+    answer = slash(system, command, person=person)
+    assert answer["flags"] & EPHEMERAL
+    for word in words:
+        assert word in text_of(answer), word
+    return text_of(answer)
+
+
+def file_of(system: System, message: Message) -> dict[str, Any]:
+    """The file of `export-data`."""
+    (attached,) = message["attachments"]
+    found: dict[str, Any] = json.loads(system.client.fetch(attached["url"]))
+    return found
+
+
+def test_an_admin_allows_a_channel_and_a_member_agrees_across_a_restart(system: System) -> None:
+    assert "Manage Server" in text_of(system.ask("!allow-training #lab", person="ben"))
+    before = newest(system, channel="library")
+    assert "I told its members there" in text_of(system.ask("!allow-training #library"))
+    notice = system.client.messages(after=before, channel="library")[-1]
+    assert "may learn from this channel" in text_of(notice)
+    system.ask("!allow-training #lab")
+    after = newest(system, person="ben", channel="dm")
+    assert text_of(system.ask("!optin", person="ben")) == "📬 I sent you a direct message."
+    question = directly(system, "ben", "May models learn", after)
+    lab = system.client.world().channels["lab"]
+    assert f"<#{lab}>" in text_of(question)
+    restart_bot(system)
+    shown(system, "ben", "privacy", "You have said nothing")
+    system.client.click_label(question, "I agree", person="ben", channel="dm")
+    system.wait_for_card(question, "You agreed", person="ben", channel="dm", timeout=60)
+    restart_bot(system)
+    shown(system, "ben", "privacy", "**Yes**", f"<#{lab}>")
+    assert whispered(system, "What I hold of you", before, person="ada") is None
+
+
+def test_the_file_is_all_of_one_member_and_of_no_other(system: System) -> None:
+    opt_in(system, "ben")
+    opt_in(system, "dora")
+    store_words(system, "ben", "dora")
+    system.add_model("quoted")
+    system.ask(f"!generate {SEED} --length 20", person="ben")
+    after = newest(system, person="ben", channel="dm")
+    system.ask("!export-data", person="ben")
+    data = file_of(system, directly(system, "ben", "all that I hold", after))
+    said = json.dumps(data)
+    assert f"ben says {SECRET}" in said
+    assert SEED in said
+    assert "dora says" not in said
+    answer = slash(system, "export-data", person="dora")
+    assert answer["flags"] & EPHEMERAL
+    assert "dora says" in json.dumps(file_of(system, answer))
+    before = newest(system, person="ben")
+    system.client.slash("export-data", person="ben")
+    whisper(system, "a bit fast", before, person="ben")
+
+
+def test_optout_needs_nothing_and_lasts(system: System) -> None:
+    opt_in(system, "dora")
+    transcript_id = store_words(system, "dora", "ben")
+    system.client.open_dms("dora", opened=False)
+    answer = text_of(system.ask("!optout", person="dora"))
+    assert "Done." in answer
+    assert "line" not in answer
+    gone(system, transcript_id, "dora")
+    restart_bot(system)
+    shown(system, "dora", "privacy", "**No**")
+    # Whoever agrees again is told that it is for what comes.
+    question = slash(system, "optin", person="dora")
+    assert "You withdrew before" in text_of(question)
+
+
+def test_forget_me_asks_the_person_alone_and_confirms_directly(system: System) -> None:
+    opt_in(system, "ben")
+    transcript_id = store_words(system, "ben")
+    system.add_model("quoted")
+    system.ask(f"!generate {SEED} --length 20", person="ben")
+    system.client.open_dms("ben", opened=False)
+    question = system.ask("!forget-me", person="ben")
+    system.client.open_dms("ben")
+    before = newest(system, person="dora")
+    system.client.click_label(question, "Forget me", person="dora")
+    whisper(system, "for somebody else", before, person="dora")
+    assert stored_words(system, transcript_id, "ben")
+    restart_bot(system)
+    after, direct = newest(system, person="ben"), newest(system, person="ben", channel="dm")
+    system.client.click_label(question, "Forget me", person="ben")
+    confirmed = text_of(directly(system, "ben", "I forgot you", direct))
+    assert "of yours taken out" in confirmed
+    whisper(system, "I forgot you", after, person="ben")
+    assert "of yours" not in text_of(system.client.message(question["id"]) or question)
+    gone(system, transcript_id, "ben")
+    with system.redis as client:
+        jobs = [client.hget(key, "job") for key in client.scan_iter("job:*", _type="hash")]
+        seeds = [job for job in jobs if job is not None and SEED.encode() in job]
+        assert seeds == []
+        said = client.hget(keys.consent(int(system.client.world().guild_id)), system.client.world().users["ben"])
+        assert said is not None
+        assert json.loads(said)["state"] == "out"
+    restart_bot(system)
+    shown(system, "ben", "privacy", "**No**", "Your words that are stored")
+
+
+def test_a_direct_message_is_about_all_servers(system: System) -> None:
+    after = newest(system, person="ben", channel="dm")
+    system.ask("!privacy", person="ben", channel="dm")
+    directly(system, "ben", "What I hold of you in", after)
+    refused = system.ask("!optin", person="ben", channel="dm")
+    assert "works in servers" in text_of(refused)
+    assert "`forget-me`" in text_of(refused)
+
+
+def test_off_deletes_what_was_stored_of_the_channel(system: System) -> None:
+    opt_in(system, "ada")
+    transcript_id = store_words(system, "ada")
+    assert "is gone" in text_of(system.ask("!allow-training #lab off"))
+    gone(system, transcript_id, "ada")
+
+
+def test_nobodys_words_are_logged(system: System) -> None:
+    logs = "\n".join(path.read_text(errors="replace") for path in Path(system.data / "logs").glob("*.log"))
+    assert "consent_changed" in logs
+    assert "members_withdrew" in logs
+    for words in (SECRET, SEED, "marmalade", "pelican"):
+        assert words not in logs

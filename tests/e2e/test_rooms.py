@@ -1,0 +1,435 @@
+"""An attacker's view of models that learned from channels' messages: what nobody outside may hear of them.
+
+`whispers` learned from #cellar, which Ada, who runs the server, and Ben see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.queue import TRAINING
+from playground.client import Message, components, text_of
+from shared import keys
+from shared.errors import UserError
+from shared.events import Sample
+from shared.jobs import TrainOptions, TranscriptRef
+from shared.models import ModelRecord
+from shared.transcripts import TranscriptInfo
+from tests import factories
+from tests.e2e.acts import (
+    filled,
+    forget_models,
+    newest,
+    press,
+    rest,
+    start_bot,
+    stop_bot,
+    undelivered,
+    whisper,
+    written,
+)
+from tests.e2e.system import ANSWER_S, System, started
+from worker.joblog import JobLog
+
+TITLE = "Barrels of the third row"
+"""Of the text: it must not be seen outside."""
+GONE = "can no longer be used in this channel"
+NOT_THERE = "No model called"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One of this module's own: it has learning from channels switched on."""
+    yield from started(tmp_path_factory.mktemp("rooms"), CHANNEL_TRAINING="opt-in")
+
+
+@pytest.fixture(autouse=True)
+def _tidy(system: System) -> Iterator[None]:
+    forget_models(system)
+    rest(system)
+    yield
+    forget_models(system)
+    for target in ("dora", "cleo"):
+        system.client.set_permissions(target, channel="cellar")
+
+
+def user(system: System, name: str) -> int:
+    return int(system.client.world().users[name])
+
+
+def heard(system: System, *sources: str, name: str = "whispers", **changes: Any) -> ModelRecord:
+    """A model of channels' messages whose transcripts are as it learned them; Ben's, of #cellar, unless told."""
+    world = system.client.world()
+    channels = {**world.channels, **world.guilds["playground"].threads}
+    refs = []
+    for source in sources or ("cellar",):
+        channel_id = int(channels.get(source, source))
+        info = TranscriptInfo(
+            transcript_id=f"t{channel_id}",
+            guild_id=int(world.guild_id),
+            channel_id=channel_id,
+            source_id=channel_id,
+            asked_by=user(system, "ben"),
+            created_at=0,
+        )
+        with system.redis as client:
+            client.hset(keys.transcript(info.transcript_id), "info", info.model_dump_json())
+            client.hset(keys.transcript(info.transcript_id), "revision", "0")
+        refs.append(info.ref(0))
+    fields = {
+        "channel_id": int(world.channels["cellar"]),
+        "owner_id": user(system, "ben"),
+        "corpus": factories.corpus(name="cellar", title=TITLE, source="channel", sha256="", transcript=refs[0]),
+        "corpus_title": TITLE,
+        "transcripts": tuple(refs),
+    }
+    return system.add_model(name, **{**fields, **changes})
+
+
+def ask(system: System, typed: str, **options: Any) -> str:
+    return text_of(system.ask(typed, **options))
+
+
+def in_cellar(system: System, typed: str, person: str = "ben") -> Message:
+    return system.ask(typed, person=person, channel="cellar")
+
+
+def writes(system: System, channel: str, person: str = "ben") -> bool:
+    """Whether the model writes there; else it is as if there was none."""
+    answer = system.ask("!generate the sea --model whispers", person=person, channel=channel)
+    if NOT_THERE in text_of(answer):
+        return False
+    assert written(answer)
+    return True
+
+
+def bystander(system: System, person: str = "dora", **where: str) -> Message:
+    """A message of the bot's to forge presses on."""
+    return system.ask("!help", person=person, **where)
+
+
+def forge(system: System, on: Message, custom_id: str, *, person: str = "dora", **where: str) -> None:
+    """Press a button that the bot never showed there; it is refused in private, with words that tell nothing."""
+    rest(system)
+    before = newest(system, person=person, **where)
+    system.client.click(on["id"], custom_id, person=person, forged=True, **where)
+    answer = whisper(system, "no longer works", before, person=person, **where)
+    assert TITLE not in text_of(answer)
+    assert "whispers" not in text_of(answer)
+
+
+def components_of(message: Message) -> list[str]:
+    """The ids of what can be pressed or chosen."""
+    return [item["custom_id"] for item in components(message) if "custom_id" in item]
+
+
+def exported(system: System, person: str = "ada") -> bytes:
+    answer = in_cellar(system, "!model export whispers", person)
+    assert "beyond my reach" in text_of(answer)
+    return system.client.fetch(answer["attachments"][0]["url"])
+
+
+def show_cellar_to(system: System, target: str, *permissions: str) -> None:
+    system.client.set_permissions(target, allow=permissions, channel="cellar")
+
+
+# ---------------------------------------------------------------------- where it does not exist
+
+
+def test_outside_no_command_knows_it(system: System) -> None:
+    heard(system)
+    system.add_model("public")
+    for typed in (
+        "!generate the sea --model whispers",
+        "!generate --model whispers",
+        "!compare the sea --models whispers,public",
+        "!surprise the sea --model whispers",
+        "!train harbour --from whispers",
+        "!train more --from whispers",
+        "!model info whispers",
+        "!model use whispers",
+        "!model rename whispers open",
+        "!model delete whispers",
+        "!model share whispers server",
+        "!model unshare whispers",
+        "!model export whispers",
+    ):
+        for person in ("dora", "ada"):  # not even for who could read it: others read along
+            said = ask(system, typed, person=person)
+            assert NOT_THERE in said, typed
+            assert TITLE not in said
+    said = ask(system, "!mix public 50 whispers 50 the sea", person="dora")
+    assert "❌" in said
+    assert TITLE not in said
+    for typed in ("!models", "!model", "!model info whisper", "!model whispers"):
+        said = ask(system, typed, person="ada")
+        assert "`whispers`" not in said or typed == "!model whispers", typed
+        assert TITLE not in said
+
+
+def test_autocomplete_does_not_offer_it(system: System) -> None:
+    heard(system)
+    for command, option in (
+        ("generate", "model"),
+        ("train", "from"),
+        ("surprise", "model"),
+        ("model info", "name"),
+        ("model use", "name"),
+        ("model export", "name"),
+        ("model share", "name"),
+    ):
+        assert system.client.autocomplete(command, option, "whis", person="ada") == []
+        offered = system.client.autocomplete(command, option, "whis", person="ada", channel="cellar")
+        assert [choice["value"] for choice in offered] == ["whispers"], command
+
+
+def test_a_channel_that_has_chosen_it_does_not_answer_with_it(system: System) -> None:
+    model = heard(system)
+    lab = keys.channel(int(system.client.world().channels["lab"]))
+    with system.redis as client:
+        client.hset(lab, mapping={"model": model.model_id, "chat": "1"})
+    try:
+        bot = system.client.world().bot_user_id
+        for typed in ("!generate the sea", f"<@{bot}> hello"):
+            assert "There is no model here yet" in ask(system, typed, person="dora")
+    finally:
+        with system.redis as client:
+            client.delete(lab)
+
+
+def test_it_writes_only_where_all_could_have_read_its_channel(system: System) -> None:
+    heard(system)
+    client = system.client
+    inside = client.create_thread("racks", person="ada", channel="cellar")
+    aside = client.create_thread("aside", private=True, person="ada", channel="cellar")
+    outside = client.create_thread("corner", private=True, person="ada", channel="lab")
+    den = client.create_channel("den", only=["ben"])
+    hall = client.create_channel("hall", only=["ben", "dora"])
+    for channel in ("cellar", "lab"):  # the bot reads private threads that nobody called it into
+        client.set_permissions("bot", allow=["manage_threads"], channel=channel)
+    try:
+        for channel in ("cellar", inside, aside, den):
+            assert writes(system, channel, "ada"), channel
+        for channel in ("lab", "tavern", outside, hall):
+            assert not writes(system, channel, "ada"), channel
+        heard(system, aside)  # a private thread is heard only in itself
+        assert writes(system, aside, "ada")
+        for channel in ("cellar", inside, den):
+            assert not writes(system, channel, "ada"), channel
+        heard(system, "cellar", "tavern")  # what all can read takes nothing away
+        assert writes(system, "cellar")
+    finally:
+        for channel in (inside, aside, outside, den, hall):
+            client.delete_channel(channel)
+        for channel in ("cellar", "lab"):
+            client.set_permissions("bot", channel=channel)
+
+
+def test_it_follows_the_permissions_of_both_channels(system: System) -> None:
+    heard(system)
+    assert not writes(system, "lab", "dora")
+    show_cellar_to(system, "dora", "view_channel")  # one reader more, who may hear it there
+    assert writes(system, "cellar", "dora")
+    assert not writes(system, "lab", "dora")  # the others still see #lab
+    den = system.client.create_channel("den", only=["ben", "dora"])
+    try:
+        assert writes(system, den, "dora")
+        show_cellar_to(system, "dora")
+        assert not writes(system, den, "dora")
+        system.client.set_permissions("dora", deny=["view_channel"], channel=den)
+        assert writes(system, den)
+        system.client.set_permissions("Readers", allow=["view_channel"], channel=den)
+        assert not writes(system, den)
+        system.client.set_permissions("Readers", channel=den)
+        assert writes(system, den)
+    finally:
+        system.client.delete_channel(den)
+
+
+# ---------------------------------------------------------------------- forged presses
+
+
+def test_guessed_ids_of_models_and_texts_open_nothing(system: System) -> None:
+    """What a message does not have cannot be pressed; `tests/bot/test_rooms.py` has messages with all of these."""
+    model = heard(system)
+    job_id = str(components_of(in_cellar(system, "!generate the sea"))[0]).rpartition(":")[2]
+    menu = components_of(in_cellar(system, "!compare the sea"))[0]
+    on = bystander(system)
+    for word in ("use", "export", "delete", "more", "write"):
+        forge(system, on, f"galvanic:{word}:{model.model_id}")
+    forge(system, on, f"galvanic:delete-now:{model.model_id}:{user(system, 'dora')}")
+    for word in ("again", "continue", "hotter", "cooler"):
+        forge(system, on, f"galvanic:{word}:{job_id}")
+    with pytest.raises(UserError):  # nor does the local Discord let anybody choose in a menu that is not there
+        system.client.select(on["id"], menu, ["0"], person="dora")
+    with system.redis as client:
+        assert client.exists(keys.model(model.model_id))
+
+
+def _training(system: System, where: str) -> str:
+    """The id of a training on the messages of #cellar that Ben had begun, with a sample."""
+    world = system.client.world()
+    here = factories.place(
+        guild_id=int(world.guild_id), channel_id=int(world.channels[where]), user_id=user(system, "ben")
+    )
+    source = int(world.channels["cellar"])
+    ref = TranscriptRef(transcript_id=f"t{source}", revision=0, guild_id=here.guild_id, channel_id=source)
+    text = factories.corpus(source="channel", title=TITLE, sha256="", transcript=ref)
+    job = factories.train_job(
+        job_id=f"{TRAINING}{newest(system, channel=where)}", place=here, corpus=text, options=TrainOptions()
+    )
+    with system.redis as client:
+        client.hset(keys.job(job.job_id), "job", job.model_dump_json())
+        log = JobLog(client, job.job_id)
+        log.begin()
+        log.publish(Sample(epoch=1, text="under the third barrel"))
+    return job.job_id
+
+
+def test_guessed_ids_of_trainings_open_nothing(system: System) -> None:
+    in_cellar(system, "!help")
+    job_id = _training(system, "cellar")
+    on = bystander(system)
+    for word in ("samples", "cancel", "finish"):
+        forge(system, on, f"galvanic:{word}:{job_id}")
+    for word in ("cancel", "finish"):
+        assert "There is no training" in ask(system, f"!{word} {job_id}", person="dora")
+        assert "There is no training" in ask(system, f"!{word} {job_id}", person="ben", channel="atrium")
+
+
+def test_another_server_of_the_bot_opens_nothing(system: System) -> None:
+    model = heard(system)
+    assert not writes(system, "atrium")
+    assert "There is no model here yet" in ask(system, "!models", person="ben", channel="atrium")
+    on = bystander(system, "ben", channel="atrium")
+    for word in ("use", "export", "delete", "more", "write"):
+        forge(system, on, f"galvanic:{word}:{model.model_id}", person="ben", channel="atrium")
+    assert system.client.autocomplete("generate", "model", "whis", person="ben", channel="atrium") == []
+
+
+# ---------------------------------------------------------------------- between a text and its button
+
+
+def test_a_button_under_an_old_text_asks_for_the_rights_of_now(system: System) -> None:
+    heard(system)
+    den = system.client.create_channel("den", only=["ben"])
+    try:
+        text = system.ask("!generate the sea --model whispers", person="ben", channel=den)
+        card = system.ask("!model info whispers", person="ben", channel=den)
+        assert written(press(system, text, "Again", person="ben", channel=den))
+        system.client.set_permissions("Writers", allow=["view_channel"], channel=den)
+        for message, label in ((text, "Again"), (text, "Continue"), (text, "Hotter"), (card, "Use here")):
+            press(system, message, label, GONE, person="ben", channel=den)
+        system.client.set_permissions("Writers", channel=den)
+        assert written(press(system, text, "Again", person="ben", channel=den))
+    finally:
+        system.client.delete_channel(den)
+
+
+def test_what_was_asked_for_before_a_channel_was_opened_is_not_posted_after(system: System) -> None:
+    heard(system)
+    den = system.client.create_channel("den", only=["ben"])
+    worker = system.part("serve", "generate")
+    for process in worker:
+        process.suspend()
+    try:
+        asked = system.client.send("!generate the sea --model whispers", person="ben", channel=den)
+        system.client.wait_for(lambda: f"g-{asked['id']}" in undelivered(system), ANSWER_S, "the job")
+        stop_bot(system)
+        system.client.set_permissions("dora", allow=["view_channel"], channel=den)
+        start_bot(system)
+        for process in worker:
+            process.resume()
+        answer = system.client.wait_for(
+            lambda: filled(system.answer_to(asked["id"], person="ben", channel=den)), ANSWER_S, "an answer"
+        )
+        assert "I can't post this here" in text_of(answer)
+        assert len(answer["embeds"]) == 1
+    finally:
+        for process in worker:
+            process.resume()
+        system.client.delete_channel(den)
+
+
+# ---------------------------------------------------------------------- given away
+
+
+def test_nobody_can_share_it(system: System) -> None:
+    heard(system)
+    for person in ("ben", "ada"):
+        for whom in ("server", "#lab"):
+            said = text_of(in_cellar(system, f"!model share whispers {whom}", person))
+            assert "nobody can share it" in said
+    assert not writes(system, "lab", "ada")
+
+
+def test_a_demoted_admin_exports_nothing_more(system: System) -> None:
+    heard(system)
+    assert "Only members with Manage Server" in text_of(in_cellar(system, "!model export whispers"))  # its owner
+    system.client.give_role("ben", "Stewards")
+    try:
+        card = in_cellar(system, "!model info whispers")
+        assert exported(system, "ben")
+    finally:
+        system.client.take_role("ben", "Stewards")
+    assert "Only members with Manage Server" in text_of(in_cellar(system, "!model export whispers"))
+    press(system, card, "Export", "Only members with Manage Server", person="ben", channel="cellar")
+
+
+def test_a_foreign_file_is_refused(system: System) -> None:
+    model = heard(system)
+    files = {"x.galvanic": exported(system)}
+    said = ask(system, "!model import stolen", person="ben", channel="atrium", files=files)
+    assert "another server's channels" in said
+    said = ask(system, "!model import stolen", person="dora", files=files)
+    assert "didn't keep it" in said
+    assert TITLE not in said
+    answer = system.ask("!model import again", person="ben", channel="cellar", files=files)
+    assert "Imported again" in text_of(answer)
+    assert written(in_cellar(system, "!generate the sea --model again"))
+    assert NOT_THERE in ask(system, "!generate the sea --model again", person="dora")
+    assert "nobody can share it" in text_of(in_cellar(system, "!model share again server"))
+    with system.redis as client:
+        client.hset(keys.transcript(model.transcripts[0].transcript_id), "revision", "1")
+    said = ask(system, "!model import later", person="ben", channel="cellar", files=files)
+    assert "were withdrawn after it was exported" in said
+    with system.redis as client:
+        names = client.hkeys(keys.guild_models(model.guild_id))
+        annex = int(system.client.world().guilds["annex"].id)
+        assert sorted(names) == [b"again", b"whispers"]
+        assert not client.exists(keys.guild_models(annex))
+    assert "were withdrawn" in text_of(in_cellar(system, "!model export whispers", "ada"))
+
+
+# ---------------------------------------------------------------------- renamed and deleted channels
+
+
+def test_a_channel_is_known_by_its_id(system: System) -> None:
+    heard(system)
+    system.client.rename_channel("cellar", "attic")
+    try:
+        # Another one that takes the old name is another one.
+        lure = system.client.create_channel("cellar")
+        try:
+            assert writes(system, "attic")
+            assert not writes(system, lure)
+        finally:
+            system.client.delete_channel(lure)
+    finally:
+        system.client.rename_channel("attic", "cellar")
+    assert writes(system, "cellar")
+
+
+def test_a_model_goes_with_its_channel(system: System) -> None:
+    den = system.client.create_channel("den", only=["ben"])
+    model = heard(system, den)
+    assert writes(system, den)
+    system.client.delete_channel(den)
+    folder = system.data / "models" / model.model_id
+    system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "its files to go")
+    with system.redis as client:
+        assert not client.exists(keys.model(model.model_id))
+    assert not writes(system, "cellar")
