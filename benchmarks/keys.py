@@ -86,6 +86,10 @@ PARTS: dict[str, Part] = {
     ),
     "classic": Part({"classic.step_time_vs_tutorial": _most(0.75), "classic.float32_step_time_vs_tutorial": None}),
     "text": Part({"text.preprocess_mb_per_s.char": _least(20), "text.preprocess_mb_per_s.classic": _least(3)}),
+    "clean": Part({"history.clean_mb_per_s": _least(5)}),
+    "history": Part(
+        {"history.cpu_s_100k": _most(60), "history.rss_growth_mb": _most(100), "history.loop_pause_ms": _most(50)}
+    ),
     "memory": Part({"memory.train_100mb_rss_over_small_mb": _most(400)}, 1_200),
     "ppmd": Part({"quality.ppmd_nats": None}),
     "two-nats": Part({"quality.two_nats_over_tutorial_epoch": _most(0.1)}),
@@ -101,6 +105,8 @@ QUICK_PARTS: dict[str, Part] = {
     "train": PARTS["train"],
     "classic": PARTS["classic"],
     "text": PARTS["text"],
+    "clean": PARTS["clean"],
+    "history": PARTS["history"],
     "memory": Part({"memory.train_10mb_rss_over_small_mb": None}),
     "ppmd": PARTS["ppmd"],
     "frankenstein-30s": Part({"quality.frankenstein_nats_30s": None}),

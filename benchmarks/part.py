@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     record = Record()
     try:
         # The parent of a training whose memory is measured must itself be small.
-        if options.name not in ("bot", "memory", "ppmd", "text"):
+        if options.name not in ("bot", "clean", "history", "memory", "ppmd", "text"):
             import_tensorflow()
         from benchmarks.parts import find
 

@@ -1,0 +1,41 @@
+"""How fast the messages of channels become the text of a transcript. No TensorFlow."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+
+from benchmarks.measure import alternate, medians, repeated
+from benchmarks.record import Context
+from bot.transcripts.cleaning import clean as cleaned
+from playground.chatter import small_talk
+
+MESSAGES = 20_000
+PAGE = 100
+"""Messages in one reply of Discord, which are cleaned together."""
+
+
+def clean(context: Context) -> None:
+    """Megabytes of UTF-8 chat per second, cleaned in pages; and of those messages alone that are not merely words."""
+    until = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    contents = [said.content for said in small_talk(MESSAGES, until)]
+    changed = [content for content in contents if cleaned([content]) != [content]]
+    texts = {"all": contents, "changed": changed}
+    contestants = {
+        name: repeated(functools.partial(_in_pages, messages), 1 if context.quick else 3)
+        for name, messages in texts.items()
+    }
+    typical = medians(alternate(contestants, 3 if context.quick else 10))
+    megabytes = {name: sum(len(content.encode()) for content in messages) / 1e6 for name, messages in texts.items()}
+    context.record.values["history.clean_mb_per_s"] = megabytes["all"] / typical["all"]
+    context.record.raw |= {
+        "history.clean_changed_mb_per_s": megabytes["changed"] / typical["changed"],
+        "history.clean_us_per_message": typical["all"] / len(contents) * 1e6,
+        "history.clean_bytes_per_message": megabytes["all"] / len(contents) * 1e6,
+        "history.clean_changed_share": len(changed) / len(contents),
+    }
+
+
+def _in_pages(contents: list[str]) -> None:
+    for start in range(0, len(contents), PAGE):
+        cleaned(contents[start : start + PAGE])
