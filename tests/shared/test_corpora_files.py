@@ -69,7 +69,7 @@ def test_a_large_file_is_what_it_would_be_in_memory(tmp_path: Path, data: bytes)
 
 
 @pytest.mark.usefixtures("streamed")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)))
 def test_any_file_gives_the_same_text_or_refusal_either_way(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.txt"

@@ -15,7 +15,7 @@ from shared.settings import Settings
 from shared.units import MEGABYTE
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text())
 def test_what_is_packed_comes_out(tmp_path: Path, text: str) -> None:
     assert unpack(pack(text), len(text.encode()) + 1) == text

@@ -70,7 +70,7 @@ def test_a_server_that_keeps_asking_gets_no_more_than_its_turn(client: redis.Red
     assert claims(client) == ["b0", "a1"]
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from([A, B, C, 0]), min_size=1, max_size=40))
 def test_between_servers_that_wait_nobody_gets_two_more(client: redis.Redis, steps: list[int]) -> None:
     """Goyal et al.: while two servers both wait, what they were given differs by one training at most, each way."""
