@@ -55,6 +55,11 @@ class PlaygroundPage:
         expect(form).to_be_visible()
         return form
 
+    def open(self, channel: str) -> None:
+        """Look at another channel."""
+        self.tab.locator(f'[data-testid="channel"][data-name="{channel}"]').click()
+        expect(self.tab.get_by_test_id("channel-name")).to_have_text(f"# {channel}")
+
     def become(self, name: str) -> None:
         """Go on as another person."""
         self.tab.get_by_test_id("person").filter(has_text=name).click()

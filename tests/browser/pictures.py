@@ -21,11 +21,14 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from playground.client import Message, text_of
 from tests.browser.conftest import FLAGS
 from tests.browser.page import PlaygroundPage
+from tests.e2e.acts import slash
 from tests.e2e.system import System
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 WIDE, TALL = {"width": 1100, "height": 900}, {"width": 1100, "height": 2_000}
 """Sizes of the window: for the whole page, and for cards, which must not be cut off."""
+ARCHIVE, ARCHIVE_MESSAGES = "archive", 150_000
+"""A channel that takes some seconds to read."""
 SEED = "It was a dreary night of November, and"
 
 
@@ -116,11 +119,35 @@ def take(photos: Photographer, minutes: float) -> None:
     photos.keep("mistake", photos.say("!train frankenstien"))
 
 
+def take_channel(photos: Photographer, minutes: float) -> None:
+    """A channel is allowed, members agree, it is read and learned, and a member looks at what is kept."""
+    system, client = photos.system, photos.system.client
+    client.create_channel(ARCHIVE, history=ARCHIVE_MESSAGES)
+    photos.page.open(ARCHIVE)
+    photos.say(f"!allow-training #{ARCHIVE}", "may now learn")
+    for person in ("ben", "cleo", "ada"):
+        question = slash(system, "optin", channel=ARCHIVE, person=person)
+        if person == "ada":
+            photos.keep("optin", question)
+        client.click_label(question, "I agree", channel=ARCHIVE, person=person)
+        system.wait_for_card(question, "You agreed", channel=ARCHIVE, person=person)
+    card = photos.say(f"!train #{ARCHIVE} --minutes {minutes:g} --name {ARCHIVE}", channel=ARCHIVE)
+    card = system.wait_for_card(card, "Reached\n<t:", channel=ARCHIVE)
+    photos.keep("reading", card)
+    system.wait_for_card(card, "is now this channel's model", channel=ARCHIVE, timeout=60 * minutes + 180)
+    photos.keep("channel-voice", photos.say("!generate the kettle", "random seed", channel=ARCHIVE))
+    photos.keep("privacy", slash(system, "privacy", channel=ARCHIVE))
+
+
+TOURS = {"book": take, "channel": take_channel}
+
+
 def main() -> int:
     """Make all pictures; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.pictures", description=__doc__)
     parser.add_argument("--minutes", type=float, default=8.0, help="how long it learns (default: 8)")
     parser.add_argument("--out", type=Path, default=IMAGES, help="where the pictures go")
+    parser.add_argument("--only", choices=sorted(TOURS), help="only these pictures (default: all)")
     parser.add_argument("--corpora", type=Path, default=os.environ.get("CORPORA_DIR"), help="default: CORPORA_DIR")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -131,7 +158,9 @@ def main() -> int:
         page.goto(system.client.url)
         photos = Photographer(system, page, options.out)
         photos.page.wait_until_online()
-        take(photos, options.minutes)
+        for name, tour in TOURS.items():
+            if options.only in (None, name):
+                tour(photos, options.minutes)
         browser.close()
     return 0
 
