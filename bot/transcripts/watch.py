@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import discord
@@ -63,7 +64,13 @@ class Watch(commands.Cog):
         """Begin; make up for what was deleted or forbidden while the bot was off, or had lost its connection."""
         if self._task is None:
             self._task = asyncio.create_task(self._work())
-        await self.look_for_lost_channels()
+        await self.look_for_lost_channels(self.bot.guilds)
+
+    @commands.Cog.listener()
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """Discord shows a server after all, or again; those before `on_ready` are looked at then."""
+        if self._task is not None:
+            await self.look_for_lost_channels([guild])
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
@@ -110,11 +117,11 @@ class Watch(commands.Cog):
         self._threads[thread_id] = (guild_id, parent_id)
         self._bell.set()
 
-    async def look_for_lost_channels(self) -> None:
+    async def look_for_lost_channels(self, guilds: Sequence[discord.Guild]) -> None:
         """Find what was deleted or forbidden unheard. Only what Discord says is gone counts as gone."""
         while True:
             try:
-                for guild in [guild for guild in self.bot.guilds if not guild.unavailable]:
+                for guild in [guild for guild in guilds if not guild.unavailable]:
                     await self._look_for_lost_channels(guild)
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)

@@ -9,6 +9,7 @@ from typing import Any
 import discord
 import pytest
 import redis
+from simcord.backend.serializers import guild_create_payload
 
 from bot.client import Galvanic
 from bot.transcripts import leavers, watch
@@ -322,7 +323,7 @@ async def test_a_channel_deleted_while_the_bot_was_off(live: Live) -> None:
     live.world.channels.pop(LAB)
     watching = live.bot.get_cog("Watch")
     assert isinstance(watching, watch.Watch)
-    await watching.look_for_lost_channels()
+    await watching.look_for_lost_channels(live.bot.guilds)
     await until(lambda: is_gone(known))
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
 
@@ -343,6 +344,20 @@ async def test_a_channel_deleted_while_the_connection_was_lost_and_redis_away(
     away.gone = False
     await until(lambda: is_gone(known))
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
+
+
+async def test_a_channel_deleted_while_discord_did_not_show_its_server(live: Live) -> None:
+    _, known = await read(live)
+    guild = live.bot.get_guild(GUILD_ID)
+    assert guild is not None
+    live.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
+    await live.until(lambda: guild.unavailable, "the outage")
+    guild._channels.pop(LAB)
+    live.world.channels.pop(LAB)
+    there = live.world.guilds[GUILD_ID]
+    there.channel_ids.remove(LAB)
+    live.world.emit("GUILD_CREATE", guild_create_payload(live.world, there))
+    await until(lambda: is_gone(known))
 
 
 async def test_a_thread_of_its_own_is_deleted(live: Live) -> None:
