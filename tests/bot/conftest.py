@@ -39,7 +39,15 @@ async def live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     ready = asyncio.create_task(bot.wait_until_ready())
     done, _ = await asyncio.wait({running, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"
-    yield Live(bot, playground)
+    live = Live(bot, playground)
+    await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")
+    yield live
     await bot.close()
     stop.set()
     await asyncio.gather(running, served)
+
+
+def _has_begun(bot: Galvanic) -> bool:
+    """Whether it has looked for jobs of an earlier run: those of a test are not to be taken for such."""
+    tasks = (task.get_coro() for task in bot.follower._tasks)
+    return bot._presence is not None and not any(getattr(task, "__name__", "") == "_resume" for task in tasks)

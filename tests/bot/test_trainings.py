@@ -95,9 +95,10 @@ async def test_a_training_that_is_refused_late_has_no_card(
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
         assert await live.bot.queue.submit_train(_job(f"t-{number}"), "text", None, (99, 99)) == "entered"
+    who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
-        await trainings.begin(live.bot, await _who(live), _lesson, _in_lab(live))
-    assert _cards(live, "Learning") == []
+        await trainings.begin(live.bot, who, _lesson, _in_lab(live))
+    assert _cards(live, f"t-{who.request_id}") == []
     assert worker.hlen(keys.ACTIVE) == most
 
 
@@ -163,8 +164,9 @@ async def test_a_training_whose_token_is_gone_goes_on(
             log.hand_back("t-1")
     worker.delete(TRAIN_QUEUE)
     live.bot.follower.follow(_job(), None)
-    await live.until(lambda: worker.llen(TRAIN_QUEUE) > 0, "a spare token")
-    assert run_script(worker, turns.claim("spare")) == b"t-1"
+    await live.until(
+        lambda: worker.llen(TRAIN_QUEUE) > 0 and run_script(worker, turns.claim("spare")) == b"t-1", "a spare token"
+    )
     assert worker.hgetall(keys.CLAIMS) == {b"spare": b"t-1"}
     if fate != "never claimed":
         await live.until(lambda: live.showing("Paused"), "a card that says so")
