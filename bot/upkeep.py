@@ -240,27 +240,25 @@ class Upkeep:
         return ReadingPlan(channel, options, speakers=speakers, parent=parent, replaces=model.model_id)
 
     async def _replace(self, guild: discord.Guild, model: ModelRecord, heir: ModelRecord) -> None:
-        """Put the new model into the old one's place: its name, its shares, and the channels that had chosen it."""
+        """Put the new model into the old one's place: its name, and the channels that had chosen it."""
         for channel_id in _channels(guild, model):
             choices = await self._bot.guild_settings.channel([channel_id])
             if choices.model == model.model_id:
                 await self._bot.registry.use(channel_id, heir)
         await self._drop(guild, model)
         await reply(self._bot.redis.hdel(keys.STALE, model.model_id))
-        await self._inherit(heir, model)
+        await self._inherit(heir)
         log.info("model_replaced", model_id=model.model_id, heir=heir.model_id, guild_id=guild.id)
 
     async def _drop(self, guild: discord.Guild, model: ModelRecord) -> None:
         await self._bot.model_actions.drop(model, _channels(guild, model))
         self._bot.dispatch("model_removed")
 
-    async def _inherit(self, heir: ModelRecord, old: ModelRecord | None = None) -> None:
-        """Give a model the name of the one that it was made for, which is gone; and its shares, if they are known."""
+    async def _inherit(self, heir: ModelRecord) -> None:
+        """Give a model the name of the one that it was made for, which is gone."""
         name = heir.options.name if heir.options is not None else None
-        taken: dict[str, object] = {"replaces": None}
-        if old is not None:
-            taken |= {"shared_with": old.shared_with, "for_server": old.for_server}
-        for change in ({**taken, "name": name or heir.name}, taken):
+        changes: tuple[dict[str, object], ...] = ({"name": name or heir.name, "replaces": None}, {"replaces": None})
+        for change in changes:
             try:
                 await self._bot.registry.amend(heir.model_id, functools.partial(_changed, change))
             except UserError:  # somebody took the name meanwhile

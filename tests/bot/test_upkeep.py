@@ -111,9 +111,9 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
 
 
-async def test_the_new_model_takes_over_where_the_old_one_was_chosen_and_shared(live: Live) -> None:
+async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
     info = await read(live, ADA, BEN)
-    old = model_of(live, "sea", info.ref(0), scope="channel", shared_with=(TAVERN,))
+    old = model_of(live, "sea", info.ref(0))
     other = model_of(live, "other", (await read(live, ADA)).ref(0))
     await live.bot.registry.use(LAB, old)
     await live.bot.registry.use(LIBRARY, other)
@@ -121,14 +121,11 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen_and_shared(
     await live.bot.transcripts.purge(info.transcript_id)
     now = (await live.bot.transcripts.revisions([info.transcript_id]))[info.transcript_id].now
     options = TrainOptions(name="sea")
-    heir = model_of(live, "sea-2", info.ref(now), scope="channel", replaces="sea", options=options)
+    heir = model_of(live, "sea-2", info.ref(now), replaces="sea", options=options)
     await look(live)
     assert await names(live) == ["other", "sea"]
     assert (await live.bot.guild_settings.channel([LAB])).model == heir.model_id
     assert (await live.bot.guild_settings.channel([LIBRARY])).model == other.model_id
-    record = await live.bot.registry.record(heir.model_id)
-    assert record is not None
-    assert record.shared_with == (TAVERN,)
 
 
 async def test_a_new_model_whose_old_one_is_gone_takes_its_name(live: Live) -> None:
