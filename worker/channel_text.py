@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -111,10 +112,8 @@ def _write(client: redis.Redis, info: TranscriptInfo, path: Path, max_bytes: int
     until = time.monotonic() + PURGED_WITHIN_S
     while True:
         if not is_being_purged(client, info.transcript_id):
-            try:
+            with suppress(BeingChanged):  # somebody withdrew just now: wait, as for those before
                 return write_text(client, info.transcript_id, path, max_bytes)
-            except BeingChanged:
-                pass
         if time.monotonic() >= until:
             raise UserError(
                 "Words that were withdrawn have yet to be taken out of the channel's messages.",

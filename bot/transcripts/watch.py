@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import discord
@@ -157,11 +158,9 @@ class Watch(commands.Cog):
         loop = asyncio.get_running_loop()
         due: float | None = None
         while True:
-            try:
+            with suppress(TimeoutError):  # it is time to take out what was noted
                 async with asyncio.timeout_at(due):
                     await self._bell.wait()
-            except TimeoutError:
-                pass
             self._bell.clear()
             try:
                 await self._note()
