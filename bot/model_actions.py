@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot import access, attached, cards, failures
+from bot import access, attached, cards, failures, training_control
 from bot.answers.ask import ask, require_writer
 from bot.answers.models import post_info, refusal
 from bot.requester import Requester
@@ -210,21 +210,13 @@ class ModelActions:
 
     async def _forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
         await self._bot.registry.forget_channel(channel_id)
-        await self._cancel_listeners(channel_id)
+        await training_control.cancel_hearing(self._bot, lambda ref: ref.channel_id == channel_id)
         left = [known for known in channels_of(guild) if known != channel_id]
         for model in await self._bot.registry.all(guild.id):
             lost = model.channel_id == channel_id and not model.usable_in(left)
             if lost or channel_id in model.heard or await self._source_is_gone(model, left):
                 await self.drop(model)
         self._bot.dispatch("model_removed")
-
-    async def _cancel_listeners(self, channel_id: int) -> None:
-        """Cancel the trainings on a channel's messages."""
-        for one in (await self._bot.outlook.look(now=True)).standings:
-            heard = one.job.corpus.transcript
-            if heard is not None and heard.channel_id == channel_id:
-                await self._bot.queue.cancel(one.job.job_id)
-                log.info("training_ended_with_its_source", job_id=one.job.job_id)
 
     async def forget_lost_channels(self) -> None:
         """As `forget_channel`, for what was deleted while the bot was away. In an outage of Redis the next start does.

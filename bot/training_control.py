@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import discord
@@ -16,7 +17,7 @@ from bot.jobview import JobView
 from bot.outlook import Standing
 from bot.queue import TRAINING
 from shared.errors import UserError
-from shared.jobs import TRAIN_QUEUE, Place, TrainJob
+from shared.jobs import TRAIN_QUEUE, Place, TrainJob, TranscriptRef
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -205,14 +206,18 @@ def _over() -> UserError:
     return UserError("This training has already ended.", "")
 
 
-async def cancel_channels(bot: Galvanic, guild_id: int | None = None) -> None:
-    """Cancel the trainings that learn from channels' messages, or go on from a model that has: of one server, or all.
+async def cancel_hearing(bot: Galvanic, concerns: Callable[[TranscriptRef], bool]) -> None:
+    """Cancel the trainings that learn from certain messages, or go on from a model that has.
+
+    Args:
+        bot: the bot.
+        concerns: tells of a transcript whether it has such messages.
 
     Raises:
         redis.RedisError: Redis cannot be reached.
     """
     for one in (await bot.outlook.look(now=True)).standings:
         job = one.job
-        if guild_id in (None, job.place.guild_id) and await heard_by(bot, job, JobView()):
+        if any(map(concerns, await heard_by(bot, job, JobView()) or ())):
             await bot.queue.cancel(job.job_id)
             log.info("channel_training_cancelled", job_id=job.job_id, guild_id=job.place.guild_id)

@@ -134,7 +134,7 @@ class Leavers(commands.Cog):
 
         In this order: after a crash in between, what is left is what `look_for_lost_servers` finds it by.
         """
-        await training_control.cancel_channels(self.bot, guild_id)
+        await training_control.cancel_hearing(self.bot, lambda ref: ref.guild_id == guild_id)
         for model in await self.bot.registry.all(guild_id):
             if model.transcripts:
                 await self.bot.model_actions.drop(model)
