@@ -126,7 +126,7 @@ def test_an_admin_allows_a_channel_and_a_member_agrees_across_a_restart(system: 
     assert "I told its members there" in text_of(system.ask("!allow-training #library"))
     notice = system.client.messages(after=before, channel="library")[-1]
     assert "may learn from this channel" in text_of(notice)
-    system.ask("!allow-training #lab")
+    assert "I told its members there" in text_of(system.ask("!allow-training #lab", channel="library"))
     after = newest(system, person="ben", channel="dm")
     assert text_of(system.ask("!optin", person="ben")) == "📬 I sent you a direct message."
     question = directly(system, "ben", "May models learn", after)
