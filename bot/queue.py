@@ -16,11 +16,11 @@ from redis.exceptions import RedisError
 from bot import entering
 from bot.redis_reply import REPLY_S, reply
 from bot.understanding import understood
-from shared import kept, keys, presence, turns
+from shared import kept, keys, messages, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Cancelled, Event, Interrupted, Queued, parse_event
-from shared.jobs import DeleteJob, Job, TrainJob, task_of
+from shared.jobs import DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
 TRAINING = "t-"
@@ -189,19 +189,7 @@ class JobQueue:
         task.add_done_callback(self._retracting.discard)
 
     async def _message(self, job: Job, message_id: str, expires: int | None = None) -> None:
-        task, queue = task_of(job)
-        await asyncio.to_thread(
-            self._celery.send_task,
-            task,
-            kwargs={"job": job.model_dump(mode="json")},
-            # Else the words that a person wrote would travel once more, in a header that Celery may log.
-            kwargsrepr=job.job_id,
-            task_id=message_id,
-            queue=queue,
-            expires=expires,
-            ignore_result=True,
-            retry=False,
-        )
+        await asyncio.to_thread(messages.send, self._celery, job, message_id, expires)
 
     async def nudge(self, job: TrainJob) -> None:
         """Send a spare token for a training that waits although workers are idle: its own one was lost."""
