@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 READ_BLOCK_MS = 2_000
 """Longest blocking read: well under the socket time-out, which would end it with an error."""
 _CROWD_TIMEOUT_S = 60.0
+_LONG_S = 300.0
 _POOL: dict[str, Any] = {
     "max_connections": 32,
     "timeout": 5.0,
@@ -32,6 +33,12 @@ def connect(settings: Settings) -> redis.Redis:
     Threads that share it may be more than its connections: who finds all in use waits for one.
     """
     pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_POOL)
+    return redis.Redis.from_pool(pool)
+
+
+def connect_for_long_commands(settings: Settings) -> redis.Redis:
+    """As `connect`, for commands that take long because they read or write everything there is."""
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **(_POOL | {"socket_timeout": _LONG_S}))
     return redis.Redis.from_pool(pool)
 
 

@@ -189,6 +189,11 @@ def workers(queue: str) -> str:
     return f"workers:{queue}"
 
 
+def staged(name: str) -> str:
+    """Any key, while `worker.backup.restore` has not finished: nothing reads it, and in the end it loses the prefix."""
+    return f"restoring:{name}"
+
+
 def synced_commands(application_id: int | None) -> str:
     """String: hash of the slash commands that were last sent to Discord."""
     return f"bot:{application_id}:commands"

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -17,6 +17,14 @@ from shared.settings import Settings
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL = ".partial-"
+
+
+class StoredFile(NamedTuple):
+    """A file of a model in the store, open for reading."""
+
+    name: str
+    size: int
+    source: IO[bytes]
 
 
 class ModelStore:
@@ -33,6 +41,8 @@ class ModelStore:
         self._root = str(root).rstrip("/")
         self._local = isinstance(filesystem, LocalFileSystem)
         self._cache = settings.data_dir / "cache" / "models"
+        self.where = self._root
+        """For people; without what an address may have of a password."""
 
     def save(self, folder: Path, model_id: str) -> None:
         """Copy a model folder into the store, replacing a model of the same id.
@@ -72,6 +82,42 @@ class ModelStore:
             self._cache.mkdir(parents=True, exist_ok=True)
             _replace(copy, lambda partial: self._fs.get(f"{target_url}/", f"{partial}/", recursive=True))
         return copy
+
+    def open_files(self, model_id: str) -> list[StoredFile]:
+        """A model's files as they are now, even if it is deleted while they are read (in a local store); to be closed.
+
+        Raises:
+            UserError: the store has no such model.
+            OSError: it cannot be read.
+        """
+        place = f"{self._root}/{_checked(model_id)}"
+        files: list[StoredFile] = []
+        try:
+            self._fs.invalidate_cache()
+            for info in sorted(self._fs.ls(place, detail=True), key=lambda info: str(info["name"])):
+                if info["type"] == "file":
+                    name = str(info["name"]).rpartition("/")[2]
+                    files.append(StoredFile(name, int(info["size"]), self._fs.open(info["name"], "rb")))
+            if not any(file.name == "model.json" for file in files):
+                raise FileNotFoundError
+        except FileNotFoundError:
+            for file in files:
+                file.source.close()
+            raise _missing() from None
+        return files
+
+    def ids(self) -> list[str]:
+        """The models that it has.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        try:
+            self._fs.invalidate_cache()
+            names = [str(info["name"]).rstrip("/").rpartition("/")[2] for info in self._fs.ls(self._root, detail=True)]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in names if _MODEL_ID.fullmatch(name))
 
     def delete(self, model_id: str) -> None:
         """Remove a model; one that is not there is no error.

@@ -51,6 +51,10 @@ def _run(options: argparse.Namespace) -> int:
         from worker.cli.training import train_command
 
         return train_command(options)
+    if options.command in ("backup", "restore"):
+        from worker.cli.backup import backup_command, restore_command
+
+        return backup_command(options) if options.command == "backup" else restore_command(options)
     if options.command == "doctor":
         from worker.cli.doctor import doctor
 
@@ -104,7 +108,13 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("model", type=Path, metavar="DIR", help="the model folder to write")
 
     doctor = add("doctor", "Check this installation.")
-    for command in (inspect, train, generate, evaluate, export, import_, doctor):
+
+    backup = add("backup", "Write Redis' state, models and checkpoints into one file; nothing need be stopped.")
+    backup.add_argument("file", metavar="FILE", help="the file to write; -: standard output")
+
+    restore = add("restore", "Bring a backup back onto an empty installation.")
+    restore.add_argument("file", metavar="FILE", help="a file that backup wrote; -: standard input")
+    for command in (inspect, train, generate, evaluate, export, import_, doctor, backup, restore):
         command.add_argument("--json", action="store_true", help="one JSON object on the last line of output")
 
     for name, summary in (

@@ -1,0 +1,224 @@
+"""`backup` and `restore`: the whole installation as one file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, BinaryIO, cast
+
+import redis
+
+from shared.connect import connect_for_long_commands
+from shared.errors import UserError
+from shared.settings import Settings, get_settings
+from shared.units import MEGABYTE
+from worker.backup.archive import Reader
+from worker.backup.restore import Restored, require_place, restore
+from worker.backup.take import Taken, take
+from worker.cli.texts import report
+from worker.model.checkpoint import sync_folder
+
+_PIPE = "-"
+_TELL_EVERY_S = 2.0
+_STOPPED = 130
+
+
+def backup_command(options: argparse.Namespace) -> int:
+    """Write all of the installation into one file, or to standard output."""
+    settings = get_settings()
+    with _told_to_stop(), _redis_of(settings) as client:
+        if options.file == _PIPE:
+            if sys.stdout.isatty():
+                raise UserError("A backup is no text for a terminal.", "Write it to a file: `> galvanic.tar`.")
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            taken = take(settings, client, sys.stdout.buffer, settings.data_dir, _say, _Progress("written"))
+            sys.stdout.buffer.flush()
+            _say("\n".join(_told_of_backup(taken, "the backup", None)))
+            return 0
+        path = Path(options.file).expanduser().absolute()
+        with _whole_or_not(path) as file:
+            taken = take(settings, client, file, path.parent, _say, _Progress("written"))
+    size = path.stat().st_size
+    values = {**taken.description.model_dump(), "file": str(path), "bytes": size, "missing": taken.missing}
+    report(options.json, values, _told_of_backup(taken, str(path), size))
+    return 0
+
+
+def restore_command(options: argparse.Namespace) -> int:
+    """Bring a backup back onto an empty installation."""
+    settings = get_settings()
+    with _told_to_stop(), _redis_of(settings) as client, _opened(settings, options.file) as file:
+        require_place(settings, client, file.seek(0, os.SEEK_END))
+        _say("checking the backup")
+        backup = Reader(file, _Progress("checked"))
+        restored = restore(settings, client, backup, _say, _Progress("unpacked"))
+    values = {
+        **restored.description.model_dump(),
+        "restored_models": restored.models,
+        "trainings": restored.trainings,
+        "expired": restored.expired,
+    }
+    report(options.json, values, _told_of_restore(restored))
+    return 0
+
+
+def _told_of_backup(taken: Taken, where: str, size: int | None) -> list[str]:
+    description = taken.description
+    trainings = f", {_count(description.trainings, 'training')} not over" if description.trainings else ""
+    goes_on = f" ({taken.checkpoints} with a checkpoint)" if taken.checkpoints else ""
+    lines = [
+        f"{where}: {f'{size / MEGABYTE:,.1f} MB, ' if size is not None else ''}{description.entries:,} keys of Redis, "
+        f"{_count(description.models - len(taken.missing), 'model')}{trainings}{goes_on}",
+        "It has members' words in it: keep it where only you can read it, and no longer than you say in your policy.",
+        "Not in it: .env, and your own texts in CORPORA_DIR.",
+    ]
+    if taken.missing:
+        lines.append(f"The files of these models are not in the store: {', '.join(taken.missing)}")
+    if taken.foreign:
+        lines.append(f"Left out: {taken.foreign:,} keys of Redis that are not Galvanic's")
+    return lines
+
+
+def _told_of_restore(restored: Restored) -> list[str]:
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.description.taken_at))
+    lines = [f"Restored as of {moment}: {_count(restored.models, 'model')}."]
+    if restored.trainings:
+        where = f", {restored.checkpoints} from a checkpoint" if restored.checkpoints else ""
+        lines.append(f"{_count(restored.trainings, 'training')} will go on at the next start{where}.")
+    if restored.expired:
+        lines.append(f"{_count(restored.expired, 'key')} of Redis had expired meanwhile and did not come back.")
+    if restored.without_files:
+        names = ", ".join(restored.without_files)
+        lines.append(f"The backup had no files of these models, so they are gone: {names}")
+    lines.append(
+        f"Whatever members took back, deleted or forbade after {moment} (optout, forget-me, model delete, "
+        "allow-training off) has come back too. Tell them, so that they can do it again."
+    )
+    lines.append("Before you start: the installation that the backup was made of must not run any more.")
+    return lines
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _say(line: str) -> None:
+    """For the person, whose terminal may be gone: tidying up goes on without."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+class _Progress:
+    """Says now and then how many bytes are done."""
+
+    def __init__(self, done: str) -> None:
+        self._done = done
+        self._bytes = 0
+        self._told = time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        """So many more."""
+        self._bytes += count
+        if time.monotonic() - self._told > _TELL_EVERY_S:
+            self._told = time.monotonic()
+            _say(f"  {self._bytes / MEGABYTE:,.0f} MB {self._done} ...")
+
+
+@contextmanager
+def _redis_of(settings: Settings) -> Iterator[redis.Redis]:
+    client = connect_for_long_commands(settings)
+    try:
+        yield client
+    except redis.RedisError as error:
+        # The type only: the message may hold the address, and that a password.
+        raise UserError(
+            f"Redis cannot be reached, or refuses ({type(error).__name__}).", "Start it, or correct REDIS_URL."
+        ) from error
+    finally:
+        client.close()
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """SIGTERM, and the end of the terminal, stop it in the same orderly way as Ctrl-C."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("stopped")
+        raise SystemExit(_STOPPED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
+    """A new file for the owner alone that gets its name once it is whole and on the disk.
+
+    Raises:
+        UserError: there is such a file, or it cannot be made.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    if path.exists():
+        raise UserError(f"There is a file {path} already.", "Choose another name, or move it away.")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UserError(
+            f"There is {partial} of a backup that is being made, or was killed.", "If none is being made, delete it."
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{partial} cannot be written: {error.strerror}.", "Choose another folder, or - for standard output."
+        ) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(settings: Settings, name: str) -> Iterator[BinaryIO]:
+    """A backup that can be read twice: what comes on standard input is laid on the disk first.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if name != _PIPE:
+        try:
+            file = Path(name).expanduser().open("rb")
+        except OSError as error:
+            raise UserError(f"{name} cannot be read: {error.strerror}.", "Give the file that `backup` made.") from error
+        with file:
+            yield file
+        return
+    if sys.stdin.isatty():
+        raise UserError("There is no backup on standard input.", "Give one: `< galvanic.tar`.")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _say("waiting for the backup on standard input")
+    with tempfile.TemporaryFile(dir=settings.data_dir) as spooled:
+        shutil.copyfileobj(sys.stdin.buffer, spooled)
+        yield cast(BinaryIO, spooled)
