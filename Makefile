@@ -3,12 +3,14 @@
 #   make run                      start everything on this machine
 #   make run PORT=9000            the playground's port
 #   make run DATA_DIR=/some/where another data folder
+#   make backup FILE=/some/where/galvanic.tar
+#   make restore FILE=/some/where/galvanic.tar DATA_DIR=/an/empty/folder
 #   make install PYTHON=python3.12
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
 #   make test PYTEST_ARGS="tests/bot -n 0"    some tests, in one process
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-browser pictures lint format bench bench-quick compose-config clean
+.PHONY: help install run backup restore test test-browser pictures lint format bench bench-quick compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -39,6 +41,12 @@ install: $(INSTALLED)  ## set up .venv, nothing else
 
 run: $(INSTALLED)  ## start everything; Ctrl-C stops it
 	@exec $(PY) -m launcher --with-parent
+
+backup: $(INSTALLED)  ## save Redis' state, models and checkpoints as a file (FILE=...), also while all runs
+	@exec $(PY) -m launcher backup $(if $(FILE),"$(FILE)")
+
+restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
+	@exec $(PY) -m launcher restore $(if $(FILE),"$(FILE)")
 
 test: $(INSTALLED_DEV)  ## all tests but the browser's
 	$(PY) -m pytest -m "not browser" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)

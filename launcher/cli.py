@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from launcher.backup import BACKUP, RESTORE, run_backup
 from launcher.monitor import Monitor, say
 from launcher.parts import Folders, Plan
 from launcher.preflight import Lock, prepare_folders, sockets_folder
@@ -64,7 +65,9 @@ def reporting(run: Callable[[], int]) -> int:
 
 
 def run_from_command_line(arguments: list[str]) -> int:
-    """Run the whole system as the settings say; returns the exit code (see `reporting`)."""
+    """Run the whole system as the settings say, or make or restore a backup; the exit code (see `reporting`)."""
+    if arguments[:1] in ([BACKUP], [RESTORE]):
+        return reporting(lambda: run_backup(arguments))
     parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")
     parser.add_argument("--with-parent", action="store_true", help="stop when the program that started this one ends")
     options = parser.parse_args(arguments)

@@ -48,6 +48,10 @@ def prepare_folders(data: Path) -> Folders:
     return folders
 
 
+class InUseError(UserError):
+    """Another run has the data folder."""
+
+
 class Lock:
     """Held by the one run that uses a data folder; ends with its processes, so a stale one is no obstacle.
 
@@ -63,7 +67,7 @@ class Lock:
         """Take the lock.
 
         Raises:
-            UserError: another run has it; says which, and where it can be reached.
+            InUseError: another run has it; says which, and where it can be reached.
         """
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -88,7 +92,7 @@ class Lock:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "where": where}).encode(), 0)
 
-    def _refusal(self, told: bytes) -> UserError:
+    def _refusal(self, told: bytes) -> InUseError:
         try:
             word = json.loads(told)
             pid, where = int(word["pid"]), str(word["where"])
@@ -96,11 +100,11 @@ class Lock:
             pid, where = 0, ""  # caught between truncating and writing
         problem = f"Galvanic is already running on the data folder {self._path.parent.parent}"
         if pid and not _runs(pid):
-            return UserError(f"{problem}: a run that was killed is still being stopped.", "Try again in a minute.")
+            return InUseError(f"{problem}: a run that was killed is still being stopped.", "Try again in a minute.")
         problem += f" (process {pid})" if pid else ""
         problem += f" - {where}" if where else "."
         stop = f"`kill {pid}`" if pid else "Ctrl-C in its terminal"
-        return UserError(problem, f"Stop it with {stop}, or give this one another folder with DATA_DIR=/some/folder.")
+        return InUseError(problem, f"Stop it with {stop}, or give this one another folder with DATA_DIR=/some/folder.")
 
 
 def _runs(pid: int) -> bool:

@@ -60,6 +60,12 @@ def _client(url: str) -> redis.Redis:
     )
 
 
+def redis_answers(url: str) -> bool:
+    """Whether a Redis is there and has loaded its data."""
+    with _client(url) as client:
+        return _answers(client)
+
+
 def _answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())

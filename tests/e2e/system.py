@@ -62,15 +62,10 @@ class System:
     def start(self) -> float:
         """Start everything and wait for the address line; returns the seconds that took."""
         began = time.monotonic()
-        own = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
-        # A test asks faster than a person; those of the cooldowns set their own.
-        own |= {f"{what}_COOLDOWN_S": "0" for what in ("TRAIN", "GENERATE", "CHAT")}
-        own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50"}
-        own |= {"DATA_DIR": str(self.data), "CORPORA_DIR": str(self.corpora), "PORT": str(self.port)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "launcher", "--with-parent"],  # it ends with the tests, however they end
             cwd=self.folder,
-            env=own | self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -82,6 +77,23 @@ class System:
         took = time.monotonic() - began
         self.client.wait_for_bot()
         return took
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its launcher sees."""
+        own = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
+        # A test asks faster than a person; those of the cooldowns set their own.
+        own |= {f"{what}_COOLDOWN_S": "0" for what in ("TRAIN", "GENERATE", "CHAT")}
+        own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50"}
+        own |= {"DATA_DIR": str(self.data), "CORPORA_DIR": str(self.corpora), "PORT": str(self.port)}
+        return own | self._environment
+
+    def launcher(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of the launcher on the same data folder, to its end."""
+        command = [sys.executable, "-m", "launcher", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=START_S
+        )
 
     def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stdout is not None

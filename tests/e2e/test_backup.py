@@ -1,0 +1,101 @@
+"""A machine is lost, and all that it had goes on from a backup on an empty one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.guild_settings import GuildSettings
+from playground.client import text_of
+from shared import keys
+from shared.events import parse_event
+from tests.e2e.acts import TINY, training_of
+from tests.e2e.system import System, started
+from tests.e2e.texts import harbour
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[System]:
+    """A machine on which nothing was ever started."""
+    system = System(tmp_path / "empty")
+    (system.corpora / "harbour.txt").write_text(harbour(), encoding="utf-8")
+    try:
+        yield system
+    finally:
+        if system.process is not None and system.process.poll() is None:
+            system.stop()
+        for process in system.processes():
+            process.kill()
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> Iterator[System]:
+    """A machine that will be lost."""
+    yield from started(tmp_path / "lost")
+
+
+def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_path: Path) -> None:
+    lost.add_model("keeper")
+    guild_id = int(lost.client.world().guild_id)
+    runs = lost.ask("!train harbour --epochs 300 --minutes 0.6 --name sleeper")
+    waits = lost.ask(f"!train harbour {TINY} --name waiter")
+    lost.wait_for_card(runs, "Sample after epoch")
+    lost.wait_for_card(waits, "job t-")
+    lost.client.wait_for(lambda: list((lost.data / "checkpoints").glob("*/checkpoint/*.safetensors")), 60)
+    with lost.redis as client:  # which the bot of now has read already
+        client.set(keys.guild_settings(guild_id), GuildSettings(prefix="?").model_dump_json(exclude_defaults=True))
+
+    backup = tmp_path / "galvanic.tar"
+    made = lost.launcher("backup", str(backup))
+    assert made.returncode == 0, made.stderr
+    assert "1 model, 2 trainings not over (1 with a checkpoint)" in made.stdout
+    refused = lost.launcher("restore", str(backup))
+    assert refused.returncode == 2
+    assert "already running" in refused.stderr
+    lost.stop()
+
+    done = empty.launcher("restore", str(backup))
+    assert done.returncode == 0, done.stderr
+    assert "2 trainings will go on" in done.stdout
+    assert empty.processes() == []
+    # Discord is not part of a machine.
+    shutil.copytree(lost.data / "playground", empty.data / "playground")
+    empty.start()
+    assert "keeper" in text_of(empty.ask("?models"))
+    assert "**the fog**" in text_of(empty.ask("?generate the fog --length 40 --model keeper"))
+    for card, name in ((runs, "sleeper"), (waits, "waiter")):
+        job_id = training_of(card)
+        empty.wait_for_card(card, f"`{name}`", "is now this channel's model")
+        cards = [message for message in empty.client.messages() if job_id in text_of(message)]
+        assert [message["id"] for message in cards] == [card["id"]]
+    with empty.redis as client:
+        events = [parse_event(fields[b"event"]) for _, fields in client.xrange(keys.job_events(training_of(runs)))]
+        starts = [event.resumed for event in events if event.kind == "started"]
+        assert starts == [False, True]
+        assert [event.kind for event in events].count("finished") == 1
+        assert sorted(client.hkeys(keys.guild_models(guild_id))) == [b"keeper", b"sleeper", b"waiter"]
+        assert client.hlen(keys.ACTIVE) == 0
+
+
+def test_what_does_not_run_is_backed_up_and_restored(lost: System, empty: System, tmp_path: Path) -> None:
+    backup = tmp_path / "galvanic.tar"
+    nothing = empty.launcher("backup", str(backup))
+    assert nothing.returncode == 2
+    assert "nothing to back up" in nothing.stderr
+
+    lost.add_model("keeper")
+    lost.stop()
+    made = lost.launcher("backup", str(backup))
+    assert made.returncode == 0, made.stderr
+    assert ", 1 model" in made.stdout
+    assert lost.processes() == []
+    for system in (lost, empty):
+        done = system.launcher("restore", str(backup))
+        assert (done.returncode == 0) is (system is empty), done.stderr
+        assert system.processes() == []
+    assert "onto an empty installation only" in lost.launcher("restore", str(backup)).stderr
+    again = empty.launcher("backup", str(tmp_path / "again.tar"))
+    assert ", 1 model" in again.stdout

@@ -1,0 +1,107 @@
+"""Backups by the launcher: a Redis for as long as it takes, and nothing left however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.launcher.running import PATIENCE_S, ROOT, wait_until
+
+
+def living(data: Path) -> list[psutil.Process]:
+    """What works on a data folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("DATA_DIR") == str(data) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def _as_from_a_terminal() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):  # the tests may run where these are ignored
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "data"
+    yield folder
+    for process in living(folder):
+        process.kill()
+
+
+@pytest.fixture
+def restoring(data: Path) -> Iterator[subprocess.Popen[str]]:
+    """A restore that waits for the backup on standard input."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "launcher", "restore", "-"],
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(data)},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_as_from_a_terminal,
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    assert "waiting for the backup" in process.stderr.readline()
+    yield process
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stderr.close()
+
+
+def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "launcher", *arguments]
+    environment = {**os.environ, "DATA_DIR": str(data)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        signal.SIGINT,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")),
+    ],
+)
+def test_nothing_is_left_of_one_that_is_stopped(
+    number: signal.Signals, data: Path, restoring: subprocess.Popen[str]
+) -> None:
+    assert len(living(data)) == 3  # launcher, Redis, worker
+    refused = run(data, "restore", str(ROOT / "Makefile"))
+    assert refused.returncode == 2
+    assert "already running" in refused.stderr
+    assert "a backup is being restored" in refused.stderr
+    restoring.send_signal(number)
+    if number is signal.SIGKILL:
+        assert restoring.wait(PATIENCE_S) == -number
+        assert restoring.stdin is not None
+        restoring.stdin.close()  # as a shell would, which is told that the launcher has ended
+    else:
+        assert restoring.wait(PATIENCE_S) == 130
+        assert not (data / "run" / "redis.url").exists()
+    wait_until(lambda: not living(data))
+    assert sorted(path.name for path in data.iterdir()) == ["logs", "redis", "run"]
+    # The folder is free again.
+    assert "This file is no backup" in run(data, "restore", str(ROOT / "Makefile")).stderr
+    assert living(data) == []
+
+
+def test_what_is_missing_is_said(data: Path) -> None:
+    assert "Say which backup" in run(data, "restore").stderr
+    assert "There is no file" in run(data, "restore", str(data / "nothing.tar")).stderr
+    assert "nothing to back up in" in run(data, "backup").stderr
+    assert not data.exists()
