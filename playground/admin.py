@@ -1,4 +1,4 @@
-"""What is changed about the servers themselves: permissions, roles, members, channels and threads.
+"""What is changed about the servers themselves: permissions, roles, members, servers, channels and threads.
 
 On Discord a server's admins do this in its settings; here the control API does it, whoever asks.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import discord
+from simcord.backend import serializers
 from simcord.backend.models import Channel, Overwrite
 from simcord.enums import ChannelType, OverwriteType
 
 from playground.chatter import small_talk
-from playground.places import CHANNEL_IDS, SPECS, USER_IDS, join, private_to
+from playground.places import CHANNEL_IDS, USER_IDS, GuildSpec, join, private_to, settle_guild
 from playground.world import World
 from shared.errors import UserError
 
@@ -74,7 +75,7 @@ class Admin:
         if guild.owner_id == user_id:
             raise UserError("The owner of a server cannot leave it.")
         if member and user_id not in guild.members:
-            join(self._world, guild_id, user_id, announce=True)
+            join(self._world, self._world.specs[guild_id], user_id, announce=True)
         elif not member:
             self._check_member(guild_id, user_id)
             self._world.remove_member(guild_id, user_id)
@@ -87,10 +88,40 @@ class Admin:
             self._world.closed_dms.add(user_id)
 
     def _check_member(self, guild_id: int, user_id: int) -> None:
-        if user_id not in self._world.guilds[guild_id].members:
-            raise UserError(f"{self._world.users[user_id].global_name} is not a member of {SPECS[guild_id].name}.")
+        guild = self._world.guilds[guild_id]
+        if user_id not in guild.members:
+            raise UserError(f"{self._world.users[user_id].global_name} is not a member of {guild.name}.")
 
-    # ---------------------------------------------------------- channels, threads
+    # ------------------------------------------------- servers, channels, threads
+
+    def create_server(self, name: str, owner: str, members: list[str], channel: str) -> int:
+        """Make a server with a text channel, and the bot in it; its id. It is not kept over a restart.
+
+        Args:
+            name: of the server, and its key; no other may have it.
+            owner: key of the person whose server it is.
+            members: keys of the others in it.
+            channel: name of the channel; no other may have it.
+        """
+        world = self._world
+        taken = {name for spec in world.specs.values() for name in (spec.key, spec.name)}
+        if not 1 <= len(name) <= MAX_NAME or name in taken:
+            raise UserError(f"A server cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters.")
+        self._check_channel(channel)
+        spec = GuildSpec(
+            id=world.snowflake(),
+            key=name,
+            name=name,
+            owner=owner,
+            members=tuple(dict.fromkeys((owner, *members))),
+            bot_role_id=world.snowflake(),
+            roles=(),
+            channels=(),
+        )
+        world.specs[spec.id] = spec
+        world.emit("GUILD_CREATE", serializers.guild_create_payload(world, settle_guild(world, spec)))
+        self.create_channel(spec.id, channel, [], 0)
+        return spec.id
 
     def create_channel(self, guild_id: int, name: str, only: list[int], history: int) -> int:
         """Make a text channel, seen by all or by the owner, the bot and these people only; its id.
@@ -103,10 +134,7 @@ class Admin:
         """
         if not 0 <= history <= _MAX_HISTORY:
             raise UserError(f"A channel begins with at most {_MAX_HISTORY:,} messages.")
-        if not 1 <= len(name) <= MAX_NAME or name in self._names():
-            raise UserError(
-                f"A channel cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters."
-            )
+        self._check_channel(name)
         channel = self._world.create_channel(guild_id, name, overwrites=private_to(guild_id, only))
         self._world.seed(channel.id, small_talk(history, datetime.now(UTC)))
         self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
@@ -114,8 +142,7 @@ class Admin:
 
     def rename_channel(self, channel_id: int, name: str) -> None:
         """Give a channel or a thread another name."""
-        if not 1 <= len(name) <= MAX_NAME or name in self._names():
-            raise UserError(f"A channel cannot be called {name!r}.", "Take another name.")
+        self._check_channel(name)
         self._world.get_channel(channel_id).name = name
         self._world.announce_channel_update(channel_id)
 
@@ -145,6 +172,12 @@ class Admin:
                 raise UserError("This message has a thread already.")
         kind = ChannelType.PRIVATE_THREAD if private else ChannelType.PUBLIC_THREAD
         return world.create_thread(channel_id, name, user_id, type=kind, message_id=message_id)
+
+    def _check_channel(self, name: str) -> None:
+        if not 1 <= len(name) <= MAX_NAME or name in self._names():
+            raise UserError(
+                f"A channel cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters."
+            )
 
     def _names(self) -> set[str]:
         """Names that are taken; here a name is enough to find a channel, whatever its server."""

@@ -16,7 +16,7 @@ from simcord.backend.models import Message
 from playground.gateway import Gateway
 from playground.interactions import Interactions
 from playground.people import File, People
-from playground.places import BOT_ID, DM_IDS, GUILD_ID, SPECS, USER_IDS
+from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
 from playground.requests import RequestLog
 from playground.resolve import Resolver
 from playground.world import World
@@ -86,7 +86,7 @@ class Control:
         return web.json_response(
             {
                 "guild_id": str(GUILD_ID),
-                "guilds": {SPECS[guild_id].key: self._guild(guild_id) for guild_id in self._world.guilds},
+                "guilds": {self._world.specs[guild_id].key: self._guild(guild_id) for guild_id in self._world.guilds},
                 "channels": {
                     str(channel.name): str(channel.id)
                     for channel in self._world.channels.values()

@@ -20,7 +20,6 @@ from simcord import intents as rules
 from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
 
-from playground.places import SPECS
 from playground.rest import token_accepted
 from playground.world import World
 
@@ -104,7 +103,10 @@ class Connection:
             },
         )
         for guild in world.guilds.values():
-            payload = {**serializers.guild_create_payload(world, guild), "premium_tier": SPECS[guild.id].premium_tier}
+            payload = {
+                **serializers.guild_create_payload(world, guild),
+                "premium_tier": world.specs[guild.id].premium_tier,
+            }
             self.feed("GUILD_CREATE", payload)
 
     def send_members(self, data: Mapping[str, Any]) -> None:

@@ -146,7 +146,6 @@ GUILDS = (
         premium_tier=2,
     ),
 )
-SPECS = {spec.id: spec for spec in GUILDS}
 
 
 def settle(world: Backend) -> None:
@@ -162,10 +161,11 @@ def settle(world: Backend) -> None:
         world.messages[channel.id] = {}
         world.dm_channels[user_id] = channel.id
     for spec in GUILDS:
-        _settle_guild(world, spec)
+        settle_guild(world, spec)
 
 
-def _settle_guild(world: Backend, spec: GuildSpec) -> None:
+def settle_guild(world: Backend, spec: GuildSpec) -> Guild:
+    """Put a server with its people and channels into a backend; nothing is announced."""
     guild = Guild(id=spec.id, name=spec.name, owner_id=USER_IDS[spec.owner])
     guild.roles.update({role.id: role for role in _roles(spec)})
     if spec.id == GUILD_ID:
@@ -173,13 +173,14 @@ def _settle_guild(world: Backend, spec: GuildSpec) -> None:
             guild.emojis[emoji_id] = GuildEmoji(id=emoji_id, name=name, user_id=guild.owner_id)
     world.guilds[spec.id] = guild
     for name in spec.members:
-        join(world, spec.id, USER_IDS[name])
+        join(world, spec, USER_IDS[name])
     world.add_member(spec.id, BOT_ID, roles=[spec.bot_role_id]).joined_at = _SINCE
     for position, channel_spec in enumerate(spec.channels):
         channel = _channel(spec.id, channel_spec, position)
         world.channels[channel.id] = channel
         world.messages[channel.id] = {}
         guild.channel_ids.append(channel.id)
+    return guild
 
 
 def _roles(spec: GuildSpec) -> list[Role]:
@@ -224,10 +225,10 @@ def _channel(guild_id: int, spec: ChannelSpec, position: int) -> Channel:
     return channel
 
 
-def join(world: Backend, guild_id: int, user_id: int, *, announce: bool = False) -> None:
+def join(world: Backend, spec: GuildSpec, user_id: int, *, announce: bool = False) -> None:
     """Let a person into a server, with the roles that they hold there at first."""
-    held = [role.id for role in SPECS[guild_id].roles if user_id in [USER_IDS[name] for name in role.holders]]
-    world.add_member(guild_id, user_id, roles=held, announce=announce).joined_at = _SINCE
+    held = [role.id for role in spec.roles if user_id in [USER_IDS[name] for name in role.holders]]
+    world.add_member(spec.id, user_id, roles=held, announce=announce).joined_at = _SINCE
 
 
 def private_to(guild_id: int, user_ids: list[int]) -> list[Overwrite]:
@@ -241,5 +242,5 @@ def private_to(guild_id: int, user_ids: list[int]) -> list[Overwrite]:
 
 def file_limit(guild_id: int | None) -> int:
     """Bytes that a file may have in a server, or in direct messages."""
-    tier = SPECS[guild_id].premium_tier if guild_id in SPECS else 0
+    tier = next((spec.premium_tier for spec in GUILDS if spec.id == guild_id), 0)
     return _FILE_MIB_BY_TIER.get(tier, 10) * 2**20

@@ -8,7 +8,7 @@ from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
 from simcord.enums import ComponentType, OptionType
 
-from playground.places import BOT_ID, CHANNEL_IDS, DM, GUILDS, USER_IDS
+from playground.places import BOT_ID, CHANNEL_IDS, DM, USER_IDS
 from playground.world import World
 from shared.errors import UserError
 
@@ -35,13 +35,18 @@ class Resolver:
         """Id of a person, by key (`ada`) or id."""
         return _lookup(name, USER_IDS, "person")
 
+    def key(self, name: str) -> str:
+        """Key of a person (`ada`), by key or id."""
+        user_id = self.user(name)
+        return next(key for key, known in USER_IDS.items() if known == user_id)
+
     def account(self, name: str) -> int:
         """Id of a person or of the bot, by key (`ada`, `galvanic`), mention or id."""
         return _lookup(name.removeprefix("@").lower(), {**USER_IDS, "galvanic": BOT_ID}, "member")
 
     def guild(self, name: str) -> int:
         """Id of a server, by key (`annex`) or id."""
-        return _lookup(name, {spec.key: spec.id for spec in GUILDS}, "server")
+        return _lookup(name, {spec.key: spec.id for spec in self._world.specs.values()}, "server")
 
     def channel(self, name: str, user_id: int) -> int:
         """Id of a channel or thread, by key (`lab`, `dm`), name or id."""

@@ -1,4 +1,4 @@
-"""The part of the control API that changes the servers: permissions, roles, members, channels, threads."""
+"""The part of the control API that changes the servers: permissions, roles, members, servers, channels, threads."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class ServerControl:
             web.post("/control/members/roles", self.grant_role),
             web.post("/control/members", self.set_member),
             web.post("/control/dms", self.open_dms),
+            web.post("/control/servers", self.create_server),
             web.post("/control/channels", self.create_channel),
             web.patch("/control/channels", self.rename_channel),
             web.delete("/control/channels/{channel}", self.delete_channel),
@@ -71,6 +72,13 @@ class ServerControl:
         body = await json_body(request)
         self._admin.open_dms(self._resolver.user(str(body["person"])), opened=bool(body["open"]))
         return web.json_response({})
+
+    async def create_server(self, request: web.Request) -> web.Response:
+        """Make a server with a channel."""
+        body = await json_body(request)
+        owner, *members = [self._resolver.key(str(name)) for name in (body["owner"], *body.get("members", []))]
+        guild_id = self._admin.create_server(str(body["name"]), owner, members, str(body["channel"]))
+        return web.json_response({"id": str(guild_id)})
 
     async def create_channel(self, request: web.Request) -> web.Response:
         """Make a text channel."""

@@ -23,7 +23,7 @@ from simcord.backend.models import Interaction, Message
 from simcord.enums import MessageType
 
 from playground.chatter import Said, small_talk
-from playground.places import CHANNEL_IDS, GUILD_NAME, USER_IDS, settle
+from playground.places import CHANNEL_IDS, GUILD_NAME, GUILDS, USER_IDS, settle
 
 log = structlog.get_logger()
 
@@ -132,6 +132,8 @@ class World(Backend):
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
         """By channel: ids of messages that it began with and that nobody has changed since."""
+        self.specs = {spec.id: spec for spec in GUILDS}
+        """How each server was at first, those that were made later too."""
         self.closed_dms: set[int] = set()
         """People who take no direct messages from the bot."""
         self.seeded_until: datetime | None = None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from playground.client import PlaygroundClient, text_of
 from playground.places import ANNEX_ID, GUILD_ID
 from shared.errors import UserError
+from tests.playground.conftest import Bot, Server
 
 
 def ask(client: PlaygroundClient, text: str, **options: str) -> str:
@@ -171,3 +175,43 @@ def test_own_message_is_edited(bot: PlaygroundClient) -> None:
     assert edited["edited_timestamp"]
     with pytest.raises(UserError, match="your own"):
         bot.edit(said["id"], "mine", person="dora", channel="tavern")
+
+
+@pytest.fixture
+def own_bot(tmp_path: Path) -> Iterator[PlaygroundClient]:
+    """A playground of a test's own: servers stay as long as it runs."""
+    server = Server(tmp_path / "playground", "--forget")
+    running = Bot(server.url, tmp_path / "log")
+    try:
+        server.client.wait_for_bot()
+        yield server.client
+    finally:
+        running.kill()
+        server.stop()
+
+
+def test_server_is_made_with_a_channel_and_members(own_bot: PlaygroundClient) -> None:
+    bot = own_bot
+    made = bot.create_server("The Mill", channel="millrace", owner="dora", members=["ben", "dora"])
+    mill = bot.world().guilds["The Mill"]
+    assert (mill.id, mill.owner_id) == (made, bot.world().users["dora"])
+    assert list(mill.channels) == ["millrace"]
+    assert mill.members == {"dora": [], "ben": [], "Galvanic": ["Galvanic"]}
+    assert ask(bot, "!where", channel="millrace", person="dora") == "The Mill: ['millrace'] [] True 10"
+    interaction = bot.slash("here", person="ben", channel="millrace")
+    answer = bot.wait_for_message(after=interaction, person="ben", channel="millrace")
+    assert answer["content"] == "The Mill False"
+    with pytest.raises(UserError, match="permission"):
+        bot.send("hello?", person="ada", channel="millrace")
+    bot.join("ada", guild="The Mill")
+    assert ask(bot, "!where", channel="millrace") == "The Mill: ['millrace'] [] False 10"
+    with pytest.raises(UserError, match="owner"):
+        bot.leave("dora", guild=made)
+
+
+@pytest.mark.parametrize("taken", [{"name": "annex"}, {"name": "The Annex"}, {"name": ""}, {"channel": "lab"}])
+def test_server_needs_names_of_its_own(bot: PlaygroundClient, taken: dict[str, str]) -> None:
+    guilds = bot.world().guilds
+    with pytest.raises(UserError, match="cannot be called"):
+        bot.create_server(**{"name": "The Weir", "channel": "sluice", **taken})
+    assert bot.world().guilds == guilds
