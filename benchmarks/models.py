@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import texts
+from shared.corpora import Corpus
 from shared.events import Progress, Sample
 from shared.jobs import CorpusInfo, RecipeName, TrainOptions
 from worker.model.learners import Learner
@@ -49,11 +50,16 @@ class Watcher:
         return None
 
 
-def default_model(work: Path) -> Path:
-    """The folder of a model of the book with the default network, hardly trained: for what depends on size alone."""
+def default_model(work: Path, text: str | None = None) -> Path:
+    """The folder of a model with the default network, hardly trained: for what depends on size alone.
+
+    Args:
+        work: where it is kept.
+        text: what it learns; None: the book.
+    """
     folder = work / "default-model"
     if not (folder / "model.json").is_file():
-        corpus = texts.book()
+        corpus = Corpus(texts.info(text), text) if text is not None else texts.book()
         # Without minutes, so that the plan is the one that `!train frankenstein` gets.
         train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=folder, hooks=Watcher(5.0))
     return folder

@@ -18,14 +18,13 @@ from typing import Any
 
 import redis
 
-from benchmarks import texts
 from launcher.parts import Part
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.system import system_plan
 from playground.client import WorldInfo
 from shared import keys
 from shared.connect import connect
-from shared.jobs import TrainOptions
+from shared.jobs import CorpusInfo, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -78,7 +77,7 @@ class Running:
 
 
 class Product:
-    """Redis, the playground, the generate worker and the bot. No train worker: nothing is to be trained meanwhile.
+    """Redis, the playground, the bot and the workers: those of them that are started.
 
     Args:
         folder: is made; everything that they write is in it.
@@ -141,6 +140,8 @@ class Product:
             text=True,
             errors="replace",
         )
+        if part.nice:
+            os.setpriority(os.PRIO_PROCESS, process.pid, part.nice)
         running = self._running[part.name] = Running(part, process, begun)
         threading.Thread(target=running.read, args=(self.folders.log(part.name),), daemon=True).start()
         return running
@@ -153,30 +154,38 @@ class Product:
                 raise StartError(f"{running.part.name} was not ready after {_START_S:g} s")
             time.sleep(_LOOK_EVERY_S)
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run, by the names of their parts."""
+        return {name: running.process.pid for name, running in self._running.items()}
+
     def redis(self) -> redis.Redis:
         """A connection to the running Redis."""
         return connect(self.settings)
 
-    def add_model(self, folder: Path, name: str, world: WorldInfo, channels: list[str]) -> None:
+    def add_model(
+        self, folder: Path, name: str, world: WorldInfo, channels: list[str], corpus: CorpusInfo, guild: str
+    ) -> None:
         """Put a model into store and registry, and make it the current one of these channels.
 
         Args:
             folder: the model.
             name: it gets in the registry.
-            world: of the playground; Ada has trained it there in #lab.
+            world: of the playground; Ada has trained it there, in the first of the channels.
             channels: ids.
+            corpus: what it learned.
+            guild: key of the server whose it is.
         """
         from worker.model.folder import describe
 
         shapes = describe(folder).network.shapes()
-        corpus = texts.book().info
         model_id = hashlib.sha256(name.encode()).hexdigest()[:24]
         shutil.copytree(folder, self.folders.data / "models" / model_id, dirs_exist_ok=True)
         record = ModelRecord(
             model_id=model_id,
             name=name,
-            guild_id=int(world.guild_id),
-            channel_id=int(world.channels["lab"]),
+            guild_id=int(world.guilds[guild].id),
+            channel_id=int(channels[0]),
             owner_id=int(world.users["ada"]),
             scope="guild",
             recipe="char",

@@ -58,7 +58,8 @@ def bot(context: Context) -> None:
         product.start("playground")
         client = PlaygroundClient(product.url)
         channels = [client.create_channel(f"room-{number}") for number in range(CHANNELS)]
-        product.add_model(default_model(context.work), MODEL, client.world(), channels)
+        model, info = default_model(context.work), texts.book().info
+        product.add_model(model, MODEL, client.world(), channels, info, "playground")
         product.start("generate")
         _starts(context, product, 3 if context.quick else 7)
         lines = folder / "probe.jsonl"

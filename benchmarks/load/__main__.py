@@ -1,0 +1,94 @@
+"""Many people at once: `python -m benchmarks.load [--minutes 5] [--trainings 50] [--generates 2000] [--seed 1]`.
+
+Starts the whole product as `make run` does, with ten servers in the playground, and tells what became of every request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.load.ledger import ledger, line
+from benchmarks.load.run import Load, Outcome, run
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Put a load on the product; 1 when something is not as it has to be."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0, help="in which all of it is asked for")
+    parser.add_argument("--servers", type=int, default=10)
+    parser.add_argument("--trainings", type=int, default=50)
+    parser.add_argument("--generates", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=1, help="by which who asks for what, and when, is drawn")
+    parser.add_argument("--quiet", type=float, default=60.0, metavar="SECONDS", help="before what is left is looked at")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="is made, and kept with data and logs")
+    options = parser.parse_args(arguments)
+    load = Load(
+        options.seed,
+        options.minutes,
+        options.servers,
+        options.trainings,
+        options.generates,
+        quiet_s=options.quiet,
+    )
+    if options.work is not None:
+        outcome = run(load, options.work)
+    else:
+        with tempfile.TemporaryDirectory(prefix="galvanic-load-") as work:
+            outcome = run(load, Path(work))
+    found = {"machine": report.machine(Path(sys.executable)), **outcome.to_json()}
+    if options.out is not None:
+        options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    print(table(outcome))
+    return int(bool(outcome.problems()))
+
+
+def table(outcome: Outcome) -> str:
+    """What there is to tell, for people."""
+    load, found = outcome.load, outcome.to_json()
+    lines = [
+        f"seed {load.seed}: {load.trainings} trainings and {load.generates} texts in {load.servers} servers, "
+        f"asked for within {load.minutes:g} minutes",
+        f"trainings: {line(ledger(outcome.trainings))}",
+        f"texts:     {line(ledger(outcome.generates))}",
+        f"all over after {outcome.minutes:.1f} minutes",
+        f"seconds until a text:    {_figures(found['generate_seconds'])}",
+        f"seconds until a refusal: {_figures(found['refusal_seconds'])}",
+        *(f"  {number} x {words}" for words, number in found["refusals"].items()),
+        f"largest lead of a server over another while both waited: {outcome.lead}",
+        "megabytes (resident / its own)",
+        *_memory(outcome),
+        "Redis: "
+        + ", ".join(f"{when} {it['used_mb']:.1f} MB, {it['keys']:,.0f} keys" for when, it in outcome.store.items()),
+        f"left in Redis: {line(outcome.left)}",
+        *(f"  logged {number} x {what}" for what, number in outcome.logged.items()),
+        *(f"PROBLEM: {problem}" for problem in outcome.problems()),
+    ]
+    return "\n".join(lines)
+
+
+def _memory(outcome: Outcome) -> list[str]:
+    lines = [f"  {'':14}" + "".join(f"{when:>16}" for when in outcome.memory)]
+    for part in outcome.memory["after"]:
+        figures = [
+            f"{sizes[part]['rss']:7.0f} / {sizes[part]['uss']:5.0f}" if part in sizes else "-"
+            for sizes in outcome.memory.values()
+        ]
+        lines.append(f"  {part:14}" + "".join(f"{one:>16}" for one in figures))
+    return lines
+
+
+def _figures(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in seconds.items()) or "none"
+
+
+if __name__ == "__main__":
+    # So that what it has started is stopped, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Who asks for what, where and when: drawn from a seed, so that the same load can come again."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+How = Literal["train", "message", "slash", "button"]
+PEOPLE = ("ada", "ben", "cleo", "dora")
+_HOW: dict[How, int] = {"message": 4, "slash": 3, "button": 3}
+"""How texts are asked for, by weight."""
+_IMPATIENT = 0.03
+"""Share of the texts that are asked for by whoever has asked just now, within their cooldown."""
+_AT_ONCE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request.
+
+    Attributes:
+        at: seconds after the beginning.
+        server: number of the server.
+        person: who asks.
+        how: a training, or a text by a message, a slash command or a button under another text.
+    """
+
+    at: float
+    server: int
+    person: str
+    how: How
+
+
+def draw(seed: int, seconds: float, servers: int, trainings: int, texts: int) -> list[Ask]:
+    """The requests of a load, in the order in which they come; their times are uniform in its span.
+
+    Servers get the same number of trainings. Texts are asked for by everybody in turn, so that few have to wait for
+    their cooldown, but for some who are impatient.
+    """
+    random_ = random.Random(seed)
+    order = [number % servers for number in range(trainings)]
+    random_.shuffle(order)
+    asks = [Ask(random_.uniform(0, seconds), server, random_.choice(PEOPLE), "train") for server in order]
+    pairs = [(server, person) for server in range(servers) for person in PEOPLE]
+    random_.shuffle(pairs)
+    turns = deque(pairs)
+    before: Ask | None = None
+    for at in sorted(random_.uniform(0, seconds) for _ in range(texts)):
+        (how,) = random_.choices(list(_HOW), list(_HOW.values()))
+        if before is not None and random_.random() < _IMPATIENT:
+            asks.append(Ask(before.at + random_.uniform(0, _AT_ONCE_S), before.server, before.person, how))
+            continue
+        turns.rotate(-1)
+        before = Ask(at, *turns[0], how)
+        asks.append(before)
+    return sorted(asks, key=lambda ask: ask.at)

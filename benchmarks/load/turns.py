@@ -1,0 +1,90 @@
+"""When each training began to wait and was begun, and how far one server was ahead of another meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+
+from shared import keys
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training that enters the queue, or is begun; or one that leaves it otherwise.
+
+    Attributes:
+        at: seconds since the epoch.
+        job_id: the training.
+        guild_id: its server.
+        what: `enters`, `begins` or `leaves`.
+    """
+
+    at: float
+    job_id: str
+    guild_id: str
+    what: str
+
+
+class Turns:
+    """Looks at the queue again and again; two looks are so close together that hardly more than one thing happens."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._guilds: dict[str, str] = {}
+        self._waiting: set[str] = set()
+
+    def look(self, client: redis.Redis, now: float) -> None:
+        """Note what has changed since the last look."""
+        with client.pipeline(transaction=True) as pipe:
+            pipe.zrange(keys.WAITING, 0, -1)
+            pipe.hgetall(keys.ACTIVE)
+            pipe.hvals(keys.CLAIMS)
+            waiting, active, claimed = cast(tuple[list[bytes], dict[bytes, bytes], list[bytes]], tuple(pipe.execute()))
+        self._guilds |= {job.decode(): owner.decode().partition(":")[0] for job, owner in active.items()}
+        there = {job.decode() for job in waiting}
+        begun = {job.decode() for job in claimed}
+        known = {step.job_id for step in self.steps if step.what == "enters"}
+        for job_id in sorted(self._waiting - there):
+            self._add(now, job_id, "begins" if job_id in begun else "leaves")
+        for job_id in sorted((there | begun) - known):
+            self._add(now, job_id, "enters")
+            if job_id in begun:  # it was never seen to wait: the queue was empty
+                self._add(now, job_id, "begins")
+        for job_id in sorted(there & known - self._waiting):  # its worker gave it back
+            self._add(now, job_id, "enters")
+        self._waiting = there
+
+    def _add(self, now: float, job_id: str, what: str) -> None:
+        self.steps.append(Step(now, job_id, self._guilds.get(job_id, ""), what))
+
+    def begun(self) -> dict[str, list[float]]:
+        """By server: when its trainings began, first to last."""
+        found: dict[str, list[float]] = {}
+        for step in self.steps:
+            if step.what == "begins":
+                found.setdefault(step.guild_id, []).append(step.at)
+        return found
+
+
+def largest_lead(steps: list[Step]) -> int:
+    """How many more trainings any server had begun than another, counted from when both were waiting, while both were.
+
+    Decision 040 allows one.
+    """
+    waiting: dict[str, int] = {}
+    leads: dict[tuple[str, str], int] = {}
+    largest = 0
+    for step in steps:
+        waiting.setdefault(step.guild_id, 0)
+        if step.what == "begins":
+            for pair in leads:
+                if step.guild_id in pair:
+                    leads[pair] += 1 if step.guild_id == pair[0] else -1
+                    largest = max(largest, abs(leads[pair]))
+        waiting[step.guild_id] += 1 if step.what == "enters" else -1
+        both = [pair for pair in itertools.combinations(sorted(waiting), 2) if all(waiting[one] > 0 for one in pair)]
+        leads = {pair: leads.get(pair, 0) for pair in both}
+    return largest
