@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.errors import UserError
@@ -34,6 +35,8 @@ class _Slot:
         self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
+        self.users = 0
+        """Requests that wait for it, or work with it."""
         self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve, at_once=min(PASSES, cores()))
 
     def model(self) -> TextModel:
@@ -55,7 +58,10 @@ class _Slot:
 
 
 class WarmModels:
-    """The most recently used models, at most `Settings.warm_models` of them. Safe between threads."""
+    """The most recently used models, at most `Settings.warm_models` of them. Safe between threads.
+
+    One that somebody waits for stays beyond that: without it the next request would load it a second time.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.store = ModelStore(settings)
@@ -70,11 +76,13 @@ class WarmModels:
         Raises:
             UserError: the request cannot be fulfilled, the store has no such model, or its files are damaged.
         """
-        return self._slot(model_id).batcher.submit(request)
+        with self._slot(model_id) as slot:
+            return slot.batcher.submit(request)
 
     def write_all(self, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
         """Write several texts with a model, in one pass: each, or why there is none."""
-        outcomes = self._slot(model_id).batcher.submit_all(requests)
+        with self._slot(model_id) as slot:
+            outcomes = slot.batcher.submit_all(requests)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, UserError):
                 raise outcome
@@ -86,8 +94,8 @@ class WarmModels:
         Raises:
             UserError: `work` raised it, the store has no such model, or its files are damaged.
         """
-        with self._passes:
-            return work(self._slot(model_id).model())
+        with self._passes, self._slot(model_id) as slot:
+            return work(slot.model())
 
     def drop(self, model_id: str) -> None:
         """Forget a model whose files are to be removed."""
@@ -102,21 +110,29 @@ class WarmModels:
         """
         from worker.model.mixture import Mixture
 
-        with self._passes:
-            mixture = Mixture([(self._slot(part.model_id).model(), part.weight) for part in parts])
+        with self._passes, contextlib.ExitStack() as used:
+            slots = [(used.enter_context(self._slot(part.model_id)), part.weight) for part in parts]
+            mixture = Mixture([(slot.model(), weight) for slot, weight in slots])
             (written,) = mixture.generate_batch([request])
         if isinstance(written, UserError):
             raise written
         return written
 
-    def _slot(self, model_id: str) -> _Slot:
+    @contextlib.contextmanager
+    def _slot(self, model_id: str) -> Iterator[_Slot]:
         with self._lock:
             slot = self._slots.get(model_id) or _Slot(self.store, model_id, self._passes)
             self._slots[model_id] = slot
             self._slots.move_to_end(model_id)
-            while len(self._slots) > self._limit:
-                self._slots.popitem(last=False)
-        return slot
+            slot.users += 1
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                slot.users -= 1
+                idle = [known for known, one in self._slots.items() if not one.users]
+                for known in idle[: max(0, len(self._slots) - self._limit)]:
+                    del self._slots[known]
 
 
 _warm: WarmModels | None = None

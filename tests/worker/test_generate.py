@@ -240,6 +240,21 @@ def test_warm_models_mix_forget_and_refuse(tmp_path: Path) -> None:
         warm.write_mixed(parts, WriteRequest("", 5))
 
 
+def test_a_model_that_is_in_use_is_not_loaded_a_second_time(tmp_path: Path) -> None:
+    warm = _warm(tmp_path, "one", "two", "three")  # two are kept
+
+    def use_the_others(held: TextModel) -> TextModel:
+        for other in ("two", "three"):
+            warm.use(other, lambda _: None)
+        assert warm.use("one", lambda again: again is held)
+        return held
+
+    held = warm.use("one", use_the_others)
+    for other in ("two", "three"):
+        warm.use(other, lambda _: None)
+    assert warm.use("one", lambda again: again is not held), "it makes room once nobody uses it"
+
+
 _shared = functools.cache(model)
 
 
