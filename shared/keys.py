@@ -5,7 +5,7 @@ Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 What belongs to one job expires: `job:ID:hold` after `turns.HOLD_S`, texts and the files of a request as the settings
 say, the rest `JOB_TTL_S` after the last word. Cooldowns expire, too. What counts all jobs or workers is trimmed, or
 loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it, and
-`jobs:served` keeps one number for each server.
+`jobs:served` keeps two numbers for each server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ACTIVE = "jobs:active"
 """Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists."""
 
 SERVED = "jobs:served"
-"""Hash: guild id -> turn of its training that was begun last; the field `now` holds the newest of all."""
+"""Hash: guild id -> turn of its training that was begun last; the field `now` holds the newest of all. `order` counts
+the trainings that were begun, and `order:` with a guild id holds the number of its last one."""
 
 CLAIMS = "jobs:claims"
 """Hash: Celery task id -> id of the training that this task runs."""

@@ -114,11 +114,18 @@ return 'entered'
 """
 )
 
-# The first rule is for trainings that an older version's worker had begun: their own message brings them back.
+# Of those with the same turn, the one is next whose server has waited longest since it began one: so each round has
+# the order of the last one, and nobody is at its end and at the next one's beginning. One that was handed back is
+# before all. The first rule is for trainings that an older version's worker had begun: their own message brings them
+# back.
 # KEYS: claims, waiting, served, active, the token's own job. ARGV: token, prefix of a job's key, how long it is held.
 _CLAIM: Final = (
     _PRESENT
     + """
+local function guild_of(id)
+  local owner = redis.call('HGET', KEYS[4], id)
+  return owner and string.match(owner, '^(%d+):')
+end
 local function hold(id)
   redis.call('SET', ARGV[2] .. id .. ':hold', ARGV[1], 'EX', ARGV[3])
   return id
@@ -134,15 +141,23 @@ end
 local now = present(KEYS[3], KEYS[2])
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if not first[1] then return false end
-local id, turn = first[1], tonumber(first[2])
+local turn = tonumber(first[2])
+local id, least
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], first[2], first[2])) do
+  local order = -1
+  if redis.call('HEXISTS', ARGV[2] .. other, 'turn') == 0 then
+    order = tonumber(redis.call('HGET', KEYS[3], 'order:' .. (guild_of(other) or '')) or '0')
+  end
+  if not least or order < least then id, least = other, order end
+end
 redis.call('ZREM', KEYS[2], id)
 redis.call('HSET', KEYS[1], ARGV[1], id)
 redis.call('HSET', ARGV[2] .. id, 'token', ARGV[1], 'turn', first[2])
-local owner = redis.call('HGET', KEYS[4], id)
-if owner then
-  local guild = string.match(owner, '^(%d+):')
+local guild = guild_of(id)
+if guild then
   local served = tonumber(redis.call('HGET', KEYS[3], guild) or '0')
-  redis.call('HSET', KEYS[3], guild, string.format('%d', math.max(served, turn)))
+  local order = string.format('%d', redis.call('HINCRBY', KEYS[3], 'order', 1))
+  redis.call('HSET', KEYS[3], guild, string.format('%d', math.max(served, turn)), 'order:' .. guild, order)
 end
 redis.call('HSET', KEYS[3], 'now', string.format('%d', math.max(now, turn)))
 return hold(id)
