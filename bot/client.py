@@ -18,6 +18,7 @@ from bot.audience import Audience
 from bot.choices import Offers
 from bot.consent import ConsentStore
 from bot.context import PatientContext
+from bot.crowd import Crowd
 from bot.failures import passing
 from bot.follower import Follower
 from bot.guild_settings import GuildSettingsStore
@@ -91,6 +92,7 @@ class Galvanic(commands.Bot):
         self.queue = JobQueue(settings, self.redis)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
+        self.crowd = Crowd(settings)
         self.offers = Offers()
         self.outlook = OutlookCache(self.redis)
         self.consents = ConsentStore(settings, self.redis)

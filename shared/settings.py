@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     generate_temperature: float = Field(0.8, ge=0, le=2)
     generate_timeout_s: int = Field(60, ge=5)
     """Longest wait for a text; an answer to an interaction must come while Discord still takes it."""
+    generate_jobs: int = Field(256, ge=1)
+    """Texts that people may wait for at once; who asks for more is told to come back."""
+    generate_jobs_per_server: int = Field(200, ge=1)
     generate_on_gpu: bool = False
     warm_models: int = Field(4, ge=1)
     """Models that a generate worker keeps in memory."""

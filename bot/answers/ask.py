@@ -65,6 +65,7 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
             await persist(bot, lambda: post_answer(bot, send, job, event, **options))
+            bot.crowd.answered()
         except Exception as error:
             if bot.is_closed():
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)

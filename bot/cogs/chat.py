@@ -107,7 +107,8 @@ class Chat(commands.Cog):
                 try:
                     if refusal is not None:
                         raise refusal
-                    await generating.chat(self.bot, who, words, ctx.send, **replying(ctx))
+                    with self.bot.crowd.place(who.guild_id):
+                        await generating.chat(self.bot, who, words, ctx.send, **replying(ctx))
                 except UserError as error:  # a refusal costs the cooldown, too, or it could be provoked in floods
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:

@@ -80,7 +80,6 @@ class Generation(commands.Cog):
         """
         checks.require_permissions(ctx)
         self._check(flags)
-        await ctx.defer()  # Redis may take longer than Discord's 3 s
         request = GenerateRequest(
             seed=flags.seed or "",
             model=flags.model,
@@ -95,7 +94,10 @@ class Generation(commands.Cog):
             guard=flags.guard,
             stop=flags.stop,
         )
-        await generating.generate(self.bot, Requester.of(ctx), request, ctx.send, **replying(ctx))
+        who = Requester.of(ctx)
+        with self.bot.crowd.place(who.guild_id):
+            await ctx.defer()  # Redis may take longer than Discord's 3 s
+            await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))
 
     def _check(self, flags: GenerateFlags) -> None:
         """Refuse what can be refused without asking anybody."""

@@ -102,20 +102,22 @@ class Play(commands.Cog):
             )
         names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = temperatures(flags.temperatures, MOST_VARIANTS)
-        await ctx.defer()
-        await comparing.compare(
-            self.bot,
-            Requester.of(ctx),
-            seed,
-            ctx.send,
-            models=names,
-            model=flags.model,
-            temperatures=steps,
-            length=flags.length or min(COMPARED_LENGTH, self.bot.settings.generate_max_length),
-            random_seed=flags.random_seed,
-            stop=flags.stop,
-            **replying(ctx),
-        )
+        who = Requester.of(ctx)
+        with self.bot.crowd.place(who.guild_id):
+            await ctx.defer()
+            await comparing.compare(
+                self.bot,
+                who,
+                seed,
+                ctx.send,
+                models=names,
+                model=flags.model,
+                temperatures=steps,
+                length=flags.length or min(COMPARED_LENGTH, self.bot.settings.generate_max_length),
+                random_seed=flags.random_seed,
+                stop=flags.stop,
+                **replying(ctx),
+            )
 
     @commands.command(
         name="mix",
@@ -143,7 +145,8 @@ class Play(commands.Cog):
             random_seed=flags.random_seed,
             stop=flags.stop,
         )
-        await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))
+        with self.bot.crowd.place(who.guild_id):
+            await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))
 
     @app_commands.command(name="mix", description=_MIX)
     @app_commands.describe(
@@ -184,8 +187,6 @@ class Play(commands.Cog):
         if third is not None and third_share is not None:
             typed.append((third, third_share))
         parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
-        ctx: Context = await self.bot.get_context(interaction)
-        await ctx.defer()
         request = GenerateRequest(
             seed=checks.seed(seed),
             mix=parts,
@@ -194,7 +195,11 @@ class Play(commands.Cog):
             random_seed=random_seed,
             stop=stop,
         )
-        await generating.generate(self.bot, Requester.of_interaction(interaction), request, ctx.send)
+        ctx: Context = await self.bot.get_context(interaction)
+        who = Requester.of_interaction(interaction)
+        with self.bot.crowd.place(who.guild_id):
+            await ctx.defer()
+            await generating.generate(self.bot, who, request, ctx.send)
 
     @hybrid_command(
         extras={
@@ -226,8 +231,10 @@ class Play(commands.Cog):
                 f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
                 "Use a part of it.",
             )
-        await ctx.defer()
-        await comparing.surprise(self.bot, Requester.of(ctx), text, flags.model, ctx.send, **replying(ctx))
+        who = Requester.of(ctx)
+        with self.bot.crowd.place(who.guild_id):
+            await ctx.defer()
+            await comparing.surprise(self.bot, who, text, flags.model, ctx.send, **replying(ctx))
 
     @compare.autocomplete("model")
     @surprise.autocomplete("model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -126,7 +127,11 @@ class RequiresPlace:
 
 
 async def replying_to(
-    interaction: discord.Interaction, doing: str, work: Callable[[Galvanic, Requester, Send], Awaitable[None]]
+    interaction: discord.Interaction,
+    doing: str,
+    work: Callable[[Galvanic, Requester, Send], Awaitable[None]],
+    *,
+    text: bool = False,
 ) -> None:
     """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
 
@@ -136,12 +141,20 @@ async def replying_to(
         interaction: see `answering`.
         doing: see `answering`.
         work: gets the bot, whoever pressed, and what posts the answer. Its errors are only for the person.
+        text: the answer is a text, for which there are only so many places (`bot.crowd`).
     """
     async with answering(interaction, doing, defer=False) as bot:
-        await acknowledge(interaction)
-        checks.require_all(interaction.app_permissions, interaction.channel)
-        options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
-        if interaction.message is not None:
-            options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
-        channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
-        await work(bot, Requester.of_interaction(interaction), functools.partial(channel.send, **options))
+        with bot.crowd.place(interaction.guild_id or 0) if text else contextlib.nullcontext():
+            await _reply(interaction, bot, work)
+
+
+async def _reply(
+    interaction: discord.Interaction, bot: Galvanic, work: Callable[[Galvanic, Requester, Send], Awaitable[None]]
+) -> None:
+    await acknowledge(interaction)
+    checks.require_all(interaction.app_permissions, interaction.channel)
+    options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
+    if interaction.message is not None:
+        options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
+    channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
+    await work(bot, Requester.of_interaction(interaction), functools.partial(channel.send, **options))

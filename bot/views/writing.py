@@ -50,7 +50,7 @@ class WrittenButton(
         async def generate(bot: Galvanic, who: Requester, send: Send) -> None:
             await bot.text_actions.press(who, self.action, self.job_id, send)
 
-        await replying_to(interaction, f"{self.action} button", generate)
+        await replying_to(interaction, f"{self.action} button", generate, text=True)
 
 
 class ComparedMenu(
@@ -83,7 +83,7 @@ class ComparedMenu(
         async def continue_text(bot: Galvanic, who: Requester, send: Send) -> None:
             await bot.text_actions.continue_compared(who, self.job_id, int(self.item.values[0]), send)
 
-        await replying_to(interaction, "compared menu", continue_text)
+        await replying_to(interaction, "compared menu", continue_text, text=True)
 
 
 class GenerateButton(
@@ -145,7 +145,7 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
             chosen = temperature(typed) if typed else None
             await bot.text_actions.generate_from_form(who, self.model_id, self.words.value, chosen, send)
 
-        await replying_to(interaction, "generate form", generate)
+        await replying_to(interaction, "generate form", generate, text=True)
 
 
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:

@@ -1,0 +1,80 @@
+"""How many texts people wait for at once, and a polite no before there are more than can be written in time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bot.cards.words import duration
+from shared.errors import UserError
+from shared.settings import Settings
+
+_BUSY = 8
+"""With so many waiting, the pace of the answers is that of the worker, not that of the people."""
+_ANSWERS = 64
+"""Of the last so many the pace is told: they come in handfuls."""
+_FIRST_PACE_S = 0.1
+"""Seconds from one answer to the next until it is known better."""
+_SHORTEST_WAIT_S = 5.0
+
+
+class Crowd:
+    """Everybody who waits for a text.
+
+    A request takes a place before anything is done for it, and has it until it is answered: when all ask at once, what
+    cannot be served is refused while that is cheap, and those who were let in are answered in time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._most = settings.generate_jobs
+        self._most_of_one = settings.generate_jobs_per_server
+        self._patience_s = settings.generate_timeout_s / 2
+        self._here: Counter[int] = Counter()
+        self._pace_s = _FIRST_PACE_S
+        self._answered: deque[float] = deque(maxlen=_ANSWERS)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._here.total()
+
+    @contextmanager
+    def place(self, guild_id: int) -> Iterator[None]:
+        """A place for a request of a server, for as long as it takes to answer it.
+
+        Raises:
+            UserError: there is none; says when to try again.
+        """
+        self._require_room(guild_id)
+        self._here[guild_id] += 1
+        try:
+            yield
+        finally:
+            self._here[guild_id] -= 1
+            if not self._here[guild_id]:
+                del self._here[guild_id]
+
+    def answered(self) -> None:
+        """Somebody has got a text: so fast it goes."""
+        if self.waiting <= _BUSY:
+            self._answered.clear()
+            return
+        self._answered.append(time.monotonic())
+        if len(self._answered) == _ANSWERS:
+            self._pace_s = (self._answered[-1] - self._answered[0]) / (_ANSWERS - 1)
+
+    def _require_room(self, guild_id: int) -> None:
+        """A server alone may take most places; where several want them, each gets its share."""
+        waiting, own = self.waiting, self._here[guild_id]
+        servers = len(self._here.keys() | {guild_id})
+        share = self._most // servers if waiting >= self._most // 2 else self._most
+        if waiting >= self._most or waiting * self._pace_s > self._patience_s:
+            raise self._refusal("More people are asking for texts than I can serve", waiting)
+        if own >= min(share, self._most_of_one):
+            raise self._refusal("This server is asking for more texts than I can serve", own)
+
+    def _refusal(self, why: str, waiting: int) -> UserError:
+        wait = duration(max(_SHORTEST_WAIT_S, waiting * self._pace_s))
+        return UserError(f"{why}: {waiting} are waited for.", f"Try again in {wait}.")
