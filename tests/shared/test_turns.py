@@ -71,13 +71,11 @@ def test_a_server_that_keeps_asking_gets_no_more_than_its_turn(client: redis.Red
 
 
 def test_who_was_last_in_a_round_is_not_first_in_the_next(client: redis.Redis) -> None:
-    enter(client, "a0", A)
-    assert claim(client, "x") == "a0"
-    for number in range(3):
-        enter(client, f"b{number}", B)
-    for number in range(1, 4):
-        enter(client, f"a{number}", A)
-    assert claims(client) == ["b0", "a1", "b1", "a2", "b2", "a3"]
+    enter(client, "0a", A)
+    assert claim(client, "x") == "0a"
+    for job_id, guild_id in (("1b", B), ("2b", B), ("3b", B), ("4a", A), ("5a", A)):
+        enter(client, job_id, guild_id)
+    assert claims(client) == ["1b", "4a", "2b", "5a", "3b"]
 
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
