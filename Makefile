@@ -8,9 +8,10 @@
 #   make install PYTHON=python3.12
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
 #   make test PYTEST_ARGS="tests/bot -n 0"    some tests, in one process
+#   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-browser pictures lint format bench bench-quick compose-config clean
+.PHONY: help install run backup restore test test-browser pictures lint format bench bench-quick load compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -31,6 +32,11 @@ TEST_WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 # another build of PyTorch.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
+
+MINUTES := 5
+TRAININGS := 50
+GENERATES := 2000
+SEED := 1
 
 help:  ## this list
 	@echo "Galvanic: a Discord bot that learns to write from any text."
@@ -77,6 +83,9 @@ bench: $(INSTALLED) $(BENCH_INSTALLED)  ## measure speed and quality (under an h
 
 bench-quick: $(INSTALLED) $(BENCH_INSTALLED)  ## the same with shorter trainings (under 5 minutes)
 	$(PY) -m benchmarks --quick $(BENCH_ARGS)
+
+load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about 20 minutes)
+	$(PY) -m benchmarks.load --minutes $(MINUTES) --trainings $(TRAININGS) --generates $(GENERATES) --seed $(SEED) $(LOAD_ARGS)
 
 compose-config:  ## check the Docker Compose files
 	@if docker compose version >/dev/null 2>&1; then compose="docker compose"; \

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,20 @@ class Outcome:
         return self.turns.steps[0].at if self.turns.steps else 0.0
 
 
-def run(load: Load, work: Path) -> Outcome:
-    """Start a product with normal quotas and cooldowns, put the load on it, and stop it again."""
+def run(load: Load, work: Path, *, model: Path | None = None, environment: Mapping[str, str] | None = None) -> Outcome:
+    """Start a product, put the load on it, and stop it again.
+
+    Args:
+        load: what is asked for.
+        work: a folder that is made, for all that is written.
+        model: folder of the model that each server has at first; None: one with the default network.
+        environment: settings other than the usual ones.
+    """
     text = babble()
     (work / "corpora").mkdir(parents=True)
     (work / "corpora" / f"{TEXT}.txt").write_text(text, "utf-8")
-    model = default_model(work, text)
-    with started(work / "data", {"CORPORA_DIR": str(work / "corpora")}) as product:
+    model = model or default_model(work, text)
+    with started(work / "data", {"CORPORA_DIR": str(work / "corpora"), **(environment or {})}) as product:
         for part in _PARTS:
             product.start(part)
         outcome = asyncio.run(_Run(load, product, _servers(product, load.servers, model, text)).run())

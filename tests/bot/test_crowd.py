@@ -10,10 +10,17 @@ import pytest
 
 from bot import crowd as crowd_module
 from bot.crowd import Crowd
+from bot.views.writing import written_buttons
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.errors import UserError
+from shared.events import Generated
 from shared.settings import Settings
+from tests.bot.live import Live
+from tests.bot.stand_in import TEXT, StandIn
+from tests.factories import generate_job
 
-A, B, C = 101, 102, 103
+A, B = 101, 102
+LAB = CHANNEL_IDS["lab"]
 
 
 def make(folder: Path, **options: int) -> Crowd:
@@ -92,3 +99,62 @@ def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeyp
             crowd.answered()
     with filled(crowd, a=100) as got:
         assert got == {"a": 100}, "it goes faster now"
+
+
+@pytest.fixture
+def full(live: Live) -> Iterator[Live]:
+    """A bot that so many of its first server ask for a text that there is no place left for it."""
+    with contextlib.ExitStack() as places:
+        for _ in range(live.bot.settings.generate_jobs_per_server):
+            places.enter_context(live.bot.crowd.place(GUILD_ID))
+        yield live
+
+
+@pytest.mark.parametrize("words", ["!generate the sea", "!compare the sea", "!surprise the sea", f"<@{BOT_ID}> hello"])
+async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str) -> None:
+    await full.bot.guild_settings.choose(LAB, chat=True)
+    said = await full.ask(words)
+    assert "This server is asking for more texts than I can serve: 200 are waited for." in said
+    assert "Try again in 20 s." in said
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("generate", {"seed": "the sea"}),
+        ("compare", {"seed": "the sea"}),
+        ("surprise", {"text": "the sea"}),
+        ("mix", {"first": "one", "first_share": 1.0, "second": "two", "second_share": 1.0}),
+        ("", {}),
+    ],
+)
+async def test_an_interaction_is_refused_with_a_single_request(
+    full: Live, command: str, options: dict[str, str | float]
+) -> None:
+    """To say first that it is being seen to, and to take that back, would cost the bot five."""
+    answer = Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1)
+    buttons = written_buttons(generate_job(job_id="g-1"), answer)
+    message = await full.bot.get_partial_messageable(LAB).send("a text", view=buttons)
+    before = len(full.requests("POST", "PATCH", "DELETE", "GET"))
+    if command:
+        full.acts.slash(USER_IDS["ada"], LAB, command, options, {})
+    else:
+        full.acts.click(USER_IDS["ada"], LAB, message.id, "galvanic:again:g-1")
+    await full.until(lambda: full.whispered("ada", "asking for more texts"), "a refusal")
+    assert len(full.requests("POST", "PATCH", "DELETE", "GET")) - before == 1
+
+
+async def test_another_server_still_gets_its_text(full: Live) -> None:
+    assert "There is no model here yet" in await full.ask("!generate the sea", channel="atrium")
+    assert full.bot.crowd.waiting == full.bot.settings.generate_jobs_per_server
+
+
+async def test_a_place_is_free_again_after_the_answer(live: Live, settings: Settings) -> None:
+    worker = StandIn(settings)
+    worker.add_model()
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    assert live.bot.crowd.waiting == 1
+    worker.write(job_id)
+    await live.until(lambda: live.showing(TEXT), "the text")
+    await live.until(lambda: not live.bot.crowd.waiting, "the place to be free")
