@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ class Crowd:
         self._most_of_one = settings.generate_jobs_per_server
         self._patience_s = settings.generate_timeout_s / 2
         self._here: Counter[int] = Counter()
+        self._since: dict[object, float] = {}
         self._pace_s = _FIRST_PACE_S
         self._answered: deque[float] = deque(maxlen=_ANSWERS)
 
@@ -48,10 +50,13 @@ class Crowd:
             UserError: there is none; says when to try again.
         """
         self._require_room(guild_id)
+        own = object()
         self._here[guild_id] += 1
+        self._since[own] = time.monotonic()
         try:
             yield
         finally:
+            del self._since[own]
             self._here[guild_id] -= 1
             if not self._here[guild_id]:
                 del self._here[guild_id]
@@ -70,10 +75,15 @@ class Crowd:
         waiting, own = self.waiting, self._here[guild_id]
         servers = len(self._here.keys() | {guild_id})
         share = self._most // servers if waiting >= self._most // 2 else self._most
-        if waiting >= self._most or waiting * self._pace_s > self._patience_s:
+        if waiting >= self._most or waiting * self._pace_s > self._patience_s or self._is_behind():
             raise self._refusal("More people are asking for texts than I can serve", waiting)
         if own >= min(share, self._most_of_one):
             raise self._refusal("This server is asking for more texts than I can serve", own)
+
+    def _is_behind(self) -> bool:
+        """Whether people wait for too long already, whatever the pace of the last answers was."""
+        oldest = next(iter(self._since.values()), math.inf)
+        return self.waiting > _BUSY and time.monotonic() - oldest > self._patience_s
 
     def _refusal(self, why: str, waiting: int) -> UserError:
         wait = duration(max(_SHORTEST_WAIT_S, waiting * self._pace_s))

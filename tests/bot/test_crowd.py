@@ -101,6 +101,27 @@ def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeyp
         assert got == {"a": 100}, "it goes faster now"
 
 
+def test_nobody_is_let_in_while_others_have_waited_for_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(crowd_module.time, "monotonic", lambda: now)
+    crowd = make(tmp_path, generate_jobs=1_000)
+    with filled(crowd, a=9):
+        now = 29
+        with filled(crowd, b=9) as got:
+            assert got == {"b": 9}
+            now = 31
+            with pytest.raises(UserError, match="18 are waited for"), crowd.place(B):
+                pass
+    with filled(crowd, a=9), filled(crowd, b=1) as got:
+        assert got == {"b": 1}, "those who waited have got theirs"
+    with filled(crowd, a=5):
+        now = 90
+        with filled(crowd, b=1) as got:
+            assert got == {"b": 1}, "one slow text is no crowd"
+
+
 @pytest.fixture
 def full(live: Live) -> Iterator[Live]:
     """A bot that so many of its first server ask for a text that there is no place left for it."""
