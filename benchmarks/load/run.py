@@ -49,6 +49,7 @@ class Load:
         minutes: in which all of it comes.
         limit_minutes: when all has to be over.
         quiet_s: how long nothing happens before what is left is looked at.
+        warm_training: make one before memory is weighed first.
     """
 
     seed: int
@@ -58,6 +59,7 @@ class Load:
     generates: int
     limit_minutes: float = 20.0
     quiet_s: float = 60.0
+    warm_training: bool = True
 
 
 @dataclass
@@ -203,11 +205,12 @@ class _Run:
         return outcome
 
     async def _warm(self) -> None:
-        """A text in every server and a training: what the first of each loads is no leak."""
+        """Two texts in every server and a training: what the first of each loads is no leak."""
         await self._weigh("started")
         hows: tuple[tuple[How, str], ...] = (("message", PEOPLE[0]), ("slash", PEOPLE[1]))
         texts = [Ask(0, server, person, how) for server in range(self._load.servers) for how, person in hows]
-        for ask in [Ask(0, 0, PEOPLE[2], "train"), *texts]:
+        trainings = [Ask(0, 0, PEOPLE[2], "train")] if self._load.warm_training else []
+        for ask in [*trainings, *texts]:
             request = await self._crowd.ask(ask, TINY if ask.how == "train" else _WORDS[0])
             await self._crowd.wait(lambda request=request: request.state != "pending", _ANSWER_S)  # type: ignore[misc]
             if not request.finished:

@@ -8,12 +8,12 @@ from benchmarks.load.ledger import ledger, refusals
 from benchmarks.load.run import Load, run
 from tests.e2e.system import FIXTURES
 
-TEXTS, TRAININGS = 60, 3
+TEXTS, TRAININGS = 60, 2
 
 
 def test_everybody_gets_one_answer(tmp_path: Path) -> None:
-    load = Load(seed=3, minutes=0.1, servers=3, trainings=TRAININGS, generates=TEXTS, limit_minutes=4, quiet_s=0)
-    few = {"GENERATE_JOBS": "6", "GENERATE_COOLDOWN_S": "0", "TRAIN_COOLDOWN_S": "0"}
+    load = Load(3, 0.05, 3, TRAININGS, TEXTS, limit_minutes=4, quiet_s=0, warm_training=False)
+    few = {"GENERATE_JOBS": "1", "GENERATE_COOLDOWN_S": "0", "TRAIN_COOLDOWN_S": "0"}
     outcome = run(load, tmp_path / "load", model=FIXTURES / "char", environment=few)
     assert outcome.problems() == []
     trained, written = ledger(outcome.trainings), ledger(outcome.generates)
