@@ -58,7 +58,7 @@ async def test_every_command_gives_one_answer_there(live: Live) -> None:
     dm = live.dm()
     for name in sorted(command.qualified_name for command in live.bot.walk_commands()):
         said = await live.ask(f"!{name} x", person="ben", channel=dm)
-        assert "Something broke" not in said, name
+        assert "Something went wrong" not in said, name
         if name.split()[0] not in IN_DIRECT_MESSAGES:
             assert "works in servers, not in direct messages" in said, name
 

@@ -112,7 +112,7 @@ async def test_each_command_answers_whatever_is_typed(busy: Live, name: str, cap
         return [message for message in lab.values() if message.author_id == BOT_ID]
 
     await busy.until(lambda: len(answers()) >= len(TYPED), f"an answer to each of !{name}")
-    assert not [text_of(message) for message in answers() if "Something broke" in text_of(message)]
+    assert not [text_of(message) for message in answers() if "Something went wrong" in text_of(message)]
     assert not [record.message for record in caplog.records if record.levelno >= logging.ERROR]
     require_nobody_pinged(busy)
 
@@ -125,7 +125,7 @@ async def test_slash_commands_do_too(busy: Live, words: str, caplog: pytest.LogC
         called = busy.acts.slash(ada, lab, command, filled, {})
         await busy.until(lambda called=called: answered(busy, called), f"an answer to /{command}")  # type: ignore[misc]
     seen = busy.people.visible_messages(ada, lab)
-    assert not [text_of(message) for message in seen if "Something broke" in text_of(message)]
+    assert not [text_of(message) for message in seen if "Something went wrong" in text_of(message)]
     assert not [record.message for record in caplog.records if record.levelno >= logging.ERROR]
     require_nobody_pinged(busy)
 
