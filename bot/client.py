@@ -37,6 +37,7 @@ from bot.transcripts.store import TranscriptStore
 from bot.transcripts.watch import Watch
 from bot.upkeep import Upkeep
 from bot.views import DYNAMIC_ITEMS
+from bot.wellformed import Tree, whole
 from bot.withdrawals import Withdrawals
 from shared import presence
 from shared.connect import connect_async
@@ -77,6 +78,7 @@ class Galvanic(commands.Bot):
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
+            tree_cls=Tree,
             case_insensitive=True,
             strip_after_prefix=True,
             # Nothing looks members up either, whatever the intents would let it know of them.
@@ -139,6 +141,7 @@ class Galvanic(commands.Bot):
         """Run a message's command; words to the bot that are none go to the chat."""
         if message.author.bot or message.webhook_id is not None:
             return
+        message.content = whole(message.content)
         ctx: commands.Context[Galvanic] = await self.get_context(message)
         words = message_text.to_bot(message, self.user.id) if ctx.command is None and self.user else None
         if words is not None:

@@ -6,6 +6,8 @@ import re
 
 import discord
 
+from bot.wellformed import whole
+
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
 
 
@@ -51,7 +53,7 @@ def of_message(message: discord.Message | None) -> str:
     if message is None:
         return ""
     if message.content or not message.embeds:
-        return message.content
+        return whole(message.content)
     description = re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
     bare = re.sub(r"(?<!\\)\*\*", "", description)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")

@@ -12,6 +12,7 @@ from bot.checks import as_limit
 from bot.escape import code
 from bot.guild_settings import GuildSettings, checked_prefix
 from bot.views.base import FORM_S, answering
+from bot.wellformed import whole
 from shared import blocklist
 from shared.errors import UserError
 
@@ -78,7 +79,7 @@ class PrefixForm(Form):
 
     def fields(self) -> dict[str, Any]:
         """The prefix; the default is stored as None, so that it follows the operator's setting."""
-        prefix = checked_prefix(self._typed.value)
+        prefix = checked_prefix(whole(self._typed.value))
         return {"prefix": prefix if prefix != self._usual else None}
 
     async def kept(self, bot: Galvanic, interaction: discord.Interaction) -> None:
@@ -123,7 +124,7 @@ class QuotasForm(Form):
         }
 
     def _number(self, name: str, what: str, least: int) -> float | None:
-        typed = self._typed[name].value.strip()
+        typed = whole(self._typed[name].value).strip()
         if not typed:
             return None
         most = self._most[name]
@@ -163,7 +164,7 @@ class BlocklistForm(Form):
 
     def fields(self) -> dict[str, Any]:
         """The entries, checked."""
-        entries = blocklist.parse(self._typed.value)
+        entries = blocklist.parse(whole(self._typed.value))
         if len("\n".join(entries)) > MOST_TYPED:  # else the next form would show, and keep, a part of them
             raise UserError("That blocklist is too long.", f"Use at most {MOST_TYPED:,} characters.")
         return {"blocklist": entries}

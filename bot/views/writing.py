@@ -14,6 +14,7 @@ from bot.options import HOTTEST, temperature
 from bot.requester import Requester
 from bot.types import Send
 from bot.views.base import FORM_S, RequiresPlace, answering, replying_to
+from bot.wellformed import whole
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -141,9 +142,9 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
         """Generate the text."""
 
         async def generate(bot: Galvanic, who: Requester, send: Send) -> None:
-            typed = self.temperature.value.strip()
+            typed = whole(self.temperature.value).strip()
             chosen = temperature(typed) if typed else None
-            await bot.text_actions.generate_from_form(who, self.model_id, self.words.value, chosen, send)
+            await bot.text_actions.generate_from_form(who, self.model_id, whole(self.words.value), chosen, send)
 
         await replying_to(interaction, "generate form", generate, text=True)
 

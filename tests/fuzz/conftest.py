@@ -1,0 +1,85 @@
+"""The bot, its local Discord and a worker that says what it is told to; and the report at the end of a long run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.redis_reply import reply
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.settings import Settings
+from tests.bot.conftest import live  # noqa: F401
+from tests.bot.live import Live
+from tests.factories import record
+from tests.fuzz import budget
+from tests.fuzz.author import Author
+from tests.fuzz.hand import Hand
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path) -> Settings:
+    """As everywhere, with a folder of texts that needs no network, and nobody has to wait."""
+    corpora = tmp_path / "corpora"
+    corpora.mkdir()
+    (corpora / "tides.txt").write_text("The tide came in, and the tide went out again. " * 40, "utf-8")
+    cooldowns: dict[str, Any] = {f"{what}_cooldown_s": 0.0 for what in ("train", "generate", "chat")}
+    return Settings(corpora_dir=corpora, card_interval_s=1.0, **cooldowns)
+
+
+@pytest.fixture
+async def hand(live: Live, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Hand]:  # noqa: F811
+    """A bot in a server that has a model called `a`, which everybody may use and ada owns."""
+    model = record(name="a", guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], owner_id=USER_IDS["ada"])
+    await live.bot.redis.set(keys.model(model.model_id), model.model_dump_json())
+    await reply(live.bot.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id))
+    author = Author(live.bot.settings)
+    working = asyncio.create_task(author.work())
+    with capture_logs() as logged:
+        yield Hand(live, author, logged, caplog)  # type: ignore[arg-type]
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+
+
+@pytest.fixture
+def cost(request: pytest.FixtureRequest) -> Iterator[budget.Cost]:
+    """What the cases of a test cost; in a long run, held to the limits. The test's marker names the kind."""
+    (kind,) = request.node.get_closest_marker("fuzz").args
+    spent = budget.Cost(kind)
+    yield spent
+    told = spent.told()
+    request.node.user_properties.append(("fuzz", told))
+    if budget.FULL:
+        assert told["slowest_s"] <= budget.SLOWEST_S, told
+        assert told["grown_mb"] <= budget.MOST_GROWTH_MB, told
+
+
+def pytest_report_header() -> str:
+    return f"fuzz: {budget.EXAMPLES} cases, FUZZ_SEED={budget.SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    found: dict[str, Any] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "teardown" or not hasattr(report, "user_properties"):
+                continue
+            for name, told in report.user_properties:
+                if name == "fuzz":
+                    found[report.nodeid] = told
+    if not found:
+        return
+    total = sum(told["cases"] for told in found.values())
+    slowest = max(found.values(), key=lambda told: told["slowest_s"])
+    kinds = ", ".join(f"{told['kind']} {told['cases']} (+{told['grown_mb']:.0f} MB)" for told in found.values())
+    terminalreporter.write_line(
+        f"fuzz: {total} cases from seed {budget.SEED}: {kinds}; slowest {slowest['slowest_s']:.2f} s "
+        f"({slowest['kind']})"
+    )

@@ -1,0 +1,29 @@
+"""The saved cases: what was found once, and what nobody should have to find again. `corpus/KIND.json`.
+
+A case is what its kind's strategy makes, as JSON, with the reason why it is there. A lone surrogate or a NUL is
+written as an escape (`\\ud800`); bytes are written as `shared` below says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "corpus"
+
+
+def saved(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The saved cases of a kind, each with the reason why it is there."""
+    for entry in json.loads((FOLDER / f"{kind}.json").read_text("utf-8")):
+        yield entry["why"], entry["case"]
+
+
+def content(made: dict[str, Any]) -> bytes:
+    """The bytes of a file in a case: `text` (with `surrogatepass`, in `encoding`) or `hex`, `times` over."""
+    if "hex" in made:
+        data = bytes.fromhex(made["hex"])
+    else:
+        data = made["text"].encode(made.get("encoding", "utf-8"), "surrogatepass")
+    return data * made.get("times", 1)
