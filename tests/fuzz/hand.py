@@ -79,7 +79,7 @@ class Hand:
         """Wait until an interaction has its answer."""
 
         def answered() -> bool:
-            if called.modal is not None or called.responded and called.message_id is None:
+            if called.modal is not None or (called.responded and called.message_id is None):
                 return True
             if called.message_id is None:
                 return False
