@@ -59,16 +59,19 @@ class TextActions:
                 changed = at_temperature(job, answer, answer.temperature - TEMPERATURE_STEP)
         await self._generate_again(who, changed, send, **options)
 
-    async def continue_compared(self, who: Requester, job_id: str, chosen: int, send: Send, **options: Any) -> None:
+    async def continue_compared(self, who: Requester, job_id: str, chosen: str, send: Send, **options: Any) -> None:
         """Continue one of the texts of a comparison; arguments and errors as of `press`.
 
         Args:
-            chosen: number of the text, from 0.
+            chosen: number of the text, from 0, as the menu has it.
         """
         job, event = await self._answered(who, job_id)
-        if not isinstance(job, CompareJob) or not isinstance(event, Compared) or not chosen < len(event.texts):
+        if not isinstance(job, CompareJob) or not isinstance(event, Compared):
             raise _unknown()
-        variant, text = job.variants[chosen], event.texts[chosen]
+        pairs = {str(number): pair for number, pair in enumerate(zip(job.variants, event.texts, strict=False))}
+        if chosen not in pairs:
+            raise _unknown()
+        variant, text = pairs[chosen]
         if not text.text.strip():
             raise UserError("This text is empty, so there is nothing to continue.", "Choose another one.")
         one = GenerateJob(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -111,6 +111,17 @@ async def _remove_placeholder(interaction: discord.Interaction) -> None:
             await placeholder.delete()
     except discord.NotFound as error:  # it is gone already
         log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
+
+
+def chosen(values: Sequence[str]) -> str:
+    """What was chosen in a menu of which one thing is chosen.
+
+    Raises:
+        UserError: nothing, or more: a menu of another version, or no menu of Discord's own client.
+    """
+    if len(values) != 1:
+        raise UserError("I can't tell what you chose in this menu.", "Choose one thing, or run the command again.")
+    return values[0]
 
 
 class RequiresPlace:

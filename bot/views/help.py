@@ -13,7 +13,7 @@ from bot import access, command_errors
 from bot.cards import help as pages
 from bot.choices import MOST, label
 from bot.escape import NOBODY, code
-from bot.views.base import answering
+from bot.views.base import answering, chosen
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class HelpMenu(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], templ
         """Show the page that was chosen."""
         private = interaction.message is not None and interaction.message.flags.ephemeral
         async with answering(interaction, "help menu", update=private) as bot:
-            (chosen,) = self.item.values
-            name = None if chosen == _START else chosen
+            wanted = chosen(self.item.values)
+            name = None if wanted == _START else wanted
             embed, view = await help_page(bot, name, interaction.user, interaction.guild_id)
             if private:
                 await interaction.edit_original_response(embed=embed, view=view, allowed_mentions=NOBODY)

@@ -13,7 +13,7 @@ from bot.choices import label
 from bot.options import HOTTEST, temperature
 from bot.requester import Requester
 from bot.types import Send
-from bot.views.base import FORM_S, RequiresPlace, answering, replying_to
+from bot.views.base import FORM_S, RequiresPlace, answering, chosen, replying_to
 from bot.wellformed import whole
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
@@ -82,7 +82,7 @@ class ComparedMenu(
         """Continue the text that was chosen."""
 
         async def continue_text(bot: Galvanic, who: Requester, send: Send) -> None:
-            await bot.text_actions.continue_compared(who, self.job_id, int(self.item.values[0]), send)
+            await bot.text_actions.continue_compared(who, self.job_id, chosen(self.item.values), send)
 
         await replying_to(interaction, "compared menu", continue_text, text=True)
 
@@ -143,8 +143,8 @@ class GenerateForm(discord.ui.Modal, title="Generate a text"):
 
         async def generate(bot: Galvanic, who: Requester, send: Send) -> None:
             typed = whole(self.temperature.value).strip()
-            chosen = temperature(typed) if typed else None
-            await bot.text_actions.generate_from_form(who, self.model_id, whole(self.words.value), chosen, send)
+            hot = temperature(typed) if typed else None
+            await bot.text_actions.generate_from_form(who, self.model_id, whole(self.words.value), hot, send)
 
         await replying_to(interaction, "generate form", generate, text=True)
 

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from shared import keys
-from shared.events import Compared, ComparedText, Event, Exported, Failed, Generated, Pictured, Surprised
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys, turns
+from shared.events import Compared, ComparedText, Event, Exported, Failed, Generated, Pictured, Queued, Surprised
 from shared.jobs import (
     CARD_FILE,
     GENERATE_QUEUE,
@@ -25,16 +26,20 @@ from shared.jobs import (
     PictureJob,
     SurpriseJob,
     TrainJob,
+    Variant,
 )
 from shared.settings import Settings
-from tests.bot.stand_in import StandIn
+from tests.bot.stand_in import StandIn, lab
+from tests.factories import generate_job, record, train_job
 from worker.handlers import HANDLERS
-from worker.joblog import JobLog
+from worker.joblog import JobLog, run_script
 
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8ffff3f0005fe02fe"
     "dccc59e70000000049454e44ae426082"
 )
+JOBS = ("t-5", "g-5", "k-5")
+"""A training that waits, a text, and a comparison."""
 _PAUSE_S = 0.003
 _job: TypeAdapter[Job] = TypeAdapter(Job)
 
@@ -71,6 +76,28 @@ class Author(StandIn):
         for name in (SURPRISE_FILE, CARD_FILE, MODEL_FILE):
             log.attach(name, PICTURE, 60)
         log.publish(event_for(job, self.says))
+
+    def stock(self) -> None:
+        """One of each that a press may be about: a model called `a`, a training that waits, texts that were written."""
+        model = record(name="a", guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], owner_id=USER_IDS["ada"])
+        self.redis.set(keys.model(model.model_id), model.model_dump_json())
+        self.redis.delete(keys.guild_models(GUILD_ID), keys.guild_settings(GUILD_ID))
+        self.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id)
+        variants = tuple(Variant(model_id="m1", name="a", temperature=one) for one in (0.2, 0.8))
+        waits = train_job(job_id=JOBS[0], place=lab())
+        run_script(self.redis, turns.enter(waits, None, (9, 9), Queued().model_dump_json()))
+        self.redis.srem(keys.UNDELIVERED, waits.job_id)
+        for job in (
+            generate_job(job_id=JOBS[1], place=lab(), model_name="a"),
+            CompareJob(job_id=JOBS[2], place=lab(), seed="the sea", length=40, variants=variants),
+        ):
+            self.redis.hset(keys.job(job.job_id), "job", job.model_dump_json())
+            self._answer(job)
+
+    def untouched(self) -> bool:
+        """Whether all is there still that only its owner, or an admin, may take away or change."""
+        there = self.redis.exists(keys.model("m1"), keys.job(JOBS[0])) == 2
+        return there and not self.redis.exists(keys.guild_settings(GUILD_ID), keys.job_control(JOBS[0]))
 
     def forget(self) -> None:
         """Drop what a case has left: trainings that wait, jobs and their files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.redis_reply import reply
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared import keys
 from shared.settings import Settings
 from tests.bot.conftest import live  # noqa: F401
 from tests.bot.live import Live
-from tests.factories import record
 from tests.fuzz import budget
 from tests.fuzz.author import Author
 from tests.fuzz.hand import Hand
@@ -34,11 +31,10 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def hand(live: Live, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Hand]:  # noqa: F811
-    """A bot in a server that has a model called `a`, which everybody may use and ada owns."""
-    model = record(name="a", guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], owner_id=USER_IDS["ada"])
-    await live.bot.redis.set(keys.model(model.model_id), model.model_dump_json())
-    await reply(live.bot.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id))
+async def hand(live: Live, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hand]:  # noqa: F811
+    """A bot in a server that has a model called `a`, and a worker that answers at once."""
+    errors = sys.modules["bot.cogs.errors"]  # as discord.py has loaded it
+    monkeypatch.setattr(errors, "_UNANSWERED_S", 0.2)  # else each press of what is no button of ours takes 2 s
     author = Author(live.bot.settings)
     working = asyncio.create_task(author.work())
     with capture_logs() as logged:

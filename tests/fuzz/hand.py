@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -21,6 +22,15 @@ from tests.fuzz.author import Author
 
 _TRACE = re.compile(r"Traceback \(most recent|File \".*\", line \d+|[a-z]Error\b|<class '|object at 0x")
 _BROKEN = "Something went wrong"
+_HANDLING = (
+    "discord.py: on_message",
+    "discord.py: on_command_error",
+    "discord.py: on_addressed",
+    "CommandTree-invoker",
+    "discord-ui-dynamic-item",
+    "discord-ui-modal-dispatch",
+)
+"""How discord.py calls the tasks that handle what somebody did."""
 _LEAST_LOGGED = 12
 """Characters from which on a case's words would not be in a log by chance."""
 
@@ -46,12 +56,14 @@ class Hand:
             await self.live.until(lambda: self.live.answer(sent), "an answer")
         else:
             await self.live.handled()
+        await self.settled()
 
     async def attach(self, content: str, name: str, data: bytes) -> None:
         """Write a message with a file, of any name and size, and wait for an answer."""
         attachments = self.live.world.store_attachments(self._channel, [(name, data)])
         sent = self.live.world.create_message(self._channel, USER_IDS["ada"], content[:2_000], attachments=attachments)
         await self.live.until(lambda: self.live.answer(sent), "an answer")
+        await self.settled()
 
     async def call(self, command: str, options: dict[str, Any], files: Mapping[str, tuple[str, bytes]] = {}) -> None:
         """Call a slash command; what Discord's own client would not send is not sent."""
@@ -87,6 +99,15 @@ class Hand:
             return message is None or not message.flags & discord.MessageFlags(loading=True).value
 
         await self.live.until(answered, "an answer to an interaction")
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until the bot has done with all that it was told: what is answered may go on."""
+
+        def under_way() -> bool:
+            return any(task.get_name().startswith(_HANDLING) for task in asyncio.all_tasks())
+
+        await self.live.until(lambda: not under_way(), "the bot to be done")
 
     # ------------------------------------------------------------------ judging
 
@@ -108,7 +129,7 @@ class Hand:
         errors = [record for record in self._caplog.records if record.levelno >= logging.ERROR]
         assert not errors, [record.getMessage() + str(record.exc_info) for record in errors]
         for line in self._logged:
-            assert line["log_level"] not in ("error", "critical"), line
+            assert line["log_level"] not in ("error", "critical"), f"{line} {getattr(line.get('exc_info'), 'text', '')}"
             for words in secret:
                 assert len(words) < _LEAST_LOGGED or words not in repr(line), line["event"]
 
@@ -130,6 +151,8 @@ class Hand:
             kept.clear()
         world.cdn._files.clear()
         self.author.forget()
+        self.author.stock()
+        self.live.bot.guild_settings._known.clear()
         self._logged.clear()
         self._caplog.clear()
 
