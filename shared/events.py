@@ -6,6 +6,7 @@ event that was sent twice and one from an attempt that has been superseded.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Annotated, Literal
 
@@ -251,6 +252,18 @@ TERMINAL = frozenset(
         "cancelled",
     }
 )
+
+
+def kind_of(data: str | bytes) -> str | None:
+    """The kind of an event, from its JSON, whatever else another version may have written into it; None: unknown."""
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    kind = event.get("kind") if isinstance(event, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 _adapter: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(hide_input_in_errors=True))
 
 

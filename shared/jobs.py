@@ -6,7 +6,8 @@ of ignoring what a newer bot asked for.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import re
+from typing import Annotated, Final, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +16,11 @@ from shared.errors import UserError
 JOB_VERSION: Final = 1
 
 Snowflake = Annotated[int, Field(ge=0)]
+_JOB_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+JobId = Annotated[str, Field(pattern=f"^{_JOB_ID}$")]
+"""Part of keys in Redis, and the name of a folder: nothing that leads elsewhere."""
+MOST_LENGTH = 1_000_000
+"""Characters of a text that a job may ask for; the operator's limit may be lower."""
 RecipeName = Literal["char", "word", "classic"]
 RECIPE_WORDS: dict[RecipeName, str] = {
     "char": "character by character",
@@ -170,7 +176,7 @@ class TrainJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["train"] = "train"
-    job_id: str
+    job_id: JobId
     place: Place
     corpus: CorpusInfo
     options: TrainOptions
@@ -206,12 +212,12 @@ class GenerateJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["generate"] = "generate"
-    job_id: str
+    job_id: JobId
     place: Place
     model_id: str
     model_name: str
     seed: str
-    length: int = Field(ge=1)
+    length: int = Field(ge=1, le=MOST_LENGTH)
     temperature: float | None = Field(None, ge=0, le=2)
     random_seed: int | None = Field(None, ge=0, lt=2**32)
     from_corpus: bool = False
@@ -243,10 +249,10 @@ class CompareJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["compare"] = "compare"
-    job_id: str
+    job_id: JobId
     place: Place
     seed: str
-    length: int = Field(ge=1)
+    length: int = Field(ge=1, le=MOST_LENGTH)
     variants: tuple[Variant, ...] = Field(min_length=1, max_length=MOST_VARIANTS)
     random_seed: int | None = Field(None, ge=0, lt=2**32)
     stop: StopAt | None = None
@@ -258,7 +264,7 @@ class SurpriseJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["surprise"] = "surprise"
-    job_id: str
+    job_id: JobId
     place: Place
     model: ModelRef
     text: str = Field(min_length=1, max_length=SURPRISE_LIMIT)
@@ -269,7 +275,7 @@ class PictureJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["picture"] = "picture"
-    job_id: str
+    job_id: JobId
     place: Place
     model: ModelRef
 
@@ -283,7 +289,7 @@ class ExportJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["export"] = "export"
-    job_id: str
+    job_id: JobId
     place: Place
     model: ModelRef
     most_bytes: int = Field(ge=1)
@@ -300,7 +306,7 @@ class ImportJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["import"] = "import"
-    job_id: str
+    job_id: JobId
     place: Place
     file_name: str
     name: str | None = None
@@ -312,7 +318,7 @@ class DeleteJob(_Message):
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["delete"] = "delete"
-    job_id: str
+    job_id: JobId
     place: Place
     model_id: str
 
@@ -320,6 +326,11 @@ class DeleteJob(_Message):
 Job = TrainJob | GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob | DeleteJob
 Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob
 """Jobs whose answer a person waits for in the channel."""
+
+
+def is_job_id(value: object) -> TypeGuard[str]:
+    """Whether a value can be the id of a job."""
+    return isinstance(value, str) and re.fullmatch(_JOB_ID, value) is not None
 
 
 def task_name(kind: str) -> str:

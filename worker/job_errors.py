@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import redis
 import structlog
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import Job
+from shared.jobs import Job, is_job_id
 from shared.logging import job_context
 from worker.joblog import JobLog, Superseded
 
@@ -64,25 +65,41 @@ def _unknown(job_id: str) -> Failed:
     )
 
 
-def unpack_message(client: redis.Redis, kind: type[J], message: dict[str, Any]) -> J | None:
-    """Validate a message. What cannot be read is refused in the job's own stream, if that much can be read."""
+def unpack_message(client: redis.Redis, kind: type[J], message: object, job_id: str | None = None) -> J | None:
+    """Validate a message. What cannot be read is refused in the job's own stream, if that much can be read.
+
+    Args:
+        client: Redis.
+        kind: what it should be.
+        message: a dictionary, or JSON.
+        job_id: under which the job is known; None: it says so itself.
+    """
     try:
-        return cast(J, kind.model_validate(message))
+        # As JSON, in which half characters are refused: nothing could store them.
+        job = kind.model_validate_json(message if isinstance(message, bytes) else json.dumps(message))
+        if job_id in (None, job.job_id):
+            return cast(J, job)
+        wrong = ["job_id"]
     except ValidationError as error:
-        job_id = message.get("job_id")
-        fields = [".".join(map(str, detail["loc"])) for detail in error.errors()]
-        log.error("message_refused", job_id=job_id, fields=fields)
-        if isinstance(job_id, str):
-            joblog = JobLog(client, job_id)
-            if not joblog.is_over():
-                joblog.begin()
-                joblog.publish(
-                    Failed(
-                        problem="The worker can't read this job: it runs another version than the bot.",
-                        remedy="Ask the bot's operator to bring both to the same version.",
-                    )
-                )
-        return None
+        wrong = [".".join(map(str, detail["loc"])) for detail in error.errors()]
+    if job_id is None and isinstance(message, dict) and is_job_id(message.get("job_id")):
+        job_id = message["job_id"]
+    log.error("message_refused", job_id=job_id, fields=wrong)
+    if job_id is not None:
+        _refuse(JobLog(client, job_id))
+    return None
+
+
+def _refuse(joblog: JobLog) -> None:
+    if joblog.is_over():
+        return
+    joblog.begin()
+    joblog.publish(
+        Failed(
+            problem="The worker can't read this job: it runs another version than the bot.",
+            remedy="Ask the bot's operator to bring both to the same version.",
+        )
+    )
 
 
 def in_context(job: Job) -> AbstractContextManager[None]:

@@ -13,7 +13,7 @@ import structlog
 
 from shared import kept, keys, turns
 from shared.connect import patient
-from shared.events import TERMINAL, Event, parse_event
+from shared.events import TERMINAL, Event, kind_of
 from shared.history import KEPT, Past
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
@@ -135,7 +135,7 @@ class JobLog:
             list[tuple[bytes, dict[bytes, bytes]]],
             self._insist(lambda: self._client.xrevrange(keys.job_events(self.job_id), count=1)),
         )
-        return bool(newest) and parse_event(newest[0][1][b"event"]).kind in TERMINAL
+        return bool(newest) and kind_of(newest[0][1].get(b"event", b"")) in TERMINAL
 
     def publish(self, event: Event) -> None:
         """Append `event` to the job's stream and ring the bell.
@@ -224,10 +224,10 @@ class JobLog:
                 return News(None, revisions)
 
     def forget_samples(self) -> None:
-        """Take out of the stream what was written with words that were withdrawn."""
+        """Take out of the stream what was, or may have been, written with words that were withdrawn."""
         stream = keys.job_events(self.job_id)
         entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self._insist(lambda: self._client.xrange(stream)))
-        gone = [entry for entry, fields in entries if json.loads(fields[b"event"]).get("kind") == "sample"]
+        gone = [entry for entry, fields in entries if kind_of(fields.get(b"event", b"")) in ("sample", None)]
         if gone:
             self._insist(lambda: self._client.xdel(stream, *gone))
 

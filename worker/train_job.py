@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
 
 import redis
@@ -11,7 +10,7 @@ import structlog
 from shared import kept, keys, turns
 from shared.connect import connect
 from shared.events import Failed
-from shared.jobs import TrainJob
+from shared.jobs import TrainJob, is_job_id
 from shared.settings import Settings, get_settings
 from worker.job_errors import HandBack, answer_errors, in_context, unpack_message
 from worker.job_files import JobFiles, remove_leftovers
@@ -38,7 +37,7 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
     """
     settings = get_settings()
     client = connect(settings)
-    token = token or message.get("job_id")
+    token = token or (message.get("job_id") if isinstance(message, dict) else None)
     if not isinstance(token, str):
         unpack_message(client, TrainJob, message)  # says in the log what is wrong with it
         return
@@ -75,11 +74,12 @@ def _next_job(settings: Settings, client: redis.Redis, token: str) -> TrainJob |
     if claimed is None:
         log.info("nothing_waits", token=token)
         return None
-    return unpack_message(client, TrainJob, claimed)
+    job_id, message = claimed
+    return unpack_message(client, TrainJob, message, job_id)
 
 
-def _claim(settings: Settings, client: redis.Redis, token: str) -> dict[str, Any] | None:
-    """The training whose turn it is, as its message; None when none waits.
+def _claim(settings: Settings, client: redis.Redis, token: str) -> tuple[str, bytes] | None:
+    """The training whose turn it is, its id and its message; None when none waits.
 
     Raises:
         redis.RedisError: Redis cannot be reached.
@@ -89,11 +89,11 @@ def _claim(settings: Settings, client: redis.Redis, token: str) -> dict[str, Any
         joblog = JobLog(client, job_id)
         data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
         if data is not None and not joblog.is_over():
-            message: dict[str, Any] = json.loads(data)
-            return message
+            return job_id, data
         log.info("job_already_over", job_id=job_id)
         joblog.close()
-        JobFiles.of(settings, job_id).discard()
+        if is_job_id(job_id):
+            JobFiles.of(settings, job_id).discard()
     return None
 
 
