@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import discord
 import structlog
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot import cards
@@ -26,6 +25,7 @@ from bot.jobview import JobView
 from bot.live_card import LiveCard, buttons_of, card_context
 from bot.queue import TRAINING
 from bot.types import Send
+from bot.understanding import NotUnderstood
 from shared.errors import UserError
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import Asked, DeleteJob, TrainJob
@@ -153,23 +153,24 @@ class Follower:
         self._delivered.add(job_id)
         self._any_delivered.set()
 
-    async def note_delivered(self) -> None:
-        """Tell Redis now what `delivered` was told; what it does not take is kept for the next time."""
+    async def note_delivered(self) -> bool:
+        """Tell Redis now what `delivered` was told; False: it does not take it, and it is kept for the next time."""
         self._any_delivered.clear()
         if not (job_ids := sorted(self._delivered)):
-            return
+            return True
         try:
             await self._queue.delivered(*job_ids)
             self._delivered.difference_update(job_ids)
         except RedisError as error:
             self._any_delivered.set()
             log.warning("redis_unreachable", error=type(error).__name__, undelivered=len(job_ids))
+            return False
+        return True
 
     async def _keep_noting(self) -> None:
         while True:
             await self._any_delivered.wait()
-            await self.note_delivered()
-            if self._delivered:
+            if not await self.note_delivered():
                 await asyncio.sleep(_RETRY_S)
 
     def _spawn(self, work: object) -> None:
@@ -220,9 +221,9 @@ class Follower:
             stored = await self._queue.load(job_id)
             entered_at = await self._queue.entered_at(job_id)
             old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
-        except ValidationError as error:
+        except NotUnderstood as error:
             # Written by another version of the bot, which may come back: skip it, and leave it in Redis.
-            log.error("job_not_understood", job_id=job_id, fields=error.error_count())
+            log.error("job_not_understood", job_id=job_id, fields=error.fields)
             return
         if not old or job_id in self._own | self._late | self._delivered:
             return

@@ -13,9 +13,9 @@ import structlog
 from pydantic import ValidationError
 
 from bot.estimates import Estimate, estimate, left, schedule
-from bot.queue import TRAINING, card_of
+from bot.queue import TRAINING
 from bot.redis_reply import reply
-from bot.understanding import understood
+from bot.understanding import NotUnderstood, card_of, job_from, understood
 from shared import keys
 from shared.events import Event, Progress, Started
 from shared.history import Past
@@ -179,7 +179,7 @@ class OutlookCache:
             if job is not None:
                 jobs[job_id], cards[job_id] = job, card_of(card)
         for job_id, entries in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
-            known = (understood(job_id, fields[b"event"]) for _, fields in entries)
+            known = (understood(job_id, fields.get(b"event", b"")) for _, fields in entries)
             events[job_id] = [event for event in known if event is not None]
         held = {job_id for job_id, there in zip(ids[:begun], found[len(ids) + begun :], strict=True) if there}
         self._jobs = jobs
@@ -202,10 +202,11 @@ def _job(job_id: str, data: bytes | None) -> TrainJob | None:
     if data is None or not job_id.startswith(TRAINING):
         return None
     try:
-        return TrainJob.model_validate_json(data)
-    except ValidationError as error:
-        log.error("job_not_understood", job_id=job_id, fields=error.error_count())
+        job = job_from(job_id, data)
+    except NotUnderstood as error:
+        log.error("job_not_understood", job_id=job_id, fields=error.fields)
         return None
+    return job if isinstance(job, TrainJob) else None
 
 
 def _past(history: list[bytes]) -> Iterable[Past]:

@@ -10,16 +10,15 @@ from typing import Any, Literal, cast
 import redis.asyncio
 import structlog
 from celery import Celery
-from pydantic import ConfigDict, TypeAdapter
 from redis.exceptions import RedisError
 
 from bot import entering
 from bot.redis_reply import REPLY_S, reply
-from bot.understanding import understood
+from bot.understanding import NotUnderstood, card_of, job_from, understood
 from shared import kept, keys, messages, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
-from shared.events import Cancelled, Event, Interrupted, Queued, parse_event
+from shared.events import Cancelled, Event, Interrupted, Queued
 from shared.jobs import DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
@@ -30,7 +29,6 @@ Cancelling = Literal["cancelled", "asked", "over"]
 _TRY_AGAIN_S = 2.0
 
 log = structlog.get_logger()
-_job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))
 
 
 @dataclass(frozen=True)
@@ -222,11 +220,15 @@ class JobQueue:
         return None if value is None else value.decode()
 
     async def load(self, job_id: str) -> StoredJob | None:
-        """A job by its id, or None when it is not (or no longer) known."""
+        """A job by its id, or None when it is not (or no longer) known.
+
+        Raises:
+            NotUnderstood: another version wrote it.
+        """
         fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.job(job_id))))
         if b"job" not in fields:
             return None
-        return StoredJob(_job.validate_json(fields[b"job"]), card_of(fields.get(b"card")))
+        return StoredJob(job_from(job_id, fields[b"job"]), card_of(fields.get(b"card")))
 
     async def knows(self, job_id: str) -> bool:
         """Whether a job is in Redis, be it that this version cannot read it."""
@@ -276,17 +278,22 @@ class JobQueue:
         """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
         start = f"({after}" if after != "0" else "-"
         entries = await reply(self._redis.xrange(keys.job_events(job_id), start))
-        found = ((entry.decode(), understood(job_id, fields[b"event"])) for entry, fields in entries)
+        found = ((entry.decode(), understood(job_id, fields.get(b"event", b""))) for entry, fields in entries)
         return [(entry, event) for entry, event in found if event is not None]
 
     async def entered_at(self, job_id: str) -> float | None:
         """When a job was entered, in seconds since the epoch; None when nothing is known of it any more.
 
         Raises:
-            pydantic.ValidationError: another version wrote it.
+            NotUnderstood: another version wrote it.
         """
         entries = await reply(self._redis.xrange(keys.job_events(job_id), count=1))
-        return parse_event(entries[0][1][b"event"]).at if entries else None
+        if not entries:
+            return None
+        event = understood(job_id, entries[0][1].get(b"event", b""))
+        if event is None:
+            raise NotUnderstood("event")
+        return event.at
 
     async def listen(self, last: str) -> tuple[str, set[str]]:
         """Wait up to two seconds for news. Returns the doorbell's new position and the ids of jobs with news."""
@@ -311,14 +318,6 @@ class JobQueue:
     async def _run(self, script: turns.Script) -> Any:
         text, count, rest = script.call
         return await reply(self._redis.eval(text, count, *rest))
-
-
-def card_of(value: bytes | None) -> tuple[int, int] | None:
-    """Channel and message as a job's hash keeps them."""
-    if value is None:
-        return None
-    channel_id, message_id = value.decode().split(":")
-    return int(channel_id), int(message_id)
 
 
 def card_nonce(job_id: str, before: int = 0) -> str:

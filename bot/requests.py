@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import redis.asyncio
 import structlog
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bot.redis_reply import reply
+from bot.understanding import NotUnderstood, job_from
 from shared import keys
 from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob
 
@@ -20,7 +20,6 @@ _KEYS_AT_ONCE = 500
 _FILES = (CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
 
 log = structlog.get_logger()
-_job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))
 
 
 @dataclass
@@ -47,8 +46,8 @@ async def requests_of(client: redis.asyncio.Redis, user_id: int) -> Requests:
     found = Requests([])
     async for job_id, data in _jobs(client, user_id):
         try:
-            job = _job.validate_json(data)
-        except ValidationError:
+            job = job_from(job_id, data)
+        except NotUnderstood:
             log.warning("job_not_understood", job_id=job_id)
             found.unread += 1
             continue
@@ -75,8 +74,8 @@ async def forget_requests(client: redis.asyncio.Redis, user_id: int, guild_ids: 
     deleted = 0
     async for job_id, data in _jobs(client, user_id):
         try:
-            job = _job.validate_json(data)
-        except ValidationError:
+            job = job_from(job_id, data)
+        except NotUnderstood:
             log.warning("job_not_understood", job_id=job_id)
             continue
         if job.place.user_id != user_id or job.place.guild_id not in guild_ids:

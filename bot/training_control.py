@@ -68,7 +68,7 @@ async def finish(bot: Galvanic, job_id: str, guild_id: int | None, user: Person)
         )
     await bot.queue.finish(job.job_id)
     if await bot.queue.control(job.job_id) == "cancel":
-        raise UserError("This training is already being cancelled.", "")
+        raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
     if not await bot.queue.has_worker(TRAIN_QUEUE):
         return "No worker is running: it will be finished as soon as one is back, and the best so far is kept."
     if view.state == "interrupted":

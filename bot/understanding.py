@@ -1,24 +1,91 @@
-"""Reads events that a worker of another version may have written."""
+"""Reads what another version, or another version's worker, may have written into Redis."""
 
 from __future__ import annotations
 
 import functools
+import math
 
 import structlog
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from shared.events import Event, parse_event
+from shared.errors import UserError
+from shared.events import TERMINAL, Event, Failed, kind_of, parse_event
+from shared.jobs import Job
 
 log = structlog.get_logger()
+_job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))
+_MOST = 2**64
+_REMEDY = "Ask the bot's operator to bring the bot and its workers to the same version."
+
+
+class NotUnderstood(UserError):
+    """A job that this version cannot read; another one may, so it stays where it is.
+
+    Attributes:
+        fields: what cannot be read of it.
+    """
+
+    def __init__(self, *fields: str) -> None:
+        super().__init__("I can't read this job: another version of me wrote it.", _REMEDY)
+        self.fields = fields
+
+
+def job_from(job_id: str, data: bytes) -> Job:
+    """A job from its JSON.
+
+    Raises:
+        NotUnderstood: another version wrote it, or it is another job.
+    """
+    try:
+        job = _job.validate_json(data)
+    except ValidationError as error:
+        raise NotUnderstood(*(".".join(map(str, detail["loc"])) for detail in error.errors())) from error
+    if job.job_id != job_id:
+        raise NotUnderstood("job_id")
+    return job
 
 
 def understood(job_id: str, data: bytes) -> Event | None:
-    """An event from its JSON; None for one that this version does not know: the job's others count all the same."""
+    """An event from its JSON; None for one that this version does not know: the job's others count all the same.
+
+    An end that it does not know is an end: nobody is to wait for another one.
+    """
     try:
-        return parse_event(data)
+        event = parse_event(data)
+        if _is_sane(event.model_dump()):
+            return event
+        _tell_once(job_id, 1)
     except ValidationError as error:
         _tell_once(job_id, error.error_count())
+    if kind_of(data) not in TERMINAL:
         return None
+    return Failed(problem="This has ended, but I can't read how: my worker is of another version.", remedy=_REMEDY)
+
+
+def _is_sane(value: object) -> bool:
+    """Whether all numbers can be shown, and reckoned with: a worker of this version tells no other ones."""
+    match value:
+        case float():
+            return math.isfinite(value) and abs(value) < _MOST
+        case int():
+            return abs(value) < _MOST
+        case dict():
+            return all(map(_is_sane, value.values()))
+        case list() | tuple():
+            return all(map(_is_sane, value))
+    return True
+
+
+def card_of(value: bytes | None) -> tuple[int, int] | None:
+    """Channel and message as the hash of a job, or of a transcript, keeps them; None: there is none to be found."""
+    if value is None:
+        return None
+    try:
+        channel_id, message_id = map(int, value.decode().split(":"))
+    except ValueError:
+        log.warning("card_not_understood")
+        return None
+    return channel_id, message_id
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -40,6 +40,8 @@ PICTURE = bytes.fromhex(
 )
 JOBS = ("t-5", "g-5", "k-5")
 """A training that waits, a text, and a comparison."""
+FACTS = ("Held-out loss", "Copies", "Training", "Network", "Vocabulary", "Goes back to", "Rights")
+"""What a worker tells of a model's files, which may be foreign."""
 _PAUSE_S = 0.003
 _job: TypeAdapter[Job] = TypeAdapter(Job)
 
@@ -122,7 +124,7 @@ def event_for(job: Job, says: str) -> Event:
         case SurpriseJob():
             return Surprised(nats_per_char=1.0, chars=3, most=tuple((one, 2.0) for one in says[:5]), **told)
         case PictureJob():
-            return Pictured(facts=(("Says", says), ("Written", says)))
+            return Pictured(facts=tuple((name, says) for name in FACTS))
         case ExportJob():
             return Exported(size=len(PICTURE))
         case ImportJob() | DeleteJob() | TrainJob():

@@ -1,12 +1,14 @@
 """The saved cases: what was found once, and what nobody should have to find again. `corpus/KIND.json`.
 
 A case is what its kind's strategy makes, as JSON, with the reason why it is there. A lone surrogate or a NUL is
-written as an escape (`\\ud800`); bytes are written as `shared` below says.
+written as an escape (`\\ud800`); bytes are written as `content` below says.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,18 @@ def saved(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def content(made: dict[str, Any]) -> bytes:
-    """The bytes of a file in a case: `text` (with `surrogatepass`, in `encoding`) or `hex`, `times` over."""
-    if "hex" in made:
+    """The bytes of a file in a case: `text` (in `encoding`), `hex`, or a `zip` of such files; `times` over."""
+    if "zip" in made:
+        held = io.BytesIO()
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, part in made["zip"]:
+                archive.writestr(
+                    zipfile.ZipInfo(name.encode("utf-8", "replace").decode() or "x"),
+                    content(part),
+                    zipfile.ZIP_DEFLATED,
+                )
+        data = held.getvalue()
+    elif "hex" in made:
         data = bytes.fromhex(made["hex"])
     else:
         data = made["text"].encode(made.get("encoding", "utf-8"), "surrogatepass")
