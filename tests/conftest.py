@@ -17,6 +17,7 @@ from launcher.system import find_redis_server
 from shared.settings import Settings, get_settings
 
 SLOW = (
+    "fuzz",
     "e2e/test_training_card",
     "e2e/test_faults",
     "e2e/test_first_light",
@@ -27,7 +28,8 @@ SLOW = (
     "worker",
     "playground",
 )
-"""Whose tests start programs or train. They go first: what is begun last should end soon, or one process waits."""
+"""Whose tests start programs or train. They go first: what is begun last should end soon, or one process waits. Before
+them the cases that were found once (`fuzz/corpus`): each file there begins with its own."""
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake
 hypothesis.settings.load_profile("untimed")

@@ -106,7 +106,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
         ("Licence of the text", facts.get("Rights")),
     ]
-    return [(name, value) for name, value in fields if value]
+    return [(name, value) for name, value in fields if value and value.strip()]
 
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:

@@ -262,10 +262,8 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         embed.add_field(name="Copied", value=copied(model.copy_share), inline=False)
     for number, sample in enumerate(end.samples[:3] if context.quotable else (), start=1):
         embed.add_field(name=f"{_SAMPLE} {number}", value=quote(context.blocked.mask(sample)), inline=False)
-    if end.notes:
-        embed.add_field(
-            name="Worth knowing", value=clipped(context.blocked.mask("\n".join(end.notes)), FIELD_LIMIT), inline=False
-        )
+    if notes := context.blocked.mask("\n".join(end.notes)).strip():
+        embed.add_field(name="Worth knowing", value=clipped(notes, FIELD_LIMIT), inline=False)
     embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed
 

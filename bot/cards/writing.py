@@ -154,6 +154,6 @@ def _character(symbol: str) -> str:
 
 
 def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = False) -> None:
-    notes = [*([_MASKED] if masked else []), *notes]
+    notes = [note for note in (*([_MASKED] if masked else []), *notes) if note.strip()]
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)

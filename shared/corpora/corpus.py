@@ -98,10 +98,10 @@ def from_bytes(
         UserError: too large, empty, not a text, or too short.
     """
     check_size(len(data), settings)
-    # Only the last part of a path counts, whichever system it comes from.
+    # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
     stem = PurePosixPath(base).stem
-    text = decode_text(data, base)
+    text = decode_text(data, " ".join(base.split()).replace("`", "'"))
     body = strip_gutenberg(text)
     return make_corpus(
         text if keep_licence else body,

@@ -85,6 +85,7 @@ class Author(StandIn):
         self.redis.set(keys.model(model.model_id), model.model_dump_json())
         self.redis.delete(keys.guild_models(GUILD_ID), keys.guild_settings(GUILD_ID))
         self.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id)
+        self.redis.hset(keys.channel(model.channel_id), "model", model.model_id)
         variants = tuple(Variant(model_id="m1", name="a", temperature=one) for one in (0.2, 0.8))
         waits = train_job(job_id=JOBS[0], place=lab())
         run_script(self.redis, turns.enter(waits, None, (9, 9), Queued().model_dump_json()))

@@ -65,9 +65,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     found: dict[str, Any] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
-            if getattr(report, "when", None) == "teardown" or not hasattr(report, "user_properties"):
-                continue
-            for name, told in report.user_properties:
+            for name, told in getattr(report, "user_properties", ()):
                 if name == "fuzz":
                     found[report.nodeid] = told
     if not found:

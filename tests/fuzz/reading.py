@@ -64,7 +64,8 @@ def require_plain(escaped: str, text: str) -> None:
 
 
 def _bare(text: str) -> str:
-    return "".join(_BREAKS.sub("", text).split())
+    # The renderer shows a NUL as what it stands for, and drops what nobody sees at a line's end.
+    return "".join(_BREAKS.sub("", text).replace("\0", "\ufffd").split())
 
 
 def _no_name(_sigil: str, _wanted: int) -> str | None:
