@@ -188,7 +188,7 @@ class ModelActions:
         job = DeleteJob(job_id=_UNSENT, place=who.place, model_id=model.model_id)
         channels = {*channels_of(guild_of(self._bot, who)), model.channel_id, *model.shared_with, *who.here}
         if not await self._bot.registry.remove(model, channels, job):
-            raise UserError(f"`{model.name}` was deleted a moment ago.", "")
+            raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
         log.info("model_removed", model_id=model.model_id, guild_id=who.guild_id, user_id=who.user.id)
         self._bot.dispatch("model_removed")
 

@@ -264,7 +264,7 @@ class Registry:
         for _ in range(_AMEND_TRIES):
             data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
             if data is None:
-                raise UserError("This model was deleted a moment ago.", "")
+                raise UserError("This model was deleted a moment ago.", "Choose another one.")
             old = ModelRecord.model_validate_json(data)
             new = change(old)
             done = await reply(

@@ -85,7 +85,7 @@ async def share(bot: Galvanic, who: Requester, model: ModelRecord, to: Target | 
     def shared(record: ModelRecord) -> ModelRecord:
         if record.for_server or (to is not None and record.usable_in([to.id])):
             where = "in the whole server" if record.for_server else f"in <#{to.id if to else 0}>"
-            raise UserError(f"`{record.name}` can already be used {where}.", "")
+            raise UserError(f"`{record.name}` can already be used {where}.", "Nothing has to be done for that.")
         if to is None:
             return record.model_copy(update={"for_server": True})
         if len(record.shared_with) >= MOST_CHANNELS:

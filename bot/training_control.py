@@ -203,7 +203,7 @@ def _unknown(job_id: str) -> UserError:
 
 
 def _over() -> UserError:
-    return UserError("This training has already ended.", "")
+    return UserError("This training has already ended.", "Its card shows how, and there is nothing left to do.")
 
 
 async def cancel_hearing(bot: Galvanic, concerns: Callable[[TranscriptRef], bool]) -> None:

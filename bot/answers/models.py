@@ -17,7 +17,7 @@ from shared.jobs import CARD_FILE, MODEL_FILE, ExportJob, ImportJob, PictureJob
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-_GONE = UserError("This model was deleted or moved in the meantime.", "")
+_GONE = UserError("This model was deleted or moved in the meantime.", "The command `models` lists those that are here.")
 _SWITCHED_OFF = UserError(
     "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
     "The bot's operator decides that, with `CHANNEL_TRAINING`.",

@@ -143,7 +143,7 @@ class Reading:
         if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
             raise ServerAway
         if not isinstance(room, discord.TextChannel | discord.ForumChannel):
-            raise UserError("The channel is gone.", "")
+            raise UserError("The channel is gone.", "Name another one.")
         await sources.require_allowed(self._bot, room)
         here = guild.get_channel_or_thread(place.channel_id) or guild.get_channel(place.parent_channel_id or 0)
         if here is None or not self._bot.audience.reads(guild, here, room):
@@ -275,7 +275,7 @@ def _explained(error: Exception) -> UserError:
                 "Discord doesn't let me read it.", "A server admin can give me Read Message History in the channel."
             )
         case discord.NotFound():
-            return UserError("The channel is gone.", "")
+            return UserError("The channel is gone.", "Name another one.")
         case _:
             log.error("reading_failed", exc_info=error)
             return UserError(

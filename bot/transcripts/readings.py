@@ -208,7 +208,7 @@ class Readings:
         """
         transcript = await self._store.load(transcript_id)
         if transcript is None or transcript.info.guild_id != guild_id or transcript.reading is None:
-            raise UserError("This reading has already ended.", "")
+            raise UserError("This reading has already ended.", "Its card shows how, and there is nothing left to do.")
         place = state_of(transcript).place
         if place.user_id != user.id and not moderates_place(user, place):
             raise UserError("This reading isn't yours.", "Only its owner and members with Manage Messages can end it.")

@@ -53,6 +53,7 @@ class Cost:
     """What the cases of one kind cost so far."""
 
     kind: str
+    seed: int = SEED
     cases: int = 0
     slowest_s: float = 0.0
     slowest: str = ""
