@@ -223,7 +223,7 @@ class Follower:
             old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
         except NotUnderstood as error:
             # Written by another version of the bot, which may come back: skip it, and leave it in Redis.
-            log.error("job_not_understood", job_id=job_id, fields=error.fields)
+            log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
             return
         if not old or job_id in self._own | self._late | self._delivered:
             return

@@ -204,7 +204,7 @@ def _job(job_id: str, data: bytes | None) -> TrainJob | None:
     try:
         job = job_from(job_id, data)
     except NotUnderstood as error:
-        log.error("job_not_understood", job_id=job_id, fields=error.fields)
+        log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
         return None
     return job if isinstance(job, TrainJob) else None
 

@@ -306,7 +306,8 @@ async def test_who_sends_a_form_that_was_opened_too_long_ago_is_told_so(live: Li
     shown = await panel(live)
     opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + what)
     await live.until(lambda: opened.modal, "the form")
-    (form,) = live.bot._connection._view_store._modals.values()
+    known = live.bot._connection._view_store._modals  # discord.py's, which knows it when Discord has answered
+    (form,) = await live.until(lambda: list(known.values()), "the form to be known")
     assert form.timeout == FORM_S
     if how == "restart":
         live.bot._connection._view_store._modals.clear()
