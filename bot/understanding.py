@@ -82,6 +82,8 @@ def card_of(value: bytes | None) -> tuple[int, int] | None:
         return None
     try:
         channel_id, message_id = map(int, value.decode().split(":"))
+        if not (0 <= channel_id < _MOST and 0 <= message_id < _MOST):
+            raise ValueError("no ids of Discord's")
     except ValueError:
         log.warning("card_not_understood")
         return None
