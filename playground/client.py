@@ -191,6 +191,18 @@ class PlaygroundClient(AdminClient):
         """Switch the privileged intents as in Discord's portal; a bot notices when it connects."""
         self._call("POST", "/control/intents", {"privileged": enabled})
 
+    def add_fault(self, method: str, path: str, status: int, **fields: Any) -> None:
+        """Let the bot's next requests of a kind fail: see `playground.faults.Fault`."""
+        self._call("POST", "/control/faults", {"method": method, "path": path, "status": status, **fields})
+
+    def clear_faults(self) -> None:
+        """Let no request fail any more."""
+        self._call("DELETE", "/control/faults")
+
+    def drop_gateway(self, for_s: float = 0.0) -> None:
+        """Cut the bot's connection, and take no new one for so many seconds."""
+        self._call("POST", "/control/gateway", {"for_s": for_s})
+
     def edit_times(self, message_id: str) -> list[float]:
         """When a message was edited, seconds since the epoch."""
         times: list[float] = self._call("GET", f"/control/edits?message_id={message_id}")

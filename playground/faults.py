@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import UserError
 
 OK = 200
 """HTTP status of a request that only takes its time."""
@@ -21,6 +24,8 @@ class Fault:
         times: how many requests it befalls.
         late: the request is carried out all the same; only its answer is lost.
         wait_s: how long the answer takes.
+        retry_after: seconds that a 429 asks the bot to wait, as Discord's own do; None: like that of what stands
+            before Discord, which says nothing.
     """
 
     method: str
@@ -30,6 +35,18 @@ class Fault:
     times: int = 1
     late: bool = False
     wait_s: float = 0.0
+    retry_after: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer: by `Via` discord.py tells Discord's own 429, which it waits out, from a ban."""
+        return {"Via": "1.1 playground"} if self.retry_after is not None else {}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Of the answer."""
+        told = {"message": "A fault", "code": self.code}
+        return told if self.retry_after is None else {**told, "retry_after": self.retry_after, "global": False}
 
 
 class Faults:
@@ -42,6 +59,23 @@ class Faults:
         """Let something go wrong; the fault counts down its `times`."""
         self._waiting.append(fault)
         return fault
+
+    def add_json(self, fields: dict[str, Any]) -> None:
+        """As `add`, from the control API.
+
+        Raises:
+            UserError: it is none.
+        """
+        try:
+            fault = Fault(**fields)
+            re.compile(fault.path)
+        except (TypeError, re.error) as error:
+            raise UserError(f"This is no fault: {error}.") from error
+        self.add(fault)
+
+    def clear(self) -> None:
+        """Let nothing go wrong any more."""
+        self._waiting.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
         """What goes wrong with this request, None for nothing."""

@@ -10,6 +10,7 @@ import asyncio
 import copy
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -155,6 +156,7 @@ class Gateway:
     def __init__(self, world: World, *, refuse_privileged: bool = False) -> None:
         self._world = world
         self.refuse_privileged = refuse_privileged
+        self._closed_until = 0.0
         self._connections: set[Connection] = set()
         self.presence_listeners: list[Callable[[], None]] = []
         world.subscribers.append(self._broadcast)
@@ -182,6 +184,8 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one bot until it goes."""
+        if time.monotonic() < self._closed_until:
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(max_msg_size=2**20)
         await socket.prepare(request)
         connection = Connection(self._world, socket)
@@ -205,6 +209,12 @@ class Gateway:
         """Send every bot away; it comes back by itself once the server does."""
         for connection in list(self._connections):
             await connection.close(WSCloseCode.GOING_AWAY, "The playground is stopping")
+
+    async def drop(self, for_s: float) -> None:
+        """Cut every connection, as an outage does, and take no new one for so many seconds."""
+        self._closed_until = time.monotonic() + for_s
+        for connection in list(self._connections):
+            await connection.close(WSCloseCode.INTERNAL_ERROR, "An outage")
 
     async def _receive(self, connection: Connection, raw: str | bytes) -> None:
         try:

@@ -102,7 +102,8 @@ class Rest:
             if fault.status == 0:
                 assert request.transport is not None
                 request.transport.close()
-            response = _json({"message": "A fault", "code": fault.code}, status=fault.status or 500)
+            response = _json(fault.body, status=fault.status or 500)
+            response.headers.update(fault.headers)
         sent.status = response.status
         return response
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from playground.admin import Admin
 from playground.control import Control, plain_errors
+from playground.fault_control import FaultControl
 from playground.gateway import Gateway
 from playground.guard import guard
 from playground.interactions import Interactions
@@ -87,6 +88,7 @@ class Playground:
         self._app.add_routes([web.get("/gateway", self._gateway.handle), web.get("/gateway/", self._gateway.handle)])
         control = Control(self.world, self._gateway, people, interactions, resolver, requests)
         self._app.add_routes(control.routes())
+        self._app.add_routes(FaultControl(self.faults, self._gateway).routes())
         self._app.add_routes(ServerControl(self.world, Admin(self.world), resolver).routes())
         self._app.add_routes(self._live.routes())
 
