@@ -12,6 +12,7 @@ import redis
 import structlog
 from kombu.exceptions import OperationalError
 
+from shared.connect import TakesNothing
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ ARCHIVED = 50_083
 ALREADY_ANSWERED = 40_060
 TOO_LATE = frozenset({10_062, 10_015, 50_027})
 """Discord's errors for an interaction that cannot be answered any more: unknown, or its token has expired."""
+_QUEUE_FULL = UserError(
+    "My job queue (Redis) takes nothing right now: its disk or its memory is full.",
+    "Nothing was started or lost; the bot's operator has to make room.",
+)
 _QUEUE_AWAY = UserError(
     "My job queue (Redis) can't be reached right now.",
     "Nothing was started or lost; try again in a minute. If it keeps happening, tell the bot's operator.",
@@ -92,6 +97,9 @@ def explain(error: BaseException, doing: str) -> UserError:
     match error:
         case UserError():
             return error
+        case TakesNothing():
+            log.warning("redis_takes_nothing", doing=doing)
+            return _QUEUE_FULL
         case _ if isinstance(error, AWAY):
             log.warning("redis_unreachable", doing=doing, error=type(error).__name__)
             return _QUEUE_AWAY

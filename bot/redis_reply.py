@@ -44,7 +44,7 @@ async def reply(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
     round late is no outage.
 
     Raises:
-        redis.RedisError: the server cannot be reached, or does not answer in time.
+        redis.RedisError: the server cannot be reached, does not answer in time, or takes nothing.
     """
     try:
         async with asyncio.timeout(None) as limit:

@@ -6,11 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 import redis.asyncio
+from redis._parsers.base import BaseParser
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 if TYPE_CHECKING:
     from shared.settings import Settings
+
+
+class TakesNothing(redis.ConnectionError):
+    """Redis is there, but takes nothing now: its disk or its memory is full. As good as away, and waited out alike."""
+
+
+def _take_refusals_for_outages() -> None:
+    """Let redis-py raise `TakesNothing` for them: Celery ends at an answer that is no trouble with the connection.
+
+    The table is a detail of redis-py 8, which has other such answers in it (LOADING); `tests/shared/test_connect.py`
+    proves it on the pinned version.
+    """
+    for beginning in ("MISCONF", "OOM", "READONLY"):
+        BaseParser.EXCEPTION_CLASSES[beginning] = TakesNothing
+
+
+_take_refusals_for_outages()
 
 READ_BLOCK_MS = 2_000
 """Longest blocking read: well under the socket time-out, which would end it with an error."""
