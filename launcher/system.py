@@ -199,7 +199,7 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
     for queue, stage, nice, wait, note, signal in (
         (GENERATE_QUEUE, Stage.GENERATE, 0, 15, "", "SIGKILL"),
         # A training gives way to whatever else the machine does, and saves before it stops.
-        (TRAIN_QUEUE, Stage.TRAIN, 10, 120, "saving the running training, if there is one ...", "SIGTERM"),
+        (TRAIN_QUEUE, Stage.TRAIN, 10, 30, "saving the running training, if there is one ...", "SIGTERM"),
     ):
         parts.append(
             Part(

@@ -80,6 +80,20 @@ class Sample(_Event):
     revision: int | None = None
 
 
+Difficulty = Literal["disk full"]
+
+
+class Trouble(_Event):
+    """Something keeps the worker from saving: it tries again and again, and a training goes on meanwhile.
+
+    Attributes:
+        what: None: nothing does any more.
+    """
+
+    kind: Literal["trouble"] = "trouble"
+    what: Difficulty | None = None
+
+
 class Finished(_Event):
     """A training ended well. The loss curve lies in Redis (`shared.jobs.LOSS_FILE`).
 
@@ -235,7 +249,8 @@ Event = Annotated[
     | Deleted
     | Failed
     | Cancelled
-    | Interrupted,
+    | Interrupted
+    | Trouble,
     Field(discriminator="kind"),
 ]
 TERMINAL = frozenset(

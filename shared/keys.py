@@ -36,7 +36,11 @@ HISTORY = "jobs:history"
 """List of how long trainings took (JSON, newest first, trimmed), to estimate the next ones by."""
 
 DELETING = "models:deleting"
-"""Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that has yet to be sent."""
+"""Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
+has removed them takes it out."""
+
+DELETION_SENT = "models:deleting:sent"
+"""Hash: id of a model in `DELETING` -> when its job was last sent, seconds: one that was lost is sent again."""
 
 STALE = "models:stale"
 """Hash: id of a model that learned words which were withdrawn since -> since when that is known, seconds."""
@@ -44,6 +48,9 @@ STALE = "models:stale"
 WITHDRAWALS = "withdrawals:open"
 """Hash: `guild:user` of a member who withdrew -> ids of the models that have learned their words and are still there
 (JSON); they are told when none is."""
+
+PROBE = "probe"
+"""String: written to see whether Redis takes anything."""
 
 TRANSCRIPTS = "transcripts"
 """Hash: id of a transcript that is not forgotten yet -> id of its guild."""
@@ -53,8 +60,8 @@ def job(job_id: str) -> str:
     """Hash of what is known of a job beside its events.
 
     `job`: the job itself (JSON). `entry`: random, of the call that entered it. `card`: `channel:message` that shows it.
-    `attempt`: number of the newest one. `deaths`: attempts in a row that ended without a word. `progress`: entry of
-    the newest progress. `model_id`: of the model that it makes.
+    `attempt`: number of the newest one. `worker`: who makes it (not of trainings). `deaths`: attempts in a row that
+    ended without a word. `progress`: entry of the newest progress. `model_id`: of the model that it makes.
     Of trainings (`shared.turns`) also `token`: Celery task that runs it; `turn`: as it was when it was claimed;
     `over`: `1` once it has its final event.
     """
@@ -67,7 +74,10 @@ def job_pattern() -> str:
 
 
 def job_events(job_id: str) -> str:
-    """Stream of the job's events, field `event` (JSON). Of those about progress only the newest is there."""
+    """Stream of the job's events, field `event` (JSON). Of those about progress only the newest is there.
+
+    The last one has also the field `last`, so that whoever does not know its kind still knows that it is the end.
+    """
     return f"job:{job_id}:events"
 
 
@@ -188,6 +198,11 @@ def worker_info(queue: str) -> str:
 def workers(queue: str) -> str:
     """Sorted set of the workers that serve a queue: name -> time at which its word expires."""
     return f"workers:{queue}"
+
+
+def leader(application_id: int) -> str:
+    """String: which of several bots with the same token is the one that speaks; expires unless it says so again."""
+    return f"bot:{application_id}:leader"
 
 
 def staged(name: str) -> str:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Literal
 
-from shared.events import Progress, Sample
+import structlog
+
+from shared.events import Difficulty, Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.channel_text import Withdrawn, is_withdrawn, require_standing
-from worker.joblog import JobLog, Superseded
+from worker.joblog import AWAY, JobLog, Superseded
 from worker.lease import Lease
 from worker.model.results import TrainingCancelled, TrainingInterrupted
-from worker.serve import stop_requested
+from worker.stopping import stop_requested
 
+_MOST_UNTOLD = 50
+"""Samples, above all, that are kept while Redis is away; then the oldest are let go."""
 PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
+
+log = structlog.get_logger()
 
 
 class JobHooks:
@@ -33,8 +40,10 @@ class JobHooks:
         self._own: TranscriptRef | None = None
         self._published = 0.0
         self._polled = 0.0
+        self._untold: deque[Event] = deque(maxlen=_MOST_UNTOLD)
         self._requested: Literal["cancel", "finish"] | None = None
         self._learned = False
+        self._reachable = True
 
     def watch(self, own: TranscriptRef | None) -> None:
         """From now on its own words are these."""
@@ -45,6 +54,7 @@ class JobHooks:
         self._lease.touch()
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
         if time.monotonic() - self._published >= PROGRESS_EVERY_S:
+            self._tell_untold()
             self._joblog.publish(event)
             self._published = time.monotonic()
 
@@ -52,7 +62,12 @@ class JobHooks:
         """See `Hooks.sample`."""
         self._lease.touch()
         revision = self._own.revision if self._own is not None else None
-        self._joblog.publish(event.model_copy(update={"revision": revision}))
+        self._tell(event.model_copy(update={"revision": revision}))
+
+    def trouble(self, what: Difficulty | None) -> None:
+        """See `Hooks.trouble`."""
+        self._lease.touch()
+        self._tell(Trouble(what=what))
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """See `Hooks.control`.
@@ -68,6 +83,7 @@ class JobHooks:
         if stop_requested():
             return "interrupt"
         if time.monotonic() - self._polled >= POLL_EVERY_S:
+            self._tell_untold()
             self._poll(always=False)
         # "Finish now" keeps the best so far: until a first step was made there is nothing that is worth a model.
         return None if self._requested == "finish" and not self._learned else self._requested
@@ -79,6 +95,23 @@ class JobHooks:
             Withdrawn, UserError: as `control`.
         """
         self._poll(always=True)
+
+    def _tell(self, event: Event) -> None:
+        self._untold.append(event)
+        self._tell_untold()
+
+    def _tell_untold(self) -> None:
+        """Tell what there is to tell; a training does not wait for Redis, so while that is away it is kept."""
+        try:
+            while self._untold:
+                self._joblog.tell_once(self._untold[0])
+                self._untold.popleft()
+        except AWAY as error:
+            if self._reachable:
+                log.warning("not_told_yet", error=type(error).__name__)
+            self._reachable = False
+        else:
+            self._reachable = True
 
     def _poll(self, *, always: bool) -> None:
         """Ask Redis. `always`: whether the words stand also matters for a training that is to be cancelled."""

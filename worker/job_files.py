@@ -28,6 +28,8 @@ class JobFiles:
         model: the unfinished model.
         text: what it learns, unpacked.
         learned: what is known of the text that the checkpoint is of.
+        made: the model is whole, and this is what is to be told of it (`worker.made`).
+        ended: the attempt before this one ended in an orderly way, although Redis could not be told.
     """
 
     folder: Path
@@ -35,12 +37,15 @@ class JobFiles:
     model: Path
     text: Path
     learned: Path
+    made: Path
+    ended: Path
 
     @classmethod
     def of(cls, settings: Settings, job_id: str) -> JobFiles:
         """Those of a job; nothing need be there."""
         folder = _root(settings) / job_id
-        return cls(folder, folder / "checkpoint", folder / "model", folder / "text.txt", folder / "learned.json")
+        names = ("checkpoint", "model", "text.txt", "learned.json", "made.json", "ended")
+        return cls(folder, *(folder / name for name in names))
 
     def discard(self) -> None:
         """Remove what is there: the job is over, or begins anew."""
@@ -49,6 +54,20 @@ class JobFiles:
     def save_learned(self, info: CorpusInfo) -> None:
         """Keep what is known of the text, for the attempt that goes on from the checkpoint."""
         self.learned.write_text(info.model_dump_json(), "utf-8")
+
+    def note_end(self) -> None:
+        """This attempt ends in order, and Redis cannot be told: the next one is to know that it did not die."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.ended.touch()
+        except OSError as error:
+            log.warning("end_not_noted", error=type(error).__name__)
+
+    def take_end(self) -> bool:
+        """Whether the attempt before noted its end; asked once."""
+        noted = self.ended.exists()
+        self.ended.unlink(missing_ok=True)
+        return noted
 
     def load_learned(self) -> CorpusInfo | None:
         """What `save_learned` kept; None when there is nothing, or another version wrote it."""

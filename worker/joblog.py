@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -42,11 +43,18 @@ return name
 
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
-"""What redis-py raises while the server cannot be reached, or is there and does not answer."""
+"""What redis-py raises while the server cannot be reached, is there and does not answer, or takes nothing."""
+_DURABLE_WITHIN_MS = 3_000
+_FSYNC_EVERY_S = 2.0
+"""`appendfsync everysec` may take so long (Redis' documentation, "Redis persistence")."""
 
 
 def run_script(client: redis.Redis, script: Script) -> Any:
-    """Run a script; the reply as it comes."""
+    """Run a script; the reply as it comes.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached, or takes nothing (`TakesNothing`).
+    """
     text, count, rest = script.call
     return client.eval(text, count, *rest)
 
@@ -101,14 +109,20 @@ class JobLog:
 
         self._insist(note)
 
-    def begin(self) -> None:
-        """Count a new attempt. Its events outrank those of all earlier ones."""
+    def begin(self, worker: str | None = None) -> None:
+        """Count a new attempt. Its events outrank those of all earlier ones.
+
+        Args:
+            worker: who makes it, as `presence` calls them.
+        """
         key = keys.job(self.job_id)
 
         def count() -> int:
             with self._client.pipeline() as pipe:
                 pipe.hincrby(key, "attempt", 1)
                 pipe.hincrby(key, "deaths", 1)
+                if worker is not None:
+                    pipe.hset(key, "worker", worker)
                 pipe.expire(key, keys.JOB_TTL_S, nx=True)  # the bot may have taken the job back meanwhile
                 return int(pipe.execute()[0])
 
@@ -124,6 +138,26 @@ class JobLog:
         """This attempt ended in an orderly way, whatever came of it."""
         self._insist(lambda: self._client.hset(keys.job(self.job_id), "deaths", "0"))
 
+    def durable(self) -> None:
+        """Wait until what was told would survive a power cut: for what is deleted because Redis has it now.
+
+        Should Redis be away, or keep no log, that is as good as it gets.
+        """
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                # WAITAOF waits for what its own connection has written last, and so for all that came before.
+                pipe.expire(keys.job(self.job_id), keys.JOB_TTL_S)
+                pipe.waitaof(1, 0, _DURABLE_WITHIN_MS)
+                synced = pipe.execute()[1][0]
+        except redis.ResponseError as error:
+            if "unknown command" in str(error):  # before Redis 7.2
+                time.sleep(_FSYNC_EVERY_S)
+        except AWAY as error:
+            log.warning("not_known_to_be_durable", error=type(error).__name__)
+        else:
+            if not synced:
+                log.warning("not_known_to_be_durable", error="disk is slow")
+
     def model_id(self) -> str:
         """The id of the job's model: unguessable, and the same in every attempt."""
         self._insist(lambda: self._client.hsetnx(keys.job(self.job_id), "model_id", secrets.token_hex(12)))
@@ -131,6 +165,8 @@ class JobLog:
 
     def is_over(self) -> bool:
         """Whether the job already has its final event (a message delivered twice)."""
+        if self._insist(lambda: self._client.hexists(keys.job(self.job_id), "over")):
+            return True
         newest = cast(
             list[tuple[bytes, dict[bytes, bytes]]],
             self._insist(lambda: self._client.xrevrange(keys.job_events(self.job_id), count=1)),
@@ -154,6 +190,16 @@ class JobLog:
                 self._reachable = False
             return
         self._insist(lambda: self._send(event))
+
+    def tell_once(self, event: Event) -> None:
+        """As `publish`, but with one try.
+
+        Raises:
+            Superseded: a later attempt has spoken.
+            redis.RedisError: Redis cannot be reached.
+        """
+        self._seq += 1
+        self._send(event)
 
     def _send(self, event: Event) -> None:
         try:

@@ -3,7 +3,7 @@
 Celery's Redis transport gives a message that is not acknowledged within the visibility time-out to another worker.
 A long time-out would leave the job of a killed worker lying for hours; a short one would run a long training twice.
 So the time-out is short and the running task renews its delivery, by moving its score in kombu's own sorted set
-`unacked_index`. That is a detail of kombu 5.7; `tests/e2e/test_faults.py` proves it on the pinned version.
+`unacked_index`. That is a detail of kombu 5.7; `tests/faults/test_strangers.py` proves it on the pinned version.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from worker.joblog import run_script
 UNACKED_INDEX = "unacked_index"
 VISIBILITY_TIMEOUT_S = 60
 RENEW_S = 10.0
+RENEW_AGAIN_S = 1.0
+"""Until another try while Redis is away: when it is back, the delivery must be renewed before it counts as lapsed."""
 STALLED_AFTER_S = 15 * 60
 """Without headway for so long the task is taken for hung, and its delivery and its hold on the training lapse. Longer
 than what makes none: the text is read and TensorFlow imported before the first step, which compiles the network."""
@@ -45,6 +47,7 @@ class Lease(threading.Thread):
         self._ttl = text_ttl_s
         self._touched = time.monotonic()
         self._lapsed = False
+        self._reachable = True
         self._done = threading.Event()
         self.lost = False
 
@@ -59,11 +62,10 @@ class Lease(threading.Thread):
             if stalls and not self._lapsed:
                 log.error("lease_lapsed", reason="no headway", seconds=STALLED_AFTER_S)
             self._lapsed = stalls
-            if not stalls:
-                self._renew()
-            self._done.wait(RENEW_S)
+            renewed = stalls or self._renew()
+            self._done.wait(RENEW_S if renewed else RENEW_AGAIN_S)
 
-    def _renew(self) -> None:
+    def _renew(self) -> bool:
         try:
             # XX: a delivery that was acknowledged or taken away must not come back.
             self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
@@ -71,7 +73,12 @@ class Lease(threading.Thread):
             for key in self._text:
                 self._client.expire(key, self._ttl)
         except redis.RedisError as error:
-            log.warning("lease_not_renewed", error=type(error).__name__)
+            if self._reachable:
+                log.warning("lease_not_renewed", error=type(error).__name__)
+            self._reachable = False
+            return False
+        self._reachable = True
+        return True
 
     def __enter__(self) -> Lease:
         self.start()

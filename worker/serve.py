@@ -23,8 +23,8 @@ from shared.logging import configure_logging
 from shared.settings import Settings, get_settings
 from worker import hardware
 from worker.job_files import remove_leftovers
+from worker.stopping import STOP_FILE_VARIABLE
 
-STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
@@ -53,6 +53,7 @@ def serve(queue: str) -> int:
         from worker.app import app
 
         name = f"{queue}@{socket.gethostname()}"
+        os.environ[presence.NAME_VARIABLE] = f"{name}:{os.getpid()}"
         _connect_signals(settings, queue, name)
         arguments = ["--quiet", "worker", "-Q", queue, "-n", name, "--without-gossip", "--without-mingle"]
         if queue == TRAIN_QUEUE:
@@ -65,15 +66,6 @@ def serve(queue: str) -> int:
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else 1
     return 0
-
-
-def stop_requested() -> bool:
-    """Whether the service that this process belongs to was told to stop.
-
-    A file, because it works while Redis is away and reaches a spawned child.
-    """
-    path = os.environ.get(STOP_FILE_VARIABLE)
-    return path is not None and Path(path).exists()
 
 
 def health(queue: str) -> int:

@@ -16,6 +16,7 @@ from worker.job_errors import HandBack, answer_errors, in_context, unpack_messag
 from worker.job_files import JobFiles, remove_leftovers
 from worker.joblog import JobLog, Superseded, run_script
 from worker.lease import Lease
+from worker.stopping import StopDeadline
 from worker.training import attempt_training
 
 MAX_DEATHS = 3
@@ -48,7 +49,9 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
     with in_context(job):
         joblog = JobLog(client, job.job_id)
         try:
-            with Lease(client, delivery_tag, job, token, text_ttl_s) as lease:
+            files = JobFiles.of(settings, job.job_id)
+            lease = Lease(client, delivery_tag, job, token, text_ttl_s)
+            with lease, StopDeadline(client, joblog, token, files):
                 _run(settings, client, job, joblog, lease)
             joblog.release_text(job, settings)  # which the lease would keep
         except HandBack:
@@ -57,6 +60,7 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
         except Superseded:
             log.warning("job_superseded", attempt=joblog.attempt)
         except redis.RedisError as error:
+            JobFiles.of(settings, job.job_id).note_end()
             raise _lost(error) from error
 
 
@@ -99,6 +103,8 @@ def _claim(settings: Settings, client: redis.Redis, token: str) -> tuple[str, by
 
 def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
     """Make one attempt at a training, unless too many ended in the worker's death."""
+    if JobFiles.of(settings, job.job_id).take_end():
+        joblog.end()
     joblog.begin()
     if joblog.deaths() >= MAX_DEATHS:
         remedy = "The machine may be short of memory: try fewer units, or a shorter text."

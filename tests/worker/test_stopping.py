@@ -1,0 +1,85 @@
+"""A training that does not hear that it is to stop is ended, and waits again as if it had."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import cast
+
+import redis
+
+from shared import keys, turns
+from shared.connect import connect
+from shared.events import Interrupted, Queued, Started, parse_event
+from shared.settings import Settings
+from tests.factories import CHANNEL, train_job
+from worker.job_files import JobFiles
+from worker.joblog import JobLog, run_script
+from worker.stopping import STOP_FILE_VARIABLE
+
+DEAF = """
+import sys, time
+from shared.connect import connect
+from shared.events import Started
+from shared.settings import get_settings
+from worker import stopping
+from worker.job_files import JobFiles
+from worker.joblog import JobLog
+
+stopping.STOPS_WITHIN_S, stopping._LOOK_EVERY_S = 0.2, 0.05
+job_id, token = sys.argv[1:]
+client = connect(get_settings())
+log = JobLog(client, job_id)
+log.begin()
+log.publish(Started(worker="deaf"))
+with stopping.StopDeadline(client, log, token, JobFiles.of(get_settings(), job_id)):
+    print("began", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_it_is_handed_over(settings: Settings, tmp_path: Path, monkeypatch: object) -> None:
+    client, job, stop = connect(settings), train_job(), tmp_path / "stop"
+    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
+    assert run_script(client, turns.claim("a token")) == job.job_id.encode()
+    import os
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", DEAF, job.job_id, "a token"],
+        env={**os.environ, STOP_FILE_VARIABLE: str(stop), "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        assert process.stdout.readline() == "began\n"
+        stop.touch()
+        assert process.wait(30) == 1
+    assert kinds(client, job.job_id) == [Queued, Started, Interrupted]
+    assert client.zrange(keys.WAITING, 0, -1) == [job.job_id.encode()]
+    assert client.hgetall(keys.CLAIMS) == {}
+    assert JobFiles.of(settings, job.job_id).take_end(), "it did not die"
+
+
+def kinds(client: redis.Redis, job_id: str) -> list[type]:
+    entries = cast(list[tuple[bytes, dict[bytes, bytes]]], client.xrange(keys.job_events(job_id)))
+    return [type(parse_event(fields[b"event"])) for _, fields in entries]
+
+
+def test_an_end_in_order_is_no_death_though_redis_could_not_be_told(settings: Settings) -> None:
+    files = JobFiles.of(settings, "t-1")
+    assert not files.take_end()
+    files.note_end()
+    assert files.take_end()
+    assert not files.take_end()
+
+
+def test_what_came_after_the_end_does_not_open_a_job_again(settings: Settings) -> None:
+    from shared.events import Cancelled
+
+    log = JobLog(connect(settings), "t-1")
+    log.begin()
+    log.publish(Cancelled())
+    log.tell_once(Interrupted())
+    assert JobLog(connect(settings), "t-1").is_over()

@@ -1,0 +1,83 @@
+"""How a worker is told to stop, and a training that does not hear it in time."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import redis
+import structlog
+
+from shared import turns
+from shared.events import Interrupted
+from worker.job_files import JobFiles
+from worker.joblog import JobLog, Superseded, run_script
+
+STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
+STOPS_WITHIN_S = 25.0
+"""A training saves and stops within a second or two, unless it reads a long text, or Redis is away. Whoever has told
+the worker to stop kills it after 30 s (`launcher.system`, docker-compose.yml)."""
+_LOOK_EVERY_S = 0.5
+
+log = structlog.get_logger()
+
+
+def stop_requested() -> bool:
+    """Whether the service that this process belongs to was told to stop.
+
+    A file, because it works while Redis is away and reaches a spawned child.
+    """
+    path = os.environ.get(STOP_FILE_VARIABLE)
+    return path is not None and Path(path).exists()
+
+
+class StopDeadline(threading.Thread):
+    """Ends this process when its training has not stopped in time; use as a context manager around it.
+
+    The training goes back to where it waited, and goes on from its last checkpoint.
+
+    Args:
+        client: Redis.
+        joblog: of the training.
+        token: that has claimed it.
+        files: of the training.
+    """
+
+    def __init__(self, client: redis.Redis, joblog: JobLog, token: str, files: JobFiles) -> None:
+        super().__init__(name="stop-deadline", daemon=True)
+        self._client = client
+        self._joblog = joblog
+        self._token = token
+        self._files = files
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        """Look whether the worker is to stop; then wait for the training, but not for long."""
+        asked: float | None = None
+        while not self._done.wait(_LOOK_EVERY_S):
+            if asked is None and stop_requested():
+                asked = time.monotonic()
+            if asked is not None and time.monotonic() - asked >= STOPS_WITHIN_S:
+                log.warning("stopping_took_too_long", seconds=STOPS_WITHIN_S)
+                self._hand_over()
+                os._exit(1)  # Celery gives the token back to the queue
+
+    def _hand_over(self) -> None:
+        self._files.note_end()  # nothing has killed it
+        try:
+            self._joblog.tell_once(Interrupted())
+            run_script(self._client, turns.hand_back(self._token))
+        except (redis.RedisError, Superseded) as error:
+            log.warning(
+                "not_handed_over", error=type(error).__name__
+            )  # its hold lapses, and the bot lets it wait again
+
+    def __enter__(self) -> StopDeadline:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self.join()
