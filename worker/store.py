@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import secrets
 import shutil
@@ -14,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from shared.errors import UserError
 from shared.settings import Settings
+from worker.model.checkpoint import sync_folder
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL = ".partial-"
@@ -48,12 +51,15 @@ class ModelStore:
         """Copy a model folder into the store, replacing a model of the same id.
 
         A local store shows the model whole or not at all; a remote one gets `model.json`, without which nothing
-        is fetched, last.
+        is fetched, last. On return it is on the disk of a local store.
+
+        Raises:
+            OSError: it cannot be written; nothing of it is left then.
         """
         if self._local:
             target = self._place(model_id)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, lambda partial: shutil.copytree(folder, partial))
+            _replace(target, lambda partial: _copy(folder, partial))
             return
         target_url = f"{self._root}/{_checked(model_id)}"
         self._fs.makedirs(target_url, exist_ok=True)
@@ -62,6 +68,32 @@ class ModelStore:
             self._fs.put_file(str(path), f"{target_url}/{path.name}")
         shutil.rmtree(self._cache / model_id, ignore_errors=True)
 
+    def take(self, folder: Path, model_id: str) -> None:
+        """As `save`, but the folder is gone afterwards. A local store has it at once, and that takes no room.
+
+        Raises:
+            OSError: as `save`; the folder is still there then.
+        """
+        if self._local and not self.has(model_id):
+            target = self._place(model_id)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            else:
+                sync_folder(target.parent)
+                return
+        self.save(folder, model_id)
+        shutil.rmtree(folder)
+
+    def has(self, model_id: str) -> bool:
+        """Whether there is such a model."""
+        if self._local:
+            return (self._place(model_id) / "model.json").is_file()
+        return bool(self._fs.exists(f"{self._root}/{_checked(model_id)}/model.json"))
+
     def fetch(self, model_id: str) -> Path:
         """The model's folder on this machine; to be read only.
 
@@ -69,13 +101,12 @@ class ModelStore:
             UserError: the store has no such model.
         """
         if self._local:
-            place = self._place(model_id)
-            if not (place / "model.json").is_file():
+            if not self.has(model_id):
                 raise _missing()
-            return place
+            return self._place(model_id)
         target_url = f"{self._root}/{_checked(model_id)}"
         copy = self._cache / model_id
-        if not self._fs.exists(f"{target_url}/model.json"):
+        if not self.has(model_id):
             shutil.rmtree(copy, ignore_errors=True)
             raise _missing()
         if not copy.is_dir():
@@ -169,6 +200,16 @@ def _missing() -> UserError:
     return UserError("This model's files are gone from the model store.", "Train it again, or choose another model.")
 
 
+def _copy(folder: Path, target: Path) -> None:
+    """Copy a folder without subfolders, and bring it to the disk."""
+    target.mkdir()
+    for path in folder.iterdir():
+        shutil.copy2(path, target / path.name)
+        with (target / path.name).open("rb+") as file:
+            os.fsync(file.fileno())
+    sync_folder(target)
+
+
 def _replace(target: Path, write: Any) -> None:
     """Let `write` fill a folder beside `target`, then put it in its place."""
     partial = target.with_name(f"{_PARTIAL}{target.name}-{secrets.token_hex(4)}")
@@ -181,5 +222,6 @@ def _replace(target: Path, write: Any) -> None:
             shutil.rmtree(old)
         else:
             partial.rename(target)
+        sync_folder(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

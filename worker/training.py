@@ -26,7 +26,9 @@ from worker.job_errors import HandBack
 from worker.job_files import JobFiles
 from worker.joblog import JobLog, Superseded
 from worker.lease import Lease
+from worker.made import Made
 from worker.model.results import TrainingCancelled, TrainingInterrupted
+from worker.model.room import when_there_is_room
 from worker.store import ModelStore, folder_bytes
 
 if TYPE_CHECKING:
@@ -99,25 +101,59 @@ class _Attempt:
 
     def _run(self, begun: float) -> None:
         job, joblog, store = self.job, self.joblog, ModelStore(self.settings)
-        if self.files.checkpoint.exists() and self._is_withdrawn_meanwhile():
+        if (self.files.checkpoint.exists() or self.files.made.exists()) and self._is_withdrawn_meanwhile():
             log.info("words_withdrawn_before_resuming")
             self._forget("withdrawn")
+        if (made := self._made_before()) is not None:
+            log.info("made_before")
+            self._tell_start()
+            self._deliver(made, JobHooks(joblog, self.lease, made.finished.model.transcripts))
+            return
         self._tell_start()
         parent = _parent(self.client, job, resumed=self.files.checkpoint.exists())
         hooks = JobHooks(joblog, self.lease, parent.transcripts if parent else ())
         learned = self._prepare(hooks)
+        joblog.model_id()  # known to all attempts, long before there is a model
         self.lease.touch()
         result = self._train(hooks, learned, parent, store.fetch(parent.model_id) if parent else None)
         hooks.require_standing()  # the last samples took a while
-        model_id = joblog.model_id()
-        store.save(self.files.model, model_id)
-        _finish(joblog, _record(job, learned, parent, result, model_id, folder_bytes(self.files.model)), result)
+        record = _record(job, learned, parent, result, joblog.model_id(), folder_bytes(self.files.model))
+        past = _past(job, learned, result, time.monotonic() - begun if self.whole else None)
+        made = Made(finished=_finished(record, result), past=past, curve=result.curve)
+        when_there_is_room(lambda: made.save(self.files.made), hooks)
+        self._deliver(made, hooks)
+
+    def _deliver(self, made: Made, hooks: JobHooks) -> None:
+        """Save a model that is made, register it, and tell; safe to do again, wherever an attempt before was cut off.
+
+        What Redis has not yet on its disk is done once more by the next attempt, should it be lost.
+        """
+        from worker.model.chart import loss_chart
+
+        record, store = made.finished.model, ModelStore(self.settings)
+        if self.files.model.exists():
+            when_there_is_room(lambda: store.take(self.files.model, record.model_id), hooks)
+        # One that was made again takes over where the old one was chosen, which the bot knows, and nowhere else.
+        entered = self.joblog.register(record, current=record.replaces is None)
+        self.joblog.durable()
+        self.joblog.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
+        self.joblog.publish(made.finished.model_copy(update={"model": entered}))
         self.over = True
-        joblog.remember(_past(job, learned, result, time.monotonic() - begun if self.whole else None))
-        log.info("trained", model_id=model_id, seconds=round(result.seconds), epochs=result.epochs)
+        self.joblog.remember(made.past)
+        self.joblog.durable()
+        log.info("trained", model_id=record.model_id, seconds=round(made.finished.seconds), epochs=made.past.epochs)
+
+    def _made_before(self) -> Made | None:
+        """What an attempt that was cut off while it delivered left to do; None: there is a training to do."""
+        made = Made.load(self.files.made)
+        if made is None:
+            return None
+        model_id = made.finished.model.model_id
+        whole = self.files.model.exists() or ModelStore(self.settings).has(model_id)
+        return made if whole and self.joblog.model_id() == model_id else None
 
     def _tell_start(self) -> None:
-        resumed = self.files.checkpoint.exists()
+        resumed = self.files.checkpoint.exists() or self.files.made.exists()
         if self.job.corpus.transcript is not None and not resumed:
             self.joblog.forget_samples()  # an attempt that was killed may have learned more words than are left
         self.joblog.publish(Started(worker=socket.gethostname(), resumed=resumed, anew=self.anew))
@@ -204,21 +240,13 @@ class _Attempt:
             return attempt()
 
 
-def _finish(joblog: JobLog, wished: ModelRecord, result: TrainResult) -> None:
-    """Enter a model that is in the store into the registry, and tell the person."""
-    from worker.model.chart import loss_chart
-
-    # One that was made again takes over where the old one was chosen, which the bot knows, and nowhere else.
-    record = joblog.register(wished, current=wished.replaces is None)
-    joblog.attach(LOSS_FILE, loss_chart(result.curve, record.name))
-    joblog.publish(
-        Finished(
-            model=record,
-            samples=result.samples,
-            seconds=result.seconds,
-            stopped=result.stopped,
-            notes=result.notes,
-        )
+def _finished(record: ModelRecord, result: TrainResult) -> Finished:
+    return Finished(
+        model=record,
+        samples=result.samples,
+        seconds=result.seconds,
+        stopped=result.stopped,
+        notes=result.notes,
     )
 
 

@@ -40,7 +40,7 @@ from tests.worker.channels import (
     withdraw,
 )
 from tests.worker.conftest import babble, corpus
-from worker import channel_text, hooks, lease, training
+from worker import channel_text, hooks, lease
 from worker.job_errors import HandBack
 from worker.job_files import JobFiles, remove_leftovers
 from worker.joblog import JobLog, Superseded
@@ -247,12 +247,12 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(
 ) -> None:
     """Its worker was killed just then, and what is left of the words is too short for another one."""
 
-    def killed(*_: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
         raise Superseded
 
     job = enter(client, channel_job(info))
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_finish", killed)
+        patch.setattr(JobLog, "register", killed)
         run_train(job.model_dump(mode="json"), "tag")
     assert len(list((settings.data_dir / "models").iterdir())) == 1
     checkpoint = JobFiles.of(settings, job.job_id).checkpoint
@@ -406,7 +406,7 @@ def test_who_withdraws_from_the_model_to_start_from_ends_the_training(
     event = train(client, enter(client, public(client, parent)))
     assert isinstance(event, Failed)
     assert "withdrawn since" in event.problem
-    assert client.hget(keys.job("t-2"), "model_id") is None
+    assert client.hvals(keys.guild_models(GUILD)) == [parent.model_id.encode()]
 
 
 def test_the_model_to_start_from_may_be_gone_when_it_begins_anew(

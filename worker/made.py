@@ -1,0 +1,61 @@
+"""A model that is whole, and what is to be told of it, on disk: a worker that dies then makes nothing twice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.events import Finished
+from shared.history import Past
+from worker.model.checkpoint import sync_folder
+from worker.model.results import CurvePoint
+
+log = structlog.get_logger()
+
+
+class Made(BaseModel):
+    """What is left to do once a training is through: save the model, register it, and tell.
+
+    Attributes:
+        finished: the event, whose record has the name wished for.
+        past: what to note of the training.
+        curve: of its losses.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    finished: Finished
+    past: Past
+    curve: tuple[CurvePoint, ...]
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all; on return it is on the disk.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(self.model_dump_json())
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+    @classmethod
+    def load(cls, path: Path) -> Made | None:
+        """What `save` wrote; None when there is nothing, or another version wrote it."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            log.warning("made_not_understood", fields=error.error_count())
+            return None
