@@ -13,19 +13,19 @@ from typing import Any
 
 from benchmarks import texts
 from shared.corpora import Corpus
-from shared.events import Progress, Sample
+from shared.events import Progress
 from shared.jobs import CorpusInfo, RecipeName, TrainOptions
 from worker.model.learners import Learner
 from worker.model.network import Weights
 from worker.model.plan import Plan
-from worker.model.results import Control, TrainingCancelled
+from worker.model.results import Control, NoHooks, TrainingCancelled
 from worker.model.train import train
 from worker.text import Prepared
 
 _TOLD_EVERY_S = 30.0
 
 
-class Watcher:
+class Watcher(NoHooks):
     """Hooks that tell how a training goes, and can end it after some seconds."""
 
     def __init__(self, finish_after_s: float | None = None) -> None:
@@ -39,9 +39,6 @@ class Watcher:
             heldout = "" if event.heldout_loss is None else f", held out {event.heldout_loss:.3f}"
             passed = self._told - self._begun
             print(f"  {passed:4.0f} s: epoch {event.epoch} of {event.epochs}{heldout}", file=sys.stderr, flush=True)
-
-    def sample(self, event: Sample) -> None:
-        """Ignore it."""
 
     def control(self) -> Control | None:
         """Say when the time is up."""

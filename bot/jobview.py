@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Progress, Sample, Started
+from shared.events import (
+    Cancelled,
+    Difficulty,
+    Event,
+    Failed,
+    Finished,
+    Interrupted,
+    Progress,
+    Sample,
+    Started,
+    Trouble,
+)
 
 State = Literal["queued", "reading", "training", "interrupted", "finished", "failed", "cancelled"]
 
@@ -17,6 +28,7 @@ class JobView:
     Attributes:
         samples: texts written after each epoch, newest last.
         resumed: it was resumed from a checkpoint.
+        trouble: what keeps its worker from saving.
         anew: why it last began anew (`Started.anew`); None: it never did.
     """
 
@@ -24,6 +36,7 @@ class JobView:
     resumed: bool = False
     anew: Literal["withdrawn", "changed"] | None = None
     progress: Progress | None = None
+    trouble: Difficulty | None = None
     samples: list[Sample] = field(default_factory=list)
     finished: Finished | None = None
     failed: Failed | None = None
@@ -40,6 +53,7 @@ class JobView:
         match event:
             case Started():
                 self.state = "reading"
+                self.trouble = None
                 self.resumed = event.resumed
                 self.anew = event.anew or self.anew
                 if not event.resumed:  # nothing of what came before is left
@@ -50,6 +64,8 @@ class JobView:
                 self.progress = event
             case Sample():
                 self.samples.append(event)
+            case Trouble():
+                self.trouble = event.what
             case Interrupted():
                 self.state = "interrupted"
             case Finished():

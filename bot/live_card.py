@@ -22,6 +22,7 @@ from bot.jobview import JobView
 from bot.queue import card_nonce
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
+from shared.connect import TakesNothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 LOOK_AGAIN_S = 2.0
 """How often a card without news is looked at: whether its worker is still there."""
 RETRY_S = 5.0
+PUT_WITHIN_S = 30.0
+"""A Discord that takes a card and says nothing is asked again after this; aiohttp would wait for five minutes."""
 KEEP_TEXT_EVERY_S = 600
 NUDGE_EVERY_S = 30.0
 LOST_AFTER_S = 600.0
@@ -121,7 +124,7 @@ class LiveCard:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 self._stuck_since = None  # its worker could not say either that it is there
                 if not self._told:
-                    await self._say_outage()
+                    await self._say_outage(error)
                 wait = RETRY_S
             except Exception as error:  # a card that stands still for good would be worse than one that is late
                 if passing(error):
@@ -248,7 +251,8 @@ class LiveCard:
         """Show the card, without its chart where no file may be attached; the end opens a thread that is archived."""
         files = await self._files()
         try:
-            await self._message.put(embed, files, self._buttons())
+            async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
+                await self._message.put(embed, files, self._buttons())
         except discord.Forbidden as error:
             if error.code != MISSING_PERMISSIONS or not files:
                 raise
@@ -288,9 +292,9 @@ class LiveCard:
         chart = await self._queue.artifact(self._job.job_id, LOSS_FILE)
         return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
 
-    async def _say_outage(self) -> None:
+    async def _say_outage(self, error: RedisError) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""
-        embed = cards.outage(self._job)
+        embed = cards.outage(self._job, full=isinstance(error, TakesNothing))
         if self._message.where is None or embed.to_dict() == self._shown:
             return
         if time.monotonic() - self._edited < self._interval:

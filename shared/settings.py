@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """How long `!train` runs when the person gives neither --epochs nor --minutes (recipe `char`)."""
     train_max_minutes: float = Field(180.0, ge=0.1, le=_MONTH_MINUTES)
     train_max_epochs: int = Field(500, ge=1, le=1_000_000)
+    checkpoint_every_s: float = Field(60.0, ge=1, le=3_600)
+    """A training that is cut off loses at most so much; each checkpoint takes about three times the model's size."""
     generate_length: int = Field(300, ge=1, le=1_000_000)
     generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
     generate_temperature: float = Field(0.8, ge=0, le=2)

@@ -31,7 +31,7 @@ from bot.escape import clipped
 from bot.estimates import Estimate
 from bot.jobview import JobView
 from shared.blocklist import Blocklist
-from shared.events import Finished, Progress
+from shared.events import Difficulty, Finished, Progress
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.units import choosing
@@ -42,6 +42,12 @@ NO_FILES = "I'm missing the permission Attach Files here. A server admin can giv
 _ANEW = {
     "withdrawn": "A member withdrew: I begin again without their words.",
     "changed": "Messages were deleted or changed meanwhile: I begin again with what is there now.",
+}
+_TROUBLE: dict[Difficulty, str] = {
+    "disk full": (
+        "⚠️ **The worker's disk is full**, so nothing more of this training can be saved. What it has learned is kept "
+        "in memory, and I try again every few seconds: the bot's operator has to make room."
+    )
 }
 _NOTHING_BLOCKED = Blocklist(())
 _SAMPLE = "Sample"
@@ -103,16 +109,28 @@ def training(job: TrainJob, view: JobView, context: CardContext) -> discord.Embe
     return embed
 
 
-def outage(job: TrainJob) -> discord.Embed:
-    """The card while Redis is away."""
+def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
+    """The card while Redis is away. `full`: it is there, but its disk or its memory is full."""
+    what = "cannot be reached**"
+    if full:
+        what = "takes nothing**: its disk or its memory is full. The bot's operator has to make room. Until then"
     return discord.Embed(
         title=f"Learning {short_title(job)}",
         description=(
-            "⚠️ **The job queue (Redis) cannot be reached**, so I can't see how far this training is.\n"
+            f"⚠️ **The job queue (Redis) {what}{'' if full else ', so'} I can't see how far this training is.\n"
             "The training itself continues; this card is updated when the queue is back."
         ),
         colour=AMBER,
     )
+
+
+def foreign(job_id: str) -> discord.Embed:
+    """The card of a training that another version of the bot began, and this one cannot read."""
+    said = (
+        "⚠️ **Another version of me began this training**, and I can't read it. It is not lost: its card goes on when "
+        "that version, or a newer one, runs again. Ask the bot's operator."
+    )
+    return discord.Embed(title="A training", description=said, colour=AMBER).set_footer(text=f"job {job_id}")
 
 
 def without_chart(embed: discord.Embed) -> discord.Embed:
@@ -186,6 +204,9 @@ def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.E
         embed.description = f"📖 **Reading** the text{again}…"
     else:
         embed.description = "🧠 **Training**"
+    if view.trouble is not None and view.state != "interrupted":
+        embed.description = f"{embed.description}\n{_TROUBLE[view.trouble]}"
+        embed.colour = AMBER
     if view.anew is not None:
         embed.description = f"{embed.description}\n🔁 {_ANEW[view.anew]}"
     if progress is not None:

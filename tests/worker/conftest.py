@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from shared.connect import connect
-from shared.events import Progress, Sample
+from shared.events import Difficulty, Progress, Sample
 from shared.jobs import CorpusInfo, TrainOptions
 from shared.settings import Settings
 from tests.worker.small import save_model
@@ -63,6 +63,7 @@ class Recorder:
     def __init__(self, stop: Callable[[int], Control | None] = lambda _: None) -> None:
         self.progressed: list[Progress] = []
         self.samples: list[Sample] = []
+        self.troubles: list[Difficulty | None] = []
         self.asked = 0
         self._stop = stop
 
@@ -71,6 +72,9 @@ class Recorder:
 
     def sample(self, event: Sample) -> None:
         self.samples.append(event)
+
+    def trouble(self, what: Difficulty | None) -> None:
+        self.troubles.append(what)
 
     def control(self) -> Control | None:
         self.asked += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from shared.errors import UserError
 from shared.jobs import TrainOptions
 from tests.worker.conftest import EPOCHS, SENTENCE, Recorder, babble, corpus
-from worker.model import checkpoint, loop
+from worker.model import checkpoint
+from worker.model import train as training
 from worker.model.checkpoint import Arrays
 from worker.model.folder import load
 from worker.model.learners import StreamsLearner, WindowsLearner, make_learner
@@ -40,6 +42,11 @@ def run(recipe: str, out: Path, hooks: Recorder | None = None, **options: Any) -
     plan = options.pop("plan", small_plan(recipe, text))
     chosen = TrainOptions(**{"recipe": recipe, "epochs": 2, "random_seed": 5, **options})
     return train(text, chosen, corpus(text), out=out, hooks=hooks, plan=plan, **others)
+
+
+def save_after_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = training._limits
+    monkeypatch.setattr(training, "_limits", lambda *given: replace(limits(*given), checkpoint_s=0.0))
 
 
 def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]) -> None:
@@ -209,7 +216,7 @@ def _exploding() -> Plan:
 
 
 def test_poisoned_weights_are_never_written_to_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
+    save_after_each_step(monkeypatch)
     stray_at(monkeypatch, 3)
     seen: list[Arrays] = []
 
@@ -223,7 +230,7 @@ def test_poisoned_weights_are_never_written_to_a_checkpoint(tmp_path: Path, monk
 
 
 def test_checkpoints_come_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
+    save_after_each_step(monkeypatch)
     seen: list[int] = []
 
     def stop(asked: int) -> Any:

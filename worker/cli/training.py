@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from shared.errors import UserError
-from shared.events import Progress, Sample
+from shared.events import Difficulty, Progress, Sample
 from shared.jobs import TrainOptions
 from worker.cli.texts import find_source, report
 from worker.model.folder import describe
@@ -46,6 +46,11 @@ class TerminalHooks:
     def sample(self, event: Sample) -> None:
         """Print a sample above the bar."""
         self._bar.write(f"\n--- epoch {event.epoch} ---\n{event.text}\n", file=sys.stderr)
+
+    def trouble(self, what: Difficulty | None) -> None:
+        """Print it above the bar."""
+        said = "Saved: there is room again." if what is None else "The disk is full. Make room; I go on meanwhile."
+        self._bar.write(said, file=sys.stderr)
 
     def control(self) -> Control | None:
         """Whether Ctrl-C was pressed."""

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from worker.model.room import told_by_system
+
 Arrays = dict[str, npt.NDArray[Any]]
 _NAME = "checkpoint.safetensors"
 _KEY = "position"
@@ -23,13 +25,22 @@ class DamagedCheckpoint(Exception):
 
 
 def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file, whole or not at all; on return it is on the disk."""
+    """Write a safetensors file, whole or not at all; on return it is on the disk.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left then.
+    """
     partial = path.with_name(f".{path.name}.partial")
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
-    safetensors.numpy.save_file(contiguous, partial, metadata=metadata)
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with told_by_system():
+            safetensors.numpy.save_file(contiguous, partial, metadata=metadata)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # half a file must not take what room there is
+        raise
     sync_folder(path.parent)
 
 
@@ -44,11 +55,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:
-    """Replace the checkpoint of this folder.
+    """Replace the checkpoint of this folder; the old one stays until the new one is whole.
 
     Args:
         arrays: weights, optimiser and random states, by name.
         position: everything else, as JSON.
+
+    Raises:
+        OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / _NAME, arrays, {_KEY: json.dumps(position)})

@@ -24,12 +24,14 @@ from worker.model.learners import Learner
 from worker.model.network import Weights
 from worker.model.plan import Plan
 from worker.model.results import CurvePoint, Hooks, Stopped, TrainingCancelled, TrainingInterrupted
+from worker.model.room import is_full
 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
-CHECKPOINT_EVERY_S = 60.0
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0
 """Short epochs are not worth a write to the disk each."""
+CHECKPOINT_AGAIN_S = 10.0
+"""Until another try when the disk was full."""
 MOST_STRAYS = 3
 """A training whose loss was no number this often is given up."""
 _WARM_UP_STEPS = 50
@@ -41,10 +43,17 @@ log = structlog.get_logger()
 
 @dataclass
 class Limits:
-    """When to end at the latest. `minutes` None: no clock."""
+    """When to end at the latest, and when to save.
+
+    Attributes:
+        epochs: at most.
+        minutes: at most; None: no clock.
+        checkpoint_s: between two checkpoints: a training that is cut off loses no more.
+    """
 
     epochs: int
     minutes: float | None
+    checkpoint_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,7 @@ class Loop:
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
         self._saved = self._clock = time.monotonic()
+        self._unsaved = False  # because the disk is full
         self._step_s: float | None = None
         self._steps_here = 0
 
@@ -178,7 +188,7 @@ class Loop:
                 return stopped
             at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
             self.learner.begin_epoch(at.epoch)
-            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, CHECKPOINT_EVERY_S):
+            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, self.limits.checkpoint_s):
                 self._save()
 
     def _run_epoch(self) -> None:
@@ -196,7 +206,7 @@ class Loop:
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
             self._time_step(time.monotonic() - begun)
             self._tell()
-            if time.monotonic() - self._saved >= CHECKPOINT_EVERY_S:
+            if time.monotonic() - self._saved >= self.limits.checkpoint_s:
                 self._save()
 
     def _heldout(self) -> float | None:
@@ -381,8 +391,30 @@ class Loop:
             "curve": [[point.epoch, point.train_loss, point.heldout_loss] for point in self.curve],
             "notes": self.notes,
         }
-        checkpoint.save(self.folder, grouped(learner=state, best=self.best), record)
+        try:
+            checkpoint.save(self.folder, grouped(learner=state, best=self.best), record)
+        except OSError as error:
+            self._not_saved(error)
+            return
         self._saved = time.monotonic()
+        if self._unsaved:
+            log.info("checkpoint_saved_again")
+            self._unsaved = False
+            self.hooks.trouble(None)
+
+    def _not_saved(self, error: OSError) -> None:
+        """What was learned is still here, and the last checkpoint too: that the disk is full ends no training.
+
+        Raises:
+            OSError: the cause is another.
+        """
+        if not is_full(error):
+            raise error
+        self._saved = time.monotonic() - self.limits.checkpoint_s + CHECKPOINT_AGAIN_S
+        if not self._unsaved:
+            log.error("checkpoint_not_saved", reason="the disk is full")
+            self._unsaved = True
+            self.hooks.trouble("disk full")
 
 
 def _finite(arrays: Arrays) -> bool:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from shared.events import Progress, Sample
+from shared.events import Difficulty, Progress, Sample
 
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
@@ -29,6 +29,9 @@ class Hooks(Protocol):
     def sample(self, event: Sample) -> None:
         """Take note of a sample drawn after an epoch."""
 
+    def trouble(self, what: Difficulty | None) -> None:
+        """Take note of what keeps it from saving; None: nothing does any more."""
+
     def control(self) -> Control | None:
         """Say whether to go on (None), cancel, finish now, or save and pause; asked between batches."""
 
@@ -41,6 +44,9 @@ class NoHooks:
 
     def sample(self, event: Sample) -> None:
         """Ignore it."""
+
+    def trouble(self, what: Difficulty | None) -> None:
+        """Ignore it: the log has it."""
 
     def control(self) -> Control | None:
         """Go on."""

@@ -33,6 +33,7 @@ from worker.model.results import (
     TrainResult,
     best_point,
 )
+from worker.model.room import when_there_is_room
 from worker.model.samples import SAMPLE_CHARS, SampleWriter, line_start
 from worker.text import Prepared, TextOptions, prepare
 
@@ -149,7 +150,7 @@ class _Training:
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * density.heldout
         result = self._result(loop, plan, stopped, writer, random_seed, notes, heldout_loss)
-        self._save(out, loop, plan, writer, result)
+        when_there_is_room(lambda: self._save(out, loop, plan, writer, result), hooks)
         return result
 
     def _identity(self) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def _limits(options: TrainOptions, plan: Plan) -> Limits:
     minutes = options.minutes
     if minutes is None and options.epochs is None and plan.timed:
         minutes = settings.train_minutes
-    return Limits(options.epochs or plan.epochs, minutes)
+    return Limits(options.epochs or plan.epochs, minutes, settings.checkpoint_every_s)
 
 
 def _ended_before_its_time(loop: Loop) -> tuple[str, ...]:
