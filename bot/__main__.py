@@ -14,6 +14,7 @@ import structlog
 import yarl
 
 from bot.client import Galvanic
+from bot.leader import Leader
 from shared import presence
 from shared.connect import connect
 from shared.logging import configure_logging
@@ -79,6 +80,9 @@ async def _run(settings: Settings) -> None:
 
 async def _serve(bot: Galvanic, token: str) -> None:
     await bot.login(token)
+    assert bot.application_id is not None
+    bot.leader = Leader(bot.redis, bot.application_id)
+    await bot.leader.wait()
     # All that was loaded stays. Each full collection would look through it, and nobody is answered meanwhile.
     gc.collect()
     gc.freeze()

@@ -22,6 +22,7 @@ from bot.crowd import Crowd
 from bot.failures import passing
 from bot.follower import Follower
 from bot.guild_settings import GuildSettingsStore
+from bot.leader import Leader
 from bot.limits import Cooldowns
 from bot.model_actions import ModelActions
 from bot.outlook import OutlookCache
@@ -109,6 +110,7 @@ class Galvanic(commands.Bot):
         self.upkeep = Upkeep(self)
         self.typing = Typing(self)
         self.add_check(checks.works_here, call_once=True)
+        self.leader: Leader | None = None
         self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
@@ -163,12 +165,18 @@ class Galvanic(commands.Bot):
         await self.follower.stop()
         await super().close()
         await self.follower.note_delivered()  # what was posted while the others were being stopped
+        if self.leader is not None:
+            await self.leader.leave()
         await self.redis.aclose()
 
     async def _say_present(self) -> None:
         reachable = True
         while True:
             try:
+                if self.leader is not None and not await self.leader.keep():
+                    log.error("another_bot_took_over", doing="stopping")
+                    self.loop.create_task(self.close())  # which cancels this task
+                    return
                 await presence.beat_async(self.redis, presence.BOT, str(self.user))
                 reachable = True
             except RedisError as error:

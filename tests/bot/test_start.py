@@ -38,6 +38,7 @@ async def test_what_was_loaded_is_no_burden_to_later_collections(settings: Setti
     class Unconnected(Galvanic):
         async def login(self, token: str) -> None:
             seen.append(("login", gc.get_freeze_count()))
+            self._connection.application_id = 1
 
         async def connect(self, **_options: Any) -> None:
             seen.append(("connect", gc.get_freeze_count()))

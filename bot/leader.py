@@ -1,0 +1,106 @@
+"""One bot at a time speaks for a token: a second one with the same Redis waits until the first is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import uuid
+from pathlib import Path
+from typing import cast
+
+import psutil
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+
+from bot.redis_reply import reply
+from shared import keys
+
+GONE_AFTER_S = 10
+"""A bot that was not heard of for so long no longer counts. It says that it is there every `presence.BEAT_S`."""
+_LOOK_EVERY_S = 1.0
+
+# KEYS: the leader. ARGV: who asks, seconds, who is known to be dead or nothing.
+_CLAIM = """
+local now = redis.call('GET', KEYS[1])
+if now and now ~= ARGV[1] and now ~= ARGV[3] then return now end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return ARGV[1]
+"""
+# KEYS: the leader. ARGV: who leaves.
+_LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+log = structlog.get_logger()
+
+
+class Leader:
+    """The claim of one bot process to speak for an application.
+
+    Args:
+        client: Redis.
+        application_id: whose token it has.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, application_id: int) -> None:
+        self._redis = client
+        self._key = keys.leader(application_id)
+        self._machine = _machine()
+        self._name = f"{self._machine} {os.getpid()} {secrets.token_hex(4)}"
+
+    async def wait(self) -> None:
+        """Return once no other bot speaks for this application, or Redis cannot be asked."""
+        told = False
+        while True:
+            try:
+                other = await self._claim()
+            except RedisError as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+                return  # `keep` asks again
+            if other is None:
+                return
+            if not told:
+                told = True
+                log.warning("another_bot_runs", where=other.partition("/")[0], doing="waiting until it has stopped")
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def keep(self) -> bool:
+        """Say that this bot is still there; False: another one has taken over, so this one must stop.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        return await self._claim() is None
+
+    async def leave(self) -> None:
+        """Let the next one begin at once."""
+        try:
+            await reply(self._redis.eval(_LEAVE, 1, self._key, self._name))
+        except RedisError as error:
+            log.warning("redis_unreachable", error=type(error).__name__)
+
+    async def _claim(self) -> str | None:
+        """Take the lead, or keep it; the name of another one that has it."""
+        dead = ""
+        while True:
+            script = self._redis.eval(_CLAIM, 1, self._key, self._name, str(GONE_AFTER_S), dead)
+            leader = cast(bytes, await reply(script)).decode()
+            if leader == self._name:
+                return None
+            if leader == dead or not self._died(leader):
+                return leader
+            dead = leader  # was killed on this machine, and left no word
+
+    def _died(self, name: str) -> bool:
+        """Whether that process ran here, and does no more."""
+        machine, pid, _ = name.split(" ")
+        return machine == self._machine and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid)))
+
+
+def _machine() -> str:
+    """This machine, and on Linux the container: what a process number counts in."""
+    processes = Path("/proc/self/ns/pid").stat().st_ino if sys.platform == "linux" else 0
+    host = socket.gethostname().replace(" ", "-")
+    return f"{host}/{uuid.getnode():x}/{processes:x}"

@@ -1,0 +1,70 @@
+"""Of several bots with one token only one speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+import redis.asyncio
+
+from bot import leader
+from bot.leader import Leader
+from shared import keys
+
+APPLICATION = 77
+
+
+@pytest.fixture
+def first(client: redis.asyncio.Redis) -> Leader:
+    return Leader(client, APPLICATION)
+
+
+@pytest.fixture
+def second(client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch) -> Leader:
+    """One on another machine."""
+    with monkeypatch.context() as patch:
+        patch.setattr(leader, "_machine", lambda: "elsewhere/1/1")
+        return Leader(client, APPLICATION)
+
+
+async def test_the_second_waits_until_the_first_leaves(first: Leader, second: Leader) -> None:
+    await first.wait()
+    waiting = asyncio.create_task(second.wait())
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    assert await first.keep()
+    await first.leave()
+    await asyncio.wait_for(waiting, 10)
+    assert not await first.keep(), "it has to stop"
+
+
+async def test_one_that_is_not_heard_of_any_more_is_gone(
+    first: Leader, second: Leader, client: redis.asyncio.Redis
+) -> None:
+    await first.wait()
+    assert 0 < await client.ttl(keys.leader(APPLICATION)) <= leader.GONE_AFTER_S
+    await client.delete(keys.leader(APPLICATION))  # as if so long had passed
+    await asyncio.wait_for(second.wait(), 10)
+    await first.leave()
+    assert await second.keep(), "who has lost the lead cannot take it away"
+
+
+def _dead() -> str:
+    """Number of a process that has ended."""
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    return child.stdout.strip()
+
+
+async def test_one_that_was_killed_here_is_not_waited_for(client: redis.asyncio.Redis, first: Leader) -> None:
+    dead = _dead()
+    await client.set(keys.leader(APPLICATION), f"{leader._machine()} {dead} abc", ex=600)
+    await asyncio.wait_for(first.wait(), 10)
+    await client.set(keys.leader(APPLICATION), f"elsewhere/1/1 {dead} abc", ex=600)
+    assert not await first.keep(), "what runs elsewhere cannot be seen from here"
+
+
+async def test_another_application_is_none_of_its_business(first: Leader, client: redis.asyncio.Redis) -> None:
+    await first.wait()
+    await asyncio.wait_for(Leader(client, APPLICATION + 1).wait(), 10)
