@@ -18,9 +18,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.answers.post import post_answer
+from bot.answers.post import post_answer, posting
 from bot.escape import NOBODY
-from bot.failures import TRANSIENT, passing
+from bot.failures import AWAY, TRANSIENT, passing
 from bot.jobview import JobView
 from bot.live_card import LiveCard, buttons_of, card_context
 from bot.queue import TRAINING
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 LATE_ANSWER_S = 3_600
 """An answer that is older than this is dropped: people no longer expect it."""
 
+_LOST_S = 4.0
+"""A job without news for so long may have been lost with its worker, so somebody looks."""
+_MOST_AGAIN = 2
 _RETRY_S = 5.0
 _RETRY_AT_MOST_S = 60.0
 
@@ -117,6 +120,7 @@ class Follower:
             return None
 
     async def _end(self, job_id: str, bell: asyncio.Event) -> Event:
+        again = 0
         while True:
             bell.clear()
             try:
@@ -128,7 +132,23 @@ class Follower:
             for _, event in events:
                 if event.kind in TERMINAL:
                     return event
-            await bell.wait()
+            try:
+                async with asyncio.timeout(_LOST_S):
+                    await bell.wait()
+            except TimeoutError:
+                again += await self._ask_again(job_id, again)
+
+    async def _ask_again(self, job_id: str, again: int) -> bool:
+        """Have a job done by another worker if that which had it was killed; whether it was sent."""
+        try:
+            if again >= _MOST_AGAIN or not await self._queue.is_lost(job_id):
+                return False
+            log.warning("asked_again", job_id=job_id)
+            await self._queue.ask_again(job_id)
+        except AWAY as error:
+            log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
+            return False
+        return True
 
     @contextmanager
     def _bell(self, job_id: str) -> Iterator[asyncio.Event]:
@@ -222,8 +242,9 @@ class Follower:
             entered_at = await self._queue.entered_at(job_id)
             old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
         except NotUnderstood as error:
-            # Written by another version of the bot, which may come back: skip it, and leave it in Redis.
+            # Written by another version of the bot, which may come back: it stays in Redis.
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
+            await self._say_foreign(job_id)
             return
         if not old or job_id in self._own | self._late | self._delivered:
             return
@@ -239,6 +260,17 @@ class Follower:
         else:
             log.warning("answer_too_late", job_id=job_id)
             self.delivered(job_id)
+
+    async def _say_foreign(self, job_id: str) -> None:
+        """Tell on a card that another version of the bot has to keep it."""
+        where = await self._queue.card(job_id)
+        if where is None:
+            return
+        channel = self._bot.get_partial_messageable(where[0])
+        try:
+            await channel.get_partial_message(where[1]).edit(embed=cards.foreign(job_id), allowed_mentions=NOBODY)
+        except (discord.HTTPException, *TRANSIENT) as error:
+            log.warning("card_not_edited", job_id=job_id, error=type(error).__name__)
 
     async def _answer_late(self, job: Asked) -> None:
         """Post an answer that could not be posted when it came: the bot was down, or Discord or Redis were."""
@@ -259,7 +291,8 @@ class Follower:
             try:
                 # Discord knows a nonce for some minutes only. Should it have taken an answer and lost its own reply,
                 # and be away for longer than that, the answer is there twice.
-                await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)
+                async with posting(job):
+                    await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)
                 return
             except Exception as error:
                 if not passing(error) or time.monotonic() >= give_up:

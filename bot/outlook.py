@@ -179,7 +179,7 @@ class OutlookCache:
             if job is not None:
                 jobs[job_id], cards[job_id] = job, card_of(card)
         for job_id, entries in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
-            known = (understood(job_id, fields.get(b"event", b"")) for _, fields in entries)
+            known = (understood(job_id, fields) for _, fields in entries)
             events[job_id] = [event for event in known if event is not None]
         held = {job_id for job_id, there in zip(ids[:begun], found[len(ids) + begun :], strict=True) if there}
         self._jobs = jobs

@@ -19,7 +19,7 @@ from shared import kept, keys, messages, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Cancelled, Event, Interrupted, Queued
-from shared.jobs import DeleteJob, Job, TrainJob
+from shared.jobs import GENERATE_QUEUE, DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
 TRAINING = "t-"
@@ -254,6 +254,10 @@ class JobQueue:
             pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
             await reply(pipe.execute())
 
+    async def card(self, job_id: str) -> tuple[int, int] | None:
+        """Where the card of a job is, whatever version wrote the job."""
+        return card_of(cast(bytes | None, await reply(self._redis.hget(keys.job(job_id), "card"))))
+
     async def undelivered(self) -> list[str]:
         """Ids of the jobs whose end has not been shown yet."""
         return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
@@ -278,7 +282,7 @@ class JobQueue:
         """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
         start = f"({after}" if after != "0" else "-"
         entries = await reply(self._redis.xrange(keys.job_events(job_id), start))
-        found = ((entry.decode(), understood(job_id, fields.get(b"event", b""))) for entry, fields in entries)
+        found = ((entry.decode(), understood(job_id, fields)) for entry, fields in entries)
         return [(entry, event) for entry, event in found if event is not None]
 
     async def entered_at(self, job_id: str) -> float | None:
@@ -290,7 +294,7 @@ class JobQueue:
         entries = await reply(self._redis.xrange(keys.job_events(job_id), count=1))
         if not entries:
             return None
-        event = understood(job_id, entries[0][1].get(b"event", b""))
+        event = understood(job_id, entries[0][1])
         if event is None:
             raise NotUnderstood("event")
         return event.at
@@ -311,9 +315,41 @@ class JobQueue:
         """A file of the job's result."""
         return cast(bytes | None, await reply(self._redis.get(keys.artifact(job_id, name))))
 
+    async def is_lost(self, job_id: str) -> bool:
+        """Whether a job that is no training lies with a worker that is gone, or nowhere at all: see `ask_again`.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        alive = await reply(presence.alive_async(self._redis, GENERATE_QUEUE))
+        if not alive:
+            return False  # the next worker finds it in the queue, or is asked then
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hget(keys.job(job_id), "worker")
+            pipe.llen(GENERATE_QUEUE)
+            worker, waiting = await reply(pipe.execute())
+        return worker.decode() not in alive if worker is not None else not waiting
+
+    async def ask_again(self, job_id: str) -> None:
+        """Send a job that is no training once more. Should it be there twice, one of the two says nothing.
+
+        Raises:
+            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached.
+        """
+        stored = await self.load(job_id)
+        if stored is not None:
+            await self._message(stored.job, f"{job_id}-{secrets.token_hex(4)}", self._generate_timeout_s)
+
     async def has_worker(self, queue: str) -> bool:
-        """Whether any worker serves `queue` now."""
-        return bool(await reply(presence.alive_async(self._redis, queue)))
+        """Whether any worker serves `queue` now.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached, or takes nothing, so that no worker can say that it is there.
+        """
+        if await reply(presence.alive_async(self._redis, queue)):
+            return True
+        await reply(self._redis.set(keys.PROBE, "1", ex=60))
+        return False
 
     async def _run(self, script: turns.Script) -> Any:
         text, count, rest = script.call

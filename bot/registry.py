@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -29,6 +30,8 @@ from shared.errors import UserError
 from shared.jobs import DeleteJob
 from shared.models import ModelRecord
 
+DELETED_WITHIN_S = 15 * 60
+"""A job that was to remove a model's files and did not in this time was lost on its way, and is sent again."""
 _AMEND_TRIES = 5
 
 # KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with.
@@ -304,10 +307,13 @@ class Registry:
         return bool(gone)
 
     async def deletions(self) -> list[DeleteJob]:
-        """The jobs of `remove` that have not been sent yet. One of another version is left for that version."""
+        """The jobs of `remove` that have yet to be sent, or were lost. One of another version is left for that one."""
         waiting = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETING)))
+        sent = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETION_SENT))) if waiting else {}
         jobs = []
         for model_id, data in waiting.items():
+            if time.time() - float(sent.get(model_id, 0)) < DELETED_WITHIN_S:
+                continue
             try:
                 jobs.append(DeleteJob.model_validate_json(data))
             except ValidationError as error:
@@ -316,7 +322,7 @@ class Registry:
 
     async def deletion_sent(self, model_id: str) -> None:
         """The job that removes this model's files is on its way."""
-        await reply(self._redis.hdel(keys.DELETING, model_id))
+        await reply(self._redis.hset(keys.DELETION_SENT, model_id, str(time.time())))
 
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""

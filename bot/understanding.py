@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 
 import structlog
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -45,11 +46,12 @@ def job_from(job_id: str, data: bytes) -> Job:
     return job
 
 
-def understood(job_id: str, data: bytes) -> Event | None:
-    """An event from its JSON; None for one that this version does not know: the job's others count all the same.
+def understood(job_id: str, fields: Mapping[bytes, bytes]) -> Event | None:
+    """An event from its entry in the stream; None for one that this version does not know.
 
-    An end that it does not know is an end: nobody is to wait for another one.
+    The job's others count all the same. But the last one is its end, whatever it says: nobody is to wait for another.
     """
+    data = fields.get(b"event", b"")
     try:
         event = parse_event(data)
         if _is_sane(event.model_dump()):
@@ -57,7 +59,7 @@ def understood(job_id: str, data: bytes) -> Event | None:
         _tell_once(job_id, 1)
     except ValidationError as error:
         _tell_once(job_id, error.error_count())
-    if kind_of(data) not in TERMINAL:
+    if b"last" not in fields and kind_of(data) not in TERMINAL:
         return None
     return Failed(problem="This has ended, but I can't read how: my worker is of another version.", remedy=_REMEDY)
 

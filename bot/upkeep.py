@@ -76,6 +76,7 @@ class Upkeep:
                 for guild in list(self._bot.guilds):
                     wait = min(wait, await self._attempt("look", self.look(guild), EVERY_S))
                 await self._attempt("forget", self._forget_unused(), None)
+                await self._attempt("deletions", self._bot.model_actions.send_deletions(), None)
                 await self._attempt("tell", self._bot.withdrawals.close_done(), None)
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)

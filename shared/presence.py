@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 BOT = "bot"
+NAME_VARIABLE = "GALVANIC_WORKER_NAME"
+"""What a worker calls itself here, to the processes and threads in which it does its jobs."""
 BEAT_S = 2.0
 EXPIRY_S = 6.0
 """A process that was killed counts as gone after this: a card must say "no worker" within 10 s."""

@@ -234,7 +234,11 @@ return 'cancelled'
 _TELL: Final = (
     _OVER
     + """
-redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
+if ARGV[6] == '1' then
+  redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2], 'last', '1')
+else
+  redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
+end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'job', ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 if ARGV[7] == '1' then

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple
 
 import redis
 
+from shared import presence
 from shared.connect import connect_for_threads
 from shared.events import Event
 from shared.jobs import (
@@ -66,7 +68,7 @@ class Handler(NamedTuple, Generic[J]):
             joblog = JobLog(client, job.job_id)
             if joblog.is_over():
                 return
-            joblog.begin()
+            joblog.begin(os.environ.get(presence.NAME_VARIABLE))
             context = JobContext(get_settings(), client, joblog, warm_models())
             with contextlib.nullcontext() if self.gathered else _slots:
                 answer_errors(joblog, lambda: joblog.publish(self.work(job, context)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bot.answers.post import post_answer, problem_of
+from bot.answers.post import post_answer, posting, problem_of
 from bot.failures import passing, persist
 from bot.types import Send
 from shared.errors import UserError
@@ -64,7 +64,12 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
                 event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
             if event is None or isinstance(event, Failed):
                 raise problem_of(event)
-            await persist(bot, lambda: post_answer(bot, send, job, event, **options))
+
+            async def post() -> None:
+                async with posting(job):
+                    await post_answer(bot, send, job, event, **options)
+
+            await persist(bot, post)
             bot.crowd.answered()
         except Exception as error:
             if bot.is_closed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,14 @@ from shared.jobs import (
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
+POSTED_WITHIN_S = 60.0
+
 log = structlog.get_logger()
+
+
+def posting(job: Asked) -> asyncio.Timeout:
+    """How long Discord may take for an answer before it is asked again; a model's file takes as long as it takes."""
+    return asyncio.timeout(None if isinstance(job, ExportJob) else POSTED_WITHIN_S)
 
 
 async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None, **options: Any) -> None:

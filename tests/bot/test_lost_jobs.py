@@ -1,0 +1,100 @@
+"""A text that was asked of a worker that is gone is asked of another one; what another version tells ends a job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from bot import follower as following
+from playground.places import CHANNEL_IDS
+from shared import keys
+from shared.events import Failed, Generated, Queued
+from shared.jobs import GENERATE_QUEUE
+from tests.bot.live import Live, text_of
+from tests.bot.stand_in import TEXT, StandIn, lab
+from tests.factories import generate_job
+from worker.joblog import JobLog
+
+LAB = CHANNEL_IDS["lab"]
+
+
+@pytest.fixture
+def worker(live: Live, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    monkeypatch.setattr(following, "_LOST_S", 0.1)
+    return StandIn(live.bot.settings)
+
+
+async def waits_for(live: Live, job_id: str) -> asyncio.Task[Any]:
+    await live.bot.queue.submit(generate_job(job_id=job_id, place=lab()))
+    return asyncio.create_task(live.bot.follower.answer(job_id, 60))
+
+
+async def test_it_is_asked_again_when_its_worker_was_killed(live: Live, worker: StandIn) -> None:
+    answer = await waits_for(live, "g-1")
+    worker.redis.delete(GENERATE_QUEUE)
+    JobLog(worker.redis, "g-1").begin("the killed one")
+    await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job to come again")
+    worker.write("g-1")
+    assert isinstance(await answer, Generated)
+
+
+async def test_it_is_asked_again_when_its_message_is_nowhere(live: Live, worker: StandIn) -> None:
+    answer = await waits_for(live, "g-1")
+    worker.redis.delete(GENERATE_QUEUE)
+    await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job to come again")
+    worker.write("g-1")
+    assert isinstance(await answer, Generated)
+
+
+async def test_it_is_not_asked_again_for_ever(live: Live, worker: StandIn) -> None:
+    answer = await waits_for(live, "g-1")
+    for _ in range(2):
+        worker.redis.delete(GENERATE_QUEUE)
+        await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job to come again")
+    worker.redis.delete(GENERATE_QUEUE)
+    await asyncio.sleep(0.5)
+    assert not worker.redis.llen(GENERATE_QUEUE)
+    worker.write("g-1")
+    assert isinstance(await answer, Generated)
+
+
+@pytest.mark.parametrize("where", ["in the queue", "with its worker", "no worker"])
+async def test_it_is_not_asked_again_while_it_is_somewhere(where: str, live: Live, worker: StandIn) -> None:
+    answer = await waits_for(live, "g-1")
+    if where != "in the queue":
+        worker.redis.delete(GENERATE_QUEUE)
+    if where == "with its worker":
+        JobLog(worker.redis, "g-1").begin("w")
+    if where == "no worker":
+        worker.redis.zadd(keys.workers(GENERATE_QUEUE), {"w": time.time() - 1})
+    await asyncio.sleep(0.5)
+    assert worker.redis.llen(GENERATE_QUEUE) == (where == "in the queue")
+    worker.write("g-1")
+    assert TEXT in (await answer).text
+
+
+async def test_an_end_of_a_kind_that_is_not_known_is_an_end(live: Live, worker: StandIn) -> None:
+    answer = await waits_for(live, "g-1")
+    stream = keys.job_events("g-1")
+    worker.redis.xadd(stream, {"event": '{"kind": "hummed", "version": 2}'}, id="1-1")
+    worker.redis.xadd(keys.DOORBELL, {"job": "g-1"})
+    await asyncio.sleep(0.3)
+    assert not answer.done(), "what is not known may be on the way to the end"
+    worker.redis.xadd(stream, {"event": '{"kind": "sung", "version": 2}', "last": "1"}, id="1-2")
+    worker.redis.xadd(keys.DOORBELL, {"job": "g-1"})
+    end = await answer
+    assert isinstance(end, Failed)
+    assert "version" in end.problem + end.remedy
+
+
+async def test_the_card_of_a_training_that_another_version_began_says_so(live: Live, worker: StandIn) -> None:
+    message = await live.bot.get_channel(LAB).send("a card")  # type: ignore[union-attr]
+    worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:{message.id}"})
+    worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
+    worker.redis.sadd(keys.UNDELIVERED, "t-9")
+    await live.bot.follower._take_up("t-9")
+    assert "Another version of me began this training" in text_of(live.world.messages[LAB][message.id])
+    assert worker.redis.sismember(keys.UNDELIVERED, "t-9"), "that version goes on with it"
