@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xmlrpc.client
 from collections.abc import Iterator, Mapping
@@ -109,17 +110,18 @@ class Supervisord:
             PARENT_VARIABLE: str(os.getpid()),
         }
         command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", self._config.name]
-        with self._log.open("ab") as log:
-            # When the launcher is killed, SIGTERM lets supervisord stop the parts in order.
-            self._process = subprocess.Popen(
-                guarded(command, "SIGTERM", self._config.parent),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                pass_fds=[lock_fd],
-                start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
-            )
+        # When the launcher is killed, SIGTERM lets supervisord stop the parts in order.
+        self._process = subprocess.Popen(
+            guarded(command, "SIGTERM", self._config.parent),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # it is silent
+            stderr=subprocess.PIPE,
+            env=environment,
+            pass_fds=[lock_fd],
+            start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
+        )
+        errors = threading.Thread(target=self._keep_errors, args=(self._process,), name="errors", daemon=True)
+        errors.start()
         deadline = time.monotonic() + _START_S
         while True:
             try:
@@ -128,8 +130,21 @@ class Supervisord:
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.sweep(0)
+                    errors.join(1)
                     raise StartError(self._log.read_text("utf-8", errors="replace").strip()[-2000:]) from None
             time.sleep(0.05)
+
+    def _keep_errors(self, process: subprocess.Popen[bytes]) -> None:
+        """Write what it says on stderr into its log.
+
+        It complains there of a log that cannot be written, and would end should it not be able to: a full disk must not
+        end everything.
+        """
+        assert process.stderr is not None
+        with process.stderr:
+            for line in process.stderr:
+                with contextlib.suppress(OSError), self._log.open("ab") as log:
+                    log.write(line)
 
     @property
     def alive(self) -> bool:
