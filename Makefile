@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-fuzz test-browser pictures lint format bench bench-quick load compose-config clean
+.PHONY: help install run backup restore test test-faults test-fuzz soak test-browser pictures lint format bench bench-quick load compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -55,10 +55,16 @@ restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
 	@exec $(PY) -m launcher restore $(if $(FILE),"$(FILE)")
 
 test: $(INSTALLED_DEV)  ## all tests but the browser's
-	$(PY) -m pytest -m "not browser" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not browser and not faults" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+
+test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (under 45 minutes)
+	$(PY) -m pytest -m "faults or keeps" tests/faults $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-fuzz: $(INSTALLED_DEV)  ## 10,000 made-up commands, files, presses, jobs and texts
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(PY) -m pytest tests/fuzz $(TEST_WORKERS) --timeout 3600 -W ignore $(PYTEST_ARGS)
+
+soak: $(INSTALLED_DEV)  ## ordinary use while parts are killed and Discord fails (MINUTES=20 SEED=1)
+	$(PY) -m tests.faults.soak $(if $(filter command line environment,$(origin MINUTES)),--minutes $(MINUTES)) --seed $(SEED)
 
 test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 	@CHROMIUM="$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}"; \

@@ -19,7 +19,7 @@ from shared.settings import Settings, get_settings
 SLOW = (
     "fuzz",
     "e2e/test_training_card",
-    "e2e/test_faults",
+    "faults",
     "e2e/test_first_light",
     "e2e/test_models",
     "e2e",

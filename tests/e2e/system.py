@@ -63,7 +63,7 @@ class System:
         """Start everything and wait for the address line; returns the seconds that took."""
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "launcher", "--with-parent"],  # it ends with the tests, however they end
+            self.command(),
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -77,6 +77,19 @@ class System:
         took = time.monotonic() - began
         self.client.wait_for_bot()
         return took
+
+    def command(self) -> list[str]:
+        """What starts everything."""
+        return [sys.executable, "-m", "launcher", "--with-parent"]  # it ends with the tests, however they end
+
+    @property
+    def view(self) -> Path:
+        """Where the data folder can be looked into."""
+        return self.data
+
+    def seen(self, place: str) -> str:
+        """A path or address in the data folder, as it is seen from outside."""
+        return place.replace(str(self.data), str(self.view))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -135,10 +148,10 @@ class System:
         """supervisord's own interface."""
         socket_path = next(
             line.split("=", 1)[1].strip()
-            for line in (self.data / "run" / "supervisord.conf").read_text().splitlines()
+            for line in (self.view / "run" / "supervisord.conf").read_text().splitlines()
             if line.startswith("file=")
         )
-        transport = SupervisorTransport(None, None, f"unix://{socket_path}")
+        transport = SupervisorTransport(None, None, f"unix://{self.seen(socket_path)}")
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def stop_part(self, name: str) -> None:
@@ -153,13 +166,13 @@ class System:
         """The end of each part's log, for a failed test."""
         return "\n".join(
             f"--- {path.name}\n{path.read_text(errors='replace')[-3_000:]}"
-            for path in sorted((self.data / "logs").glob("*.log"))
+            for path in sorted((self.view / "logs").glob("*.log"))
         )
 
     @property
     def redis(self) -> redis.Redis:
         """The Redis of the running system."""
-        return redis.Redis.from_url((self.data / "run" / "redis.url").read_text().strip())
+        return redis.Redis.from_url(self.seen((self.view / "run" / "redis.url").read_text().strip()))
 
     def add_model(self, name: str, *, fixture: str = "char", current: bool = True, **changes: Any) -> ModelRecord:
         """A tiny model of `tests/fixtures`, as if it had been trained in #lab by Ada: no test need wait for that.
@@ -172,7 +185,7 @@ class System:
         """
         world = self.client.world()
         model_id = hashlib.sha256(name.encode()).hexdigest()[:24]
-        shutil.copytree(FIXTURES / fixture, self.data / "models" / model_id, dirs_exist_ok=True)
+        shutil.copytree(FIXTURES / fixture, self.view / "models" / model_id, dirs_exist_ok=True)
         fields = {
             "model_id": model_id,
             "name": name,
@@ -217,11 +230,11 @@ class System:
         return self.client.wait_for(shown, timeout, f"{words} on the card")
 
 
-def started(folder: Path, **environment: str) -> Iterator[System]:
+def started(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
     """Run a system that knows the text `harbour`, for a fixture; nothing is left of it afterwards."""
     # No test reaches the internet: the mirrors are a closed port.
     closed = f'["https://127.0.0.1:{free_port()}/{{number}}.txt"]'
-    system = System(folder, GUTENBERG_MIRRORS=closed, **environment)
+    system = kind(folder, GUTENBERG_MIRRORS=closed, **environment)
     (system.corpora / "harbour.txt").write_text(harbour(), encoding="utf-8")
     try:
         system.start()

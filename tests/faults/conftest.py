@@ -1,0 +1,97 @@
+"""A system that is hurt again and again: after each test nothing may be left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from playground.client import NotInTimeError
+from shared import keys
+from tests.e2e.acts import forget_models, rest
+from tests.e2e.conftest import _show_logs, pytest_runtest_makereport  # noqa: F401  # they show the logs of failed tests
+from tests.e2e.system import System, started
+from tests.faults import harm
+from tests.faults.moments import CHECKPOINT_S
+
+LASTING = "keeps"
+"""Marks the tests that `make test` runs, too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.e2e)
+        if item.get_closest_marker(LASTING) is None:
+            item.add_marker(pytest.mark.faults)
+
+
+@pytest.fixture(scope="session")
+def _hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    yield from started(tmp_path_factory.mktemp("hurt"), CHECKPOINT_EVERY_S=str(CHECKPOINT_S))
+
+
+@pytest.fixture
+def system(_hurt: System) -> Iterator[System]:
+    """The system that most of these tests share: it must come out of each as it went in."""
+    yield _hurt
+    _hurt.client.clear_faults()
+    assert_nothing_is_left(_hurt)
+
+
+def assert_nothing_is_left(system: System, timeout: float = 120) -> None:
+    """Nothing is locked, waits, runs or lies about, and all parts are there.
+
+    The limit is above a minute, after which Celery gives back what a killed worker had.
+    """
+    left: dict[str, Any] = {}
+
+    def clean() -> bool:
+        left.clear()
+        left.update(left_over(system))
+        return not left
+
+    try:
+        system.client.wait_for(clean, timeout, "a clean system")
+    except NotInTimeError as error:
+        raise AssertionError(f"left over: {left}") from error
+    finally:
+        forget_models(system)
+        for folder in (system.view / "models").iterdir():
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+        rest(system)
+
+
+def left_over(system: System) -> dict[str, Any]:
+    """What is not as in a system that has nothing to do, by name."""
+    try:
+        with system.redis as client:
+            found: dict[str, Any] = {
+                "active": client.hgetall(keys.ACTIVE),
+                "waiting": client.zrange(keys.WAITING, 0, -1),
+                "claims": client.hgetall(keys.CLAIMS),
+                "undelivered": client.smembers(keys.UNDELIVERED),
+                "unacked": client.hlen("unacked") or client.zcard("unacked_index"),
+                "tokens": client.llen("train") + client.llen("generate"),
+                "holds": client.keys("job:*:hold"),
+                "deletions": client.hgetall(keys.DELETING),
+            }
+            models = {key.decode().partition(":")[2] for key in client.keys("model:*")}
+    except (redis.RedisError, OSError, FileNotFoundError) as error:
+        return {"redis": repr(error)}
+    found["checkpoints"] = _names(system.view / "checkpoints")
+    found["models without a record"] = [name for name in _names(system.view / "models") if name not in models]
+    found["parts that are gone"] = [] if system.client.world().bot_online else ["bot"]
+    found["parts that are gone"] += [q for q in ("train", "generate") if not harm.workers_there(system, q)]
+    return {name: value for name, value in found.items() if value}
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []

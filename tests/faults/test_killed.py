@@ -1,0 +1,198 @@
+"""kill -9 of each part, at each moment of a training: it goes on from its last checkpoint, and ends once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from playground.client import text_of
+from tests.e2e.acts import TINY
+from tests.e2e.system import System
+from tests.faults import harm
+from tests.faults.cells import record
+from tests.faults.moments import CHECKPOINT_S, Training, caught_saving
+
+SLACK_S = 8.0
+"""A sample is written, and the machine is busy: a checkpoint that is due comes so much later at most."""
+
+
+def assert_little_was_lost(training: Training) -> float:
+    lost_s = training.lost_s()
+    assert lost_s <= CHECKPOINT_S + SLACK_S
+    return lost_s
+
+
+# ---------------------------------------------------------------------- the child in which a training runs
+
+
+def test_the_child_is_killed_while_it_reads(system: System) -> None:
+    with Training(system, "read-child") as training:
+        training.is_read()
+        since = harm.kill(harm.child(system))
+        told = training.next_attempt(1)
+        training.learned()
+    record("kill -9 of the train child", "reading text", "began again, finished", since=since, until=told.at)
+
+
+def test_the_child_is_killed_while_it_trains(system: System) -> None:
+    with Training(system, "trained-child") as training:
+        training.trains()
+        since = harm.kill(harm.child(system))
+        told = training.next_attempt(1)
+        assert told.event.resumed  # type: ignore[union-attr]
+        training.learned()
+        lost_s = assert_little_was_lost(training)
+    record("kill -9 of the train child", "training", "resumed, finished", since=since, until=told.at, lost_s=lost_s)
+
+
+def test_the_child_is_killed_while_it_saves(system: System) -> None:
+    with caught_saving(system, "saved-child") as training:
+        since = harm.kill(harm.child(system))
+        told = training.next_attempt(1)
+        training.learned()
+    record("kill -9 of the train child", "saving", "resumed, finished", since=since, until=told.at)
+
+
+# ---------------------------------------------------------------------- the whole train worker
+
+
+def test_the_worker_is_killed_while_a_training_waits(system: System) -> None:
+    with Training(system, "first") as first, Training(system, "second", TINY) as second:
+        first.trains()
+        since = harm.kill_worker(system, "train")
+        told = first.next_attempt(1)
+        first.learned()
+        second.learned()
+        assert [one.resumed for one in second.attempts()] == [False]
+    record("kill -9 of the train worker", "queued", "both finished, in order", since=since, until=told.at)
+
+
+def test_the_worker_is_killed_while_it_reads(system: System) -> None:
+    with Training(system, "read-worker") as training:
+        training.is_read()
+        since = harm.kill_worker(system, "train")
+        told = training.next_attempt(1)
+        training.learned()
+    record("kill -9 of the train worker", "reading text", "began again, finished", since=since, until=told.at)
+
+
+@pytest.mark.keeps
+def test_the_worker_is_killed_while_it_trains(system: System) -> None:
+    with Training(system, "trained-worker") as training:
+        training.trains()
+        since = harm.kill_worker(system, "train")
+        told = training.next_attempt(1)
+        assert told.event.resumed  # type: ignore[union-attr]
+        training.learned()
+        lost_s = assert_little_was_lost(training)
+    record("kill -9 of the train worker", "training", "resumed, finished", since=since, until=told.at, lost_s=lost_s)
+
+
+def test_the_worker_is_killed_while_it_saves(system: System) -> None:
+    with caught_saving(system, "saved-worker") as training:
+        since = harm.kill_worker(system, "train")
+        told = training.next_attempt(1)
+        training.learned()
+    record("kill -9 of the train worker", "saving", "resumed, finished", since=since, until=told.at)
+
+
+# ---------------------------------------------------------------------- the bot
+
+
+def test_the_bot_is_killed_while_a_training_waits(system: System) -> None:
+    with Training(system, "first") as first, Training(system, "second", TINY) as second:
+        first.trains()
+        since = harm.kill(harm.bot(system))
+        system.wait_for_card(second.card, "next in line", timeout=60)
+        system.client.wait_for_bot(60)
+        until = time.monotonic()
+        first.learned()
+        second.learned()
+        assert len(first.attempts()) == len(second.attempts()) == 1
+    record("kill -9 of the bot", "queued", "card went on, finished", since=since, until=until)
+
+
+def test_the_bot_is_killed_while_a_worker_reads(system: System) -> None:
+    with Training(system, "read-bot") as training:
+        training.is_read()
+        since = harm.kill(harm.bot(system))
+        system.wait_for_card(training.card, "Epoch", timeout=60)
+        until = time.monotonic()
+        training.learned()
+        assert len(training.attempts()) == 1
+    record("kill -9 of the bot", "reading text", "card went on, finished", since=since, until=until)
+
+
+@pytest.mark.keeps
+def test_the_bot_is_killed_while_it_posts_the_end(system: System) -> None:
+    """Discord has taken the edit, and the bot dies before it hears of that."""
+    with Training(system, "posted") as training:
+        with training.posting():
+            edits = rf".*/messages/{training.card['id']}"
+            system.client.add_fault("PATCH", edits, 500, times=3, late=True, wait_s=30)
+        system.wait_for_card(training.card, "is now this channel's model", timeout=60)
+        since = harm.kill(harm.bot(system))
+        system.client.clear_faults()
+        system.client.wait_for(lambda: not system.client.world().bot_online, 20)
+        system.client.wait_for_bot(60)
+        system.client.wait_for(lambda: not _undelivered(system), 60, "the end to be noted")
+        until = time.monotonic()
+        training.learned()
+    record("kill -9 of the bot", "posting the result", "one final card", since=since, until=until)
+
+
+def _undelivered(system: System) -> int:
+    with system.redis as client:
+        return int(client.scard("jobs:undelivered"))  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------- texts
+
+
+def test_the_bot_is_killed_while_it_posts_a_text(system: System) -> None:
+    """Discord has taken the answer, and the bot dies before it hears of that: the next run must not post it again."""
+    system.add_model("poet")
+    system.client.add_fault("POST", r".*/channels/\d+/messages", 500, times=5, late=True, wait_s=30)
+    asked = system.client.send("!generate the fog --length 40")
+    system.client.wait_for(lambda: system.answer_to(asked["id"]), 60, "the answer")
+    since = harm.kill(harm.bot(system))
+    system.client.clear_faults()
+    system.client.wait_for(lambda: not system.client.world().bot_online, 20)
+    system.client.wait_for_bot(60)
+    system.client.wait_for(lambda: not _undelivered(system), 60, "the answer to be noted")
+    until = time.monotonic()
+    answers = [one for one in system.client.messages(after=asked["id"]) if "**the fog**" in text_of(one)]
+    assert len(answers) == 1
+    record("kill -9 of the bot", "posting a text", "one answer", since=since, until=until)
+
+
+def test_the_generate_worker_is_killed_while_a_text_waits(system: System) -> None:
+    system.add_model("poet")
+    main = harm.worker(system, "generate")
+    main.suspend()
+    asked = system.client.send("!generate the fog --length 40")
+    system.client.wait_for(lambda: _undelivered(system), 30, "the request")
+    since = harm.kill_worker(system, "generate")
+    answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 100, "an answer")
+    assert "**the fog**" in text_of(answer)
+    record("kill -9 of the generate worker", "queued", "answered", since=since)
+
+
+def test_the_generate_worker_is_killed_while_it_writes(system: System) -> None:
+    system.add_model("poet")
+    asked = system.client.send("!generate the fog --length 4000")
+    with system.redis as client:
+        system.client.wait_for(lambda: client.hlen("unacked") or _begun(system), 30, "the worker to begin")
+    since = harm.kill_worker(system, "generate")
+    answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 100, "an answer")
+    assert "the fog" in text_of(answer)
+    assert "❌" not in text_of(answer)
+    answers = [one for one in system.client.messages(after=asked["id"]) if one["author"]["id"] != asked["author"]["id"]]
+    assert len(answers) == 1
+    record("kill -9 of the generate worker", "writing a text", "asked again, answered", since=since)
+
+
+def _begun(system: System) -> bool:
+    with system.redis as client:
+        return any(client.hexists(key, "attempt") for key in client.keys("job:g-*") if client.type(key) == b"hash")

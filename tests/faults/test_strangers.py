@@ -1,0 +1,164 @@
+"""What comes twice, comes late, comes from another version, or kills whoever takes it: one result, and a true one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from playground.client import text_of
+from shared import keys
+from shared.events import Failed, Progress
+from shared.turns import HOLD_S
+from tests.e2e.acts import TINY, start_worker
+from tests.e2e.system import System
+from tests.faults import harm
+from tests.faults.cells import record
+from tests.faults.moments import Training, lasting
+from worker.lease import RENEW_S, UNACKED_INDEX
+
+
+@contextmanager
+def another(system: System, *command: str) -> Iterator[psutil.Process]:
+    """A second one of a part, that no manager looks after."""
+    like = next(one for one in system.part("-m", *command))
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env=like.environ(),
+        cwd=like.cwd(),
+        stdout=subprocess.DEVNULL,
+        stderr=(system.data / "logs" / "another.log").open("ab"),
+    )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        for one in [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+            one.kill()
+        process.wait(20)
+
+
+def answers(system: System, typed: str) -> int:
+    """How many answers a command gets within some seconds."""
+    asked = system.client.send(typed)
+    system.client.wait_for(lambda: system.answer_to(asked["id"]), 60, "an answer")
+    time.sleep(3)
+    return sum(1 for one in system.client.messages(after=asked["id"]) if one["author"] != asked["author"])
+
+
+def test_of_two_bots_with_one_token_one_waits(system: System) -> None:
+    first = harm.bot(system)
+    with another(system, "bot"), Training(system, "shared") as training:
+        training.trains()
+        assert answers(system, "!help") == 1
+        assert harm.bot(system).pid == first.pid
+        since = harm.kill(first)
+        system.client.wait_for(lambda: not system.client.world().bot_online, 20)
+        system.client.wait_for_bot(60)
+        until = time.monotonic()
+        assert answers(system, "!help") == 1
+        training.learned()
+    system.client.wait_for(lambda: not system.client.world().bot_online, 20, "the end of the second one")
+    system.client.wait_for_bot(60)
+    record("two bots with one token, kill -9 of one", "training", "the other took over", since=since, until=until)
+
+
+def test_two_workers_do_each_training_once(system: System) -> None:
+    with another(system, "worker", "serve", "train"):
+        system.client.wait_for(lambda: len(harm.workers_there(system, "train")) == 2, 60, "a second worker")
+        since = time.monotonic()
+        with Training(system, "one") as one, Training(system, "two") as two, Training(system, "three", TINY) as three:
+            for training in (one, two, three):
+                training.learned()
+                assert len(training.attempts()) == 1
+    record("two train workers, three trainings", "training", "each done once", since=since)
+
+
+def test_an_attempt_that_was_asleep_stops_without_a_word(system: System) -> None:
+    """A laptop's lid is closed: another worker takes over, and the first one wakes up in the midst of it."""
+    with Training(system, "slept", lasting(0.8)) as training:
+        training.trains()
+        asleep = [harm.child(system), harm.worker(system, "train")]
+        with another(system, "worker", "serve", "train"):
+            system.client.wait_for(lambda: len(harm.workers_there(system, "train")) == 2, 60, "a second worker")
+            with harm.frozen(*asleep):
+                since = time.monotonic()
+                told = training.next_attempt(1, HOLD_S + 90)
+                training.until("progress of the other", lambda: training.attempt > 1 and training.events(Progress))
+            training.learned()
+            old = [one for one in training.told if one.attempt == 1 and one.at > told.at]
+            assert not old, "the old attempt told something"
+    record("a train worker stands still", "training", "another resumed, finished", since=since, until=told.at)
+
+
+def test_a_running_training_renews_its_delivery(system: System) -> None:
+    """The lease (worker/lease.py) moves a score in a sorted set of kombu's own: proven on the pinned version."""
+    with Training(system, "leased", lasting(5)) as training, system.redis as client:
+        training.trains()
+        (first,) = client.zrange(UNACKED_INDEX, 0, -1, withscores=True)
+        training.until("a renewal", lambda: (client.zscore(UNACKED_INDEX, first[0]) or 0) > first[1], 3 * RENEW_S)
+        assert client.zcard(UNACKED_INDEX) == 1
+        system.client.click_label(training.card, "Cancel")
+        training.ended("Cancelled")
+
+
+def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> None:
+    system.stop_part("train")
+    with Training(system, "twice", TINY) as training, system.redis as client:
+        (token,) = client.lrange("train", 0, -1)
+        client.lpush("train", token, token)
+        since = time.monotonic()
+        start_worker(system, "train")
+        training.learned()
+        system.client.wait_for(lambda: not client.llen("train") and not client.hlen("unacked"), 60, "the others to go")
+        assert len(training.attempts()) == 1
+    record("a message delivered three times", "queued", "done once", since=since)
+
+
+def test_a_training_that_kills_its_worker_three_times_is_given_up(system: System) -> None:
+    """As when the system kills what takes too much memory."""
+    with Training(system, "greedy", lasting(1)) as training:
+        since = time.monotonic()
+        for attempt in (1, 2, 3):
+            training.next_attempt(attempt - 1)
+            training.until("it to learn", lambda n=attempt: _learns(training, n))  # type: ignore[misc]
+            harm.kill(harm.child(system))
+        card = training.ended("The worker was killed 3 times while it ran this job")
+        assert "short of memory" in text_of(card)
+        assert isinstance(training.ends[0], Failed)
+    record("out-of-memory kill, three times", "training", "given up, with the reason", since=since)
+
+
+def _learns(training: Training, attempt: int) -> bool:
+    return any(one.attempt == attempt and isinstance(one.event, Progress) for one in list(training.told))
+
+
+def test_an_out_of_memory_kill_is_survived(system: System) -> None:
+    """Once is no reason to give up: the child is killed as the system does it, when it takes more than it may have."""
+    with Training(system, "large") as training:
+        training.trains()
+        child = harm.child(system)
+        limit = child.memory_info().rss  # it has that already: the next look kills it
+        system.client.wait_for(lambda: child.memory_info().rss >= 0.9 * limit, 60)
+        since = harm.kill(child)
+        told = training.next_attempt(1)
+        training.learned()
+    record("out-of-memory kill", "training", "resumed, finished", since=since, until=told.at, lost_s=training.lost_s())
+
+
+@pytest.mark.parametrize("field", [{"version": 2}, {"colour": "red"}])
+def test_a_job_of_another_version_is_refused(field: dict[str, object], system: System) -> None:
+    system.stop_part("train")
+    with Training(system, "newer", TINY) as training, system.redis as client:
+        key = keys.job(training.job_id)
+        job = json.loads(client.hget(key, "job"))  # type: ignore[arg-type]
+        client.hset(key, "job", json.dumps({**job, **field}))
+        since = time.monotonic()
+        start_worker(system, "train")
+        training.ended("it runs another version than the bot", "bring both to the same version")
+    record("a job of another version", "queued", "refused, with the reason", since=since)

@@ -1,0 +1,31 @@
+"""Each line of docs/operations.md about what is kept names tests that are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+NOTHING_TO_SHOW = "a command while the bot is away"
+
+
+def test_each_line_names_the_tests_that_show_it() -> None:
+    table = OPERATIONS.partition("## What is kept where, and what survives what")[2].partition("\n\nThe tests")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 8
+    without = [row[1].strip() for row in rows if not re.findall(r"`test_\w+`", row[4])]
+    assert without == [NOTHING_TO_SHOW]
+    named = {name for row in rows for name in re.findall(r"`(test_\w+)`", row[4])}
+    there = {path.stem for folder in ("faults", "e2e") for path in (ROOT / "tests" / folder).glob("test_*.py")}
+    assert named <= there
+
+
+def test_each_fault_of_the_matrix_has_its_row() -> None:
+    """The table is filled by `python -m tests.faults.table`: it must not be of an older set of tests."""
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "faults").glob("test_*.py"))
+    table = OPERATIONS.partition("<!-- faults: begin -->")[2].partition("<!-- faults: end -->")[0]
+    faults = {line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")} - {"fault"}
+    recorded = set(re.findall(r'record\("([^"]+)"', sources))
+    assert recorded
+    assert recorded <= faults
