@@ -169,6 +169,7 @@ async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worke
     job_id = await worker.asked(live)
     worker.write(job_id)
     await answered(live, worker)
+    await live.until(lambda: not live.bot.follower._delivered, "the note to be over")
     # Redis did not hear of it, and what an earlier run left is looked through once more.
     worker.redis.sadd(keys.UNDELIVERED, job_id)
     live.bot.follower._delivered.add(job_id)
