@@ -89,8 +89,7 @@ def frozen(*processes: psutil.Process) -> Iterator[None]:
         yield
     finally:
         for process in processes:
-            with_life = process.is_running()
-            if with_life:
+            if process.is_running():
                 process.resume()
 
 
