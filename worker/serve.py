@@ -22,6 +22,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import Settings, get_settings
 from worker import hardware
+from worker.heap import Trimmer
 from worker.job_files import remove_leftovers
 from worker.stopping import STOP_FILE_VARIABLE
 
@@ -81,6 +82,7 @@ def health(queue: str) -> int:
 
 def _connect_signals(settings: Settings, queue: str, name: str) -> None:
     heartbeat = presence.Heartbeat(settings, queue, f"{name}:{os.getpid()}")
+    trimmer = Trimmer()
 
     def keep_logging(**_: Any) -> None:
         """Connecting this signal keeps Celery from setting up logging its own way."""
@@ -93,6 +95,10 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
         log.info("worker_ready", queue=queue)
         if queue == GENERATE_QUEUE:
             threading.Thread(target=_import_tensorflow, name="warm-up", daemon=True).start()
+            trimmer.start()  # a train worker's child ends after each job
+
+    def worked(**_: Any) -> None:
+        trimmer.worked()
 
     def stopping(**_: Any) -> None:
         Path(os.environ[STOP_FILE_VARIABLE]).touch()
@@ -103,6 +109,7 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
 
     signals.setup_logging.connect(keep_logging, weak=False)
     signals.worker_ready.connect(ready, weak=False)
+    signals.task_postrun.connect(worked, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
     signals.worker_shutdown.connect(stopped, weak=False)
 
