@@ -47,7 +47,12 @@ def directly(system: System, person: str, words: str, after: str) -> Message:
 
 
 def store_words(system: System, *people: str) -> str:
-    """A transcript of #lab with a line of each of these people; its id."""
+    """A transcript of #lab with a line of each of these people; its id.
+
+    They say it there: a bot that has just come back takes what it does not find for deleted.
+    """
+    said = [(person, f"{person} says {SECRET}") for person in people]
+    sent = [(person, words, int(system.client.send(words, person=person)["id"])) for person, words in said]
     world = system.client.world()
     lab = int(world.channels["lab"])
 
@@ -62,10 +67,7 @@ def store_words(system: System, *people: str) -> str:
             reading="{}",
             until=10**18,
         )
-        lines = [
-            Line(10_000 + number, int(world.users[person]), f"{person} says {SECRET}")
-            for number, person in enumerate(people)
-        ]
+        lines = [Line(message_id, int(world.users[person]), words) for person, words, message_id in sent]
         await store.append(info.transcript_id, lines, "{}")
         await store.keep_for(info.transcript_id, 3_600)
         await store.complete(info.transcript_id)
