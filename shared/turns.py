@@ -47,6 +47,13 @@ local function present(served, waiting)
 end
 """
 
+_GUILD: Final = """
+local function guild_of(id, active)
+  local owner = redis.call('HGET', active, id)
+  return owner and string.match(owner, '^(%d+):')
+end
+"""
+
 # Whatever tokens have claimed it: there is one entry for each training that runs, so that all can be looked at.
 _RELEASE: Final = """
 local function release(job, id, claims)
@@ -121,11 +128,8 @@ return 'entered'
 # KEYS: claims, waiting, served, active, the token's own job. ARGV: token, prefix of a job's key, how long it is held.
 _CLAIM: Final = (
     _PRESENT
+    + _GUILD
     + """
-local function guild_of(id)
-  local owner = redis.call('HGET', KEYS[4], id)
-  return owner and string.match(owner, '^(%d+):')
-end
 local function hold(id)
   redis.call('SET', ARGV[2] .. id .. ':hold', ARGV[1], 'EX', ARGV[3])
   return id
@@ -146,14 +150,14 @@ local id, least
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], first[2], first[2])) do
   local order = -1
   if redis.call('HEXISTS', ARGV[2] .. other, 'turn') == 0 then
-    order = tonumber(redis.call('HGET', KEYS[3], 'order:' .. (guild_of(other) or '')) or '0')
+    order = tonumber(redis.call('HGET', KEYS[3], 'order:' .. (guild_of(other, KEYS[4]) or '')) or '0')
   end
   if not least or order < least then id, least = other, order end
 end
 redis.call('ZREM', KEYS[2], id)
 redis.call('HSET', KEYS[1], ARGV[1], id)
 redis.call('HSET', ARGV[2] .. id, 'token', ARGV[1], 'turn', first[2])
-local guild = guild_of(id)
+local guild = guild_of(id, KEYS[4])
 if guild then
   local served = tonumber(redis.call('HGET', KEYS[3], guild) or '0')
   local order = string.format('%d', redis.call('HINCRBY', KEYS[3], 'order', 1))
@@ -208,11 +212,13 @@ return id
 # KEYS: job, active, claims, waiting. ARGV: id, TTL.
 _CLOSE: Final = _OVER + "over(KEYS[1], ARGV[1], KEYS[2], KEYS[3], KEYS[4], ARGV[2])\n"
 
-# A waiting training ends at once; one that a worker has is left to that worker, which reads the request.
+# A waiting training ends at once; one that a worker has is left to that worker, which reads the request. Its server
+# keeps the turn of one that never began: those after it move up.
 # KEYS: job, active, claims, waiting, events, control, doorbell.
-# ARGV: id, TTL, event, its id if it is the second, doorbell length.
+# ARGV: id, TTL, event, its id if it is the second, doorbell length, prefix of a job's key.
 _CANCEL: Final = (
     _OVER
+    + _GUILD
     + """
 if redis.call('HEXISTS', KEYS[1], 'over') == 1 then return 'over' end
 redis.call('SET', KEYS[6], 'cancel', 'EX', ARGV[2])
@@ -221,6 +227,14 @@ local attempt, seq = string.match(last[1] and last[1][1] or '0-1', '^(%d+)-(%d+)
 if attempt ~= '0' and not redis.call('ZSCORE', KEYS[4], ARGV[1]) then return 'asked' end
 local id = attempt == '0' and ARGV[4] or attempt .. '-' .. string.format('%d', tonumber(seq) + 1)
 redis.call('XADD', KEYS[5], id, 'event', ARGV[3])
+local turn, guild = redis.call('ZSCORE', KEYS[4], ARGV[1]), guild_of(ARGV[1], KEYS[2])
+if turn and guild and redis.call('HEXISTS', KEYS[1], 'turn') == 0 then
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '(' .. turn, '+inf')) do
+    if guild_of(other, KEYS[2]) == guild and redis.call('HEXISTS', ARGV[6] .. other, 'turn') == 0 then
+      redis.call('ZINCRBY', KEYS[4], -1, other)
+    end
+  end
+end
 over(KEYS[1], ARGV[1], KEYS[2], KEYS[3], KEYS[4], ARGV[2])
 redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[5], '*', 'job', ARGV[1])
 return 'cancelled'
@@ -357,7 +371,8 @@ def cancel(job_id: str, event: str) -> Script:
         keys.job_control(job_id),
         keys.DOORBELL,
     )
-    return Script(_CANCEL, names, (job_id, str(keys.JOB_TTL_S), event, CANCELLED_EVENT, str(DOORBELL_LENGTH)))
+    arguments = (job_id, str(keys.JOB_TTL_S), event, CANCELLED_EVENT, str(DOORBELL_LENGTH), keys.job(""))
+    return Script(_CANCEL, names, arguments)
 
 
 def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> Script:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared import keys, turns
 from shared.connect import connect
-from shared.events import Failed, Interrupted, Queued, Sample, Started, parse_event
+from shared.events import Cancelled, Failed, Interrupted, Queued, Sample, Started, parse_event
 from shared.settings import Settings
 from tests.factories import place, train_job
 from worker.joblog import JobLog, Superseded, run_script
@@ -36,6 +36,10 @@ def enter(client: redis.Redis, job_id: str, guild_id: int = A) -> None:
 def claim(client: redis.Redis, token: str) -> str | None:
     found = run_script(client, turns.claim(token))
     return None if found is None else found.decode()
+
+
+def cancel(client: redis.Redis, job_id: str) -> None:
+    assert run_script(client, turns.cancel(job_id, Cancelled().model_dump_json())) == b"cancelled"
 
 
 def claims(client: redis.Redis) -> list[str]:
@@ -70,6 +74,17 @@ def test_a_server_that_keeps_asking_gets_no_more_than_its_turn(client: redis.Red
     assert claims(client) == ["b0", "a1"]
 
 
+def test_whoever_cancels_what_waits_keeps_the_turn_for_the_next(client: redis.Redis) -> None:
+    for number in range(4):
+        enter(client, f"a{number}", A)
+    for number in range(2):
+        enter(client, f"b{number}", B)
+    assert claim(client, "x") == "a0"
+    cancel(client, "a1")
+    cancel(client, "a2")
+    assert claims(client) == ["b0", "a3", "b1"]
+
+
 def test_who_was_last_in_a_round_is_not_first_in_the_next(client: redis.Redis) -> None:
     enter(client, "0a", A)
     assert claim(client, "x") == "0a"
@@ -79,9 +94,12 @@ def test_who_was_last_in_a_round_is_not_first_in_the_next(client: redis.Redis) -
 
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(st.sampled_from([A, B, C, 0]), min_size=1, max_size=40))
+@given(steps=st.lists(st.sampled_from([A, B, C, 0, -A, -B]), min_size=1, max_size=40))
 def test_between_servers_that_wait_nobody_gets_two_more(client: redis.Redis, steps: list[int]) -> None:
-    """Goyal et al.: while two servers both wait, what they were given differs by one training at most, each way."""
+    """Goyal et al.: while two servers both wait, what they were given differs by one training at most, each way.
+
+    A step is the server that enters a training, 0 for a claim, and below 0 the server that cancels its oldest one.
+    """
     client.flushall()
     number = itertools.count()
     waiting: dict[int, int] = dict.fromkeys((A, B, C), 0)
@@ -89,7 +107,13 @@ def test_between_servers_that_wait_nobody_gets_two_more(client: redis.Redis, ste
     lead: dict[tuple[int, int], list[int]] = {}
     guild_of: dict[str, int] = {}
     for step in [*steps, *([0] * 40)]:
-        if step:
+        if step < 0:
+            if waiting[-step]:
+                job_id = next(job for job, guild in guild_of.items() if guild == -step)
+                cancel(client, job_id)
+                del guild_of[job_id]
+                waiting[-step] -= 1
+        elif step:
             job_id = f"j{next(number):04}"
             guild_of[job_id] = step
             enter(client, job_id, step)
@@ -99,7 +123,7 @@ def test_between_servers_that_wait_nobody_gets_two_more(client: redis.Redis, ste
             if job is None:
                 assert sum(waiting.values()) == 0
                 continue
-            guild = guild_of[job]
+            guild = guild_of.pop(job)
             for pair, leads in lead.items():
                 if guild in pair:
                     leads.append(leads[-1] + (1 if guild == pair[0] else -1))
