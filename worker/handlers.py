@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Generic, NamedTuple
 
 import redis
+import structlog
 
 from shared import presence
 from shared.connect import connect_for_threads
@@ -28,8 +29,10 @@ from shared.settings import get_settings
 from worker import draw, transfer, write
 from worker.context import JobContext
 from worker.job_errors import J, answer_errors, in_context, unpack_message
-from worker.joblog import JobLog
+from worker.joblog import JobLog, Superseded
 from worker.warm import warm_models
+
+log = structlog.get_logger()
 
 AT_ONCE = 4
 """Jobs that are not gathered run so many at once; more would only slow each other down."""
@@ -70,9 +73,13 @@ class Handler(NamedTuple, Generic[J]):
                 return
             joblog.begin(os.environ.get(presence.NAME_VARIABLE))
             context = JobContext(get_settings(), client, joblog, warm_models())
-            with contextlib.nullcontext() if self.gathered else _slots:
-                answer_errors(joblog, lambda: joblog.publish(self.work(job, context)))
-            joblog.end()
+            try:
+                with contextlib.nullcontext() if self.gathered else _slots:
+                    answer_errors(joblog, lambda: joblog.publish(self.work(job, context)))
+            except Superseded:
+                log.warning("job_superseded", attempt=joblog.attempt)  # the later attempt answers
+            else:
+                joblog.end()
 
 
 HANDLERS: tuple[Handler[Any], ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import redis
@@ -12,7 +12,7 @@ from PIL import Image
 
 from shared import keys
 from shared.errors import UserError
-from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised
+from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised, parse_event
 from shared.jobs import CARD_FILE, SURPRISE_FILE, Job, Variant, task_of
 from shared.settings import Settings
 from tests.factories import record
@@ -28,6 +28,9 @@ from tests.worker.jobs import (
 )
 from worker import tasks, warm
 from worker.app import app
+from worker.context import JobContext
+from worker.handlers import Handler
+from worker.joblog import JobLog
 from worker.store import ModelStore
 
 
@@ -135,3 +138,17 @@ def test_what_a_registry_has_is_not_deleted(client: redis.Redis, settings: Setti
     assert ModelStore(settings).fetch("one")
     assert isinstance(run(client, delete_job("../two")), Failed)
     assert ModelStore(settings).fetch("two")
+
+
+def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: redis.Redis) -> None:
+    job = delete_job()
+
+    def work(_job: Job, _context: JobContext) -> Deleted:
+        later = JobLog(client, job.job_id)
+        later.begin("another worker")
+        later.publish(Deleted())
+        return Deleted()
+
+    Handler(type(job), work, late=True).run(job.model_dump(mode="json"))
+    told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events(job.job_id)))]
+    assert [event.kind for event in told] == ["deleted"]
