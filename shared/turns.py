@@ -245,26 +245,29 @@ return 'cancelled'
 # ends the script. Progress takes the place of what was told of it before: a training tells it every second.
 # KEYS: stream, doorbell, waiting, job, active, claims.
 # ARGV: id, event, job id, doorbell length, TTL, whether it is the last event, whether it is progress.
-_TELL: Final = (
+TELL: Final = (
     _OVER
     + """
-if ARGV[6] == '1' then
-  redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2], 'last', '1')
-else
-  redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
+local function tell()
+  if ARGV[6] == '1' then
+    redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2], 'last', '1')
+  else
+    redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
+  end
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'job', ARGV[3])
+  redis.call('EXPIRE', KEYS[1], ARGV[5])
+  if ARGV[7] == '1' then
+    local before = redis.call('HGET', KEYS[4], 'progress')
+    if before then redis.call('XDEL', KEYS[1], before) end
+    redis.call('HSET', KEYS[4], 'progress', ARGV[1])
+  end
+  redis.call('EXPIRE', KEYS[4], ARGV[5])
+  if ARGV[6] == '1' then over(KEYS[4], ARGV[3], KEYS[5], KEYS[6], KEYS[3], ARGV[5]) end
+  return 1
 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'job', ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-if ARGV[7] == '1' then
-  local before = redis.call('HGET', KEYS[4], 'progress')
-  if before then redis.call('XDEL', KEYS[1], before) end
-  redis.call('HSET', KEYS[4], 'progress', ARGV[1])
-end
-redis.call('EXPIRE', KEYS[4], ARGV[5])
-if ARGV[6] == '1' then over(KEYS[4], ARGV[3], KEYS[5], KEYS[6], KEYS[3], ARGV[5]) end
-return 1
 """
 )
+"""Lua function that tells an event, with the keys and arguments of `tell`: for what is to be the same step."""
 
 # A training of an older version's bot was not entered as active; one that is over or was taken back must not be.
 # KEYS: job, active. ARGV: id, owner.
@@ -388,7 +391,7 @@ def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> 
     names = (keys.job_events(job_id), keys.DOORBELL, keys.WAITING, keys.job(job_id), keys.ACTIVE, keys.CLAIMS)
     flags = (str(int(last)), str(int(progress)))
     arguments = (entry, event, job_id, str(DOORBELL_LENGTH), str(keys.JOB_TTL_S), *flags)
-    return Script(_TELL, names, arguments)
+    return Script(TELL + "return tell()\n", names, arguments)
 
 
 def adopt(job: TrainJob) -> Script:

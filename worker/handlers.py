@@ -44,7 +44,7 @@ class Handler(NamedTuple, Generic[J]):
 
     Attributes:
         kind: its message.
-        work: what it does; gives the job's last event.
+        work: what it does; gives the job's last event, unless it has told that itself.
         late: acknowledged when it is over, so that a dying worker gives it back. What a person waits for is worth
             nothing a minute later and is never delivered again.
         gathered: those that wait for the same model are served together (`worker.batcher`), so any number may be under
@@ -52,7 +52,7 @@ class Handler(NamedTuple, Generic[J]):
     """
 
     kind: type[J]
-    work: Callable[[J, JobContext], Event]
+    work: Callable[[J, JobContext], Event | None]
     late: bool = False
     gathered: bool = False
 
@@ -75,11 +75,15 @@ class Handler(NamedTuple, Generic[J]):
             context = JobContext(get_settings(), client, joblog, warm_models())
             try:
                 with contextlib.nullcontext() if self.gathered else _slots:
-                    answer_errors(joblog, lambda: joblog.publish(self.work(job, context)))
+                    answer_errors(joblog, lambda: self._carry_out(job, context))
             except Superseded:
-                log.warning("job_superseded", attempt=joblog.attempt)  # the later attempt answers
+                log.warning("job_superseded", attempt=joblog.attempt)  # or taken back: others have answered
             else:
                 joblog.end()
+
+    def _carry_out(self, job: J, context: JobContext) -> None:
+        if (event := self.work(job, context)) is not None:
+            context.joblog.publish(event)
 
 
 HANDLERS: tuple[Handler[Any], ...] = (

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from shared import keys
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
+from worker.store import ModelStore
 
 log = structlog.get_logger()
 
@@ -80,6 +81,8 @@ class JobFiles:
 def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     """Remove the files of jobs that are over or forgotten: another host ended them, or their worker was killed.
 
+    Also a model that was saved and never entered, because the job was cancelled between the two.
+
     Raises:
         redis.RedisError: Redis cannot be reached.
     """
@@ -88,8 +91,11 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     except FileNotFoundError:
         return
     for folder in folders:
-        known, over = cast(list[bytes | None], client.hmget(keys.job(folder.name), "job", "over"))
+        fields = cast(list[bytes | None], client.hmget(keys.job(folder.name), "job", "over", "model_id"))
+        known, over, model_id = fields
         if known is None or over is not None:
+            if model_id is not None and not client.exists(keys.model(model_id.decode())):
+                ModelStore(settings).delete(model_id.decode())
             _remove(folder)
             log.info("leftovers_removed", job_id=folder.name)
 

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import redis
 import structlog
 
 from shared import kept, keys, turns
 from shared.connect import patient
-from shared.events import TERMINAL, Event, kind_of
+from shared.events import TERMINAL, Event, Finished, Imported, kind_of
 from shared.history import KEPT, Past
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
 from shared.turns import Script
+from worker import registering
 
 log = structlog.get_logger()
-
-# Gives the model the first free name and, if asked, makes it the channel's current one. Safe to run again for the
-# same model. KEYS: the guild's models, the model, the channel. ARGV: model id, wished name, record without a name
-# (JSON), 1 for the current one.
-_REGISTER = """
-local known = redis.call('GET', KEYS[2])
-if known then return cjson.decode(known)['name'] end
-local name, n = ARGV[2], 1
-while redis.call('HSETNX', KEYS[1], name, ARGV[1]) == 0 do
-  n = n + 1
-  name = ARGV[2] .. '-' .. n
-end
-local named = string.gsub(ARGV[3], '"name":""', function() return '"name":' .. cjson.encode(name) end, 1)
-redis.call('SET', KEYS[2], named)
-if ARGV[4] == '1' then redis.call('HSET', KEYS[3], 'model', ARGV[1]) end
-return name
-"""
-
+M = TypeVar("M", Finished, Imported)
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 """What redis-py raises while the server cannot be reached, is there and does not answer, or takes nothing."""
 _DURABLE_WITHIN_MS = 3_000
+_DURABLE_TRIES = 10
 _FSYNC_EVERY_S = 2.0
 """`appendfsync everysec` may take so long (Redis' documentation, "Redis persistence")."""
 
@@ -141,22 +126,29 @@ class JobLog:
     def durable(self) -> None:
         """Wait until what was told would survive a power cut: for what is deleted because Redis has it now.
 
-        Should Redis be away, or keep no log, that is as good as it gets.
+        Of a Redis that keeps no log, or whose disk does not keep up for so long, that is as good as it gets.
+
+        Raises:
+            redis.RedisError: Redis stayed away for ten minutes.
         """
+        for _ in range(_DURABLE_TRIES):
+            if self._insist(self._synced):
+                return
+        log.warning("not_known_to_be_durable", job_id=self.job_id)
+
+    def _synced(self) -> bool:
         try:
             with self._client.pipeline(transaction=False) as pipe:
                 # WAITAOF waits for what its own connection has written last, and so for all that came before.
                 pipe.expire(keys.job(self.job_id), keys.JOB_TTL_S)
                 pipe.waitaof(1, 0, _DURABLE_WITHIN_MS)
-                synced = pipe.execute()[1][0]
+                return bool(pipe.execute()[1][0])
         except redis.ResponseError as error:
             if "unknown command" in str(error):  # before Redis 7.2
                 time.sleep(_FSYNC_EVERY_S)
-        except AWAY as error:
-            log.warning("not_known_to_be_durable", error=type(error).__name__)
-        else:
-            if not synced:
-                log.warning("not_known_to_be_durable", error="disk is slow")
+                return True
+            log.warning("not_known_to_be_durable", job_id=self.job_id, error=type(error).__name__)
+            return True  # it keeps no log
 
     def model_id(self) -> str:
         """The id of the job's model: unguessable, and the same in every attempt."""
@@ -202,23 +194,33 @@ class JobLog:
         self._send(event)
 
     def _send(self, event: Event) -> None:
+        last, progress = event.kind in TERMINAL, event.kind == "progress"
+        data = event.model_dump_json()
+        self._unless_superseded(event, turns.tell(self.job_id, self._entry, data, last=last, progress=progress))
+
+    @property
+    def _entry(self) -> str:
+        """The present event's id in the stream."""
+        return f"{self.attempt}-{self._seq}"
+
+    def _unless_superseded(self, event: Event, script: Script) -> Any:
+        """Run a script that tells `event`; its answer, None when that got through in a try whose answer was lost."""
+        answer = None
         try:
-            entry, data = f"{self.attempt}-{self._seq}", event.model_dump_json()
-            last, progress = event.kind in TERMINAL, event.kind == "progress"
-            run_script(self._client, turns.tell(self.job_id, entry, data, last=last, progress=progress))
+            answer = run_script(self._client, script)
         except redis.ResponseError as error:
             if "equal or smaller" not in str(error):
                 raise
             if not self._stands(event):
                 raise Superseded(self.job_id) from error
         self._reachable = True
+        return answer
 
     def _stands(self, event: Event) -> bool:
         """Whether this very event got through in a try whose answer was lost."""
-        entry = f"{self.attempt}-{self._seq}"
         found = cast(
             list[tuple[bytes, dict[bytes, bytes]]],
-            self._client.xrange(keys.job_events(self.job_id), entry, entry),
+            self._client.xrange(keys.job_events(self.job_id), self._entry, self._entry),
         )
         return bool(found) and found[0][1][b"event"].decode() == event.model_dump_json()
 
@@ -226,29 +228,53 @@ class JobLog:
         """Lay a file of the result beside the events, for as long as they live unless told otherwise."""
         self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=ttl_s))
 
-    def register(self, record: ModelRecord, *, current: bool = True) -> ModelRecord:
-        """Enter a model into its guild's registry.
+    def require_standing(self) -> None:
+        """Go on only as the newest attempt at a job that is not over.
+
+        Raises:
+            Superseded: another attempt has begun, or the job is over, or was taken back.
+        """
+        fields = cast(
+            list[bytes | None], self._insist(lambda: self._client.hmget(keys.job(self.job_id), "attempt", "over"))
+        )
+        if int(fields[0] or 0) > self.attempt or fields[1] is not None:
+            raise Superseded(self.job_id)
+
+    def enter(
+        self, event: M, *, current: bool = True, prepare: Callable[[ModelRecord], None] = lambda _record: None
+    ) -> M:
+        """Enter a model into its server's registry and tell of it as the job's end: both, or neither.
+
+        So whatever is told of a job is true of the registry: a job that was cancelled, taken back or overtaken by
+        another attempt leaves no model there.
 
         Args:
-            record: its name is the one wished for.
+            event: its model's name is the one wished for.
             current: make it the channel's current one.
+            prepare: called with the record under the name that it is going to get.
 
         Returns:
-            The record under the name it got: the wished one, or that with a number when it was taken.
+            The event as it was told: the model has the wished name, or that with a number when it was taken.
+
+        Raises:
+            Superseded: a later attempt has spoken, or the job is over, or was taken back.
+            redis.RedisError: Redis stayed away for ten minutes.
         """
-        nameless = json.dumps({**record.model_dump(mode="json"), "name": ""}, separators=(",", ":"))
-        arguments = (record.model_id, record.name, nameless, str(int(current)))
-        name = self._insist(
-            lambda: self._client.eval(
-                _REGISTER,
-                3,
-                keys.guild_models(record.guild_id),
-                keys.model(record.model_id),
-                keys.channel(record.channel_id),
-                *arguments,
-            )
-        )
-        return record.model_copy(update={"name": cast(bytes, name).decode()})
+        self._seq += 1
+        while True:
+            record = self._insist(lambda: registering.under_a_free_name(self._client, event.model))
+            prepare(record)
+            named = event.model_copy(update={"model": record})
+            if self._insist(functools.partial(self._enter, named, current)):
+                return named
+
+    def _enter(self, event: M, current: bool) -> bool:
+        """False: somebody has taken the name meanwhile."""
+        script = registering.enter(self.job_id, self._entry, event, current=current)
+        answer = self._unless_superseded(event, script)
+        if answer == b"refused" and not self._stands(event):
+            raise Superseded(self.job_id)
+        return bool(answer != b"taken")
 
     def news(self, transcript_ids: Sequence[str] = ()) -> News | None:
         """What there is to know for the running job, in one round trip; None while Redis is away."""

@@ -124,23 +124,25 @@ class _Attempt:
         self._deliver(made, hooks)
 
     def _deliver(self, made: Made, hooks: JobHooks) -> None:
-        """Save a model that is made, register it, and tell; safe to do again, wherever an attempt before was cut off.
-
-        What Redis has not yet on its disk is done once more by the next attempt, should it be lost.
-        """
+        """Save a model that is made, and tell; safe to do again, wherever an attempt before was cut off."""
         from worker.model.chart import loss_chart
 
-        record, store = made.finished.model, ModelStore(self.settings)
+        record, store, joblog = made.finished.model, ModelStore(self.settings), self.joblog
+        joblog.require_standing()  # an attempt that was frozen may wake up when another one has ended
         if self.files.model.exists():
             when_there_is_room(lambda: store.take(self.files.model, record.model_id), hooks)
-        # One that was made again takes over where the old one was chosen, which the bot knows, and nowhere else.
-        entered = self.joblog.register(record, current=record.replaces is None)
-        self.joblog.durable()
-        self.joblog.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
-        self.joblog.publish(made.finished.model_copy(update={"model": entered}))
+
+        def draw(entered: ModelRecord) -> None:
+            joblog.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
+
+        while True:
+            # One that was made again takes over where the old one was chosen, which the bot knows, and nowhere else.
+            joblog.enter(made.finished, current=record.replaces is None, prepare=draw)
+            joblog.durable()
+            if joblog.is_over():  # it is not, if Redis lost its last second meanwhile
+                break
         self.over = True
-        self.joblog.remember(made.past)
-        self.joblog.durable()
+        joblog.remember(made.past)
         log.info("trained", model_id=record.model_id, seconds=round(made.finished.seconds), epochs=made.past.epochs)
 
     def _made_before(self) -> Made | None:

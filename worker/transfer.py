@@ -17,6 +17,7 @@ from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo, revision_of
 from shared.units import MEGABYTE
 from worker.context import JobContext
+from worker.joblog import Superseded
 from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
 from worker.store import folder_bytes
 
@@ -55,11 +56,12 @@ def export(job: ExportJob, context: JobContext) -> Exported:
     return Exported(size=len(data))
 
 
-def import_(job: ImportJob, context: JobContext) -> Imported:
+def import_(job: ImportJob, context: JobContext) -> None:
     """Check a model's file, and enter it into store and registry. The channel's current model stays what it is.
 
     Raises:
         UserError: the file is not there, too large, or no model.
+        Superseded: the job was taken back, or another attempt has spoken.
     """
     most = int(context.settings.import_max_mb * MEGABYTE)
     file = keys.artifact(job.job_id, MODEL_FILE)
@@ -73,18 +75,22 @@ def import_(job: ImportJob, context: JobContext) -> Imported:
     if data is None:
         raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")
     try:
-        record = _enter(job, data, most, context)
+        record = _save(job, data, most, context)
+        context.joblog.enter(Imported(model=record, notes=_FOREIGN), current=False)
     except redis.RedisError:
         raise  # the job comes again, and needs its file
+    except Superseded:
+        if not context.client.exists(keys.model(context.joblog.model_id())):
+            context.models.store.delete(context.joblog.model_id())  # the job was taken back
+        raise
     except Exception:
         context.client.delete(file)  # a refused one must not fill Redis
         raise
     context.client.delete(file)
-    return Imported(model=record, notes=_FOREIGN)
 
 
-def _enter(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelRecord:
-    """Check a model's file, save the model and register it."""
+def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelRecord:
+    """Check a model's file and save the model; its record, under the name wished for."""
     from worker.model import folder as model_folder
     from worker.model.export import import_model
     from worker.model.limits import limits_for
@@ -100,7 +106,7 @@ def _enter(job: ImportJob, data: bytes, most: int, context: JobContext) -> Model
         size = folder_bytes(folder)
         _require_room(job, size, context)
         context.models.store.save(folder, model_id)
-    return context.joblog.register(_record(job, description, model_id, size, transcripts), current=False)
+    return _record(job, description, model_id, size, transcripts)
 
 
 def _transcripts(job: ImportJob, description: Description, client: redis.Redis) -> tuple[TranscriptRef, ...]:

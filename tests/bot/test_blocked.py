@@ -12,7 +12,7 @@ from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, ModelRef, SurpriseJob, Variant
 from tests.bot.live import Live, text_of
 from tests.factories import finished, generate_job, place, record, train_job
-from worker.joblog import JobLog
+from tests.registered import register
 
 GUILD, LAB = GUILDS[0].id, CHANNEL_IDS["lab"]
 NOTE = 'The model reads this seed as "damn it".'
@@ -20,7 +20,7 @@ NOTE = 'The model reads this seed as "damn it".'
 
 async def test_notes_are_covered_too(live: Live) -> None:
     await live.bot.guild_settings.change(GUILD, blocklist=("damn",))
-    JobLog(connect(live.bot.settings), "t-1").register(record(guild_id=GUILD))
+    register(connect(live.bot.settings), record(guild_id=GUILD))
     where = place(guild_id=GUILD, channel_id=LAB)
     answers = (
         (

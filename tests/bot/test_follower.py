@@ -16,6 +16,7 @@ from shared.events import Generated
 from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live, text_of
 from tests.factories import generate_job, place, record
+from tests.registered import register
 from worker.joblog import JobLog
 
 LAB = CHANNEL_IDS["lab"]
@@ -24,7 +25,7 @@ LAB = CHANNEL_IDS["lab"]
 @pytest.fixture(autouse=True)
 async def _model(live: Live) -> None:
     """The model that the answers are by."""
-    JobLog(connect(live.bot.settings), "t-1").register(record(guild_id=GUILDS[0].id, channel_id=LAB))
+    register(connect(live.bot.settings), record(guild_id=GUILDS[0].id, channel_id=LAB))
 
 
 async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(

@@ -14,7 +14,7 @@ from shared.models import ModelRecord
 from tests.bot.live import Live
 from tests.bot.offline import context
 from tests.factories import record
-from worker.joblog import JobLog
+from tests.registered import register
 
 GUILD, LAB, LIBRARY = GUILDS[0].id, CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
 GONE = 1_297_999_999_999_999_999
@@ -23,7 +23,7 @@ GONE = 1_297_999_999_999_999_999
 def _registered(live: Live, **fields: Any) -> ModelRecord:
     """A model of a member's, as the worker enters it."""
     model = record(**{"guild_id": GUILD, "scope": "channel", "owner_id": USER_IDS["ada"], **fields})
-    return JobLog(connect(live.bot.settings), f"t-{model.name}").register(model, current=False)
+    return register(connect(live.bot.settings), model, current=False)
 
 
 async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> None:

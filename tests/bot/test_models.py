@@ -27,7 +27,7 @@ from shared.jobs import DeleteJob, ImportJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, USER, place, record
-from worker.joblog import JobLog
+from tests.registered import register
 
 OTHER = CHANNEL + 1
 THREAD = CHANNEL + 7
@@ -41,8 +41,8 @@ def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
 
 
 @pytest.fixture
-def log(settings: Settings) -> JobLog:
-    return JobLog(connect(settings), "t-1")
+def worker(settings: Settings) -> redis.Redis:
+    return connect(settings)
 
 
 def deletion(model: ModelRecord) -> DeleteJob:
@@ -50,9 +50,9 @@ def deletion(model: ModelRecord) -> DeleteJob:
 
 
 async def test_a_model_and_what_its_channel_chose_come_together(
-    registry: Registry, log: JobLog, client: redis.asyncio.Redis, settings: Settings
+    registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
-    log.register(record())
+    register(worker, record())
     await GuildSettingsStore(settings, client).choose(CHANNEL, temperature=0.4)
     for name in (None, "tides", " Tides "):
         model, choices = await registry.choose_with(GUILD, [CHANNEL], name)
@@ -60,10 +60,10 @@ async def test_a_model_and_what_its_channel_chose_come_together(
 
 
 async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_is_gone(
-    registry: Registry, log: JobLog
+    registry: Registry, worker: redis.Redis
 ) -> None:
-    log.register(record(model_id="parents", name="parents"))
-    own = log.register(record(model_id="own", name="own", channel_id=THREAD, scope="channel"))
+    register(worker, record(model_id="parents", name="parents"))
+    own = register(worker, record(model_id="own", name="own", channel_id=THREAD, scope="channel"))
     here = [THREAD, CHANNEL]
     assert (await registry.choose(GUILD, here, None)).name == "own"
     assert await registry.remove(own, [], deletion(own))  # the thread still names it
@@ -73,8 +73,8 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
     assert shelf.current.name == "parents"
 
 
-async def test_a_channel_cannot_use_another_guilds_model_by_its_id(registry: Registry, log: JobLog) -> None:
-    model = log.register(record(guild_id=GUILD + 1))  # registered for the very channel
+async def test_a_channel_cannot_use_another_guilds_model_by_its_id(registry: Registry, worker: redis.Redis) -> None:
+    model = register(worker, record(guild_id=GUILD + 1))  # registered for the very channel
     with pytest.raises(UserError, match="no model"):
         await registry.choose(GUILD, [CHANNEL], None)
     with pytest.raises(UserError, match="can no longer be used"):
@@ -82,9 +82,9 @@ async def test_a_channel_cannot_use_another_guilds_model_by_its_id(registry: Reg
 
 
 async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
-    registry: Registry, log: JobLog
+    registry: Registry, worker: redis.Redis
 ) -> None:
-    hidden = log.register(record(scope="channel"))
+    hidden = register(worker, record(scope="channel"))
     said = []
     for model_id in (hidden.model_id, "nosuch"):
         with pytest.raises(UserError) as caught:
@@ -94,29 +94,29 @@ async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
 
 
 async def test_a_record_of_a_newer_version_does_not_hide_the_others(
-    registry: Registry, log: JobLog, client: redis.asyncio.Redis
+    registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis
 ) -> None:
-    log.register(record())
+    register(worker, record())
     newer = json.dumps({**record(model_id="m2", name="newer").model_dump(mode="json"), "version": 2})
     await client.set(keys.model("m2"), newer)
     await client.hset(keys.guild_models(GUILD), "newer", "m2")  # type: ignore[misc]
     assert [model.name for model in await registry.usable(GUILD, [CHANNEL])] == ["tides"]
 
 
-async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, log: JobLog) -> None:
-    before = log.register(record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
+async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, worker: redis.Redis) -> None:
+    before = register(worker, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
     await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
     after, _ = await registry.choose_with(GUILD, [SNOWFLAKE], "floods")
     assert after == before.model_copy(update={"name": "floods"})
     assert (await registry.choose(GUILD, [SNOWFLAKE], None)).name == "floods"
     with pytest.raises(UserError, match="No model called `tides`"):
         await registry.choose(GUILD, [SNOWFLAKE], "tides")
-    assert log.register(record(model_id="m2")).name == "tides"
+    assert register(worker, record(model_id="m2")).name == "tides"
 
 
-async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, log: JobLog) -> None:
+async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, worker: redis.Redis) -> None:
     for number in range(8):
-        log.register(record(model_id=f"m{number}", name=f"model-{number}"))
+        register(worker, record(model_id=f"m{number}", name=f"model-{number}"))
 
     async def rename(number: int) -> bool:
         try:
@@ -136,8 +136,8 @@ async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, l
         )
 
 
-async def test_changes_at_once_are_all_kept(registry: Registry, log: JobLog) -> None:
-    log.register(record(scope="channel"))
+async def test_changes_at_once_are_all_kept(registry: Registry, worker: redis.Redis) -> None:
+    register(worker, record(scope="channel"))
 
     def share(channel_id: int) -> object:
         return registry.amend(
@@ -150,8 +150,10 @@ async def test_changes_at_once_are_all_kept(registry: Registry, log: JobLog) -> 
     assert sorted(model.shared_with) == [1, 2, 3]
 
 
-async def test_what_is_taken_back_is_dropped_where_it_was_the_current_model(registry: Registry, log: JobLog) -> None:
-    model = log.register(record(scope="channel", shared_with=(OTHER,)))
+async def test_what_is_taken_back_is_dropped_where_it_was_the_current_model(
+    registry: Registry, worker: redis.Redis
+) -> None:
+    model = register(worker, record(scope="channel", shared_with=(OTHER,)))
     await registry.use(OTHER, model)
     await registry.amend("m1", lambda model: model.model_copy(update={"shared_with": ()}), lambda _: [OTHER])
     with pytest.raises(UserError):
@@ -160,9 +162,9 @@ async def test_what_is_taken_back_is_dropped_where_it_was_the_current_model(regi
 
 
 async def test_removing_takes_the_model_out_of_everything_at_once(
-    registry: Registry, log: JobLog, client: redis.asyncio.Redis
+    registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis
 ) -> None:
-    model = log.register(record())
+    model = register(worker, record())
     await registry.use(OTHER, model)
     renamed = await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
     assert renamed.name == "floods"
@@ -174,18 +176,18 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
         await registry.amend("m1", lambda model: model)
 
 
-async def test_a_deletion_waits_until_it_was_sent(registry: Registry, log: JobLog) -> None:
-    model = log.register(record())
+async def test_a_deletion_waits_until_it_was_sent(registry: Registry, worker: redis.Redis) -> None:
+    model = register(worker, record())
     await registry.remove(model, [], deletion(model))
     assert [job.model_id for job in await registry.deletions()] == ["m1"]
     await registry.deletion_sent("m1")
     assert await registry.deletions() == []
 
 
-async def test_the_models_of_all_channels_count_as_stored(registry: Registry, log: JobLog) -> None:
-    log.register(record(file_bytes=1_000_000, scope="channel"))
-    log.register(record(model_id="m2", name="old", parameters=250_000))  # its record tells no size
-    log.register(record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
+async def test_the_models_of_all_channels_count_as_stored(registry: Registry, worker: redis.Redis) -> None:
+    register(worker, record(file_bytes=1_000_000, scope="channel"))
+    register(worker, record(model_id="m2", name="old", parameters=250_000))  # its record tells no size
+    register(worker, record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
     assert await registry.stored_bytes(GUILD) == 2_000_000
 
 

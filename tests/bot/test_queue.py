@@ -28,6 +28,7 @@ from shared.events import Failed, Interrupted, Started
 from shared.jobs import TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, USER, corpus, generate_job, place, record, train_job
+from tests.registered import register
 from worker.joblog import JobLog, News, Superseded, run_script
 
 
@@ -206,7 +207,7 @@ def registry(client: redis.asyncio.Redis) -> Registry:
 
 
 async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:
-    JobLog(connect(settings), "t-1").register(record())
+    register(connect(settings), record())
     assert (await registry.choose(GUILD, [CHANNEL], None)).model_id == "m1"
 
 
@@ -216,19 +217,19 @@ async def test_without_a_model_the_way_to_one_is_shown(registry: Registry) -> No
 
 
 async def test_a_channel_without_a_choice_is_told_what_there_is(registry: Registry, settings: Settings) -> None:
-    JobLog(connect(settings), "t-1").register(record())
+    register(connect(settings), record())
     with pytest.raises(UserError, match="`tides`"):
         await registry.choose(GUILD, [CHANNEL + 1], None)
 
 
 async def test_an_unknown_name_gets_the_nearest(registry: Registry, settings: Settings) -> None:
-    JobLog(connect(settings), "t-1").register(record())
+    register(connect(settings), record())
     with pytest.raises(UserError, match="Did you mean `tides`"):
         await registry.choose(GUILD, [CHANNEL], "tidse")
 
 
 async def test_an_uploaded_texts_model_stays_in_its_channel(registry: Registry, settings: Settings) -> None:
-    JobLog(connect(settings), "t-1").register(record(scope="channel"))
+    register(connect(settings), record(scope="channel"))
     assert [model.name for model in await registry.usable(GUILD, [CHANNEL])] == ["tides"]
     assert await registry.usable(GUILD, [CHANNEL + 1]) == []
     with pytest.raises(UserError):
@@ -238,7 +239,7 @@ async def test_an_uploaded_texts_model_stays_in_its_channel(registry: Registry, 
 
 
 async def test_models_of_another_guild_do_not_exist(registry: Registry, settings: Settings) -> None:
-    JobLog(connect(settings), "t-1").register(record())
+    register(connect(settings), record())
     assert await registry.usable(GUILD + 1, [CHANNEL]) == []
     with pytest.raises(UserError):
         await registry.choose(GUILD + 1, [CHANNEL], "tides")
@@ -284,10 +285,10 @@ async def test_the_model_of_an_older_version_asks_for_its_text(
 
 
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, settings: Settings) -> None:
-    log = JobLog(connect(settings), "t-1")
-    first = log.register(record())
-    second = log.register(record(model_id="m2"))
-    apollo = log.register(record(model_id="m3", name="apollo-11"))
+    worker = connect(settings)
+    first = register(worker, record())
+    second = register(worker, record(model_id="m2"))
+    apollo = register(worker, record(model_id="m3", name="apollo-11"))
     assert second.name == "tides-2"
     names = [await registry.next_name(GUILD, [CHANNEL], model) for model in (first, second, apollo)]
     assert names == ["tides", "tides", "apollo-11"]

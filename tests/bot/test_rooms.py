@@ -51,8 +51,8 @@ from tests.bot.offline import context
 from tests.bot.stand_in import StandIn
 from tests.bot.test_watch import Away
 from tests.factories import corpus, finished, generate_job, place, progress, record, train_job
+from tests.registered import register
 from tests.transcripts import written
-from worker.joblog import JobLog
 
 GUILD, ADA, BEN = GUILDS[0].id, USER_IDS["ada"], USER_IDS["ben"]
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
@@ -77,7 +77,7 @@ def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
     """A model of a channel's messages, as the worker enters it."""
     defaults = {"guild_id": GUILD, "channel_id": CELLAR, "owner_id": BEN, "transcripts": (ref(source),)}
     model = record(**{"model_id": "m1", "name": "whispers", "corpus_title": "#cellar", **defaults, **fields})
-    return JobLog(connect(live.bot.settings), f"t-{model.name}").register(model, current=False)
+    return register(connect(live.bot.settings), model, current=False)
 
 
 async def standing(live: Live) -> None:
@@ -182,7 +182,7 @@ async def test_an_answer_is_not_posted_where_others_can_read_it_by_then(live: Li
     await known(live, where)
     heard(live, corpus_title=SECRET)
     await standing(live)
-    JobLog(connect(live.bot.settings), "t-0").register(record(model_id="public", name="public", guild_id=GUILD))
+    register(connect(live.bot.settings), record(model_id="public", name="public", guild_id=GUILD))
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
     await live.bot.redis.set(keys.artifact("s-1", SURPRISE_FILE), EMPTY_PNG)
     send = live.bot.get_partial_messageable(where).send

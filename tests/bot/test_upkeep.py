@@ -18,8 +18,8 @@ from shared.transcripts import TranscriptInfo
 from tests import factories
 from tests.bot.live import Live, text_of
 from tests.bot.test_reading import Pages, agreed, talk
+from tests.registered import register
 from tests.transcripts import words, written
-from worker.joblog import JobLog
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 LAB, TAVERN, LIBRARY = (CHANNEL_IDS[name] for name in ("lab", "tavern", "library"))
@@ -51,9 +51,7 @@ def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> Mode
         "options": TrainOptions(),
         "transcripts": refs,
     }
-    return JobLog(connect(live.bot.settings), f"t-{name}").register(
-        factories.record(**{**own, **fields}), current=False
-    )
+    return register(connect(live.bot.settings), factories.record(**{**own, **fields}), current=False)
 
 
 async def look(live: Live) -> float:

@@ -19,8 +19,8 @@ from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, is_being_purged, revision_of
 from tests.bot.live import Live
 from tests.factories import record
+from tests.registered import register
 from tests.transcripts import words, written
-from worker.joblog import JobLog
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 TAVERN, LIBRARY = CHANNEL_IDS["tavern"], CHANNEL_IDS["library"]
@@ -52,7 +52,7 @@ def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> Mode
     model = record(
         **{"model_id": name, "name": name, "guild_id": GUILD_ID, "channel_id": TAVERN, "transcripts": refs, **fields}
     )
-    return JobLog(connect(live.bot.settings), f"t-{name}").register(model, current=False)
+    return register(connect(live.bot.settings), model, current=False)
 
 
 async def left(live: Live, info: TranscriptInfo) -> list[str]:

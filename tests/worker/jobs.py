@@ -26,7 +26,8 @@ PLACE = Place(guild_id=1, channel_id=2, user_id=3)
 
 
 def run(client: redis.Redis, job: Job) -> Event:
-    """Run a job as the worker does; its last event."""
+    """Run a job that the bot has entered, as the worker does; its last event."""
+    client.hset(keys.job(job.job_id), "job", job.model_dump_json())
     run_message(job, job.model_dump(mode="json"))
     newest: Any = client.xrevrange(keys.job_events(job.job_id), count=1)
     return parse_event(newest[0][1][b"event"])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import redis
 
 from shared import keys
 from shared.connect import connect
-from shared.events import Cancelled, Failed, Interrupted, Progress, Sample, Started, parse_event
+from shared.events import Cancelled, Failed, Finished, Interrupted, Progress, Sample, Started, parse_event
 from shared.models import ModelRecord
 from shared.settings import Settings
-from tests.factories import CHANNEL, GUILD, progress, record
+from shared.turns import Script
+from tests.factories import CHANNEL, GUILD, finished, progress, record
+from tests.registered import register
+from worker import joblog
 from worker.joblog import JobLog, News, Superseded
 
 
@@ -104,33 +108,116 @@ def test_control(client: redis.Redis, value: str, control: str | None) -> None:
     assert JobLog(client, "t-1").news() == News(control, {})
 
 
+def made(**fields: Any) -> Finished:
+    """The end of a training, with its model."""
+    return finished(model=record(**fields))
+
+
+def begun(client: redis.Redis, job_id: str = "t-1") -> JobLog:
+    """The first attempt at a job that the bot has entered."""
+    client.hset(keys.job(job_id), "job", "{}")
+    log = JobLog(client, job_id)
+    log.begin()
+    return log
+
+
 def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.Redis) -> None:
-    entered = JobLog(client, "t-1").register(record())
+    entered = begun(client).enter(made()).model
     assert entered.name == "tides"
     assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m1"}
     assert client.hget(keys.channel(CHANNEL), "model") == b"m1"
     stored = client.get(keys.model("m1"))
     assert stored is not None
     assert ModelRecord.model_validate_json(stored) == entered  # type: ignore[arg-type]
+    assert JobLog(client, "t-1").is_over()
 
 
 def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis) -> None:
-    log = JobLog(client, "t-1")
-    names = [log.register(record(model_id=f"m{n}")).name for n in (1, 2, 3)]
-    assert names == ["tides", "tides-2", "tides-3"]
+    prepared: list[str] = []
+    ends = [
+        begun(client, f"t-{n}").enter(made(model_id=f"m{n}"), prepare=lambda named: prepared.append(named.name))
+        for n in (1, 2, 3)
+    ]
+    assert [end.model.name for end in ends] == prepared == ["tides", "tides-2", "tides-3"]
     assert client.hget(keys.guild_models(GUILD), "tides") == b"m1"
 
 
-def test_registering_again_changes_nothing(client: redis.Redis) -> None:
-    log = JobLog(client, "t-1")
-    assert log.register(record()).name == log.register(record()).name == "tides"
+def test_a_name_that_is_taken_at_the_last_moment_is_not_overwritten(client: redis.Redis) -> None:
+    prepared: list[str] = []
+
+    def prepare(named: ModelRecord) -> None:
+        if not prepared:
+            begun(client, "t-2").enter(made(model_id="m2"))
+        prepared.append(named.name)
+
+    end = begun(client).enter(made(), prepare=prepare)
+    assert prepared == ["tides", "tides-2"]
+    assert end.model.name == "tides-2"
+    assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m2", b"tides-2": b"m1"}
+
+
+def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, lost = begun(client), []
+    run = joblog.run_script
+
+    def lose_the_first(client: redis.Redis, script: Script) -> Any:
+        answer = run(client, script)
+        if not lost:
+            lost.append(answer)
+            raise redis.ConnectionError("lost")
+        return answer
+
+    monkeypatch.setattr(joblog, "run_script", lose_the_first)
+    assert log.enter(made()).model.name == "tides"
+    assert lost == [b"entered"]
+    assert client.xlen(keys.job_events("t-1")) == 1
     assert client.hlen(keys.guild_models(GUILD)) == 1
+
+
+def test_what_redis_lost_is_entered_again(client: redis.Redis) -> None:
+    """A Redis that was killed may have lost its last second: the end, and not the attempt."""
+    log = begun(client)
+    before = client.hgetall(keys.job("t-1"))
+    log.enter(made())
+    client.flushall()
+    client.hset(keys.job("t-1"), mapping=before)  # type: ignore[arg-type]
+    assert not log.is_over()
+    assert log.enter(made()).model.name == "tides"
+    assert log.is_over()
+
+
+@pytest.mark.parametrize("why", ["cancelled", "taken back", "overtaken"])
+def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, why: str) -> None:
+    log = begun(client)
+    match why:
+        case "cancelled":
+            client.hset(keys.job("t-1"), "over", "1")
+        case "taken back":
+            client.hdel(keys.job("t-1"), "job")
+        case _:
+            later = JobLog(client, "t-1")
+            later.begin()
+            later.publish(Started(worker="w"))
+    with pytest.raises(Superseded):
+        log.enter(made())
+    if why != "taken back":
+        with pytest.raises(Superseded):
+            log.require_standing()
+    assert not client.exists(keys.guild_models(GUILD), keys.model("m1"), keys.channel(CHANNEL))
+
+
+def test_what_is_entered_says_what_the_last_attempt_knew(client: redis.Redis) -> None:
+    """An older version entered models before they were told of."""
+    register(client, record(train_loss=1.0))
+    assert begun(client).enter(made(train_loss=2.0)).model.name == "tides"
+    stored = client.get(keys.model("m1"))
+    assert ModelRecord.model_validate_json(stored).train_loss == 2.0  # type: ignore[arg-type]
 
 
 def test_ids_survive_registration_exactly(client: redis.Redis) -> None:
     """Lua's numbers are doubles: a snowflake must not go through them."""
     snowflake = 1297000000000000021
-    JobLog(client, "t-1").register(record(owner_id=snowflake, corpus_title='A "name":"" of trouble'))
+    begun(client).enter(made(owner_id=snowflake, corpus_title='A "name":"" of trouble'))
     stored = json.loads(client.get(keys.model("m1")))  # type: ignore[arg-type]
     assert stored["owner_id"] == snowflake
     assert stored["corpus_title"] == 'A "name":"" of trouble'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,8 +13,9 @@ from shared.connect import connect
 from shared.events import Finished, Started, parse_event
 from shared.jobs import LOSS_FILE
 from shared.settings import Settings
+from tests.factories import GUILD
 from tests.worker.test_train_jobs import TEXT, train
-from worker.job_files import JobFiles
+from worker.job_files import JobFiles, remove_leftovers
 from worker.joblog import JobLog
 from worker.made import Made
 from worker.store import ModelStore
@@ -28,20 +30,20 @@ def client(settings: Settings) -> redis.Redis:
     return connect(settings)
 
 
-@pytest.mark.parametrize("where", ["save", "register", "publish"])
+@pytest.mark.parametrize(
+    "where", [(ModelStore, "take"), (JobLog, "attach"), (JobLog, "enter")], ids=lambda where: where[1]
+)
 def test_the_rest_is_done_by_the_next_attempt(
-    where: str, client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    where: tuple[type, str], client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*arguments: Any, **_: Any) -> None:
-        if where != "publish" or isinstance(arguments[1], Finished):
-            raise Killed
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            *{"save": (ModelStore, "take"), "register": (JobLog, "register")}.get(where, (JobLog, "publish")), killed
-        )
+        patch.setattr(*where, killed)
         with pytest.raises(Killed):
             train(client, "t-1")
+    assert not client.exists(keys.guild_models(GUILD))
     files = JobFiles.of(settings, "t-1")
     made = Made.load(files.made)
     assert made is not None
@@ -61,3 +63,62 @@ def test_the_rest_is_done_by_the_next_attempt(
     told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events("t-1")))]
     assert [one.resumed for one in told if isinstance(one, Started)][-1]
     assert sum(one.kind == "finished" for one in told) == 1
+
+
+def test_what_redis_lost_of_the_end_is_told_again(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that is killed may lose its last second, and does not say so when it is back."""
+    durable, lost = JobLog.durable, []
+
+    def lose(log: JobLog) -> None:
+        if not lost:
+            lost.extend(client.xrevrange(keys.job_events("t-1"), count=1))
+            entry, _ = lost[0]
+            client.xdel(keys.job_events("t-1"), entry)
+            client.hdel(keys.job("t-1"), "over")
+            client.delete(keys.guild_models(GUILD))
+        durable(log)
+
+    monkeypatch.setattr(JobLog, "durable", lose)
+    event = train(client, "t-1")
+    assert isinstance(event, Finished)
+    assert client.hgetall(keys.guild_models(event.model.guild_id)) == {b"made-up": event.model.model_id.encode()}
+    assert JobLog(client, "t-1").is_over()
+    assert client.llen(keys.HISTORY) == 1
+
+
+def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Made.save
+
+    def frozen(made: Made, path: Path) -> None:
+        save(made, path)
+        client.hset(keys.job("t-1"), "over", "1")  # another worker's attempt was cancelled
+
+    monkeypatch.setattr(Made, "save", frozen)
+    train(client, "t-1")
+    assert ModelStore(settings).ids() == []
+    assert not client.exists(keys.guild_models(GUILD))
+    told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events("t-1")))]
+    assert not [one for one in told if one.kind == "finished"]
+
+
+def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobLog, "enter", killed)
+        with pytest.raises(Killed):
+            train(client, "t-1")
+    assert len(ModelStore(settings).ids()) == 1
+    remove_leftovers(settings, client)
+    assert len(ModelStore(settings).ids()) == 1
+    client.hset(keys.job("t-1"), "over", "1")
+    remove_leftovers(settings, client)
+    assert ModelStore(settings).ids() == []
+    assert not JobFiles.of(settings, "t-1").folder.exists()
