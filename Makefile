@@ -58,7 +58,7 @@ test: $(INSTALLED_DEV)  ## all tests but the browser's
 	$(PY) -m pytest -m "not browser and not faults" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (under 45 minutes)
-	$(PY) -m pytest -m "faults or keeps" tests/faults $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "faults or keeps" tests/faults tests/e2e $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-fuzz: $(INSTALLED_DEV)  ## 10,000 made-up commands, files, presses, jobs and texts
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(PY) -m pytest tests/fuzz $(TEST_WORKERS) --timeout 3600 -W ignore $(PYTEST_ARGS)

@@ -37,6 +37,7 @@ def lost(tmp_path: Path) -> Iterator[System]:
     yield from started(tmp_path / "lost")
 
 
+@pytest.mark.faults
 def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_path: Path) -> None:
     lost.add_model("keeper")
     guild_id = int(lost.client.world().guild_id)

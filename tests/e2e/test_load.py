@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.load.ledger import ledger, refusals
 from benchmarks.load.run import Load, run
 from tests.e2e.system import FIXTURES
@@ -11,6 +13,7 @@ from tests.e2e.system import FIXTURES
 TEXTS, TRAININGS = 60, 2
 
 
+@pytest.mark.faults
 def test_everybody_gets_one_answer(tmp_path: Path) -> None:
     load = Load(3, 0.05, 3, TRAININGS, TEXTS, limit_minutes=4, quiet_s=0, warm_training=False)
     few = {"GENERATE_JOBS": "1", "GENERATE_COOLDOWN_S": "0", "TRAIN_COOLDOWN_S": "0"}

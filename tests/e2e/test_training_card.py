@@ -25,7 +25,7 @@ from tests.e2e.acts import (
 )
 from tests.e2e.system import System, field_of, started
 
-LONG = "!train python-docs --minutes 5"
+LONG = "!train python-docs --minutes 5 --units 64"
 
 
 def learning(system: System, typed: str = LONG, **where: str) -> Message:

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 import redis
 
 from playground.client import Message, text_of
@@ -47,6 +48,7 @@ def _bytes(value: str) -> bytes:
     return base64.b64decode(value.removeprefix("base64:")) if value.startswith("base64:") else value.encode()
 
 
+@pytest.mark.faults
 def test_trainings_of_the_version_before_go_on(own_system: System) -> None:
     system = own_system
     stop_bot(system)
