@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from playground.client import text_of
+from tests.e2e.acts import TINY
 from tests.e2e.system import System
 from tests.e2e.texts import harbour
 
@@ -79,14 +80,14 @@ def test_bad_files_are_refused(system: System, name: str, data: bytes, problem: 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 def test_other_encodings_are_read(system: System, encoding: str) -> None:
     text = LONG_ENOUGH.replace("the fog", "the café’s fog")
-    card = system.ask("!train --epochs 1", files={"cafe.txt": text.encode(encoding)}, channel="library")
+    card = system.ask(f"!train {TINY}", files={"cafe.txt": text.encode(encoding)}, channel="library")
     assert "Learning" in text_of(card)
     system.client.click_label(card, "Cancel", channel="library")
     system.wait_for_card(card, "Cancelled", channel="library", timeout=60)
 
 
 def test_a_seed_of_unknown_characters_is_explained(system: System) -> None:
-    card = system.ask("!train harbour --epochs 1 --name letters")
+    card = system.ask(f"!train harbour {TINY} --name letters")
     system.wait_for_card(card, "is now this channel's model")
     partly = system.ask("!generate the sea 漢字 --model letters --length 30")
     assert "漢" in text_of(partly)
@@ -114,7 +115,7 @@ def test_an_unreachable_mirror_is_named(system: System) -> None:
 def test_without_a_worker_the_card_says_so(system: System) -> None:
     system.stop_part("train")
     try:
-        card = system.ask("!train harbour --epochs 1 --name patient")
+        card = system.ask(f"!train harbour {TINY} --name patient")
         system.wait_for_card(card, "No worker is running", timeout=60)
     finally:
         system.start_part("train")
@@ -134,5 +135,5 @@ def test_without_redis_commands_say_so_and_work_again_later(system: System) -> N
 
 
 def _train_again(system: System) -> dict[str, object] | None:
-    answer = system.ask("!train harbour --epochs 1 --name afterwards")
+    answer = system.ask(f"!train harbour {TINY} --name afterwards")
     return answer if "Learning" in text_of(answer) else None

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from playground.client import Message, pictures_of, text_of
-from tests.e2e.acts import labels
+from tests.e2e.acts import TINY, labels
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
@@ -84,7 +84,7 @@ def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) ->
 
 
 def test_a_file_attached_to_a_message_is_learned(system: System) -> None:
-    card = system.ask("!train --epochs 1", files={"gull.txt": harbour(random_seed=3).encode()})
+    card = system.ask(f"!train {TINY}", files={"gull.txt": harbour(random_seed=3).encode()})
     system.wait_for_card(card, "`gull` is now this channel's model")
 
 

@@ -16,7 +16,7 @@ from tests.e2e.acts import training_of
 from tests.e2e.system import System, started
 from tests.faults import harm
 from tests.faults.cells import record
-from tests.faults.moments import CHECKPOINT_S, Training, caught_saving
+from tests.faults.moments import CHECKPOINT_S, Training, caught_saving, lasting
 
 STOPPED_WITHIN_S = 30.0
 """What a manager of services gives each part before it kills it."""
@@ -99,7 +99,7 @@ def whole(tmp_path: Path) -> Iterator[System]:
 @pytest.mark.keeps
 def test_everything_is_stopped_while_one_runs_and_one_waits(whole: System) -> None:
     system = whole
-    first = system.ask("!train harbour --epochs 300 --minutes 0.6 --name sleeper")
+    first = system.ask(f"!train harbour {lasting(0.25)} --name sleeper")
     second = system.ask("!train harbour --epochs 1 --layers 1 --units 32 --name waiter")
     system.wait_for_card(first, "Sample after epoch")
     assert system.stop(signal.SIGINT) == 0

@@ -296,7 +296,7 @@ def test_nothing_of_the_heldout_part_is_ever_learned(tmp_path: Path) -> None:
         assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
 
 
-@pytest.mark.parametrize("characters", [180, 181, 500, 5_000, 12_345])
+@pytest.mark.parametrize("characters", [180, 181, 5_000])
 def test_streams_fit_small_texts(characters: int) -> None:
     text = babble(characters * 10 // 9 + 3)
     prepared = prepare(text)
