@@ -55,6 +55,10 @@ PROBE = "probe"
 TRANSCRIPTS = "transcripts"
 """Hash: id of a transcript that is not forgotten yet -> id of its guild."""
 
+READINGS_ENDED = "transcripts:ended"
+"""Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.transcripts.endings`), until
+its card shows it."""
+
 
 def job(job_id: str) -> str:
     """Hash of what is known of a job beside its events.
@@ -108,7 +112,7 @@ def transcript(transcript_id: str) -> str:
     out. `withdrawn`: the revision at which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds.
     `left_out`: lines that were too many.
     While it is being read also `reading` (JSON, `bot.transcripts.reader`): how far that is, and what is to come of it;
-    and `card`: `channel:message` that shows it.
+    `card`: `channel:message` that shows it; and `cancelled`: `1` once somebody cancelled it.
     It lives as long as a model refers to it.
     """
     return f"transcript:{transcript_id}"

@@ -12,12 +12,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot import queue as jobs
 from bot.card_message import CardMessage
 from bot.failures import AWAY, TRANSIENT, passing
 from bot.transcripts import sources
+from bot.transcripts.endings import Ending, tell
 from bot.transcripts.reader import Reader, ReadingState, ServerAway
-from bot.transcripts.reading_card import facts_of
+from bot.transcripts.reading_card import card_nonce, facts_of
 from bot.transcripts.store import Transcript
 from bot.views.reading import reading_buttons
 from shared.corpora import unpacked_limit
@@ -47,18 +47,13 @@ def state_of(transcript: Transcript) -> ReadingState:
     return ReadingState.model_validate_json(transcript.reading)
 
 
-def card_nonce(job_id: str, before: int = 0) -> str:
-    """As `bot.queue.card_nonce`, of the card that shows the reading before the training."""
-    return jobs.card_nonce(f"r{job_id}", before)
-
-
 class Reading:
     """One reading.
 
     Args:
         bot: the bot.
         transcript_id: what is being read.
-        cancelled: transcripts whose reading somebody cancelled.
+        cancelled: transcripts whose reading somebody cancelled in this run of the bot.
     """
 
     def __init__(self, bot: Galvanic, transcript_id: str, cancelled: set[str]) -> None:
@@ -68,7 +63,12 @@ class Reading:
         self._cancelled = cancelled
 
     async def run(self) -> None:
-        """Read to the end, whatever trouble there is on the way."""
+        """Read to the end, whatever trouble there is on the way, and tell of the end."""
+        await self._run()
+        self._cancelled.discard(self._transcript_id)
+        await tell(self._bot, self._transcript_id)
+
+    async def _run(self) -> None:
         tries, before = 0, -1
         message: CardMessage | None = None
         problem: UserError | None = None
@@ -76,13 +76,15 @@ class Reading:
             state = state_of(transcript)
             tries = 0 if state.read > before else tries + 1
             before = state.read
+            if transcript.cancelled:
+                self._cancelled.add(transcript.transcript_id)
             if message is None:
                 nonce = functools.partial(card_nonce, state.job_id)
                 message = CardMessage(self._bot, state.place, transcript.card, nonce)
             info = transcript.info
             with job_context(state.job_id, guild_id=info.guild_id, channel_id=info.source_id):
                 try:
-                    if problem is None:
+                    if problem is None and transcript.transcript_id not in self._cancelled:
                         await self._read(transcript, state, message)
                     else:
                         await self._end(transcript, message, problem)
@@ -170,7 +172,8 @@ class Reading:
         with follower.reserved(job.job_id):
             card = message.where
             await queue.submit_train(job, None, card, (_NO_LIMIT, _NO_LIMIT), entry=info.transcript_id)
-            await self._store.complete(info.transcript_id)
+            if await self._store.complete(info.transcript_id):
+                await queue.cancel(job.job_id)
             follower.follow(job, card)
         log.info(
             "reading_done", messages=state.read, lines=current.lines, chars=current.chars, left_out=current.left_out
@@ -227,13 +230,24 @@ class Reading:
                 await self._store.drop_text(other.transcript_id)
 
     async def _end(self, transcript: Transcript, message: CardMessage, problem: UserError | None) -> None:
-        """Keep nothing, and say why. `problem` None: somebody cancelled it."""
-        facts = await facts_of(self._bot, transcript)
-        await self._store.forget(transcript.transcript_id)
-        self._cancelled.discard(transcript.transcript_id)
-        log.info("reading_ended", transcript_id=transcript.transcript_id, cancelled=problem is None)
+        """Keep nothing but why, which is told then. `problem` None: somebody cancelled it."""
+        facts, state = await facts_of(self._bot, transcript), state_of(transcript)
+        if problem is None and await self._cancel_training(state.job_id, message.where):
+            await self._store.forget(transcript.transcript_id)
+            return
         embed = cards.reading_failed(facts, problem) if problem is not None else cards.reading_cancelled(facts)
-        await self._put(message, embed, None)
+        ending = Ending(job_id=state.job_id, place=state.place, card=message.where, embed=embed.to_dict())
+        await self._store.forget(transcript.transcript_id, ending.model_dump_json())
+        log.info("reading_ended", transcript_id=transcript.transcript_id, cancelled=problem is None)
+
+    async def _cancel_training(self, job_id: str, card: tuple[int, int] | None) -> bool:
+        """Cancel the training instead, if it was entered although its reply was lost; the card is that of it then."""
+        stored = await self._bot.queue.load(job_id)
+        if stored is None or not isinstance(stored.job, TrainJob):
+            return False
+        await self._bot.queue.cancel(job_id)
+        self._bot.follower.follow(stored.job, card)
+        return True
 
     async def _show(self, transcript: Transcript, message: CardMessage, problem: str = "") -> None:
         """Show how far it is, and keep where the card is should it be a fresh one."""
@@ -243,26 +257,18 @@ class Reading:
             if current is None or current.reading is None:
                 return
             embed = cards.reading(await facts_of(self._bot, current), problem)
-            await self._put(message, embed, reading_buttons(transcript.transcript_id), tries=1)
+            await self._put(message, embed, reading_buttons(transcript.transcript_id))
             if message.where is not None and message.where != before:
                 await self._store.save_card(transcript.transcript_id, message.where)
         except RedisError as error:  # the next time
             log.warning("redis_unreachable", error=type(error).__name__)
 
-    async def _put(
-        self, message: CardMessage, embed: discord.Embed, view: discord.ui.View | None, *, tries: int = 5
-    ) -> None:
+    async def _put(self, message: CardMessage, embed: discord.Embed, view: discord.ui.View) -> None:
         """Show a card; that Discord does not take it is no reason to stop reading."""
-        for number in range(tries):
-            try:
-                await message.put(embed, [], view)
-            except (discord.HTTPException, *TRANSIENT) as error:
-                log.warning("reading_not_shown", error=type(error).__name__)
-                if not passing(error) or number + 1 == tries:
-                    return
-                await asyncio.sleep(RETRY_S[min(number, len(RETRY_S) - 1)])
-            else:
-                return
+        try:
+            await message.put(embed, [], view)
+        except (discord.HTTPException, *TRANSIENT) as error:
+            log.warning("reading_not_shown", error=type(error).__name__)
 
 
 def _explained(error: Exception) -> UserError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot import queue
 from bot.cards.reading import ReadingFacts
 from bot.escape import plain
 from bot.transcripts.reader import ReadingState
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 _GUESS_FROM = 0.02
 """Share of a reading from which on the rest is foreseen."""
+
+
+def card_nonce(job_id: str, before: int = 0) -> str:
+    """As `bot.queue.card_nonce`, of the card that shows the reading before the training."""
+    return queue.card_nonce(f"r{job_id}", before)
 
 
 async def facts_of(bot: Galvanic, transcript: Transcript) -> ReadingFacts:

@@ -17,10 +17,10 @@ from bot import access, cards, trainings
 from bot.queue import TRAINING
 from bot.requester import Requester
 from bot.training_control import moderates_place
-from bot.transcripts import sources
+from bot.transcripts import endings, sources
 from bot.transcripts.reader import ReadingState
-from bot.transcripts.reading import RETRY_S, Reading, card_nonce, state_of
-from bot.transcripts.reading_card import facts_of
+from bot.transcripts.reading import RETRY_S, Reading, state_of
+from bot.transcripts.reading_card import card_nonce, facts_of
 from bot.transcripts.store import Transcript
 from bot.types import Send
 from bot.views.reading import reading_buttons
@@ -208,10 +208,12 @@ class Readings:
         """
         transcript = await self._store.load(transcript_id)
         if transcript is None or transcript.info.guild_id != guild_id or transcript.reading is None:
-            raise UserError("This reading has already ended.", "Its card shows how, and there is nothing left to do.")
+            raise _over()
         place = state_of(transcript).place
         if place.user_id != user.id and not moderates_place(user, place):
             raise UserError("This reading isn't yours.", "Only its owner and members with Manage Messages can end it.")
+        if not await self._store.cancel(transcript_id):  # before it is acknowledged: the bot may be killed now
+            raise _over()
         self._cancelled.add(transcript_id)
         return "Cancelling…"
 
@@ -233,6 +235,9 @@ class Readings:
                 for transcript in await self._store.all():
                     if transcript.reading is not None:
                         self._take_up(transcript.transcript_id)
+                for transcript_id in await endings.untold(self._bot):
+                    if transcript_id not in self._tasks and not self._stopped:
+                        self._spawn(transcript_id, endings.tell(self._bot, transcript_id))
                 return
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
@@ -241,3 +246,7 @@ class Readings:
     def _take_up(self, transcript_id: str) -> None:
         if transcript_id not in self._tasks and not self._stopped:
             self._spawn(transcript_id, Reading(self._bot, transcript_id, self._cancelled).run())
+
+
+def _over() -> UserError:
+    return UserError("This reading has already ended.", "Its card shows how, and there is nothing left to do.")

@@ -38,6 +38,13 @@ _KEEP = """
 if redis.call('HEXISTS', KEYS[1], 'info') == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 """
 
+# Note that somebody cancelled a reading that is not over; whether it was. KEYS: the transcript.
+_CANCEL = """
+if redis.call('HEXISTS', KEYS[1], 'reading') == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'cancelled', '1')
+return 1
+"""
+
 log = structlog.get_logger()
 
 
@@ -49,6 +56,7 @@ class Transcript:
         reading: how far its reading is (JSON); None: it is complete.
         card: channel and message that show the reading.
         left_out: lines that were too many: the oldest.
+        cancelled: whether somebody cancelled its reading.
     """
 
     info: TranscriptInfo
@@ -59,6 +67,7 @@ class Transcript:
     reading: str | None
     card: tuple[int, int] | None = None
     left_out: int = 0
+    cancelled: bool = False
 
     @property
     def transcript_id(self) -> str:
@@ -102,6 +111,7 @@ class TranscriptStore:
             reading.decode() if reading is not None else None,
             card_of(fields.get(b"card")),
             int(fields.get(b"left_out", 0)),
+            b"cancelled" in fields,
         )
 
     async def all(self, guild_id: int | None = None) -> list[Transcript]:
@@ -248,9 +258,17 @@ class TranscriptStore:
     async def _keep(self, transcript_id: str, field: str, value: str) -> None:
         await reply(self._redis.eval(_KEEP, 1, keys.transcript(transcript_id), field, value))
 
-    async def complete(self, transcript_id: str) -> None:
-        """The reading is over: what is there is the transcript."""
-        await reply(self._redis.hdel(keys.transcript(transcript_id), "reading", "card"))
+    async def cancel(self, transcript_id: str) -> bool:
+        """Note that the reading is to end, so that the next run of the bot does not go on; False: it is over."""
+        return bool(await reply(self._redis.eval(_CANCEL, 1, keys.transcript(transcript_id))))
+
+    async def complete(self, transcript_id: str) -> bool:
+        """The reading is over: what is there is the transcript. Whether somebody cancelled it until now."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hexists(keys.transcript(transcript_id), "cancelled")
+            pipe.hdel(keys.transcript(transcript_id), "reading", "card", "cancelled")
+            cancelled, _ = await reply(pipe.execute())
+        return bool(cancelled)
 
     async def drop_oldest(self, transcript_id: str, most_bytes: int) -> int:
         """Take the oldest pages out until the rest is short enough. Hold the `lock`.
@@ -377,8 +395,13 @@ class TranscriptStore:
         async with self.lock(transcript_id):
             await reply(self._redis.delete(keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)))
 
-    async def forget(self, transcript_id: str) -> None:
-        """Drop all that is known of it. A model that refers to it is stale from now on."""
+    async def forget(self, transcript_id: str, ending: str | None = None) -> None:
+        """Drop all that is known of it, and keep how its reading ended. A model that refers to it is stale from now on.
+
+        Args:
+            transcript_id: which.
+            ending: an `Ending` (JSON) that has yet to be told.
+        """
         async with self.lock(transcript_id), self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(
                 keys.transcript(transcript_id),
@@ -389,6 +412,8 @@ class TranscriptStore:
                 keys.transcript_gone(transcript_id),
             )
             pipe.hdel(keys.TRANSCRIPTS, transcript_id)
+            if ending is not None:
+                pipe.hset(keys.READINGS_ENDED, transcript_id, ending)
             await reply(pipe.execute())
         self._locks.pop(transcript_id, None)
         self._known.pop(transcript_id, None)

@@ -16,6 +16,7 @@ from bot.transcripts.readings import Readings
 from playground.chatter import Said
 from playground.faults import OK, Fault
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.settings import Settings
@@ -339,6 +340,92 @@ async def test_it_can_be_cancelled_to_the_very_end(live: Live, monkeypatch: pyte
     assert await live.bot.readings.of_guild(GUILD_ID) == []
     assert not live.bot.follower._followed
     assert not live.bot.readings._cancelled
+
+
+async def start_again(live: Live) -> None:
+    """As a bot that was killed, and the next run of it."""
+    await live.bot.readings.stop()
+    live.faults.clear()
+    live.bot.readings = Readings(live.bot)
+    live.bot.readings.start()
+
+
+def untold(live: Live) -> dict[bytes, bytes]:
+    with connect(live.bot.settings) as client:
+        return client.hgetall(keys.READINGS_ENDED)
+
+
+async def test_an_end_that_discord_did_not_take_is_shown_by_the_next_run(live: Live) -> None:
+    talk(live, 6)
+    await agreed(live, "ada")
+    live.faults.add(Fault("PATCH", rf"{MESSAGES}/\d+", 503, times=99))
+    live.send("!train #lab")
+    kept = await live.until(lambda: untold(live), "the end")
+    assert await live.bot.transcripts.all() == []
+    assert await live.bot.redis.keys("transcript:*") == [], "the words go before the card"
+    assert not any(b"long story" in ending for ending in kept.values())
+    await start_again(live)
+    await live.until(lambda: live.showing("Could not learn"), "the end")
+    await live.until(lambda: not live.bot.readings._tasks, "the end to be noted")
+    assert untold(live) == {}
+    assert len(live.shown("lab")) == 1
+
+
+async def test_an_end_is_shown_though_the_reply_to_it_was_lost(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "RETRY_S", (0.05,))
+    talk(live, 6)
+    await agreed(live, "ada")
+    forget = live.bot.transcripts.forget
+
+    async def lost(*args: Any) -> None:
+        await forget(*args)
+        raise redis.ConnectionError("away")
+
+    monkeypatch.setattr(live.bot.transcripts, "forget", lost)
+    live.send("!train #lab")
+    await live.until(lambda: live.showing("Could not learn"), "the end")
+
+
+async def test_a_cancel_that_was_acknowledged_outlives_the_bot(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "RETRY_S", (600.0,))
+    talk(live, 900)
+    await agreed(live, "ada", "ben")
+    live.faults.add(Fault("GET", MESSAGES, 503, times=99))
+    sent = live.send("!train #lab")
+    await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
+    (transcript,) = await live.bot.transcripts.all()
+    ada = await live.bot.fetch_user(USER_IDS["ada"])
+    assert "Cancelling" in await live.bot.readings.cancel(transcript.transcript_id, GUILD_ID, ada)
+    await start_again(live)
+    await live.until(lambda: live.showing("Cancelled"), "the end")
+    assert await live.bot.transcripts.all() == []
+    assert await live.bot.queue.load(f"t-{sent.id}") is None
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_cancel_while_the_training_is_entered_cancels_that(
+    live: Live, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    monkeypatch.setattr(reading, "RETRY_S", (0.05,))
+    talk(live, 150)
+    await agreed(live, "ada")
+    submit = live.bot.queue.submit_train
+
+    async def meanwhile(job: TrainJob, *args: Any, **options: Any) -> Any:
+        entered = await submit(job, *args, **options)
+        assert job.corpus.transcript is not None
+        ada = await live.bot.fetch_user(USER_IDS["ada"])
+        await live.bot.readings.cancel(job.corpus.transcript.transcript_id, GUILD_ID, ada)
+        if lost:
+            raise redis.ConnectionError("away")
+        return entered
+
+    monkeypatch.setattr(live.bot.queue, "submit_train", meanwhile)
+    live.send("!train #lab")
+    await live.until(lambda: live.showing("ancelled"), "the end")
+    assert await live.bot.redis.hlen(keys.ACTIVE) == 0
+    assert await live.bot.redis.zcard(keys.WAITING) == 0
+    assert await live.bot.readings.of_guild(GUILD_ID) == []
 
 
 async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None:

@@ -18,6 +18,7 @@ KEPT = frozenset(
         keys.STALE,
         keys.WITHDRAWALS,
         keys.TRANSCRIPTS,
+        keys.READINGS_ENDED,
     }
 )
 KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
