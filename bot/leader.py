@@ -51,18 +51,28 @@ class Leader:
         self._name = f"{self._machine} {os.getpid()} {secrets.token_hex(4)}"
 
     async def wait(self) -> None:
-        """Return once no other bot speaks for this application, or Redis cannot be asked."""
-        told = False
+        """Return once no other bot speaks for this application; or Redis cannot be asked, and there was none so far.
+
+        One that was there still is when Redis goes away: it goes on, so this one goes on waiting.
+        """
+        seen = False
+        reachable = True
         while True:
             try:
                 other = await self._claim()
             except RedisError as error:
-                log.warning("redis_unreachable", error=type(error).__name__)
-                return  # `keep` asks again
+                if reachable:
+                    log.warning("redis_unreachable", error=type(error).__name__)
+                if not seen:
+                    return  # `keep` asks again
+                reachable = False
+                await asyncio.sleep(_LOOK_EVERY_S)
+                continue
+            reachable = True
             if other is None:
                 return
-            if not told:
-                told = True
+            if not seen:
+                seen = True
                 log.warning("another_bot_runs", where=other.partition("/")[0], doing="waiting until it has stopped")
             await asyncio.sleep(_LOOK_EVERY_S)
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import redis.asyncio
+from redis.exceptions import RedisError
 
 from bot import leader
 from bot.leader import Leader
@@ -38,6 +39,32 @@ async def test_the_second_waits_until_the_first_leaves(first: Leader, second: Le
     await first.leave()
     await asyncio.wait_for(waiting, 10)
     assert not await first.keep(), "it has to stop"
+
+
+async def _away(*_: object) -> str | None:
+    raise RedisError
+
+
+async def test_the_second_goes_on_waiting_while_redis_is_away(
+    first: Leader, second: Leader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "_LOOK_EVERY_S", 0.01)
+    await first.wait()
+    waiting = asyncio.create_task(second.wait())
+    await asyncio.sleep(0.1)
+    with monkeypatch.context() as outage:
+        outage.setattr(second, "_claim", _away)
+        await asyncio.sleep(0.1)
+        assert not waiting.done(), "the first one is there, and goes on"
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await first.leave()
+    await asyncio.wait_for(waiting, 10)
+
+
+async def test_one_alone_begins_without_redis(first: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first, "_claim", _away)
+    await asyncio.wait_for(first.wait(), 10)
 
 
 async def test_one_that_is_not_heard_of_any_more_is_gone(
