@@ -2,7 +2,8 @@
 
 One reader listens to the doorbell for all jobs; each followed job has a task that reads the job's own stream from
 where it was, folds it into a view, and edits the card, at most every `card_interval_s`. After a restart every job
-whose end was not shown is followed again from its first event: edits are idempotent, so nothing shows twice.
+whose end was not shown is followed again from its first event: edits are idempotent, so nothing shows twice. The same
+is looked for every minute: a bot that led before this one may have entered a job when it had lost the lead already.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _LOST_S = 4.0
 _MOST_AGAIN = 2
 _RETRY_S = 5.0
 _RETRY_AT_MOST_S = 60.0
+_LOOK_AGAIN_S = 60.0
+"""Between two looks for jobs that nobody follows."""
 
 log = structlog.get_logger()
 
@@ -58,6 +61,7 @@ class Follower:
         self._own: set[str] = set()
         self._late: set[str] = set()
         self._delivered: set[str] = set()
+        self._foreign: set[str] = set()
         self._any_delivered = asyncio.Event()
         self._stopped = False
 
@@ -65,6 +69,7 @@ class Follower:
         """Begin to listen, and take up the jobs of an earlier run."""
         self._spawn(self._listen())
         self._spawn(self._resume())
+        self._spawn(self._look_again())
         self._spawn(self._keep_noting())
 
     async def stop(self) -> None:
@@ -234,15 +239,32 @@ class Follower:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 await asyncio.sleep(2)
 
+    async def _look_again(self) -> None:
+        """Take up what nobody follows, as at the start, again and again.
+
+        Only what was there at the look before, too: what is just being entered, answered or taken back is somebody's.
+        """
+        before: set[str] = set()
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            try:
+                found = set(await self._queue.undelivered())
+                for job_id in sorted(found & before - self._foreign):
+                    await self._take_up(job_id)
+                before = found
+            except RedisError as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+
     async def _take_up(self, job_id: str) -> None:
-        if job_id in self._late | self._delivered:
-            return  # it was taken up before Redis went away in the midst of all this
+        if job_id in self._late | self._delivered | self._followed | self._own:
+            return  # by this run: before Redis went away in the midst of all this, or since it was asked for
         try:
             stored = await self._queue.load(job_id)
             entered_at = await self._queue.entered_at(job_id)
             old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
         except NotUnderstood as error:
-            # Written by another version of the bot, which may come back: it stays in Redis.
+            # Written by another version of the bot, which may come back: it stays in Redis. Its card is told once.
+            self._foreign.add(job_id)
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
             await self._say_foreign(job_id)
             return

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot import follower as following
 from playground.places import CHANNEL_IDS
@@ -15,7 +16,7 @@ from shared.events import Failed, Generated, Queued
 from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
-from tests.factories import generate_job
+from tests.factories import generate_job, train_job
 from worker.joblog import JobLog
 
 LAB = CHANNEL_IDS["lab"]
@@ -88,6 +89,55 @@ async def test_an_end_of_a_kind_that_is_not_known_is_an_end(live: Live, worker: 
     end = await answer
     assert isinstance(end, Failed)
     assert "version" in end.problem + end.remedy
+
+
+async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_LOOK_AGAIN_S", 0.1)
+    worker.add_model()
+    follower = live.bot.follower
+    followed = train_job(job_id="t-1", place=lab())
+    await live.bot.queue.submit_train(followed, "text", None, (9, 9))
+    follower.follow(followed, None)
+    worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:5"})
+    worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
+    worker.redis.sadd(keys.UNDELIVERED, "t-9")
+    for job_id in ("g-others", "g-own"):
+        await live.bot.queue.submit(generate_job(job_id=job_id, place=lab()))
+        worker.write(job_id)
+    with follower.reserved("g-own"), capture_logs() as logs:
+        follower._spawn(follower._look_again())
+        await live.until(lambda: live.showing(TEXT), "the answer")
+        await asyncio.sleep(0.5)
+    assert len(live.shown(TEXT)) == 1
+    assert worker.waiting() == {"g-own", "t-1", "t-9"}
+    assert len(live.shown("job t-1")) == 1
+    assert len([task for task in follower._tasks if "_show" in str(task.get_coro())]) == 1
+    assert [entry["job_id"] for entry in logs if entry["event"] == "job_not_understood"] == ["t-9"], "told once"
+
+
+async def test_what_is_just_being_taken_back_is_not_taken_up(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_LOOK_AGAIN_S", 0.5)
+    follower = live.bot.follower
+    undelivered, looks = live.bot.queue.undelivered, 0
+
+    async def counted() -> list[str]:
+        nonlocal looks
+        found = await undelivered()
+        looks += 1
+        return found
+
+    monkeypatch.setattr(live.bot.queue, "undelivered", counted)
+    await live.bot.queue.submit_train(train_job(job_id="t-1", place=lab()), "text", None, (9, 9))
+    follower._spawn(follower._look_again())
+    await live.until(lambda: looks, "the first look")
+    await live.bot.queue.retract("t-1")
+    await live.until(lambda: looks >= 3, "two more")
+    assert not follower._followed
+    assert not live.shown("job t-1")
 
 
 async def test_the_card_of_a_training_that_another_version_began_says_so(live: Live, worker: StandIn) -> None:
