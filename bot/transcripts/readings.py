@@ -31,6 +31,9 @@ from shared.models import ModelRecord
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
+_LOOK_AGAIN_S = 60.0
+"""Between two looks for readings that nobody goes on with."""
+
 log = structlog.get_logger()
 
 
@@ -64,17 +67,21 @@ class Readings:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cancelled: set[str] = set()
         self._begun: set[str] = set()
+        self._entered: set[str] = set()
+        self._looking: asyncio.Task[None] | None = None
         self._stopped = False
         self._entering = asyncio.Lock()
 
     def start(self) -> None:
         """Take up the readings of an earlier run."""
         self._spawn("", self._resume())
+        self._looking = asyncio.create_task(self._look_again())
+        self._looking.add_done_callback(functools.partial(self._ended, "again"))
 
     async def stop(self) -> None:
         """End all tasks; the next start goes on from the last page of each."""
         self._stopped = True
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *filter(None, [self._looking])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -190,6 +197,7 @@ class Readings:
             until=discord.utils.time_snowflake(discord.utils.utcnow(), high=True),
             speakers=plan.speakers,
         )
+        self._entered.add(info.transcript_id)
         transcript = await self._store.load(info.transcript_id)
         assert transcript is not None
         log.info("reading_begun", job_id=job_id, guild_id=place.guild_id, channel_id=info.source_id)
@@ -232,16 +240,34 @@ class Readings:
     async def _resume(self) -> None:
         while True:
             try:
-                for transcript in await self._store.all():
-                    if transcript.reading is not None:
-                        self._take_up(transcript.transcript_id)
-                for transcript_id in await endings.untold(self._bot):
-                    if transcript_id not in self._tasks and not self._stopped:
-                        self._spawn(transcript_id, endings.tell(self._bot, transcript_id))
+                for transcript_id in await self._open():
+                    self._take_up(transcript_id)
                 return
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S[0])
+
+    async def _look_again(self) -> None:
+        """As at the start, again and again: a bot that led before this one may have begun one when it no longer did.
+
+        Only what was there at the look before, too, and this run did not begin: that may not have its card yet.
+        """
+        before: set[str] = set()
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            try:
+                found = await self._open()
+            except RedisError as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+                continue
+            for transcript_id in found & before:
+                self._take_up(transcript_id)
+            before = found
+
+    async def _open(self) -> set[str]:
+        """Transcripts whose reading is not over, or not told to be, but for those that this run began."""
+        reading = {one.transcript_id for one in await self._store.all() if one.reading is not None}
+        return (reading - self._entered) | set(await endings.untold(self._bot))
 
     def _take_up(self, transcript_id: str) -> None:
         if transcript_id not in self._tasks and not self._stopped:
