@@ -18,7 +18,7 @@ from bot.types import Send
 from bot.views.models import question_buttons
 from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob, PictureJob, Place
+from shared.jobs import GENERATE_QUEUE, MODEL_FILE, DeleteJob, ExportJob, ImportJob, PictureJob, Place
 from shared.models import ModelRecord
 from shared.units import MEGABYTE
 
@@ -55,6 +55,7 @@ class ModelActions:
 
     def __init__(self, bot: Galvanic) -> None:
         self._bot = bot
+        self._sending = asyncio.Lock()
 
     async def use(self, who: Requester, model: ModelRecord) -> None:
         """Make a model the current one of a channel; for those who may generate texts there.
@@ -264,18 +265,24 @@ class ModelActions:
     async def send_deletions(self) -> None:
         """Send the jobs that remove the files of deleted models; try until Redis is there.
 
-        After a crash between two steps a job is sent twice: deleting what is gone does nothing.
+        After a crash between two steps a job is sent twice: deleting what is gone does nothing. While no worker is
+        there each is sent only once: nobody would take what is sent again.
         """
         while True:
             try:
-                for job in await self._bot.registry.deletions():
-                    await self._bot.queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
-                    await self._bot.registry.deletion_sent(job.model_id)
+                async with self._sending:  # several call this at the same moment
+                    await self._send_deletions()
             except failures.AWAY as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 await asyncio.sleep(_TRY_AGAIN_S)
             else:
                 return
+
+    async def _send_deletions(self) -> None:
+        lost = await self._bot.queue.has_worker(GENERATE_QUEUE)
+        for job in await self._bot.registry.deletions(lost=lost):
+            await self._bot.queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
+            await self._bot.registry.deletion_sent(job.model_id)
 
     def _cooldown(self, who: Requester) -> Any:
         """A cooldown of its own for pictures and files, as long as that for texts."""

@@ -26,6 +26,9 @@ TRAINING = "t-"
 """What a training's id begins with."""
 Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
+DELETED_WITHIN_S = 15 * 60
+"""A job that was to remove a model's files and did not in this time was lost on its way, and is sent again. Its message
+expires then, so that there is never more than one that a worker still takes."""
 _TRY_AGAIN_S = 2.0
 
 log = structlog.get_logger()
@@ -113,7 +116,7 @@ class JobQueue:
         return None if packed is None else await asyncio.to_thread(unpack, packed, self._text_limit)
 
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
-        """Send a job that is no training; one that somebody waits for expires unread after `generate_timeout_s`.
+        """Send a job that is no training; it expires unread: after `generate_timeout_s` if somebody waits for it.
 
         Args:
             job: what is asked for.
@@ -125,7 +128,7 @@ class JobQueue:
         for name, data in (files or {}).items():
             await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=self._file_ttl_s))
         entry = secrets.token_hex(8)
-        expires = None if isinstance(job, DeleteJob) else self._generate_timeout_s
+        expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else self._generate_timeout_s
         script = entering.enter(job, entry, Queued().model_dump_json())
         return await self._enter(job, entry, script, expires) == "entered"
 

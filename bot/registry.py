@@ -24,14 +24,13 @@ from bot.audience import Audience
 from bot.choices import choices
 from bot.escape import code
 from bot.guild_settings import ChannelChoices, GuildSettingsStore, read_choices
+from bot.queue import DELETED_WITHIN_S
 from bot.redis_reply import reply
 from shared import keys
 from shared.errors import UserError
 from shared.jobs import DeleteJob
 from shared.models import ModelRecord
 
-DELETED_WITHIN_S = 15 * 60
-"""A job that was to remove a model's files and did not in this time was lost on its way, and is sent again."""
 _AMEND_TRIES = 5
 
 # KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with.
@@ -306,13 +305,17 @@ class Registry:
         )
         return bool(gone)
 
-    async def deletions(self) -> list[DeleteJob]:
-        """The jobs of `remove` that have yet to be sent, or were lost. One of another version is left for that one."""
+    async def deletions(self, *, lost: bool = True) -> list[DeleteJob]:
+        """The jobs of `remove` that have yet to be sent. One of another version is left for that one.
+
+        Args:
+            lost: those, too, that were sent and may have been lost on their way.
+        """
         waiting = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETING)))
         sent = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETION_SENT))) if waiting else {}
         jobs = []
         for model_id, data in waiting.items():
-            if time.time() - float(sent.get(model_id, 0)) < DELETED_WITHIN_S:
+            if model_id in sent and not (lost and time.time() - float(sent[model_id]) >= DELETED_WITHIN_S):
                 continue
             try:
                 jobs.append(DeleteJob.model_validate_json(data))

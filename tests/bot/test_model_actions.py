@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import time
+from datetime import datetime
 from typing import Any
 
 from bot import sharing
+from bot.queue import DELETED_WITHIN_S
 from bot.requester import Requester
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
@@ -54,6 +58,22 @@ async def test_a_deletion_of_another_version_holds_up_no_other(live: Live) -> No
     await live.bot.model_actions.send_deletions()
     assert await redis.hkeys(keys.DELETION_SENT) == [b"m1"]
     assert await redis.llen(GENERATE_QUEUE) in (1, 2)  # the bot's own upkeep may just have come by as well
+
+
+async def test_a_deletion_is_sent_again_only_to_a_worker_and_expires_before(live: Live) -> None:
+    redis = live.bot.redis
+    place = Place(guild_id=GUILD, channel_id=LAB, user_id=USER_IDS["ada"])
+    await redis.hset(keys.DELETING, "m1", DeleteJob(job_id="d-0", place=place, model_id="m1").model_dump_json())
+    for _ in range(3):  # a quarter of an hour after each other
+        await live.bot.model_actions.send_deletions()
+        await redis.hset(keys.DELETION_SENT, "m1", str(time.time() - DELETED_WITHIN_S))
+    (message,) = await redis.lrange(GENERATE_QUEUE, 0, -1)
+    expires = datetime.fromisoformat(json.loads(message)["headers"]["expires"]).timestamp()
+    assert 0 < expires - time.time() <= DELETED_WITHIN_S
+    await redis.zadd(keys.workers(GENERATE_QUEUE), {"w": time.time() + 60})
+    await live.bot.model_actions.send_deletions()
+    await live.bot.model_actions.send_deletions()
+    assert await redis.llen(GENERATE_QUEUE) == 2
 
 
 async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) -> None:
