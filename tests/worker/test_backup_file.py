@@ -11,12 +11,14 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from shared import keys, presence
 from shared.connect import connect
+from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings, get_settings
 from tests.worker.backups import (
     add_model,
@@ -26,9 +28,11 @@ from tests.worker.backups import (
     refused,
     restored,
 )
+from worker.backup import entries, restore
 from worker.backup.archive import Reader
 from worker.cli import main
 from worker.job_files import JobFiles
+from worker.store import ModelStore
 
 
 @pytest.fixture
@@ -210,6 +214,68 @@ def test_what_breaks_off_midway_leaves_nothing(
     (data / "checkpoints").unlink()
     assert_untouched(client)
     assert "2 models." in restored(capsys, made)
+
+
+@pytest.mark.parametrize("cut", [KeyboardInterrupt, redis.ConnectionError])
+def test_what_breaks_off_when_redis_has_taken_all_comes_to_its_end(
+    cut: type[BaseException],
+    made: Path,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def commit(*arguments: Any) -> None:
+        assert entries.commit(*arguments) is None
+        raise cut
+
+    monkeypatch.setattr(restore, "commit", commit)
+    assert "2 models." in restored(capsys, made)
+    assert ModelStore(get_settings()).ids() == ["m1", "m2"]
+    assert JobFiles.of(get_settings(), "t-1").checkpoint.is_dir()
+    assert client.exists(keys.model("m1"))
+    assert client.llen(TRAIN_QUEUE) == 1
+    assert not client.exists(keys.RESTORED)
+    assert client.keys(keys.staged("*")) == []
+
+
+def test_a_commit_that_comes_after_it_was_given_up_does_nothing(
+    made: Path, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late: list[Any] = []
+
+    def commit(*arguments: Any) -> None:
+        late.extend(arguments)
+        raise redis.ConnectionError
+
+    def unstage(_: redis.Redis) -> None:
+        if late:
+            assert entries.commit(client, late[1]) is not None
+        entries.unstage(client)
+
+    monkeypatch.setattr(restore, "commit", commit)
+    monkeypatch.setattr(restore, "unstage", unstage)
+    assert "Redis cannot be reached" in refused(capsys, "restore", str(made))
+    assert late
+    assert_untouched(client)
+
+
+def test_files_stay_while_redis_does_not_say_whether_it_has_taken_all(
+    made: Path, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def commit(*arguments: Any) -> None:
+        entries.commit(*arguments)
+        raise redis.ConnectionError
+
+    def settle(*_: Any) -> bool:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(restore, "commit", commit)
+    monkeypatch.setattr(restore, "settle", settle)
+    monkeypatch.setattr(restore, "_SETTLED_WITHIN_S", 0.0)
+    assert "stay where they are" in refused(capsys, "restore", str(made))
+    assert ModelStore(get_settings()).ids() == ["m1", "m2"]
+    assert JobFiles.of(get_settings(), "t-1").checkpoint.is_dir()
+    assert "Redis has " in refused(capsys, "restore", str(made)), "all is restored"
 
 
 def test_it_goes_through_pipes(made: Path, client: redis.Redis, settings: Settings) -> None:

@@ -96,8 +96,11 @@ return {redis.call('TIME'), found}
 """
 )
 
-# KEYS: any. ARGV: prefix of what is to be entered. Answers what is in the way.
+# The mark of a restore is staged and renamed with the rest, so it tells whether this was done; without it, it is not.
+# KEYS: any. ARGV: prefix of what is to be entered, name of the mark, mark. Answers what is in the way.
 _COMMIT = """
+if redis.call('GET', ARGV[2]) == ARGV[3] then return false end
+if redis.call('GET', ARGV[1] .. ARGV[2]) ~= ARGV[3] then return ARGV[2] end
 local staged = redis.call('KEYS', ARGV[1] .. '*')
 for _, name in ipairs(staged) do
   local target = string.sub(name, #ARGV[1] + 1)
@@ -106,6 +109,15 @@ end
 for _, name in ipairs(staged) do redis.call('RENAME', name, string.sub(name, #ARGV[1] + 1)) end
 return false
 """
+
+
+# KEYS: any. ARGV: as above.
+_SETTLE = """
+if redis.call('GET', ARGV[2]) == ARGV[3] then return 1 end
+redis.call('DEL', ARGV[1] .. ARGV[2])
+return 0
+"""
+_MARK_TTL_S = 24 * 3_600
 
 
 @dataclass(frozen=True)
@@ -252,8 +264,13 @@ def kept_keys(client: redis.Redis) -> list[bytes]:
     return [name for name in cast(Iterable[bytes], client.scan_iter(count=1_000)) if kind_of(name) is Kind.KEPT]
 
 
-def stage(client: redis.Redis, entries: Iterable[Entry]) -> None:
+def stage(client: redis.Redis, entries: Iterable[Entry], mark: str) -> None:
     """Enter keys where nobody reads them, for `commit`.
+
+    Args:
+        client: of Redis.
+        entries: the keys.
+        mark: random; by it `settle` knows whether the commit was done.
 
     Raises:
         redis.RedisError: Redis cannot be reached, or does not take one.
@@ -268,16 +285,27 @@ def stage(client: redis.Redis, entries: Iterable[Entry]) -> None:
             if waiting >= _PIECES or is_large(entry.key):
                 pipe.execute()
                 waiting = 0
+        pipe.set(keys.staged(keys.RESTORED), mark, ex=_MARK_TTL_S)
         pipe.execute()
 
 
-def commit(client: redis.Redis) -> bytes | None:
-    """Give all keys that were staged their own names, in one step.
+def commit(client: redis.Redis, mark: str) -> bytes | None:
+    """Give all keys that were staged their own names, in one step; once more does nothing.
 
     Returns:
         None; or a key that is in the way, and nothing was done.
     """
-    return cast(bytes | None, client.eval(_COMMIT, 0, keys.staged("")))
+    return cast(bytes | None, client.eval(_COMMIT, 0, keys.staged(""), keys.RESTORED, mark))
+
+
+def settle(client: redis.Redis, mark: str) -> bool:
+    """Whether a `commit` was done of which nobody heard; if not, it is not any more, should it be on its way."""
+    return bool(client.eval(_SETTLE, 0, keys.staged(""), keys.RESTORED, mark))
+
+
+def unmark(client: redis.Redis) -> None:
+    """Drop the mark of a commit: its end is known, or nobody asks any more."""
+    client.delete(keys.RESTORED)
 
 
 def unstage(client: redis.Redis) -> None:

@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,7 +30,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from shared.units import MEGABYTE
 from worker.backup.archive import CHECKPOINTS, MODELS, Description, Reader, Told, damaged
-from worker.backup.entries import Entry, commit, is_job, kept_keys, now_ms, stage, unstage
+from worker.backup.entries import Entry, commit, is_job, kept_keys, now_ms, settle, stage, unmark, unstage
 from worker.backup.keyspace import Kind, kind_of
 from worker.job_files import JobFiles
 from worker.joblog import run_script
@@ -37,6 +39,8 @@ from worker.store import ModelStore
 Say = Callable[[str], None]
 _TEMPORARY = "restoring-"
 _ROOM_BYTES = 50_000_000
+_SETTLED_WITHIN_S = 30.0
+"""So long Redis is asked whether it has taken all, when its answer was lost."""
 _CHOICES = re.compile(rb"guild:\d+:models|channel:\d+")
 log = structlog.get_logger()
 
@@ -89,6 +93,8 @@ def require_place(settings: Settings, client: redis.Redis, size: int) -> None:
 def restore(settings: Settings, client: redis.Redis, backup: Reader, say: Say, told: Told) -> Restored:
     """Bring everything back, or leave nothing behind. `require_place` comes before.
 
+    What breaks off when Redis has taken all is brought to its end. Should it not say whether it has, files stay.
+
     Args:
         settings: where models and checkpoints are to be.
         client: of Redis; one that waits long for a reply.
@@ -104,22 +110,36 @@ def restore(settings: Settings, client: redis.Redis, backup: Reader, say: Say, t
     store = ModelStore(settings)
     state = _State(backup, settings, now_ms(client))
     done = Restored(backup.description, len(backup.models), checkpoints=len(backup.jobs))
+    mark, committing = secrets.token_hex(16), False
     try:
         _restore_files(settings, store, backup, told)
         say(f"models: {done.models:,}, checkpoints: {done.checkpoints:,}")
         unstage(client)
-        stage(client, state.entries())
+        unmark(client)
+        stage(client, state.entries(), mark)
         os.sync()  # before anything names them
         _require_nobody(client)
-        if (key := commit(client)) is not None:
+        committing = True
+        if (key := commit(client, mark)) is not None:
             raise UserError("Somebody began to use this Redis meanwhile.", f"Restore onto an empty one (`{key!r}`).")
     except BaseException:
-        say("breaking off: what was restored so far is removed")
-        _undo(settings, client, store, backup)
-        raise
+        committed = _is_committed(client, mark) if committing else False
+        if committed is None:
+            say(
+                "Redis doesn't say whether it has taken its part, so models and checkpoints stay where they are. Once "
+                "it is there again, give this command again: if it finds keys in Redis, all is restored, and you can "
+                "start; if it finds only files, delete them, and restore again."
+            )
+            raise
+        if not committed:
+            say("breaking off: what was restored so far is removed")
+            _undo(settings, client, store, backup)
+            raise
+        say("Redis had taken its part by then: this goes on to the end")
     say(f"Redis: {state.count:,} keys")
     done.expired, done.without_files = state.expired, state.without_files
     try:
+        unmark(client)
         done.trainings = _go_on(settings, client)
         with suppress(redis.ResponseError):  # asked of a server that knows the command, and has an append-only file
             client.execute_command("WAITAOF", 1, 0, 10_000)  # type: ignore[no-untyped-call]
@@ -234,6 +254,19 @@ def _restore_files(settings: Settings, store: ModelStore, backup: Reader, told: 
                 folder.rename(place)
                 continue
             shutil.rmtree(folder)
+
+
+def _is_committed(client: redis.Redis, mark: str) -> bool | None:
+    """Whether Redis has taken all; None: it does not say. Its files are worth a wait, as for a restart of it."""
+    give_up = time.monotonic() + _SETTLED_WITHIN_S
+    while True:
+        try:
+            return settle(client, mark)
+        except redis.RedisError as error:
+            log.warning("redis_unreachable", error=type(error).__name__)
+            if time.monotonic() >= give_up:
+                return None
+        time.sleep(1)
 
 
 def _undo(settings: Settings, client: redis.Redis, store: ModelStore, backup: Reader) -> None:
