@@ -40,6 +40,14 @@ redis.call('HDEL', KEYS[4], ARGV[1])
 return 'undone'
 """
 
+# KEYS: job. ARGV: TTL.
+_GIVE_UP = """
+if redis.call('HEXISTS', KEYS[1], 'over') == 1 then return 'over' end
+redis.call('HSET', KEYS[1], 'over', '1')
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return 'given up'
+"""
+
 
 def enter(job: Job, entry: str, event: str) -> Script:
     """Take in a job that is no training, with its first event (JSON). Answers `entered` or `known`."""
@@ -69,3 +77,12 @@ def retract(job_id: str, entry: str = "", *, cancel: bool) -> Script:
         keys.job_control(job_id),
     )
     return Script(_RETRACT, names, (job_id, entry, str(int(cancel)), str(keys.JOB_TTL_S)))
+
+
+def give_up(job_id: str) -> Script:
+    """End a job that took too long: its worker begins nothing and enters nothing any more.
+
+    Returns:
+        A script that answers `given up`, or `over` when it had its end already.
+    """
+    return Script(_GIVE_UP, (keys.job(job_id),), (str(keys.JOB_TTL_S),))
