@@ -100,7 +100,7 @@ class _Attempt:
             self._forget("withdrawn")
 
     def _run(self, begun: float) -> None:
-        job, joblog, store = self.job, self.joblog, ModelStore(self.settings)
+        job, joblog = self.job, self.joblog
         if (self.files.checkpoint.exists() or self.files.made.exists()) and self._is_withdrawn_meanwhile():
             log.info("words_withdrawn_before_resuming")
             self._forget("withdrawn")
@@ -112,10 +112,10 @@ class _Attempt:
         self._tell_start()
         parent = _parent(self.client, job, resumed=self.files.checkpoint.exists())
         hooks = JobHooks(joblog, self.lease, parent.transcripts if parent else ())
-        learned = self._prepare(hooks)
+        learned = when_there_is_room(lambda: self._prepare(hooks), hooks)
         joblog.model_id()  # known to all attempts, long before there is a model
         self.lease.touch()
-        result = self._train(hooks, learned, parent, store.fetch(parent.model_id) if parent else None)
+        result = self._train(hooks, learned, parent, self._fetch(parent, hooks))
         hooks.require_standing()  # the last samples took a while
         record = _record(job, learned, parent, result, joblog.model_id(), folder_bytes(self.files.model))
         past = _past(job, learned, result, time.monotonic() - begun if self.whole else None)
@@ -181,13 +181,14 @@ class _Attempt:
         return is_withdrawn(learned.transcript, now.get(learned.transcript.transcript_id))
 
     def _prepare(self, hooks: JobHooks) -> CorpusInfo:
-        """Lay the job's text into its folder.
+        """Lay the job's text into its folder; can be done again.
 
         Returns:
             What is known of the text as it lies there.
 
         Raises:
             UserError: Redis no longer has it, or it is too short or too long.
+            OSError: it cannot be written.
         """
         job, files = self.job, self.files
         files.folder.mkdir(parents=True, exist_ok=True)
@@ -207,6 +208,13 @@ class _Attempt:
             self._tell_start()
         files.save_learned(learned)
         return learned
+
+    def _fetch(self, parent: ModelRecord | None, hooks: JobHooks) -> Path | None:
+        """The folder of the model to start from; a remote store's is copied onto the disk."""
+        if parent is None:
+            return None
+        store, model_id = ModelStore(self.settings), parent.model_id
+        return when_there_is_room(lambda: store.fetch(model_id), hooks)
 
     def _train(
         self, hooks: JobHooks, learned: CorpusInfo, parent: ModelRecord | None, parent_folder: Path | None

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import errno
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors
 
-from shared.errors import UserError
 from tests.worker.conftest import Recorder
 from tests.worker.test_train import run, save_after_each_step
 from worker.model import checkpoint, folder, loop, room
 from worker.model.folder import load
 from worker.model.results import Control, TrainingCancelled, TrainingInterrupted
-from worker.model.room import told_by_system, when_there_is_room
+from worker.model.room import is_full, told_by_system, when_there_is_room
+from worker.text.body import IdsWriter
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +76,40 @@ def test_who_waits_for_room_can_be_stopped(asked: Control, raised: type[Exceptio
     assert hooks.troubles == ["disk full"]
 
 
-def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "PATIENCE_S", 0.05)
-    with pytest.raises(UserError, match="disk is full, and nobody made room"):
-        when_there_is_room(full(1_000, lambda: None), Recorder())
+def test_it_waits_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(step=3_600)
+    monkeypatch.setattr(room.time, "monotonic", lambda: next(hours))
+    hooks = Recorder()
+    assert when_there_is_room(full(100, lambda: "written"), hooks) == "written"
+    assert hooks.troubles == ["disk full", None]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_text_that_finds_no_room_says_so(tmp_path: Path) -> None:
+    writer = IdsWriter(100, tmp_path)
+    (tmp_path / "text.ids").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space") as caught:
+        writer.append(np.zeros(100_000, np.int64))
+    assert is_full(caught.value)
+
+
+def test_a_text_is_prepared_again_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[bool] = []
+    waits: list[bool] = []
+    append, on_disk = IdsWriter.append, tmp_path / ".model.text" / "text.ids"
+
+    def half(self: IdsWriter, ids: Any) -> None:
+        append(self, ids)
+        if on_disk.exists() and len(failed) < 2:
+            failed.append(True)
+            raise OSError(errno.ENOSPC, "as the test wants it")
+
+    monkeypatch.setattr(IdsWriter, "append", half)
+    monkeypatch.setattr(room, "_wait", lambda _: waits.append(on_disk.parent.exists()))
+    hooks = Recorder()
+    assert run("char", tmp_path / "model", hooks).epochs == 2
+    assert hooks.troubles == ["disk full", None]
+    assert waits == [False, False], "half a text takes no room meanwhile"
 
 
 def test_what_safetensors_puts_into_words_is_an_error_of_the_system_again() -> None:
@@ -90,8 +122,6 @@ def test_what_safetensors_puts_into_words_is_an_error_of_the_system_again() -> N
 
 
 def test_half_a_file_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
-
     checkpoint.save(tmp_path, {"a": np.zeros(3)}, {"at": 1})
     monkeypatch.setattr(checkpoint.os, "fsync", full(1, lambda _: None))
     with pytest.raises(OSError, match="as the test"):

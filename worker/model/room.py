@@ -12,12 +12,9 @@ from typing import TypeVar
 import safetensors
 import structlog
 
-from shared.errors import UserError
 from worker.model.results import Hooks, TrainingCancelled, TrainingInterrupted
 
 T = TypeVar("T")
-PATIENCE_S = 30 * 60.0
-"""How long a model that is made waits for room: somebody has to hear of it, and delete something."""
 AGAIN_S = 5.0
 _ASK_EVERY_S = 0.5
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -48,7 +45,10 @@ def told_by_system() -> Iterator[None]:
 
 
 def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
-    """Write something without which all was for nothing, and wait while the disk is full.
+    """Write something without which a training cannot go on, and wait while the disk is full, as long as it takes.
+
+    To give up would help nobody: the training that comes next finds the same disk, and what this one has learned before
+    would be lost. Who does not want to wait can cancel it.
 
     Args:
         write: writes it, and can be called again.
@@ -57,23 +57,17 @@ def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
     Raises:
         TrainingCancelled: a person cancelled it.
         TrainingInterrupted: it is to pause.
-        UserError: nobody made room in time.
         OSError: something else is wrong.
     """
-    told, until = False, time.monotonic() + PATIENCE_S
+    told = False
     while True:
         try:
             written = write()
         except OSError as error:
             if not is_full(error):
                 raise
-            if time.monotonic() >= until:
-                raise UserError(
-                    f"The worker's disk is full, and nobody made room for {PATIENCE_S / 60:.0f} minutes.",
-                    "Ask the bot's operator to make room, then run the command again.",
-                ) from error
             if not told:
-                log.error("disk_full", waiting_s=PATIENCE_S)
+                log.error("disk_full")
                 hooks.trouble("disk full")
                 told = True
             _wait(hooks)

@@ -82,16 +82,17 @@ def train(
         TrainingCancelled: a person cancelled it.
         TrainingInterrupted: it is to pause; the checkpoint is saved.
     """
+    hooks = hooks or NoHooks()
     workdir = out.with_name(f".{out.name}.text")
-    shutil.rmtree(workdir, ignore_errors=True)
     try:
         ancestor = load_parent(parent, parent_name, options) if parent else None
         known = ancestor.description.symbols if ancestor else ()
-        prepared = prepare(text, TextOptions(options.recipe, corpus.hard_wrapped, known=known), workdir=workdir)
+        how = TextOptions(options.recipe, corpus.hard_wrapped, known=known)
+        prepared = when_there_is_room(lambda: _prepare(text, how, workdir), hooks)
         _check_text(prepared)
         if ancestor:
             check_symbols(ancestor, prepared.vocabulary.symbols)
-        return _Training(prepared, options, corpus, plan, ancestor).run(out, checkpoint, hooks or NoHooks())
+        return _Training(prepared, options, corpus, plan, ancestor).run(out, checkpoint, hooks)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
 
@@ -228,6 +229,20 @@ class _Training:
             options=self._options,
             training=folder.record_of(result),
         )
+
+
+def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
+    """See `prepare`; what an earlier try or attempt left in the folder goes.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left then.
+    """
+    shutil.rmtree(workdir, ignore_errors=True)
+    try:
+        return prepare(text, how, workdir=workdir)
+    except OSError:
+        shutil.rmtree(workdir, ignore_errors=True)  # half a text must not take what room there is
+        raise
 
 
 def _check_text(prepared: Prepared) -> None:

@@ -89,7 +89,7 @@ class IdsWriter:
             self._parts.append(ids)
         else:
             with self._path.open("ab") as file:
-                ids.tofile(file)
+                file.write(np.ascontiguousarray(ids).data)  # an error of `tofile` does not say that the disk is full
 
     def ids(self) -> AnyIds:
         """All of them; there must be some."""

@@ -1,0 +1,135 @@
+"""An attempt that begins while the disk is full waits for room, and its checkpoint with it."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+import redis
+
+from shared import keys
+from shared.connect import connect
+from shared.corpora import pack
+from shared.events import Cancelled, Event, Finished, Interrupted, Trouble
+from shared.jobs import TrainJob
+from shared.settings import Settings
+from tests.factories import place
+from tests.worker.channels import SMALL, channel_job, enter, events_of, transcribed
+from tests.worker.conftest import babble, corpus
+from tests.worker.test_channels import in_the_middle, starts
+from tests.worker.test_room import full
+from worker import channel_text, hooks, training
+from worker.job_errors import HandBack
+from worker.job_files import JobFiles
+from worker.model import room
+from worker.model import train as engine
+from worker.store import ModelStore
+from worker.train_job import run_train
+
+TEXT = babble(1_500)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "AGAIN_S", 0.02)
+    monkeypatch.setattr(room, "_ASK_EVERY_S", 0.01)
+
+
+@pytest.fixture
+def client(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+def interrupted(client: redis.Redis, job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training save a checkpoint and wait again."""
+    with monkeypatch.context() as patch:
+        stopping: list[bool] = []
+        patch.setattr(hooks, "stop_requested", lambda: bool(stopping))
+        in_the_middle(patch, lambda: stopping.append(True))
+        with pytest.raises(HandBack):
+            run_train(job.model_dump(mode="json"), "tag")
+
+
+def book_job(client: redis.Redis) -> TrainJob:
+    info = corpus(TEXT)
+    client.set(keys.corpus(info.sha256), pack(TEXT))
+    return enter(client, TrainJob(job_id="t-1", place=place(), corpus=info, options=SMALL))
+
+
+def troubles(client: redis.Redis) -> list[str | None]:
+    return [event.what for event in events(client) if isinstance(event, Trouble)]
+
+
+def events(client: redis.Redis) -> list[Event]:
+    return events_of(client, keys.job_events("t-1"))
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "code"),
+    [
+        (training, "unpack_to_file", errno.ENOSPC),
+        (training, "unpack_to_file", errno.EDQUOT),
+        (engine, "prepare", errno.ENOSPC),
+        (channel_text, "write_text", errno.ENOSPC),
+        (JobFiles, "save_learned", errno.ENOSPC),
+    ],
+)
+def test_it_waits_and_goes_on_from_its_checkpoint(
+    where: Any, name: str, code: int, client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_a_channel = where in (channel_text, JobFiles)
+    job = enter(client, channel_job(transcribed(settings))) if of_a_channel else book_job(client)
+    interrupted(client, job, monkeypatch)
+    write, tries = getattr(where, name), []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        tries.append(JobFiles.of(settings, job.job_id).checkpoint.exists())
+        return unlucky(*arguments, **options)
+
+    unlucky = full(2, write, code)
+    monkeypatch.setattr(where, name, counted)
+    run_train(job.model_dump(mode="json"), "tag")
+    assert isinstance(events(client)[-1], Finished)
+    assert starts(client) == [(False, None), (True, None)]
+    assert troubles(client) == ["disk full", None]
+    assert tries == [True, True, True]
+
+
+def test_it_waits_for_the_copy_of_the_model_to_start_from(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shared.jobs import ModelRef
+
+    first = book_job(client)
+    run_train(first.model_dump(mode="json"), "tag")
+    made = events(client)[-1]
+    assert isinstance(made, Finished)
+    monkeypatch.setattr(ModelStore, "fetch", full(2, ModelStore.fetch))
+    parent = ModelRef(model_id=made.model.model_id, name=made.model.name)
+    second = enter(client, first.model_copy(update={"job_id": "t-2", "parent": parent}))
+    run_train(second.model_dump(mode="json"), "tag")
+    told = events_of(client, keys.job_events("t-2"))
+    assert isinstance(told[-1], Finished)
+    assert [event.what for event in told if isinstance(event, Trouble)] == ["disk full", None]
+
+
+@pytest.mark.parametrize("asked", ["cancel", "stop"])
+def test_it_hears_what_it_is_asked_meanwhile(
+    asked: str, client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = book_job(client)
+    interrupted(client, job, monkeypatch)
+    monkeypatch.setattr(training, "unpack_to_file", full(10_000, lambda *_: None))
+    files = JobFiles.of(settings, job.job_id)
+    if asked == "cancel":
+        client.set(keys.job_control(job.job_id), "cancel")
+        run_train(job.model_dump(mode="json"), "tag")
+        assert isinstance(events(client)[-1], Cancelled)
+        assert not files.folder.exists()
+    else:
+        monkeypatch.setattr(hooks, "stop_requested", lambda: True)
+        with pytest.raises(HandBack):
+            run_train(job.model_dump(mode="json"), "tag")
+        assert isinstance(events(client)[-1], Interrupted)
+        assert files.checkpoint.exists()
