@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from shared import keys
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
+from worker.model.checkpoint import write_text
 from worker.store import ModelStore
 
 log = structlog.get_logger()
@@ -53,8 +54,13 @@ class JobFiles:
         _remove(self.folder)
 
     def save_learned(self, info: CorpusInfo) -> None:
-        """Keep what is known of the text, for the attempt that goes on from the checkpoint."""
-        self.learned.write_text(info.model_dump_json(), "utf-8")
+        """Keep what is known of the text, for the attempt that goes on from the checkpoint.
+
+        Raises:
+            OSError: it cannot be written; what was kept before is still there then. Without it a checkpoint is worth
+                nothing: nobody would know whose words it learned.
+        """
+        write_text(self.learned, info.model_dump_json())
 
     def note_end(self) -> None:
         """This attempt ends in order, and Redis cannot be told: the next one is to know that it did not die."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import structlog
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.events import Finished
 from shared.history import Past
-from worker.model.checkpoint import sync_folder
+from worker.model.checkpoint import write_text
 from worker.model.results import CurvePoint
 
 log = structlog.get_logger()
@@ -37,17 +36,7 @@ class Made(BaseModel):
         Raises:
             OSError: it cannot be written.
         """
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(self.model_dump_json())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+        write_text(path, self.model_dump_json())
 
     @classmethod
     def load(cls, path: Path) -> Made | None:

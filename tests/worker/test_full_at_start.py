@@ -22,7 +22,7 @@ from tests.worker.test_room import full
 from worker import channel_text, hooks, training
 from worker.job_errors import HandBack
 from worker.job_files import JobFiles
-from worker.model import room
+from worker.model import checkpoint, room
 from worker.model import train as engine
 from worker.store import ModelStore
 from worker.train_job import run_train
@@ -133,3 +133,15 @@ def test_it_hears_what_it_is_asked_meanwhile(
             run_train(job.model_dump(mode="json"), "tag")
         assert isinstance(events(client)[-1], Interrupted)
         assert files.checkpoint.exists()
+
+
+def test_what_is_known_of_the_text_outlives_a_full_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it nobody knows whose words the checkpoint learned, and it would be dropped."""
+    files, info = JobFiles.of(settings, "t-1"), corpus(TEXT)
+    files.folder.mkdir(parents=True)
+    files.save_learned(info)
+    monkeypatch.setattr(checkpoint.os, "fsync", full(1, lambda _: None))
+    with pytest.raises(OSError, match="as the test"):
+        files.save_learned(info.model_copy(update={"title": "Another"}))
+    assert files.load_learned() == info
+    assert [path.name for path in files.folder.iterdir()] == ["learned.json"]

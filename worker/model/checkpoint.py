@@ -44,6 +44,25 @@ def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = Non
     sync_folder(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """As `write_file`, a text in UTF-8.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is then.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring a folder's entries to the disk, where the system can (Windows cannot)."""
     with contextlib.suppress(PermissionError):
