@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from shared.events import Failed
 from shared.jobs import Job, is_job_id
 from shared.logging import job_context
 from worker.joblog import JobLog, Superseded
+from worker.model.room import is_full
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
@@ -40,7 +40,7 @@ def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
         joblog.publish(_OUT_OF_MEMORY)
     except OSError as error:
         log.exception("job_failed")
-        if error.errno == errno.ENOSPC:
+        if is_full(error):
             failed = Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
         else:
             failed = _unknown(joblog.job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import redis
 from shared import keys
 from shared.connect import connect
 from shared.corpora import pack
-from shared.events import Cancelled, Event, Finished, Interrupted, Trouble
+from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Trouble
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests.factories import place
@@ -20,8 +21,9 @@ from tests.worker.conftest import babble, corpus
 from tests.worker.test_channels import in_the_middle, starts
 from tests.worker.test_room import full
 from worker import channel_text, hooks, training
-from worker.job_errors import HandBack
+from worker.job_errors import HandBack, answer_errors
 from worker.job_files import JobFiles
+from worker.joblog import JobLog
 from worker.model import checkpoint, room
 from worker.model import train as engine
 from worker.store import ModelStore
@@ -145,3 +147,14 @@ def test_what_is_known_of_the_text_outlives_a_full_disk(settings: Settings, monk
         files.save_learned(info.model_copy(update={"title": "Another"}))
     assert files.load_learned() == info
     assert [path.name for path in files.folder.iterdir()] == ["learned.json"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_what_cannot_wait_says_why_it_failed(code: int, client: redis.Redis) -> None:
+    joblog = JobLog(client, "t-1")
+    joblog.begin()
+    work: Callable[[], None] = full(1, lambda: None, code)
+    answer_errors(joblog, work)
+    failed = events(client)[-1]
+    assert isinstance(failed, Failed)
+    assert "disk is full" in failed.problem
