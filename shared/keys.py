@@ -68,7 +68,8 @@ def job(job_id: str) -> str:
 
     `job`: the job itself (JSON). `entry`: random, of the call that entered it. `card`: `channel:message` that shows it.
     `attempt`: number of the newest one. `worker`: who makes it (not of trainings). `deaths`: attempts in a row that
-    ended without a word. `progress`: entry of the newest progress. `model_id`: of the model that it makes.
+    ended without a word, and without headway; the running one is counted. `progress`: entry of the newest progress.
+    `model_id`: of the model that it makes.
     Of trainings (`shared.turns`) also `token`: Celery task that runs it; `turn`: as it was when it was claimed;
     `over`: `1` once it has its final event.
     """

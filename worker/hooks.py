@@ -18,6 +18,10 @@ from worker.stopping import stop_requested
 
 _MOST_UNTOLD = 50
 """Samples, above all, that are kept while Redis is away; then the oldest are let go."""
+HEADWAY_S = 5 * 60.0
+"""From an attempt's first checkpoint to a later one: then the deaths before it no longer count. What always dies at one
+place, or as it saves, makes none, for it saves once an attempt at most, however long that takes; what does make headway
+ends some time. A training that was killed now and then in many hours is not given up for that."""
 PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
 
@@ -43,6 +47,8 @@ class JobHooks:
         self._untold: deque[Event] = deque(maxlen=_MOST_UNTOLD)
         self._requested: Literal["cancel", "finish"] | None = None
         self._learned = False
+        self._first_saved: float | None = None
+        self._got_on = False
         self._reachable = True
 
     def watch(self, own: TranscriptRef | None) -> None:
@@ -68,6 +74,14 @@ class JobHooks:
         """See `Hooks.trouble`."""
         self._lease.touch()
         self._tell(Trouble(what=what))
+
+    def saved(self) -> None:
+        """See `Hooks.saved`. Enough headway takes back what deaths the training had."""
+        now = time.monotonic()
+        if self._first_saved is None:
+            self._first_saved = now
+        elif not self._got_on and now - self._first_saved >= HEADWAY_S:
+            self._got_on = self._joblog.get_on()
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """See `Hooks.control`.

@@ -115,13 +115,29 @@ class JobLog:
         self._seq = 0
 
     def deaths(self) -> int:
-        """How many earlier attempts ended without a word (the worker was killed)."""
+        """How many earlier attempts ended without a word (the worker was killed) since the last headway."""
         value = cast(bytes | None, self._client.hget(keys.job(self.job_id), "deaths"))
         return int(value or 1) - 1
 
     def end(self) -> None:
         """This attempt ended in an orderly way, whatever came of it."""
         self._insist(lambda: self._client.hset(keys.job(self.job_id), "deaths", "0"))
+
+    def get_on(self) -> bool:
+        """This attempt made headway: no death before it counts any more, but its own would. Tried once.
+
+        Returns:
+            Whether Redis took it.
+        """
+        key = keys.job(self.job_id)
+        try:
+            with self._client.pipeline() as pipe:
+                pipe.hset(key, "deaths", "1")
+                pipe.expire(key, keys.JOB_TTL_S, nx=True)
+                pipe.execute()
+        except AWAY:
+            return False
+        return True
 
     def durable(self) -> None:
         """Wait until what was told would survive a power cut: for what is deleted because Redis has it now.

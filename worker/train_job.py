@@ -20,7 +20,7 @@ from worker.stopping import StopDeadline
 from worker.training import attempt_training
 
 MAX_DEATHS = 3
-"""A job that killed its worker this often is given up."""
+"""A job that killed its worker this often, without headway in between (`hooks.HEADWAY_S`), is given up."""
 
 log = structlog.get_logger()
 
@@ -102,7 +102,7 @@ def _claim(settings: Settings, client: redis.Redis, token: str) -> tuple[str, by
 
 
 def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
-    """Make one attempt at a training, unless too many ended in the worker's death."""
+    """Make one attempt at a training, unless too many in a row ended in the worker's death."""
     if JobFiles.of(settings, job.job_id).take_end():
         joblog.end()
     joblog.begin()

@@ -64,6 +64,7 @@ class Recorder:
         self.progressed: list[Progress] = []
         self.samples: list[Sample] = []
         self.troubles: list[Difficulty | None] = []
+        self.saves = 0
         self.asked = 0
         self._stop = stop
 
@@ -75,6 +76,9 @@ class Recorder:
 
     def trouble(self, what: Difficulty | None) -> None:
         self.troubles.append(what)
+
+    def saved(self) -> None:
+        self.saves += 1
 
     def control(self) -> Control | None:
         self.asked += 1

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shared import keys
 from shared.connect import connect
@@ -100,6 +102,22 @@ def test_an_orderly_end_is_no_death(client: redis.Redis) -> None:
     second.begin()
     assert second.deaths() == 0
     assert second.attempt == 2
+
+
+def test_deaths_before_headway_do_not_count(client: redis.Redis) -> None:
+    for _ in range(3):
+        log = JobLog(client, "t-1")
+        log.begin()
+    assert log.get_on()
+    assert 0 < client.ttl(keys.job("t-1")) <= keys.JOB_TTL_S  # type: ignore[operator]
+    then = JobLog(client, "t-1")
+    then.begin()
+    assert then.deaths() == 1
+
+
+def test_headway_during_an_outage_is_told_later() -> None:
+    nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
+    assert not JobLog(nowhere, "t-1").get_on()
 
 
 @pytest.mark.parametrize(("value", "control"), [("cancel", "cancel"), ("finish", "finish"), ("nonsense", None)])

@@ -52,6 +52,9 @@ class TerminalHooks:
         said = "Saved: there is room again." if what is None else "The disk is full. Make room; I go on meanwhile."
         self._bar.write(said, file=sys.stderr)
 
+    def saved(self) -> None:
+        """Nothing to print."""
+
     def control(self) -> Control | None:
         """Whether Ctrl-C was pressed."""
         return self._requested

@@ -401,6 +401,8 @@ class Loop:
             log.info("checkpoint_saved_again")
             self._unsaved = False
             self.hooks.trouble(None)
+        with self._clock_stopped():
+            self.hooks.saved()
 
     def _not_saved(self, error: OSError) -> None:
         """What was learned is still here, and the last checkpoint too: that the disk is full ends no training.

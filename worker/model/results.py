@@ -32,6 +32,9 @@ class Hooks(Protocol):
     def trouble(self, what: Difficulty | None) -> None:
         """Take note of what keeps it from saving; None: nothing does any more."""
 
+    def saved(self) -> None:
+        """Take note that a checkpoint is on the disk."""
+
     def control(self) -> Control | None:
         """Say whether to go on (None), cancel, finish now, or save and pause; asked between batches."""
 
@@ -47,6 +50,9 @@ class NoHooks:
 
     def trouble(self, what: Difficulty | None) -> None:
         """Ignore it: the log has it."""
+
+    def saved(self) -> None:
+        """Ignore it."""
 
     def control(self) -> Control | None:
         """Go on."""
