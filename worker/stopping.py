@@ -59,13 +59,15 @@ class StopDeadline(threading.Thread):
         while not self._done.wait(_LOOK_EVERY_S):
             if asked is None and stop_requested():
                 asked = time.monotonic()
+                if self._files.folder.exists():  # else it has just ended, and nothing of it may come back
+                    self._files.note_end()  # whoever kills it from now on does not wait: that is no death of its own
             if asked is not None and time.monotonic() - asked >= STOPS_WITHIN_S:
                 log.warning("stopping_took_too_long", seconds=STOPS_WITHIN_S)
                 self._hand_over()
                 os._exit(1)  # Celery gives the token back to the queue
 
     def _hand_over(self) -> None:
-        self._files.note_end()  # nothing has killed it
+        self._files.note_end()  # where it could not be noted before
         try:
             self._joblog.tell_once(Interrupted())
             run_script(self._client, turns.hand_back(self._token))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import cast
 
@@ -43,8 +45,6 @@ def test_it_is_handed_over(settings: Settings, tmp_path: Path, monkeypatch: obje
     client, job, stop = connect(settings), train_job(), tmp_path / "stop"
     run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
     assert run_script(client, turns.claim("a token")) == job.job_id.encode()
-    import os
-
     process = subprocess.Popen(
         [sys.executable, "-c", DEAF, job.job_id, "a token"],
         env={**os.environ, STOP_FILE_VARIABLE: str(stop), "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -60,6 +60,28 @@ def test_it_is_handed_over(settings: Settings, tmp_path: Path, monkeypatch: obje
     assert client.zrange(keys.WAITING, 0, -1) == [job.job_id.encode()]
     assert client.hgetall(keys.CLAIMS) == {}
     assert JobFiles.of(settings, job.job_id).take_end(), "it did not die"
+
+
+def test_who_does_not_wait_for_it_has_not_killed_it(settings: Settings, tmp_path: Path) -> None:
+    """A second Ctrl-C."""
+    files, stop = JobFiles.of(settings, "t-1"), tmp_path / "stop"
+    files.folder.mkdir(parents=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", DEAF.replace("0.2, 0.05", "60, 0.05"), "t-1", "a token"],
+        env={**os.environ, STOP_FILE_VARIABLE: str(stop), "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        assert process.stdout.readline() == "began\n"
+        assert not files.ended.exists()
+        stop.touch()
+        until = time.monotonic() + 20
+        while not files.ended.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        process.kill()
+    assert files.take_end()
 
 
 def kinds(client: redis.Redis, job_id: str) -> list[type]:
