@@ -25,6 +25,7 @@ from worker import hardware
 from worker.heap import Trimmer
 from worker.job_files import remove_leftovers
 from worker.stopping import STOP_FILE_VARIABLE
+from worker.store import ModelStore
 
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
 GENERATE_THREADS = 256
@@ -90,6 +91,7 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
     def ready(**_: Any) -> None:
         heartbeat.start()
         _announce(settings, queue, f"{name}:{os.getpid()}")
+        _tidy(settings)
         if queue == TRAIN_QUEUE:
             _clean_up(settings)
         log.info("worker_ready", queue=queue)
@@ -138,6 +140,14 @@ def _clean_up(settings: Settings) -> None:
         log.warning("leftovers_not_looked_for", error=type(error).__name__)  # the next training looks again
     finally:
         client.close()
+
+
+def _tidy(settings: Settings) -> None:
+    """What an earlier run was writing into the model store when it was killed must not take room for ever."""
+    try:
+        ModelStore(settings).tidy()
+    except Exception as error:  # each kind of store has errors of its own; jobs meet them again
+        log.warning("store_not_tidied", error=type(error).__name__)
 
 
 def start_child() -> None:

@@ -8,10 +8,12 @@ import os
 import re
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import fsspec
+import structlog
 from fsspec.implementations.local import LocalFileSystem
 
 from shared.errors import UserError
@@ -20,6 +22,14 @@ from worker.model.checkpoint import sync_folder
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL = ".partial-"
+_REPLACED = f"{_PARTIAL}old-"
+_PARTIAL_NAME = re.compile(rf"(?:{re.escape(_REPLACED)}|{re.escape(_PARTIAL)})({_MODEL_ID.pattern})-[0-9a-f]{{8}}")
+_PARTIAL_KEPT_S = 24 * 3600.0
+"""What is being written is younger, on any disk."""
+_REPLACING_S = 1.0
+"""Longer than what lies between the two renames of a replacement."""
+
+log = structlog.get_logger()
 
 
 class StoredFile(NamedTuple):
@@ -157,13 +167,62 @@ class ModelStore:
             OSError: its files cannot be removed.
         """
         if self._local:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self._place(model_id))
+            place = self._place(model_id)
+            # Also what a killed process left of it, which `tidy` would put back.
+            left = [path for path in _partials(place.parent) if _model_of(path) == model_id]
+            for path in (*left, place):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(path)
             return
         target_url = f"{self._root}/{_checked(model_id)}"
         if self._fs.exists(target_url):
             self._fs.rm(target_url, recursive=True)
         shutil.rmtree(self._cache / model_id, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Clean up behind processes that were killed while they wrote, in a local store or a remote one's copies.
+
+        A model that was just being replaced comes back as it was. What was not finished is removed once it is a
+        day old, since another process may be about it.
+
+        Raises:
+            OSError: it cannot be read, or not be written to.
+        """
+        if self._local:
+            self._put_back()
+        for path in _partials(Path(self._root) if self._local else self._cache):
+            try:
+                stat = path.lstat()
+                # A rename changes the second alone.
+                if time.time() - max(stat.st_mtime, stat.st_ctime) < _PARTIAL_KEPT_S:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            except FileNotFoundError:
+                continue  # another worker is tidying
+            log.info("partial_removed", name=path.name)
+
+    def _put_back(self) -> None:
+        """Put models back whose replacement was cut off between the two renames of `_replace`."""
+        if not self._replaced():
+            return
+        time.sleep(_REPLACING_S)  # one that lives is through by then
+        for old, model_id in self._replaced():
+            with contextlib.suppress(FileNotFoundError):  # another worker is tidying
+                old.rename(self._place(model_id))
+                sync_folder(old.parent)
+                log.warning("model_put_back", model_id=model_id)
+
+    def _replaced(self) -> list[tuple[Path, str]]:
+        """The former folders of models that have no other, and the models' ids."""
+        found = [(path, _model_of(path)) for path in _partials(Path(self._root)) if path.name.startswith(_REPLACED)]
+        return [
+            (path, model_id)
+            for path, model_id in found
+            if model_id and not self._place(model_id).exists() and (path / "model.json").is_file()
+        ]
 
     def check_writable(self) -> None:
         """Write and remove a small file.
@@ -178,6 +237,17 @@ class ModelStore:
 
     def _place(self, model_id: str) -> Path:
         return Path(self._root) / _checked(model_id)
+
+
+def _partials(folder: Path) -> list[Path]:
+    """What is being written there, or was when its process was killed."""
+    return sorted(folder.glob(f"{_PARTIAL}*"))
+
+
+def _model_of(partial: Path) -> str | None:
+    """Of which model it is a new or a former folder."""
+    found = _PARTIAL_NAME.fullmatch(partial.name)
+    return found[1] if found else None
 
 
 def folder_bytes(folder: Path) -> int:
@@ -216,7 +286,7 @@ def _replace(target: Path, write: Any) -> None:
     try:
         write(partial)
         if target.exists():
-            old = target.with_name(f"{_PARTIAL}old-{target.name}-{secrets.token_hex(4)}")
+            old = target.with_name(f"{_REPLACED}{target.name}-{secrets.token_hex(4)}")
             target.rename(old)
             partial.rename(target)
             shutil.rmtree(old)
