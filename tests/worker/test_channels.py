@@ -252,7 +252,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(
 
     job = enter(client, channel_job(info))
     with monkeypatch.context() as patch:
-        patch.setattr(JobLog, "register", killed)
+        patch.setattr(JobLog, "enter", killed)
         run_train(job.model_dump(mode="json"), "tag")
     assert len(list((settings.data_dir / "models").iterdir())) == 1
     checkpoint = JobFiles.of(settings, job.job_id).checkpoint
