@@ -50,6 +50,10 @@ _DISCORD_AWAY = UserError(
 )
 
 
+class Told(UserError):
+    """An error that its person has been told of, or will be: it undoes what errors undo, and nobody says it again."""
+
+
 def too_late() -> UserError:
     """What to tell somebody whose interaction Discord lets nobody answer any more."""
     return UserError(

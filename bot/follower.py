@@ -167,11 +167,16 @@ class Follower:
             if not self._bells[job_id]:
                 del self._bells[job_id]
 
-    def answer_later(self, job: Asked) -> None:
-        """Post the answer to a job as soon as Discord and Redis are well again, be it after the next start."""
+    def answer_later(self, job: Asked, event: Event | None = None) -> None:
+        """Post the answer to a job as soon as Discord and Redis are well again, be it after the next start.
+
+        Args:
+            job: what was asked for.
+            event: how it ended; None: that has to be asked.
+        """
         if job.job_id not in self._late and not self._stopped:
             self._late.add(job.job_id)
-            self._spawn(self._answer_late(job))
+            self._spawn(self._answer_late(job, event))
 
     def delivered(self, job_id: str) -> None:
         """Somebody has seen how a job ended. Redis is told in the background, again and again while it is away."""
@@ -294,10 +299,11 @@ class Follower:
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("card_not_edited", job_id=job_id, error=type(error).__name__)
 
-    async def _answer_late(self, job: Asked) -> None:
+    async def _answer_late(self, job: Asked, event: Event | None) -> None:
         """Post an answer that could not be posted when it came: the bot was down, or Discord or Redis were."""
         try:
-            event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
+            if event is None:
+                event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
             if event is None:
                 event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
             await self._post_late(job, event)

@@ -76,6 +76,8 @@ class ModelActions:
         async with self._cooldown(who):
             try:
                 await ask(self._bot, job, send, **options)
+            except failures.Told:  # the card is there, and says why it has no picture
+                return
             except UserError as error:
                 without = Failed(problem=error.problem, remedy=error.remedy)
                 await post_info(self._bot, send, job, without, **options)
@@ -134,7 +136,7 @@ class ModelActions:
             except UserError as error:  # a refused file is as much work as a good one, so it costs the cooldown
                 refused = error
         if refused is not None:
-            raise refusal(job, refused) from refused
+            raise refused if isinstance(refused, failures.Told) else refusal(job, refused)
 
     async def require_room(self, guild_id: int, more_bytes: int) -> int:
         """Refuse what would take more than the server's models may.

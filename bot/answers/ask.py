@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bot.answers.post import post_answer, posting, problem_of
-from bot.failures import passing, persist
+from bot.answers.post import post_answer, posting, too_slow
+from bot.failures import Told, passing, persist
 from bot.types import Send
 from shared.errors import UserError
-from shared.events import Failed
+from shared.events import Event, Failed
 from shared.jobs import GENERATE_QUEUE, Asked
 from shared.logging import job_context
 
@@ -46,7 +46,9 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         options: see `send`.
 
     Raises:
-        UserError: no worker is there, it refused the job, or it did not answer in time.
+        Told: the worker refused the job, or did not answer in time. That is posted as an answer is, so that no trouble
+            of Discord's loses it.
+        UserError: no worker is there, or Discord refuses the end of one that failed.
         redis.RedisError: Redis cannot be reached.
     """
     place = job.place
@@ -59,31 +61,35 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         await require_writer(bot)
         if not await bot.queue.submit(job, files=files):
             return  # it did so before the bot was started
+        event: Event | None = None
         try:
             async with bot.typing.shown(place.channel_id):
-                event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
-            if event is None or isinstance(event, Failed):
-                raise problem_of(event)
+                event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s) or too_slow()
 
             async def post() -> None:
                 async with posting(job):
                     await post_answer(bot, send, job, event, **options)
 
             await persist(bot, post)
-            bot.crowd.answered()
         except Exception as error:
             if bot.is_closed():
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)
                 return
-            if passing(error):
-                log.warning("answer_put_off", error=type(error).__name__)  # now the follower goes on with it
-                bot.follower.answer_later(job)
-                return
-            # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
-            # bot is being stopped (CancelledError, too): then the next run posts it.
+            if not passing(error):
+                # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
+                # bot is being stopped (CancelledError, too): then the next run posts it.
+                bot.follower.delivered(job.job_id)
+                if isinstance(event, Failed):  # errors have other ways to their person
+                    raise UserError(event.problem, event.remedy) from error
+                raise
+            log.warning("answer_put_off", error=type(error).__name__)  # now the follower goes on with it
+            bot.follower.answer_later(job, event)
+        else:
             bot.follower.delivered(job.job_id)
-            raise
-        bot.follower.delivered(job.job_id)
+            if not isinstance(event, Failed):
+                bot.crowd.answered()
+        if isinstance(event, Failed):
+            raise Told(event.problem, event.remedy)
 
 
 def replying(ctx: Context) -> dict[str, Any]:

@@ -73,14 +73,13 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
         case ImportJob(), Failed():
             await post_refusal(send, job, event, **options)
         case _:
-            await send(embed=cards.error(problem_of(event)), **options)
+            ended = event if isinstance(event, Failed) else too_slow()
+            await send(embed=cards.error(UserError(ended.problem, ended.remedy)), **options)
 
 
-def problem_of(event: Event | None) -> UserError:
-    """Why a job has no answer to show."""
-    if isinstance(event, Failed):
-        return UserError(event.problem, event.remedy)
-    return UserError("The worker took too long to answer.", "Try again, or ask for a shorter text.")
+def too_slow() -> Failed:
+    """How a job ends for whoever waits for it when its worker says nothing in time."""
+    return Failed(problem="The worker took too long to answer.", remedy="Try again, or ask for a shorter text.")
 
 
 async def _may_be_shown(bot: Galvanic, job: Asked) -> bool:

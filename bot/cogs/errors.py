@@ -143,6 +143,8 @@ def _is_mention(prefix: str | None) -> bool:
 
 async def respond(ctx: Context, problem: UserError) -> None:
     """Tell the person: in the channel (only to them where Discord allows), without an embed if need be, or directly."""
+    if isinstance(problem, failures.Told):
+        return
     try:
         await failures.persist(ctx.bot, lambda: _respond(ctx, problem))
     except (discord.HTTPException, *failures.TRANSIENT) as error:

@@ -66,6 +66,8 @@ async def tell(interaction: discord.Interaction, problem: UserError) -> None:
 
     Where Discord takes no answer to the interaction any more, it is said in the channel for a minute.
     """
+    if isinstance(problem, failures.Told):
+        return
     try:
         try:
             await _tell(interaction, problem)
@@ -151,7 +153,8 @@ async def replying_to(
     Args:
         interaction: see `answering`.
         doing: see `answering`.
-        work: gets the bot, whoever pressed, and what posts the answer. Its errors are only for the person.
+        work: gets the bot, whoever pressed, and what posts the answer, be it that a worker failed. Its own errors are
+            only for the person.
         text: the answer is a text, for which there are only so many places (`bot.crowd`).
     """
     async with answering(interaction, doing, defer=False) as bot:

@@ -6,18 +6,22 @@ import asyncio
 import logging
 from typing import Any
 
+import discord
 import pytest
 import redis
 
 from bot import failures, follower
 from bot.answers import typing
 from bot.views.training import job_buttons
+from bot.views.writing import WrittenButton
 from playground.faults import Fault
-from playground.places import CHANNEL_IDS, USER_IDS
+from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
+from shared.events import Failed
 from shared.settings import Settings
 from tests.bot.live import Live
-from tests.bot.stand_in import TEXT, StandIn
+from tests.bot.stand_in import TEXT, StandIn, lab
+from tests.factories import generate_job
 
 POST = r"/channels/\d+/messages"
 CALLBACK = r"/interactions/\d+/[^/]+/callback"
@@ -54,6 +58,80 @@ async def test_what_discord_does_not_take_now_it_takes_later(
     await answered(live, worker)
     await live.until(lambda: fault.times == 0, "all faults")
     assert not live.shown("❌")
+
+
+async def ask(live: Live, worker: StandIn, how: str) -> str:
+    """Ask for a text, in one of the ways there are; the job's id."""
+    if how == "press":
+        await live.bot.queue.submit(generate_job(job_id="g-1", place=lab()))
+        worker.write("g-1")
+        await live.bot.queue.delivered("g-1")
+        view = discord.ui.View(timeout=None)
+        view.add_item(WrittenButton("again", "g-1"))
+        pressed = await live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send("a text", view=view)
+        live.acts.click(USER_IDS["ada"], CHANNEL_IDS["lab"], pressed.id, "galvanic:again:g-1")
+    elif how == "slash":
+        live.acts.slash(USER_IDS["ada"], CHANNEL_IDS["lab"], "generate", {"seed": "the sea"}, {})
+    elif how == "mention":
+        worker.redis.hset(keys.channel(CHANNEL_IDS["lab"]), "chat", "1")
+        live.send(f"<@{BOT_ID}> the sea")
+    else:
+        live.send("!generate the sea")
+    return await worker.asked(live)
+
+
+@pytest.mark.parametrize("how", ["command", "slash", "press", "mention"])
+@pytest.mark.parametrize("times", [0, 2, 5])
+async def test_that_a_job_failed_is_told_once_whatever_happens(
+    live: Live, worker: StandIn, how: str, times: int
+) -> None:
+    live.bot.settings.generate_cooldown_s = 600
+    job_id = await ask(live, worker, how)
+    fault = live.faults.add(Fault("POST", FOLLOWUP if how == "slash" else POST, 503, times=min(times, 3)))
+    late = live.faults.add(Fault("POST", POST, 503, times=max(0, times - 3)))
+    worker.tell(job_id, Failed(problem="The words are too strange.", remedy="Take others."))
+    await live.until(lambda: live.showing("The words are too strange."), "the reason")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    await live.handled()
+    assert fault.times == late.times == 0
+    assert len(live.shown("❌")) == 1
+    assert live.whispered("ada", "") is None
+    assert not worker.redis.keys("cooldown:generate:*"), "what fails costs nothing"
+
+
+@pytest.mark.parametrize("how", ["command", "press"])
+async def test_that_no_answer_came_in_time_is_told_once_whatever_happens(live: Live, worker: StandIn, how: str) -> None:
+    live.bot.settings.generate_timeout_s = 1
+    await ask(live, worker, how)
+    fault = live.faults.add(Fault("POST", POST, 503, times=5))
+    await live.until(lambda: live.showing("took too long"), "the reason")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not fault.times
+    assert len(live.shown("❌")) == 1
+
+
+async def test_a_failure_that_discord_refuses_goes_the_ways_of_errors(live: Live, worker: StandIn) -> None:
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
+    fault = live.faults.add(Fault("POST", POST, 400, 50_035))
+    worker.tell(job_id, Failed(problem="The words are too strange."))
+    await live.until(lambda: live.showing("The words are too strange."), "the reason")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not fault.times
+    assert len(live.shown("❌")) == 1
+
+
+@pytest.mark.parametrize("times", [0, 5])
+async def test_a_model_whose_picture_failed_is_shown_once(live: Live, worker: StandIn, times: int) -> None:
+    live.send("!model info")
+    job_id = await worker.asked(live)
+    fault = live.faults.add(Fault("POST", POST, 503, times=times))
+    worker.tell(job_id, Failed(problem="The brush is gone."))
+    await live.until(lambda: live.showing("The brush is gone."), "the card")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    await live.handled()
+    assert not fault.times
+    assert len(live.shown("The brush is gone.")) == 1
 
 
 async def test_what_discord_refuses_is_not_tried_again(live: Live, worker: StandIn) -> None:
