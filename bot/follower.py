@@ -19,7 +19,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.answers.post import post_answer, posting
+from bot.answers.post import post_answer, posting, too_slow
 from bot.escape import NOBODY
 from bot.failures import AWAY, TRANSIENT, passing
 from bot.jobview import JobView
@@ -115,22 +115,31 @@ class Follower:
         """Wait for the final event of a job.
 
         Returns:
-            The event, or None when there was none in time, be it that Redis is away.
+            The event, or None when there was none in time.
+
+        Raises:
+            redis.RedisError: Redis could not be asked at last, so that there may be one.
         """
+        away: list[RedisError] = []
         try:
             with self._bell(job_id) as bell:
                 async with asyncio.timeout(timeout_s):
-                    return await self._end(job_id, bell)
+                    return await self._end(job_id, bell, away)
         except TimeoutError:
+            if away:
+                raise away[-1] from None
             return None
 
-    async def _end(self, job_id: str, bell: asyncio.Event) -> Event:
+    async def _end(self, job_id: str, bell: asyncio.Event, away: list[RedisError]) -> Event:
+        """The final event of a job. `away`: gets why Redis cannot be asked, and loses it when it can."""
         again = 0
         while True:
             bell.clear()
             try:
                 events = await self._queue.events(job_id, "0")
+                away.clear()
             except RedisError as error:
+                away[:] = [error]
                 log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
                 await asyncio.sleep(1)
                 continue
@@ -176,7 +185,9 @@ class Follower:
         """
         if job.job_id not in self._late and not self._stopped:
             self._late.add(job.job_id)
-            self._spawn(self._answer_late(job, event))
+            # Whoever asked for one of this run reserves it.
+            otherwise = too_slow() if job.job_id in self._own else _restarted()
+            self._spawn(self._answer_late(job, event, otherwise))
 
     def delivered(self, job_id: str) -> None:
         """Somebody has seen how a job ended. Redis is told in the background, again and again while it is away."""
@@ -299,22 +310,37 @@ class Follower:
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("card_not_edited", job_id=job_id, error=type(error).__name__)
 
-    async def _answer_late(self, job: Asked, event: Event | None) -> None:
+    async def _answer_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
         """Post an answer that could not be posted when it came: the bot was down, or Discord or Redis were."""
+        give_up = time.monotonic() + LATE_ANSWER_S
         try:
             if event is None:
-                event = await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
-            if event is None:
-                event = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
-            await self._post_late(job, event)
+                event = await self._end_late(job, give_up) or otherwise
+            await self._post_late(job, event, give_up)
+            self.delivered(job.job_id)
+        except RedisError as error:
+            _log_lost(job, error)
             self.delivered(job.job_id)
         finally:
             self._late.discard(job.job_id)
 
-    async def _post_late(self, job: Asked, event: Event) -> None:
-        """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is let go."""
+    async def _end_late(self, job: Asked, give_up: float) -> Event | None:
+        """The final event of a job, None when there is none in time: an outage of Redis does not count.
+
+        Raises:
+            redis.RedisError: it lasted until the time to `give_up`.
+        """
+        while True:
+            try:
+                return await self.answer(job.job_id, self._bot.settings.generate_timeout_s)
+            except RedisError:
+                if time.monotonic() >= give_up:
+                    raise
+
+    async def _post_late(self, job: Asked, event: Event, give_up: float) -> None:
+        """Try until the time to `give_up`; what is not posted by then, or refused for good, is let go."""
         channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
-        give_up, wait = time.monotonic() + LATE_ANSWER_S, _RETRY_S
+        wait = _RETRY_S
         while True:
             try:
                 # Discord knows a nonce for some minutes only. Should it have taken an answer and lost its own reply,
@@ -352,6 +378,10 @@ class Follower:
                 self._followed.discard(job.job_id)
                 if job.replaces is not None:
                     self._bot.upkeep.ring()
+
+
+def _restarted() -> Failed:
+    return Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
 
 
 def _log_lost(job: Asked, error: Exception) -> None:

@@ -49,7 +49,7 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         Told: the worker refused the job, or did not answer in time. That is posted as an answer is, so that no trouble
             of Discord's loses it.
         UserError: no worker is there, or Discord refuses the end of one that failed.
-        redis.RedisError: Redis cannot be reached.
+        redis.RedisError: Redis cannot be reached, so nothing was sent. Later on the answer is put off.
     """
     place = job.place
     # That of the answer after a restart, so that Discord takes only one of the two (for a few minutes).

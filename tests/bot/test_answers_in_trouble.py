@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
+from unittest.mock import AsyncMock
 
 import discord
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from bot import failures, follower
 from bot.answers import typing
+from bot.answers.ask import ask as ask_for
 from bot.views.training import job_buttons
 from bot.views.writing import WrittenButton
 from playground.faults import Fault
@@ -240,6 +244,74 @@ async def test_one_sign_of_typing_for_all_who_wait(live: Live, monkeypatch: pyte
         assert len(signs()) == 1
         assert len(live.bot.typing._tasks) == 1
     assert not live.bot.typing._tasks
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    """It is longer than people wait for an answer, which lies there all the same."""
+    live.bot.settings.generate_timeout_s = 1
+    asked = []
+
+    async def fail(*_: Any) -> Any:
+        asked.append(time.monotonic())
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(live.bot.queue, "events", fail)
+        if restarted:
+            job = generate_job(job_id="g-1", place=lab())
+            await live.bot.queue.submit(job)
+            live.bot.follower.answer_later(job)
+        else:
+            live.send("!generate the sea")
+        worker.write(await worker.asked(live))
+        await live.until(lambda: asked and asked[-1] - asked[0] > 2.5, "an outage")
+        assert not live.shown("❌")
+        assert worker.waiting()
+    await answered(live, worker)
+    assert not live.shown("❌")
+
+
+@pytest.mark.parametrize(("restarted", "why"), [(False, "took too long"), (True, "was restarted")])
+async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch, restarted: bool, why: str
+) -> None:
+    live.bot.settings.generate_timeout_s = 1
+    failures = []
+
+    async def fail(*_: Any) -> Any:
+        failures.append(1)
+        raise redis.ConnectionError
+
+    job = generate_job(job_id="g-1", place=lab())
+    with monkeypatch.context() as patched:
+        patched.setattr(live.bot.queue, "events", fail)
+        if restarted:
+            await live.bot.queue.submit(job)
+            live.bot.follower.answer_later(job)
+            await live.until(lambda: failures, "the outage")
+        else:
+            await ask_for(live.bot, job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
+    await live.until(lambda: live.showing(why), "the reason")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert len(live.shown("❌")) == 1
+
+
+async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.bot.settings.generate_timeout_s = 1
+    monkeypatch.setattr(follower, "LATE_ANSWER_S", 0)
+    monkeypatch.setattr(live.bot.queue, "events", AsyncMock(side_effect=redis.ConnectionError))
+    job = generate_job(job_id="g-1", place=lab())
+    await live.bot.queue.submit(job)
+    with capture_logs() as logged:
+        live.bot.follower.answer_later(job)
+        await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert "answer_too_late" in [entry["event"] for entry in logged]
+    assert not live.shown("❌")
 
 
 async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worker: StandIn) -> None:
