@@ -107,6 +107,8 @@ class LiveCard:
         self._shown: Any = None
         # A card that was just posted counts as an edit.
         self._edited = time.monotonic() if where else float("-inf")
+        # The channel was deleted, and the owner is told of the end. Redis knows by the card: it is a direct message.
+        self._gone = where is not None and where[0] != job.place.channel_id
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
@@ -152,6 +154,9 @@ class LiveCard:
     async def _show(self) -> float | None:
         """Show what is new; the seconds until that may be done, None when the card is up to date."""
         embed = await self._render()
+        if self._gone:
+            await self._end_without_channel(embed)
+            return None
         if embed.to_dict() != self._shown:
             wait = self._edited + self._interval - time.monotonic()
             if wait > 0:
@@ -295,7 +300,7 @@ class LiveCard:
     async def _say_outage(self, error: RedisError) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""
         embed = cards.outage(self._job, full=isinstance(error, TakesNothing))
-        if self._message.where is None or embed.to_dict() == self._shown:
+        if self._gone or self._message.where is None or embed.to_dict() == self._shown:
             return
         if time.monotonic() - self._edited < self._interval:
             return
@@ -307,22 +312,30 @@ class LiveCard:
             log.warning("card_not_edited", error=type(error).__name__)
 
     async def _end_without_channel(self, embed: discord.Embed) -> None:
-        """The channel is gone: end the training, with the best so far where that may be used elsewhere; tell its owner.
+        """The channel is gone: end the training, with the best so far where that may be used elsewhere.
 
+        Its owner hears that it is being ended, unless it was in a moment; and how it ended, once it has: it may have to
+        wait for a worker, or fail.
         A model that is this channel's alone goes with it (`ModelActions.forget_channel`): it is not worth the wait.
         """
         if self._view.over:
-            await self._tell_owner(embed, await self._files())
-            return
+            await self._tell_owner(cards.end_without_channel(embed, self._job, self._view), await self._files())
+        elif not self._gone:
+            await self._begin_to_end()
+            self._gone = True
+
+    async def _begin_to_end(self) -> None:
         progress = self._view.progress
         learned = progress is not None and (progress.train_loss is not None or progress.heldout_loss is not None)
-        kept = learned and not await self._channels_own()
-        if kept:
+        if learned and not await self._channels_own():
             await self._queue.finish(self._job.job_id)
-        else:
-            await self._queue.cancel(self._job.job_id)
+        elif await self._queue.cancel(self._job.job_id) != "asked":
+            return
+        kept = await self._queue.control(self._job.job_id) == "finish"  # somebody may have cancelled it
         log.info("training_ended_with_its_channel", kept=kept)
-        await self._tell_owner(cards.channel_gone(self._job, kept=kept), [])
+        told = await self._write_to_owner(cards.channel_gone(self._job, kept=kept), [], f"{self._job.job_id}-g")
+        if told is not None:
+            self._message.where = (told.channel.id, told.id)
 
     async def _channels_own(self) -> bool:
         """Whether the model would be for this channel alone."""
@@ -341,11 +354,18 @@ class LiveCard:
         """
         if await heard_by(self._bot, self._job, self._view) != ():
             embed = cards.without_samples(embed)
+        await self._write_to_owner(embed, files, self._job.job_id)
+        self._told = True
+
+    async def _write_to_owner(
+        self, embed: discord.Embed, files: list[discord.File], nonce: str
+    ) -> discord.Message | None:
+        """Send a direct message; None: Discord lets nobody send them any."""
         try:
             owner = await self._bot.fetch_user(self._job.place.user_id)
-            await owner.send(embed=embed, files=files, nonce=self._job.job_id)
+            return await owner.send(embed=embed, files=files, nonce=nonce)
         except discord.HTTPException as error:
             if passing(error):
                 raise  # tried again: it is the only word that they get
             log.warning("end_not_told", status=error.status, code=error.code)
-        self._told = True
+            return None

@@ -167,15 +167,28 @@ def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
 
     Args:
         job: the training.
-        kept: the best so far is kept as a model; else nothing is.
+        kept: the best so far is to be kept as a model; else nothing is.
     """
+    doing = "ending the training, to keep the best so far" if kept else "cancelling the training"
     gone = f"The channel where you had me learn {short_title(job)} was deleted"
-    if kept:
-        said = f"{gone}, so I end the training now and keep the best so far. The server's other channels can use it."
-    else:
-        said = f"{gone}, so I cancelled the training. Nothing was kept."
-    embed = discord.Embed(title=f"Ended early: {short_title(job)}", description=said, colour=GREY)
+    said = f"{gone}, so I am {doing}. You hear from me when that is done."
+    embed = discord.Embed(title=f"Ending early: {short_title(job)}", description=said, colour=GREY)
     return embed.set_footer(text=f"job {job.job_id}")
+
+
+def end_without_channel(embed: discord.Embed, job: TrainJob, view: JobView) -> discord.Embed:
+    """The card of a training that is over, for the person who began it: its channel was deleted."""
+    said = embed.description or ""
+    if view.finished is not None:
+        model = view.finished.model
+        kept = "ended the training and kept the best so far" if view.finished.stopped == "finish" else "kept the model"
+        elsewhere = model.usable_in(()) and not set(model.heard) & set(job.place.channel_ids)
+        where = "The command `models` lists it in the server's channels that may use it."
+        lost = "It was for that channel alone, so it can't be used any more."
+        said = f"✅ I {kept} as `{model.name}`.\n{where if elsewhere else lost}"
+    shown = embed.copy()
+    shown.description = f"The channel where you had me learn {short_title(job)} was deleted.\n{said}"
+    return shown
 
 
 def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.Embed:

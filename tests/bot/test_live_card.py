@@ -17,12 +17,12 @@ from bot import follower, live_card
 from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
-from shared.events import Failed, Finished, Started
+from shared.events import Cancelled, Event, Failed, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import corpus, finished, progress, train_job
+from tests.factories import corpus, finished, progress, record, train_job
 
 ADA = USER_IDS["ada"]
 EDIT = r"/channels/\d+/messages/\d+"
@@ -37,9 +37,9 @@ def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> S
     return StandIn(settings)
 
 
-async def begun(live: Live, channel_id: int, source: str = "catalogue") -> TrainJob:
+async def begun(live: Live, channel_id: int, source: str = "catalogue", job_id: str = "t-77") -> TrainJob:
     """A training whose card is there."""
-    job = train_job(job_id="t-77", place=lab(channel_id), corpus=corpus(source=source))
+    job = train_job(job_id=job_id, place=lab(channel_id), corpus=corpus(source=source))
     channel = live.bot.get_partial_messageable(channel_id)
     message = await live.bot.follower.post(job, channel.send)
     card = (channel_id, message.id)
@@ -105,27 +105,104 @@ async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Liv
     assert "image" not in card.embeds[0]
 
 
+KEPT = finished(stopped="finish")
+ALONE = finished(model=record(scope="channel"))
+
+
 @pytest.mark.parametrize(
-    ("source", "learned", "control", "words"),
+    ("source", "learned", "control", "first", "end", "last"),
     [
-        ("catalogue", True, b"finish", "keep the best so far"),
-        ("catalogue", False, b"cancel", "Nothing was kept"),
-        ("upload", True, b"cancel", "Nothing was kept"),
+        ("catalogue", True, b"finish", "ending the training", KEPT, "kept the best so far as `tides`"),
+        ("catalogue", True, b"finish", "ending the training", Failed(problem="The text is gone."), "The text is gone."),
+        ("catalogue", False, b"cancel", "cancelling the training", Cancelled(), "Nothing was kept"),
+        ("upload", True, b"cancel", "cancelling the training", Cancelled(), "Nothing was kept"),
+        ("upload", True, b"cancel", "cancelling the training", ALONE, "can't be used any more"),
     ],
 )
-async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_once(
-    live: Live, worker: StandIn, source: str, learned: bool, control: bytes, words: str
+async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_how(
+    live: Live, worker: StandIn, source: str, learned: bool, control: bytes, first: str, end: Event, last: str
 ) -> None:
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     job = await begun(live, channel.id, source)
     log = worker.claim()
     live.world.remove_channel(channel.id)
-    if learned:
-        log.publish(progress(train_loss=1.5))
-    else:
-        log.publish(Started(worker="w"))
-    assert words in await told(live, worker, "was deleted")
+    log.publish(progress(train_loss=1.5) if learned else Started(worker="w"))
+    await live.until(lambda: live.showing(first, channel=live.dm("ada")), "the first word")
     assert worker.redis.get(keys.job_control(job.job_id)) == control
+    assert worker.waiting() == {job.job_id}, "it is not over"
+    log.publish(end)
+    said = await told(live, worker, last)
+    assert "was deleted" in said
+    assert "this channel's model" not in said
+    assert len(live.shown("was deleted", channel=live.dm("ada"))) == 2
+    assert worker.redis.hgetall(keys.ACTIVE) == {}
+
+
+async def test_a_waiting_training_whose_channel_is_deleted_is_over_with_one_word(live: Live, worker: StandIn) -> None:
+    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    await begun(live, channel.id)
+    live.world.remove_channel(channel.id)
+    await begun(live, CHANNEL_IDS["lab"], job_id="t-78")
+    worker.redis.zadd(keys.WAITING, {"t-77": 99})  # its card is to show another place
+    await live.until(lambda: live.shown("was deleted", channel=live.dm("ada")), "the end")
+    await live.until(lambda: worker.waiting() == {"t-78"}, "the end of the job")
+    assert "Nothing was kept" in text_of(*live.shown("was deleted", channel=live.dm("ada")))
+
+
+@pytest.mark.parametrize("takes_messages", [True, False])
+async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
+    live: Live, worker: StandIn, takes_messages: bool
+) -> None:
+    bot, dm = live.bot, live.dm("ada")
+    path = rf"/channels/{dm}/messages"
+    refusal = live.faults.add(Fault("POST", path, 403, 50_007, times=0 if takes_messages else 1_000))
+    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    job = await begun(live, channel.id)
+    log = worker.claim()
+    live.world.remove_channel(channel.id)
+    log.publish(progress(train_loss=1.5))
+    if takes_messages:
+        here = await live.until(lambda: live.showing("ending the training", channel=dm), "the first word")
+        known = f"{dm}:{here.id}".encode()
+        await live.until(lambda: worker.redis.hget(keys.job(job.job_id), "card") == known, "the note of it")
+    else:
+        await live.until(lambda: refusal.times < 1_000, "the first word that nobody takes")
+    for _ in range(2):
+        await bot.follower.stop()
+        bot.follower = follower.Follower(bot)
+        bot.follower.start()
+        await live.until(lambda: bot.follower._followed, "the next run to follow it")
+        await asyncio.sleep(0.3)
+    assert worker.waiting() == {job.job_id}
+    if takes_messages:
+        assert sum(entry.path.endswith(path) for entry in live.requests("POST")) == 1
+    refusal.times = 0
+    log.publish(KEPT)
+    await told(live, worker, "kept the best so far as")
+    assert len(live.shown("was deleted", channel=dm)) == 1 + takes_messages
+
+
+async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    await begun(live, channel.id)
+    log = worker.claim()
+    live.world.remove_channel(channel.id)
+    log.publish(progress(train_loss=1.5))
+    await live.until(lambda: live.showing("ending the training", channel=live.dm("ada")), "the first word")
+    failures = []
+
+    async def fail(*_: object) -> None:
+        failures.append(1)
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(live.bot.queue, "events", fail)
+        await live.until(lambda: len(failures) > 3, "an outage")
+    log.publish(KEPT)
+    await told(live, worker, "kept the best so far as")
+    assert live.showing("ending the training", channel=live.dm("ada"))
 
 
 async def test_redis_that_fails_after_the_end_was_shown_is_told_until_it_knows(

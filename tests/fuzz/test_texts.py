@@ -75,6 +75,7 @@ def _training_cards(says: str) -> None:
             cards.plain_end(job, view),
             cards.outage(job),
             cards.channel_gone(job, kept=True),
+            cards.end_without_channel(cards.training(job, view, cards.CardContext()), job, view),
             cards.samples(job, view, NOT_BLOCKED),
             cards.model_info(end.model, current=True, prefix="!", facts=(("Rights", says),), no_picture=says),
         ):
