@@ -16,6 +16,8 @@ from bot.heard import heard_by, may_quote, samples_stand
 from bot.jobview import JobView
 from bot.outlook import Standing
 from bot.queue import TRAINING
+from bot.redis_reply import reply
+from shared import keys
 from shared.errors import UserError
 from shared.jobs import TRAIN_QUEUE, Place, TrainJob, TranscriptRef
 
@@ -221,3 +223,18 @@ async def cancel_hearing(bot: Galvanic, concerns: Callable[[TranscriptRef], bool
         if any(map(concerns, await heard_by(bot, job, JobView()) or ())):
             await bot.queue.cancel(job.job_id)
             log.info("channel_training_cancelled", job_id=job.job_id, guild_id=job.place.guild_id)
+
+
+async def close_unknown(bot: Galvanic) -> None:
+    """Take trainings from the quotas of which nothing is known any more: their records have expired.
+
+    The last word about them is a month old, so nobody follows them, and they can be neither shown nor cancelled.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    for member in await reply(bot.redis.hkeys(keys.ACTIVE)):
+        job_id = member.decode()
+        if not await bot.queue.knows(job_id) and not await reply(bot.redis.exists(keys.job_hold(job_id))):
+            log.warning("training_closed", job_id=job_id)
+            await bot.queue.close(job_id)

@@ -72,6 +72,7 @@ class Upkeep:
             try:
                 if self._bot.settings.channel_training == "off":
                     await self._attempt("off", training_control.cancel_hearing(self._bot, lambda _: True), None)
+                await self._attempt("close", training_control.close_unknown(self._bot), None)
                 await self._attempt("resume", self._bot.withdrawals.resume(), None)
                 for guild in list(self._bot.guilds):
                     wait = min(wait, await self._attempt("look", self.look(guild), EVERY_S))

@@ -54,9 +54,9 @@ class StandIn:
         """Answer a request for a text."""
         self.tell(job_id, Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1))
 
-    def claim(self) -> JobLog:
+    def claim(self, token: str = "token") -> JobLog:
         """Begin the training whose turn it is."""
-        log = JobLog(self.redis, run_script(self.redis, turns.claim("token")).decode())
+        log = JobLog(self.redis, run_script(self.redis, turns.claim(token)).decode())
         log.begin()
         return log
 

@@ -8,8 +8,10 @@ from simcord.enums import OverwriteType
 
 from bot import training_control
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from shared import keys
 from tests.bot.live import Live
 from tests.bot.offline import context
+from tests.bot.stand_in import StandIn, lab
 from tests.factories import place, train_job
 
 GONE = 1_297_999_999_999_999_999
@@ -46,3 +48,23 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
     assert not training_control.sees(dora, thread)
     assert not training_control.moderates(dora, thread)
     assert not training_control.sees(dora, nowhere)
+
+
+async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live) -> None:
+    """Its record expires a month after the last word about it."""
+    worker, queue = StandIn(live.bot.settings), live.bot.queue
+    for number in (1, 2, 3):
+        job = train_job(job_id=f"t-{number}", place=lab())
+        assert await queue.submit_train(job, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "entered"
+    for token in ("one", "two"):
+        worker.claim(token)
+    next_one = train_job(job_id="t-4", place=lab())
+    assert await queue.submit_train(next_one, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "user"
+    worker.redis.delete(keys.job("t-1"), keys.job_hold("t-1"), keys.job("t-2"))
+    live.bot.upkeep.ring()
+    await live.until(lambda: not worker.redis.hexists(keys.ACTIVE, "t-1"), "the end of it")
+    await live.handled()
+    assert set(worker.redis.hkeys(keys.ACTIVE)) == {b"t-2", b"t-3"}, "a worker has one, and the other is known"
+    assert worker.redis.hvals(keys.CLAIMS) == [b"t-2"]
+    assert worker.redis.ttl(keys.job("t-1")) > 0
+    assert await queue.submit_train(next_one, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "entered"
