@@ -115,7 +115,7 @@ class Follower:
         """Wait for the final event of a job.
 
         Returns:
-            The event, or None when there was none in time.
+            The event, or None when there was none in time: then the job is given up, and comes about no more.
 
         Raises:
             redis.RedisError: Redis could not be asked at last, so that there may be one.
@@ -128,7 +128,10 @@ class Follower:
         except TimeoutError:
             if away:
                 raise away[-1] from None
-            return None
+            if await self._queue.give_up(job_id):
+                return None
+            ends = [event for _, event in await self._queue.events(job_id, "0") if event.kind in TERMINAL]
+            return ends[-1] if ends else None
 
     async def _end(self, job_id: str, bell: asyncio.Event, away: list[RedisError]) -> Event:
         """The final event of a job. `away`: gets why Redis cannot be asked, and loses it when it can."""

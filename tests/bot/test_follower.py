@@ -12,12 +12,12 @@ from bot.answers.ask import ask
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.events import Generated
+from shared.events import Generated, Imported
 from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live, text_of
 from tests.factories import generate_job, place, record
 from tests.registered import register
-from worker.joblog import JobLog
+from worker.joblog import JobLog, Superseded
 
 LAB = CHANNEL_IDS["lab"]
 
@@ -52,6 +52,37 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
     await live.handled()
     assert sum("was calm" in text_of(message) for message in live.world.messages[LAB].values()) == 1
     assert await bot.queue.undelivered() == []
+
+
+async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> None:
+    follower, worker = live.bot.follower, connect(live.bot.settings)
+    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    await live.bot.queue.submit(job)
+    log = JobLog(worker, job.job_id)
+    log.begin()
+    assert await follower.answer(job.job_id, 0.05) is None
+    with pytest.raises(Superseded):
+        log.enter(Imported(model=record(model_id="m9", guild_id=GUILDS[0].id)))
+    assert not worker.exists(keys.model("m9"))
+    assert log.is_over()
+
+
+async def test_what_came_at_the_last_moment_is_the_answer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower, worker = live.bot.follower, connect(live.bot.settings)
+    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    await live.bot.queue.submit(job)
+    give_up = live.bot.queue.give_up
+
+    async def just_before(job_id: str) -> bool:
+        log = JobLog(worker, job_id)
+        log.begin()
+        log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
+        return await give_up(job_id)
+
+    monkeypatch.setattr(live.bot.queue, "give_up", just_before)
+    event = await follower.answer(job.job_id, 0.05)
+    assert event is not None
+    assert event.kind == "generated"
 
 
 async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
