@@ -124,3 +124,20 @@ def test_it_is_full_while_the_worker_stops(system: Small) -> None:
         assert told.event.resumed  # type: ignore[union-attr]
         training.learned()
     record(fault_of(system), "the worker is stopped", "resumed, finished", since=since, until=told.at)
+
+
+def test_it_is_full_when_an_attempt_begins(system: Small) -> None:
+    """The text cannot be laid out: the attempt waits, and its checkpoint stays."""
+    with Training(system, "begun", lasting(0.6)) as training:
+        training.trains()
+        system.disk.fill()
+        says(system, training)
+        harm.kill(harm.child(system))
+        time.sleep(15)
+        assert not training.ends
+        system.disk.clear()
+        since = time.monotonic()
+        told = training.next_attempt(1, 150)
+        assert told.event.resumed  # type: ignore[union-attr]
+        training.learned()
+    record(fault_of(system), "reading text", "waited for room, resumed, finished", since=since)
