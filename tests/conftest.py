@@ -16,20 +16,8 @@ import redis
 from launcher.system import find_redis_server
 from shared.settings import Settings, get_settings
 
-SLOW = (
-    "fuzz",
-    "e2e/test_training_card",
-    "faults",
-    "e2e/test_first_light",
-    "e2e/test_models",
-    "e2e",
-    "launcher",
-    "benchmarks",
-    "worker",
-    "playground",
-)
-"""Whose tests start programs or train. They go first: what is begun last should end soon, or one process waits. Before
-them the cases that were found once (`fuzz/corpus`): each file there begins with its own."""
+LONG = ("e2e/test_channels", "e2e/test_training_card", "e2e/test_first_light", "e2e/test_engine", "faults/test_killed")
+"""Take minutes: first of their folder's, since what is begun last should end soon, or one process waits."""
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake
 hypothesis.settings.load_profile("untimed")
@@ -38,11 +26,20 @@ hypothesis.settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
 
-    def turn(item: pytest.Item) -> int:
-        path = item.path.relative_to(here).as_posix()
-        return next((number for number, start in enumerate(SLOW) if path.startswith(start)), len(SLOW))
+    def folder_of(path: Path) -> str:
+        return path.relative_to(here).parts[0]
 
-    items.sort(key=turn)
+    def is_long(path: Path) -> bool:
+        return path.relative_to(here).with_suffix("").as_posix() in LONG
+
+    files = sorted(dict.fromkeys(item.path for item in items), key=lambda path: not is_long(path))
+    turns: dict[Path, float] = {}
+    for folder in {folder_of(path) for path in files}:
+        own = [path for path in files if folder_of(path) == folder]
+        turns |= {path: (place + 0.5) / len(own) for place, path in enumerate(own)}
+    # What was found once (`fuzz/corpus`) goes first. The rest is mixed: while some files wait for what they have
+    # started, others compute.
+    items.sort(key=lambda item: 0.0 if folder_of(item.path) == "fuzz" else turns[item.path])
 
 
 @pytest.fixture(autouse=True)

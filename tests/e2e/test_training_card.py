@@ -145,7 +145,7 @@ def impatient(tmp_path: Path) -> Iterator[System]:
 
 def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient: System) -> None:
     system = impatient
-    first = system.ask("!train python-docs --minutes 0.4 --name aged")
+    first = system.ask("!train python-docs --minutes 0.3 --units 64 --name aged")
     job = training_of(first)
     ids: set[str] = set()
     most = 0

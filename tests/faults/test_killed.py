@@ -35,6 +35,7 @@ def test_the_child_is_killed_while_it_reads(system: System) -> None:
     record("kill -9 of the train child", "reading text", "began again, finished", since=since, until=told.at)
 
 
+@pytest.mark.keeps
 def test_the_child_is_killed_while_it_trains(system: System) -> None:
     with Training(system, "trained-child") as training:
         training.trains()
@@ -77,7 +78,6 @@ def test_the_worker_is_killed_while_it_reads(system: System) -> None:
     record("kill -9 of the train worker", "reading text", "began again, finished", since=since, until=told.at)
 
 
-@pytest.mark.keeps
 def test_the_worker_is_killed_while_it_trains(system: System) -> None:
     with Training(system, "trained-worker") as training:
         training.trains()
