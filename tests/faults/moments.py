@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -130,11 +131,14 @@ class Training:
 
         A busy machine may let this process wait while that moment passes.
         """
-        _look_hard((self.files / "model").exists)
-        child.suspend()
-        time.sleep(2 * _POLL_S)
+        model = self.files / "model"
+        _look_hard(lambda: model.exists() or bool(self.ends))
+        if not self.ends:
+            child.suspend()
+            time.sleep(2 * _POLL_S)
         if self.ends:
-            child.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.resume()
             return False
         return True
 

@@ -132,7 +132,7 @@ def test_it_is_full_when_an_attempt_begins(system: Small) -> None:
         training.trains()
         system.disk.fill()
         says(system, training)
-        harm.kill(harm.child(system))
+        harm.child(system).kill()
         time.sleep(15)
         assert not training.ends
         system.disk.clear()
