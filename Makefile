@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-faults test-fuzz soak test-browser pictures lint format bench bench-quick load compose-config clean
+.PHONY: help install run backup restore test test-long test-faults test-fuzz soak test-browser pictures lint format bench bench-quick load compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -54,8 +54,11 @@ backup: $(INSTALLED)  ## save Redis' state, models and checkpoints as a file (FI
 restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
 	@exec $(PY) -m launcher restore $(if $(FILE),"$(FILE)")
 
-test: $(INSTALLED_DEV)  ## all tests but the browser's
-	$(PY) -m pytest -m "not browser and not faults" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+test: $(INSTALLED_DEV)  ## the tests (under 20 minutes)
+	$(PY) -m pytest -m "not browser and not faults and not long" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+
+test-long: $(INSTALLED_DEV)  ## tests that take long, and whose parts make test tries
+	$(PY) -m pytest -m long $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (under 45 minutes)
 	$(PY) -m pytest -m "faults or keeps" tests/faults tests/e2e $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)

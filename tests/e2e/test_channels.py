@@ -66,6 +66,7 @@ def test_the_tavern_is_learned_and_speaks(system: System) -> None:
     assert record.corpus.sha256 == ""
 
 
+@pytest.mark.long
 def test_it_learns_on_from_what_was_said_since(system: System) -> None:
     card = learn(system, "!train #tavern --name regulars")
     few = press(system, card, "Learn new messages", **TAVERN)
@@ -82,6 +83,7 @@ def test_it_learns_on_from_what_was_said_since(system: System) -> None:
     assert 1_000 < new.corpus.chars < 4_000, "only what was said since"
 
 
+@pytest.mark.long
 def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
     learn(system, "!train #tavern --name chorus")
     before = records(system)["chorus"]

@@ -46,6 +46,7 @@ def test_the_card_tells_what_was_chosen(system: System) -> None:
     )
 
 
+@pytest.mark.long
 def test_whole_words_are_learned_and_written(system: System) -> None:
     card = system.ask("!train --recipe word --epochs 1 --name wordy", files=upload(4))
     assert field_of(card, "How").startswith("word by word")
@@ -57,6 +58,7 @@ def test_whole_words_are_learned_and_written(system: System) -> None:
     assert "wordy · temperature 0.8" in text_of(answer)
 
 
+@pytest.mark.long
 def test_a_model_goes_on_with_another_text(system: System, low: Message) -> None:
     finished = learn(system, "!train --from low --epochs 1 --name after-low", "after-low", upload(6))
     assert field_of(finished, "Continued from") == "`low`"
@@ -73,12 +75,14 @@ def test_more_goes_on_with_the_channels_own_model_and_keeps_it(system: System, l
     assert "continues `low-2`" in field_of(only_card(system, "!train more --epochs 1"), "How")
 
 
+@pytest.mark.long
 def test_an_uploaded_text_is_learned_again_from_redis(system: System, private: Message) -> None:
     card = only_card(system, "!train more --from private --epochs 1")
     assert "Learning notes" in text_of(card)
     assert "continues `private`" in field_of(card, "How")
 
 
+@pytest.mark.long
 def test_what_went_on_from_an_uploaded_text_stays_in_its_channel(system: System, private: Message) -> None:
     learn(system, "!train harbour --from private --epochs 1 --name descendant", "descendant")
     refusal = "No model called `descendant` can be used in this channel"

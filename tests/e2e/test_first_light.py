@@ -88,6 +88,7 @@ def test_a_file_attached_to_a_message_is_learned(system: System) -> None:
     system.wait_for_card(card, "`gull` is now this channel's model")
 
 
+@pytest.mark.long
 def test_the_classic_recipe_learns_and_writes_by_argmax(system: System) -> None:
     text = harbour(sentences=60, random_seed=4).encode()
     card = system.ask("!train --recipe classic --epochs 1 --units 32 --name old", files={"tiny.txt": text})

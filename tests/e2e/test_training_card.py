@@ -143,6 +143,7 @@ def impatient(tmp_path: Path) -> Iterator[System]:
     yield from started(tmp_path, CARD_FRESH_AFTER_S="4")
 
 
+@pytest.mark.long
 def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient: System) -> None:
     system = impatient
     first = system.ask("!train python-docs --minutes 0.3 --units 64 --name aged")

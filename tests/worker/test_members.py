@@ -81,6 +81,7 @@ def test_a_batch_writes_what_one_would(trained: tuple[Path, TrainResult]) -> Non
     assert len({one.text for one in together}) == 5  # type: ignore[union-attr]
 
 
+@pytest.mark.long
 def test_a_resumed_training_ends_as_an_uninterrupted_one(trained: tuple[Path, TrainResult], tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     stopping = Recorder(lambda asked: "interrupt" if asked == 50 else None)

@@ -146,8 +146,15 @@ def _rows(number: int, length: int = 150) -> list[Row]:
     ]
 
 
+_MORE_SHAPES = (((32, 48), (3, 16, 33)), ((768,), (3, 16)), ((512,), (20,)))
+
+
 @pytest.mark.parametrize(
-    ("units", "sizes"), [((96,), (3, 16, 33)), ((32, 48), (3, 16, 33)), ((768,), (3, 16)), ((512,), (20,))]
+    ("units", "sizes"),
+    [
+        ((96,), (3, 16, 33)),
+        *(pytest.param(*case, marks=pytest.mark.long) for case in _MORE_SHAPES),
+    ],
 )
 def test_a_batch_gives_what_single_requests_give(units: tuple[int, ...], sizes: tuple[int, ...]) -> None:
     config = network(40, units=units)
