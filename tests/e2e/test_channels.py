@@ -116,6 +116,7 @@ def test_a_reading_goes_on_after_the_bot_was_restarted(system: System) -> None:
     assert records(system)["archive"].heard == (int(channel),)
 
 
+@pytest.mark.long
 def test_what_is_deleted_while_the_bot_is_off_is_found(system: System) -> None:
     said = system.client.send("the ferryman keeps his boots in the piano", person="ben", **TAVERN)
     learn(system, "!train #tavern --name ferry")
