@@ -10,6 +10,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from worker.gpus import visible
+
 _ASK_S = 10
 _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNORECASE)
 
@@ -34,22 +36,8 @@ def cores() -> int:
 
 
 def _gpus() -> list[str]:
-    """Names of the GPUs that NVIDIA's own tool lists, if the libraries that TensorFlow needs for them are there."""
-    tool = shutil.which("nvidia-smi")
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if tool is None or hidden or importlib.util.find_spec("nvidia") is None:
-        return []
-    try:
-        asked = subprocess.run(
-            [tool, "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=_ASK_S,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []  # a tool without a driver: TensorFlow finds no GPU there either
-    return [line.strip() for line in asked.stdout.splitlines() if line.strip()]
+    """Names of the GPUs that may be used, if the libraries that TensorFlow needs for them are there."""
+    return [gpu.name for gpu in visible()] if importlib.util.find_spec("nvidia") is not None else []
 
 
 def _processor() -> str:

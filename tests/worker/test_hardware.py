@@ -24,7 +24,7 @@ def test_a_machine_without_a_gpu_names_cores_and_processor(monkeypatch: pytest.M
 def test_the_tool_that_knows_the_gpus_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The program on PATH is a stand-in: no machine of the tests has a GPU."""
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'NVIDIA A10G'\n", "utf-8")
+    tool.write_text("#!/bin/sh\necho '0, GPU-1, NVIDIA A10G, 1, 23028, 580.1'\n", "utf-8")
     tool.chmod(0o755)
     (tmp_path / "nvidia").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
