@@ -12,34 +12,34 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import checks, message_text
 from bot.answers.typing import Typing
-from bot.audience import Audience
-from bot.choices import Offers
-from bot.consent import ConsentStore
-from bot.context import PatientContext
-from bot.crowd import Crowd
+from bot.commands import checks, message_text
+from bot.commands.choices import Offers
+from bot.commands.context import PatientContext
+from bot.commands.plain_words import PlainWords
+from bot.commands.wellformed import Tree, whole
 from bot.failures import passing
-from bot.follower import Follower
 from bot.guild_settings import GuildSettingsStore
+from bot.jobs.follower import Follower
+from bot.jobs.queue import JobQueue
 from bot.leader import Leader
-from bot.limits import Cooldowns
-from bot.model_actions import ModelActions
-from bot.outlook import OutlookCache
-from bot.plain_words import PlainWords
-from bot.queue import JobQueue
-from bot.registry import Registry
+from bot.models.model_actions import ModelActions
+from bot.models.registry import Registry
+from bot.models.upkeep import Upkeep
+from bot.people.audience import Audience
+from bot.people.limits import Cooldowns
+from bot.privacy.consent import ConsentStore
+from bot.privacy.withdrawals import Withdrawals
 from bot.syncing import sync_commands
-from bot.text_actions import TextActions
+from bot.training.outlook import OutlookCache
 from bot.transcripts.leavers import Leavers
 from bot.transcripts.readings import Readings
 from bot.transcripts.recheck import Recheck
 from bot.transcripts.store import TranscriptStore
 from bot.transcripts.watch import Watch
-from bot.upkeep import Upkeep
 from bot.views import DYNAMIC_ITEMS
-from bot.wellformed import Tree, whole
-from bot.withdrawals import Withdrawals
+from bot.writing.crowd import Crowd
+from bot.writing.text_actions import TextActions
 from shared import presence
 from shared.connect import connect_async
 from shared.settings import Settings

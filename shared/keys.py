@@ -154,7 +154,7 @@ def transcript_gone(transcript_id: str) -> str:
 
 
 def consent(guild_id: int) -> str:
-    """Hash: id of a member -> what they said about learning from their messages (JSON, `bot.consent`)."""
+    """Hash: id of a member -> what they said about learning from their messages (JSON, `bot.privacy.consent`)."""
     return f"guild:{guild_id}:consent"
 
 
@@ -164,7 +164,7 @@ def consent_pattern() -> str:
 
 
 def allowed_channels(guild_id: int) -> str:
-    """Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.consent`)."""
+    """Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.privacy.consent`)."""
     return f"guild:{guild_id}:allowed"
 
 

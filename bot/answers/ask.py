@@ -15,8 +15,8 @@ from shared.jobs import GENERATE_QUEUE, Asked
 from shared.logging import job_context
 
 if TYPE_CHECKING:
-    from bot.checks import Context
     from bot.client import Galvanic
+    from bot.commands.checks import Context
 
 log = structlog.get_logger()
 

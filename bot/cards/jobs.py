@@ -10,7 +10,7 @@ import discord
 
 from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, in_line, share, span
 from bot.escape import plain
-from bot.outlook import Outlook, Standing
+from bot.training.outlook import Outlook, Standing
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import discord
 
 from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, count
-from bot.consent import Allowed, Mode, Said
 from bot.escape import clipped
-from bot.held import Held, StaleModel, Words
+from bot.privacy.consent import Allowed, Mode, Said
+from bot.privacy.held import Held, StaleModel, Words
 
 _MOST_NAMED = 10
 _FIELD_CHARS = 700

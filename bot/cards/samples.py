@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, bits, count, quote, short_title
-from bot.jobview import JobView
+from bot.jobs.jobview import JobView
 from shared.blocklist import Blocklist
 from shared.events import Sample
 from shared.jobs import TrainJob

@@ -28,8 +28,8 @@ from bot.cards.words import (
     span,
 )
 from bot.escape import clipped
-from bot.estimates import Estimate
-from bot.jobview import JobView
+from bot.jobs.jobview import JobView
+from bot.training.estimates import Estimate
 from shared.blocklist import Blocklist
 from shared.events import Difficulty, Finished, Progress
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions

@@ -7,7 +7,7 @@ import math
 import discord
 
 from bot.escape import clipped, plain
-from bot.estimates import Estimate
+from bot.training.estimates import Estimate
 from shared.errors import UserError
 from shared.events import Progress
 from shared.jobs import TrainJob

@@ -11,12 +11,15 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, checks, generating
+from bot import cards
 from bot.answers.ask import replying
-from bot.checks import Context
-from bot.decorators import hybrid_command
-from bot.limits import TooSoon
-from bot.requester import Requester
+from bot.commands import checks
+from bot.commands.checks import Context
+from bot.commands.decorators import hybrid_command
+from bot.people import access
+from bot.people.limits import TooSoon
+from bot.people.requester import Requester
+from bot.writing import generating
 from shared.errors import UserError
 
 if TYPE_CHECKING:

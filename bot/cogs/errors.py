@@ -12,8 +12,10 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, checks, command_errors, failures
-from bot.checks import Context
+from bot import cards, failures
+from bot.commands import checks, command_errors
+from bot.commands.checks import Context
+from bot.people import access
 from bot.views.base import tell
 from shared.errors import UserError
 
@@ -41,9 +43,9 @@ _UNANSWERED_S = 2.0
 class Errors(commands.Cog):
     """Turns every error of a command into a message to the person who typed it.
 
-    An unknown command gets the nearest one; `bot.command_errors` explains what a person got wrong, with the command's
-    usage; `bot.failures` explains the rest: an outage of Redis by name, and anything else, which is logged with its
-    traceback, in a sentence without details.
+    An unknown command gets the nearest one; `bot.commands.command_errors` explains what a person got wrong, with the
+    command's usage; `bot.failures` explains the rest: an outage of Redis by name, and anything else, which is logged
+    with its traceback, in a sentence without details.
     """
 
     def __init__(self, bot: Galvanic) -> None:

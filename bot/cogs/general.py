@@ -10,10 +10,12 @@ from discord import app_commands
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import access, cards, message_text
-from bot.checks import Context
-from bot.choices import choices
-from bot.decorators import hybrid_command
+from bot import cards
+from bot.commands import message_text
+from bot.commands.checks import Context
+from bot.commands.choices import choices
+from bot.commands.decorators import hybrid_command
+from bot.people import access
 from bot.syncing import force_sync
 from bot.views.help import for_person, help_page
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE

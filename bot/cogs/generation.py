@@ -8,13 +8,14 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, generating, mix
 from bot.answers.ask import replying
-from bot.checks import Context
-from bot.decorators import hybrid_command
-from bot.generating import GenerateRequest
-from bot.options import HOTTEST, Options, number
-from bot.requester import Requester
+from bot.commands import checks, mix
+from bot.commands.checks import Context
+from bot.commands.decorators import hybrid_command
+from bot.commands.options import HOTTEST, Options, number
+from bot.people.requester import Requester
+from bot.writing import generating
+from bot.writing.generating import GenerateRequest
 from shared.errors import UserError
 from shared.jobs import StopAt
 

@@ -8,11 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, training_control
-from bot.checks import Context
-from bot.decorators import hybrid_command
-from bot.heard import may_quote
-from bot.jobview import JobView
+from bot import cards
+from bot.commands.checks import Context
+from bot.commands.decorators import hybrid_command
+from bot.jobs.jobview import JobView
+from bot.people import access
+from bot.people.heard import may_quote
+from bot.training import training_control
 from shared.jobs import TrainJob
 
 if TYPE_CHECKING:

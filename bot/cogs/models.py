@@ -9,13 +9,16 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, checks, sharing
+from bot import cards
 from bot.answers.ask import replying
-from bot.checks import Context
-from bot.choices import choices
-from bot.decorators import hybrid_command, hybrid_group
-from bot.options import HOTTEST, temperature
-from bot.requester import Requester
+from bot.commands import checks
+from bot.commands.checks import Context
+from bot.commands.choices import choices
+from bot.commands.decorators import hybrid_command, hybrid_group
+from bot.commands.options import HOTTEST, temperature
+from bot.models import sharing
+from bot.people import access
+from bot.people.requester import Requester
 from bot.views.models import list_page
 from shared.errors import UserError
 from shared.models import ModelRecord

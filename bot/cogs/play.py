@@ -8,13 +8,14 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import checks, comparing, generating, message_text, mix
 from bot.answers.ask import replying
-from bot.checks import Context
-from bot.decorators import hybrid_command
-from bot.generating import GenerateRequest
-from bot.options import HOTTEST, Options, number, several, temperatures
-from bot.requester import Requester
+from bot.commands import checks, message_text, mix
+from bot.commands.checks import Context
+from bot.commands.decorators import hybrid_command
+from bot.commands.options import HOTTEST, Options, number, several, temperatures
+from bot.people.requester import Requester
+from bot.writing import comparing, generating
+from bot.writing.generating import GenerateRequest
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
 

@@ -8,12 +8,15 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import access, cards, consent_actions, held, private, sharing
-from bot.checks import Context
-from bot.choices import choices
-from bot.consent_actions import terms_of
-from bot.decorators import hybrid_command
-from bot.export_data import export
+from bot import cards
+from bot.commands.checks import Context
+from bot.commands.choices import choices
+from bot.commands.decorators import hybrid_command
+from bot.models import sharing
+from bot.people import access, private
+from bot.privacy import consent_actions, held
+from bot.privacy.consent_actions import terms_of
+from bot.privacy.export_data import export
 from bot.views.privacy import consent_buttons, forget_buttons
 from shared.errors import UserError
 

@@ -11,13 +11,14 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import attached, cards, checks, train_options
-from bot.checks import Context
-from bot.decorators import hybrid_command
-from bot.requester import Requester
-from bot.texts import text_again
-from bot.train_options import TrainFlags
-from bot.trainings import TrainRequest, begin
+from bot import cards
+from bot.commands import attached, checks, train_options
+from bot.commands.checks import Context
+from bot.commands.decorators import hybrid_command
+from bot.commands.train_options import TrainFlags
+from bot.people.requester import Requester
+from bot.training.texts import text_again
+from bot.training.trainings import TrainRequest, begin
 from bot.transcripts import sources
 from bot.transcripts.plans import plan_for
 from shared import corpora

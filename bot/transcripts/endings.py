@@ -11,8 +11,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from redis.exceptions import RedisError
 
-from bot.card_message import CardMessage
 from bot.failures import TRANSIENT, passing
+from bot.jobs.card_message import CardMessage
 from bot.redis_reply import reply
 from bot.transcripts.reading_card import card_nonce
 from shared import keys

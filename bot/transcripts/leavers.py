@@ -16,9 +16,9 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import training_control
 from bot.failures import passing
-from bot.membership import is_member
+from bot.people.membership import is_member
+from bot.training import training_control
 
 if TYPE_CHECKING:
     from bot.client import Galvanic

@@ -13,7 +13,7 @@ import discord
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from bot.membership import is_member
+from bot.people.membership import is_member
 from bot.transcripts.cleaning import clean, is_command
 from bot.transcripts.pseudonyms import Pseudonyms
 from bot.transcripts.store import Line, said_by

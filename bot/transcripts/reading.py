@@ -12,8 +12,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.card_message import CardMessage
 from bot.failures import AWAY, TRANSIENT, passing
+from bot.jobs.card_message import CardMessage
 from bot.transcripts import sources
 from bot.transcripts.endings import Ending, tell
 from bot.transcripts.reader import Reader, ReadingState, ServerAway

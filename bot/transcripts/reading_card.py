@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot import queue
 from bot.cards.reading import ReadingFacts
 from bot.escape import plain
+from bot.jobs import queue
 from bot.transcripts.reader import ReadingState
 from bot.transcripts.store import Transcript
 
@@ -21,7 +21,7 @@ _GUESS_FROM = 0.02
 
 
 def card_nonce(job_id: str, before: int = 0) -> str:
-    """As `bot.queue.card_nonce`, of the card that shows the reading before the training."""
+    """As `bot.jobs.queue.card_nonce`, of the card that shows the reading before the training."""
     return queue.card_nonce(f"r{job_id}", before)
 
 

@@ -13,10 +13,12 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot import access, cards, trainings
-from bot.queue import TRAINING
-from bot.requester import Requester
-from bot.training_control import moderates_place
+from bot import cards
+from bot.jobs.queue import TRAINING
+from bot.people import access
+from bot.people.requester import Requester
+from bot.training import trainings
+from bot.training.training_control import moderates_place
 from bot.transcripts import endings, sources
 from bot.transcripts.reader import ReadingState
 from bot.transcripts.reading import RETRY_S, Reading, state_of

@@ -10,9 +10,9 @@ import structlog
 from discord import app_commands
 
 from bot import failures
-from bot.choices import choices
+from bot.commands.choices import choices
 from bot.escape import plain
-from bot.requester import Requester
+from bot.people.requester import Requester
 from shared.errors import UserError
 
 if TYPE_CHECKING:

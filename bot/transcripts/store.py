@@ -14,9 +14,9 @@ import redis.asyncio
 import structlog
 from pydantic import ValidationError
 
+from bot.jobs.understanding import card_of
 from bot.redis_reply import reply
 from bot.transcripts.pages import Line, as_noted, pack, read_page, said_by, sizes
-from bot.understanding import card_of
 from shared import keys
 from shared.transcripts import Revision, TranscriptInfo, read_revision
 

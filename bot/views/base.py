@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 import structlog
 
-from bot import access, cards, checks, failures
-from bot.context import acknowledge
+from bot import cards, failures
+from bot.commands import checks
+from bot.commands.context import acknowledge
 from bot.escape import NOBODY, plain
-from bot.requester import Requester
+from bot.people import access
+from bot.people.requester import Requester
 from bot.types import Send
 from shared.errors import UserError
 
@@ -155,7 +157,7 @@ async def replying_to(
         doing: see `answering`.
         work: gets the bot, whoever pressed, and what posts the answer, be it that a worker failed. Its own errors are
             only for the person.
-        text: the answer is a text, for which there are only so many places (`bot.crowd`).
+        text: the answer is a text, for which there are only so many places (`bot.writing.crowd`).
     """
     async with answering(interaction, doing, defer=False) as bot:
         with bot.crowd.place(interaction.guild_id or 0) if text else contextlib.nullcontext():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot import trainings
-from bot.requester import Requester
+from bot.people.requester import Requester
+from bot.training import trainings
 from bot.types import Send
 from bot.views.base import RequiresPlace, replying_to
 from bot.views.models import UseButton

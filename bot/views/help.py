@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord.ext import commands
 
-from bot import access, command_errors
 from bot.cards import help as pages
-from bot.choices import MOST, label
+from bot.commands import command_errors
+from bot.commands.choices import MOST, label
 from bot.escape import NOBODY, code
+from bot.people import access
 from bot.views.base import answering, chosen
 from shared.errors import UserError
 

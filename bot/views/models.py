@@ -10,7 +10,7 @@ import discord
 
 from bot import cards
 from bot.escape import NOBODY
-from bot.requester import Requester
+from bot.people.requester import Requester
 from bot.types import Send
 from bot.views.base import RequiresPlace, answering, replying_to
 from bot.views.writing import GenerateButton

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot import cards, consent_actions
+from bot import cards
 from bot.escape import NOBODY
+from bot.privacy import consent_actions
 from bot.views.base import answering
 from shared.errors import UserError
 

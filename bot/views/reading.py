@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.requester import Requester
+from bot.people.requester import Requester
 from bot.types import Send
 from bot.views.base import RequiresPlace, answering, replying_to
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 import structlog
 
-from bot import access, cards
+from bot import cards
 from bot.cards.settings import Limits, Quotas
-from bot.choices import MOST
+from bot.commands.choices import MOST
 from bot.escape import NOBODY
 from bot.guild_settings import GuildSettings, UnreadableSettings
+from bot.people import access
 from bot.views.base import answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.checks import as_limit
+from bot.commands.checks import as_limit
+from bot.commands.wellformed import whole
 from bot.escape import code
 from bot.guild_settings import GuildSettings, checked_prefix
 from bot.views.base import FORM_S, answering
-from bot.wellformed import whole
 from shared import blocklist
 from shared.errors import UserError
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import discord
 
-from bot import access, training_control
+from bot.people import access
+from bot.training import training_control
 from bot.views.base import RequiresPlace, answering
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import discord
 
 from bot import cards
-from bot.checks import SEED_LIMIT
-from bot.choices import label
-from bot.options import HOTTEST, temperature
-from bot.requester import Requester
+from bot.commands.checks import SEED_LIMIT
+from bot.commands.choices import label
+from bot.commands.options import HOTTEST, temperature
+from bot.commands.wellformed import whole
+from bot.people.requester import Requester
 from bot.types import Send
 from bot.views.base import FORM_S, RequiresPlace, answering, chosen, replying_to
-from bot.wellformed import whole
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 

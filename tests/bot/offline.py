@@ -9,8 +9,8 @@ import discord
 from simcord.backend import serializers
 from simcord.backend.models import Message
 
-from bot.checks import Context
 from bot.client import Galvanic
+from bot.commands.checks import Context
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
 

@@ -13,9 +13,10 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from bot import failures, follower
+from bot import failures
 from bot.answers import typing
 from bot.answers.ask import ask as ask_for
+from bot.jobs import follower
 from bot.views.training import job_buttons
 from bot.views.writing import WrittenButton
 from playground.faults import Fault

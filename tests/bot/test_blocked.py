@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot import cards
 from bot.answers.post import post_answer
-from bot.jobview import JobView
+from bot.jobs.jobview import JobView
 from playground.places import CHANNEL_IDS, GUILDS
 from shared.blocklist import Blocklist
 from shared.connect import connect

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bot import cards
 from bot.cards import words
 from bot.cards.training import copied
-from bot.estimates import Estimate
-from bot.jobview import JobView
-from bot.outlook import Outlook, Standing
+from bot.jobs.jobview import JobView
+from bot.training.estimates import Estimate
+from bot.training.outlook import Outlook, Standing
 from shared.blocklist import Blocklist
 from shared.errors import UserError
 from shared.events import Failed, Generated, Interrupted, Sample, Started

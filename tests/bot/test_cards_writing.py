@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from bot import cards
 from bot.cards.writing import fit
-from bot.comparing import temperatures_around
-from bot.options import temperature
-from bot.text_actions import at_temperature, continued
+from bot.commands.options import temperature
 from bot.views.writing import written_buttons
+from bot.writing.comparing import temperatures_around
+from bot.writing.text_actions import at_temperature, continued
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant

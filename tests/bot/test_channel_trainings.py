@@ -6,14 +6,16 @@ import pytest
 import redis
 import redis.asyncio
 
-from bot import cards, live_card, trainings
-from bot.jobview import JobView
-from bot.queue import JobQueue
-from bot.requester import Requester
-from bot.text_actions import at_temperature
-from bot.texts import text_again
-from bot.trainings import TrainRequest
+from bot import cards
+from bot.jobs import live_card
+from bot.jobs.jobview import JobView
+from bot.jobs.queue import JobQueue
+from bot.people.requester import Requester
+from bot.training import trainings
+from bot.training.texts import text_again
+from bot.training.trainings import TrainRequest
 from bot.transcripts.store import Line, TranscriptStore
+from bot.writing.text_actions import at_temperature
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import kept, keys
 from shared.corpora import Corpus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot import checks
+from bot.commands import checks
 from shared.errors import UserError
 
 

@@ -13,9 +13,9 @@ from discord.ext import commands
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot import checks, command_errors
 from bot.cogs.errors import Errors
 from bot.cogs.generation import GenerateFlags
+from bot.commands import checks, command_errors
 from bot.escape import code
 from tests.bot.live import Live
 from tests.bot.offline import context

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import crowd as crowd_module
-from bot.crowd import Crowd
 from bot.views.writing import written_buttons
+from bot.writing import crowd as crowd_module
+from bot.writing.crowd import Crowd
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.errors import UserError
 from shared.events import Generated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access import IN_DIRECT_MESSAGES
+from bot.people.access import IN_DIRECT_MESSAGES
 from playground.places import USER_IDS
 from tests.bot.live import Live
 

@@ -10,7 +10,8 @@ import discord
 import pytest
 from structlog.testing import capture_logs
 
-from bot import attached, failures
+from bot import failures
+from bot.commands import attached
 from bot.syncing import sync_commands
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.estimates import Estimate, estimate, left, schedule
+from bot.training.estimates import Estimate, estimate, left, schedule
 from shared.history import Past
 from shared.jobs import TrainOptions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobview import JobView
+from bot.jobs.jobview import JobView
 from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Sample, Started
 from tests.factories import finished, progress
 

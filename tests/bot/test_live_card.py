@@ -13,7 +13,7 @@ from simcord.backend.models import Channel, Overwrite
 from simcord.enums import OverwriteType
 from structlog.testing import capture_logs
 
-from bot import follower, live_card
+from bot.jobs import follower, live_card
 from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys

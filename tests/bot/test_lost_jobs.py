@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot import follower as following
+from bot.jobs import follower as following
 from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.events import Failed, Generated, Queued

@@ -11,8 +11,8 @@ import redis
 import redis.asyncio
 from kombu.exceptions import OperationalError
 
-from bot import queue as queue_module
-from bot.queue import JobQueue
+from bot.jobs import queue as queue_module
+from bot.jobs.queue import JobQueue
 from shared import keys, turns
 from shared.connect import connect, connect_async
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, Job

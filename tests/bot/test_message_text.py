@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot import message_text
 from bot.cards.writing import generated
-from bot.options import temperatures
+from bot.commands import message_text
+from bot.commands.options import temperatures
 from shared.errors import UserError
 from shared.events import Generated
 from tests.factories import generate_job

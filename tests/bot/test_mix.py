@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import mix
+from bot.commands import mix
 from shared.errors import UserError
 
 

@@ -7,9 +7,9 @@ import time
 from datetime import datetime
 from typing import Any
 
-from bot import sharing
-from bot.queue import DELETED_WITHIN_S
-from bot.requester import Requester
+from bot.jobs.queue import DELETED_WITHIN_S
+from bot.models import sharing
+from bot.people.requester import Requester
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect

@@ -10,8 +10,8 @@ from discord.ext import commands
 
 from bot.cogs.generation import GenerateFlags, Generation
 from bot.cogs.training import Training
-from bot.options import Options, number
-from bot.train_options import TrainFlags
+from bot.commands.options import Options, number
+from bot.commands.train_options import TrainFlags
 from shared.errors import UserError
 from tests.bot.typed import typed
 

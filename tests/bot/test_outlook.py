@@ -8,8 +8,8 @@ import pytest
 import redis
 import redis.asyncio
 
-from bot.outlook import OutlookCache
-from bot.queue import JobQueue
+from bot.jobs.queue import JobQueue
+from bot.training.outlook import OutlookCache
 from shared import keys, turns
 from shared.connect import connect
 from shared.events import Started

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bot import cards
 from bot.cards.words import TITLE_LIMIT
 from bot.escape import clipped, fit
-from bot.jobview import JobView
-from bot.outlook import Outlook, Standing
+from bot.jobs.jobview import JobView
+from bot.training.outlook import Outlook, Standing
 from playground.markdown import render, render_inline
 from tests.factories import corpus, finished, progress, record, train_job
 from tests.factories import place as place_of

@@ -13,10 +13,11 @@ import aiohttp
 import pytest
 from simcord.backend.models import Message
 
-from bot import cards, consent_actions, held
+from bot import cards
 from bot.cards.privacy import Taken, Terms
-from bot.consent import Allowed, Said
-from bot.export_data import packed
+from bot.privacy import consent_actions, held
+from bot.privacy.consent import Allowed, Said
+from bot.privacy.export_data import packed
 from bot.transcripts.store import Line
 from bot.views.privacy import consent_buttons, forget_buttons
 from playground.faults import Fault

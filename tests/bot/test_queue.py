@@ -12,14 +12,14 @@ import pytest
 import redis
 import redis.asyncio
 
-from bot.audience import Audience
 from bot.client import Galvanic
 from bot.guild_settings import GuildSettingsStore
-from bot.queue import JobQueue
-from bot.registry import Registry
-from bot.texts import text_again
+from bot.jobs.queue import JobQueue
+from bot.jobs.understanding import NotUnderstood
+from bot.models.registry import Registry
+from bot.people.audience import Audience
+from bot.training.texts import text_again
 from bot.transcripts.store import TranscriptStore
-from bot.understanding import NotUnderstood
 from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import Corpus, unpack

@@ -9,9 +9,12 @@ import pytest
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot import cards, live_card, model_actions, sharing, training_control
+from bot import cards
 from bot.answers.post import post_answer
-from bot.requester import Requester
+from bot.jobs import live_card
+from bot.models import model_actions, sharing
+from bot.people.requester import Requester
+from bot.training import training_control
 from bot.transcripts.store import Line
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
 from shared import keys

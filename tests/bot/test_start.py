@@ -13,7 +13,7 @@ from shared.settings import Settings
 
 WARM = """
 import asyncio, sys
-from bot.queue import JobQueue
+from bot.jobs.queue import JobQueue
 from shared.connect import connect_async
 from shared.settings import Settings
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot import train_options
-from bot.options import Number, shown
-from bot.train_options import TrainFlags
+from bot.commands import train_options
+from bot.commands.options import Number, shown
+from bot.commands.train_options import TrainFlags
 from shared import corpora
 from shared.errors import UserError
 from shared.jobs import TrainOptions

@@ -6,7 +6,7 @@ import discord
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot import training_control
+from bot.training import training_control
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from tests.bot.live import Live

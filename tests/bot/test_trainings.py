@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import redis
 
-from bot import live_card, trainings
-from bot.requester import Requester
-from bot.trainings import TrainRequest
+from bot.jobs import live_card
+from bot.people.requester import Requester
+from bot.training import trainings
+from bot.training.trainings import TrainRequest
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys, turns

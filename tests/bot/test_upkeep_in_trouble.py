@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot import upkeep
+from bot.models import upkeep
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.models import ModelRecord

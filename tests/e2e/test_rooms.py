@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.queue import TRAINING
+from bot.jobs.queue import TRAINING
 from playground.client import Message, components, text_of
 from shared import keys
 from shared.errors import UserError

@@ -1,0 +1,211 @@
+"""Command options as people type them: `--random-seed 7 --keep-licence`."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from discord.ext import commands
+
+from bot.commands.checks import as_limit, in_range
+from bot.escape import code
+from shared.errors import UserError
+
+HOTTEST = 2.0
+"""The highest temperature."""
+TEMPERATURE_STEP = 0.2
+"""How much Hotter and Cooler change the temperature."""
+_TEMPERATURES = "0.4,0.8,1.2"
+_OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
+_SWITCH_VALUES = frozenset(
+    {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
+)
+
+
+@dataclass
+class Number(commands.Flag):
+    """An option whose value lies between two limits, both inclusive."""
+
+    low: float = 0
+    high: float = 0
+
+
+def number(what: str, low: float, high: float, name: str | None = None) -> Any:
+    """An optional number; its description ends with the range."""
+    named = {} if name is None else {"name": name}
+    description = f"{what} ({as_limit(low)} to {as_limit(high)})"
+    return Number(default=None, description=description, low=low, high=high, **named)  # type: ignore[arg-type]
+
+
+class Options(commands.FlagConverter, prefix="--", delimiter=" "):
+    """A `FlagConverter` that allows dashes in names and switches without a value, and refuses unknown options.
+
+    discord.py allows no `-` in a flag's name when the prefix has one, and it takes a mistyped option for a part of
+    the text before it.
+    """
+
+    # Not annotated: discord.py takes every annotation for a flag.
+    free_text = False
+    """The positional part is prose, which may contain dashes: only what resembles an option is refused there."""
+    groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
+    """Headings of the help page, each with the attributes it stands over; the others stand under "Options"."""
+
+    @classmethod
+    def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:
+        """Split what was typed into options and values. `--no-X` turns the switch X off.
+
+        Raises:
+            UserError: an option that this command does not have, or a value that is none of its choices.
+            commands.MissingFlagArgument: an option without its value.
+            commands.BadFlagArgument: a value that is not the number it should be.
+        """
+        known = cls.get_flags()
+        places = []
+        for match in _OPTION.finditer(argument):
+            name = match[1].lower().replace("-", "_")
+            switch = known.get(name.removeprefix("no_"))
+            if name in known:
+                places.append((known[name], match, "yes"))
+            elif switch is not None and _is_switch(switch):
+                places.append((switch, match, "no"))
+            else:
+                cls._refuse(match[1])
+        text = [argument[: places[0][1].start()] if places else argument]
+        parsed: dict[str, list[str]] = {}
+        for (flag, match, bare), following in itertools.zip_longest(places, places[1:]):
+            value = argument[match.end() : following[1].start() if following else None].strip()
+            if _is_switch(flag):
+                first, *rest = value.split(maxsplit=1) or [""]
+                if bare == "yes" and first.lower() in _SWITCH_VALUES:
+                    text += rest
+                    value = first
+                else:
+                    text.append(value)  # a bare switch: what follows it is not its value
+                    value = bare
+            if not value:
+                raise commands.MissingFlagArgument(flag)
+            parsed.setdefault(flag.name, []).append(_checked(flag, value))
+        positional = next((flag for flag in known.values() if flag.positional), None)
+        words = " ".join(part.strip() for part in text if part.strip())
+        if words and positional is not None:
+            parsed[positional.name] = [words]
+        elif words and not ignore_extra:
+            raise commands.TooManyArguments(f"Too many arguments passed to {cls.__name__}")
+        return parsed
+
+    @classmethod
+    def _refuse(cls, typed: str) -> None:
+        names = [shown(flag) for flag in cls.get_flags().values() if not flag.positional]
+        near = difflib.get_close_matches(typed.lower(), names, n=1, cutoff=0.7)
+        if near or not cls.free_text:
+            remedy = f"Did you mean `--{near[0]}`?" if near else f"It has {', '.join(f'`--{n}`' for n in names)}."
+            raise UserError(f"This command has no option {code(f'--{typed}')}.", remedy)
+
+    def check_limits(self) -> None:
+        """Check the numbers that have limits of their own.
+
+        Raises:
+            UserError: one is out of its range.
+        """
+        for flag in self.get_flags().values():
+            if isinstance(flag, Number):
+                in_range(shown(flag), getattr(self, flag.attribute), flag.low, flag.high)
+
+    @classmethod
+    def described(cls) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Each heading of the help page with its options as they are typed and what they do."""
+        headings: dict[str, list[tuple[str, str]]] = {"Options": [], **{heading: [] for heading in cls.groups}}
+        for flag in cls.get_flags().values():
+            heading = next((name for name, members in cls.groups.items() if flag.attribute in members), "Options")
+            typed = str(flag.name) if flag.positional else f"--{shown(flag)}"
+            headings[heading].append((typed, str(flag.description)))
+        return list(headings.items())
+
+
+def shown(flag: commands.Flag) -> str:
+    """A flag's name as people type it."""
+    return str(flag.name).replace("_", "-")
+
+
+def _is_switch(flag: commands.Flag) -> bool:
+    return flag.annotation is bool or bool in get_args(flag.annotation)
+
+
+def _checked(flag: commands.Flag, value: str) -> str:
+    """The value, checked here because discord.py's error does not name an option that is optional."""
+    kinds = get_args(flag.annotation)
+    for kind in kinds:
+        if kind in (int, float):
+            try:
+                kind(value)
+            except ValueError as error:
+                raise commands.BadFlagArgument(flag, value, error) from error
+        elif get_origin(kind) is Literal:
+            choices = get_args(kind)
+            if value.lower() not in choices:
+                *others, last = (f"`{choice}`" for choice in choices)
+                raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"Choose {', '.join(others)} or {last}.")
+            return value.lower()
+    return value
+
+
+def temperature(typed: str, remedy: str = f"Choose a number from 0 to {HOTTEST:g}.") -> float:
+    """A temperature as somebody typed it, with a point or a comma.
+
+    Args:
+        typed: the number.
+        remedy: what to tell the person if it is not valid.
+
+    Raises:
+        UserError: it is not a number, or out of range.
+    """
+    try:
+        number = float(typed.strip().replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= HOTTEST:
+        raise UserError(f"{code(typed)} isn't a valid temperature.", remedy)
+    return number
+
+
+def several(name: str, typed: str | None, most: int, example: str) -> tuple[str, ...]:
+    """Split a comma-separated list; empty when the option was left out.
+
+    Raises:
+        UserError: there are too few or too many, or one is there twice.
+    """
+    if typed is None:
+        return ()
+    items = tuple(item.strip().lower() for item in typed.split(",") if item.strip())
+    if not 2 <= len(items) <= most:
+        number = "only one" if len(items) == 1 else str(len(items))
+        raise UserError(f"`--{name}` names {number}; it takes 2 to {most}.", f"Write it like `--{name} {example}`.")
+    twice = next((item for item in items if items.count(item) > 1), None)
+    if twice is not None:
+        raise UserError(f"`--{name}` names {code(twice)} twice.", "Give each one once.")
+    return items
+
+
+def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
+    """Temperatures to compare; empty when none were given.
+
+    Raises:
+        UserError: one of them is not a number, or out of range; or see `several`.
+    """
+    numbers = []
+    for item in several("temperatures", typed, most, _TEMPERATURES):
+        try:
+            number = temperature(item)
+        except UserError as error:
+            raise UserError(
+                f"{code(item)} in `--temperatures` isn't a valid temperature.",
+                f"Choose numbers from 0 to {HOTTEST:g}, as in `--temperatures {_TEMPERATURES}`.",
+            ) from error
+        if number in numbers:
+            raise UserError(f"`--temperatures` names {number:g} twice.", "Give each one once.")
+        numbers.append(number)
+    return tuple(numbers)

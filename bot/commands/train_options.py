@@ -1,0 +1,161 @@
+"""The options of `train`: how they are typed, and which of them go together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from discord.ext import commands
+
+from bot.commands import checks
+from bot.commands.options import Options, number
+from bot.transcripts.sources import is_channel
+from shared.errors import UserError
+from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
+from shared.models import ModelRecord
+from shared.settings import Settings
+
+MORE: Final = "more"
+"""The source that stands for the text that the model learned from."""
+_SHAPE = ("layers", "units", "embedding", "encoding")
+
+
+class TrainFlags(Options):
+    """The options of `train`."""
+
+    groups = {  # noqa: RUF012  # not annotated, see Options
+        "Network": ("layers", "units", "embedding", "encoding"),
+        "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence", "speakers"),
+    }
+
+    source: str | None = commands.flag(
+        positional=True,
+        default=None,
+        description="A text of the catalogue, such as frankenstein; a #channel; or `more`",
+    )
+    recipe: RecipeName | None = commands.flag(
+        default=None, description="char (default), word (whole words) or classic (the tutorial's network)"
+    )
+    epochs: int | None = commands.flag(default=None, description="Epochs: how many times to read the text")
+    minutes: float | None = commands.flag(default=None, description="Maximum training time in minutes")
+    name: str | None = commands.flag(default=None, description="What to call the model")
+    parent: str | None = commands.flag(
+        name="from", default=None, description="A model to start from, instead of a new one"
+    )
+    layers: int | None = number("LSTM layers", 1, 8)
+    units: int | None = number("LSTM units in each layer", 8, 4_096)
+    embedding: int | None = number("Size of the input embedding", 1, 4_096)
+    encoding: Encoding | None = commands.flag(
+        default=None, description="How a symbol enters the network: embedding or one-hot"
+    )
+    dropout: float | None = number("Dropout: share of each layer's outputs left out at random", 0.0, 0.9)
+    batch: int | None = number("Batch size: sequences read side by side", 1, 4_096)
+    length: int | None = number("Sequence length: symbols read in one step", 8, 4_096)
+    learning_rate: float | None = number("Peak learning rate", 0.00001, 1.0, name="lr")
+    random_seed: int | None = number("Makes the training repeatable", 0, 2**32 - 1)
+    keep_licence: bool = commands.flag(
+        default=False, description="Keep Project Gutenberg's header and footer (classic)"
+    )
+    speakers: bool = commands.flag(
+        default=False, description="Of a channel: begin each line with an invented name for its speaker"
+    )
+
+
+def check(flags: TrainFlags, settings: Settings) -> None:
+    """Refuse what can be refused without asking Redis.
+
+    Raises:
+        UserError: a value out of its range, or options that contradict each other.
+    """
+    flags.check_limits()
+    checks.in_range("minutes", flags.minutes, 0.1, settings.train_max_minutes)
+    checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
+    checks.model_name(flags.name)
+    if flags.encoding == "one-hot" and flags.embedding is not None:
+        raise UserError(
+            "`--encoding one-hot` has no embedding, so `--embedding` doesn't go with it.", "Leave out one of them."
+        )
+    if flags.recipe == "classic":
+        refuse_for_classic(flags)
+    if flags.speakers and (flags.source is None or not is_channel(flags.source)):
+        raise UserError("`--speakers` is for channels only.", "Leave it out, or name a channel, such as `#general`.")
+    changed = next((name for name in _SHAPE if getattr(flags, name) is not None), None)
+    if changed is not None and starts_from_model(flags):
+        raise UserError(
+            f"A model that is trained further keeps its network, so `--{changed}` can't be set.",
+            f"Leave out `--{changed}`, or train a new model.",
+        )
+
+
+def is_more(flags: TrainFlags) -> bool:
+    """Whether the text is the one that the model learned from."""
+    return flags.source is not None and flags.source.strip().lower() == MORE
+
+
+def starts_from_model(flags: TrainFlags) -> bool:
+    """Whether the training starts from a model."""
+    return flags.parent is not None or is_more(flags)
+
+
+def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) -> TrainOptions:
+    """The options of the job.
+
+    Args:
+        flags: what was typed, checked.
+        settings: limits and defaults.
+        parent: the model to start from. On the same text, its training options are kept, too.
+
+    Raises:
+        UserError: the recipe is not the model's.
+    """
+    if parent is not None and flags.recipe not in (None, parent.recipe):
+        raise UserError(
+            f"`{parent.name}` is a `{parent.recipe}` model and can't be trained further as `{flags.recipe}`.",
+            f"Leave out `--recipe {flags.recipe}`, or train a new model.",
+        )
+    recipe = flags.recipe or (parent.recipe if parent is not None else "char")
+    if recipe == "classic":
+        refuse_for_classic(flags)
+    before = parent.options if parent is not None and is_more(flags) else None
+    before = before or TrainOptions()
+    minutes = flags.minutes
+    if minutes is None:
+        # Epochs that were asked for are all done, as far as time allows; `classic` has its own default number of them.
+        unlimited = flags.epochs is not None or recipe == "classic"
+        minutes = settings.train_max_minutes if unlimited else min(settings.train_minutes, settings.train_max_minutes)
+    return TrainOptions(
+        recipe=recipe,
+        epochs=flags.epochs,
+        minutes=minutes,
+        layers=flags.layers,
+        units=flags.units,
+        embedding=flags.embedding,
+        encoding=flags.encoding,
+        dropout=flags.dropout if flags.dropout is not None else before.dropout,
+        batch=flags.batch if flags.batch is not None else before.batch,
+        length=flags.length if flags.length is not None else before.length,
+        learning_rate=flags.learning_rate if flags.learning_rate is not None else before.learning_rate,
+        random_seed=flags.random_seed,
+        name=checks.model_name(flags.name),
+        keep_licence=flags.keep_licence or before.keep_licence,
+    )
+
+
+def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
+    """The options of Train more: as long as the model was trained before, and in the same way.
+
+    Args:
+        parent: the model.
+        settings: limits and defaults, which may have changed since.
+    """
+    before = parent.options or TrainOptions(recipe=parent.recipe)
+    minutes = before.minutes if before.minutes is not None else settings.train_minutes
+    return TrainOptions(
+        recipe=parent.recipe,
+        epochs=min(before.epochs, settings.train_max_epochs) if before.epochs is not None else None,
+        minutes=min(minutes, settings.train_max_minutes),
+        dropout=before.dropout,
+        batch=before.batch,
+        length=before.length,
+        learning_rate=before.learning_rate,
+        keep_licence=before.keep_licence,
+    )

@@ -1,0 +1,371 @@
+"""The message of one training: what it shows, where it stands, and how it is kept current until the end."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+import discord
+import structlog
+from redis.exceptions import RedisError
+
+from bot import cards
+from bot.escape import NOBODY
+from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, passing
+from bot.jobs.card_message import CardMessage
+from bot.jobs.jobview import JobView
+from bot.jobs.queue import card_nonce
+from bot.people.heard import heard_by, may_quote, samples_stand
+from bot.training.estimates import estimate
+from bot.views.finished import finished_buttons
+from bot.views.training import job_buttons
+from shared.connect import TakesNothing
+from shared.events import Failed
+from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+
+LOOK_AGAIN_S = 2.0
+"""How often a card without news is looked at: whether its worker is still there."""
+RETRY_S = 5.0
+PUT_WITHIN_S = 30.0
+"""A Discord that takes a card and says nothing is asked again after this; aiohttp would wait for five minutes."""
+KEEP_TEXT_EVERY_S = 600
+NUDGE_EVERY_S = 30.0
+LOST_AFTER_S = 600.0
+"""A training that had begun, of which Redis knows nothing any more and no worker tells anything, is given up then."""
+_MOST_REFUSALS = 3
+"""So often Discord is asked to take the end as it is; then it gets a card that has nothing to refuse."""
+_REFUSED = frozenset({400, 413})
+"""HTTP statuses of what Discord will not take however often it is asked: a malformed or too large message."""
+
+log = structlog.get_logger()
+
+
+async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.CardContext:
+    """What the card of a training shows besides its own events.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    guild_id = job.place.guild_id
+    prefix, blocked = await bot.guild_settings.prefix(guild_id), await bot.guild_settings.blocklist(guild_id)
+    quotable = await may_quote(bot, job, view, job.place.channel_ids) and await samples_stand(bot, job, view)
+    if view.over:
+        off = bot.settings.channel_training == "off" and bool(await heard_by(bot, job, view))
+        return cards.CardContext(prefix=prefix, blocked=blocked, quotable=quotable, off=off)
+    outlook = await bot.outlook.look()
+    standing = outlook.of(job.job_id)
+    if standing is None and view.state == "queued":  # it was entered a moment ago
+        outlook = await bot.outlook.look(now=True)
+        standing = outlook.of(job.job_id)
+    waits = standing is not None and view.state == "queued"
+    return cards.CardContext(
+        prefix=prefix,
+        worker_there=await bot.queue.has_worker(TRAIN_QUEUE),
+        place=standing.place if standing is not None and waits else None,
+        waiting=outlook.waiting,
+        begins=standing.begins if standing is not None and waits else None,
+        takes=estimate(job.options, job.corpus.chars, outlook.past),
+        machines=outlook.machines,
+        control=None if view.state == "queued" else await bot.queue.control(job.job_id),
+        blocked=blocked,
+        quotable=quotable,
+    )
+
+
+def buttons_of(job: TrainJob, view: JobView) -> discord.ui.View | None:
+    """The buttons that go with a card."""
+    if view.finished is not None:
+        return finished_buttons(view.finished.model, job.job_id)
+    return None if view.over else job_buttons(job.job_id)
+
+
+class LiveCard:
+    """The message of one training.
+
+    Args:
+        bot: the bot.
+        job: the training.
+        where: channel id and message id of its card; None: there is none yet.
+        bell: rings when there is news of it.
+    """
+
+    def __init__(self, bot: Galvanic, job: TrainJob, where: tuple[int, int] | None, bell: asyncio.Event) -> None:
+        self._bot = bot
+        self._queue = bot.queue
+        self._job = job
+        self._message = CardMessage(bot, job.place, where, functools.partial(card_nonce, job.job_id))
+        self._bell = bell
+        self._interval = bot.settings.card_interval_s
+        self._view = JobView()
+        self._cursor = "0"
+        self._shown: Any = None
+        # A card that was just posted counts as an edit.
+        self._edited = time.monotonic() if where else float("-inf")
+        # The channel was deleted, and the owner is told of the end. Redis knows by the card: it is a direct message.
+        self._gone = where is not None and where[0] != job.place.channel_id
+        self._text_kept = float("-inf")
+        self._stuck_since: float | None = None
+        self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
+        self._told = False  # the end, to somebody: nothing more is shown
+        self._noted = False  # and Redis knows
+        self._refusals = 0  # of the end
+
+    async def keep(self) -> None:
+        """Show every change until the end has been shown; no trouble on the way ends it."""
+        while not self._noted:
+            self._bell.clear()
+            try:
+                wait = await self._update()
+            except RedisError as error:
+                log.warning("redis_unreachable", error=type(error).__name__)
+                self._stuck_since = None  # its worker could not say either that it is there
+                if not self._told:
+                    await self._say_outage(error)
+                wait = RETRY_S
+            except Exception as error:  # a card that stands still for good would be worse than one that is late
+                if passing(error):
+                    log.warning("discord_unreachable", error=type(error).__name__)
+                    wait = RETRY_S
+                else:
+                    log.exception("card_not_updated")
+                    wait = 6 * RETRY_S
+            await self._sleep(wait)
+
+    async def _update(self) -> float:
+        """Show what is new, if it is time to; the seconds until the next look."""
+        await self._record()
+        if not self._told and (wait := await self._show()) is not None:
+            return wait
+        await self._record()
+        if self._told:
+            if self._view.over:
+                await self._queue.close(self._job.job_id)
+                await self._queue.release_text(self._job)
+            await self._queue.delivered(self._job.job_id)
+            self._noted = True
+        return LOOK_AGAIN_S
+
+    async def _show(self) -> float | None:
+        """Show what is new; the seconds until that may be done, None when the card is up to date."""
+        embed = await self._render()
+        if self._gone:
+            await self._end_without_channel(embed)
+            return None
+        if embed.to_dict() != self._shown:
+            wait = self._edited + self._interval - time.monotonic()
+            if wait > 0:
+                return wait
+            try:
+                await self._put(embed)
+            except discord.HTTPException as error:
+                if (wait_s := await self._not_put(embed, error)) is not None:
+                    return wait_s
+            self._shown, self._edited = embed.to_dict(), time.monotonic()
+        self._told = self._told or self._view.over
+        return None
+
+    async def _not_put(self, embed: discord.Embed, error: discord.HTTPException) -> float | None:
+        """Discord did not take the card: the seconds until it is tried again, None when somebody knows in another way.
+
+        Raises:
+            discord.HTTPException: it is no refusal.
+        """
+        if isinstance(error, discord.NotFound):
+            log.warning("card_has_no_channel")
+            await self._end_without_channel(embed)
+        elif isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
+            log.warning("card_forbidden", code=error.code)
+            if not self._view.over:
+                return 12 * RETRY_S
+            await self._tell_owner(embed, await self._files())
+        elif error.status in _REFUSED:
+            log.warning("card_refused", status=error.status, code=error.code)
+            self._refusals += self._view.over
+            if self._refusals < _MOST_REFUSALS:
+                return 6 * RETRY_S
+            await self._end_plainly()
+        else:
+            raise error
+        return None
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until something rings, or when an edit has to wait, until then."""
+        if self._noted:
+            return
+        if seconds != LOOK_AGAIN_S:
+            await asyncio.sleep(max(seconds, 0.05))
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+
+    async def _render(self) -> discord.Embed:
+        for entry, event in await self._queue.events(self._job.job_id, self._cursor):
+            self._view.apply(event)
+            self._cursor, self._stuck_since = entry, None
+        if not self._view.over:
+            await self._unstick()
+        if not self._view.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
+            await self._queue.keep_text(self._job)
+            self._text_kept = time.monotonic()
+        return cards.training(self._job, self._view, await card_context(self._bot, self._job, self._view))
+
+    async def _unstick(self) -> None:
+        """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle.
+
+        Should Redis know nothing of it any more, as after a loss of its data, that is its end.
+        """
+        outlook = await self._bot.outlook.look()
+        standing = outlook.of(self._job.job_id)
+        if standing is not None and not standing.lost and not (standing.place == 0 and outlook.idle):
+            self._stuck_since = None
+            return
+        now = time.monotonic()
+        if self._stuck_since is None:
+            self._stuck_since = now
+        if standing is None:
+            await self._give_up_if_unknown(now - self._stuck_since)
+            return
+        if now - self._stuck_since <= NUDGE_EVERY_S:
+            return
+        self._stuck_since = now
+        if standing.lost and await self._queue.regain(self._job.job_id):
+            log.warning("training_regained")
+        if outlook.idle:
+            log.warning("training_nudged")
+            await self._queue.nudge(self._job)
+
+    async def _give_up_if_unknown(self, stuck_s: float) -> None:
+        if stuck_s <= (NUDGE_EVERY_S if self._view.state == "queued" else LOST_AFTER_S):
+            return
+        if not await self._queue.knows(self._job.job_id):
+            log.error("training_lost")
+            self._view.apply(
+                Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
+            )
+
+    async def _put(self, embed: discord.Embed) -> None:
+        """Show the card, without its chart where no file may be attached; the end opens a thread that is archived."""
+        files = await self._files()
+        try:
+            async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
+                await self._message.put(embed, files, self._buttons())
+        except discord.Forbidden as error:
+            if error.code != MISSING_PERMISSIONS or not files:
+                raise
+            log.warning("chart_not_attached")
+            await self._message.put(cards.without_chart(embed), [], self._buttons())
+        except discord.HTTPException as error:
+            if error.code != ARCHIVED or not self._view.over:
+                raise
+            thread = await self._bot.fetch_channel(self._job.place.channel_id)
+            if not isinstance(thread, discord.Thread):
+                raise
+            await thread.edit(archived=False)
+            await self._message.put(embed, await self._files(), self._buttons())
+
+    async def _end_plainly(self) -> None:
+        """Show the end without all that Discord may have refused; where it refuses that, too, it goes to the owner."""
+        embed = cards.plain_end(self._job, self._view)
+        try:
+            await self._message.put(embed, [], None)
+        except discord.HTTPException as error:
+            if passing(error):
+                raise
+            await self._tell_owner(embed, [])
+
+    def _buttons(self) -> discord.ui.View | None:
+        return buttons_of(self._job, self._view)
+
+    async def _record(self) -> None:
+        """Have Redis know where the card is: the next run of the bot goes on with it."""
+        if self._message.where is not None and self._message.where != self._recorded:
+            await self._queue.set_card(self._job.job_id, self._message.where)
+            self._recorded = self._message.where
+
+    async def _files(self) -> list[discord.File]:
+        if self._view.state != "finished":
+            return []
+        chart = await self._queue.artifact(self._job.job_id, LOSS_FILE)
+        return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
+
+    async def _say_outage(self, error: RedisError) -> None:
+        """Tell on the card that the queue is away, if the card is there to edit."""
+        embed = cards.outage(self._job, full=isinstance(error, TakesNothing))
+        if self._gone or self._message.where is None or embed.to_dict() == self._shown:
+            return
+        if time.monotonic() - self._edited < self._interval:
+            return
+        channel = self._bot.get_partial_messageable(self._message.where[0], guild_id=self._job.place.guild_id)
+        try:
+            await channel.get_partial_message(self._message.where[1]).edit(embed=embed, allowed_mentions=NOBODY)
+            self._shown, self._edited = embed.to_dict(), time.monotonic()
+        except (discord.HTTPException, *TRANSIENT) as error:
+            log.warning("card_not_edited", error=type(error).__name__)
+
+    async def _end_without_channel(self, embed: discord.Embed) -> None:
+        """The channel is gone: end the training, with the best so far where that may be used elsewhere.
+
+        Its owner hears that it is being ended, unless it was in a moment; and how it ended, once it has: it may have to
+        wait for a worker, or fail.
+        A model that is this channel's alone goes with it (`ModelActions.forget_channel`): it is not worth the wait.
+        """
+        if self._view.over:
+            await self._tell_owner(cards.end_without_channel(embed, self._job, self._view), await self._files())
+        elif not self._gone:
+            await self._begin_to_end()
+            self._gone = True
+
+    async def _begin_to_end(self) -> None:
+        progress = self._view.progress
+        learned = progress is not None and (progress.train_loss is not None or progress.heldout_loss is not None)
+        if learned and not await self._channels_own():
+            await self._queue.finish(self._job.job_id)
+        elif await self._queue.cancel(self._job.job_id) != "asked":
+            return
+        kept = await self._queue.control(self._job.job_id) == "finish"  # somebody may have cancelled it
+        log.info("training_ended_with_its_channel", kept=kept)
+        told = await self._write_to_owner(cards.channel_gone(self._job, kept=kept), [], f"{self._job.job_id}-g")
+        if told is not None:
+            self._message.where = (told.channel.id, told.id)
+
+    async def _channels_own(self) -> bool:
+        """Whether the model would be for this channel alone."""
+        heard = self._job.corpus.transcript
+        if heard is not None and heard.channel_id in self._job.place.channel_ids:
+            return True
+        if self._job.corpus.source == "upload" or self._job.parent is None:
+            return self._job.corpus.source == "upload"
+        parent = await self._bot.registry.record(self._job.parent.model_id)
+        return parent is None or parent.scope == "channel"
+
+    async def _tell_owner(self, embed: discord.Embed, files: list[discord.File]) -> None:
+        """The channel is closed to the bot, or gone: the person who asked gets the end as a direct message.
+
+        They may have lost their way into a channel that was learned from: they get no texts of such a model.
+        """
+        if await heard_by(self._bot, self._job, self._view) != ():
+            embed = cards.without_samples(embed)
+        await self._write_to_owner(embed, files, self._job.job_id)
+        self._told = True
+
+    async def _write_to_owner(
+        self, embed: discord.Embed, files: list[discord.File], nonce: str
+    ) -> discord.Message | None:
+        """Send a direct message; None: Discord lets nobody send them any."""
+        try:
+            owner = await self._bot.fetch_user(self._job.place.user_id)
+            return await owner.send(embed=embed, files=files, nonce=nonce)
+        except discord.HTTPException as error:
+            if passing(error):
+                raise  # tried again: it is the only word that they get
+            log.warning("end_not_told", status=error.status, code=error.code)
+            return None

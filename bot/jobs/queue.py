@@ -1,0 +1,372 @@
+"""The bot's side of jobs: sends them, watches their events, cancels them. Commands and cards see no Redis key."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import redis.asyncio
+import structlog
+from celery import Celery
+from redis.exceptions import RedisError
+
+from bot.jobs import entering
+from bot.jobs.understanding import NotUnderstood, card_of, job_from, understood
+from bot.redis_reply import REPLY_S, reply
+from shared import kept, keys, messages, presence, turns
+from shared.connect import READ_BLOCK_MS
+from shared.corpora import pack, unpack, unpacked_limit
+from shared.events import Cancelled, Event, Interrupted, Queued
+from shared.jobs import GENERATE_QUEUE, DeleteJob, Job, TrainJob
+from shared.settings import Settings
+
+TRAINING = "t-"
+"""What a training's id begins with."""
+Entry = Literal["entered", "known", "user", "guild"]
+Cancelling = Literal["cancelled", "asked", "over"]
+DELETED_WITHIN_S = 15 * 60
+"""A job that was to remove a model's files and did not in this time was lost on its way, and is sent again. Its message
+expires then, so that there is never more than one that a worker still takes."""
+_TRY_AGAIN_S = 2.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A job as Redis keeps it: the message, and where its card is (channel id, message id) once there is one."""
+
+    job: Job
+    card: tuple[int, int] | None
+
+
+class JobQueue:
+    """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage.
+
+    A job whose submission raises is taken back: at once, or as soon as Redis can be reached.
+    """
+
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+        self._settings = settings
+        self._text_limit = unpacked_limit(settings)
+        self._generate_timeout_s = settings.generate_timeout_s
+        self._file_ttl_s = 10 * settings.generate_timeout_s
+        self._retracting: set[asyncio.Task[None]] = set()
+        self._celery = Celery("galvanic-bot", broker=settings.broker_url)
+        self._celery.conf.update(
+            task_serializer="json",
+            task_ignore_result=True,
+            broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5},
+            broker_connection_timeout=2,
+        )
+
+    async def warm(self) -> None:
+        """Load now what Celery loads when it sends its first message; needs no Redis."""
+
+        def load() -> None:
+            _ = self._celery.tasks, self._celery.amqp.producer_pool
+            with self._celery.connection_for_write() as connection:
+                _ = connection.transport
+
+        await asyncio.to_thread(load)
+
+    async def submit_train(
+        self,
+        job: TrainJob,
+        text: str | None,
+        card: tuple[int, int] | None,
+        limits: tuple[int, int],
+        *,
+        entry: str | None = None,
+    ) -> Entry:
+        """Send a training; its text goes to Redis, compressed and expiring.
+
+        Args:
+            job: the training.
+            text: what it is to learn; None: a channel's messages, which lie in Redis already (`corpus.transcript`).
+            card: channel and message that show it; None: `set_card` tells, once there is one.
+            limits: trainings that may be active at once: of this person in the server, and of all its members.
+            entry: for a caller who makes this call again until it succeeds: the same each time. Then nothing is taken
+                back when a reply is lost.
+
+        Returns:
+            `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
+            `guild` when their limit is reached. Two that come at once cannot both pass a limit.
+        """
+        if text is None:
+            await self.keep_text(job)
+        else:
+            packed = await asyncio.to_thread(pack, text)
+            ttl_s = kept.needed_s(job.corpus, self._settings)
+            await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
+        name = entry or secrets.token_hex(8)
+        script = turns.enter(job, card, limits, Queued().model_dump_json(), name)
+        return cast(Entry, await self._enter(job, name, script, stays=entry is not None))
+
+    async def text(self, sha256: str) -> str | None:
+        """A text that was sent with an earlier training, None when it has expired.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        packed = cast(bytes | None, await reply(self._redis.get(keys.corpus(sha256))))
+        return None if packed is None else await asyncio.to_thread(unpack, packed, self._text_limit)
+
+    async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
+        """Send a job that is no training; it expires unread: after `generate_timeout_s` if somebody waits for it.
+
+        Args:
+            job: what is asked for.
+            files: files that the worker needs, by name.
+
+        Returns:
+            False when this very job is known already (the same message delivered twice).
+        """
+        for name, data in (files or {}).items():
+            await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=self._file_ttl_s))
+        entry = secrets.token_hex(8)
+        expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else self._generate_timeout_s
+        script = entering.enter(job, entry, Queued().model_dump_json())
+        return await self._enter(job, entry, script, expires) == "entered"
+
+    async def _enter(
+        self, job: Job, entry: str, script: turns.Script, expires: int | None = None, *, stays: bool = False
+    ) -> str:
+        try:
+            answer = cast(bytes, await self._run(script)).decode()
+        except RedisError:  # nobody knows whether it was carried out
+            if not stays:
+                self._retract_later(job.job_id, entry)
+            raise
+        if answer == "entered" and stays:
+            await self._message(job, job.job_id, expires)
+        elif answer == "entered":
+            await self._send(job, entry, expires)
+        return answer
+
+    async def _send(self, job: Job, entry: str, expires: int | None) -> None:
+        try:
+            await self._message(job, job.job_id, expires)
+        except Exception:
+            try:
+                found = await self._run(entering.retract(job.job_id, entry, cancel=False))
+            except RedisError:
+                self._retract_later(job.job_id, entry)
+                found = b""
+            if found != b"claimed":
+                raise
+            # Another training's token has claimed it already; `nudge` will make up for that one.
+            log.warning("token_not_sent", job_id=job.job_id)
+
+    async def retract(self, job_id: str) -> None:
+        """Take back a job of which nobody was told: at once, or as soon as Redis can be reached.
+
+        A training that a worker has claimed is cancelled. Raises nothing in an outage.
+        """
+        try:
+            await self._run(entering.retract(job_id, cancel=True))
+        except RedisError:
+            self._retract_later(job_id, "")
+
+    async def give_up(self, job_id: str) -> bool:
+        """End a job that its person is told took too long, so that it does not come about after all.
+
+        Returns:
+            False when it had its end already: that is then what is true.
+        """
+        return bool(await self._run(entering.give_up(job_id)) == b"given up")
+
+    def _retract_later(self, job_id: str, entry: str) -> None:
+        """Should the bot end first, the job stays, and is shown and goes on after the next start."""
+
+        async def retract() -> None:
+            while True:
+                try:
+                    found = cast(bytes, await self._run(entering.retract(job_id, entry, cancel=True)))
+                except RedisError as error:
+                    log.warning("job_not_taken_back", job_id=job_id, error=type(error).__name__)
+                    await asyncio.sleep(_TRY_AGAIN_S)
+                else:
+                    log.info("job_taken_back", job_id=job_id, found=found.decode())
+                    return
+
+        task = asyncio.create_task(retract())
+        self._retracting.add(task)
+        task.add_done_callback(self._retracting.discard)
+
+    async def _message(self, job: Job, message_id: str, expires: int | None = None) -> None:
+        await asyncio.to_thread(messages.send, self._celery, job, message_id, expires)
+
+    async def nudge(self, job: TrainJob) -> None:
+        """Send a spare token for a training that waits although workers are idle: its own one was lost."""
+        await self._message(job, f"spare-{secrets.token_hex(8)}")
+
+    async def regain(self, job_id: str) -> bool:
+        """Let a training wait again whose worker is gone and whose token may be; False: it is none of these.
+
+        A token that turns up after all claims the training whose turn it is, as any other, or nothing.
+        """
+        script = turns.regain(job_id, Interrupted().model_dump_json(), Queued().model_dump_json())
+        return bool(await self._run(script))
+
+    async def cancel(self, job_id: str) -> Cancelling:
+        """Ask for the end of a training: of the running one within a second, of a waiting one at once.
+
+        Returns:
+            `cancelled`: it waited, and is over; `asked`: its worker will read the request; `over`: it was already.
+        """
+        answer = await self._run(turns.cancel(job_id, Cancelled().model_dump_json()))
+        return cast(Cancelling, cast(bytes, answer).decode())
+
+    async def finish(self, job_id: str) -> None:
+        """Ask a training that has begun to end with the best so far. A request to cancel it is kept."""
+        await reply(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
+
+    async def control(self, job_id: str) -> str | None:
+        """What was asked of a training: `cancel`, `finish` or nothing."""
+        value = cast(bytes | None, await reply(self._redis.get(keys.job_control(job_id))))
+        return None if value is None else value.decode()
+
+    async def load(self, job_id: str) -> StoredJob | None:
+        """A job by its id, or None when it is not (or no longer) known.
+
+        Raises:
+            NotUnderstood: another version wrote it.
+        """
+        fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.job(job_id))))
+        if b"job" not in fields:
+            return None
+        return StoredJob(job_from(job_id, fields[b"job"]), card_of(fields.get(b"card")))
+
+    async def knows(self, job_id: str) -> bool:
+        """Whether a job is in Redis, be it that this version cannot read it."""
+        return bool(await reply(self._redis.hexists(keys.job(job_id), "job")))
+
+    async def keep_text(self, job: TrainJob) -> None:
+        """Let the text of a job that is not over live on: it may wait for a worker longer than texts are kept."""
+        ttl_s = kept.needed_s(job.corpus, self._settings)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for key in kept.text_keys(job.corpus):
+                pipe.expire(key, ttl_s)
+            await reply(pipe.execute())
+
+    async def release_text(self, job: TrainJob) -> None:
+        """A training is over: a channel's words are kept for some days more, unless another one needs them."""
+        if (script := kept.release(job, self._settings)) is not None:
+            await self._run(script)
+
+    async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
+        """Remember the message that shows a job."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
+            pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
+            await reply(pipe.execute())
+
+    async def card(self, job_id: str) -> tuple[int, int] | None:
+        """Where the card of a job is, whatever version wrote the job."""
+        return card_of(cast(bytes | None, await reply(self._redis.hget(keys.job(job_id), "card"))))
+
+    async def undelivered(self) -> list[str]:
+        """Ids of the jobs whose end has not been shown yet."""
+        return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
+
+    async def awaits_delivery(self, job_id: str) -> bool:
+        """Whether a job's end has not been shown yet."""
+        return bool(await reply(self._redis.sismember(keys.UNDELIVERED, job_id)))
+
+    async def delivered(self, *job_ids: str) -> None:
+        """People have seen how these jobs ended, or there is nowhere left to show it."""
+        await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
+
+    async def close(self, job_id: str) -> None:
+        """Take a training from all that counts it: an older version's worker did not, nor one whose Redis lost it."""
+        await self._run(turns.close(job_id))
+
+    async def adopt(self, job: TrainJob) -> None:
+        """Count a training that an older version of the bot entered, unless it is over."""
+        await self._run(turns.adopt(job))
+
+    async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
+        """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
+        start = f"({after}" if after != "0" else "-"
+        entries = await reply(self._redis.xrange(keys.job_events(job_id), start))
+        found = ((entry.decode(), understood(job_id, fields)) for entry, fields in entries)
+        return [(entry, event) for entry, event in found if event is not None]
+
+    async def entered_at(self, job_id: str) -> float | None:
+        """When a job was entered, in seconds since the epoch; None when nothing is known of it any more.
+
+        Raises:
+            NotUnderstood: another version wrote it.
+        """
+        entries = await reply(self._redis.xrange(keys.job_events(job_id), count=1))
+        if not entries:
+            return None
+        event = understood(job_id, entries[0][1])
+        if event is None:
+            raise NotUnderstood("event")
+        return event.at
+
+    async def listen(self, last: str) -> tuple[str, set[str]]:
+        """Wait up to two seconds for news. Returns the doorbell's new position and the ids of jobs with news."""
+        read = self._redis.xread({keys.DOORBELL: last}, block=READ_BLOCK_MS, count=500)
+        streams = await reply(read, READ_BLOCK_MS / 1_000 + REPLY_S)
+        entries = streams.get(keys.DOORBELL.encode(), []) if streams else []
+        return (entries[-1][0].decode() if entries else last), {fields[b"job"].decode() for _, fields in entries}
+
+    async def doorbell_position(self) -> str:
+        """The doorbell's newest entry, to `listen` from."""
+        newest = await reply(self._redis.xrevrange(keys.DOORBELL, count=1))
+        return newest[0][0].decode() if newest else "0-0"
+
+    async def artifact(self, job_id: str, name: str) -> bytes | None:
+        """A file of the job's result."""
+        return cast(bytes | None, await reply(self._redis.get(keys.artifact(job_id, name))))
+
+    async def is_lost(self, job_id: str) -> bool:
+        """Whether a job that is no training lies with a worker that is gone, or nowhere at all: see `ask_again`.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        alive = await reply(presence.alive_async(self._redis, GENERATE_QUEUE))
+        if not alive:
+            return False  # the next worker finds it in the queue, or is asked then
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hget(keys.job(job_id), "worker")
+            pipe.llen(GENERATE_QUEUE)
+            worker, waiting = await reply(pipe.execute())
+        return worker.decode() not in alive if worker is not None else not waiting
+
+    async def ask_again(self, job_id: str) -> None:
+        """Send a job that is no training once more. Should it be there twice, one of the two says nothing.
+
+        Raises:
+            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached.
+        """
+        stored = await self.load(job_id)
+        if stored is not None:
+            await self._message(stored.job, f"{job_id}-{secrets.token_hex(4)}", self._generate_timeout_s)
+
+    async def has_worker(self, queue: str) -> bool:
+        """Whether any worker serves `queue` now.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached, or takes nothing, so that no worker can say that it is there.
+        """
+        if await reply(presence.alive_async(self._redis, queue)):
+            return True
+        await reply(self._redis.set(keys.PROBE, "1", ex=60))
+        return False
+
+    async def _run(self, script: turns.Script) -> Any:
+        text, count, rest = script.call
+        return await reply(self._redis.eval(text, count, *rest))
+
+
+def card_nonce(job_id: str, before: int = 0) -> str:
+    """By what Discord tells that a training's card was posted already. `before`: id of the card that it replaces."""
+    return f"{job_id}-{before % 1_000}"[-25:]

@@ -1,0 +1,1 @@
+"""The models of a server: listed, used, shared, exported, deleted, kept up to date."""

@@ -1,0 +1,379 @@
+"""The models of a guild, as the bot sees them: listing, choosing, and who may use which.
+
+Each question is one round trip to Redis: a script collects what belongs together. The records' JSON is never written
+by a script: Redis's Lua keeps numbers as floating point, which cannot hold an id of Discord's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import discord
+import redis.asyncio
+import structlog
+from discord import app_commands
+from pydantic import ValidationError
+
+from bot.commands.choices import choices
+from bot.escape import code
+from bot.guild_settings import ChannelChoices, GuildSettingsStore, read_choices
+from bot.jobs.queue import DELETED_WITHIN_S
+from bot.people import access
+from bot.people.audience import Audience
+from bot.redis_reply import reply
+from shared import keys
+from shared.errors import UserError
+from shared.jobs import DeleteJob
+from shared.models import ModelRecord
+
+_AMEND_TRIES = 5
+
+# KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with.
+# Returns all records, and the hash of each channel.
+_LIST = """
+local records, choices = {}, {}
+for _, id in ipairs(redis.call('HVALS', KEYS[1])) do
+  local record = redis.call('GET', ARGV[1] .. id)
+  if record then records[#records + 1] = record end
+end
+for i = 2, #KEYS do choices[i - 1] = redis.call('HGETALL', KEYS[i]) end
+return {records, choices}
+"""
+
+# As above, but returns only the model called ARGV[2] or, when that is empty, those that the channels have chosen.
+_FIND = """
+local ids, records, choices = {}, {}, {}
+if ARGV[2] ~= '' then ids[1] = redis.call('HGET', KEYS[1], ARGV[2]) or nil end
+for i = 2, #KEYS do
+  choices[i - 1] = redis.call('HGETALL', KEYS[i])
+  if ARGV[2] == '' then ids[#ids + 1] = redis.call('HGET', KEYS[i], 'model') or nil end
+end
+for _, id in ipairs(ids) do
+  local record = redis.call('GET', ARGV[1] .. id)
+  if record then records[#records + 1] = record end
+end
+return {records, choices}
+"""
+
+# Writes a record if it is still the one that was read, under a new name if that is free; the channels given drop the
+# model if they have chosen it. KEYS: the guild's models, the model, channels. ARGV: model id, old record, new record,
+# old name, new name.
+_AMEND = """
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 'changed' end
+if ARGV[4] ~= ARGV[5] then
+  if redis.call('HSETNX', KEYS[1], ARGV[5], ARGV[1]) == 0 then return 'taken' end
+  redis.call('HDEL', KEYS[1], ARGV[4])
+end
+redis.call('SET', KEYS[2], ARGV[3])
+for i = 3, #KEYS do
+  if redis.call('HGET', KEYS[i], 'model') == ARGV[1] then redis.call('HDEL', KEYS[i], 'model') end
+end
+return 'done'
+"""
+
+# Takes a model out of the registry and out of the channels that have chosen it, and notes that its files are to go.
+# KEYS: the guild's models, the model, the deletions, channels. ARGV: model id, DeleteJob.
+_REMOVE = """
+local record = redis.call('GET', KEYS[2])
+if not record then return 0 end
+redis.call('HDEL', KEYS[1], cjson.decode(record)['name'])
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+for i = 4, #KEYS do
+  if redis.call('HGET', KEYS[i], 'model') == ARGV[1] then redis.call('HDEL', KEYS[i], 'model') end
+end
+return 1
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class ChannelModels:
+    """What a channel may use.
+
+    Attributes:
+        models: newest first.
+        current: the channel's own model, None when it has none.
+        choices: what else the channel has chosen.
+    """
+
+    models: list[ModelRecord]
+    current: ModelRecord | None
+    choices: ChannelChoices
+
+
+class Registry:
+    """Models in Redis. The worker enters them; nothing here opens a model file.
+
+    A model that may not be used in a channel does not exist there: whoever asks for one gets it through `among`.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, guilds: GuildSettingsStore, audience: Audience) -> None:
+        self._redis = client
+        self._guilds = guilds
+        self._audience = audience
+        self._list, self._find, self._amend, self._remove = (
+            client.register_script(script) for script in (_LIST, _FIND, _AMEND, _REMOVE)
+        )
+
+    # ------------------------------------------------------------------ reading
+
+    def among(
+        self, guild_id: int | None, channel_ids: Sequence[int], records: Iterable[ModelRecord]
+    ) -> list[ModelRecord]:
+        """Those of the models that may be used in a channel now: the one place where that is decided.
+
+        It must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
+        everybody there could have read (`bot.people.audience`).
+
+        Args:
+            guild_id: the server; None: outside of servers, where there are no models.
+            channel_ids: the channel, and for a thread also its parent.
+            records: the models.
+        """
+        if guild_id is None:
+            return []
+        own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids))
+        return self._audience.among(guild_id, channel_ids, own)
+
+    async def channel_models(self, guild_id: int, channel_ids: list[int]) -> ChannelModels:
+        """The models that may be used in a channel, and its choices.
+
+        Args:
+            guild_id: the guild.
+            channel_ids: the channel, and for a thread also its parent.
+        """
+        records, hashes = await self._ask(self._list, guild_id, channel_ids)
+        models = self.among(guild_id, channel_ids, records)
+        models.sort(key=lambda model: model.created_at, reverse=True)
+        # A thread whose own choice is gone has its parent's.
+        chosen = (fields.get(b"model", b"").decode() for fields in hashes)
+        known = {model.model_id: model for model in models}
+        current = next((known[model_id] for model_id in chosen if model_id in known), None)
+        return ChannelModels(models, current, read_choices(hashes))
+
+    async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
+        """The guild's models that may be used in a channel, newest first; arguments as of `channel_models`."""
+        return (await self.channel_models(guild_id, list(channel_ids))).models
+
+    async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
+        """The model called `name`, or the channel's current one.
+
+        Raises:
+            UserError: there is no such model that may be used here.
+        """
+        return (await self.choose_with(guild_id, channel_ids, name))[0]
+
+    async def choose_with(
+        self, guild_id: int, channel_ids: list[int], name: str | None
+    ) -> tuple[ModelRecord, ChannelChoices]:
+        """As `choose`, together with what else the channel has chosen: one round trip for both."""
+        wanted = None if name is None else name.strip().lower()
+        if wanted != "":
+            records, hashes = await self._ask(self._find, guild_id, channel_ids, wanted or "")
+            if models := self.among(guild_id, channel_ids, records):
+                return models[0], read_choices(hashes)
+        raise await self._no_such_model(guild_id, channel_ids, name)
+
+    async def by_id(self, guild_id: int | None, channel_ids: list[int], model_id: str) -> ModelRecord:
+        """A model by its id, as a button names it.
+
+        Raises:
+            UserError: there is none, or it may not be used here: the same words for both.
+        """
+        models = await self.by_ids(guild_id, channel_ids, [model_id])
+        if not models:
+            prefix = await self._guilds.prefix(guild_id)
+            raise UserError(
+                "This model can no longer be used in this channel.", f"`{prefix}models` lists those that can."
+            )
+        return models[0]
+
+    async def by_ids(
+        self, guild_id: int | None, channel_ids: Sequence[int], model_ids: Iterable[str]
+    ) -> list[ModelRecord]:
+        """Those of the models with these ids that may be used in a channel, each once."""
+        wanted = [keys.model(model_id) for model_id in dict.fromkeys(model_ids)]
+        found = cast(list[bytes | None], await reply(self._redis.mget(wanted))) if wanted else []
+        return self.among(guild_id, channel_ids, _read(data for data in found if data is not None))
+
+    async def record(self, model_id: str) -> ModelRecord | None:
+        """A model's record, None when it is gone. Says nothing about who may use it."""
+        data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
+        return None if data is None else next(iter(_read([data])), None)
+
+    async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """The names to offer while somebody types a model's, for a slash command."""
+        channel = interaction.channel
+        if interaction.guild_id is None or channel is None:
+            return []
+        models = await self.usable(interaction.guild_id, access.channel_ids(channel))
+        return choices((model.name for model in models), typed)
+
+    async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
+        """The name to ask for when a model is trained further: `tides`, also for `tides-2` if there is a `tides`.
+
+        The registry adds the next free number itself.
+        """
+        numbered = re.fullmatch(r"(.+)-\d+", model.name)
+        known = {other.name for other in await self.usable(guild_id, channel_ids)}
+        return numbered[1] if numbered and numbered[1] in known else model.name
+
+    async def all(self, guild_id: int) -> list[ModelRecord]:
+        """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
+        return (await self._ask(self._list, guild_id, []))[0]
+
+    async def named(self, guild_id: int, name: str) -> ModelRecord | None:
+        """The model of that name, wherever it may be used: never to show. None: there is none."""
+        records, _ = await self._ask(self._find, guild_id, [], name)
+        return next((model for model in records if model.guild_id == guild_id), None)
+
+    async def stored_bytes(self, guild_id: int) -> int:
+        """What all models of a guild take in the model store, those of other channels included."""
+        return sum(model.stored_bytes for model in await self.all(guild_id))
+
+    # ------------------------------------------------------------------ changing
+
+    async def use(self, channel_id: int, model: ModelRecord) -> None:
+        """Make a model the channel's current one."""
+        await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
+
+    async def amend(
+        self,
+        model_id: str,
+        change: Callable[[ModelRecord], ModelRecord],
+        forget: Callable[[ModelRecord], Iterable[int]] = lambda _model: (),
+    ) -> ModelRecord:
+        """Change a model's record in one step, its name in the guild with it.
+
+        Args:
+            model_id: the model.
+            change: makes the new record of the one that is there; asked again when somebody else was faster.
+            forget: gives for the new record the channels that are to drop the model, should it be their current one.
+
+        Returns:
+            The record as it is now.
+
+        Raises:
+            UserError: the model is gone, or its new name is taken; or what `change` raises.
+        """
+        for _ in range(_AMEND_TRIES):
+            data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
+            if data is None:
+                raise UserError("This model was deleted a moment ago.", "Choose another one.")
+            old = ModelRecord.model_validate_json(data)
+            new = change(old)
+            done = await reply(
+                self._amend(
+                    keys=[keys.guild_models(old.guild_id), keys.model(model_id), *map(keys.channel, forget(new))],
+                    args=[model_id, data, new.model_dump_json(), old.name, new.name],
+                )
+            )
+            if done == b"taken":
+                raise UserError(f"The name `{new.name}` is already taken in this server.", "Choose another one.")
+            if done == b"done":
+                return new
+        raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")
+
+    async def remove(self, model: ModelRecord, channel_ids: Iterable[int], job: DeleteJob) -> bool:
+        """Take a model out of the registry and off the channels that have chosen it, all in one step.
+
+        Args:
+            model: which.
+            channel_ids: the channels that may have chosen it; the choice of one that is missing here names nothing.
+            job: what removes its files; kept until it is sent (`deletions`).
+
+        Returns:
+            False when it was gone already.
+        """
+        gone = await reply(
+            self._remove(
+                keys=[
+                    keys.guild_models(model.guild_id),
+                    keys.model(model.model_id),
+                    keys.DELETING,
+                    *map(keys.channel, channel_ids),
+                ],
+                args=[model.model_id, job.model_dump_json()],
+            )
+        )
+        return bool(gone)
+
+    async def deletions(self, *, lost: bool = True) -> list[DeleteJob]:
+        """The jobs of `remove` that have yet to be sent. One of another version is left for that one.
+
+        Args:
+            lost: those, too, that were sent and may have been lost on their way.
+        """
+        waiting = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETING)))
+        sent = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETION_SENT))) if waiting else {}
+        jobs = []
+        for model_id, data in waiting.items():
+            if model_id in sent and not (lost and time.time() - float(sent[model_id]) >= DELETED_WITHIN_S):
+                continue
+            try:
+                jobs.append(DeleteJob.model_validate_json(data))
+            except ValidationError as error:
+                log.error("deletion_not_understood", model_id=model_id.decode(), fields=error.error_count())
+        return jobs
+
+    async def deletion_sent(self, model_id: str) -> None:
+        """The job that removes this model's files is on its way."""
+        await reply(self._redis.hset(keys.DELETION_SENT, model_id, str(time.time())))
+
+    async def forget_channel(self, channel_id: int) -> None:
+        """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""
+        await reply(self._redis.delete(keys.channel(channel_id)))
+
+    # ------------------------------------------------------------------ plumbing
+
+    async def _ask(
+        self, script: Any, guild_id: int, channel_ids: list[int], *arguments: str
+    ) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
+        """Records and channels' hashes, as a script returns them."""
+        records, hashes = await reply(
+            script(
+                keys=[keys.guild_models(guild_id), *map(keys.channel, channel_ids)], args=[keys.model(""), *arguments]
+            )
+        )
+        return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
+
+    async def _no_such_model(self, guild_id: int, channel_ids: list[int], name: str | None) -> UserError:
+        models = await self.usable(guild_id, channel_ids)
+        prefix = await self._guilds.prefix(guild_id)
+        if name is not None:
+            return _unknown(models, name, prefix)
+        if models:
+            names = ", ".join(f"`{model.name}`" for model in models[:5])
+            return UserError(
+                "This channel has no model yet.",
+                f"Pick one of {names} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
+            )
+        return UserError("There is no model here yet.", f"Train one first: `{prefix}train frankenstein`.")
+
+
+def _read(records: Iterable[bytes]) -> list[ModelRecord]:
+    """Records from their JSON; one of another version is left out: the others can be used all the same."""
+    models = []
+    for data in records:
+        try:
+            models.append(ModelRecord.model_validate_json(data))
+        except ValidationError as error:
+            log.error("model_record_not_understood", fields=error.error_count())
+    return models
+
+
+def _unknown(models: list[ModelRecord], name: str, prefix: str) -> UserError:
+    names = [model.name for model in models]
+    near = difflib.get_close_matches(name.strip().lower(), names, n=3, cutoff=0.5)
+    remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
+    return UserError(
+        f"No model called {code(name, 60)} can be used in this channel.",
+        f"{remedy}`{prefix}models` lists them all.",
+    )

@@ -1,0 +1,56 @@
+"""Who asks for something, and where: the same for commands, buttons, forms and mentions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+
+from bot.people import access
+from shared.jobs import Place
+
+if TYPE_CHECKING:
+    from bot.commands.checks import Context
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Who asks for something, and where.
+
+    Attributes:
+        request_id: of the message or interaction: the same if Discord delivers it twice.
+    """
+
+    user: discord.User | discord.Member
+    channel: access.Where
+    guild_id: int
+    request_id: int
+
+    @classmethod
+    def of(cls, ctx: Context) -> Requester:
+        """Whoever gave a command."""
+        assert ctx.guild is not None
+        asked = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
+        return cls(ctx.author, ctx.channel, ctx.guild.id, asked)
+
+    @classmethod
+    def of_interaction(cls, interaction: discord.Interaction[Any]) -> Requester:
+        """Whoever pressed a button or sent a form.
+
+        Raises:
+            UserError: it was outside of a server.
+        """
+        if interaction.guild_id is None or interaction.channel is None:
+            raise access.servers_only()
+        return cls(interaction.user, interaction.channel, interaction.guild_id, interaction.id)
+
+    @property
+    def place(self) -> Place:
+        """As jobs name it."""
+        return access.place_of(self.guild_id, self.channel, self.user.id)
+
+    @property
+    def here(self) -> list[int]:
+        """The channel, and of a thread its parent."""
+        return access.channel_ids(self.channel)

@@ -1,0 +1,1 @@
+"""What members say about learning from their messages, and what is held of them."""

@@ -1,0 +1,167 @@
+"""Everything that is held of a member, as JSON in files that Discord takes."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+import structlog
+
+from bot.privacy.held import Held, Words, in_server, servers_of
+from bot.privacy.requests import MOST_KEPT, requests_of
+from shared.units import MEGABYTE
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+    from bot.privacy.held import Person
+
+FILE_BYTES = 9 * MEGABYTE
+"""Largest file: Discord takes 10 MiB."""
+MOST_CHARS = 40_000_000
+"""Of a member's words; more would take the bot's memory."""
+_NAME = "galvanic-data"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Export:
+    """The files, and in words what is not in them."""
+
+    files: tuple[tuple[str, bytes], ...]
+    left_out: tuple[str, ...]
+
+    def as_files(self) -> list[discord.File]:
+        """As messages take them, made anew for each try."""
+        return [discord.File(io.BytesIO(data), filename=name) for name, data in self.files]
+
+
+async def export(bot: Galvanic, user: Person) -> Export:
+    """Everything that is held of a person, in all servers.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+        discord.HTTPException: Discord is in trouble.
+    """
+    left_out = [
+        "My answers to your requests: they stand in the channels where I posted them.",
+        f"Texts that you attached: I keep each for {bot.settings.corpus_ttl_hours:g} hours after its last training.",
+        "The files of models: `model export` posts those that may be.",
+    ]
+    servers, chars = [], 0
+    for guild_id in await servers_of(bot, user):
+        held = await in_server(bot, guild_id, user)
+        server, used = await _server(bot, held, user.id, MOST_CHARS - chars)
+        servers.append(server)
+        chars += used
+    if chars >= MOST_CHARS:
+        left_out.append(f"Lines of yours beyond {MOST_CHARS:,} characters; `lines` says how many there are.")
+    requests = await requests_of(bot.redis, user.id)
+    if requests.left_out:
+        left_out.append(f"{requests.left_out:,} requests beyond {MOST_KEPT:,}.")
+    if requests.unread:
+        left_out.append(f"{requests.unread:,} requests that another version of me wrote, which I can't read.")
+    settings = bot.settings
+    data = {
+        "format": _NAME,
+        "version": 1,
+        "user_id": str(user.id),
+        "made_at": time.time(),
+        "operator": {
+            "channel_training": settings.channel_training,
+            "channel_corpus_days": settings.channel_corpus_days,
+            "channel_model_days": settings.channel_model_days,
+            "forget_within_hours": settings.forget_within_hours,
+        },
+        "servers": servers,
+        # The blocklist in a request is the server's own.
+        "requests": [job.model_dump(mode="json", exclude={"blocked"}) for job in requests.jobs],
+        "left_out": left_out,
+    }
+    files = await asyncio.to_thread(packed, data, FILE_BYTES)
+    log.info("data_exported", user_id=user.id, guilds=len(servers), files=len(files))
+    return Export(files, tuple(left_out))
+
+
+def packed(data: dict[str, Any], most_bytes: int) -> tuple[tuple[str, bytes], ...]:
+    """JSON as one file; compressed if that is too large, and cut into pieces if that still is."""
+    plain = json.dumps(_as_text(data), ensure_ascii=False, indent=1).encode("utf-8")
+    if len(plain) <= most_bytes:
+        return ((f"{_NAME}.json", plain),)
+    small = gzip.compress(plain, mtime=0)
+    pieces = [small[start : start + most_bytes] for start in range(0, len(small), most_bytes)]
+    if len(pieces) == 1:
+        return ((f"{_NAME}.json.gz", small),)
+    return tuple((f"{_NAME}.json.gz.{number:03}", piece) for number, piece in enumerate(pieces, 1))
+
+
+def _as_text(value: Any) -> Any:
+    """Ids as text: as numbers they are beyond what most readers of JSON keep exactly."""
+    match value:
+        case bool() | None | float() | str():
+            return value
+        case int():
+            return str(value) if value >= 2**53 else value
+        case dict():
+            return {key: _as_text(one) for key, one in value.items()}
+        case _:
+            return [_as_text(one) for one in value]
+
+
+async def _server(bot: Galvanic, held: Held, user_id: int, room: int) -> tuple[dict[str, Any], int]:
+    """What is held in one server, and how many characters of words that is, about `room` at most."""
+    words, used = [], 0
+    for one in held.words:
+        found, chars = await _words(bot, one, user_id, room - used)
+        words.append(found)
+        used += chars
+    stale = {one.model.model_id: one.due for one in held.stale}
+    return {
+        "guild_id": held.guild_id,
+        "name": held.name,
+        "consent": held.said.model_dump(mode="json") if held.said is not None else None,
+        "channels_that_may_be_learned_from": list(held.channels),
+        "channels_that_you_allowed": {
+            str(channel): allowed.model_dump(mode="json", exclude={"by"})
+            for channel, allowed in held.allowances.items()
+        },
+        "your_words": words,
+        "models_that_learned_from_you": [
+            {
+                "name": model.name,
+                "model_id": model.model_id,
+                "channels": list(model.heard),
+                "made_again_or_deleted_by": stale.get(model.model_id),
+            }
+            for model in held.learned
+        ],
+        "your_models": [model.model_dump(mode="json") for model in held.owned],
+        "your_trainings": [job.job_id for job in held.trainings],
+    }, used
+
+
+async def _words(bot: Galvanic, words: Words, user_id: int, room: int) -> tuple[dict[str, Any], int]:
+    lines, used = [], 0
+    for line in await bot.transcripts.lines_of(words.transcript.transcript_id, user_id):
+        if used >= room:
+            break
+        used += len(line.text)
+        lines.append({"message_id": line.message_id, "text": line.text})
+    info = words.transcript.info
+    return {
+        "transcript_id": info.transcript_id,
+        "channel_id": info.channel_id,
+        "source_id": info.source_id,
+        "read_at": info.created_at,
+        "being_read": words.transcript.reading is not None,
+        "lines": words.lines,
+        "called": words.name,
+        "kept_until": words.until,
+        "messages": lines,
+    }, used

@@ -1,0 +1,1 @@
+"""Trainings: started, cancelled and finished, and when each will be done."""

@@ -1,0 +1,217 @@
+"""All trainings that are not over, with what is expected of each: for cards, `jobs` and refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import redis.asyncio
+import structlog
+from pydantic import ValidationError
+
+from bot.jobs.queue import TRAINING
+from bot.jobs.understanding import NotUnderstood, card_of, job_from, understood
+from bot.redis_reply import reply
+from bot.training.estimates import Estimate, estimate, left, schedule
+from shared import keys
+from shared.events import Event, Progress, Started
+from shared.history import Past
+from shared.jobs import TRAIN_QUEUE, TrainJob
+
+GOOD_FOR_S = 1.5
+"""Many cards ask at the same time, and share what was read once."""
+_LAST_EVENTS = 8
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a training stands among the others.
+
+    Attributes:
+        job: the training.
+        card: channel and message that show it.
+        place: how many wait before it; None: a worker has it.
+        takes: how long it takes in all.
+        begins: when it begins; None: it has, or no worker is there.
+        ends: when it ends; None: no worker is there.
+        progress: how far it has come.
+        lost: it was claimed, but no worker is heard of that works on it.
+    """
+
+    job: TrainJob
+    card: tuple[int, int] | None
+    place: int | None
+    takes: Estimate
+    begins: Estimate | None = None
+    ends: Estimate | None = None
+    progress: Progress | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The trainings that are not over: first those that workers have, then those that wait, in their order.
+
+    Attributes:
+        machines: what the train workers run on, each once.
+        past: earlier trainings, newest first.
+        idle: workers that have no training.
+    """
+
+    standings: tuple[Standing, ...]
+    machines: tuple[str, ...] = ()
+    past: tuple[Past, ...] = ()
+    idle: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(one.place is not None for one in self.standings)
+
+    def of(self, job_id: str) -> Standing | None:
+        """The standing of a training; None when it is over."""
+        return next((one for one in self.standings if one.job.job_id == job_id), None)
+
+    def before(self, standing: Standing) -> int:
+        """Trainings of other servers that wait or run before one that waits."""
+        if standing.place is None:
+            return 0
+        return sum(
+            one.job.place.guild_id != standing.job.place.guild_id
+            for one in self.standings
+            if one.place is None or one.place < standing.place
+        )
+
+    def first_to_end(self, guild_id: int, user_id: int | None = None) -> Standing | None:
+        """Of a server's trainings, or one member's of them, that which ends first; None: nobody can say."""
+        known = [
+            (one.ends.seconds, one)
+            for one in self.standings
+            if one.job.place.guild_id == guild_id
+            and (user_id is None or one.job.place.user_id == user_id)
+            and one.ends is not None
+        ]
+        return min(known, key=lambda pair: pair[0])[1] if known else None
+
+    def count(self, guild_id: int, user_id: int | None = None) -> int:
+        """How many a server, or one member of it, has."""
+        places = (one.job.place for one in self.standings)
+        return sum(place.guild_id == guild_id and user_id in (None, place.user_id) for place in places)
+
+
+class OutlookCache:
+    """Reads the outlook from Redis, at most every `GOOD_FOR_S`."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+        self._lock = asyncio.Lock()
+        self._seen: Outlook | None = None
+        self._at = float("-inf")
+        self._jobs: dict[str, TrainJob] = {}
+
+    async def look(self, *, now: bool = False) -> Outlook:
+        """The outlook. `now`: not one of a moment ago.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        async with self._lock:
+            if self._seen is None or now or time.monotonic() - self._at > GOOD_FOR_S:
+                self._seen = await self._read()
+                self._at = time.monotonic()
+            return self._seen
+
+    async def _read(self) -> Outlook:
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hkeys(keys.ACTIVE)
+            pipe.zrange(keys.WAITING, 0, -1)
+            pipe.lrange(keys.HISTORY, 0, -1)
+            pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
+            pipe.hgetall(keys.worker_info(TRAIN_QUEUE))
+            active, waiting, history, alive, info = await reply(pipe.execute())
+        # Ids of one length, and the younger the larger: those that run are in the order they were asked for.
+        running = sorted(set(active) - set(waiting))
+        ids = [one.decode() for one in (*running, *waiting)]
+        jobs, cards, events, held = await self._details(ids, len(running))
+        past = tuple(_past(history))
+        standings = [
+            Standing(jobs[one], cards[one], None, estimate(jobs[one].options, jobs[one].corpus.chars, past))
+            for one in ids
+            if one in jobs
+        ]
+        has_begun = sum(one.job.job_id.encode() in running for one in standings)
+        first = [
+            replace(_running(one, events.get(one.job.job_id, [])), lost=one.job.job_id not in held)
+            for one in standings[:has_begun]
+        ]
+        rest = [replace(one, place=place) for place, one in enumerate(standings[has_begun:])]
+        if alive:
+            times = schedule([one.ends or one.takes for one in first], [one.takes for one in rest], len(alive))
+            rest = [replace(one, begins=begins, ends=ends) for one, (begins, ends) in zip(rest, times, strict=True)]
+        else:
+            first = [replace(one, ends=None) for one in first]
+        machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name in alive)
+        return Outlook((*first, *rest), tuple(machines), past, max(0, len(alive) - len(held)))
+
+    async def _details(
+        self, ids: list[str], begun: int
+    ) -> tuple[dict[str, TrainJob], dict[str, tuple[int, int] | None], dict[str, list[Event]], set[str]]:
+        """Each job, where its card is, and of the first ones, which have begun, the last events and who is held."""
+        if not ids:
+            self._jobs.clear()
+            return {}, {}, {}, set()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hmget(keys.job(job_id), "job", "card")
+            for job_id in ids[:begun]:
+                pipe.xrevrange(keys.job_events(job_id), count=_LAST_EVENTS)
+            for job_id in ids[:begun]:
+                pipe.exists(keys.job_hold(job_id))
+            found = cast(list[Any], await reply(pipe.execute()))
+        jobs, cards, events = {}, {}, {}
+        for job_id, (data, card) in zip(ids, found[: len(ids)], strict=True):
+            job = self._jobs.get(job_id) or _job(job_id, data)
+            if job is not None:
+                jobs[job_id], cards[job_id] = job, card_of(card)
+        for job_id, entries in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
+            known = (understood(job_id, fields) for _, fields in entries)
+            events[job_id] = [event for event in known if event is not None]
+        held = {job_id for job_id, there in zip(ids[:begun], found[len(ids) + begun :], strict=True) if there}
+        self._jobs = jobs
+        return jobs, cards, events, held
+
+
+def _running(standing: Standing, newest_first: Iterable[Event]) -> Standing:
+    """A training that a worker has, with what its last events say of its end."""
+    for event in newest_first:
+        age_s = max(0.0, time.time() - event.at)
+        if isinstance(event, Progress):
+            ends = left(standing.takes, 0) if event.eta_s is None else Estimate(max(0.0, event.eta_s - age_s), True)
+            return replace(standing, progress=event, ends=ends)
+        if isinstance(event, Started):
+            return replace(standing, ends=left(standing.takes, age_s))
+    return replace(standing, ends=standing.takes)
+
+
+def _job(job_id: str, data: bytes | None) -> TrainJob | None:
+    if data is None or not job_id.startswith(TRAINING):
+        return None
+    try:
+        job = job_from(job_id, data)
+    except NotUnderstood as error:
+        log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
+        return None
+    return job if isinstance(job, TrainJob) else None
+
+
+def _past(history: list[bytes]) -> Iterable[Past]:
+    for entry in history:
+        try:
+            yield Past.model_validate_json(entry)
+        except ValidationError as error:
+            log.warning("history_not_understood", fields=error.error_count())

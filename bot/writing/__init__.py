@@ -1,0 +1,1 @@
+"""Requests for texts, from commands, mentions, buttons and forms."""
