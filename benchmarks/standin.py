@@ -16,7 +16,7 @@ from shared import presence
 from shared.events import Cancelled, Event, Progress, Sample, Started
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
-from worker.joblog import JobLog
+from worker.jobs.joblog import JobLog
 
 WORKER = "benchmark"
 EPOCHS, STEPS_A_SECOND, SECONDS_AN_EPOCH = 40, 25, 10

@@ -18,7 +18,7 @@ FIRST_EVENT, CANCELLED_EVENT = "0-1", "0-2"
 """Ids of the bot's own events in a job's stream: any attempt's are larger."""
 HOLD_S = 90
 """A claimed training whose worker was not heard of for so long is lost. By then Celery has delivered the token of a
-worker that died to another one (`worker.lease.VISIBILITY_TIMEOUT_S`), if it still has that token and there is one."""
+worker that died to another one (`worker.jobs.lease.VISIBILITY_TIMEOUT_S`), if it still has it and there is one."""
 DOORBELL_LENGTH = 10_000
 
 

@@ -6,7 +6,7 @@ from celery import Celery
 
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import get_settings
-from worker.lease import VISIBILITY_TIMEOUT_S
+from worker.jobs.lease import VISIBILITY_TIMEOUT_S
 
 app = Celery("galvanic", broker=get_settings().broker_url, include=["worker.tasks"])
 app.conf.update(

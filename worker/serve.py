@@ -23,7 +23,7 @@ from shared.logging import configure_logging
 from shared.settings import Settings, get_settings
 from worker import hardware
 from worker.heap import Trimmer
-from worker.job_files import remove_leftovers
+from worker.jobs.job_files import remove_leftovers
 from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
 

@@ -12,8 +12,8 @@ import structlog
 
 from shared import turns
 from shared.events import Interrupted
-from worker.job_files import JobFiles
-from worker.joblog import JobLog, Superseded, run_script
+from worker.jobs.job_files import JobFiles
+from worker.jobs.joblog import JobLog, Superseded, run_script
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 STOPS_WITHIN_S = 25.0

@@ -1,4 +1,4 @@
-"""The Celery tasks: unpack the message, hand it over to `worker.train_job` or `worker.handlers`, which do the job."""
+"""The Celery tasks: they unpack the message; `worker.training.train_job` or `worker.serving.handlers` do the job."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from celery.exceptions import Reject
 
 from shared.jobs import TRAIN_TASK
 from worker.app import app
-from worker.handlers import HANDLERS, Handler
-from worker.job_errors import HandBack
-from worker.train_job import run_train
+from worker.jobs.job_errors import HandBack
+from worker.serving.handlers import HANDLERS, Handler
+from worker.training.train_job import run_train
 
 
 @app.task(name=TRAIN_TASK, bind=True)

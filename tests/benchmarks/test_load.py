@@ -16,7 +16,7 @@ from shared import keys, turns
 from shared.events import Queued
 from shared.settings import Settings
 from tests.factories import place, train_job
-from worker.joblog import run_script
+from worker.jobs.joblog import run_script
 
 REQUEST = "1297000000000000099"
 

@@ -14,7 +14,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.factories import record
-from worker.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog, run_script
 
 TEXT = "and the gulls went home"
 

@@ -17,7 +17,7 @@ from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live, text_of
 from tests.factories import generate_job, place, record
 from tests.registered import register
-from worker.joblog import JobLog, Superseded
+from worker.jobs.joblog import JobLog, Superseded
 
 LAB = CHANNEL_IDS["lab"]
 

@@ -17,7 +17,7 @@ from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job, train_job
-from worker.joblog import JobLog
+from worker.jobs.joblog import JobLog
 
 LAB = CHANNEL_IDS["lab"]
 

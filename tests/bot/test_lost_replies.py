@@ -19,7 +19,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, Job
 from shared.settings import Settings
 from tests.bot.lossy import LossyRedis
 from tests.factories import CHANNEL, generate_job, place, train_job
-from worker.joblog import run_script
+from worker.jobs.joblog import run_script
 
 ENTERED = "return 'entered'"
 """In both scripts that enter a job."""

@@ -17,7 +17,7 @@ from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainOptions
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, USER, place, progress, train_job
-from worker.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog, run_script
 
 
 @pytest.fixture

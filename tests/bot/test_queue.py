@@ -29,7 +29,7 @@ from shared.jobs import TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, USER, corpus, generate_job, place, record, train_job
 from tests.registered import register
-from worker.joblog import JobLog, News, Superseded, run_script
+from worker.jobs.joblog import JobLog, News, Superseded, run_script
 
 
 @pytest.fixture

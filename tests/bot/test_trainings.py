@@ -25,7 +25,7 @@ from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.factories import corpus, place, train_job
-from worker.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog, run_script
 
 LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"

@@ -13,7 +13,7 @@ from shared import keys, presence, turns
 from shared.errors import UserError
 from shared.events import Failed
 from tests.e2e.system import ANSWER_S, System
-from worker.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog, run_script
 
 EPHEMERAL = 64
 TINY = "--epochs 1 --layers 1 --units 32 --batch 8"

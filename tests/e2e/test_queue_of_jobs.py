@@ -22,7 +22,7 @@ from tests.e2e.acts import (
     training_of,
 )
 from tests.e2e.system import System, started
-from worker.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog, run_script
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from tests.e2e.acts import (
     written,
 )
 from tests.e2e.system import ANSWER_S, System, started
-from worker.joblog import JobLog
+from worker.jobs.joblog import JobLog
 
 TITLE = "Barrels of the third row"
 """Of the text: it must not be seen outside."""

@@ -21,7 +21,7 @@ from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.moments import Training, lasting
-from worker.lease import RENEW_S, UNACKED_INDEX
+from worker.jobs.lease import RENEW_S, UNACKED_INDEX
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def test_an_attempt_that_was_asleep_stops_without_a_word(system: System) -> None
 
 
 def test_a_running_training_renews_its_delivery(system: System) -> None:
-    """The lease (worker/lease.py) moves a score in a sorted set of kombu's own: proven on the pinned version."""
+    """The lease (worker/jobs/lease.py) moves a score in a sorted set of kombu's own: proven on the pinned version."""
     with Training(system, "leased", lasting(5)) as training, system.redis as client:
         training.trains()
         (first,) = client.zrange(UNACKED_INDEX, 0, -1, withscores=True)

@@ -35,8 +35,8 @@ from tests.worker.jobs import (
     picture_job,
     surprise_job,
 )
-from worker.handlers import HANDLERS
-from worker.train_job import run_train
+from worker.serving.handlers import HANDLERS
+from worker.training.train_job import run_train
 
 TRAIN = "train"
 VARIANTS = [{"model_id": name, "name": name, "temperature": hot} for name, hot in (("one", 0.2), ("two", None))]

@@ -17,7 +17,7 @@ from shared.connect import connect
 from shared.events import Cancelled, Failed, Interrupted, Queued, Sample, Started, parse_event
 from shared.settings import Settings
 from tests.factories import place, train_job
-from worker.joblog import JobLog, Superseded, run_script
+from worker.jobs.joblog import JobLog, Superseded, run_script
 
 A, B, C = 101, 102, 103
 

@@ -15,7 +15,7 @@ from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests import factories
 from worker.cli import main
-from worker.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog, run_script
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "format-2" / "char"
 

@@ -17,7 +17,7 @@ from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import CHANNEL, GUILD, place
 from tests.worker.conftest import babble
-from worker.joblog import run_script
+from worker.jobs.joblog import run_script
 
 ANN, BEN = 410_000_000_000_000_071, 410_000_000_000_000_072
 RAIN, SNOW = "☔", "☃"

@@ -16,8 +16,8 @@ from shared.events import Difficulty, Progress, Sample
 from shared.jobs import CorpusInfo, TrainOptions
 from shared.settings import Settings
 from tests.worker.small import save_model
-from worker import warm
 from worker.model.results import Control, TrainResult
+from worker.serving import warm
 from worker.store import ModelStore
 
 SENTENCE = "A small red boat left the harbour at dawn. "

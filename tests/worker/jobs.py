@@ -20,7 +20,7 @@ from shared.jobs import (
     Place,
     SurpriseJob,
 )
-from worker.handlers import HANDLERS
+from worker.serving.handlers import HANDLERS
 
 PLACE = Place(guild_id=1, channel_id=2, user_id=3)
 

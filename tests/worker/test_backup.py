@@ -31,8 +31,8 @@ from tests.worker.backups import (
 from worker.backup.entries import Snapshot
 from worker.backup.keyspace import Kind, kind_of
 from worker.cli import main
-from worker.job_files import JobFiles
-from worker.joblog import JobLog, run_script
+from worker.jobs.job_files import JobFiles
+from worker.jobs.joblog import JobLog, run_script
 from worker.store import ModelStore
 
 SECRET = "what a member said"

@@ -31,7 +31,7 @@ from tests.worker.backups import (
 from worker.backup import entries, restore
 from worker.backup.archive import Reader
 from worker.cli import main
-from worker.job_files import JobFiles
+from worker.jobs.job_files import JobFiles
 from worker.store import ModelStore
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worker.batcher import Batcher
+from worker.serving.batcher import Batcher
 
 
 class Counting:

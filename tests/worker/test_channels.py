@@ -40,17 +40,18 @@ from tests.worker.channels import (
     withdraw,
 )
 from tests.worker.conftest import babble, corpus
-from worker import channel_text, hooks, lease
-from worker.job_errors import HandBack
-from worker.job_files import JobFiles, remove_leftovers
-from worker.joblog import JobLog, Superseded
+from worker.jobs import lease
+from worker.jobs.job_errors import HandBack
+from worker.jobs.job_files import JobFiles, remove_leftovers
+from worker.jobs.joblog import JobLog, Superseded
 from worker.model.folder import load
 from worker.model.generate import load_model
 from worker.model.learners import StreamsLearner
 from worker.model.request import WriteRequest
 from worker.store import ModelStore
-from worker.train_job import run_train
-from worker.training import _transcripts
+from worker.training import channel_text, hooks
+from worker.training.attempt import _transcripts
+from worker.training.train_job import run_train
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from tests.worker.channels import enter, events_of
 from tests.worker.conftest import babble, corpus
 from tests.worker.test_made import Killed
 from tests.worker.test_train import save_after_each_step
-from worker import hooks
-from worker.job_files import JobFiles
+from worker.jobs.job_files import JobFiles
 from worker.model import checkpoint
-from worker.train_job import MAX_DEATHS, run_train
+from worker.training import hooks
+from worker.training.train_job import MAX_DEATHS, run_train
 
 TEXT = babble(1_500)
 

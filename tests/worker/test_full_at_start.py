@@ -20,14 +20,14 @@ from tests.worker.channels import SMALL, channel_job, enter, events_of, transcri
 from tests.worker.conftest import babble, corpus
 from tests.worker.test_channels import in_the_middle, starts
 from tests.worker.test_room import full
-from worker import channel_text, hooks, training
-from worker.job_errors import HandBack, answer_errors
-from worker.job_files import JobFiles
-from worker.joblog import JobLog
+from worker.jobs.job_errors import HandBack, answer_errors
+from worker.jobs.job_files import JobFiles
+from worker.jobs.joblog import JobLog
 from worker.model import checkpoint, room
 from worker.model import train as engine
 from worker.store import ModelStore
-from worker.train_job import run_train
+from worker.training import attempt, channel_text, hooks
+from worker.training.train_job import run_train
 
 TEXT = babble(1_500)
 
@@ -70,8 +70,8 @@ def events(client: redis.Redis) -> list[Event]:
 @pytest.mark.parametrize(
     ("where", "name", "code"),
     [
-        (training, "unpack_to_file", errno.ENOSPC),
-        (training, "unpack_to_file", errno.EDQUOT),
+        (attempt, "unpack_to_file", errno.ENOSPC),
+        (attempt, "unpack_to_file", errno.EDQUOT),
         (engine, "prepare", errno.ENOSPC),
         (channel_text, "write_text", errno.ENOSPC),
         (JobFiles, "save_learned", errno.ENOSPC),
@@ -122,7 +122,7 @@ def test_it_hears_what_it_is_asked_meanwhile(
 ) -> None:
     job = book_job(client)
     interrupted(client, job, monkeypatch)
-    monkeypatch.setattr(training, "unpack_to_file", full(10_000, lambda *_: None))
+    monkeypatch.setattr(attempt, "unpack_to_file", full(10_000, lambda *_: None))
     files = JobFiles.of(settings, job.job_id)
     if asked == "cancel":
         client.set(keys.job_control(job.job_id), "cancel")

@@ -21,8 +21,8 @@ from worker.model.generate import TextModel, load_model
 from worker.model.mixture import Mixture
 from worker.model.request import WriteRequest, cut
 from worker.model.results import Generation, TrainResult
+from worker.serving.warm import WarmModels
 from worker.store import ModelStore
-from worker.warm import WarmModels
 
 Memorised = tuple[Path, TrainResult, Recorder]
 Classic = tuple[Path, TrainResult]

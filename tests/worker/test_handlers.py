@@ -26,11 +26,12 @@ from tests.worker.jobs import (
     run,
     surprise_job,
 )
-from worker import tasks, warm
+from worker import tasks
 from worker.app import app
-from worker.context import JobContext
-from worker.handlers import Handler
-from worker.joblog import JobLog
+from worker.jobs.joblog import JobLog
+from worker.serving import warm
+from worker.serving.context import JobContext
+from worker.serving.handlers import Handler
 from worker.store import ModelStore
 
 

@@ -18,8 +18,8 @@ from shared.settings import Settings
 from shared.turns import Script
 from tests.factories import CHANNEL, GUILD, finished, progress, record
 from tests.registered import register
-from worker import joblog
-from worker.joblog import JobLog, News, Superseded
+from worker.jobs import joblog
+from worker.jobs.joblog import JobLog, News, Superseded
 
 
 @pytest.fixture

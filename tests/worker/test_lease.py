@@ -13,8 +13,8 @@ from shared.connect import connect
 from shared.events import Queued
 from shared.settings import Settings
 from tests.factories import CHANNEL, train_job
-from worker import lease
-from worker.joblog import run_script
+from worker.jobs import lease
+from worker.jobs.joblog import run_script
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from shared.jobs import LOSS_FILE
 from shared.settings import Settings
 from tests.factories import GUILD
 from tests.worker.test_train_jobs import TEXT, train
-from worker.job_files import JobFiles, remove_leftovers
-from worker.joblog import JobLog
-from worker.made import Made
+from worker.jobs.job_files import JobFiles, remove_leftovers
+from worker.jobs.joblog import JobLog
 from worker.store import ModelStore
+from worker.training.made import Made
 
 
 class Killed(BaseException):

@@ -16,8 +16,8 @@ from shared.connect import connect
 from shared.events import Interrupted, Queued, Started, parse_event
 from shared.settings import Settings
 from tests.factories import CHANNEL, train_job
-from worker.job_files import JobFiles
-from worker.joblog import JobLog, run_script
+from worker.jobs.job_files import JobFiles
+from worker.jobs.joblog import JobLog, run_script
 from worker.stopping import STOP_FILE_VARIABLE
 
 DEAF = """
@@ -26,8 +26,8 @@ from shared.connect import connect
 from shared.events import Started
 from shared.settings import get_settings
 from worker import stopping
-from worker.job_files import JobFiles
-from worker.joblog import JobLog
+from worker.jobs.job_files import JobFiles
+from worker.jobs.joblog import JobLog
 
 stopping.STOPS_WITHIN_S, stopping._LOOK_EVERY_S = 0.2, 0.05
 job_id, token = sys.argv[1:]

@@ -20,11 +20,12 @@ from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, place
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
-from worker import lease, train_job
-from worker.hooks import JobHooks
-from worker.joblog import JobLog, run_script
+from worker.jobs import lease
+from worker.jobs.joblog import JobLog, run_script
 from worker.store import ModelStore
-from worker.train_job import run_train
+from worker.training import train_job
+from worker.training.hooks import JobHooks
+from worker.training.train_job import run_train
 
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)

@@ -31,12 +31,12 @@ from tests.worker.conftest import SENTENCE
 from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
 from tests.worker.test_folder import FIXTURES
-from worker import warm
 from worker.model import folder as model_folder
 from worker.model.compact import PACKINGS, Packing, pack
 from worker.model.export import export_compact, export_model, export_within, import_model
 from worker.model.generate import load_model
 from worker.model.limits import limits_for
+from worker.serving import warm
 from worker.store import ModelStore, folder_bytes
 
 MIB = 2**20

@@ -32,8 +32,8 @@ from shared.units import MEGABYTE
 from worker.backup.archive import CHECKPOINTS, MODELS, Description, Reader, Told, damaged
 from worker.backup.entries import Entry, commit, is_job, kept_keys, now_ms, settle, stage, unmark, unstage
 from worker.backup.keyspace import Kind, kind_of
-from worker.job_files import JobFiles
-from worker.joblog import run_script
+from worker.jobs.job_files import JobFiles
+from worker.jobs.joblog import run_script
 from worker.store import ModelStore
 
 Say = Callable[[str], None]

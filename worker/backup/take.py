@@ -22,7 +22,7 @@ from shared.settings import Settings
 from shared.units import MEGABYTE
 from worker.backup.archive import CHECKPOINTS, DESCRIPTION, MODELS, STATE, Description, Told, Writer
 from worker.backup.entries import Entry, Snapshot, jobs_of
-from worker.job_files import JobFiles
+from worker.jobs.job_files import JobFiles
 from worker.store import ModelStore
 
 Say = Callable[[str], None]

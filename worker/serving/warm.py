@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
-from worker.batcher import Batcher
 from worker.hardware import cores
+from worker.serving.batcher import Batcher
 from worker.store import ModelStore
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import TrainJob, is_job_id
 from shared.settings import Settings, get_settings
-from worker.job_errors import HandBack, answer_errors, in_context, unpack_message
-from worker.job_files import JobFiles, remove_leftovers
-from worker.joblog import JobLog, Superseded, run_script
-from worker.lease import Lease
+from worker.jobs.job_errors import HandBack, answer_errors, in_context, unpack_message
+from worker.jobs.job_files import JobFiles, remove_leftovers
+from worker.jobs.joblog import JobLog, Superseded, run_script
+from worker.jobs.lease import Lease
 from worker.stopping import StopDeadline
-from worker.training import attempt_training
+from worker.training.attempt import attempt_training
 
 MAX_DEATHS = 3
 """A job that killed its worker this often, without headway in between (`hooks.HEADWAY_S`), is given up."""

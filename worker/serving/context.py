@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import redis
 
 from shared.settings import Settings
-from worker.joblog import JobLog
-from worker.warm import WarmModels
+from worker.jobs.joblog import JobLog
+from worker.serving.warm import WarmModels
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class JobFiles:
         model: the unfinished model.
         text: what it learns, unpacked.
         learned: what is known of the text that the checkpoint is of.
-        made: the model is whole, and this is what is to be told of it (`worker.made`).
+        made: the model is whole, and this is what is to be told of it (`worker.training.made`).
         ended: the attempt before this one ended in an orderly way, although Redis could not be told.
     """
 

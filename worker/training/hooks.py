@@ -10,11 +10,11 @@ import structlog
 
 from shared.events import Difficulty, Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
-from worker.channel_text import Withdrawn, is_withdrawn, require_standing
-from worker.joblog import AWAY, JobLog, Superseded
-from worker.lease import Lease
+from worker.jobs.joblog import AWAY, JobLog, Superseded
+from worker.jobs.lease import Lease
 from worker.model.results import TrainingCancelled, TrainingInterrupted
 from worker.stopping import stop_requested
+from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
 
 _MOST_UNTOLD = 50
 """Samples, above all, that are kept while Redis is away; then the oldest are let go."""

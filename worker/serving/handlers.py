@@ -26,11 +26,11 @@ from shared.jobs import (
     task_name,
 )
 from shared.settings import get_settings
-from worker import draw, transfer, write
-from worker.context import JobContext
-from worker.job_errors import J, answer_errors, in_context, unpack_message
-from worker.joblog import JobLog, Superseded
-from worker.warm import warm_models
+from worker.jobs.job_errors import J, answer_errors, in_context, unpack_message
+from worker.jobs.joblog import JobLog, Superseded
+from worker.serving import draw, transfer, write
+from worker.serving.context import JobContext
+from worker.serving.warm import warm_models
 
 log = structlog.get_logger()
 
@@ -47,8 +47,8 @@ class Handler(NamedTuple, Generic[J]):
         work: what it does; gives the job's last event, unless it has told that itself.
         late: acknowledged when it is over, so that a dying worker gives it back. What a person waits for is worth
             nothing a minute later and is never delivered again.
-        gathered: those that wait for the same model are served together (`worker.batcher`), so any number may be under
-            way; of all others only `AT_ONCE` are.
+        gathered: those that wait for the same model are served together (`worker.serving.batcher`), so any number
+            may be under way; of all others only `AT_ONCE` are.
     """
 
     kind: type[J]

@@ -16,7 +16,7 @@ import structlog
 
 from shared import kept, turns
 from shared.jobs import TrainJob
-from worker.joblog import run_script
+from worker.jobs.joblog import run_script
 
 UNACKED_INDEX = "unacked_index"
 VISIBILITY_TIMEOUT_S = 60

@@ -21,7 +21,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
 from shared.turns import Script
-from worker import registering
+from worker.jobs import registering
 
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)

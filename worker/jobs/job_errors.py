@@ -15,7 +15,7 @@ from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import Job, is_job_id
 from shared.logging import job_context
-from worker.joblog import JobLog, Superseded
+from worker.jobs.joblog import JobLog, Superseded
 from worker.model.room import is_full
 
 log = structlog.get_logger()

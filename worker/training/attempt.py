@@ -20,16 +20,23 @@ from shared.history import Past
 from shared.jobs import LOSS_FILE, CorpusInfo, TrainJob, TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
-from worker.channel_text import Withdrawn, is_withdrawn, read_channel, require_standing, revisions_now, stale_parent
-from worker.hooks import JobHooks
-from worker.job_errors import HandBack
-from worker.job_files import JobFiles
-from worker.joblog import JobLog, Superseded
-from worker.lease import Lease
-from worker.made import Made
+from worker.jobs.job_errors import HandBack
+from worker.jobs.job_files import JobFiles
+from worker.jobs.joblog import JobLog, Superseded
+from worker.jobs.lease import Lease
 from worker.model.results import TrainingCancelled, TrainingInterrupted
 from worker.model.room import when_there_is_room
 from worker.store import ModelStore, folder_bytes
+from worker.training.channel_text import (
+    Withdrawn,
+    is_withdrawn,
+    read_channel,
+    require_standing,
+    revisions_now,
+    stale_parent,
+)
+from worker.training.hooks import JobHooks
+from worker.training.made import Made
 
 if TYPE_CHECKING:
     from worker.model.results import TrainResult

@@ -7,7 +7,7 @@ import time
 
 from shared.events import Pictured, Surprised
 from shared.jobs import CARD_FILE, SURPRISE_FILE, PictureJob, SurpriseJob
-from worker.context import JobContext
+from worker.serving.context import JobContext
 
 _MOST_NAMED = 5
 _drawing = threading.Lock()

@@ -16,9 +16,9 @@ from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob,
 from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo, revision_of
 from shared.units import MEGABYTE
-from worker.context import JobContext
-from worker.joblog import Superseded
+from worker.jobs.joblog import Superseded
 from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
+from worker.serving.context import JobContext
 from worker.store import folder_bytes
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from shared.blocklist import Blocklist
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated
 from shared.jobs import CompareJob, GenerateJob, Variant
-from worker.context import JobContext
-from worker.warm import WarmModels
+from worker.serving.context import JobContext
+from worker.serving.warm import WarmModels
 
 if TYPE_CHECKING:
     from worker.model.request import WriteRequest

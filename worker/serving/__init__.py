@@ -1,0 +1,1 @@
+"""All other jobs: texts, pictures, models' files; models kept in memory."""
