@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import discord
 import structlog
@@ -126,6 +127,17 @@ def chosen(values: Sequence[str]) -> str:
     if len(values) != 1:
         raise UserError("I can't tell what you chose in this menu.", "Choose one thing, or run the command again.")
     return values[0]
+
+
+class FromItsId:
+    """For controls that are told by their custom id alone: the groups of its template are what they are made of."""
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> Self:
+        """Make the control again from a message that an earlier run of the bot sent. Called by discord.py."""
+        return cls(*match.groups())
 
 
 class RequiresPlace:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 
 from bot.people.requester import Requester
 from bot.training import trainings
 from bot.types import Send
-from bot.views.base import RequiresPlace, replying_to
+from bot.views.base import FromItsId, RequiresPlace, replying_to
 from bot.views.models import UseButton
 from bot.views.reading import UpdateButton
 from bot.views.training import SamplesButton
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 class MoreButton(
     RequiresPlace,
+    FromItsId,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)",
 ):
@@ -32,13 +32,6 @@ class MoreButton(
     def __init__(self, model_id: str) -> None:
         super().__init__(discord.ui.Button(label="Train more", custom_id=f"galvanic:more:{model_id}"))
         self.model_id = model_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> MoreButton:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(match["model"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Start the training, if this person may."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import discord
 
@@ -12,7 +11,7 @@ from bot import cards
 from bot.escape import NOBODY
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import RequiresPlace, answering, replying_to
+from bot.views.base import FromItsId, RequiresPlace, answering, replying_to
 from bot.views.writing import GenerateButton
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -32,15 +31,8 @@ _MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 _USER = r"(?P<user>\d{1,20})"
 
 
-class _ModelButton(RequiresPlace):
+class _ModelButton(RequiresPlace, FromItsId):
     """A button that names a model."""
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> Self:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(*match.groups())
 
 
 class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot import cards
 from bot.escape import NOBODY
 from bot.privacy import consent_actions
-from bot.views.base import answering
+from bot.views.base import FromItsId, answering
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,17 +25,10 @@ _GUILD = r"(?P<guild>\d{1,20})"
 _USER = r"(?P<user>\d{1,20})"
 
 
-class _Question:
+class _Question(FromItsId):
     """A button below a question that was put to one person."""
 
     user_id: int
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> Self:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(*match.groups())
 
     def require_asked(self, interaction: discord.Interaction, command: str) -> None:
         """Refuse everybody but the person who was asked, and an answer that comes too late.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import RequiresPlace, answering, replying_to
+from bot.views.base import FromItsId, RequiresPlace, answering, replying_to
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 class StopReadingButton(
     RequiresPlace,
+    FromItsId,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:stop-reading:(?P<transcript>[a-f0-9]{1,32})",
 ):
@@ -29,13 +29,6 @@ class StopReadingButton(
         super().__init__(discord.ui.Button(label="Cancel", style=style, custom_id=custom_id))
         self.transcript_id = transcript_id
 
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> StopReadingButton:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(match["transcript"])
-
     async def callback(self, interaction: discord.Interaction) -> None:
         """Cancel, if this person may."""
         async with answering(interaction, "cancel reading button") as bot:
@@ -45,6 +38,7 @@ class StopReadingButton(
 
 class UpdateButton(
     RequiresPlace,
+    FromItsId,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:update:(?P<model>[A-Za-z0-9_-]+)",
 ):
@@ -53,13 +47,6 @@ class UpdateButton(
     def __init__(self, model_id: str) -> None:
         super().__init__(discord.ui.Button(label="Learn new messages", custom_id=f"galvanic:update:{model_id}"))
         self.model_id = model_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> UpdateButton:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(match["model"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Begin to read, if this person may."""

@@ -14,7 +14,7 @@ from bot.commands.choices import MOST
 from bot.escape import NOBODY
 from bot.guild_settings import GuildSettings, UnreadableSettings
 from bot.people import access
-from bot.views.base import answering
+from bot.views.base import FromItsId, answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class ChannelMenu(
 
 
 class SettingsButton(
+    FromItsId,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:settings:(?P<what>quotas|prefix|blocklist|reset|reset-all|show)",
 ):
@@ -117,13 +118,6 @@ class SettingsButton(
         style = discord.ButtonStyle.danger if what in _RED else discord.ButtonStyle.secondary
         super().__init__(discord.ui.Button(label=_LABELS[what], style=style, custom_id=f"galvanic:settings:{what}"))
         self.what = what
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> SettingsButton:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(match["what"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Do what the button says."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import discord
 
 from bot.people import access
 from bot.training import training_control
-from bot.views.base import RequiresPlace, answering
+from bot.views.base import FromItsId, RequiresPlace, answering
 
 
 class _JobButton(
-    RequiresPlace, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:no-button"
+    RequiresPlace, FromItsId, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:no-button"
 ):
     """A button that is about one training."""
 
@@ -25,13 +24,6 @@ class _JobButton(
         custom_id = f"galvanic:{self.word}:{job_id}"
         super().__init__(discord.ui.Button(label=self.label, style=self.style, custom_id=custom_id))
         self.job_id = job_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> _JobButton:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(match["job"])
 
 
 class CancelButton(_JobButton, template=r"galvanic:cancel:(?P<job>[a-z0-9-]+)"):

@@ -14,7 +14,7 @@ from bot.commands.options import HOTTEST, temperature
 from bot.commands.wellformed import whole
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import FORM_S, RequiresPlace, answering, chosen, replying_to
+from bot.views.base import FORM_S, FromItsId, RequiresPlace, answering, chosen, replying_to
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -89,6 +89,7 @@ class ComparedMenu(
 
 class GenerateButton(
     RequiresPlace,
+    FromItsId,
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=r"galvanic:write:(?P<model>[a-z0-9-]+)",
 ):
@@ -101,13 +102,6 @@ class GenerateButton(
             )
         )
         self.model_id = model_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction, _item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> GenerateButton:
-        """Make the button again from a message that an earlier run of the bot sent."""
-        return cls(match["model"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the form; whether this person may is asked when it is sent: a form can't wait for Redis."""
