@@ -14,7 +14,7 @@ from tests.worker.test_text_pieces import TEXT
 from worker.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare, word
 from worker.text.classic import stop_words, words_only
 from worker.text.normalise import clean
-from worker.text.recipes import held_out
+from worker.text.recipe import held_out
 from worker.text.vocabulary import split
 
 ANY = st.text(st.characters(exclude_categories=[]))

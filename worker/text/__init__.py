@@ -1,7 +1,8 @@
 """From a text to numbers: recipes, vocabularies, seeds. Works without TensorFlow."""
 
 from worker.text.cut import until_line
-from worker.text.recipes import Prepared, Recipe, ScoringText, Seed, TextOptions, get_recipe, prepare
+from worker.text.recipe import Prepared, Recipe, ScoringText, Seed, TextOptions
+from worker.text.recipes import get_recipe, prepare
 from worker.text.source import Source
 from worker.text.vocabulary import UNKNOWN, CharVocabulary, Ids, Vocabulary, WordVocabulary, make_vocabulary
 

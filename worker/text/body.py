@@ -13,7 +13,7 @@ import numpy.typing as npt
 from shared.errors import UserError
 from worker.text import normalise
 from worker.text.codelength import adaptive_nats
-from worker.text.recipes import LEAST_CHARS, ScoringText, Seed, TextOptions, known_seed
+from worker.text.recipe import LEAST_CHARS, ScoringText, Seed, TextOptions, known_seed
 from worker.text.source import Source, pieces
 from worker.text.vocabulary import AnyIds, Points, Vocabulary, id_type, to_points, to_text
 

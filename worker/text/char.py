@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from worker.text.body import Body, IdsWriter, grown, read_scoring, read_seed
-from worker.text.recipes import Prepared, ScoringText, Seed, TextOptions, held_out
+from worker.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out
 from worker.text.source import Source
 from worker.text.vocabulary import CharVocabulary, Vocabulary
 

@@ -14,7 +14,7 @@ import regex
 from shared.errors import UserError
 from worker.text.body import IdsWriter, grown
 from worker.text.codelength import adaptive_nats, spelled_nats
-from worker.text.recipes import Prepared, ScoringText, Seed, TextOptions, held_out, known_seed
+from worker.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out, known_seed
 from worker.text.source import Source, clean, pieces
 from worker.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary, to_points, to_text
 
