@@ -11,8 +11,12 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from shared.errors import UserError
+
 _ASK_S = 10
 _FIELDS = ("index", "uuid", "name", "memory.used", "memory.total", "driver_version")
+_OF_WSL = "/usr/lib/wsl/lib/nvidia-smi"
+"""Where Windows lays it, which is not on every PATH."""
 
 
 @dataclass(frozen=True)
@@ -35,40 +39,98 @@ class Gpu:
     driver: str
 
 
-def installed() -> list[Gpu]:
-    """All GPUs of the machine; none where NVIDIA's tool is not there or does not reach a driver."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return []
+def tool() -> str | None:
+    """The path of NVIDIA's tool, if it is there."""
+    return shutil.which("nvidia-smi") or shutil.which(_OF_WSL)
+
+
+def ask(*arguments: str) -> tuple[bool, str]:
+    """Run NVIDIA's tool.
+
+    Returns:
+        Whether it succeeded, and all that it printed.
+    """
+    program = tool()
+    if program is None:
+        return False, ""
     try:
         asked = subprocess.run(
-            [tool, f"--query-gpu={','.join(_FIELDS)}", "--format=csv,noheader,nounits"],
-            capture_output=True,
+            [program, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             timeout=_ASK_S,
-            check=True,
+            check=False,
         )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    gpus = []
-    for row in csv.reader(asked.stdout.splitlines(), skipinitialspace=True):
-        if len(row) == len(_FIELDS):
-            index, uuid, name, used, total, driver = (value.strip() for value in row)
-            gpus.append(Gpu(int(index), uuid, name, _mb(used), _mb(total), driver))
-    return gpus
+    except subprocess.TimeoutExpired:
+        return False, f"nvidia-smi did not answer within {_ASK_S} s"
+    except OSError as error:
+        return False, str(error)
+    return asked.returncode == 0, asked.stdout
+
+
+def table(what: str, fields: tuple[str, ...]) -> list[list[str]]:
+    """Rows that the tool gives for a query.
+
+    Args:
+        what: the option, such as `--query-gpu`.
+        fields: what is asked for.
+
+    Returns:
+        A list of values for each row, in the order of `fields`; nothing where the tool fails.
+    """
+    succeeded, printed = ask(f"{what}={','.join(fields)}", "--format=csv,noheader,nounits")
+    rows = csv.reader(printed.splitlines(), skipinitialspace=True) if succeeded else ()
+    return [[value.strip() for value in row] for row in rows if len(row) == len(fields)]
+
+
+def installed() -> list[Gpu]:
+    """All GPUs of the machine; none where NVIDIA's tool is not there or does not reach a driver."""
+    return [
+        Gpu(int(index), uuid, name, megabytes(used), megabytes(total), driver)
+        for index, uuid, name, used, total, driver in table("--query-gpu", _FIELDS)
+        if index.isdigit()
+    ]
 
 
 def visible() -> list[Gpu]:
     """Those that this process may use, by `CUDA_VISIBLE_DEVICES`."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return installed()
-    wanted = [one.strip() for one in chosen.split(",")]
+    return chosen(installed(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def chosen(gpus: list[Gpu], setting: str | None) -> list[Gpu]:
+    """Those of `gpus` that a value of `CUDA_VISIBLE_DEVICES` leaves; None: it is not set."""
+    if setting is None:
+        return gpus
+    wanted = [one.strip() for one in setting.split(",")]
     if not wanted or wanted[0] in ("", "-1"):
         return []
-    return [gpu for gpu in installed() if str(gpu.index) in wanted or any(gpu.uuid.startswith(w) for w in wanted if w)]
+    return [gpu for gpu in gpus if str(gpu.index) in wanted or any(gpu.uuid.startswith(w) for w in wanted if w)]
 
 
-def _mb(value: str) -> int:
+def use(which: str) -> Gpu:
+    """Let this process, and those that it starts, see one GPU alone.
+
+    Args:
+        which: its number as nvidia-smi counts, or its UUID or the beginning of it.
+
+    Raises:
+        UserError: there is no such GPU.
+    """
+    gpus = installed()
+    found = [gpu for gpu in gpus if which == str(gpu.index)] or [gpu for gpu in gpus if gpu.uuid.startswith(which)]
+    if len(found) != 1 or not which:
+        there = "; ".join(f"{gpu.index} is {gpu.name}, {gpu.uuid}" for gpu in gpus)
+        raise UserError(
+            f"There is no GPU {which!r} here.",
+            f"Choose one of these: {there}." if gpus else "nvidia-smi finds none; `python -m worker doctor` says why.",
+        )
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    os.environ["CUDA_VISIBLE_DEVICES"] = found[0].uuid
+    return found[0]
+
+
+def megabytes(value: str) -> int:
     """Some drivers say `[N/A]`."""
     return int(value) if value.isdigit() else 0

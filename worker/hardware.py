@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-from worker.gpus import visible
+from worker.doctor.gpu import why_unused
+from worker.doctor.gpu_facts import GpuFacts, gather
+from worker.gpus import Gpu, chosen
 
 _ASK_S = 10
+_CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"
+"""TensorFlow's own, which it reads when it makes the threads that compute."""
 _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNORECASE)
 
 
-def describe() -> str:
-    """The GPU's name if TensorFlow can use one here, else cores and processor: `2 cores of AMD EPYC`."""
-    gpus = _gpus()
-    if gpus:
-        return gpus[0] if len(set(gpus)) == len(gpus) == 1 else f"{len(gpus)} GPUs: {', '.join(dict.fromkeys(gpus))}"
+def describe(facts: GpuFacts | None = None) -> str:
+    """The GPU's name if TensorFlow can use one here, else cores and processor: `2 cores of AMD EPYC`.
+
+    Args:
+        facts: of its GPU; None: they are gathered.
+    """
+    return named([gpu.name for gpu in usable_gpus(facts)]) or on_cpu()
+
+
+def named(gpus: Sequence[str]) -> str:
+    """Several GPUs in short; empty when there are none."""
+    if len(gpus) < 2:
+        return "".join(gpus)
+    return f"{len(gpus)} GPUs: {', '.join(dict.fromkeys(gpus))}"
+
+
+def on_cpu() -> str:
+    """Cores and processor: `2 cores of AMD EPYC`."""
     count = cores()
     return f"{count} core{'' if count == 1 else 's'} of {_processor()}"
 
 
+def limit_cores(count: int) -> None:
+    """Let TensorFlow compute on `count` cores only, in this process and in those that it starts."""
+    os.environ[_CORES_VARIABLE] = str(count)
+
+
 def cores() -> int:
-    """Cores that this process may use; a container's limit counts."""
+    """Cores that this process may use; a container's limit counts, and that of `limit_cores`."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get(_CORES_VARIABLE, "")
+    if limit.isdigit() and int(limit):
+        count = min(count, int(limit))
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
     except (OSError, ValueError):
@@ -35,9 +60,10 @@ def cores() -> int:
     return count if quota == "max" else max(1, min(count, round(int(quota) / int(period))))
 
 
-def _gpus() -> list[str]:
-    """Names of the GPUs that may be used, if the libraries that TensorFlow needs for them are there."""
-    return [gpu.name for gpu in visible()] if importlib.util.find_spec("nvidia") is not None else []
+def usable_gpus(facts: GpuFacts | None = None) -> list[Gpu]:
+    """The GPUs that this process may use, if nothing is known that keeps TensorFlow from them."""
+    facts = facts or gather()
+    return chosen(list(facts.gpus), facts.visible) if why_unused(facts) is None else []
 
 
 def _processor() -> str:

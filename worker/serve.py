@@ -21,7 +21,9 @@ from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import Settings, get_settings
-from worker import hardware
+from worker import gpus, hardware
+from worker.doctor.gpu import why_unused
+from worker.doctor.gpu_facts import gather
 from worker.heap import Trimmer
 from worker.jobs.job_files import remove_leftovers
 from worker.stopping import STOP_FILE_VARIABLE
@@ -36,8 +38,16 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 log = structlog.get_logger()
 
 
-def serve(queue: str) -> int:
+def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
     """Serve `queue` until SIGTERM; then finish or hand back what is running, and return the exit status.
+
+    Args:
+        queue: `train` or `generate`.
+        gpu: number or UUID of the only one that it may see; None: as the environment says.
+        cores: that it may compute on; None: all.
+
+    Raises:
+        UserError: there is no such GPU.
 
     `train`: one process, replaced after each job (the dependable way to give a GPU's memory back), spawned because
     TensorFlow does not survive a fork. `generate`: threads around warm models.
@@ -45,6 +55,10 @@ def serve(queue: str) -> int:
     settings = get_settings()
     configure_logging(queue, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if gpu is not None:
+        gpus.use(gpu)
+    if cores is not None:
+        hardware.limit_cores(cores)
     if queue != TRAIN_QUEUE and "CUDA_VISIBLE_DEVICES" not in os.environ and not settings.generate_on_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # at batch 1 the CPU is faster, and the training keeps the GPU
     with tempfile.TemporaryDirectory(prefix="galvanic-") as folder:
@@ -124,11 +138,20 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
         gone = {name.decode() for name in cast(list[bytes], client.hkeys(key))} - set(presence.alive(client, queue))
         if gone:
             client.hdel(key, *gone)
-        client.hset(key, worker, hardware.describe())
+        client.hset(key, worker, _runs_on(queue))
     except redis.RedisError as error:
         log.warning("redis_unreachable", queue=queue, error=type(error).__name__)
     finally:
         client.close()
+
+
+def _runs_on(queue: str) -> str:
+    """What this worker runs on. Of a train worker that leaves a card alone the log says why, in one line."""
+    facts = gather()
+    cause = why_unused(facts) if queue == TRAIN_QUEUE else None
+    if cause is not None:
+        log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
+    return hardware.describe(facts)
 
 
 def _clean_up(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -241,13 +242,41 @@ def test_classic_demonstration(classic: tuple[Path, TrainResult], tmp_path: Path
     assert len(written["seed"]) == 100
 
 
-def test_doctor_warns_of_redis_and_fails_for_a_store_it_cannot_write(tmp_path: Path) -> None:
-    told = last_line(started("doctor", "--json", data=tmp_path))
-    assert told["ok"] is True
-    assert told["redis"] is False
-    assert told["model_store"] is True
+def test_doctor_tells_a_machine_that_can_work(tmp_path: Path) -> None:
+    environment = _environment(tmp_path) | {"REDIS_URL": ""}
+    command = [sys.executable, "-m", "worker", "doctor"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
+    assert re.search(r"^ok +Python 3", done.stdout)
+    assert re.search(r"^ok +TensorFlow computes right: ", done.stdout, re.MULTILINE)
+    assert re.search(r"^note +No Redis runs here now\.", done.stdout, re.MULTILINE)
+    assert re.search(r"\n\nAll good: trains on .+\.\n$", done.stdout)
+    assert "\x1b" not in done.stdout
+
+
+def test_doctor_tells_what_must_be_mended_and_fails(tmp_path: Path) -> None:
+    done = worker("doctor", "--json", data=tmp_path)  # its Redis is not there
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, told["ok"], told["redis"], told["model_store"]) == (1, False, False, True)
+    assert [one["topic"] for one in told["findings"] if one["level"] == "BROKEN"] == ["redis"]
+    assert told["trains_on"]
+    assert told["gpus"] == []
     blocked = tmp_path / "file"
     blocked.write_text(SENTENCE)
     done = worker("doctor", data=blocked)
     assert done.returncode == 1
-    assert "BROKEN   the model store" in done.stdout
+    assert "BROKEN   The data folder" in done.stdout
+    assert "BROKEN   The model store" in done.stdout
+    assert re.search(r"\d things to mend; what says BROKEN comes first\.\n$", done.stdout)
+
+
+def test_devices_are_what_trainings_can_run_on(tmp_path: Path) -> None:
+    told = last_line(worker("devices", "--json", data=tmp_path))
+    assert told["gpus"] == []
+    assert told["cores"] >= 1
+    assert worker("devices", data=tmp_path).stdout.startswith("No GPU that TensorFlow can use; ")
+
+
+def test_a_service_on_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    done = started("serve", "train", "--gpu", "7", data=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: There is no GPU '7' here.")

@@ -1,15 +1,20 @@
-"""What a worker says of its machine."""
+"""What a worker says of its machine, and how it is given a part of it."""
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from worker import hardware
+from shared.errors import UserError
+from tests.worker.machines import gpu_machine
+from worker import gpus, hardware
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def test_a_machine_without_a_gpu_names_cores_and_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,19 +25,79 @@ def test_a_machine_without_a_gpu_names_cores_and_processor(monkeypatch: pytest.M
     assert 1 <= hardware.cores() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
-def test_the_tool_that_knows_the_gpus_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The program on PATH is a stand-in: no machine of the tests has a GPU."""
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho '0, GPU-1, NVIDIA A10G, 1, 23028, 580.1'\n", "utf-8")
-    tool.chmod(0o755)
-    (tmp_path / "nvidia").mkdir()
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert hardware.describe() == "NVIDIA A10G"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert " of " in hardware.describe()
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    tool.write_text("#!/bin/sh\nexit 9\n", "utf-8")
-    assert " of " in hardware.describe()
+@pytest.mark.skipif(sys.platform != "linux", reason="what each thread does stands in /proc")
+def test_a_share_of_the_cores_is_all_that_tensorflow_computes_with() -> None:
+    code = """
+import os
+from pathlib import Path
+from worker import hardware
+hardware.limit_cores(1)
+from worker.model.quiet import import_tensorflow
+import_tensorflow()
+import tensorflow as tf
+
+def ticks():
+    fields = [(task / "stat").read_text().rpartition(")")[2].split() for task in Path("/proc/self/task").iterdir()]
+    return sorted(int(one[11]) + int(one[12]) for one in fields)  # user and system, proc(5)
+
+def work():
+    for _ in range(20):
+        product = matrix @ matrix
+    return float(product[0, 0])
+
+matrix = tf.ones((1_000, 1_000))
+work()
+before = ticks()
+work()
+print(hardware.on_cpu().split(" of ")[0], sum(after - was > 1 for was, after in zip(before, ticks())))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout.split() == ["1", "core", "1"], "one thread worked"
+
+
+def describe(environment: dict[str, str]) -> str:
+    """What a fresh process says, which has not loaded TensorFlow."""
+    code = "from worker import hardware; print(hardware.describe())"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=os.environ | environment
+    ).stdout.strip()
+
+
+def test_the_tool_that_knows_the_gpus_is_asked(tmp_path: Path) -> None:
+    """The program on PATH and TensorFlow's record of its build are stand-ins: no machine of the tests has a GPU."""
+    machine = gpu_machine(tmp_path, "NVIDIA A10G")
+    assert describe(machine) == "NVIDIA A10G"
+    assert " of " in describe(machine | {"CUDA_VISIBLE_DEVICES": ""})
+    assert " of " in describe(gpu_machine(tmp_path, "NVIDIA A10G", driver="470.1")), "the driver is too old"
+    assert " of " in describe({"PATH": machine["PATH"]}), "TensorFlow's build is the one for CPUs"
+    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n", "utf-8")
+    assert " of " in describe(machine)
+
+
+def test_several_gpus_are_counted() -> None:
+    assert hardware.named([]) == ""
+    assert hardware.named(["A10G"]) == "A10G"
+    assert hardware.named(["A10G", "A10G"]) == "2 GPUs: A10G"
+    assert hardware.named(["A10G", "T4"]) == "2 GPUs: A10G, T4"
+
+
+@pytest.mark.parametrize("which", ["1", "GPU-0002", "GPU-0002-x"])
+def test_one_gpu_is_chosen_by_number_or_uuid(which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", gpu_machine(tmp_path, "A10G", "T4")["PATH"])
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.setenv(name, "before")  # so that it is as before afterwards
+    assert gpus.use(which).name == "T4"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-0002-x"
+    assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert [gpu.name for gpu in gpus.visible()] == ["T4"]
+
+
+@pytest.mark.parametrize("which", ["2", "", "GPU-", "T4"])
+def test_a_gpu_that_is_not_there_is_refused(which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", gpu_machine(tmp_path, "A10G", "T4")["PATH"])
+    with pytest.raises(UserError, match=r"0 is A10G, GPU-0001-x; 1 is T4, GPU-0002-x"):
+        gpus.use(which)
+    (tmp_path / "bin" / "nvidia-smi").unlink()
+    with pytest.raises(UserError, match="finds none"):
+        gpus.use(which)

@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "serve":
         from worker.serve import serve
 
-        return serve(options.queue)
+        return serve(options.queue, gpu=options.gpu, cores=options.cores)
     if options.command == "health":
         from worker.serve import health
 
@@ -59,6 +59,10 @@ def _run(options: argparse.Namespace) -> int:
         from worker.cli.doctor import doctor
 
         return doctor(options)
+    if options.command == "devices":
+        from worker.cli.devices import devices
+
+        return devices(options)
     from worker.cli import commands
 
     run = {
@@ -107,21 +111,23 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("file", type=Path, metavar="FILE", help="a file that export wrote")
     import_.add_argument("model", type=Path, metavar="DIR", help="the model folder to write")
 
-    doctor = add("doctor", "Check this installation.")
+    doctor = add("doctor", "Check this installation, and say what to do where it cannot work as it should.")
+    devices = add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.")
 
     backup = add("backup", "Write Redis' state, models and checkpoints into one file; nothing need be stopped.")
     backup.add_argument("file", metavar="FILE", help="the file to write; -: standard output")
 
     restore = add("restore", "Bring a backup back onto an empty installation.")
     restore.add_argument("file", metavar="FILE", help="a file that backup wrote; -: standard input")
-    for command in (inspect, train, generate, evaluate, export, import_, doctor, backup, restore):
+    for command in (inspect, train, generate, evaluate, export, import_, doctor, devices, backup, restore):
         command.add_argument("--json", action="store_true", help="one JSON object on the last line of output")
 
-    for name, summary in (
-        ("serve", "Serve a queue until told to stop."),
-        ("health", "End with 0 when a worker of this host serves the queue."),
-    ):
-        add(name, summary).add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
+    serve = add("serve", "Serve a queue until told to stop.")
+    serve.add_argument("--gpu", metavar="GPU", help="see this one alone: its number or UUID, as `devices` lists them")
+    serve.add_argument("--cores", type=_positive_int, metavar="N", help="compute on so many cores (default: all)")
+    health = add("health", "End with 0 when a worker of this host serves the queue.")
+    for service in (serve, health):
+        service.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
     return parser
 
 

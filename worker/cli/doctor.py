@@ -1,81 +1,79 @@
-"""`doctor`: whether this installation can work."""
+"""`doctor`: whether this installation can work, and what to do where it cannot."""
 
 from __future__ import annotations
 
 import argparse
 import platform
+import sys
 from typing import Any
 
-import redis
-
-from shared.connect import connect
 from shared.settings import Settings, get_settings
+from worker import hardware
 from worker.cli.texts import report
-from worker.store import ModelStore
+from worker.doctor import gpu, machine, redis_server
+from worker.doctor.findings import Finding, Level, lines, summary, wants_colour
+from worker.doctor.gpu_facts import gather
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Check the libraries, the GPU, Redis and the model store; 1 when something needed is broken."""
+    """Check the libraries, the GPU, the machine, Redis and the model store; 1 when something needed is broken."""
     settings = get_settings()
     values: dict[str, Any] = {"python": platform.python_version()}
-    lines = [f"ok       Python {values['python']} on {platform.machine()}"]
-    broken = _check_tensorflow(values, lines)
-    _check_redis(settings, values, lines)
-    broken |= _check_store(settings, values, lines)
-    values["ok"] = not broken
-    report(options.json, values, lines)
+    findings = [machine.python(), *_engine(settings, values)]
+    memory = machine.memory()
+    findings += [memory] if memory is not None else []
+    findings.append(machine.disk(settings))
+    store = machine.store(settings)
+    about_redis = redis_server.examine(settings)
+    findings += [store, *about_redis]
+
+    broken = any(finding.level == Level.BROKEN for finding in findings)
+    trains_on = hardware.named(values.get("gpus", [])) or hardware.on_cpu()
+    values |= {
+        "redis": about_redis[0].level == Level.OK,
+        "model_store": store.level == Level.OK,
+        "trains_on": trains_on,
+        "findings": [
+            {name: getattr(finding, name) for name in ("topic", "level", "problem", "remedy", "commands")}
+            for finding in findings
+        ],
+        "ok": not broken,
+    }
+    told = [*lines(findings, colour=wants_colour(sys.stdout)), "", summary(findings, trains_on)]
+    report(options.json, values, told)
     return int(broken)
 
 
-def _check_tensorflow(values: dict[str, Any], lines: list[str]) -> bool:
+def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
+    """TensorFlow, and what it trains on here."""
     from worker.model.folder import library_versions
-    from worker.model.quiet import import_tensorflow
+    from worker.model.selfcheck import self_check
 
     values["versions"] = library_versions()
+    versions = ", ".join(f"{name} {number}" for name, number in values["versions"].items())
     try:
-        import_tensorflow()
-        import tensorflow as tf
-
-        gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in _gpus(tf)]
-        product = float(tf.reduce_sum(tf.ones((8, 8)) @ tf.ones((8, 8))))
+        checked = self_check()
     except Exception as error:  # whatever keeps TensorFlow from working is the finding itself
         values["tensorflow_error"] = str(error)
-        lines.append(f"BROKEN   TensorFlow does not work: {error}")
-        return True
-    values["gpus"] = gpus
-    lines.append("ok       " + ", ".join(f"{name} {number}" for name, number in values["versions"].items()))
-    lines.append(f"ok       GPU: {', '.join(gpus) if gpus else 'none, training runs on the CPU'}")
-    if product != 512:
-        lines.append(f"BROKEN   TensorFlow computes {product:g} where 512 is right")
-        return True
-    return False
-
-
-def _gpus(tf: Any) -> list[Any]:
-    return list(tf.config.list_physical_devices("GPU"))
-
-
-def _check_redis(settings: Settings, values: dict[str, Any], lines: list[str]) -> None:
-    try:
-        client = connect(settings)
-        client.ping()
-        client.close()
-    except (redis.RedisError, OSError, ValueError) as error:
-        values["redis"] = False
-        # The type only: the message may hold the address, and that a password.
-        lines.append(f"warning  Redis cannot be reached ({type(error).__name__}): fine here, needed by the bot")
-    else:
-        values["redis"] = True
-        lines.append("ok       Redis answers")
-
-
-def _check_store(settings: Settings, values: dict[str, Any], lines: list[str]) -> bool:
-    try:
-        ModelStore(settings).check_writable()
-    except Exception as error:  # each kind of store has errors of its own
-        values["model_store"] = False
-        lines.append(f"BROKEN   the model store cannot be written to ({type(error).__name__}: {error})")
-        return True
-    values["model_store"] = True
-    lines.append("ok       the model store can be written to")
-    return False
+        said = " ".join(str(error).split())[:300]
+        broken = Finding(
+            "tensorflow",
+            Level.BROKEN,
+            f"TensorFlow does not work: {said}",
+            "Install everything anew; a processor without AVX instructions cannot run TensorFlow at all.",
+            ("make clean install",),
+        )
+        return [broken, *gpu.examine(gather())]
+    values["gpus"] = list(checked.gpus)
+    if not checked.right:
+        wrong = "TensorFlow computes wrongly: a product of matrices is not what it should be."
+        return [Finding("tensorflow", Level.BROKEN, wrong, "Install everything anew.", ("make clean install",))]
+    precision = "bfloat16, which is faster here" if checked.bfloat16 else "float32"
+    speed = f"TensorFlow computes right: {checked.flops / 1e9:,.0f} GFLOP/s in {precision}"
+    used = [] if checked.gpus else [Finding("cpu", Level.OK, f"Processor: {hardware.on_cpu()}")]
+    return [
+        Finding("tensorflow", Level.OK, versions),
+        Finding("tensorflow", Level.OK, speed),
+        *used,
+        *gpu.examine(gather(seen=checked.gpus), generate_on_gpu=settings.generate_on_gpu),
+    ]

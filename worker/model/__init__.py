@@ -4,3 +4,5 @@ import os
 
 # Before TensorFlow is imported: take a GPU's memory as it is needed, for two workers may share the card.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+# Cards count as nvidia-smi counts them, and not by their speed.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")

@@ -1,0 +1,20 @@
+"""`devices`: what trainings can run on here."""
+
+from __future__ import annotations
+
+import argparse
+
+from worker import hardware
+from worker.cli.texts import report
+
+
+def devices(options: argparse.Namespace) -> int:
+    """List the GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, and the cores."""
+    gpus = hardware.usable_gpus()
+    lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus]
+    values = {
+        "gpus": [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus],
+        "cores": hardware.cores(),
+    }
+    report(options.json, values, lines or [f"No GPU that TensorFlow can use; {hardware.on_cpu()}."])
+    return 0

@@ -1,0 +1,90 @@
+"""What an examination finds, and how it is told on a terminal."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TextIO
+
+_WIDTH = 110
+_INDENT = " " * 9
+_BOLD_RED, _YELLOW, _GREEN, _DIM, _PLAIN = "\x1b[1;31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
+
+
+class Level(StrEnum):
+    """How a finding is to be taken; the value stands at the beginning of its line."""
+
+    OK = "ok"
+    NOTE = "note"
+    MEND = "mend"
+    """Works, but not as it should."""
+    BROKEN = "BROKEN"
+    """Does not work at all until it is mended."""
+
+
+_COLOURS = {Level.OK: _GREEN, Level.NOTE: _DIM, Level.MEND: _YELLOW, Level.BROKEN: _BOLD_RED}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what it is about, a word.
+        level: how it is to be taken.
+        problem: what is so, a sentence for a person who reads no logs.
+        remedy: what to do about it; may be empty.
+        commands: to be typed for that, in order.
+    """
+
+    topic: str
+    level: Level
+    problem: str
+    remedy: str = ""
+    commands: tuple[str, ...] = ()
+
+    @property
+    def to_mend(self) -> bool:
+        """Whether somebody should do something about it."""
+        return self.level in (Level.MEND, Level.BROKEN)
+
+
+def lines(findings: Iterable[Finding], *, colour: bool) -> list[str]:
+    """The findings for a person, a word and a sentence each, with remedy and commands below."""
+    told: list[str] = []
+    for finding in findings:
+        word = f"{finding.level:<{len(_INDENT)}}"
+        first, *rest = _wrapped(finding.problem) or [""]
+        told.append(f"{_COLOURS[finding.level]}{word}{_PLAIN}{first}" if colour else f"{word}{first}")
+        rest += _wrapped(finding.remedy)
+        told += [_INDENT + line for line in rest]
+        told += [f"{_INDENT}    {command}" for command in finding.commands]
+    return told
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH - len(_INDENT), break_on_hyphens=False, break_long_words=False)
+
+
+def summary(findings: Iterable[Finding], trains_on: str) -> str:
+    """The last line: whether all is well.
+
+    Args:
+        trains_on: what a training runs on here, for people.
+    """
+    found = list(findings)
+    count = sum(finding.to_mend for finding in found)
+    if not count:
+        return f"All good: trains on {trains_on}."
+    said = f"{count} thing{'' if count == 1 else 's'} to mend"
+    if any(finding.level == Level.BROKEN for finding in found):
+        return f"{said}; what says BROKEN comes first."
+    return f"{said}. Until then it trains on {trains_on}."
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether colour is welcome there: on a terminal, unless NO_COLOR (https://no-color.org) is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,223 @@
+"""What can be found out about a machine's GPU without TensorFlow: each fact as it is, nothing judged."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker import gpus
+from worker.gpus import Gpu
+
+_NVIDIA, _AMD = "0x10de", "0x1002"  # PCI vendors
+_DISPLAY = "0x03"  # how the PCI classes of graphics cards begin, those without a screen too
+_IN_CONTAINER = re.compile(r"docker|containerd|kubepods|libpod|lxc")
+_TOLD_CUDA = re.compile(r"CUDA Version:\s*(\d+)\.(\d+)")
+_REQUIREMENT = re.compile(r"^(nvidia[\w-]*)")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that has memory of a GPU: its process, its name, the memory in MiB (0: not told)."""
+
+    pid: int
+    name: str
+    memory_mb: int
+    gpu: str
+
+
+@dataclass(frozen=True)
+class GpuFacts:
+    """What was found; the defaults are those of a machine without a GPU.
+
+    Attributes:
+        system, machine: as `platform` names them.
+        python: how this Python is started, for commands that a person types.
+        checkout: whether it runs from the project's folder (`make`), and not from an image.
+        cards: NVIDIA's cards on the bus; AMD's, which are of no use here, in `amd`.
+        wsl: Linux within Windows; `wsl_gpu`: Windows offers it a GPU; `wsl_cuda`: and its driver's libraries.
+        container: within one.
+        tool: NVIDIA's tool is there; `tool_says`: what it said as it failed, empty when it works.
+        module: the version of the driver in the kernel, empty if none is loaded.
+        devices: NVIDIA's files in /dev; `denied`: those that this user may not open.
+        user: that user's name.
+        gpus: as the tool lists them; `capabilities`: compute capability by UUID.
+        cuda_of_driver: the highest CUDA version that the driver supports.
+        programs: that have memory of a GPU.
+        visible: `CUDA_VISIBLE_DEVICES`; None: not set.
+        tensorflow: whether it is installed.
+        cuda_of_build: CUDA version that TensorFlow was built with; empty: the build for CPUs.
+        built_for: compute capabilities of that build, as `sm_60` or `compute_90`.
+        missing: Python packages with CUDA's libraries that TensorFlow wants and that are not installed.
+        seen: the GPUs that TensorFlow itself finds; None: it was not asked.
+    """
+
+    system: str = "Linux"
+    machine: str = "x86_64"
+    python: str = ".venv/bin/python"
+    checkout: bool = True
+    cards: tuple[str, ...] = ()
+    amd: bool = False
+    wsl: bool = False
+    wsl_gpu: bool = False
+    wsl_cuda: bool = False
+    container: bool = False
+    tool: bool = False
+    tool_says: str = ""
+    module: str = ""
+    devices: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    user: str = "me"
+    gpus: tuple[Gpu, ...] = ()
+    capabilities: tuple[tuple[str, str], ...] = ()
+    cuda_of_driver: tuple[int, int] | None = None
+    programs: tuple[Program, ...] = ()
+    visible: str | None = None
+    tensorflow: bool = True
+    cuda_of_build: str = ""
+    built_for: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    seen: tuple[str, ...] | None = None
+
+    @property
+    def has_card(self) -> bool:
+        """Whether there is an NVIDIA card, as far as one can tell."""
+        return bool(self.cards or self.gpus or self.module or self.wsl_gpu)
+
+
+def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFacts:
+    """Look at this machine.
+
+    Args:
+        root: where /proc, /sys and /dev are.
+        seen: the GPUs that TensorFlow finds, if it was asked.
+    """
+    cards, amd = _on_the_bus(root)
+    works, told = gpus.ask()
+    version = _read(root / "proc/version")
+    wsl = "microsoft" in version.lower()
+    devices = tuple(sorted(path for path in (root / "dev").glob("nvidia*") if not path.is_dir()))
+    cuda = _TOLD_CUDA.search(told)
+    build = _build_info()
+    found = gpus.installed() if works else []
+    return GpuFacts(
+        system=platform.system(),
+        machine=platform.machine(),
+        python=".venv/bin/python" if Path(".venv/bin/python").exists() else "python",
+        checkout=Path("Makefile").exists() and Path("launcher").is_dir(),
+        cards=cards,
+        amd=amd,
+        wsl=wsl,
+        wsl_gpu=wsl and (root / "dev/dxg").exists(),
+        wsl_cuda=(root / "usr/lib/wsl/lib/libcuda.so.1").exists(),
+        container=_in_container(root),
+        tool=gpus.tool() is not None,
+        tool_says="" if works else " ".join(told.split()),
+        module=_kernel_module(root),
+        devices=tuple(path.name for path in devices),
+        denied=tuple(path.name for path in devices if not os.access(path, os.R_OK | os.W_OK)),
+        user=_user(),
+        gpus=tuple(found),
+        capabilities=tuple((row[0], row[1]) for row in gpus.table("--query-gpu", ("uuid", "compute_cap")))
+        if found
+        else (),
+        cuda_of_driver=(int(cuda[1]), int(cuda[2])) if works and cuda else None,
+        programs=tuple(_programs(root)) if found else (),
+        visible=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        tensorflow=build is not None,
+        cuda_of_build=str((build or {}).get("cuda_version", "")),
+        built_for=tuple((build or {}).get("cuda_compute_capabilities", ())),
+        missing=tuple(_missing_libraries()) if (build or {}).get("is_cuda_build") else (),
+        seen=None if seen is None else tuple(seen),
+    )
+
+
+def _on_the_bus(root: Path) -> tuple[tuple[str, ...], bool]:
+    """The addresses of NVIDIA's graphics cards, and whether there is one of AMD's."""
+    cards, amd = [], False
+    for device in sorted((root / "sys/bus/pci/devices").glob("*")):
+        if _read(device / "class").startswith(_DISPLAY):
+            vendor = _read(device / "vendor")
+            amd |= vendor == _AMD
+            if vendor == _NVIDIA:
+                cards.append(device.name)
+    return tuple(cards), amd
+
+
+def _kernel_module(root: Path) -> str:
+    """`NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug ...` gives the number."""
+    found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", _read(root / "proc/driver/nvidia/version"))
+    return found[1] if found else ""
+
+
+def _in_container(root: Path) -> bool:
+    """Docker and Podman leave a file; others can be told by the names of their control groups."""
+    if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
+        return True
+    return bool(_IN_CONTAINER.search(_read(root / "proc/1/cgroup")))
+
+
+def _programs(root: Path) -> Iterable[Program]:
+    fields = ("gpu_uuid", "pid", "process_name", "used_memory")
+    for uuid, pid, name, used in gpus.table("--query-compute-apps", fields):
+        if pid.isdigit():
+            yield Program(int(pid), _called(root, int(pid), Path(name).name), gpus.megabytes(used), uuid)
+
+
+def _called(root: Path, pid: int, name: str) -> str:
+    """A program's name; of one in Python also what it runs, where its process can be seen (not from a container)."""
+    words = _read(root / "proc" / str(pid) / "cmdline").replace("\0", " ").split()
+    if not name.startswith("python") or not words or not Path(words[0]).name.startswith("python"):
+        return name
+    return " ".join([name, *words[1:5]])
+
+
+def _build_info() -> dict[str, Any] | None:
+    """What TensorFlow says of its build, read without importing it, which takes seconds; None: not installed."""
+    spec = importlib.util.find_spec("tensorflow")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        source = _read(Path(folder) / "python/platform/build_info.py")
+        # build_info = collections.OrderedDict([...]), written by its build
+        literal = re.search(r"OrderedDict\((\[.*\])\)", source, re.DOTALL)
+        if literal:
+            return dict(ast.literal_eval(literal[1]))
+        return {}
+    return None
+
+
+def _missing_libraries() -> Iterable[str]:
+    """The packages of TensorFlow's extra `and-cuda` that are not installed."""
+    try:
+        wanted = importlib.metadata.requires("tensorflow") or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for requirement in wanted:
+        name = _REQUIREMENT.match(requirement)
+        if name and "and-cuda" in requirement:
+            try:
+                importlib.metadata.version(name[1])
+            except importlib.metadata.PackageNotFoundError:
+                yield name[1]
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a number without a name, as in a container
+        return str(os.getuid())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace").strip()
+    except OSError:
+        return ""

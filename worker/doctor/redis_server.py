@@ -1,0 +1,228 @@
+"""Redis, as this machine sees it: whether it answers, is set up to keep what it is given, and who else is there."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared import keys, presence
+from shared.errors import UserError
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.settings import Settings
+from worker.doctor.findings import Finding, Level
+
+_TOPIC = "redis"
+_LEAST = (6, 2)
+_MOST_SKEW_S = 2.0
+"""Whoever says that it is there says until when, for six seconds, by its own clock (`shared.presence`)."""
+_WITHIN_S = 3.0
+_NOBODY = "galvanic-doctor"
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """What is to be said of Redis; the first finding is whether it can be used at all."""
+    try:
+        client = _client(settings)
+        with client:
+            server = _info(client, "server")
+            return [_answers(settings, server), *_judge(client, server)]
+    except (redis.RedisError, OSError, ValueError) as error:
+        return [_unreachable(settings, error)]
+
+
+def _client(settings: Settings) -> redis.Redis:
+    """A client that answers or fails at once."""
+    retry = Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(
+        settings.redis_address, retry=retry, socket_connect_timeout=_WITHIN_S, socket_timeout=_WITHIN_S
+    )
+
+
+def _info(client: redis.Redis, section: str) -> dict[str, Any]:
+    """What Redis says of itself; nothing where the user may not ask, but an error where it does not answer."""
+    try:
+        return client.info(section)
+    except redis.exceptions.NoPermissionError:
+        client.ping()
+        return {}
+
+
+def _answers(settings: Settings, server: dict[str, Any]) -> Finding:
+    name = "Valkey" if "valkey_version" in server else "Redis"
+    version = server.get("valkey_version") or server.get("redis_version") or "of an unknown version"
+    at = f" at {where(settings)}" if settings.redis_url is not None else ""
+    return Finding(_TOPIC, Level.OK, f"Redis{at} answers: {name} {version}")
+
+
+def _judge(client: redis.Redis, server: dict[str, Any]) -> Iterator[Finding]:
+    version = str(server.get("redis_version", ""))
+    if version and tuple(int(part) for part in version.split(".")[:2]) < _LEAST:
+        yield Finding(_TOPIC, Level.BROKEN, f"Redis {version} is too old.", "Galvanic needs 6.2 or later.")
+    yield from _keeps(client)
+    refused = _refused(client)
+    if refused:
+        yield Finding(
+            _TOPIC,
+            Level.BROKEN,
+            f"Redis does not let this user do what a worker has to. It says: {refused}",
+            "Use the user for the workers, or give this one its rights (an administrator of Redis: ACL SETUSER).",
+        )
+    yield from _clock(client)
+    if not refused:
+        yield from _who_is_there(client)
+
+
+def _keeps(client: redis.Redis) -> Iterator[Finding]:
+    """Whether Redis keeps what it is given: jobs are no cache."""
+    if _info(client, "persistence").get("aof_enabled") == 0:
+        yield Finding(
+            _TOPIC,
+            Level.MEND,
+            "Redis keeps everything in memory alone: when it restarts, trainings, models' names and settings are lost.",
+            "Set `appendonly yes` in its redis.conf, or at once with:",
+            ("redis-cli CONFIG SET appendonly yes", "redis-cli CONFIG REWRITE"),
+        )
+    memory = _info(client, "memory")
+    policy = str(memory.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        limit = int(memory.get("maxmemory", 0))
+        when = f"once it has {limit / 1e6:,.0f} MB" if limit else "if it is ever given a limit of memory (maxmemory)"
+        yield Finding(
+            _TOPIC,
+            Level.MEND,
+            f"Redis will throw jobs and models' names away {when}: its maxmemory-policy is {policy}.",
+            "Set `maxmemory-policy noeviction` in its redis.conf, or at once with:",
+            ("redis-cli CONFIG SET maxmemory-policy noeviction", "redis-cli CONFIG REWRITE"),
+        )
+
+
+def _refused(client: redis.Redis) -> str:
+    """What Redis says when this user lacks a right that a worker needs; empty: it has them.
+
+    Each try changes nothing: it takes away what is not there.
+    """
+    tries: tuple[Callable[[], object], ...] = (
+        lambda: client.eval("return 1", 0),
+        lambda: client.hdel(keys.job(_NOBODY), "job"),
+        lambda: client.xtrim(keys.job_events(_NOBODY), 0),
+        lambda: client.zrem(keys.workers(TRAIN_QUEUE), _NOBODY),
+        lambda: client.lrem(TRAIN_QUEUE, 0, _NOBODY),
+        lambda: client.exists(keys.model(_NOBODY)),
+    )
+    for trial in tries:
+        try:
+            trial()
+        except redis.exceptions.NoPermissionError as error:
+            return str(error)
+    return ""
+
+
+def _clock(client: redis.Redis) -> Iterator[Finding]:
+    begun = time.time()
+    told = _info(client, "server").get("server_time_usec")
+    ended = time.time()
+    if told is None:
+        return
+    skew = (begun + ended) / 2 - int(told) / 1e6
+    if abs(skew) > _MOST_SKEW_S + (ended - begun):
+        yield Finding(
+            _TOPIC,
+            Level.MEND,
+            f"This machine's clock is {abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} that of Redis' "
+            "machine: workers that are there may count as gone.",
+            "Let both set their clocks by the network:",
+            ("sudo timedatectl set-ntp true",),
+        )
+
+
+def _who_is_there(client: redis.Redis) -> Iterator[Finding]:
+    bots = presence.alive(client, presence.BOT)
+    if bots:
+        yield Finding("bot", Level.OK, f"The bot is there: {', '.join(bots)}")
+    else:
+        yield Finding("bot", Level.NOTE, "No bot is connected to this Redis now.", "`make run` starts one.")
+    for queue, doing in ((TRAIN_QUEUE, "train"), (GENERATE_QUEUE, "write")):
+        names = presence.alive(client, queue)
+        told = cast(dict[bytes, bytes], client.hgetall(keys.worker_info(queue)))
+        on = {name.decode(): what.decode() for name, what in told.items()}
+        if names:
+            listed = "; ".join(f"{name} on {on[name]}" if name in on else name for name in names)
+            yield Finding("workers", Level.OK, f"Workers that {doing}: {listed}")
+        else:
+            yield Finding("workers", Level.NOTE, f"No worker that {doing}s is connected to this Redis now.")
+
+
+def where(settings: Settings) -> str:
+    """The address of Redis without user and password, for people."""
+    try:
+        parts = urlsplit(settings.redis_address)
+        return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        return "the address in REDIS_URL"
+
+
+def _unreachable(settings: Settings, error: Exception) -> Finding:
+    if settings.redis_url is None and not isinstance(error, redis.AuthenticationError):
+        return Finding(
+            _TOPIC,
+            Level.NOTE,
+            "No Redis runs here now. This command line needs none; `make run` starts one, or REDIS_URL names yours.",
+        )
+    told = explain(error, settings)
+    return Finding(_TOPIC, Level.BROKEN, told.problem, told.remedy)
+
+
+def explain(error: BaseException, settings: Settings) -> UserError:
+    """What an error of a connection to Redis means, in plain words. Of its text nothing: that may hold a password."""
+    at = where(settings)
+    certificate = _behind(error, ssl.SSLCertVerificationError)
+    if certificate is not None:
+        return UserError(
+            f"The certificate of Redis at {at} is of nobody whom this machine trusts ({certificate.verify_message}).",
+            "Set REDIS_CA_FILE to the certificate of the authority that signed it, and see that REDIS_URL names the "
+            "host as the certificate does.",
+        )
+    if _behind(error, ssl.SSLError) is not None or "EOF" in str(error):
+        return UserError(
+            f"Redis at {at} and this program do not agree on TLS.",
+            "rediss:// needs the port for TLS, redis:// the one without.",
+        )
+    if isinstance(error, redis.AuthenticationError):
+        return UserError(
+            f"Redis at {at} does not take the user name or the password.",
+            "Compare REDIS_URL with what Redis was started with; signs other than letters and digits are written %XX.",
+        )
+    if isinstance(error, redis.exceptions.NoPermissionError):
+        return UserError(
+            f"Redis at {at} does not let this user do what is needed.", "Use the user for the workers in REDIS_URL."
+        )
+    if isinstance(error, redis.TimeoutError):
+        return UserError(
+            f"Redis at {at} does not answer in time.", "Is it there, and does the firewall let this machine in?"
+        )
+    if isinstance(error, ValueError):
+        return UserError(
+            "REDIS_URL is not an address of Redis.", "Write it as redis://:PASSWORD@HOST:6379/0 (.env.example)."
+        )
+    return UserError(
+        f"Redis at {at} cannot be reached ({type(error).__name__}).",
+        "Start it, or correct REDIS_URL; does the firewall let this machine in?",
+    )
+
+
+def _behind(error: BaseException | None, kind: type[ssl.SSLError]) -> Any:
+    """The error of that kind that another was raised from; None: there is none."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, kind):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
