@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from collections.abc import Iterable
@@ -53,6 +54,7 @@ def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> s
         ),
         _section("supervisorctl", serverurl=f"unix://{socket}"),
     ]
+    parts = list(parts)
     for part in parts:
         sections.append(
             _section(
@@ -74,6 +76,11 @@ def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> s
                 stdout_logfile_backups="3",
             )
         )
+    for group, members in itertools.groupby(parts, key=lambda part: part.group):
+        if group:
+            named = list(members)
+            programs = ",".join(part.name for part in named)
+            sections.append(_section(f"group:{group}", programs=programs, priority=str(int(named[0].stage))))
     return "\n".join(sections)
 
 

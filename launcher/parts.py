@@ -23,12 +23,13 @@ class Part:
     """One program that runs as long as the whole does.
 
     Attributes:
-        name: for people, and of its log file; letters only.
+        name: for people, and of its log file; letters, digits and hyphens.
         command: program and arguments.
         stage: when it is stopped.
         needs: names of the parts that must be ready before it is started.
         ready: says whether it answers; None: as soon as it was started.
         vital: nothing works without it, so a start in which it keeps crashing is given up.
+        group: parts of the same group, and stage, are stopped at once, and not one after the other; empty: none.
         stop_wait_s: seconds between the friendly signal and the kill.
         stop_note: what it may be busy with when asked to stop, for people.
         nice: added to its niceness.
@@ -41,6 +42,7 @@ class Part:
     needs: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
     vital: bool = False
+    group: str = ""
     stop_wait_s: int = 10
     stop_note: str = ""
     nice: int = 0

@@ -28,9 +28,9 @@ from launcher.parts import Folders, Plan
 _START_S = 15
 _LINE = re.compile(
     r"^\S+ \S+ \w+ (?:"
-    r"spawned: '(?P<spawned>\w+)' with pid (?P<pid>\d+)"
-    r"|(?P<how>exited|stopped): (?P<name>\w+) \((?P<end>.+?)(?:; (?:not )?expected)?\)"
-    r"|killing '(?P<killed>\w+)' \(\d+\) with SIGKILL"
+    r"spawned: '(?P<spawned>[\w-]+)' with pid (?P<pid>\d+)"
+    r"|(?P<how>exited|stopped): (?P<name>[\w-]+) \((?P<end>.+?)(?:; (?:not )?expected)?\)"
+    r"|killing '(?P<killed>[\w-]+)' \(\d+\) with SIGKILL"
     r")$"
 )
 
@@ -86,6 +86,7 @@ class Supervisord:
     def __init__(self, plan: Plan, folders: Folders, sockets: Path) -> None:
         self._folders = folders
         self._environment = plan.environment
+        self._called = {part.name: f"{part.group}:{part.name}" if part.group else part.name for part in plan.parts}
         self._socket = sockets / "supervisord.sock"
         self._config = folders.run / "supervisord.conf"
         self._log = folders.log("supervisord")
@@ -158,7 +159,7 @@ class Supervisord:
             False when supervisord could not be reached.
         """
         try:
-            self._rpc().supervisor.startProcess(name, False)
+            self._rpc().supervisor.startProcess(self._called[name], False)
         except OSError:
             return False
         except xmlrpc.client.Fault as fault:

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from launcher.config import redis_config
+from launcher.devices import worker_options
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import HOST, choose_port
 from shared import keys
@@ -75,15 +76,23 @@ def _answers(client: redis.Redis) -> bool:
 
 @dataclass
 class Presence:
-    """Whether a service has come since this object was made; what an earlier run left in Redis does not count."""
+    """Whether a service has come since this object was made; what an earlier run left in Redis does not count.
+
+    Attributes:
+        client: Redis.
+        service: `bot`, or the queue that it serves.
+        at_least: how many processes of it there must be.
+        name: of the one that came first, once they are there.
+    """
 
     client: redis.Redis
     service: str
+    at_least: int = 1
     name: str = ""
     _before: dict[bytes, float] | None = field(default=None, repr=False)
 
     def ready(self) -> bool:
-        """Whether a process of the service has said that it is there; `name` is then its name."""
+        """Whether so many processes of the service have said that they are there."""
         try:
             reply = self.client.zrange(keys.workers(self.service), 0, -1, withscores=True)
         except redis.RedisError:
@@ -95,7 +104,7 @@ class Presence:
         fresh = [member for member, expiry in members.items() if expiry > before.get(member, 0.0)]
         if fresh:
             self.name = fresh[0].decode("utf-8", errors="replace")
-        return bool(fresh)
+        return len(fresh) >= self.at_least
 
 
 def own_redis(folders: Folders, sockets: Path) -> tuple[str, tuple[str, ...]]:
@@ -196,25 +205,44 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
     parts.append(
         Part("bot", (sys.executable, "-m", "bot"), Stage.BOT, needs=bot_first, ready=bot.ready, stop_wait_s=15)
     )
-    for queue, stage, nice, wait, note, signal in (
-        (GENERATE_QUEUE, Stage.GENERATE, 0, 15, "", "SIGKILL"),
-        # A training gives way to whatever else the machine does, and saves before it stops.
-        (TRAIN_QUEUE, Stage.TRAIN, 10, 30, "saving the running training, if there is one ...", "SIGTERM"),
-    ):
-        parts.append(
-            Part(
-                queue,
-                (sys.executable, "-m", "worker", "serve", queue),
-                stage,
-                needs=redis_first,
-                ready=Presence(client, queue).ready,
-                stop_wait_s=wait,
-                stop_note=note,
-                nice=nice,
-                death_signal=signal,
-            )
+    parts.append(
+        Part(
+            GENERATE_QUEUE,
+            (sys.executable, "-m", "worker", "serve", GENERATE_QUEUE),
+            Stage.GENERATE,
+            needs=redis_first,
+            ready=Presence(client, GENERATE_QUEUE).ready,
+            stop_wait_s=15,
         )
+    )
+    parts += train_parts(client, worker_options(settings, say), redis_first)
     return Plan(tuple(parts), environment, announce, ("bot",), (GENERATE_QUEUE, TRAIN_QUEUE))
+
+
+def train_parts(client: redis.Redis, options: Sequence[tuple[str, ...]], needs: tuple[str, ...]) -> list[Part]:
+    """The train workers: `train`, `train-2`, and so on.
+
+    Args:
+        client: Redis, where each says that it is there.
+        options: of each one's command line.
+        needs: names of the parts that must be ready before.
+    """
+    return [
+        Part(
+            TRAIN_QUEUE if number == 1 else f"{TRAIN_QUEUE}-{number}",
+            (sys.executable, "-m", "worker", "serve", TRAIN_QUEUE, *own),
+            Stage.TRAIN,
+            needs=needs,
+            ready=Presence(client, TRAIN_QUEUE, at_least=number).ready,
+            # All save at the same time, however long each takes.
+            group="training" if len(options) > 1 else "",
+            stop_wait_s=30,
+            stop_note="saving the running training, if there is one ...",
+            nice=10,  # a training gives way to whatever else the machine does
+            death_signal="SIGTERM",  # and saves before it stops
+        )
+        for number, own in enumerate(options, start=1)
+    ]
 
 
 def _serves(port: int) -> bool:

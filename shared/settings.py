@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     generate_on_gpu: bool = False
     warm_models: int = Field(4, ge=1)
     """Models that a generate worker keeps in memory."""
+    train_workers: int | None = Field(None, ge=1, le=64)
+    """Train workers that `make run` starts; None: one for each GPU, or one."""
     train_jobs_per_user: int = Field(3, ge=1)
     """Trainings of one person that wait or run at once."""
     train_jobs_per_server: int = Field(20, ge=1)

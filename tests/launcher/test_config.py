@@ -50,6 +50,19 @@ def test_supervisor_understands_each_part(tmp_path: Path, monkeypatch: pytest.Mo
     assert words[words.index("--directory") + 1] == str(tmp_path)
 
 
+def test_parts_of_a_group_are_stopped_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [
+        Part("bot", (sys.executable,), Stage.BOT),
+        Part("train", (sys.executable,), Stage.TRAIN, group="training"),
+        Part("train-2", (sys.executable,), Stage.TRAIN, group="training"),
+    ]
+    options = read_by_supervisor(supervisor_config(parts, Path("/tmp/s.sock"), tmp_path), tmp_path, monkeypatch)
+    found = {group.name: group for group in options.process_group_configs}
+    assert set(found) == {"bot", "training"}, "a group's process manager stops all of its parts at once"
+    assert [part.name for part in found["training"].process_configs] == ["train", "train-2"]
+    assert found["training"].priority == Stage.TRAIN
+
+
 def test_redis_understands_its_configuration(tmp_path: Path) -> None:
     folder = tmp_path / AWKWARD
     folder.mkdir()

@@ -25,6 +25,9 @@ AT = "2026-01-31 12:00:00,123"
         ),
         (f"{AT} WARN stopped: train (exit status 0)", Ended("train", "exit status 0", 0, True)),
         (f"{AT} INFO stopped: train (terminated by SIGTERM)", Ended("train", "terminated by SIGTERM", None, True)),
+        (f"{AT} INFO spawned: 'train-2' with pid 13", Spawned("train-2", 13)),
+        (f"{AT} WARN stopped: train-2 (exit status 0)", Ended("train-2", "exit status 0", 0, True)),
+        (f"{AT} WARN killing 'train-2' (78) with SIGKILL", Overran("train-2")),
         (f"{AT} WARN killing 'train' (77) with SIGKILL", Overran("train")),
         (
             f"{AT} INFO success: bot entered RUNNING state, process has stayed up for > than 15 seconds (startsecs)",

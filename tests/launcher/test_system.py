@@ -101,6 +101,29 @@ def test_a_presence_that_an_earlier_run_left_does_not_count(redis_url: str) -> N
     assert presence.name == "Galvanic"
 
 
+def test_of_several_each_waits_for_as_many(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    first, second = (Presence(client, "train", at_least=number) for number in (1, 2))
+    assert not first.ready()
+    assert not second.ready()
+    client.zadd(keys.workers("train"), {"train@here:1": time.time() + 8})
+    assert (first.ready(), second.ready()) == (True, False)
+    client.zadd(keys.workers("train"), {"train@here:2": time.time() + 8})
+    assert second.ready()
+
+
+def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redis_url: str) -> None:
+    said: list[str] = []
+    plan = system_plan(Settings(discord_token="secret", train_workers=2), folders, sockets, said.append)
+    assert names(plan) == ["bot", "generate", "train", "train-2"]
+    *_, one, two = plan.parts
+    assert one.command == two.command
+    assert one.command[-2] == "--cores"
+    assert one.group == two.group != ""
+    assert one.stage == two.stage
+    assert said[0].startswith("2 train workers, ")
+
+
 def test_nobody_is_present_while_redis_is_away() -> None:
     assert not Presence(redis.Redis.from_url("unix:///nowhere/redis.sock"), "bot").ready()
 
