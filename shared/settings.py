@@ -1,16 +1,21 @@
-"""All settings, read from the environment and from `.env` in the working directory.
+"""All settings, read from the environment, from `.env` in the working directory, and from secrets that lie in files.
 
-`.env.example` explains each one for the operator.
+`.env.example` explains each one for the operator. Where several have a setting, the first of these counts. A secret's
+file is called as its setting (`discord_token`); Docker and systemd put them where `secret_folders` looks.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from shared.errors import UserError
 
@@ -19,6 +24,23 @@ ANSWER_WITHIN_S = 840
 _MONTH_MINUTES = 43_200  # a job is kept for a month
 _DAY_S = 86_400
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+
+
+def secret_folders() -> tuple[Path, ...]:
+    """The folders with a file for each secret, as far as this user may look into them.
+
+    SECRETS_DIR, or else Docker's; systemd's, which goes before it.
+    """
+    folders = (os.environ.get("SECRETS_DIR") or "/run/secrets", os.environ.get("CREDENTIALS_DIRECTORY"))
+    return tuple(Path(name) for name in folders if name and Path(name).is_dir() and os.access(name, os.R_OK | os.X_OK))
+
+
+class _Secrets(SecretsSettingsSource):
+    """Secrets from files; one that is empty has yet to be filled in, as with variables."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        return value or None, key, is_complex
 
 
 class Settings(BaseSettings):
@@ -116,6 +138,19 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Look for secrets in the folders that are there: pydantic-settings warns of one that is not."""
+        secrets = _Secrets(settings_cls, secrets_dir=secret_folders())
+        return init_settings, env_settings, dotenv_settings, secrets
+
     @field_validator("command_prefix")
     @classmethod
     def _typable(cls, value: str) -> str:
@@ -195,6 +230,12 @@ def read_settings() -> Settings:
         )
         raise SettingsError(
             f"These settings cannot be used: {wrong}.", "Correct them in .env or in the environment."
+        ) from None
+    except SourceError as error:  # no JSON, or a secret's file that this user may not read
+        found = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(
+            f"The setting {found[1].upper() if found else '?'} cannot be read ({error.__cause__ or error}).",
+            "Correct it in .env, in the environment, or in the file that it is in.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The file .env cannot be read ({error}).", "It must be a text file in UTF-8.") from None
