@@ -104,10 +104,17 @@ compose-config:  ## check the Docker Compose files
 	elif docker-compose version >/dev/null 2>&1; then compose="docker-compose"; \
 	else echo "error: Docker Compose was not found. Debian: sudo apt install docker-compose" >&2; exit 1; fi; \
 	set -e; \
-	for overlay in "" $$(ls docker-compose.*.yml 2>/dev/null); do \
-		echo "checking docker-compose.yml $$overlay"; \
-		DISCORD_TOKEN=check REDIS_PASSWORD=check $$compose --env-file .env.example -f docker-compose.yml $${overlay:+-f $$overlay} config --quiet; \
-	done
+	check() { \
+		echo "checking $$1 with the profiles $$2"; \
+		COMPOSE_PROFILES=$$2 $$compose --env-file .env.example -f $$1 config --quiet; \
+	}; \
+	export REDIS_PUBLISH=10.0.0.1 REDIS_HOST=10.0.0.1 MODEL_STORE=s3://bucket/folder; \
+	for profiles in cpu gpu cpu,gpu,admin,monitoring; do \
+		check docker-compose.yml $$profiles; \
+		check worker.compose.yml $$profiles; \
+	done; \
+	check bot.compose.yml none; \
+	check bot.compose.yml admin,monitoring
 
 clean:  ## remove .venv, .venv-bench and what the tools left; data stays
 	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info

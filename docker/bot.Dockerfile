@@ -1,25 +1,31 @@
 # syntax=docker/dockerfile:1
 # The Discord side. Build from the project's folder: docker build -f docker/bot.Dockerfile .
-ARG PYTHON=3.11
+ARG PYTHON=3.13.15-slim-trixie
 
-FROM python:${PYTHON}-slim AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-RUN python -m venv /opt/galvanic
-ENV PATH=/opt/galvanic/bin:$PATH
+FROM python:${PYTHON} AS build
+ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# The image's own pip installs into it: one of its own would only be carried along.
+RUN python -m venv --without-pip "$VENV"
 WORKDIR /src
-# What we need first, without our own code, so that this layer outlives a change of it.
-COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN --mount=type=cache,target=/root/.cache/pip pip install -c constraints.txt ".[bot]"
-COPY shared shared
-COPY bot bot
-RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps --force-reinstall -c constraints.txt .
+# What we need, without our own code and texts, so that this layer outlives a change of them.
+COPY pyproject.toml constraints.txt LICENSE ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    touch README.md \
+    && pip --python "$VENV/bin/python" install -c constraints.txt ".[bot]" \
+    && find "$VENV/lib" -depth -type d \( -name tests -o -name test \) -exec rm -rf {} +
 
-FROM python:${PYTHON}-slim
+FROM python:${PYTHON}
 RUN groupadd --gid 10001 galvanic \
     && useradd --uid 10001 --gid galvanic --home-dir /data --no-create-home --shell /usr/sbin/nologin galvanic \
     && install -d -o galvanic -g galvanic /data
 COPY --from=build /opt/galvanic /opt/galvanic
-ENV PATH=/opt/galvanic/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
+COPY shared /opt/app/shared
+COPY bot /opt/app/bot
+# Compiled here, because nothing can be written where it runs.
+RUN /opt/galvanic/bin/python -m compileall -q /opt/app
+# PYTHONSAFEPATH: nothing is imported from the working directory, which can be written to.
+ENV PATH=/opt/galvanic/bin:$PATH PYTHONPATH=/opt/app PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    DATA_DIR=/data
 WORKDIR /data
 USER 10001:10001
 VOLUME /data

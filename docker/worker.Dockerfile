@@ -2,32 +2,37 @@
 # The worker side; one image for training and generating. Build from the project's folder:
 #   docker build -f docker/worker.Dockerfile .
 #   docker build -f docker/worker.Dockerfile --build-arg EXTRA=worker-gpu .
-ARG PYTHON=3.11
+ARG PYTHON=3.13.15-slim-trixie
 
-FROM python:${PYTHON}-slim AS build
+FROM python:${PYTHON} AS build
 # worker: TensorFlow for the CPU. worker-gpu: with the CUDA libraries; the host needs only the driver.
 ARG EXTRA=worker
-# More packages, such as s3fs for a model store on S3.
-ARG PACKAGES=""
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-RUN python -m venv /opt/galvanic
-ENV PATH=/opt/galvanic/bin:$PATH
+ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# The image's own pip installs into it: one of its own would only be carried along.
+RUN python -m venv --without-pip "$VENV"
 WORKDIR /src
-# What we need first, without our own code, so that this layer outlives a change of it.
-COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN --mount=type=cache,target=/root/.cache/pip pip install -c constraints.txt ".[${EXTRA}]" ${PACKAGES}
-COPY shared shared
-COPY worker worker
-RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps --force-reinstall -c constraints.txt .
+# What we need, without our own code and texts, so that this layer outlives a change of them.
+COPY pyproject.toml constraints.txt LICENSE ./
+# TensorFlow's headers and libclang are for those who build upon it.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    touch README.md \
+    && pip --python "$VENV/bin/python" install -c constraints.txt ".[${EXTRA},s3]" \
+    && rm -rf "$VENV"/lib/python3*/site-packages/tensorflow/include "$VENV"/lib/python3*/site-packages/clang \
+    && find "$VENV/lib" -depth -type d \( -name tests -o -name test \) -exec rm -rf {} +
 
-FROM python:${PYTHON}-slim
+FROM python:${PYTHON}
 RUN groupadd --gid 10001 galvanic \
     && useradd --uid 10001 --gid galvanic --home-dir /data --no-create-home --shell /usr/sbin/nologin galvanic \
     && install -d -o galvanic -g galvanic /data
 COPY --from=build /opt/galvanic /opt/galvanic
+COPY shared /opt/app/shared
+COPY worker /opt/app/worker
+# Compiled here, because nothing can be written where it runs.
+RUN /opt/galvanic/bin/python -m compileall -q /opt/app
+# PYTHONSAFEPATH: nothing is imported from the working directory, which can be written to.
 # Keras and matplotlib want to write a configuration; the root file system is read-only.
-ENV PATH=/opt/galvanic/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data \
-    KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
+ENV PATH=/opt/galvanic/bin:$PATH PYTHONPATH=/opt/app PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    DATA_DIR=/data KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /data
 USER 10001:10001
 VOLUME /data

@@ -3,126 +3,380 @@
 from __future__ import annotations
 
 import re
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from dotenv import dotenv_values
 
 from shared.settings import Settings
+from tests import compose
+from tests.compose import FILES, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ENV_EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
-OURS = ("bot", "train", "generate")
-# Read by Docker Compose, not by the programs.
-COMPOSE_ONLY = {"REDIS_PASSWORD"}
-SECRET = re.compile(r"password|token|redis_url|valkeycli_auth", re.IGNORECASE)
+EVERY_PROFILE = "cpu,gpu,admin,monitoring"
+WORKERS = ("train", "train-gpu", "generate")
+OURS = ("bot", *WORKERS, "admin")
+SETTINGS = {"PORT" if name == "playground_port" else name.upper() for name in Settings.model_fields}
+
+resolves = pytest.mark.skipif(compose.command() is None, reason="Docker Compose is not installed")
+"""For what asks it; `.ci/run` and `make compose-config` need it."""
 
 
-def load(name: str) -> dict[str, Any]:
-    # safe_load resolves anchors and merge keys.
-    return yaml.safe_load((ROOT / name).read_text("utf-8"))
+def services_of(file: str, profiles: str = EVERY_PROFILE) -> dict[str, Any]:
+    services: dict[str, Any] = compose.resolved(file, profiles)["services"]
+    return services
 
 
-@pytest.fixture(scope="module")
-def compose() -> dict[str, Any]:
-    return load("docker-compose.yml")
+def source_of(service: dict[str, Any], target: str) -> str | None:
+    """The secret that a service sees under a name."""
+    names = {Path(secret["target"]).name: secret["source"] for secret in service.get("secrets", ())}
+    return names.get(target)
 
 
-@pytest.fixture(scope="module")
-def services(compose: dict[str, Any]) -> dict[str, Any]:
-    return compose["services"]
+@resolves
+@pytest.mark.parametrize(
+    ("file", "profiles", "there"),
+    [
+        ("docker-compose.yml", "cpu", {"redis", "bot", "train", "generate"}),
+        ("docker-compose.yml", "gpu", {"redis", "bot", "train-gpu", "generate"}),
+        ("docker-compose.yml", "cpu,monitoring", {"redis", "bot", "train", "generate", "prometheus"}),
+        ("bot.compose.yml", "none", {"redis", "bot"}),
+        ("worker.compose.yml", "cpu", {"train", "generate"}),
+        ("worker.compose.yml", "gpu", {"train-gpu", "generate"}),
+    ],
+)
+def test_profiles_choose_what_runs(file: str, profiles: str, there: set[str]) -> None:
+    assert set(services_of(file, profiles)) == there
 
 
-def test_every_service_is_contained_watched_and_restarted(services: dict[str, Any]) -> None:
-    assert set(services) == {"redis", *OURS}
-    for name, service in services.items():
+@resolves
+def test_the_profile_of_the_command_line_goes_before_that_of_env() -> None:
+    done = compose.run("docker-compose.yml", "--profile", "gpu", "config", "--services", COMPOSE_PROFILES="cpu")
+    assert set(done.stdout.split()) == {"redis", "bot", "train-gpu", "generate"}, done.stderr
+
+
+@resolves
+@pytest.mark.parametrize(
+    ("file", "variable"),
+    [
+        ("docker-compose.yml", "COMPOSE_PROFILES"),
+        ("bot.compose.yml", "REDIS_PUBLISH"),
+        ("worker.compose.yml", "COMPOSE_PROFILES"),
+        ("worker.compose.yml", "REDIS_HOST"),
+        ("worker.compose.yml", "MODEL_STORE"),
+    ],
+)
+def test_what_must_be_chosen_is_asked_for(file: str, variable: str) -> None:
+    others = {"COMPOSE_PROFILES": "cpu"} | FILES[file]
+    del others[variable]
+    done = compose.run(file, "config", **others)
+    assert done.returncode != 0
+    assert re.search(rf"{variable} is missing a value: is not set\. (Run|Put) \w", done.stderr), done.stderr
+
+
+@resolves
+@pytest.mark.parametrize("file", FILES)
+def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> None:
+    for name, service in services_of(file).items():
         assert service["user"] not in ("root", "0", "0:0"), name
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
-        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
-        assert service["restart"] == "unless-stopped", name
-        assert service["stop_grace_period"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["tmpfs"], name
+        limits = service["deploy"]["resources"]["limits"]
+        assert int(limits["memory"]) >= 2**29, name
+        assert limits["pids"] >= 64, name
         assert not service.get("privileged"), name
-        assert "ports" not in service, f"{name} must not be reachable from outside"
+        if name != "admin":  # run by hand
+            assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
+            assert service["restart"] == "unless-stopped", name
+            assert service["stop_grace_period"], name
 
 
-def test_no_secret_stands_in_a_file(services: dict[str, Any]) -> None:
-    for name, service in services.items():
-        for key, value in service["environment"].items():
-            if SECRET.search(key):
-                assert value == "" or value.startswith("${"), f"{name}: {key}"
-    password = "${REDIS_PASSWORD:?"
-    assert password in services["redis"]["environment"]["VALKEYCLI_AUTH"]
-    for name in OURS:
-        assert password in services[name]["environment"]["REDIS_URL"]
+@resolves
+@pytest.mark.parametrize("file", FILES)
+def test_any_number_of_workers_fit_on_a_host(file: str) -> None:
+    for name in set(WORKERS) & set(services_of(file)):
+        service = services_of(file)[name]
+        assert not {"container_name", "hostname", "ports", "expose"} & set(service), name
 
 
-def test_the_token_reaches_the_bot_alone(services: dict[str, Any]) -> None:
-    assert services["bot"]["environment"]["DISCORD_TOKEN"].startswith("${DISCORD_TOKEN:?")
-    for name in ("train", "generate"):
-        assert services[name]["environment"]["DISCORD_TOKEN"] == "", "overrides the one from .env"
+@resolves
+@pytest.mark.parametrize(
+    ("variable", "limit", "value", "seen"),
+    [
+        ("TRAIN_MEMORY", "memory", "6g", str(6 * 2**30)),
+        ("TRAIN_CPUS", "cpus", "1.5", 1.5),
+        ("TRAIN_PIDS", "pids", "99", 99),
+    ],
+)
+def test_limits_can_be_set(variable: str, limit: str, value: str, seen: str | float) -> None:
+    done = compose.run("docker-compose.yml", "config", "--format", "json", COMPOSE_PROFILES="cpu", **{variable: value})
+    assert f'"{limit}": ' in done.stdout
+    found = re.search(rf'"train": \{{.*?"limits": \{{.*?"{limit}": "?([\d.]+)', done.stdout, re.DOTALL)
+    assert found is not None
+    assert float(found[1]) == float(seen)
 
 
-def test_redis_forgets_nothing_and_hides_its_password(compose: dict[str, Any], services: dict[str, Any]) -> None:
-    script = services["redis"]["command"][-1]
-    settings = dict(line.split(maxsplit=1) for line in script.splitlines()[1:-1])
-    assert settings["appendonly"] == "yes"
-    assert settings["maxmemory-policy"] == "noeviction"
-    assert settings["requirepass"] == '"$$VALKEYCLI_AUTH"'
-    # Only what stands in the first line becomes arguments that a list of processes shows.
-    assert script.splitlines()[0] == "exec valkey-server - <<END"
-    assert "redis:/data" in services["redis"]["volumes"]
-    assert "redis" in compose["volumes"]
+@resolves
+@pytest.mark.parametrize("file", FILES)
+def test_nobody_is_reached_from_outside_but_redis_by_tls_and_prometheus_from_this_machine(file: str) -> None:
+    published = {
+        name: (port["host_ip"], port["target"])
+        for name, service in services_of(file).items()
+        for port in service.get("ports", ())
+    }
+    expected = {"prometheus": ("127.0.0.1", 9090)} if file != "worker.compose.yml" else {}
+    if file == "bot.compose.yml":
+        expected["redis"] = ("10.0.0.1", 6380)
+    assert published == expected
 
 
-def test_both_workers_share_the_models(compose: dict[str, Any], services: dict[str, Any]) -> None:
-    assert "models" in compose["volumes"]
-    for queue in ("train", "generate"):
-        assert services[queue]["volumes"] == ["models:/data"]
-        assert services[queue]["command"] == ["serve", queue]
-        assert services[queue]["healthcheck"]["test"] == ["CMD", "python", "-m", "worker", "health", queue]
+@resolves
+@pytest.mark.parametrize("file", FILES)
+def test_no_secret_stands_in_a_file_or_variable(file: str) -> None:
+    for name, service in services_of(file).items():
+        for key, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|TOKEN|SECRET|_KEY", key):
+                assert value == "", f"{name}: {key} must override what .env may have"
+            assert not re.search(r"://[^/@]*:[^/@]*@", str(value)), f"{name}: a password in {key}"
+    for secret in compose.resolved(file, EVERY_PROFILE)["secrets"].values():
+        assert Path(secret["file"]).parent == ROOT / "secrets"
 
 
-def test_the_gpu_is_an_overlay(services: dict[str, Any]) -> None:
-    assert all("deploy" not in service for service in services.values())
-    train = load("docker-compose.gpu.yml")["services"]["train"]
-    (device,) = train["deploy"]["resources"]["reservations"]["devices"]
-    assert device["driver"] == "nvidia"
-    assert device["capabilities"] == ["gpu"]
-    assert train["build"]["args"] == {"EXTRA": "worker-gpu"}
+@resolves
+@pytest.mark.parametrize("file", FILES)
+def test_each_service_is_a_redis_user_of_its_own(file: str) -> None:
+    users = {"bot": "bot", "admin": "admin"} | dict.fromkeys(WORKERS, "worker")
+    for name in set(users) & set(services_of(file)):
+        service = services_of(file)[name]
+        host = "10.0.0.1:6380" if file == "worker.compose.yml" else "redis:6379"
+        scheme = "rediss" if file == "worker.compose.yml" else "redis"
+        assert service["environment"]["REDIS_URL"] == f"{scheme}://{users[name]}@{host}/0"
+        assert source_of(service, "redis_password") == f"redis_{users[name]}_password"
+
+
+@resolves
+@pytest.mark.parametrize("file", FILES)
+def test_the_token_reaches_the_bot_alone(file: str) -> None:
+    has_it = {name for name, service in services_of(file).items() if source_of(service, "discord_token")}
+    assert has_it == {"bot"} & set(services_of(file))
+
+
+@resolves
+def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
+    for name, service in services_of("worker.compose.yml").items():
+        assert service["environment"]["REDIS_CA_FILE"] == "/run/secrets/redis_tls_ca", name
+        assert source_of(service, "redis_tls_ca") == "redis_tls_ca", name
+        assert service["environment"]["MODEL_STORE"] == "s3://bucket/folder", name
+    redis = services_of("bot.compose.yml")["redis"]
+    assert all(source_of(redis, f"redis_tls_{name}") for name in ("cert", "key", "ca"))
+    assert source_of(redis, "redis_tls_ca_key") is None, "who has it can pretend to be Redis"
+
+
+@resolves
+@pytest.mark.parametrize("file", ["docker-compose.yml", "worker.compose.yml"])
+def test_all_workers_of_a_host_share_the_models(file: str) -> None:
+    for name in (*WORKERS, "admin"):
+        service = services_of(file)[name]
+        (volume,) = service["volumes"]
+        assert (volume["type"], volume["source"], volume["target"]) == ("volume", "models", "/data")
+        if name != "admin":
+            queue = name.removesuffix("-gpu")
+            assert service["command"] == ["serve", queue]
+            assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "worker", "health", queue]
+
+
+@resolves
+def test_the_gpu_is_for_training_alone() -> None:
+    for file in ("docker-compose.yml", "worker.compose.yml"):
+        services = services_of(file)
+        for name in set(services) - {"train-gpu"}:
+            assert "reservations" not in services[name]["deploy"]["resources"], name
+        train = services["train-gpu"]
+        (device,) = train["deploy"]["resources"]["reservations"]["devices"]
+        assert device["driver"] == "nvidia"
+        assert device["capabilities"] == ["gpu"]
+        assert train["build"]["args"] == {"EXTRA": "worker-gpu"}
+        assert train["image"] != services["train"]["image"]
+
+
+@resolves
+def test_each_part_tells_prometheus_what_it_does() -> None:
+    services = services_of("docker-compose.yml")
+    for name in ("bot", *WORKERS):
+        assert services[name]["environment"]["METRICS_PORT"] == "9464", name
+    files = {Path(volume["source"]).name for volume in services["prometheus"]["volumes"] if volume["type"] == "bind"}
+    assert files == {"prometheus.yml", "alerts.yml"}
+
+
+@resolves
+@pytest.mark.parametrize("file", FILES)
+def test_images_of_others_are_pinned(file: str) -> None:
+    for name, service in services_of(file).items():
+        if "build" not in service:
+            assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?$", service["image"]), name
 
 
 @pytest.mark.parametrize(("name", "package"), [("bot", "bot"), ("worker", "worker")])
-def test_an_image_holds_its_own_side_only_and_runs_as_nobody(name: str, package: str, services: dict[str, Any]) -> None:
+def test_an_image_holds_its_own_side_only_and_runs_as_nobody(name: str, package: str) -> None:
     lines = (ROOT / "docker" / f"{name}.Dockerfile").read_text("utf-8").splitlines()
-    copied = {line.split()[1] for line in lines if line.startswith("COPY ") and len(line.split()) == 3}
-    assert copied == {"shared", package}
-    (user,) = (line.split()[1] for line in lines if line.startswith("USER "))
-    assert user == services["bot"]["user"]
+    code = [line.split()[1:] for line in lines if line.startswith("COPY ") and "/opt/app" in line]
+    assert code == [["shared", "/opt/app/shared"], [package, f"/opt/app/{package}"]]
+    assert "USER 10001:10001" in lines
+    (base,) = (line for line in lines if line.startswith("ARG PYTHON="))
+    assert re.fullmatch(r"ARG PYTHON=3\.\d+\.\d+-slim-\w+", base)
+    assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"python:${PYTHON}"}
     # Everything that is copied is let through to the build.
     context = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     sources = {
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
     }
-    assert {f"!{source}" for source in sources} <= set(context)
+    assert {f"!{source}" for source in sources} == {line for line in context if line.startswith("!")} & {
+        f"!{source}" for source in sources
+    }
     assert all((ROOT / source).exists() for source in sources)
 
 
-def test_the_workers_image_can_be_built_for_cpu_and_gpu() -> None:
-    text = (ROOT / "docker" / "worker.Dockerfile").read_text("utf-8")
-    assert "ARG EXTRA=worker\n" in text
-    assert '".[${EXTRA}]"' in text
+def test_no_secret_gets_into_a_build() -> None:
+    context = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert "*" in context
+    assert not [line for line in context if line.startswith("!") and ("secrets" in line or ".env" in line)]
+    assert "secrets/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A fresh checkout, as far as the script of secrets needs it."""
+    shutil.copytree(ROOT / "docker", tmp_path / "checkout" / "docker")
+    shutil.copy(ROOT / ".env.example", tmp_path / "checkout")
+    return tmp_path / "checkout"
+
+
+def make_secrets(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["sh", "docker/secrets.sh", *arguments], cwd=checkout, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_secrets_are_made_once_and_for_their_owner(checkout: Path) -> None:
+    said = make_secrets(checkout)
+    folder = checkout / "secrets"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    passwords = {(folder / f"redis_{who}_password").read_text("utf-8") for who in ("bot", "worker", "admin")}
+    assert len(passwords) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{48}", password) for password in passwords)
+    assert "put the bot's token into secrets/discord_token" in said
+    assert not any(password in said for password in passwords)
+    # Whoever a container runs as.
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in folder.iterdir())
+
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    (folder / "discord_token").write_text("mine", "utf-8")
+    (checkout / ".env").write_text("COMPOSE_PROFILES=gpu\n", "utf-8")
+    assert "left to do" not in make_secrets(checkout)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before | {folder / "discord_token": b"mine"}
+    assert (checkout / ".env").read_text("utf-8") == "COMPOSE_PROFILES=gpu\n"
+
+
+@resolves
+def test_a_fresh_checkout_starts_after_one_command(checkout: Path) -> None:
+    for file in ("docker-compose.yml", "docker/common.yml"):
+        shutil.copy(ROOT / file, checkout / file)
+    make_secrets(checkout)
+    words = compose.command()
+    assert words is not None
+    done = subprocess.run([*words, "config", "--format", "json"], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for path in re.findall(rf'"file": "({re.escape(str(checkout))}[^"]*)"', done.stdout):
+        assert Path(path).is_file(), "each secret must be there, or Docker refuses to start"
+    assert '"train": {' in done.stdout or '"train-gpu": {' in done.stdout
+
+
+def test_a_token_in_env_is_taken_over(checkout: Path) -> None:
+    (checkout / ".env").write_text("COMPOSE_PROFILES=cpu\nDISCORD_TOKEN='of make run'\n", "utf-8")
+    said = make_secrets(checkout)
+    assert (checkout / "secrets" / "discord_token").read_text("utf-8") == "of make run"
+    assert "of make run" not in said
+
+
+def test_a_workers_host_is_told_what_to_bring(checkout: Path) -> None:
+    said = make_secrets(checkout, "worker")
+    assert "secrets/redis_worker_password secrets/redis_tls_ca" in said
+    assert not (checkout / "secrets" / "redis_bot_password").exists()
+    assert not (checkout / "secrets" / "discord_token").exists()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_redis_certificate_is_good_for_the_names_that_were_given(checkout: Path) -> None:
+    make_secrets(checkout, "10.0.0.1", "redis.example.org")
+    secrets = checkout / "secrets"
+    assert (secrets / "redis_tls_ca_key").stat().st_mode & 0o777 == 0o600
+    for name in ("10.0.0.1", "redis.example.org", "redis", "localhost", "127.0.0.1"):
+        assert handshake(secrets, name) is None, name
+    assert "mismatch" in str(handshake(secrets, "10.0.0.2"))
+
+    authority = (secrets / "redis_tls_ca").read_bytes()
+    (secrets / "redis_tls_cert").unlink()
+    make_secrets(checkout, "10.0.0.2")
+    assert (secrets / "redis_tls_ca").read_bytes() == authority, "workers' hosts have it"
+    assert handshake(secrets, "10.0.0.2") is None
+
+
+def handshake(secrets: Path, name: str) -> ssl.SSLError | None:
+    """What a client finds wrong with a server of this certificate that it calls by this name."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(secrets / "redis_tls_cert", secrets / "redis_tls_key")
+    client = ssl.create_default_context(cafile=secrets / "redis_tls_ca")
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    ours, theirs = socket.socketpair()
+
+    def accept() -> None:
+        try:
+            server.wrap_socket(theirs, server_side=True).close()
+        except OSError:
+            theirs.close()  # the client has said why
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        client.wrap_socket(ours, server_hostname=name).close()
+    except ssl.SSLError as error:
+        return error
+    finally:
+        ours.close()
+        thread.join(10)
+    return None
 
 
 def variables(text: str) -> set[str]:
     return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE))
 
 
+def asked_by_compose() -> dict[str, set[str]]:
+    """The variables that the Compose files ask for, with the defaults that they give them."""
+    found: dict[str, set[str]] = {}
+    for file in (*FILES, "docker/common.yml"):
+        for name, default in re.findall(r"(?<!\$)\$\{([A-Z_]+)(?::-([^}]*))?", (ROOT / file).read_text("utf-8")):
+            found.setdefault(name, set()).update({default} - {""})
+    return found
+
+
+def compose_alone() -> set[str]:
+    """Read by Docker Compose, not by the programs."""
+    return (set(asked_by_compose()) | {"COMPOSE_FILE"}) - SETTINGS
+
+
 def test_env_example_names_every_setting_and_no_other() -> None:
-    names = {"PORT" if name == "playground_port" else name.upper() for name in Settings.model_fields}
-    assert variables(ENV_EXAMPLE) - COMPOSE_ONLY == names
+    assert variables(ENV_EXAMPLE) == SETTINGS | compose_alone()
 
 
 def test_env_example_explains_every_setting() -> None:
@@ -139,18 +393,16 @@ def test_env_example_as_it_is_changes_nothing(tmp_path: Path) -> None:
     # DATA_DIR is set for every test.
     assert Settings(_env_file=ROOT / ".env.example") == Settings(_env_file=None)
     values = dotenv_values(ROOT / ".env.example")
-    assert set(values) == {"DISCORD_TOKEN", "REDIS_PASSWORD"}
-    assert not any(values.values()), "a secret to be filled in must be empty"
+    assert values == {"DISCORD_TOKEN": "", "COMPOSE_PROFILES": "cpu"}, "a secret to be filled in must be empty"
 
 
 def test_the_defaults_that_env_example_shows_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATA_DIR")
     uncommented = tmp_path / "env"
     uncommented.write_text(re.sub(r"^#([A-Z][A-Z0-9_]*=)", r"\1", ENV_EXAMPLE, flags=re.MULTILINE), "utf-8")
-    assert set(dotenv_values(uncommented)) == variables(ENV_EXAMPLE)
+    shown = dotenv_values(uncommented)
+    assert set(shown) == variables(ENV_EXAMPLE)
     assert Settings(_env_file=uncommented) == Settings(_env_file=None)
-
-
-def test_what_compose_asks_for_is_in_env_example() -> None:
-    text = (ROOT / "docker-compose.yml").read_text("utf-8")
-    assert set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text)) <= variables(ENV_EXAMPLE)
+    for name, defaults in asked_by_compose().items():
+        if name not in SETTINGS and defaults:
+            assert {shown[name]} == defaults, name
