@@ -143,7 +143,7 @@ def test_nobody_is_reached_from_outside_but_redis_by_tls_and_prometheus_from_thi
 def test_no_secret_stands_in_a_file_or_variable(file: str) -> None:
     for name, service in services_of(file).items():
         for key, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD|TOKEN|SECRET|_KEY", key):
+            if re.search(r"PASSWORD|TOKEN|SECRET|_KEY(_|$)", key):
                 assert value == "", f"{name}: {key} must override what .env may have"
             assert not re.search(r"://[^/@]*:[^/@]*@", str(value)), f"{name}: a password in {key}"
     for secret in compose.resolved(file, EVERY_PROFILE)["secrets"].values():
