@@ -103,7 +103,7 @@ def test_a_unit_runs_what_the_container_runs(unit: str, service: str) -> None:
     config = compose.resolved("docker-compose.yml", "cpu")["services"][service]
     words = value(ROOT / "deploy" / "systemd" / f"galvanic-{unit}.service", "ExecStart").split()
     if service == "redis":
-        assert words == ["/bin/sh", f"{PLACE}/docker/redis/start.sh"]
+        assert words[-1].strip("'") == f"{PLACE}/docker/redis/start.sh"
         return
     module = "bot" if service == "bot" else "worker"
     assert words == [f"{PLACE}/.venv/bin/python", "-m", module, *(config.get("command") or [])]

@@ -1,0 +1,251 @@
+"""Each service of the Compose files, as its image and file make it: it starts, gets healthy, and ends when told to."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from launcher.system import find_redis_server
+from tests import compose
+from tests.compose import ROOT
+from tests.e2e.system import free_port
+from tests.images.image import Image, build
+
+pytestmark = [
+    pytest.mark.images,
+    pytest.mark.timeout(1_500),
+    pytest.mark.skipif(compose.command() is None, reason="Docker Compose is not installed"),
+]
+
+BOT_DEPENDENCIES_MB = 250
+MB = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of secrets that the script makes in a fresh checkout, with a token."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "docker", checkout / "docker")
+    shutil.copy(ROOT / ".env.example", checkout)
+    subprocess.run(["sh", "docker/secrets.sh"], cwd=checkout, check=True)
+    (checkout / "secrets" / "discord_token").write_text("any-token-will-do\n", "utf-8")
+    return checkout / "secrets"
+
+
+@pytest.fixture(scope="module")
+def bot_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The bot's image."""
+    return build(ROOT / "docker" / "bot.Dockerfile", tmp_path_factory.mktemp("bot"))
+
+
+@pytest.fixture(scope="module")
+def worker_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The workers' image, for the CPU; large, so it goes at once."""
+    image = build(ROOT / "docker" / "worker.Dockerfile", tmp_path_factory.mktemp("worker"))
+    yield image
+    shutil.rmtree(image.venv)
+
+
+def service(name: str) -> dict[str, Any]:
+    """A service of the file for one machine, resolved."""
+    found: dict[str, Any] = compose.resolved("docker-compose.yml", "cpu,admin")["services"][name]
+    return found
+
+
+def seconds(duration: str) -> float:
+    """Of Compose's notation: `1m30s`."""
+    found = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration)
+    assert found is not None, duration
+    return int(found[1] or 0) * 60 + int(found[2] or 0)
+
+
+def secrets_of(config: dict[str, Any], source: Path, folder: Path) -> str:
+    """Lay a service's secrets into a folder as Compose would, under the names that it gives them there."""
+    folder.mkdir()
+    for secret in config["secrets"]:
+        shutil.copy(source / secret["source"], folder / Path(secret["target"]).name)
+    return str(folder)
+
+
+def until_healthy(config: dict[str, Any], check: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Ask as often as Docker might before it calls the container unhealthy; a little earlier, too."""
+    health = config["healthcheck"]
+    most = seconds(health["start_period"]) + health["retries"] * seconds(health["interval"])
+    deadline = time.monotonic() + most
+    while not check():
+        assert process.poll() is None, f"it ended with {process.returncode}"
+        assert time.monotonic() < deadline, f"not healthy after {most:.0f} s"
+        time.sleep(0.5)
+
+
+def ends_in_time(config: dict[str, Any], process: subprocess.Popen[str]) -> int:
+    """The exit status after SIGTERM, within the time that the service has before Docker kills it."""
+    process.send_signal(signal.SIGTERM)
+    return process.wait(seconds(config["stop_grace_period"]))
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """What a failed test left, with its children."""
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def redis_config() -> dict[str, Any]:
+    """The service `redis`."""
+    return service("redis")
+
+
+class RedisService:
+    """The service `redis`, on a port of its own."""
+
+    def __init__(self, folder: Path, secrets: Path, config: dict[str, Any]) -> None:
+        self.config = config
+        self.port = free_port()
+        for name in ("data", "run"):
+            (folder / name).mkdir(mode=0o700)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "SECRETS_DIR": secrets_of(config, secrets, folder / "secrets"),
+            "REDIS_DATA_DIR": str(folder / "data"),
+            "REDIS_RUN_DIR": str(folder / "run"),
+            "REDIS_BIND": "127.0.0.1",
+            "REDIS_PORT": str(self.port),
+            "REDIS_SERVER": find_redis_server(),
+        }
+        self.process = subprocess.Popen(self._words(config["command"]), env=self.environment, text=True)
+
+    def healthy(self) -> bool:
+        """Whether the service's own check says so."""
+        return subprocess.run(self._words(self.config["healthcheck"]["test"][1:]), env=self.environment).returncode == 0
+
+    def _words(self, words: list[str]) -> list[str]:
+        return [word.replace("/etc/galvanic", str(ROOT / "docker" / "redis")) for word in words]
+
+
+@pytest.fixture(scope="module")
+def redis_service(secrets: Path, redis_config: dict[str, Any]) -> Iterator[RedisService]:
+    """Redis as it runs beside the bot, healthy."""
+    if not (shutil.which("valkey-cli") or shutil.which("redis-cli")):
+        pytest.skip("the health check of Redis needs valkey-cli (Debian: valkey-tools)")
+    # pytest's own folders are too deep for a socket's path.
+    folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    started = RedisService(folder, secrets, redis_config)
+    try:
+        until_healthy(redis_config, started.healthy, started.process)
+        yield started
+        assert ends_in_time(redis_config, started.process) == 0
+    finally:
+        kill(started.process)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def discord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The settings that lead the bot to a local Discord."""
+    port = free_port()
+    environment = os.environ | {"DATA_DIR": str(tmp_path_factory.mktemp("playground"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "playground", "--port", str(port), "--forget"],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert "playground: " in process.stdout.readline()
+        yield {
+            "DISCORD_API_URL": f"http://127.0.0.1:{port}/api/v10",
+            "DISCORD_GATEWAY_URL": f"ws://127.0.0.1:{port}/gateway",
+        }
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def serves(name: str, image: Image, redis: RedisService, secrets: Path, **variables: str) -> None:
+    """Start a service as its container would be, see it get healthy, and stop it."""
+    config = service(name)
+    variables = {key: image.inside(str(value)) for key, value in config["environment"].items()} | {
+        "SECRETS_DIR": secrets_of(config, secrets, image.folder / f"secrets-{name}"),
+        "REDIS_URL": config["environment"]["REDIS_URL"].replace("@redis:6379", f"@127.0.0.1:{redis.port}"),
+        "METRICS_HOST": "127.0.0.1",
+        "METRICS_PORT": str(free_port()),
+        **variables,
+    }
+
+    def healthy() -> bool:
+        return image.start(config["healthcheck"]["test"][1:], variables).wait(60) == 0
+
+    assert not healthy(), "the check must see that nothing runs yet"
+    process = image.start(image.entrypoint + (config.get("command") or image.command), variables)
+    try:
+        until_healthy(config, healthy, process)
+        assert ends_in_time(config, process) == 0
+    finally:
+        kill(process)
+    assert not healthy()
+
+
+def test_the_bot_serves(bot_image: Image, redis_service: RedisService, secrets: Path, discord: dict[str, str]) -> None:
+    (bot_image.folder / "corpora").mkdir()
+    serves("bot", bot_image, redis_service, secrets, **discord)
+
+
+@pytest.mark.parametrize("queue", ["train", "generate"])
+def test_a_worker_serves(queue: str, worker_image: Image, redis_service: RedisService, secrets: Path) -> None:
+    serves(queue, worker_image, redis_service, secrets)
+
+
+def test_a_bot_without_its_token_says_where_it_goes(bot_image: Image, tmp_path: Path) -> None:
+    variables = {"SECRETS_DIR": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1/0"}
+    process = bot_image.start(bot_image.entrypoint, variables, stderr=subprocess.PIPE)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 78
+    assert "No DISCORD_TOKEN is set" in said
+
+
+def test_the_workers_image_trains_and_writes(worker_image: Image) -> None:
+    """Nothing that was left out of it is missed."""
+    (worker_image.folder / "data" / "sea.txt").write_text("The sea was grey. The wind was cold. " * 200, "utf-8")
+    for words in (
+        ["train", "sea.txt", "--out", "sea", "--epochs", "1", "--units", "16"],
+        ["generate", "sea", "The sea", "--length", "20"],
+    ):
+        process = worker_image.start([*worker_image.entrypoint, *words], {}, stdout=subprocess.PIPE)
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    picture = "import s3fs, worker.draw, worker.model.generate"
+    assert worker_image.start(["python", "-c", picture], {}).wait(120) == 0
+
+
+def test_the_bots_image_is_small(bot_image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\nthe bot's dependencies: {bot_image.venv_bytes / MB:.0f} MB")
+    assert bot_image.venv_bytes < BOT_DEPENDENCIES_MB * MB
+    assert {"discord.py", "redis", "celery"} <= {name.replace("_", ".") for name in bot_image.packages()}
+    assert not {name for name in bot_image.packages() if name.startswith(("tensorflow", "keras", "numpy", "pip"))}
+
+
+def test_the_workers_image_has_one_tensorflow(worker_image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\nthe worker's dependencies, for the CPU: {worker_image.venv_bytes / MB:.0f} MB")
+    found = {name for name in worker_image.packages() if name.startswith("tensorflow")}
+    assert len(found) == 1
+    assert "s3fs" in worker_image.packages()
+    assert not [path for path in worker_image.venv.rglob("include") if path.parent.name == "tensorflow"]
