@@ -393,7 +393,9 @@ def test_env_example_as_it_is_changes_nothing(tmp_path: Path) -> None:
     # DATA_DIR is set for every test.
     assert Settings(_env_file=ROOT / ".env.example") == Settings(_env_file=None)
     values = dotenv_values(ROOT / ".env.example")
-    assert values == {"DISCORD_TOKEN": "", "COMPOSE_PROFILES": "cpu"}, "a secret to be filled in must be empty"
+    assert values.pop("COMPOSE_PROFILES") == "cpu"
+    assert "DISCORD_TOKEN" in values
+    assert not any(values.values()), "a secret to be filled in must be empty"
 
 
 def test_the_defaults_that_env_example_shows_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
