@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-long test-faults test-fuzz soak test-browser pictures lint format bench bench-quick load compose-config clean
+.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures lint format bench bench-quick load compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -55,7 +55,7 @@ restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
 	@exec $(PY) -m launcher restore $(if $(FILE),"$(FILE)")
 
 test: $(INSTALLED_DEV)  ## the tests (under 20 minutes)
-	$(PY) -m pytest -m "not browser and not faults and not long" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not browser and not faults and not long and not images" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-long: $(INSTALLED_DEV)  ## tests that take long, and whose parts make test tries
 	$(PY) -m pytest -m long $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
@@ -65,6 +65,9 @@ test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken a
 
 test-fuzz: $(INSTALLED_DEV)  ## 10,000 made-up commands, files, presses, jobs and texts
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(PY) -m pytest tests/fuzz $(TEST_WORKERS) --timeout 3600 -W ignore $(PYTEST_ARGS)
+
+test-images: $(INSTALLED_DEV)  ## what runs in containers, installed and started as there (downloads 450 MB)
+	$(PY) -m pytest -m images tests/images -W ignore $(PYTEST_ARGS)
 
 soak: $(INSTALLED_DEV)  ## ordinary use while parts are killed and Discord fails (MINUTES=20 SEED=1)
 	$(PY) -m tests.faults.soak $(if $(filter command line environment,$(origin MINUTES)),--minutes $(MINUTES)) --seed $(SEED)

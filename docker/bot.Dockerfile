@@ -12,7 +12,7 @@ COPY pyproject.toml constraints.txt LICENSE ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     touch README.md \
     && pip --python "$VENV/bin/python" install -c constraints.txt ".[bot]" \
-    && find "$VENV/lib" -depth -type d \( -name tests -o -name test \) -exec rm -rf {} +
+    && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
 FROM python:${PYTHON}
 RUN groupadd --gid 10001 galvanic \

@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     touch README.md \
     && pip --python "$VENV/bin/python" install -c constraints.txt ".[${EXTRA},s3]" \
     && rm -rf "$VENV"/lib/python3*/site-packages/tensorflow/include "$VENV"/lib/python3*/site-packages/clang \
-    && find "$VENV/lib" -depth -type d \( -name tests -o -name test \) -exec rm -rf {} +
+    && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
 FROM python:${PYTHON}
 RUN groupadd --gid 10001 galvanic \

