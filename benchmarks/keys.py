@@ -49,6 +49,16 @@ def _most(number: float) -> Target:
     return Target("<=", number)
 
 
+_RECIPES = (
+    "recipes.book_nats",
+    *(
+        f"recipes.{setting}_{what}"
+        for setting in (*(f"temperature_{tenths:02d}" for tenths in (2, 5, 8, 10, 12)), "top_p", "min_p")
+        for what in ("known_words", "distinct_words", "copied")
+    ),
+    *(f"recipes.short_{how}_nats" for how in ("alone", "word", "after_the_book")),
+)
+
 # In this order: what is short comes first, the long trainings last.
 PARTS: dict[str, Part] = {
     "sample": Part(
@@ -96,6 +106,7 @@ PARTS: dict[str, Part] = {
     "frankenstein-2min": Part({"quality.frankenstein_nats_2min": _most(1.40)}),
     "frankenstein": Part({"quality.frankenstein_nats": _most(1.20)}, 1_800),
     "word-2min": Part({"quality.word_nats_2min": None}),
+    "recipes": Part(dict.fromkeys(_RECIPES), 1_800),
 }
 
 QUICK_PARTS: dict[str, Part] = {

@@ -23,6 +23,7 @@ _WHERE = {
     "frankenstein-2min": "quality:frankenstein_2min",
     "frankenstein": "quality:frankenstein",
     "word-2min": "quality:word_2min",
+    "recipes": "recipes:recipes",
 }
 
 
