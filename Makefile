@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures lint format bench bench-quick load compose-config clean
+.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load compose-config clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -27,6 +27,13 @@ INSTALLED_DEV := $(INSTALLED)-dev
 
 # A file's tests stay together, so that they share what they started; tests/conftest.py puts the slow files first.
 TEST_WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+
+# The documentation's site, its tools apart from the product: pip takes minutes to fit both together.
+DOCS_VENV := .venv-docs
+DOCS_INSTALLED := $(DOCS_VENV)/.installed
+SITE := build/site
+SPHINX := $(DOCS_VENV)/bin/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet
+DOCS_PORT := 8766
 
 # What the benchmark compares with, apart from the product: PyTorch and PPMd. BENCH_PIP="--index-url ..." chooses
 # another build of PyTorch.
@@ -84,6 +91,24 @@ test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 15 minutes; needs Chromium)
 	$(PY) -m tests.browser.pictures $(PICTURES_ARGS)
 
+docs: $(DOCS_INSTALLED)  ## the documentation as a site, in build/site; a broken link is an error
+	@$(SPHINX) -b html docs $(SITE)
+	@echo "open $(SITE)/index.html, or: make docs-serve"
+
+docs-serve: docs  ## the same, at http://127.0.0.1:8766/ (DOCS_PORT=8766)
+	@echo "documentation: http://127.0.0.1:$(DOCS_PORT)/   Ctrl-C stops it"
+	@exec $(DOCS_VENV)/bin/python -m http.server $(DOCS_PORT) --bind 127.0.0.1 --directory $(SITE) >/dev/null 2>&1
+
+docs-links: $(DOCS_INSTALLED)  ## ask the internet whether the links to other sites still lead somewhere
+	@$(SPHINX) -b linkcheck docs build/links
+
+dev: $(INSTALLED_DEV)  ## all that is needed to change Galvanic: tools for testing, and a check before each commit
+	@sh .githooks/install.sh
+	@echo
+	@echo "Ready. make run starts everything, make lint checks the code, and this runs some tests:"
+	@echo '  make test PYTEST_ARGS="tests/bot/test_options.py -n 0"'
+	@echo "docs/contributing.md tells the rest."
+
 lint: $(INSTALLED_DEV)  ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -119,8 +144,8 @@ compose-config:  ## check the Docker Compose files
 	check bot.compose.yml none; \
 	check bot.compose.yml admin,monitoring
 
-clean:  ## remove .venv, .venv-bench and what the tools left; data stays
-	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
+clean:  ## remove .venv, .venv-bench, .venv-docs and what the tools left; data stays
+	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
@@ -137,6 +162,13 @@ $(INSTALLED): pyproject.toml constraints.txt launcher/install.py | $(PY)
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo "installing the tools for testing"
 	@$(PY) launcher/install.py $(EXTRAS) dev
+	@touch $@
+
+$(DOCS_INSTALLED): docs/requirements.txt
+	@python=$$(sh launcher/find-python.sh $(PYTHON)) || exit 1; \
+	echo "installing Sphinx into $(DOCS_VENV)"; \
+	$$python -m venv --clear $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	@touch $@
 
 $(BENCH_INSTALLED): benchmarks/requirements.txt | $(PY)

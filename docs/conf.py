@@ -1,0 +1,51 @@
+"""How the documentation becomes a site: `make docs`. Why so: docs/decisions/069-the-site.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+project = "Galvanic"
+author = "the authors of Galvanic"
+root_doc = "index"
+extensions = ["myst_parser", "sphinx_copybutton"]
+
+# The same anchors as on GitHub and GitLab. A link to a heading or page that is not there is a warning, and `make docs`
+# makes errors of warnings.
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_title = "Galvanic"
+html_static_path = ["_static"]
+html_css_files = ["galvanic.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_show_copyright = False
+highlight_language = "none"  # of a block that names none
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+# Sites that refuse programs, and addresses that are only examples.
+linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost|10\.|HOST)", r"https://discord\.com/oauth2/"]
+linkcheck_anchors = False
+linkcheck_timeout = 20
+
+_LOADED = re.compile(r"""<(?:script|img|link|iframe)\b[^>]*?\b(?:src|href)=["']((?:https?:)?//[^"']+)""")
+"""What a browser fetches to show a page. Where a link leads is not among it."""
+
+
+def refuse_other_hosts(app: Sphinx, exception: Exception | None) -> None:
+    """End with an error when a page would load something from another host: the site works without internet."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for page in sorted(Path(app.outdir).rglob("*.html")):
+        if loaded := _LOADED.findall(page.read_text("utf-8")):
+            raise ExtensionError(f"{page.name} loads something from another host: {', '.join(loaded)}")
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("build-finished", refuse_other_hosts)
