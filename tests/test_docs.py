@@ -1,0 +1,125 @@
+"""Links, anchors, pictures and names of modules in the documentation lead somewhere.
+
+Sphinx checks what is between the pages of docs/ (`make docs`). Here is what it does not see: the pages outside of it,
+as GitHub and GitLab show them, and whether all that is there is used.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+IMAGES = DOCS / "images"
+MODULES = re.compile(r"`((?:bot|worker|shared|launcher|playground|benchmarks|tests|docker|docs)/[\w./-]*)`")
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+def tokens(page: Path) -> Iterator[Token]:
+    for token in MARKDOWN.parse(page.read_text("utf-8")):
+        yield token
+        yield from token.children or ()
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them: a second heading of the same words gets a number."""
+    found: list[str] = []
+    parsed = MARKDOWN.parse(page.read_text("utf-8"))
+    for opening, content in pairwise(parsed):
+        if opening.type == "heading_open":
+            text = "".join(child.content for child in content.children or ())
+            found.append(re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-"))
+    return {f"{anchor}-{count}" if (count := found[:at].count(anchor)) else anchor for at, anchor in enumerate(found)}
+
+
+def links(page: Path) -> list[str]:
+    found = [str(token.attrGet("href") or token.attrGet("src") or "") for token in tokens(page)]
+    return [link for link in found if link and not re.match(r"[a-z]+:", link)]
+
+
+def broken(page: Path) -> list[str]:
+    """A page's links to files or headings that are not there."""
+    wrong = []
+    for link in links(page):
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and (target.suffix != ".md" or anchor not in anchors(target))):
+            wrong.append(link)
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken(page) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# Two `words`, again\n\n## Once\n\n## Once\n")
+    page = tmp_path / "page.md"
+    right = "[a](other.md#two-words-again) [b](other.md#once-1) [c](#here) [d](https://example.org/none) ![e](other.md)"
+    page.write_text(f"# Here\n\n{right}\n")
+    assert broken(page) == []
+    page.write_text(f"# Here\n\n{right} [f](none.md) [g](other.md#twice) [h](#there) ![i](none.png)\n")
+    assert broken(page) == ["none.md", "other.md#twice", "#there", "none.png"]
+
+
+def test_every_picture_is_used() -> None:
+    shown = {(page.parent / unquote(link)).resolve() for page in PAGES for link in links(page)}
+    assert [path.name for path in sorted(IMAGES.iterdir()) if path.resolve() not in shown] == []
+
+
+def test_every_picture_can_be_made_anew() -> None:
+    """By `make pictures`, which names each that it keeps."""
+    source = (ROOT / "tests" / "browser" / "pictures.py").read_text("utf-8")
+    assert [path.stem for path in sorted(IMAGES.glob("*.png")) if f'"{path.stem}"' not in source] == []
+
+
+def test_modules_that_are_named_are_there() -> None:
+    """In the pages; a decision tells of the time when it was made."""
+    pages = [page for page in PAGES if page.parent != DOCS / "decisions"]
+    missing = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages
+        for name in MODULES.findall(page.read_text("utf-8"))
+        # The privacy policy and the operations page name tests by their place in tests/.
+        if not (ROOT / name).exists() and not (ROOT / "tests" / name).exists() and "KIND" not in name
+    ]
+    assert missing == []
+
+
+def test_commands_that_are_named_are_there() -> None:
+    """What `make` is asked for in the pages is one of its targets."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.M))
+    named = {
+        (page.name, target)
+        for page in PAGES
+        for target in re.findall(r"(?:^|`|&& )make ([a-z][a-z-]*)", page.read_text("utf-8"), re.M)
+    }
+    assert len(named) > 20
+    assert {(page, target) for page, target in named if target not in targets} == set()
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    """A person who opens it sees within one screen what this is and how to start it."""
+    first = (ROOT / "README.md").read_text("utf-8").splitlines()[:30]
+    assert "make run" in first
+    assert any("`make test`" in line for line in first)
+
+
+def test_the_hook_is_a_program() -> None:
+    """Git passes over a hook that may not be executed."""
+    listed = subprocess.run(["git", "ls-files", "--stage", ".githooks"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode or not listed.stdout:
+        pytest.skip("this is no git clone")
+    assert all(line.startswith("100755") for line in listed.stdout.splitlines()), listed.stdout
