@@ -21,8 +21,8 @@ from worker.model.generate import TextModel, load_model
 from worker.model.request import WriteRequest
 from worker.model.train import train
 
-BOOK_EPOCHS = 4
-"""Enough for words, and not for a voice. By epochs, as below: so nothing depends on what else the machine does."""
+BOOK_EPOCHS, BOOK_UNITS = 6, 256
+"""Enough for words and a little of the voice. By epochs, as below: so nothing depends on what else the machine does."""
 SHORT_CHARS = 40_000
 """Of Python's language reference, the text that needs no network: as much as a long short story."""
 SHORT_EPOCHS = 20
@@ -41,7 +41,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 def recipes(context: Context) -> None:
     """What is written in several settings; a short text alone, as words, and after the book."""
     first, last = texts.parts(texts.measure_text())
-    book = _learn(context, "recipes.book_nats", first, last, TrainOptions(epochs=BOOK_EPOCHS))
+    book = _learn(context, "recipes.book_nats", first, last, TrainOptions(epochs=BOOK_EPOCHS, units=BOOK_UNITS))
     _temperatures(context, load_model(book), first)
     reference = asyncio.run(resolve("python-docs", get_settings())).text[:SHORT_CHARS]
     first, last = texts.parts(texts.processed(reference, "char"))
