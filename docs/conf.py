@@ -33,8 +33,16 @@ linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost|10\.|HOST)", r"https://disc
 linkcheck_anchors = False
 linkcheck_timeout = 20
 
+_OUTSIDE = re.compile(r"""\[([^\]]+)\]\(((?:\.\./)+)[^)\s]+\)""")
+"""A link that leaves the folder of its page upwards."""
 _LOADED = re.compile(r"""<(?:script|img|link|iframe)\b[^>]*?\b(?:src|href)=["']((?:https?:)?//[^"']+)""")
 """What a browser fetches to show a page. Where a link leads is not among it."""
+
+
+def leave_out_what_is_outside(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Make plain words of links to files outside of docs/, which the site does not have (tests/test_docs.py has them)."""
+    above = page.count("/") + 1
+    source[0] = _OUTSIDE.sub(lambda link: link[1] if link[2].count("../") >= above else link[0], source[0])
 
 
 def warn_of_other_hosts(app: Sphinx, exception: Exception | None) -> None:
@@ -50,4 +58,5 @@ def warn_of_other_hosts(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("source-read", leave_out_what_is_outside)
     app.connect("build-finished", warn_of_other_hosts)
