@@ -40,7 +40,7 @@ _LOADED = re.compile(r"""<(?:script|img|link|iframe)\b[^>]*?\b(?:src|href)=["'](
 
 
 def leave_out_what_is_outside(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Make plain words of links to files outside of docs/, which the site does not have (tests/test_docs.py has them)."""
+    """Make plain words of links to files outside of docs/, which the site does not have."""
     above = page.count("/") + 1
     source[0] = _OUTSIDE.sub(lambda link: link[1] if link[2].count("../") >= above else link[0], source[0])
 
