@@ -49,15 +49,8 @@ def _most(number: float) -> Target:
     return Target("<=", number)
 
 
-_RECIPES = (
-    "recipes.book_nats",
-    *(
-        f"recipes.{setting}_{what}"
-        for setting in (*(f"temperature_{tenths:02d}" for tenths in (2, 5, 8, 10, 12)), "top_p", "min_p")
-        for what in ("known_words", "distinct_words", "copied")
-    ),
-    *(f"recipes.short_{how}_nats" for how in ("alone", "word", "after_the_book")),
-)
+_SETTINGS = (*(f"temperature_{tenths:02d}" for tenths in (2, 5, 8, 10, 12)), "top_p", "min_p")
+_COUNTED = ("known_words", "distinct_words", "copied")
 
 # In this order: what is short comes first, the long trainings last.
 PARTS: dict[str, Part] = {
@@ -106,7 +99,13 @@ PARTS: dict[str, Part] = {
     "frankenstein-2min": Part({"quality.frankenstein_nats_2min": _most(1.40)}),
     "frankenstein": Part({"quality.frankenstein_nats": _most(1.20)}, 1_800),
     "word-2min": Part({"quality.word_nats_2min": None}),
-    "recipes": Part(dict.fromkeys(_RECIPES), 1_800),
+    "settings": Part(
+        {
+            "recipes.book_nats": None,
+            **{f"recipes.{setting}_{counted}": None for setting in _SETTINGS for counted in _COUNTED},
+        }
+    ),
+    "short-text": Part({"recipes.short_alone_nats": None, "recipes.short_after_the_book_nats": None}),
 }
 
 QUICK_PARTS: dict[str, Part] = {

@@ -23,7 +23,8 @@ _WHERE = {
     "frankenstein-2min": "quality:frankenstein_2min",
     "frankenstein": "quality:frankenstein",
     "word-2min": "quality:word_2min",
-    "recipes": "recipes:recipes",
+    "settings": "recipes:settings",
+    "short-text": "recipes:short_text",
 }
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +21,8 @@ from worker.model.train import train
 
 BOOK_EPOCHS, BOOK_UNITS = 6, 256
 """Enough for words and a little of the voice. By epochs, as below: so nothing depends on what else the machine does."""
-SHORT_CHARS = 40_000
-"""Of Python's language reference, the text that needs no network: as much as a long short story."""
-SHORT_EPOCHS = 20
+SHORT_CHARS, SHORT_SCORED, SHORT_EPOCHS = 15_000, 5_000, 15
+"""Of Python's language reference, the text that needs no network: learned, scored behind it, and how often it is read."""
 SEED = "It was a dreary night of November, and"
 TEXTS, CHARS, SHOWN = 40, 500, 200
 """Written in each setting, characters of each, and how many of the first are kept to be shown."""
@@ -38,20 +35,36 @@ SETTINGS: dict[str, WriteRequest] = {
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def recipes(context: Context) -> None:
-    """What is written in several settings; a short text alone, as words, and after the book."""
+def settings(context: Context) -> None:
+    """What is written at several temperatures, and with the unlikely left out."""
     first, last = texts.parts(texts.measure_text())
-    book = _learn(context, "recipes.book_nats", first, last, TrainOptions(epochs=BOOK_EPOCHS, units=BOOK_UNITS))
-    _temperatures(context, load_model(book), first)
-    reference = asyncio.run(resolve("python-docs", get_settings())).text[:SHORT_CHARS]
-    first, last = texts.parts(texts.processed(reference, "char"))
-    short = TrainOptions(epochs=SHORT_EPOCHS)
-    _learn(context, "recipes.short_alone_nats", first, last, short)
-    _learn(context, "recipes.short_word_nats", first, last, short.model_copy(update={"recipe": "word"}))
-    _learn(context, "recipes.short_after_the_book_nats", first, last, short, parent=book)
+    model = load_model(_book_model(context.work, first))
+    context.record.values["recipes.book_nats"] = model.score(last).nats_per_char
+    _write_in_each(context, model, first)
 
 
-def _temperatures(context: Context, model: TextModel, learned: str) -> None:
+def short_text(context: Context) -> None:
+    """A short text learned alone, and after the book."""
+    book = _book_model(context.work, texts.parts(texts.measure_text())[0])
+    reference = texts.processed(asyncio.run(resolve("python-docs", get_settings())).text, "char")
+    learned, scored = reference[:SHORT_CHARS], reference[SHORT_CHARS : SHORT_CHARS + SHORT_SCORED]
+    for name, parent in {"alone": None, "after_the_book": book}.items():
+        out = context.work / f"short-{name}"
+        options = TrainOptions(epochs=SHORT_EPOCHS)
+        train(learned, options, texts.info(learned), out=out, hooks=Watcher(), parent=parent)
+        context.record.values[f"recipes.short_{name}_nats"] = load_model(out).score(scored).nats_per_char
+
+
+def _book_model(work: Path, learned: str) -> Path:
+    """The folder of a model of the book, made once for both parts."""
+    folder = work / "book-model"
+    if not (folder / "model.json").is_file():
+        options = TrainOptions(epochs=BOOK_EPOCHS, units=BOOK_UNITS)
+        train(learned, options, texts.info(learned), out=folder, hooks=Watcher())
+    return folder
+
+
+def _write_in_each(context: Context, model: TextModel, learned: str) -> None:
     """What is written in each setting: the share of its words that the learned text has, and of what is copied."""
     known = {word.lower() for word in _WORD.findall(learned)}
     for name, request in SETTINGS.items():
@@ -74,27 +87,3 @@ def _written(model: TextModel, request: WriteRequest) -> list[str]:
             raise answer
         texts_written.append(answer.text)
     return texts_written
-
-
-def _learn(
-    context: Context, key: str, first: str, last: str, options: TrainOptions, parent: Path | None = None
-) -> Path:
-    """Learn from the first part, score the last; the model's folder."""
-    out = context.work / key
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    begun = time.monotonic()
-    result = train(first, options, texts.info(first), out=out, hooks=Watcher(), parent=parent)
-    model = load_model(out)
-    network = model.description.network
-    context.record.values[key] = model.score(last).nats_per_char
-    context.record.raw |= {
-        f"{key}.seconds_with_start_and_end": time.monotonic() - begun,
-        f"{key}.train_seconds": result.seconds,
-        f"{key}.epochs": result.epochs,
-        f"{key}.network": f"{network.members} x {'-'.join(map(str, network.units))}",
-        f"{key}.parameters": result.parameters,
-        f"{key}.stopped": result.stopped,
-        f"{key}.random_seed": result.random_seed,
-        f"{key}.load_before": load,
-    }
-    return out
