@@ -22,7 +22,7 @@ from worker.model.train import train
 BOOK_EPOCHS, BOOK_UNITS = 6, 256
 """Enough for words and a little of the voice. By epochs, as below: so nothing depends on what else the machine does."""
 SHORT_CHARS, SHORT_SCORED, SHORT_EPOCHS = 15_000, 5_000, 15
-"""Of Python's language reference, the text that needs no network: learned, scored behind it, and how often it is read."""
+"""Of Python's language reference, the text that needs no network: learned, scored behind it, how often it is read."""
 SEED = "It was a dreary night of November, and"
 TEXTS, CHARS, SHOWN = 40, 500, 200
 """Written in each setting, characters of each, and how many of the first are kept to be shown."""
