@@ -6,10 +6,8 @@ import inspect
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import redis
 
 from shared import kept, keys, turns
@@ -17,51 +15,20 @@ from shared.connect import connect
 from shared.corpora import pack
 from shared.events import Interrupted, parse_event
 from shared.jobs import TRAIN_QUEUE, TranscriptRef
-from shared.settings import Settings, get_settings
 from tests import factories
-from tests.worker.backups import (
-    FIXTURE,
-    add_model,
-    add_training,
-    contents,
-    elsewhere,
-    refused,
-    restored,
-)
+from tests.worker.backup.installation import FIXTURE, Installation, add_training
 from worker.backup.entries import Snapshot
 from worker.backup.keyspace import Kind, kind_of
-from worker.cli import main
-from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog, run_script
-from worker.store import ModelStore
 
 SECRET = "what a member said"
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[redis.Redis]:
-    with connect(settings) as client:
-        yield client
-
-
-@pytest.fixture
-def backup(tmp_path: Path) -> Path:
-    """Where the backup goes."""
-    return tmp_path / "kept" / "galvanic.tar"
 
 
 # ---------------------------------------------------------------------- there and back
 
 
-def test_everything_comes_back_as_it_was(
-    client: redis.Redis,
-    settings: Settings,
-    backup: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    add_model(client, settings, "m1")
+def fill(client: redis.Redis) -> None:
+    """Some of each kind of value that Redis has: long, binary, expiring, with holes."""
     client.hset(keys.channel(901), mapping={"model": "m1", "temperature": "0.5"})
     client.set(keys.guild_settings(900), '{"prefix":"?"}')
     client.hset(keys.consent(900), mapping={str(n): "{}" for n in range(1_234)})
@@ -75,45 +42,41 @@ def test_everything_comes_back_as_it_was(
         client.xadd(keys.job_events("g-old"), {"event": "ä" * number, "more": ""}, id=f"1-{number}")
     client.xdel(keys.job_events("g-old"), "1-3")
     client.set(keys.artifact("g-old", "loss.png"), os.urandom(50_000), ex=900)
-    before = contents(client)
 
-    assert main(["backup", str(backup)]) == 0
-    said = capsys.readouterr().out
-    assert f"{backup}: " in said
+
+def test_everything_comes_back_as_it_was(galvanic: Installation) -> None:
+    galvanic.add_model("m1")
+    fill(galvanic.client)
+    before = galvanic.contents()
+
+    said = galvanic.back_up()
+    assert f"{galvanic.backup}: " in said
     assert f"{len(before):,} keys of Redis, 1 model" in said
-    assert backup.stat().st_mode & 0o777 == 0o600
-    assert list(backup.parent.iterdir()) == [backup]
-    assert contents(client) == before
+    assert galvanic.backup.stat().st_mode & 0o777 == 0o600
+    assert list(galvanic.backup.parent.iterdir()) == [galvanic.backup]
+    assert galvanic.contents() == before
 
-    there = elsewhere(monkeypatch, client, tmp_path)
-    assert "1 model." in restored(capsys, backup)
-    after = contents(client)
+    galvanic.elsewhere()
+    assert "1 model." in galvanic.restored()
+    after = galvanic.contents()
     assert after.pop(keys.WAITING.encode()) == before.pop(keys.WAITING.encode())
     # A queue's message is not part of the state: the job that it names is unknown, so none was sent.
     assert after == before
     for name in ("model.json", "weights.safetensors"):
-        assert (there.data_dir / "models" / "m1" / name).read_bytes() == (FIXTURE / name).read_bytes()
+        assert (galvanic.data / "models" / "m1" / name).read_bytes() == (FIXTURE / name).read_bytes()
 
 
-def test_models_come_from_and_go_to_a_remote_store(
-    client: redis.Redis,
-    settings: Settings,
-    backup: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    add_model(client, settings, "m1", files=False)
-    monkeypatch.setenv("MODEL_STORE", f"memory://{tmp_path.name}/one")
-    get_settings.cache_clear()
-    ModelStore(get_settings()).save(FIXTURE, "m1")
-    assert main(["backup", str(backup)]) == 0
-    assert f"{tmp_path.name}/one has 1 models" in refused(capsys, "restore", str(backup))
-    monkeypatch.setenv("MODEL_STORE", f"memory://{tmp_path.name}/two")
-    there = elsewhere(monkeypatch, client, tmp_path)
-    assert "1 model." in restored(capsys, backup)
-    assert ModelStore(there).ids() == ["m1"]
-    weights = (ModelStore(there).fetch("m1") / "weights.safetensors").read_bytes()
+def test_models_come_from_and_go_to_a_remote_store(galvanic: Installation, tmp_path: Path) -> None:
+    galvanic.add_model("m1", files=False)
+    galvanic.keep_models_in(f"memory://{tmp_path.name}/one")
+    galvanic.store.save(FIXTURE, "m1")
+    galvanic.back_up()
+    assert f"{tmp_path.name}/one has 1 models" in galvanic.not_restored()
+    galvanic.elsewhere()
+    galvanic.keep_models_in(f"memory://{tmp_path.name}/two")
+    assert "1 model." in galvanic.restored()
+    assert galvanic.store.ids() == ["m1"]
+    weights = (galvanic.store.fetch("m1") / "weights.safetensors").read_bytes()
     assert weights == (FIXTURE / "weights.safetensors").read_bytes()
 
 
@@ -134,38 +97,25 @@ def test_each_of_our_keys_is_kept_or_passing() -> None:
     assert kind_of(b"somebody-elses") is Kind.FOREIGN
 
 
-def test_what_only_lives_and_what_is_not_ours_stays_behind(
-    client: redis.Redis,
-    settings: Settings,
-    backup: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    add_model(client, settings, "m1")
+def test_what_only_lives_and_what_is_not_ours_stays_behind(galvanic: Installation) -> None:
+    client = galvanic.client
+    galvanic.add_model("m1")
     client.set(keys.cooldown("train", 900, 902), "1")
     client.xadd(keys.DOORBELL, {"job": "t-1"})
     client.lpush("train", "a message")
     client.hset("unacked", "tag", "a message")
     client.set("somebody-elses", "x")
-    assert main(["backup", str(backup)]) == 0
-    assert "Left out: 1 keys" in capsys.readouterr().out
-    elsewhere(monkeypatch, client, tmp_path)
-    restored(capsys, backup)
+    assert "Left out: 1 keys" in galvanic.back_up()
+    galvanic.elsewhere()
+    galvanic.restored()
     assert sorted(client.keys()) == [keys.guild_models(900).encode(), keys.model("m1").encode()]
 
 
 # ---------------------------------------------------------------------- trainings
 
 
-def test_each_training_goes_on_exactly_once(
-    client: redis.Redis,
-    settings: Settings,
-    backup: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_each_training_goes_on_exactly_once(galvanic: Installation) -> None:
+    client = galvanic.client
     add_training(client, "t-run", claimed=True)
     add_training(client, "t-claimed")
     run_script(client, turns.claim("token-t-claimed"))
@@ -174,11 +124,10 @@ def test_each_training_goes_on_exactly_once(
     done = add_training(client, "t-done")
     run_script(client, turns.cancel(done.job_id, Interrupted().model_dump_json()))
     attempt = int(client.hget(keys.job("t-run"), "attempt"))
-    assert main(["backup", str(backup)]) == 0
-    assert "4 trainings not over" in capsys.readouterr().out
+    assert "4 trainings not over" in galvanic.back_up()
 
-    elsewhere(monkeypatch, client, tmp_path)
-    assert "4 trainings will go on" in restored(capsys, backup)
+    galvanic.elsewhere()
+    assert "4 trainings will go on" in galvanic.restored()
     assert client.hlen(keys.CLAIMS) == 0
     assert client.llen(TRAIN_QUEUE) == 4
     claims = [run_script(client, turns.claim(f"new-{number}")) for number in range(6)]
@@ -195,43 +144,27 @@ def test_each_training_goes_on_exactly_once(
     assert client.smembers(keys.UNDELIVERED) == {b"t-run", b"t-claimed", b"t-wait-1", b"t-wait-2", b"t-done"}
 
 
-def test_a_checkpoint_comes_along_without_the_words(
-    client: redis.Redis,
-    settings: Settings,
-    backup: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    job = add_training(client, "t-1", claimed=True)
+def test_a_checkpoint_comes_along_without_the_words(galvanic: Installation) -> None:
+    job = add_training(galvanic.client, "t-1", claimed=True)
     for job_id in ("t-1", "t-long-over"):
-        files = JobFiles.of(settings, job_id)
-        files.checkpoint.mkdir(parents=True)
-        (files.checkpoint / "checkpoint.safetensors").write_bytes(b"weights")
+        files = galvanic.add_checkpoint(job_id, b"weights")
         (files.checkpoint / ".checkpoint.safetensors.partial").write_bytes(b"half of it")
         files.text.write_text(SECRET)
         files.save_learned(job.corpus)
-    assert main(["backup", str(backup)]) == 0
-    assert "1 training not over (1 with a checkpoint)" in capsys.readouterr().out
-    assert SECRET.encode() not in backup.read_bytes()
+    assert "1 training not over (1 with a checkpoint)" in galvanic.back_up()
+    assert SECRET.encode() not in galvanic.backup.read_bytes()
 
-    there = elsewhere(monkeypatch, client, tmp_path)
-    assert "1 from a checkpoint" in restored(capsys, backup)
-    files = JobFiles.of(there, "t-1")
+    galvanic.elsewhere()
+    assert "1 from a checkpoint" in galvanic.restored()
+    files = galvanic.files_of("t-1")
     assert (files.checkpoint / "checkpoint.safetensors").read_bytes() == b"weights"
     assert files.load_learned() == job.corpus
-    found = {path.relative_to(there.data_dir).as_posix() for path in there.data_dir.rglob("*") if path.is_file()}
+    found = {path.relative_to(galvanic.data).as_posix() for path in galvanic.data.rglob("*") if path.is_file()}
     assert found == {"checkpoints/t-1/checkpoint/checkpoint.safetensors", "checkpoints/t-1/learned.json"}
 
 
-def test_nothing_lives_longer_for_it_but_the_texts_that_trainings_need(
-    client: redis.Redis,
-    settings: Settings,
-    backup: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_nothing_lives_longer_for_it_but_the_texts_that_trainings_need(galvanic: Installation) -> None:
+    client = galvanic.client
     ref = TranscriptRef(transcript_id="x", revision=0, guild_id=900, channel_id=901)
     book = factories.corpus(sha256="aa")
     said = factories.corpus(sha256="", source="channel", transcript=ref)
@@ -245,20 +178,20 @@ def test_nothing_lives_longer_for_it_but_the_texts_that_trainings_need(
         client.pexpireat(key, soon)
     client.hset(keys.transcript("x"), "revision", "0")
     client.set(keys.artifact("g-1", "card.png"), "x", pxat=soon + 3_600_000)
-    assert main(["backup", str(backup)]) == 0
-    elsewhere(monkeypatch, client, tmp_path)
+    galvanic.back_up()
+    galvanic.elsewhere()
     time.sleep(max(0.0, soon / 1_000 - time.time()) + 0.1)
-    assert "3 keys of Redis had expired" in restored(capsys, backup)
+    assert "3 keys of Redis had expired" in galvanic.restored()
     assert 23 * 3_600 < client.ttl(keys.corpus("aa")) <= 24 * 3_600
     assert not client.exists(keys.corpus("other"), *kept.text_keys(said))
     assert client.pexpiretime(keys.artifact("g-1", "card.png")) == soon + 3_600_000
 
 
-def test_it_shows_one_moment_while_trainings_come_and_go(client: redis.Redis, settings: Settings) -> None:
+def test_it_shows_one_moment_while_trainings_come_and_go(galvanic: Installation) -> None:
     stop = threading.Event()
 
     def busy() -> None:
-        with connect(settings) as own:
+        with connect(galvanic.settings) as own:
             number = 0
             while not stop.is_set():
                 number += 1
@@ -272,7 +205,7 @@ def test_it_shows_one_moment_while_trainings_come_and_go(client: redis.Redis, se
     thread.start()
     try:
         for _ in range(100):
-            entries = {entry.key: entry for entry in Snapshot(client).entries}
+            entries = {entry.key: entry for entry in Snapshot(galvanic.client).entries}
             active = entries[keys.ACTIVE.encode()].pairs if keys.ACTIVE.encode() in entries else {}
             waiting = entries[keys.WAITING.encode()].values[::2] if keys.WAITING.encode() in entries else ()
             assert len(active) <= 1
