@@ -278,6 +278,11 @@ return 1
 """
 
 
+def _counted(job_id: str) -> tuple[str, ...]:
+    """A training's key, and those of all that counts it."""
+    return (keys.job(job_id), keys.ACTIVE, keys.CLAIMS, keys.WAITING)
+
+
 def enter(
     job: TrainJob, card: tuple[int, int] | None, limits: tuple[int, int], event: str, entry: str | None = None
 ) -> Script:
@@ -340,15 +345,7 @@ def regain(job_id: str, begun: str, queued: str) -> Script:
     Returns:
         A script that answers 1, or 0 when it is held, waits, or is over.
     """
-    names = (
-        keys.job(job_id),
-        keys.ACTIVE,
-        keys.CLAIMS,
-        keys.WAITING,
-        keys.job_events(job_id),
-        keys.job_hold(job_id),
-        keys.DOORBELL,
-    )
+    names = (*_counted(job_id), keys.job_events(job_id), keys.job_hold(job_id), keys.DOORBELL)
     return Script(_REGAIN, names, (job_id, begun, queued, str(DOORBELL_LENGTH)))
 
 
@@ -359,21 +356,12 @@ def hand_back(token: str) -> Script:
 
 def close(job_id: str) -> Script:
     """Take a training that is over from everything that counts it."""
-    names = (keys.job(job_id), keys.ACTIVE, keys.CLAIMS, keys.WAITING)
-    return Script(_CLOSE, names, (job_id, str(keys.JOB_TTL_S)))
+    return Script(_CLOSE, _counted(job_id), (job_id, str(keys.JOB_TTL_S)))
 
 
 def cancel(job_id: str, event: str) -> Script:
     """End a waiting training, or ask its worker to. Answers `cancelled`, `asked` or `over`."""
-    names = (
-        keys.job(job_id),
-        keys.ACTIVE,
-        keys.CLAIMS,
-        keys.WAITING,
-        keys.job_events(job_id),
-        keys.job_control(job_id),
-        keys.DOORBELL,
-    )
+    names = (*_counted(job_id), keys.job_events(job_id), keys.job_control(job_id), keys.DOORBELL)
     arguments = (job_id, str(keys.JOB_TTL_S), event, CANCELLED_EVENT, str(DOORBELL_LENGTH), keys.job(""))
     return Script(_CANCEL, names, arguments)
 
