@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.news import News
 from playground.guard import CONTROL_HEADER
 
 _RED = 0xDA373C
@@ -63,7 +64,7 @@ class Channels:
     def __init__(self, url: str) -> None:
         self._url = url
         self._headers = {CONTROL_HEADER: "1"}
-        self._news = asyncio.Event()
+        self._news = News()
         self.shown: dict[str, Shown] = {}
         self._replies: defaultdict[str, list[Shown]] = defaultdict(list)
 
@@ -92,14 +93,7 @@ class Channels:
 
     async def wait(self, until: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until something that depends on the bot's messages is true; whether it became so in time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not until():
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await self._news.wait(until, timeout_s)
 
     def replies(self, sent: Sent) -> list[Shown]:
         """The bot's replies to a message."""
@@ -114,7 +108,7 @@ class Channels:
             data = json.loads(frame.data)
             if data["type"] == "message":
                 self._take(data["message"])
-                self._news.set()
+                self._news.tell()
 
     def _take(self, message: dict[str, Any]) -> None:
         if not message["author"]["bot"]:

@@ -15,6 +15,7 @@ import aiohttp
 
 from benchmarks.load.ledger import Request, Seen
 from benchmarks.load.plan import PEOPLE, Ask
+from benchmarks.news import News
 from playground.guard import CONTROL_HEADER
 
 _PRESSABLE = 40
@@ -43,7 +44,7 @@ class Crowd:
         self._requests: dict[str, Request] = {}
         self._early: defaultdict[str, list[Seen]] = defaultdict(list)
         self._readers: list[asyncio.Task[None]] = []
-        self._news = asyncio.Event()
+        self._news = News()
 
     async def __aenter__(self) -> Crowd:
         connector = aiohttp.TCPConnector(limit=0)
@@ -63,14 +64,7 @@ class Crowd:
 
     async def wait(self, until: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until something that depends on the bot's messages is true; whether it became so in time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not until():
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await self._news.wait(until, timeout_s)
 
     def watch_over(self) -> None:
         """Raises what ended the watching, if anything did."""
@@ -123,7 +117,7 @@ class Crowd:
                 mine = person == PEOPLE[0] or data["message"]["ephemeral"]
                 if mine:
                     self._take(data["message"])
-            self._news.set()
+            self._news.tell()
 
     def _take(self, message: dict[str, Any]) -> None:
         fresh = message["id"] not in self._messages
