@@ -18,7 +18,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot import cards
+from bot import cards, tasks
 from bot.answers.post import post_answer, posting, too_slow
 from bot.escape import NOBODY
 from bot.failures import AWAY, TRANSIENT, passing
@@ -75,9 +75,7 @@ class Follower:
     async def stop(self) -> None:
         """End all tasks; what was not shown yet is shown after the next start."""
         self._stopped = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(*self._tasks)
 
     @contextmanager
     def reserved(self, job_id: str) -> Iterator[bool]:

@@ -16,6 +16,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
+from bot import tasks
 from bot.failures import AWAY, TRANSIENT, passing
 from bot.people import access
 from bot.redis_reply import reply
@@ -58,9 +59,7 @@ class Upkeep:
 
     async def stop(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.end(self._task)
 
     def ring(self) -> None:
         """Something happened: look soon."""

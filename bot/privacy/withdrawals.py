@@ -12,6 +12,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
+from bot import tasks
 from bot.escape import plain
 from bot.failures import AWAY, TRANSIENT
 from bot.redis_reply import reply
@@ -52,9 +53,7 @@ class Withdrawals:
 
     async def stop(self) -> None:
         """End what goes on in the background; the next `resume` goes on with it."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(*self._tasks)
 
     async def withdraw(self, guild_id: int, user_ids: Collection[int], *, why: str) -> Withdrawn:
         """Members withdraw in a server, or have left it.

@@ -16,6 +16,7 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
+from bot import tasks
 from bot.failures import passing
 from bot.people.membership import is_member
 from bot.training import training_control
@@ -46,9 +47,7 @@ class Leavers(commands.Cog):
 
     async def cog_unload(self) -> None:
         """End; the next start finds who left meanwhile."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(*self._tasks)
 
     # ------------------------------------------------------------------ what happens
 

@@ -13,7 +13,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot import cards
+from bot import cards, tasks
 from bot.jobs.queue import TRAINING
 from bot.people import access
 from bot.people.requester import Requester
@@ -83,10 +83,7 @@ class Readings:
     async def stop(self) -> None:
         """End all tasks; the next start goes on from the last page of each."""
         self._stopped = True
-        tasks = [*self._tasks.values(), *filter(None, [self._looking])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(*self._tasks.values(), self._looking)
 
     # ------------------------------------------------------------------ beginning
 

@@ -15,6 +15,7 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
+from bot import tasks
 from bot.failures import passing
 from bot.transcripts.reader import PAGE
 from bot.transcripts.store import Line
@@ -43,9 +44,7 @@ class Recheck(commands.Cog):
 
     async def cog_unload(self) -> None:
         """End; the next start looks from the beginning."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.end(self._task)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:

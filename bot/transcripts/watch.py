@@ -17,6 +17,7 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
+from bot import tasks
 from bot.failures import TRANSIENT
 from bot.transcripts.cleaning import clean
 from bot.transcripts.reader import is_speech, prefixes_of
@@ -54,9 +55,7 @@ class Watch(commands.Cog):
 
     async def cog_unload(self) -> None:
         """End; what is not noted yet is lost with the process."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.end(self._task)
 
     # ------------------------------------------------------------------ what happens
 
