@@ -24,6 +24,10 @@ from shared.errors import UserError
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
+ButtonItem = discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]]
+"""What a button is made of that works after a restart: all that it needs stands in its custom id."""
+USER = r"(?P<user>\d{1,20})"
+"""Of a custom id's template: whom the control is for."""
 _SAID_FOR_S = 60.0
 FORM_S = 3_600
 """How long a form may stay open. Discord does not tell when somebody closes one: it would be kept for ever."""

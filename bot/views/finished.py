@@ -10,7 +10,7 @@ import discord
 from bot.people.requester import Requester
 from bot.training import trainings
 from bot.types import Send
-from bot.views.base import FromItsId, RequiresPlace, replying_to
+from bot.views.base import ButtonItem, FromItsId, RequiresPlace, replying_to
 from bot.views.models import UseButton
 from bot.views.reading import UpdateButton
 from bot.views.training import SamplesButton
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 
-class MoreButton(
-    RequiresPlace,
-    FromItsId,
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)",
-):
+class MoreButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:more:(?P<model>[A-Za-z0-9_-]+)"):
     """Trains the model further on its own text, with the rights and quotas of whoever presses it."""
 
     def __init__(self, model_id: str) -> None:

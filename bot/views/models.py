@@ -11,7 +11,7 @@ from bot import cards
 from bot.escape import NOBODY
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import FromItsId, RequiresPlace, answering, replying_to
+from bot.views.base import USER, ButtonItem, FromItsId, RequiresPlace, answering, replying_to
 from bot.views.writing import GenerateButton
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -19,23 +19,16 @@ from shared.models import ModelRecord
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-    _Button = discord.ui.Button[discord.ui.View]
-    _Item = discord.ui.DynamicItem[_Button]
-else:
-    _Button = discord.ui.Button
-    _Item = discord.ui.DynamicItem
-
 ANSWER_WITHIN = timedelta(minutes=15)
 """How long the question about deleting can be answered: nobody should delete a model by finding an old message."""
 _MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
-_USER = r"(?P<user>\d{1,20})"
 
 
 class _ModelButton(RequiresPlace, FromItsId):
     """A button that names a model."""
 
 
-class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):
+class UseButton(_ModelButton, ButtonItem, template=rf"galvanic:use:{_MODEL}"):
     """Makes a model the current one of the channel where the button is."""
 
     def __init__(self, model_id: str) -> None:
@@ -54,7 +47,7 @@ class UseButton(_ModelButton, _Item, template=rf"galvanic:use:{_MODEL}"):
         await replying_to(interaction, "use button", use)
 
 
-class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
+class ExportButton(_ModelButton, ButtonItem, template=rf"galvanic:export:{_MODEL}"):
     """Posts a model as a file; for its owner and members with Manage Server."""
 
     def __init__(self, model_id: str) -> None:
@@ -71,7 +64,7 @@ class ExportButton(_ModelButton, _Item, template=rf"galvanic:export:{_MODEL}"):
         await replying_to(interaction, "export button", export)
 
 
-class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
+class DeleteButton(_ModelButton, ButtonItem, template=rf"galvanic:delete:{_MODEL}"):
     """Asks whether a model is to be deleted; for its owner and members with Manage Server."""
 
     def __init__(self, model_id: str) -> None:
@@ -89,7 +82,7 @@ class DeleteButton(_ModelButton, _Item, template=rf"galvanic:delete:{_MODEL}"):
         await replying_to(interaction, "delete button", ask)
 
 
-class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL}:{_USER}"):
+class ConfirmButton(_ModelButton, ButtonItem, template=rf"galvanic:delete-now:{_MODEL}:{USER}"):
     """Deletes a model; only for the person who was asked."""
 
     def __init__(self, model_id: str, user_id: str) -> None:
@@ -111,7 +104,7 @@ class ConfirmButton(_ModelButton, _Item, template=rf"galvanic:delete-now:{_MODEL
             )
 
 
-class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
+class KeepButton(_ModelButton, ButtonItem, template=rf"galvanic:delete-not:{USER}"):
     """Answers the question about deleting with No; only for the person who was asked."""
 
     def __init__(self, user_id: str) -> None:
@@ -127,7 +120,7 @@ class KeepButton(_ModelButton, _Item, template=rf"galvanic:delete-not:{_USER}"):
             )
 
 
-class PageButton(_ModelButton, _Item, template=r"galvanic:models:(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]"):
+class PageButton(_ModelButton, ButtonItem, template=r"galvanic:models:(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]"):
     """Shows another page of a channel's list of models, as the list is now."""
 
     def __init__(self, channel_id: str, page: str, *, back: bool = False, disabled: bool = False) -> None:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 
 from bot import cards
 from bot.escape import NOBODY
 from bot.privacy import consent_actions
-from bot.views.base import FromItsId, answering
+from bot.views.base import USER, ButtonItem, FromItsId, answering
 from shared.errors import UserError
-
-if TYPE_CHECKING:
-    _Item = discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]]
-else:
-    _Item = discord.ui.DynamicItem
 
 ANSWER_WITHIN = timedelta(hours=24)
 """How long a question can be answered: what it says may be another thing later."""
 ALL_SERVERS = "0"
 _GUILD = r"(?P<guild>\d{1,20})"
-_USER = r"(?P<user>\d{1,20})"
 
 
 class _Question(FromItsId):
@@ -43,7 +37,7 @@ class _Question(FromItsId):
             raise UserError("This question is older than a day, so nothing was changed.", f"Ask again: `{command}`.")
 
 
-class AgreeButton(_Question, _Item, template=rf"galvanic:optin:{_GUILD}:{_USER}"):
+class AgreeButton(_Question, ButtonItem, template=rf"galvanic:optin:{_GUILD}:{USER}"):
     """Says yes to learning from one's messages in a server."""
 
     def __init__(self, guild_id: str, user_id: str) -> None:
@@ -63,7 +57,7 @@ class AgreeButton(_Question, _Item, template=rf"galvanic:optin:{_GUILD}:{_USER}"
             await interaction.edit_original_response(embed=done, view=None, allowed_mentions=NOBODY)
 
 
-class ForgetButton(_Question, _Item, template=rf"galvanic:forget-me:{_GUILD}:{_USER}"):
+class ForgetButton(_Question, ButtonItem, template=rf"galvanic:forget-me:{_GUILD}:{USER}"):
     """Has the bot forget a person, in one server or (0) in all."""
 
     def __init__(self, guild_id: str, user_id: str) -> None:
@@ -87,7 +81,7 @@ class ForgetButton(_Question, _Item, template=rf"galvanic:forget-me:{_GUILD}:{_U
                 await consent_actions.confirm(interaction.user, done)
 
 
-class DeclineButton(_Question, _Item, template=rf"galvanic:privacy-not:{_USER}"):
+class DeclineButton(_Question, ButtonItem, template=rf"galvanic:privacy-not:{USER}"):
     """Answers a question with No: nothing changes."""
 
     def __init__(self, user_id: str) -> None:

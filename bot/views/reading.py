@@ -9,17 +9,14 @@ import discord
 
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import FromItsId, RequiresPlace, answering, replying_to
+from bot.views.base import ButtonItem, FromItsId, RequiresPlace, answering, replying_to
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
 
 class StopReadingButton(
-    RequiresPlace,
-    FromItsId,
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"galvanic:stop-reading:(?P<transcript>[a-f0-9]{1,32})",
+    RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:stop-reading:(?P<transcript>[a-f0-9]{1,32})"
 ):
     """Ends a reading and keeps nothing of it; for the person who started it and for moderators."""
 
@@ -36,12 +33,7 @@ class StopReadingButton(
             await interaction.followup.send(said, ephemeral=True)
 
 
-class UpdateButton(
-    RequiresPlace,
-    FromItsId,
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"galvanic:update:(?P<model>[A-Za-z0-9_-]+)",
-):
+class UpdateButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:update:(?P<model>[A-Za-z0-9_-]+)"):
     """Brings a channel's model up to date: it learns what was said since, of members who agree now."""
 
     def __init__(self, model_id: str) -> None:

@@ -14,7 +14,7 @@ from bot.commands.choices import MOST
 from bot.escape import NOBODY
 from bot.guild_settings import GuildSettings, UnreadableSettings
 from bot.people import access
-from bot.views.base import FromItsId, answering
+from bot.views.base import ButtonItem, FromItsId, answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class ChannelMenu(
 
 class SettingsButton(
     FromItsId,
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    ButtonItem,
     template=r"galvanic:settings:(?P<what>quotas|prefix|blocklist|reset|reset-all|show)",
 ):
     """Opens a form, or resets everything after a question."""

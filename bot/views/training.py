@@ -8,12 +8,10 @@ import discord
 
 from bot.people import access
 from bot.training import training_control
-from bot.views.base import FromItsId, RequiresPlace, answering
+from bot.views.base import ButtonItem, FromItsId, RequiresPlace, answering
 
 
-class _JobButton(
-    RequiresPlace, FromItsId, discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"galvanic:no-button"
-):
+class _JobButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:no-button"):
     """A button that is about one training."""
 
     word: ClassVar[str]

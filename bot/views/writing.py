@@ -14,7 +14,7 @@ from bot.commands.options import HOTTEST, temperature
 from bot.commands.wellformed import whole
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import FORM_S, FromItsId, RequiresPlace, answering, chosen, replying_to
+from bot.views.base import FORM_S, ButtonItem, FromItsId, RequiresPlace, answering, chosen, replying_to
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -25,9 +25,7 @@ TextAction = Literal["again", "continue", "hotter", "cooler"]
 
 
 class WrittenButton(
-    RequiresPlace,
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"galvanic:(?P<action>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)",
+    RequiresPlace, ButtonItem, template=r"galvanic:(?P<action>again|continue|hotter|cooler):(?P<job>[a-z0-9-]+)"
 ):
     """Makes another text of the one above it; for everybody who may generate texts in its channel."""
 
@@ -87,12 +85,7 @@ class ComparedMenu(
         await replying_to(interaction, "compared menu", continue_text, text=True)
 
 
-class GenerateButton(
-    RequiresPlace,
-    FromItsId,
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"galvanic:write:(?P<model>[a-z0-9-]+)",
-):
+class GenerateButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:write:(?P<model>[a-z0-9-]+)"):
     """Opens a form that asks for words, which its model continues."""
 
     def __init__(self, model_id: str) -> None:
