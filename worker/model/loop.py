@@ -1,4 +1,4 @@
-"""The training loop: epochs, clock, best weights, checkpoints, and the person who may stop it.
+"""The training loop: epochs, best weights, checkpoints, and the person who may stop it.
 
 Knows nothing of how a step is made; that is the learner's.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from worker.model import checkpoint
 from worker.model.checkpoint import Arrays, grouped, within
 from worker.model.learners import Learner
 from worker.model.network import Weights
+from worker.model.pace import Limits, Pace, Position
 from worker.model.plan import Plan
 from worker.model.results import CurvePoint, Hooks, Stopped, TrainingCancelled, TrainingInterrupted
 from worker.model.room import is_full
@@ -34,26 +34,8 @@ CHECKPOINT_AGAIN_S = 10.0
 """Until another try when the disk was full."""
 MOST_STRAYS = 3
 """A training whose loss was no number this often is given up."""
-_WARM_UP_STEPS = 50
-_UNTIMED_STEPS = 2
-"""Steps at the start of an attempt that compile, and say nothing about the speed."""
 
 log = structlog.get_logger()
-
-
-@dataclass
-class Limits:
-    """When to end at the latest, and when to save.
-
-    Attributes:
-        epochs: at most.
-        minutes: at most; None: no clock.
-        checkpoint_s: between two checkpoints: a training that is cut off loses no more.
-    """
-
-    epochs: int
-    minutes: float | None
-    checkpoint_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -65,31 +47,6 @@ class Density:
 
     learned: float = 1.0
     heldout: float = 1.0
-
-
-@dataclass
-class Position:
-    """Where a training stands; together with the arrays of a checkpoint this is all of it.
-
-    Attributes:
-        epoch, step: the running epoch, from 1, and how many of its steps are done.
-        total_steps: steps done in all epochs.
-        seconds: time spent, over all attempts.
-        loss_sum, loss_count: over the predictions of the running epoch.
-        best_epoch: whose weights are kept; 0: those that it began with.
-        strays: how often the loss was no number.
-        rate_share: of the planned learning rate, halved at each of these.
-    """
-
-    epoch: int = 1
-    step: int = 0
-    total_steps: int = 0
-    seconds: float = 0.0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    best_epoch: int = 0
-    strays: int = 0
-    rate_share: float = 1.0
 
 
 class _Astray(Exception):
@@ -134,21 +91,24 @@ class Loop:
         self.folder = folder
         self.identity = identity
         self.density = density
-        self.position = Position()
+        self.pace = Pace(plan, limits, learner.steps)
         self.curve: list[CurvePoint] = []
         self.best: Weights = {}
         self.notes: list[str] = []
         self._good: Arrays = {}
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
-        self._saved = self._clock = time.monotonic()
+        self._saved = time.monotonic()
         self._unsaved = False  # because the disk is full
-        self._step_s: float | None = None
-        self._steps_here = 0
+
+    @property
+    def position(self) -> Position:
+        """Where the training stands."""
+        return self.pace.position
 
     def restore(self, arrays: Arrays, record: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.position = Position(**record["at"])
+        self.pace.position = Position(**record["at"])
         self.curve = [CurvePoint(*point) for point in record["curve"]]
         self.notes = list(record["notes"])
         self.best = within(arrays, "best")
@@ -166,7 +126,8 @@ class Loop:
             TrainingInterrupted: it is to pause; the checkpoint is saved.
             UserError: the loss was no number too often, and nothing had been learned before.
         """
-        self._clock = self._saved = time.monotonic()
+        self._saved = time.monotonic()
+        self.pace.start()
         at = self.position
         self._tell(force=True)
         if at.total_steps == 0:
@@ -195,16 +156,16 @@ class Loop:
         at = self.position
         while at.step < self.learner.steps:
             self._poll()
-            self._tick()
-            if self._finish or self._out_of_time():
+            self.pace.tick()
+            if self._finish or self.pace.out_of_time():
                 return
             begun = time.monotonic()
-            loss, count = self.learner.step(at.step, self._rate())
+            loss, count = self.learner.step(at.step, self.pace.rate())
             if not math.isfinite(loss):
                 raise _Astray
             at.step, at.total_steps = at.step + 1, at.total_steps + 1
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
-            self._time_step(time.monotonic() - begun)
+            self.pace.time_step(time.monotonic() - begun)
             self._tell()
             if time.monotonic() - self._saved >= self.limits.checkpoint_s:
                 self._save()
@@ -239,10 +200,10 @@ class Loop:
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
             text = self.sample(weights, at.epoch)
             event = Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
-            with self._clock_stopped():
+            with self.pace.clock_stopped():
                 self.hooks.sample(event)
             self._sampled = time.monotonic()
-        self._tick()
+        self.pace.tick()
 
     def _go_back(self) -> bool:
         """Begin the epoch again, from the best state so far and at half the learning rate.
@@ -282,78 +243,26 @@ class Loop:
         at = self.position
         if self._finish:
             return self._finish
-        if self._out_of_time():
+        if self.pace.out_of_time():
             return "time"
         if at.epoch >= self.limits.epochs:
             return "done"
-        patience = max(4, math.ceil(self.plan.patience * self._planned_epochs()))
+        patience = max(4, math.ceil(self.plan.patience * self.pace.planned_epochs()))
         if self.plan.patience and at.epoch - at.best_epoch >= patience:
             return "early"
         return None
 
-    def _out_of_time(self) -> bool:
-        return self.limits.minutes is not None and self.position.seconds >= self.limits.minutes * 60
-
     def _poll(self) -> None:
-        with self._clock_stopped():
+        with self.pace.clock_stopped():
             request = self.hooks.control()
         if request == "cancel":
             raise TrainingCancelled
         if request == "interrupt":
-            self._tick()
+            self.pace.tick()
             self._save()
             raise TrainingInterrupted
         if request == "finish":
             self._finish = "finish"
-
-    @contextmanager
-    def _clock_stopped(self) -> Iterator[None]:
-        """Whoever listens may be slow (Redis may be away): that is no time of the training's."""
-        self._tick()
-        yield
-        self._clock = time.monotonic()
-
-    def _tick(self) -> None:
-        now = time.monotonic()
-        self.position.seconds += now - self._clock
-        self._clock = now
-
-    def _time_step(self, seconds: float) -> None:
-        self._steps_here += 1
-        if self._steps_here > _UNTIMED_STEPS:
-            # A moving average over some tens of steps: the machine may be shared.
-            self._step_s = seconds if self._step_s is None else 0.95 * self._step_s + 0.05 * seconds
-
-    def _done(self) -> float:
-        """Share of the training that is done, by whichever limit comes first."""
-        at = self.position
-        by_steps = (at.epoch - 1 + at.step / self.learner.steps) / self.limits.epochs
-        by_clock = at.seconds / (self.limits.minutes * 60) if self.limits.minutes else 0.0
-        return min(1.0, max(by_steps, by_clock))
-
-    def _rate(self) -> float:
-        rate = self.plan.learning_rate * self.position.rate_share
-        if self.plan.schedule == "constant":
-            return rate
-        warm = min(1.0, (self.position.total_steps + 1) / _WARM_UP_STEPS)
-        return rate * warm * max(0.01, 0.5 * (1 + math.cos(math.pi * self._done())))
-
-    def _remaining(self) -> float | None:
-        """Estimated seconds to the end."""
-        if self._step_s is None:
-            return None
-        at = self.position
-        left = ((self.limits.epochs - at.epoch + 1) * self.learner.steps - at.step) * self._step_s
-        return left if self.limits.minutes is None else max(0.0, min(left, self.limits.minutes * 60 - at.seconds))
-
-    def _planned_epochs(self) -> int:
-        """How many epochs there will be, at the speed measured so far."""
-        at = self.position
-        remaining = self._remaining()
-        if self.limits.minutes is None or remaining is None or self._step_s is None:
-            return self.limits.epochs
-        whole = at.epoch - 1 + (at.step + remaining / self._step_s) / self.learner.steps
-        return max(at.epoch, min(self.limits.epochs, math.ceil(whole - 1e-6)))
 
     def _tell(self, *, force: bool = False) -> None:
         now = time.monotonic()
@@ -362,19 +271,19 @@ class Loop:
         self._told = now
         at = self.position
         speed = None
-        if self._step_s and at.step:
-            speed = at.loss_count / at.step / self._step_s / self.density.learned
+        if self.pace.step_s and at.step:
+            speed = at.loss_count / at.step / self.pace.step_s / self.density.learned
         event = Progress(
             epoch=at.epoch,
-            epochs=self._planned_epochs(),
+            epochs=self.pace.planned_epochs(),
             step=at.step,
             steps=self.learner.steps,
             train_loss=self._train_loss(),
             heldout_loss=self.curve[-1].heldout_loss if self.curve else None,
-            eta_s=self._remaining(),
+            eta_s=self.pace.remaining(),
             chars_per_s=speed,
         )
-        with self._clock_stopped():
+        with self.pace.clock_stopped():
             self.hooks.progress(event)
 
     def _save(self) -> None:
@@ -401,7 +310,7 @@ class Loop:
             log.info("checkpoint_saved_again")
             self._unsaved = False
             self.hooks.trouble(None)
-        with self._clock_stopped():
+        with self.pace.clock_stopped():
             self.hooks.saved()
 
     def _not_saved(self, error: OSError) -> None:

@@ -18,8 +18,9 @@ from worker.model import checkpoint, folder
 from worker.model.calibrate import calibrate
 from worker.model.choices import apply_options, fit_to_text, spare_memory
 from worker.model.learners import make_learner, symbol_counts
-from worker.model.loop import Density, Limits, Loop
+from worker.model.loop import Density, Loop
 from worker.model.machine import measure_machine
+from worker.model.pace import Limits
 from worker.model.parent import Parent, check_symbols, child_plan, grown, load_parent
 from worker.model.plan import Budget, Plan, make_plan
 from worker.model.remarks import copying, overfitting
