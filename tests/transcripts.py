@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.transcripts.store import Line, TranscriptStore
+from shared import keys
 from shared.transcripts import TranscriptInfo
 
 _PAGE = 10
@@ -34,3 +35,9 @@ async def written(
 async def words(store: TranscriptStore, transcript_id: str) -> list[str]:
     """All lines that are kept, in order."""
     return [line.text async for _, page in store.pages(transcript_id) for line in page]
+
+
+async def expire(store: TranscriptStore, transcript_id: str, seconds: float) -> None:
+    """Let the words be dropped after so long, as they are some time after the last training on them."""
+    for key in (keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)):
+        await store._redis.pexpire(key, int(1_000 * seconds))

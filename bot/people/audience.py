@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value
 _CONNECT = discord.Permissions(connect=True).value
-_ADMINISTRATOR = discord.Permissions(administrator=True).value
 
 _READABLE = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
 Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel

@@ -28,6 +28,7 @@ from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
 from tests.bot.offline import context
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
+from tests.transcripts import expire
 
 DAY_MS = 86_400_000
 
@@ -70,11 +71,11 @@ async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
     queue: JobQueue, store: TranscriptStore, client: redis.asyncio.Redis
 ) -> None:
     info = await transcribed(store)
-    await store.keep_for(info.transcript_id, 60)
+    await expire(store, info.transcript_id, 60)
     assert await queue.submit_train(job_of(info), None, (CHANNEL, 5), (3, 20)) == "entered"
     assert min(await left_ms(client, info)) > 6 * DAY_MS
     assert not await client.exists(keys.corpus(""))
-    await store.keep_for(info.transcript_id, 60)
+    await expire(store, info.transcript_id, 60)
     await queue.keep_text(job_of(info))
     assert min(await left_ms(client, info)) > 6 * DAY_MS
 
@@ -113,7 +114,7 @@ async def test_letting_go_twice_keeps_messages_no_longer(
     info = await transcribed(store)
     await queue.release_text(job_of(info))
     assert 6 * DAY_MS < min(await left_ms(client, info)) <= 7 * DAY_MS
-    await store.keep_for(info.transcript_id, 60)
+    await expire(store, info.transcript_id, 60)
     await queue.release_text(job_of(info))
     assert max(await left_ms(client, info)) <= 60_000
 

@@ -28,6 +28,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live, text_of
+from tests.transcripts import expire
 
 LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
 ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"))
@@ -53,7 +54,7 @@ async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: i
         await live.bot.consents.agree(guild_id, who)
     lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]
     await live.bot.transcripts.append(info.transcript_id, lines, "{}")
-    await live.bot.transcripts.keep_for(info.transcript_id, 3_600)
+    await expire(live.bot.transcripts, info.transcript_id, 3_600)
     await live.bot.transcripts.complete(info.transcript_id)
     return info.transcript_id
 

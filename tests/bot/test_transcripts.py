@@ -14,6 +14,7 @@ from shared.connect import connect
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, revision_of, write_text
+from tests.transcripts import expire
 
 ADA, BEN = 11, 22
 GUILD = 1
@@ -148,7 +149,7 @@ async def test_words_expire_and_who_was_in_it_stays_known(store: TranscriptStore
     info = await begun(store)
     await talked(store, info)
     await store.complete(info.transcript_id)
-    await store.keep_for(info.transcript_id, 100)
+    await expire(store, info.transcript_id, 100)
     left = await store.expires_in(info.transcript_id)
     assert left is not None
     assert 90 < left <= 100

@@ -16,6 +16,7 @@ from playground.client import Message, text_of
 from shared import keys
 from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered
 from tests.e2e.system import System, started
+from tests.transcripts import expire
 
 SECRET = "the marmalade is hidden in the third drawer"
 SEED = "a pelican of no importance"
@@ -69,7 +70,7 @@ def store_words(system: System, *people: str) -> str:
         )
         lines = [Line(message_id, int(world.users[person]), words) for person, words, message_id in sent]
         await store.append(info.transcript_id, lines, "{}")
-        await store.keep_for(info.transcript_id, 3_600)
+        await expire(store, info.transcript_id, 3_600)
         await store.complete(info.transcript_id)
         await client.aclose()
         return info.transcript_id
