@@ -19,6 +19,9 @@ from shared.settings import Settings, get_settings
 LONG = ("e2e/test_channels", "e2e/test_training_card", "e2e/test_first_light", "e2e/test_engine", "faults/test_killed")
 """Take minutes: first of their folder's, since what is begun last should end soon, or one process waits."""
 
+MARKERS = {"browser": ("browser",), "e2e": ("e2e",), "faults": ("e2e", "faults")}
+"""What all tests of a folder are marked with; of the faults those that `make test` runs, too, are not."""
+
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake
 hypothesis.settings.load_profile("untimed")
 
@@ -32,6 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def is_long(path: Path) -> bool:
         return path.relative_to(here).with_suffix("").as_posix() in LONG
 
+    for item in items:
+        for marker in MARKERS.get(folder_of(item.path), ()):
+            if marker != "faults" or item.get_closest_marker("keeps") is None:
+                item.add_marker(marker)
     files = sorted(dict.fromkeys(item.path for item in items), key=lambda path: not is_long(path))
     turns: dict[Path, float] = {}
     for folder in {folder_of(path) for path in files}:

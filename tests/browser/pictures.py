@@ -82,8 +82,7 @@ def running(corpora: Path | None) -> Iterator[System]:
         system.start()
         yield system
     finally:
-        if system.process is not None and system.process.poll() is None:
-            system.stop()
+        system.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

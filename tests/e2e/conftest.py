@@ -7,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.acts import left_behind
+from tests.e2e.acts import forget_models, left_behind
 from tests.e2e.system import System, started
 from tests.playground.conftest import server  # noqa: F401  # a fixture
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +24,14 @@ def system(running: System) -> Iterator[System]:
     yield running
     left = left_behind(running)
     assert not left, f"the file left behind: {', '.join(left)}"
+
+
+@pytest.fixture
+def without_models(system: System) -> Iterator[None]:
+    """A test begins with servers that have no model, and leaves them so: names are free again."""
+    forget_models(system)
+    yield
+    forget_models(system)
 
 
 @pytest.fixture

@@ -121,6 +121,13 @@ class System:
         self.process.send_signal(number)
         return self.process.wait(150)
 
+    def close(self) -> None:
+        """Let nothing of it go on running, whether it was started or not."""
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+        for process in self.processes():
+            process.kill()
+
     def processes(self) -> list[psutil.Process]:
         """Every process that works on this data folder."""
         found = []
@@ -230,20 +237,24 @@ class System:
         return self.client.wait_for(shown, timeout, f"{words} on the card")
 
 
-def started(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
-    """Run a system that knows the text `harbour`, for a fixture; nothing is left of it afterwards."""
+@contextlib.contextmanager
+def prepared(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
+    """A system that knows the text `harbour`, and may be started; nothing is left of it afterwards."""
     # No test reaches the internet: the mirrors are a closed port.
     closed = f'["https://127.0.0.1:{free_port()}/{{number}}.txt"]'
     system = kind(folder, GUTENBERG_MIRRORS=closed, **environment)
     (system.corpora / "harbour.txt").write_text(harbour(), encoding="utf-8")
     try:
-        system.start()
         yield system
     finally:
-        if system.process is not None and system.process.poll() is None:
-            system.stop()
-        for process in system.processes():
-            process.kill()
+        system.close()
+
+
+def started(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
+    """Run a system as `prepared`, for a fixture."""
+    with prepared(folder, kind, **environment) as system:
+        system.start()
+        yield system
 
 
 def field_of(message: Message, name: str) -> str:

@@ -13,22 +13,14 @@ from playground.client import text_of
 from shared import keys
 from shared.events import parse_event
 from tests.e2e.acts import TINY, training_of
-from tests.e2e.system import System, started
-from tests.e2e.texts import harbour
+from tests.e2e.system import System, prepared, started
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[System]:
     """A machine on which nothing was ever started."""
-    system = System(tmp_path / "empty")
-    (system.corpora / "harbour.txt").write_text(harbour(), encoding="utf-8")
-    try:
+    with prepared(tmp_path / "empty") as system:
         yield system
-    finally:
-        if system.process is not None and system.process.poll() is None:
-            system.stop()
-        for process in system.processes():
-            process.kill()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.playground.conftest import Server
+from tests.playground.processes import Server
 
 EX_CONFIG = 78
 

@@ -17,19 +17,6 @@ from tests.e2e.system import System, started
 from tests.faults import harm
 from tests.faults.moments import CHECKPOINT_S
 
-LASTING = "keeps"
-"""Marks the tests that `make test` runs, too."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.e2e)
-        if item.get_closest_marker(LASTING) is None:
-            item.add_marker(pytest.mark.faults)
-
 
 @pytest.fixture(scope="session")
 def _hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:

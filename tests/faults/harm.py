@@ -15,8 +15,6 @@ import psutil
 from shared import presence
 from tests.e2e.system import ANSWER_S, System
 
-CHILD = "from multiprocessing.spawn", "--multiprocessing-fork"
-
 
 def worker(system: System, queue: str) -> psutil.Process:
     """The main process of a worker."""

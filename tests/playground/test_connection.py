@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playground.client import PlaygroundClient, pictures_of, text_of
 from playground.server import open_port
-from tests.playground.conftest import Bot, Server
+from tests.playground.processes import Bot, Server
 from tests.playground.tiny_bot import PIXEL
 
 

@@ -14,7 +14,7 @@ import pytest
 from playground.client import PlaygroundClient
 from playground.guard import CONTROL_HEADER
 from shared.errors import UserError
-from tests.playground.conftest import Server
+from tests.playground.processes import Server
 
 HEADER = {CONTROL_HEADER: "1"}
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from shared.errors import UserError
-from tests.playground.conftest import Server
+from tests.playground.processes import Server
 
 ME = "/api/v10/users/@me"
 

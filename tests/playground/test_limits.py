@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from playground.places import BOT_ID
-from tests.playground.conftest import Server
+from tests.playground.processes import Server
 
 TEXT = {"type": 2, "style": 1, "custom_id": "x"}
 

@@ -10,7 +10,7 @@ import pytest
 from playground.client import PlaygroundClient, text_of
 from playground.places import ANNEX_ID, GUILD_ID
 from shared.errors import UserError
-from tests.playground.conftest import Bot, Server
+from tests.playground.processes import online, serving
 
 
 def ask(client: PlaygroundClient, text: str, **options: str) -> str:
@@ -180,14 +180,8 @@ def test_own_message_is_edited(bot: PlaygroundClient) -> None:
 @pytest.fixture
 def own_bot(tmp_path: Path) -> Iterator[PlaygroundClient]:
     """A playground of a test's own: servers stay as long as it runs."""
-    server = Server(tmp_path / "playground", "--forget")
-    running = Bot(server.url, tmp_path / "log")
-    try:
-        server.client.wait_for_bot()
-        yield server.client
-    finally:
-        running.kill()
-        server.stop()
+    with serving(tmp_path / "playground") as server, online(server, tmp_path) as client:
+        yield client
 
 
 def test_server_is_made_with_a_channel_and_members(own_bot: PlaygroundClient) -> None:

@@ -1,0 +1,93 @@
+"""A tab of the browser with the playground's page, and what people do on it by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
+
+from tests.browser.conftest import ARTIFACTS
+from tests.browser.page import PlaygroundPage
+
+
+class Tab(PlaygroundPage):
+    """The page with what these tests do on it besides."""
+
+    @classmethod
+    def opened(cls, browser: Browser, url: str, width: int = 1280) -> Tab:
+        page: Page = browser.new_page(viewport={"width": width, "height": 800})
+        page.set_default_timeout(10_000)
+        expect.set_options(timeout=10_000)
+        tab = cls(page, ARTIFACTS)
+        tab.problems = []
+        page.on("pageerror", lambda error: tab.problems.append(str(error)))
+        page.on("console", lambda entry: tab.problems.append(entry.text) if entry.type == "error" else None)
+        page.goto(url)
+        # The state and the messages so far come together.
+        expect(tab.status).not_to_be_empty()
+        return tab
+
+    problems: list[str]
+    """What the browser complained of: script errors, blocked content, failed requests."""
+
+    @property
+    def composer(self) -> Locator:
+        return self.tab.get_by_test_id("composer")
+
+    @property
+    def status(self) -> Locator:
+        return self.tab.get_by_test_id("status")
+
+    def part(self, test_id: str) -> Locator:
+        return self.tab.get_by_test_id(test_id)
+
+    def say(self, text: str, files: Mapping[str, bytes] | None = None) -> None:
+        if files:
+            self.part("file-input").set_input_files([payload(*item) for item in files.items()])
+            expect(self.part("chip")).to_have_count(len(files))
+        self.type(text)
+        expect(self.composer).to_have_value("")
+
+    def wait_for(self, text: str | re.Pattern[str]) -> Locator:
+        found = self.messages.filter(has_text=text).last
+        expect(found).to_be_visible()
+        return found
+
+    def card(self) -> Locator:
+        """Ask for a card; the message, which stays the same one when others come."""
+        cards = self.messages.filter(has_text="epoch 2 of 3")
+        before = cards.count()
+        self.say("!card")
+        expect(cards).to_have_count(before + 1)
+        return self.tab.locator(f'[data-testid="message"][data-id="{cards.last.get_attribute("data-id")}"]')
+
+    def call(
+        self, command: str, options: Mapping[str, str], files: Mapping[str, tuple[str, bytes]] | None = None
+    ) -> None:
+        """Fill in a slash command's fields and send it."""
+        self.composer.press_sequentially(f"/{command} ")
+        for name, value in options.items():
+            self.part(f"option-{name}").fill(value)
+        for name, file in (files or {}).items():
+            self.part(f"option-{name}").set_input_files(payload(*file))
+        self.part("send").click()
+        expect(self.part("slash")).to_be_hidden()
+
+    def press(self, message: Locator, label: str) -> None:
+        message.get_by_test_id("button").filter(has_text=label).click()
+
+    def channel(self, name: str) -> Locator:
+        return self.tab.locator(f'[data-testid="channel"][data-name="{name}"]')
+
+    def go(self, name: str) -> None:
+        self.channel(name).click()
+        expect(self.part("channel-name")).to_have_text(f"# {name}")
+
+    def be(self, name: str) -> None:
+        self.become(name)
+        expect(self.tab.get_by_role("button", name=name, pressed=True)).to_be_visible()
+
+
+def payload(name: str, data: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "text/plain", "buffer": data}
