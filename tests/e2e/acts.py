@@ -22,6 +22,16 @@ TINY = "--epochs 1 --layers 1 --units 32 --batch 8"
 # ---------------------------------------------------------------------- looking
 
 
+def user(system: System, name: str) -> int:
+    """Id of a person."""
+    return int(system.client.world().users[name])
+
+
+def ask(system: System, typed: str, **options: Any) -> str:
+    """Write a message; the words of the bot's answer."""
+    return text_of(system.ask(typed, **options))
+
+
 def labels(message: Message) -> list[str]:
     """What the buttons say."""
     return list(buttons(message))
@@ -229,3 +239,10 @@ def left_behind(system: System) -> list[str]:
     forget_models(system)
     rest(system)
     return found
+
+
+def exported(system: System, name: str, **where: Any) -> bytes:
+    """The file of a model, which somebody asks for."""
+    (file,) = system.ask(f"!model export {name}", **where)["attachments"]
+    assert file["filename"] == f"{name}.galvanic"
+    return system.client.fetch(file["url"])

@@ -1,12 +1,8 @@
-"""Looking at models, choosing, sharing, renaming and deleting them, and taking them elsewhere as files."""
+"""Looking at models, choosing, sharing, renaming and deleting them."""
 
 from __future__ import annotations
 
-import io
-import pickle
 import time
-import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,53 +12,25 @@ from playground.places import GUILDS
 from shared import keys
 from shared.errors import UserError
 from tests.e2e.acts import (
+    ask,
+    exported,
     forget_models,
     labels,
     press,
     restart_bot,
     settings_of_the_server,
-    start_bot,
     start_worker,
-    stop_bot,
-    undelivered,
+    user,
 )
-from tests.e2e.system import System, field_of, started
+from tests.e2e.system import ANSWER_S, System, field_of
 
-WAIT_S = 60
+pytestmark = pytest.mark.usefixtures("without_models")
+
 MODERATORS = next(role.id for role in GUILDS[0].roles if role.name == "Moderators")
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One of this module's own: its tests take all models away."""
-    yield from started(tmp_path_factory.mktemp("models"), IMPORT_MAX_MB="1")
-
-
-@pytest.fixture(autouse=True)
-def _no_other_models(system: System) -> Iterator[None]:
-    """Each test begins with a server that has no model, and leaves it so: names are free again."""
-    forget_models(system)
-    yield
-    forget_models(system)
-
-
-def ask(system: System, typed: str, **options: Any) -> str:
-    return text_of(system.ask(typed, timeout=WAIT_S, **options))
 
 
 def names_offered(system: System, command: str, option: str, typed: str, **where: Any) -> list[str]:
     return [choice["name"] for choice in system.client.autocomplete(command, option, typed, **where)]
-
-
-def ben(system: System) -> int:
-    return int(system.client.world().users["ben"])
-
-
-def exported(system: System, name: str, **where: Any) -> bytes:
-    answer = system.ask(f"!model export {name}", timeout=WAIT_S, **where)
-    (file,) = answer["attachments"]
-    assert file["filename"] == f"{name}.galvanic"
-    return system.client.fetch(file["url"])
 
 
 # ---------------------------------------------------------------------- looking
@@ -91,11 +59,11 @@ def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) 
     restart_bot(system)
     system.add_model("late", current=False)  # the list is read anew
     system.client.click_label(page, "Next", person="ben")
-    second = system.wait_for_card(page, "page 2 of 2", timeout=WAIT_S)
+    second = system.wait_for_card(page, "page 2 of 2")
     assert "▶️ **`many-0`**" in text_of(second)
     assert "many-2" in text_of(second)
     system.client.click_label(second, "Previous", person="cleo")
-    assert "`late`" in text_of(system.wait_for_card(page, "page 1 of 2", timeout=WAIT_S))
+    assert "`late`" in text_of(system.wait_for_card(page, "page 1 of 2"))
 
 
 def test_a_page_that_is_gone_shows_the_last_one(system: System) -> None:
@@ -105,14 +73,14 @@ def test_a_page_that_is_gone_shows_the_last_one(system: System) -> None:
     forget_models(system)
     system.add_model("only")
     system.client.click_label(page, "Next")
-    shown = system.wait_for_card(page, "only", timeout=WAIT_S)
+    shown = system.wait_for_card(page, "only")
     assert labels(shown) == []
 
 
 def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> None:
     system.add_model("portrait")
     for typed in ("!model", "!model info portrait"):
-        card = system.ask(typed, timeout=WAIT_S)
+        card = system.ask(typed)
         assert "This channel's model" in text_of(card)
         assert "bits per character" in field_of(card, "Quality")
         assert "LSTM layer" in field_of(card, "Network")
@@ -132,7 +100,7 @@ def test_without_a_worker_the_card_still_tells_what_is_known(system: System) -> 
     assert "No generate worker is running" in text_of(card)
     assert "2.52 bits per character" in field_of(card, "Quality")
     assert pictures_of(card) == []
-    system.client.wait_for(lambda: pictures_of(system.ask("!model", timeout=WAIT_S)), WAIT_S, "a picture again")
+    system.client.wait_for(lambda: pictures_of(system.ask("!model")), ANSWER_S, "a picture again")
 
 
 def test_mistyped_subcommands_are_explained(system: System) -> None:
@@ -150,11 +118,11 @@ def test_a_model_is_chosen_by_command_and_by_button(system: System) -> None:
     system.add_model("first")
     system.add_model("second", current=False)
     assert "`second` is now this channel's model" in ask(system, "!model use second")
-    card = system.ask("!model info first", timeout=WAIT_S)
+    card = system.ask("!model info first")
     press(system, card, "Use here", "made `first` this channel's model", person="cleo")
     assert "▶️ **`first`**" in ask(system, "!models")
     system.client.slash("model use", {"name": "second"})
-    system.client.wait_for(lambda: "▶️ **`second`**" in ask(system, "!models"), WAIT_S, "the slash command")
+    system.client.wait_for(lambda: "▶️ **`second`**" in ask(system, "!models"), ANSWER_S, "the slash command")
 
 
 def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -> None:
@@ -174,7 +142,7 @@ def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -
 
 def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: System) -> None:
     system.add_model("reserved")
-    card = system.ask("!model", timeout=WAIT_S)
+    card = system.ask("!model")
     data = exported(system, "reserved")
     with settings_of_the_server(system, train_roles=(MODERATORS,), generate_roles=(MODERATORS,)):
         for typed in ("!model use reserved", "!model temperature 0.2"):
@@ -210,14 +178,14 @@ def test_a_model_of_another_channel_does_not_exist(system: System) -> None:
 
 
 def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
-    system.add_model("diary", scope="channel", owner_id=ben(system), current=False)
+    system.add_model("diary", scope="channel", owner_id=user(system, "ben"), current=False)
     said = ask(system, "!model share diary #library", person="ben")
     assert "its texts may quote the uploaded text" in said
     assert "!model unshare diary #library" in said
     assert "diary" in ask(system, "!model use diary", channel="library")
     assert "shared here" in ask(system, "!models", channel="library")
     assert ask(system, "!generate the tide --length 10", channel="library").startswith("**the tide**")
-    card = system.ask("!model info diary", channel="library", timeout=WAIT_S)
+    card = system.ask("!model info diary", channel="library")
 
     assert "can be exported only there" in ask(system, "!model export diary", channel="library", person="ben")
     press(system, card, "Export", "❌", "can be exported only there", person="ben", channel="library")
@@ -232,7 +200,7 @@ def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
 def test_going_on_from_a_shared_model_unlocks_neither_its_file_nor_its_sharing(system: System) -> None:
     """Ben was lent Ada's model in #library: what he makes of it is his, but the text in it is #lab's."""
     channels = {name: int(number) for name, number in system.client.world().channels.items()}
-    lent = {"scope": "channel", "channel_id": channels["library"], "owner_id": ben(system), "current": False}
+    lent = {"scope": "channel", "channel_id": channels["library"], "owner_id": user(system, "ben"), "current": False}
     system.add_model("child", sources=(channels["lab"],), **lent)
     system.add_model("mixed", sources=(channels["lab"], channels["library"]), **lent)
     system.add_model("own", sources=(channels["library"],), **lent)
@@ -268,7 +236,7 @@ def test_what_cannot_be_shared(system: System) -> None:
     assert "can already be used in" in ask(system, "!model share hers lab")
     assert "isn't your model" in ask(system, "!model share hers #library", person="ben")
     assert "isn't your model" in ask(system, "!model unshare hers", person="ben")
-    doras = int(system.client.world().users["dora"])
+    doras = user(system, "dora")
     system.add_model("doras", scope="channel", owner_id=doras, current=False)
     assert "that both of us can see" in ask(system, "!model share doras #cellar", person="dora")
     assert names_offered(system, "model share", "where", "cel", person="dora") == []
@@ -286,9 +254,9 @@ def test_what_cannot_be_shared(system: System) -> None:
 
 
 def test_renaming(system: System) -> None:
-    system.add_model("old", owner_id=ben(system))
+    system.add_model("old", owner_id=user(system, "ben"))
     system.add_model("taken", current=False)
-    card = system.ask("!model info old", timeout=WAIT_S)
+    card = system.ask("!model info old")
     assert "The name `taken` is already taken" in ask(system, "!model rename old taken")
     assert "already has this name" in ask(system, "!model rename old OLD")
     assert "isn't a valid model name" in ask(system, "!model rename old ../x")
@@ -305,7 +273,7 @@ def test_renaming(system: System) -> None:
 
 
 def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
-    model = system.add_model("doomed", owner_id=ben(system))
+    model = system.add_model("doomed", owner_id=user(system, "ben"))
     folder = system.data / "models" / model.model_id
     assert "isn't your model" in ask(system, "!model delete doomed", person="cleo", channel="library")
     question = system.ask("!model delete doomed", person="ben")
@@ -314,16 +282,16 @@ def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
         press(system, question, "Delete it", "This question is for somebody else", person=person)
         press(system, question, "Keep it", "This question is for somebody else", person=person)
     system.client.click_label(question, "Keep it", person="ben")
-    assert labels(system.wait_for_card(question, "nothing was deleted", timeout=WAIT_S)) == []
+    assert labels(system.wait_for_card(question, "nothing was deleted")) == []
 
     question = system.ask("!model delete doomed", person="ben")
     assert "is now called `spared`" in ask(system, "!model rename doomed spared")
     system.client.click_label(question, "Delete it", person="ben")
-    ended = system.wait_for_card(question, "`spared` was deleted by", timeout=WAIT_S)
+    ended = system.wait_for_card(question, "`spared` was deleted by")
     assert labels(ended) == []
     assert "There is no model here yet" in ask(system, "!generate the tide")
     assert "There is no model here yet" in ask(system, "!models")
-    system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
+    system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
 
 
 def test_a_question_is_answered_after_a_restart(system: System) -> None:
@@ -331,21 +299,21 @@ def test_a_question_is_answered_after_a_restart(system: System) -> None:
     question = system.ask("!model delete doomed-later")
     restart_bot(system)
     system.client.click_label(question, "Delete it")
-    system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
+    system.wait_for_card(question, "was deleted by")
     folder = system.data / "models" / model.model_id
-    system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
+    system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
 
 
 def test_rights_are_asked_again_when_the_answer_comes(system: System) -> None:
-    model = system.add_model("handed-over", owner_id=ben(system))
+    model = system.add_model("handed-over", owner_id=user(system, "ben"))
     question = system.ask("!model delete handed-over", person="ben")
     with system.redis as client:
-        ada = int(system.client.world().users["ada"])
+        ada = user(system, "ada")
         client.set(keys.model(model.model_id), model.model_copy(update={"owner_id": ada}).model_dump_json())
     press(system, question, "Delete it", "isn't your model", person="ben")
     again = system.ask("!model delete handed-over")
     system.client.click_label(again, "Delete it")
-    system.wait_for_card(again, "was deleted by", timeout=WAIT_S)
+    system.wait_for_card(again, "was deleted by")
     late = system.ask("!model info handed-over")
     assert "No model called" in text_of(late)
     press(system, question, "Delete it", "can no longer be used", person="ben")
@@ -358,11 +326,11 @@ def test_the_files_of_a_deleted_model_go_when_a_worker_is_back(system: System) -
     try:
         question = system.ask("!model delete lingering")
         system.client.click_label(question, "Delete it")
-        system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
+        system.wait_for_card(question, "was deleted by")
         assert folder.exists()
     finally:
         start_worker(system, "generate")
-    system.client.wait_for(lambda: not folder.exists(), WAIT_S, "the model's files to go")
+    system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
 
 
 def test_a_channels_own_models_go_with_it(system: System) -> None:
@@ -376,7 +344,7 @@ def test_a_channels_own_models_go_with_it(system: System) -> None:
     assert "`own`" in ask(system, "!models", channel="attic")
     system.client.delete_channel("attic")
     folders = system.data / "models"
-    system.client.wait_for(lambda: not (folders / own.model_id).exists(), WAIT_S, "the model's files to go")
+    system.client.wait_for(lambda: not (folders / own.model_id).exists(), ANSWER_S, "the model's files to go")
     assert all((folders / model.model_id).exists() for model in kept)
     listed = ask(system, "!models", channel="library")
     assert "`lent`" in listed
@@ -384,138 +352,8 @@ def test_a_channels_own_models_go_with_it(system: System) -> None:
 
 
 def test_the_card_has_a_delete_button_for_those_who_may(system: System) -> None:
-    system.add_model("buttoned", owner_id=ben(system))
-    card = system.ask("!model info buttoned", timeout=WAIT_S)
+    system.add_model("buttoned", owner_id=user(system, "ben"))
+    card = system.ask("!model info buttoned")
     press(system, card, "Delete…", "isn't your model", person="cleo")
     press(system, card, "Export", "isn't your model", person="cleo")
     press(system, card, "Delete…", "Delete buttoned?", person="ben")
-
-
-# ---------------------------------------------------------------------- files
-
-
-def test_a_model_comes_back_from_its_file_and_writes_the_same(system: System) -> None:
-    system.add_model("traveller", owner_id=ben(system))
-    written = "!generate the tide --length 40 --random-seed 5 --model"
-    before = system.ask(f"{written} traveller", timeout=WAIT_S)["embeds"][0]["description"]
-    data = exported(system, "traveller", person="ben")
-    question = system.ask("!model delete traveller", person="ben")
-    system.client.click_label(question, "Delete it", person="ben")
-    system.wait_for_card(question, "was deleted by", timeout=WAIT_S)
-
-    card = system.ask("!model import", files={"traveller.galvanic": data}, person="ben", timeout=WAIT_S)
-    name = card["embeds"][0]["title"].removeprefix("Imported ")
-    after = system.ask(f"{written} {name}", timeout=WAIT_S)["embeds"][0]["description"]
-    assert after == before
-    assert "No model called" in ask(system, f"!model info {name}", channel="library")
-    assert "who imported it" in ask(system, f"!model info {name}")
-
-
-def test_a_model_goes_to_another_server_as_a_file(system: System) -> None:
-    system.add_model("emigrant", scope="channel")
-    assert "No model called `emigrant`" in ask(system, "!model info emigrant", channel="atrium")
-    written = "!generate the tide --length 40 --random-seed 5"
-    here = system.ask(written, timeout=WAIT_S)["embeds"][0]["description"]
-    data = exported(system, "emigrant")
-    said = ask(system, "!model import settler", files={"emigrant.galvanic": data}, person="cleo", channel="atrium")
-    assert "Imported settler" in said
-    assert "settler" in ask(system, "!model use settler", channel="atrium")
-    there = system.ask(written, channel="atrium", timeout=WAIT_S)["embeds"][0]["description"]
-    assert there == here
-    assert "settler" not in ask(system, "!models")
-
-
-def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: System) -> None:
-    system.add_model("original")
-    data = exported(system, "original")
-    card = system.ask("!model import Copy", files={"any name.galvanic": data}, timeout=WAIT_S)
-    assert "Imported copy" in text_of(card)
-    assert "▶️ **`original`**" in ask(system, "!models")
-    press(system, card, "Use here", "made `copy` this channel's model")
-    system.client.slash("model import", {"name": "third"}, files={"file": ("x.galvanic", data)})
-    system.client.wait_for_message(lambda answer: "Imported third" in text_of(answer), timeout=WAIT_S)
-
-
-def test_a_file_is_answered_for_after_a_restart(system: System) -> None:
-    system.add_model("patient")
-    data = exported(system, "patient")
-    worker = system.part("serve", "generate")
-    for process in worker:
-        process.suspend()
-    try:
-        asked = [
-            system.client.send("!model import belated", files={"x.galvanic": data}),
-            system.client.send("!model export patient"),
-        ]
-        waiting = {f"i-{asked[0]['id']}", f"x-{asked[1]['id']}"}
-        system.client.wait_for(lambda: waiting <= undelivered(system), WAIT_S, "both jobs to wait")
-        stop_bot(system)
-    finally:
-        for process in worker:
-            process.resume()
-    start_bot(system)
-    for words in ("Imported belated", "`patient` as a file"):
-        found = system.client.wait_for_message(
-            lambda answer, words=words: words in text_of(answer),  # type: ignore[misc]
-            after=asked[1]["id"],
-            timeout=WAIT_S,
-        )
-        assert found
-    system.client.wait_for(lambda: not undelivered(system) & waiting, WAIT_S, "both jobs to be done with")
-
-
-def test_only_the_owner_or_an_admin_exports(system: System) -> None:
-    system.add_model("guarded", scope="channel", owner_id=ben(system))
-    assert exported(system, "guarded")  # Ada runs the server
-    system.add_model("adas", current=False)
-    assert "isn't your model" in ask(system, "!model export adas", person="ben")
-
-
-def archive(**members: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            file.writestr(name.replace("__", "."), data)
-    return buffer.getvalue()
-
-
-def test_hostile_files_are_refused_and_leave_nothing(system: System) -> None:
-    system.add_model("honest")
-    good = exported(system, "honest")
-    bombs = {
-        "text.galvanic": b"not a model at all",
-        "pickle.galvanic": pickle.dumps({"weights": [1, 2, 3]}),
-        "noise.galvanic": bytes(range(256)) * 400,
-        "cut.galvanic": good[: len(good) // 2],
-        "bent.galvanic": good[:200] + bytes(100) + good[300:],
-        "names.galvanic": archive(model__json=b"{}", evil__py=b"print(1)"),
-        "empty.galvanic": archive(model__json=b"{}", weights__safetensors=b""),
-        "bomb.galvanic": archive(model__json=b" " * 50_000_000, weights__safetensors=bytes(50_000_000)),
-    }
-    stored = sorted(path.name for path in (system.data / "models").iterdir())
-    for name, data in bombs.items():
-        said = ask(system, "!model import", files={name: data})
-        assert "❌" in said, name
-        assert f"`{name}`" in said, said
-        assert "Traceback" not in said
-    assert sorted(path.name for path in (system.data / "models").iterdir()) == stored
-    assert "1 model ·" in ask(system, "!models")
-
-
-def test_what_cannot_be_imported(system: System) -> None:
-    assert "There is no file to import" in ask(system, "!model import")
-    assert "isn't a valid model name" in ask(system, "!model import ../x", files={"x.galvanic": b"x"})
-    said = ask(system, "!model import", files={"x.galvanic": bytes(1_234_567)})
-    assert "is 1.2 MB; I take model files up to 1 MB" in said
-    system.add_model("whale", file_bytes=1_999_999_999)
-    said = ask(system, "!model import", files={"x.galvanic": b"x" * 10_000})
-    assert "of 2,000 MB" in said
-    assert "!model delete NAME" in said
-
-
-def test_a_model_whose_files_are_gone_says_so(system: System) -> None:
-    model = system.add_model("hollow")
-    (system.data / "models" / model.model_id / "model.json").unlink()
-    assert "files are gone" in ask(system, "!model export hollow")
-    card = system.ask("!model info hollow", timeout=WAIT_S)
-    assert "files are gone" in field_of(card, "No picture")

@@ -6,20 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from bot.jobs.queue import TRAINING
-from playground.client import Message, components, text_of
+from playground.client import text_of
 from shared import keys
 from shared.errors import UserError
 from shared.events import Sample
 from shared.jobs import TrainOptions, TranscriptRef
-from shared.models import ModelRecord
-from shared.transcripts import TranscriptInfo
 from tests import factories
 from tests.e2e.acts import (
+    ask,
     filled,
     forget_models,
     newest,
@@ -28,16 +26,24 @@ from tests.e2e.acts import (
     start_bot,
     stop_bot,
     undelivered,
-    whisper,
+    user,
     written,
+)
+from tests.e2e.cellar import (
+    GONE,
+    NOT_THERE,
+    TITLE,
+    bystander,
+    components_of,
+    exported,
+    forge,
+    heard,
+    in_cellar,
+    show_cellar_to,
+    writes,
 )
 from tests.e2e.system import ANSWER_S, System, started
 from worker.jobs.joblog import JobLog
-
-TITLE = "Barrels of the third row"
-"""Of the text: it must not be seen outside."""
-GONE = "can no longer be used in this channel"
-NOT_THERE = "No model called"
 
 
 @pytest.fixture(scope="module")
@@ -54,86 +60,6 @@ def _tidy(system: System) -> Iterator[None]:
     forget_models(system)
     for target in ("dora", "cleo"):
         system.client.set_permissions(target, channel="cellar")
-
-
-def user(system: System, name: str) -> int:
-    return int(system.client.world().users[name])
-
-
-def heard(system: System, *sources: str, name: str = "whispers", **changes: Any) -> ModelRecord:
-    """A model of channels' messages whose transcripts are as it learned them; Ben's, of #cellar, unless told."""
-    world = system.client.world()
-    channels = {**world.channels, **world.guilds["playground"].threads}
-    refs = []
-    for source in sources or ("cellar",):
-        channel_id = int(channels.get(source, source))
-        info = TranscriptInfo(
-            transcript_id=f"t{channel_id}",
-            guild_id=int(world.guild_id),
-            channel_id=channel_id,
-            source_id=channel_id,
-            asked_by=user(system, "ben"),
-            created_at=0,
-        )
-        with system.redis as client:
-            client.hset(keys.transcript(info.transcript_id), "info", info.model_dump_json())
-            client.hset(keys.transcript(info.transcript_id), "revision", "0")
-        refs.append(info.ref(0))
-    fields = {
-        "channel_id": int(world.channels["cellar"]),
-        "owner_id": user(system, "ben"),
-        "corpus": factories.corpus(name="cellar", title=TITLE, source="channel", sha256="", transcript=refs[0]),
-        "corpus_title": TITLE,
-        "transcripts": tuple(refs),
-    }
-    return system.add_model(name, **{**fields, **changes})
-
-
-def ask(system: System, typed: str, **options: Any) -> str:
-    return text_of(system.ask(typed, **options))
-
-
-def in_cellar(system: System, typed: str, person: str = "ben") -> Message:
-    return system.ask(typed, person=person, channel="cellar")
-
-
-def writes(system: System, channel: str, person: str = "ben") -> bool:
-    """Whether the model writes there; else it is as if there was none."""
-    answer = system.ask("!generate the sea --model whispers", person=person, channel=channel)
-    if NOT_THERE in text_of(answer):
-        return False
-    assert written(answer)
-    return True
-
-
-def bystander(system: System, person: str = "dora", **where: str) -> Message:
-    """A message of the bot's to forge presses on."""
-    return system.ask("!help", person=person, **where)
-
-
-def forge(system: System, on: Message, custom_id: str, *, person: str = "dora", **where: str) -> None:
-    """Press a button that the bot never showed there; it is refused in private, with words that tell nothing."""
-    rest(system)
-    before = newest(system, person=person, **where)
-    system.client.click(on["id"], custom_id, person=person, forged=True, **where)
-    answer = whisper(system, "no longer works", before, person=person, **where)
-    assert TITLE not in text_of(answer)
-    assert "whispers" not in text_of(answer)
-
-
-def components_of(message: Message) -> list[str]:
-    """The ids of what can be pressed or chosen."""
-    return [item["custom_id"] for item in components(message) if "custom_id" in item]
-
-
-def exported(system: System, person: str = "ada") -> bytes:
-    answer = in_cellar(system, "!model export whispers", person)
-    assert "beyond my reach" in text_of(answer)
-    return system.client.fetch(answer["attachments"][0]["url"])
-
-
-def show_cellar_to(system: System, target: str, *permissions: str) -> None:
-    system.client.set_permissions(target, allow=permissions, channel="cellar")
 
 
 # ---------------------------------------------------------------------- where it does not exist

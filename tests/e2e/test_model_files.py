@@ -1,0 +1,148 @@
+"""Models are taken elsewhere as files, and what comes as a file is not trusted."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+from playground.client import text_of
+from tests.e2e.acts import ask, exported, press, start_bot, stop_bot, undelivered, user
+from tests.e2e.system import ANSWER_S, System, field_of, started
+
+pytestmark = pytest.mark.usefixtures("without_models")
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One of this module's own: it takes only small files."""
+    yield from started(tmp_path_factory.mktemp("models"), IMPORT_MAX_MB="1")
+
+
+def test_a_model_comes_back_from_its_file_and_writes_the_same(system: System) -> None:
+    system.add_model("traveller", owner_id=user(system, "ben"))
+    written = "!generate the tide --length 40 --random-seed 5 --model"
+    before = system.ask(f"{written} traveller")["embeds"][0]["description"]
+    data = exported(system, "traveller", person="ben")
+    question = system.ask("!model delete traveller", person="ben")
+    system.client.click_label(question, "Delete it", person="ben")
+    system.wait_for_card(question, "was deleted by")
+
+    card = system.ask("!model import", files={"traveller.galvanic": data}, person="ben")
+    name = card["embeds"][0]["title"].removeprefix("Imported ")
+    after = system.ask(f"{written} {name}")["embeds"][0]["description"]
+    assert after == before
+    assert "No model called" in ask(system, f"!model info {name}", channel="library")
+    assert "who imported it" in ask(system, f"!model info {name}")
+
+
+def test_a_model_goes_to_another_server_as_a_file(system: System) -> None:
+    system.add_model("emigrant", scope="channel")
+    assert "No model called `emigrant`" in ask(system, "!model info emigrant", channel="atrium")
+    written = "!generate the tide --length 40 --random-seed 5"
+    here = system.ask(written)["embeds"][0]["description"]
+    data = exported(system, "emigrant")
+    said = ask(system, "!model import settler", files={"emigrant.galvanic": data}, person="cleo", channel="atrium")
+    assert "Imported settler" in said
+    assert "settler" in ask(system, "!model use settler", channel="atrium")
+    there = system.ask(written, channel="atrium")["embeds"][0]["description"]
+    assert there == here
+    assert "settler" not in ask(system, "!models")
+
+
+def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: System) -> None:
+    system.add_model("original")
+    data = exported(system, "original")
+    card = system.ask("!model import Copy", files={"any name.galvanic": data})
+    assert "Imported copy" in text_of(card)
+    assert "▶️ **`original`**" in ask(system, "!models")
+    press(system, card, "Use here", "made `copy` this channel's model")
+    system.client.slash("model import", {"name": "third"}, files={"file": ("x.galvanic", data)})
+    system.client.wait_for_message(lambda answer: "Imported third" in text_of(answer))
+
+
+def test_a_file_is_answered_for_after_a_restart(system: System) -> None:
+    system.add_model("patient")
+    data = exported(system, "patient")
+    worker = system.part("serve", "generate")
+    for process in worker:
+        process.suspend()
+    try:
+        asked = [
+            system.client.send("!model import belated", files={"x.galvanic": data}),
+            system.client.send("!model export patient"),
+        ]
+        waiting = {f"i-{asked[0]['id']}", f"x-{asked[1]['id']}"}
+        system.client.wait_for(lambda: waiting <= undelivered(system), ANSWER_S, "both jobs to wait")
+        stop_bot(system)
+    finally:
+        for process in worker:
+            process.resume()
+    start_bot(system)
+    for words in ("Imported belated", "`patient` as a file"):
+        found = system.client.wait_for_message(
+            lambda answer, words=words: words in text_of(answer),  # type: ignore[misc]
+            after=asked[1]["id"],
+        )
+        assert found
+    system.client.wait_for(lambda: not undelivered(system) & waiting, ANSWER_S, "both jobs to be done with")
+
+
+def test_only_the_owner_or_an_admin_exports(system: System) -> None:
+    system.add_model("guarded", scope="channel", owner_id=user(system, "ben"))
+    assert exported(system, "guarded")  # Ada runs the server
+    system.add_model("adas", current=False)
+    assert "isn't your model" in ask(system, "!model export adas", person="ben")
+
+
+def archive(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(name.replace("__", "."), data)
+    return buffer.getvalue()
+
+
+def test_hostile_files_are_refused_and_leave_nothing(system: System) -> None:
+    system.add_model("honest")
+    good = exported(system, "honest")
+    bombs = {
+        "text.galvanic": b"not a model at all",
+        "pickle.galvanic": pickle.dumps({"weights": [1, 2, 3]}),
+        "noise.galvanic": bytes(range(256)) * 400,
+        "cut.galvanic": good[: len(good) // 2],
+        "bent.galvanic": good[:200] + bytes(100) + good[300:],
+        "names.galvanic": archive(model__json=b"{}", evil__py=b"print(1)"),
+        "empty.galvanic": archive(model__json=b"{}", weights__safetensors=b""),
+        "bomb.galvanic": archive(model__json=b" " * 50_000_000, weights__safetensors=bytes(50_000_000)),
+    }
+    stored = sorted(path.name for path in (system.data / "models").iterdir())
+    for name, data in bombs.items():
+        said = ask(system, "!model import", files={name: data})
+        assert "❌" in said, name
+        assert f"`{name}`" in said, said
+        assert "Traceback" not in said
+    assert sorted(path.name for path in (system.data / "models").iterdir()) == stored
+    assert "1 model ·" in ask(system, "!models")
+
+
+def test_what_cannot_be_imported(system: System) -> None:
+    assert "There is no file to import" in ask(system, "!model import")
+    assert "isn't a valid model name" in ask(system, "!model import ../x", files={"x.galvanic": b"x"})
+    said = ask(system, "!model import", files={"x.galvanic": bytes(1_234_567)})
+    assert "is 1.2 MB; I take model files up to 1 MB" in said
+    system.add_model("whale", file_bytes=1_999_999_999)
+    said = ask(system, "!model import", files={"x.galvanic": b"x" * 10_000})
+    assert "of 2,000 MB" in said
+    assert "!model delete NAME" in said
+
+
+def test_a_model_whose_files_are_gone_says_so(system: System) -> None:
+    model = system.add_model("hollow")
+    (system.data / "models" / model.model_id / "model.json").unlink()
+    assert "files are gone" in ask(system, "!model export hollow")
+    card = system.ask("!model info hollow")
+    assert "files are gone" in field_of(card, "No picture")
