@@ -11,10 +11,37 @@ import redis.asyncio
 import yarl
 
 from bot.client import Galvanic
+from bot.jobs import live_card
+from bot.transcripts import leavers, recheck, watch
 from playground.server import Playground, open_port
 from shared.connect import connect_async
 from shared.settings import Settings
 from tests.bot.live import Live
+
+
+@pytest.fixture
+def opted_in(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members may agree to be learned from, and nobody has to wait between two trainings."""
+    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
+
+
+@pytest.fixture
+def channels_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Learning from channels is switched on, and cards are edited and looked after at once."""
+    live.bot.settings.channel_training = "opt-in"
+    live.bot.settings.card_interval_s = 0.05
+    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens on Discord to words that were read is acted on at once, and looked for without a pause."""
+    monkeypatch.setattr(watch, "GATHER_S", 0.05)
+    for one in (leavers, recheck):
+        monkeypatch.setattr(one, "PAUSE_S", 0.0)
+    for one in (leavers, recheck, watch):
+        monkeypatch.setattr(one, "_TRY_AGAIN_S", 0.05)
 
 
 @pytest.fixture

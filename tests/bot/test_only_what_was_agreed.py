@@ -58,10 +58,8 @@ MESSAGES = st.lists(
 
 
 @pytest.fixture(name="settings")
-def _settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+def _settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("CORPUS_MIN_CHARS", "200")
-    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
     for whose in ("USER", "SERVER"):
         monkeypatch.setenv(f"TRAIN_JOBS_PER_{whose}", "1000")
     return Settings()

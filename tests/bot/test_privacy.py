@@ -1,37 +1,37 @@
-"""What members and admins say about learning from messages, on a local Discord: asked, answered in private, done."""
+"""Members say yes or no to being learned from, and are forgotten, on a local Discord: asked, answered in private."""
 
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
-import time
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import pytest
-from simcord.backend.models import Message
 
-from bot import cards
-from bot.cards.privacy import Taken, Terms
-from bot.privacy import consent_actions, held
-from bot.privacy.consent import Allowed, Said
-from bot.privacy.export_data import packed
-from bot.transcripts.store import Line
+from bot.privacy import consent_actions
 from bot.views.privacy import consent_buttons, forget_buttons
 from playground.faults import Fault
-from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
-from shared.jobs import GenerateJob, Place, TranscriptRef
-from shared.models import ModelRecord
 from shared.settings import Settings
-from tests import factories
 from tests.bot.live import Live, text_of
-from tests.transcripts import expire
-
-LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
-ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"))
+from tests.bot.members import (
+    ADA,
+    BEN,
+    CELLAR,
+    DORA,
+    LAB,
+    TAVERN,
+    asked_for,
+    ben_and_dora,
+    close_dms,
+    directly,
+    gone,
+    model_of,
+    press,
+    slash,
+    stored,
+)
 
 
 @pytest.fixture
@@ -43,74 +43,6 @@ def settings(redis_url: str, request: pytest.FixtureRequest) -> Settings:
 def mode(name: str) -> Any:
     """A test under another of the operator's modes."""
     return pytest.mark.parametrize("settings", [name], indirect=True)
-
-
-async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> str:
-    """A transcript with two lines of each of these, who agreed."""
-    info = await live.bot.transcripts.create(
-        guild_id=guild_id, channel_id=channel_id, source_id=channel_id, asked_by=ADA, reading="{}", until=10**18
-    )
-    for who in people:
-        await live.bot.consents.agree(guild_id, who)
-    lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]
-    await live.bot.transcripts.append(info.transcript_id, lines, "{}")
-    await expire(live.bot.transcripts, info.transcript_id, 3_600)
-    await live.bot.transcripts.complete(info.transcript_id)
-    return info.transcript_id
-
-
-async def gone(live: Live, transcript_id: str, who: int) -> None:
-    """Wait until nothing of somebody's is in a transcript."""
-    async with asyncio.timeout(30):
-        while await live.bot.transcripts.lines_of(transcript_id, who):  # noqa: ASYNC110  # Redis tells nobody
-            await asyncio.sleep(0.01)
-
-
-async def model_of(live: Live, transcript_id: str, name: str = "chatter", channel_id: int = TAVERN) -> ModelRecord:
-    """A model that learned a transcript."""
-    ref = TranscriptRef(transcript_id=transcript_id, revision=0, guild_id=GUILD_ID, channel_id=channel_id)
-    record = factories.record(
-        model_id=f"id-{name}", name=name, guild_id=GUILD_ID, channel_id=channel_id, owner_id=ADA, transcripts=(ref,)
-    )
-    await live.bot.redis.set(keys.model(record.model_id), record.model_dump_json())
-    await live.bot.redis.hset(keys.guild_models(GUILD_ID), record.name, record.model_id)  # type: ignore[misc]
-    return record
-
-
-async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
-    """A request of somebody's that was answered."""
-    job = GenerateJob(
-        job_id=job_id,
-        place=Place(guild_id=GUILD_ID, channel_id=LAB, user_id=who),
-        model_id="m",
-        model_name="m",
-        seed=seed,
-        length=10,
-        blocked=("blocklisted",),
-    )
-    await live.bot.redis.hset(keys.job(job_id), "job", job.model_dump_json())  # type: ignore[misc]
-    await live.bot.redis.xadd(keys.job_events(job_id), {"event": "{}"})
-
-
-async def directly(live: Live, person: str, words: str) -> Message:
-    """A direct message of the bot's with these words, once it is there."""
-    return await live.until(lambda: live.showing(words, channel=live.dm(person)), f"{words!r} as a direct message")
-
-
-def slash(live: Live, person: str, command: str, channel: int = LAB, **options: Any) -> None:
-    live.acts.slash(USER_IDS[person], channel, command, options, {})
-
-
-def custom_id(message: Message, label: str) -> str:
-    return next(item["custom_id"] for row in message.components for item in row["components"] if item["label"] == label)
-
-
-def press(live: Live, person: str, message: Message, label: str) -> None:
-    live.acts.click(USER_IDS[person], message.channel_id, message.id, custom_id(message, label))
-
-
-def close_dms(live: Live, person: str) -> None:
-    live.world.closed_dms.add(USER_IDS[person])
 
 
 # ---------------------------------------------------------------------------- opting in
@@ -266,10 +198,7 @@ async def test_a_server_that_cannot_be_asked_counts(live: Live) -> None:
 
 
 async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
-    transcript_id = await stored(live, BEN, DORA)
-    await model_of(live, transcript_id)
-    await asked_for(live, "g-1", BEN, "a seed of ben")
-    await asked_for(live, "g-2", DORA, "a seed of dora")
+    transcript_id = await ben_and_dora(live)
     slash(live, "ben", "forget-me")
     question = await live.until(lambda: live.whispered("ben", "Shall I forget you?"), "the question")
     assert len(await live.bot.transcripts.lines_of(transcript_id, BEN)) == 2, "not before the button"
@@ -307,196 +236,3 @@ async def test_a_request_that_is_being_answered_is_not_pulled_away(live: Live) -
     await live.bot.redis.sadd(keys.UNDELIVERED, "g-1")  # type: ignore[misc]
     await consent_actions.forget(live.bot, [GUILD_ID], live.bot.get_user(BEN) or await live.bot.fetch_user(BEN), "!")
     assert await live.bot.redis.exists(keys.job("g-1"))
-
-
-# ---------------------------------------------------------------------------- seeing
-
-
-async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> None:
-    await live.bot.consents.allow(GUILD_ID, TAVERN, ADA)
-    await live.bot.consents.allow(GUILD_ID, CELLAR, ADA)
-    transcript_id = await stored(live, BEN, DORA)
-    await model_of(live, transcript_id)
-    slash(live, "dora", "privacy")
-    shown = text_of(await live.until(lambda: live.whispered("dora", "What I hold of you"), "the answer"))
-    for words in ("**Yes**", f"<#{TAVERN}>: 2 lines, until", "`chatter`, from", "members who said yes", "7 days"):
-        assert words in shown, words
-    assert f"<#{CELLAR}>" not in shown
-    assert "made again" not in shown
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
-    await live.ask("!privacy", person="dora", channel=live.dm("dora"))
-    again = text_of(await directly(live, "dora", "made again, or deleted, by"))
-    assert "`chatter`" in again
-
-
-async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) -> None:
-    transcript_id = await stored(live, BEN, channel_id=CELLAR)
-    await model_of(live, transcript_id, "hidden", CELLAR)
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
-    dora, ben = [await live.bot.fetch_user(who) for who in (DORA, BEN)]
-    assert (await held.in_server(live.bot, GUILD_ID, dora)).stale == ()
-    assert [one.model.name for one in (await held.in_server(live.bot, GUILD_ID, ben)).stale] == ["hidden"]
-
-
-async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
-    assert "I hold nothing of you" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
-
-
-async def test_a_direct_message_tells_of_every_server(live: Live) -> None:
-    await live.bot.consents.agree(GUILD_ID, BEN)
-    await live.bot.consents.agree(ANNEX_ID, BEN)
-    await live.ask("!privacy", person="ben", channel=live.dm("ben"))
-    await directly(live, "ben", "hold of you in Galvanic playground")
-    await directly(live, "ben", "hold of you in The Annex")
-
-
-async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) -> None:
-    transcript_id = await stored(live, BEN, DORA)
-    await model_of(live, transcript_id)
-    await asked_for(live, "g-1", BEN, "a seed of ben")
-    await asked_for(live, "g-2", DORA, "a seed of dora")
-    slash(live, "ben", "export-data")
-    sent = await live.until(lambda: live.whispered("ben", "all that I hold"), "the file")
-    (attached,) = sent.attachments
-    data = await read(attached)
-    found = json.loads(data)
-    (server,) = [one for one in found["servers"] if one["guild_id"] == str(GUILD_ID)]
-    assert server["consent"]["state"] == "in"
-    assert [line["text"] for line in server["your_words"][0]["messages"]] == [f"secret {BEN} part {n}" for n in (0, 1)]
-    assert server["models_that_learned_from_you"][0]["name"] == "chatter"
-    assert [job["seed"] for job in found["requests"]] == ["a seed of ben"]
-    for other in (str(DORA), "dora", "blocklisted"):
-        assert other not in data.decode()
-    slash(live, "ben", "export-data")
-    await live.until(lambda: live.whispered("ben", "a bit fast"), "the cooldown")
-
-
-async def read(attached: Any) -> bytes:
-    """The bytes of a file that was posted."""
-    url = attached["url"] if isinstance(attached, dict) else attached.url
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return await answer.read()
-
-
-def test_a_large_file_is_compressed_and_one_that_still_is_comes_in_pieces() -> None:
-    data = {"words": [str(number) for number in range(2_000)]}
-    ((name, plain),) = packed(data, 10**6)
-    assert name.endswith(".json")
-    ((name, small),) = packed(data, len(plain) - 1)
-    assert name.endswith(".json.gz")
-    assert gzip.decompress(small) == plain
-    pieces = packed(data, 1_000)
-    assert len(pieces) > 1
-    assert all(len(piece) <= 1_000 for _, piece in pieces)
-    assert gzip.decompress(b"".join(piece for _, piece in sorted(pieces))) == plain
-
-
-# ---------------------------------------------------------------------------- admins
-
-
-async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Live) -> None:
-    assert "I told its members there" in await live.ask("!allow-training #tavern")
-    assert await live.bot.consents.allowed(GUILD_ID) == {TAVERN}
-    notice = text_of(await live.until(lambda: live.showing("may learn from this channel", channel="tavern"), "it"))
-    for words in ("!optin", "!optout", "!privacy", "only from members who say yes"):
-        assert words in notice
-    assert "already allowed" in await live.ask(f"!allow-training <#{TAVERN}>")
-    assert len(live.shown("may learn from this channel", channel="tavern")) == 1
-    assert f"<#{TAVERN}>" in await live.ask("!allow-training")
-
-
-async def test_off_deletes_what_is_stored_of_the_channel(live: Live) -> None:
-    await live.bot.consents.allow(GUILD_ID, TAVERN, ADA)
-    tavern, lab = await stored(live, BEN), await stored(live, BEN, channel_id=LAB)
-    await model_of(live, tavern)
-    heard: list[tuple[int, int]] = []
-
-    async def on_training_disallowed(guild_id: int, channel_id: int) -> None:
-        heard.append((guild_id, channel_id))
-
-    live.bot.add_listener(on_training_disallowed)
-    said = await live.ask("!allow-training #tavern off")
-    assert heard == [(GUILD_ID, TAVERN)], "who reads it can stop at once"
-    assert "is gone" in said
-    assert "`chatter`" in said
-    assert await live.bot.consents.allowed(GUILD_ID) == frozenset()
-    assert not await live.bot.transcripts.has_text(tavern)
-    assert await live.bot.transcripts.has_text(lab)
-    assert "wasn't allowed" in await live.ask("!allow-training #tavern off")
-
-
-async def test_a_channel_that_is_gone_can_be_taken_back(live: Live) -> None:
-    await live.bot.consents.allow(GUILD_ID, 4_711, ADA)
-    assert "no longer learn" in await live.ask("!allow-training 4711 off")
-    assert await live.bot.consents.allowed(GUILD_ID) == frozenset()
-
-
-@pytest.mark.parametrize("typed", ["!allow-training", "!allow-training #tavern", "!allow-training #tavern off"])
-async def test_members_allow_nothing(live: Live, typed: str) -> None:
-    await live.bot.consents.allow(GUILD_ID, LAB, ADA)
-    for person in ("ben", "dora"):
-        assert "Only members with Manage Server" in await live.ask(typed, person=person)
-    assert await live.bot.consents.allowed(GUILD_ID) == {LAB}
-
-
-@pytest.mark.parametrize(
-    ("typed", "problem"),
-    [
-        ("!allow-training #nowhere", "can't find a channel"),
-        ("!allow-training #tavern maybe", "can't be `maybe`"),
-        (f"!allow-training <#{CHANNEL_IDS['atrium']}>", "can't find a channel"),
-    ],
-)
-async def test_what_cannot_be_allowed_is_explained(live: Live, typed: str, problem: str) -> None:
-    assert problem in await live.ask(typed)
-    assert await live.bot.consents.allowed(GUILD_ID) == frozenset()
-
-
-async def test_an_admin_who_cannot_post_there_for_the_bot_is_told(live: Live) -> None:
-    live.faults.add(Fault("POST", rf".*/channels/{TAVERN}/messages", 403, 50_013))
-    assert "couldn't post a notice" in await live.ask("!allow-training #tavern")
-    assert await live.bot.consents.allowed(GUILD_ID) == {TAVERN}
-
-
-# ---------------------------------------------------------------------------- limits
-
-
-async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
-    transcript_id = await stored(live, BEN)
-    transcript = await live.bot.transcripts.load(transcript_id)
-    assert transcript is not None
-    words = held.Words(transcript, 10**9, kept=True, until=time.time(), name="Somebody 2")
-    models = tuple(
-        factories.record(
-            name="n" * 32, transcripts=[TranscriptRef(transcript_id="a", revision=0, guild_id=1, channel_id=10**18 + n)]
-        )
-        for n in range(40)
-    )
-    full = held.Held(
-        guild_id=GUILD_ID,
-        name="*" * 100,
-        mode="opt-out",
-        said=Said(state="in", at=time.time(), since=10**18),
-        channels=tuple(range(10**18, 10**18 + 500)),
-        allowances={1: Allowed(by=1, at=1)},
-        words=(words,) * 40,
-        learned=models,
-        stale=tuple(held.StaleModel(model, time.time()) for model in models),
-        owned=models,
-        trainings=(factories.train_job(),) * 40,
-    )
-    terms = Terms("opt-out", 365.0, 3_650.0, 720.0, "!!!!!")
-    taken = [Taken("*" * 100, 10, 10**9, ("n" * 32,) * 40)] * 40
-    for embed in (
-        cards.privacy_page(full, terms),
-        cards.opted_out(taken, time.time(), terms),
-        cards.forgotten(taken, 10**6, time.time(), terms),
-        cards.forget_question(["*" * 100] * 40, terms),
-        cards.consent_question("*" * 100, full.channels, Said(state="out", at=1, since=10**18), terms),
-        cards.allowed_channels(dict.fromkeys(full.channels, Allowed(by=10**18, at=1)), 10**6, terms),
-        cards.training_notice("*" * 100, terms),
-    ):
-        assert len(embed) <= 6_000
-        assert len(embed.title or "") <= 256
-        assert len(embed.description or "") <= 4_096
-        assert all(0 < len(field.value or "") <= 1_024 for field in embed.fields)

@@ -6,27 +6,33 @@ import discord
 import pytest
 from simcord.backend.models import Overwrite
 from simcord.backend.models.message import Message
-from simcord.backend.serializers import guild_create_payload
 from simcord.enums import OverwriteType
 
-from bot.transcripts import recheck, watch
+from bot.transcripts import recheck
 from playground.faults import Fault
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import USER_IDS
 from shared.settings import Settings
+from tests.bot.channels import (
+    LAB,
+    MESSAGES,
+    Known,
+    agreed,
+    begin_outage,
+    end_outage,
+    is_gone,
+    learned,
+    lose_lab,
+    read,
+    talk,
+    until,
+)
 from tests.bot.live import Live
-from tests.bot.test_reading import MESSAGES, agreed, talk
-from tests.bot.test_watch import Known, is_gone, learned, read, until
 
-LAB, ADA = CHANNEL_IDS["lab"], USER_IDS["ada"]
+ADA = USER_IDS["ada"]
 
 
 @pytest.fixture
-def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
-    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
-    monkeypatch.setattr(watch, "GATHER_S", 0.05)
-    monkeypatch.setattr(recheck, "PAUSE_S", 0.0)
-    monkeypatch.setattr(recheck, "_TRY_AGAIN_S", 0.05)
+def settings(opted_in: None, at_once: None) -> Settings:
     return Settings()
 
 
@@ -98,10 +104,7 @@ async def test_messages_of_threads_and_threads_that_are_gone(live: Live) -> None
 
 async def test_a_channel_that_is_gone(live: Live) -> None:
     _, known = await read(live)
-    guild = live.bot.get_guild(live.world.channels[LAB].guild_id)
-    assert guild is not None
-    guild._channels.pop(LAB)  # as after a start
-    live.world.channels.pop(LAB)
+    lose_lab(live)
     await new_session(live)
     await until(lambda: is_gone(known))
 
@@ -135,12 +138,9 @@ async def test_trouble_is_waited_out(live: Live) -> None:
 
 async def test_what_happened_in_an_outage_of_the_server(live: Live) -> None:
     ids, known = await read(live)
-    guild = live.bot.get_guild(GUILD_ID)
-    assert guild is not None
-    live.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
-    await live.until(lambda: guild.unavailable, "the outage")
+    await begin_outage(live)
     delete(live, ids[0])
     await new_session(live)
     assert len(await known.texts()) == 200, "nobody knows"
-    live.world.emit("GUILD_CREATE", guild_create_payload(live.world, live.world.guilds[GUILD_ID]))
+    end_outage(live)
     await known.becomes(lambda lines: len(lines) == 199)

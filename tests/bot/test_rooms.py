@@ -1,38 +1,18 @@
-"""A model of channels' messages, as the bot treats it: in lists, when it answers late, on cards, when it is given."""
+"""A model of channels' messages, as the bot treats it: in lists, when it answers late, when it is given away."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import discord
 import pytest
-from simcord.backend.models import Overwrite
-from simcord.enums import OverwriteType
 
 from bot import cards
 from bot.answers.post import post_answer
-from bot.jobs import live_card
 from bot.models import model_actions, sharing
-from bot.people.requester import Requester
-from bot.training import training_control
-from bot.transcripts.store import Line
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
+from playground.places import CHANNEL_IDS, GUILDS
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
-from shared.events import (
-    Compared,
-    ComparedText,
-    Event,
-    Exported,
-    Generated,
-    Imported,
-    Interrupted,
-    Pictured,
-    Sample,
-    Started,
-    Surprised,
-)
+from shared.events import Compared, ComparedText, Event, Exported, Generated, Imported, Pictured, Sample, Surprised
 from shared.jobs import (
     MODEL_FILE,
     SURPRISE_FILE,
@@ -44,77 +24,19 @@ from shared.jobs import (
     ModelRef,
     PictureJob,
     SurpriseJob,
-    TrainJob,
-    TranscriptRef,
     Variant,
 )
-from shared.models import ModelRecord
+from tests.bot.channels import Away
 from tests.bot.live import Live, text_of
-from tests.bot.offline import context
+from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing, who
 from tests.bot.stand_in import StandIn
-from tests.bot.test_watch import Away
-from tests.factories import corpus, finished, generate_job, place, progress, record, train_job
+from tests.factories import corpus, generate_job, place, record
 from tests.registered import register
-from tests.transcripts import written
 
-GUILD, ADA, BEN = GUILDS[0].id, USER_IDS["ada"], USER_IDS["ben"]
-LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
-SECRET = "the key is under the third barrel"
 EMPTY_PNG = b"\x89PNG"
 
 
-@pytest.fixture(autouse=True)
-def _switched_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    live.bot.settings.channel_training = "opt-in"
-    live.bot.settings.card_interval_s = 0.05
-    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
-
-
-def ref(source: int = CELLAR, **changes: Any) -> TranscriptRef:
-    return TranscriptRef(
-        **{"transcript_id": f"t{source}", "revision": 0, "guild_id": GUILD, "channel_id": source, **changes}
-    )
-
-
-def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
-    """A model of a channel's messages, as the worker enters it."""
-    defaults = {"guild_id": GUILD, "channel_id": CELLAR, "owner_id": BEN, "transcripts": (ref(source),)}
-    model = record(**{"model_id": "m1", "name": "whispers", "corpus_title": "#cellar", **defaults, **fields})
-    return register(connect(live.bot.settings), model, current=False)
-
-
-async def standing(live: Live) -> None:
-    """The transcript of #cellar is known, and nobody has withdrawn anything."""
-    await live.bot.consents.agree(GUILD, ADA)
-    await written(
-        live.bot.transcripts,
-        [Line(1_000, ADA, SECRET)],
-        guild_id=GUILD,
-        channel_id=CELLAR,
-        transcript_id=ref().transcript_id,
-    )
-
-
-def den(live: Live) -> int:
-    """A second channel that Ada and Ben alone see."""
-    return int(live.world.create_channel(GUILD, "den", overwrites=private_to(GUILD, [ADA, BEN])).id)
-
-
-async def opened(live: Live, channel_id: int) -> None:
-    """Let everybody see a channel."""
-    live.world.get_channel(channel_id).overwrites.clear()
-    live.world.announce_channel_update(channel_id)
-    guild = live.bot.get_guild(GUILD)
-    assert guild is not None
-    await live.until(lambda: not guild.get_channel(channel_id).overwrites, "the bot to hear of it")  # type: ignore[union-attr]
-
-
-async def known(live: Live, channel_id: int) -> None:
-    await live.until(lambda: live.bot.get_channel(channel_id), "the bot to hear of the channel")
-
-
-async def who(live: Live, name: str, channel: str = "cellar") -> Requester:
-    return Requester.of(await context(live.bot, "!models", person=name, channel=channel))
+pytestmark = pytest.mark.usefixtures("channels_on")
 
 
 # ---------------------------------------------------------------------- it does not exist elsewhere
@@ -151,6 +73,24 @@ async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live)
     said = await live.ask(f"!train <#{CELLAR}>", person="ben", channel="lab")
     assert f"haven't allowed me to learn from <#{CELLAR}>" in said
     assert "cellar" not in said
+
+
+async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it(live: Live) -> None:
+    heard(live)
+    await live.bot.consents.allow(GUILD, CELLAR, ADA)
+    said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
+    assert "whispers" not in said
+    assert "1 model" in said
+
+
+async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:
+    guild = live.bot.get_guild(GUILD)
+    assert guild is not None
+    for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
+        model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
+        await live.bot.upkeep._delete(guild, model, "its time was over")
+        channel = "lab" if channel_id == LAB else "cellar"
+        assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
 
 
 # ---------------------------------------------------------------------- what comes late
@@ -234,141 +174,6 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     await live.until(lambda: not live.bot.follower._late, "the end of it")
     await live.bot.follower.note_delivered()
     assert await live.bot.queue.undelivered() == []
-
-
-# ---------------------------------------------------------------------- cards of trainings
-
-
-async def begun(live: Live, where: int, **fields: Any) -> TrainJob:
-    """A training on the messages of #cellar whose card is there."""
-    text = corpus(source="channel", sha256="", name="cellar", title="#cellar", transcript=ref())
-    here = place(guild_id=GUILD, channel_id=where, user_id=BEN)
-    job = train_job(**{"job_id": "t-77", "place": here, "corpus": text, **fields})
-    message = await live.bot.follower.post(job, live.bot.get_partial_messageable(where).send)
-    assert await live.bot.queue.submit_train(job, "text", (where, message.id), (9, 9)) == "entered"
-    live.bot.follower.follow(job, (where, message.id))
-    return job
-
-
-async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_the_text(live: Live) -> None:
-    where, worker = den(live), StandIn(live.bot.settings)
-    await known(live, where)
-    await standing(live)
-    job = await begun(live, where)
-    log = worker.claim()
-    log.publish(progress(train_loss=1.5))
-    log.publish(Sample(epoch=1, text=SECRET))
-    await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
-    await opened(live, where)
-    await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
-    model = record(guild_id=GUILD, name="whispers", transcripts=(ref(),))
-    log.publish(finished(model=model, samples=(SECRET,) * 3))
-    card = await live.until(lambda: live.showing("`whispers` is trained", channel=where), "the end")
-    assert SECRET not in text_of(card)
-    assert "can't be used in this channel" in text_of(card)
-    assert job.job_id in text_of(card)
-
-
-async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discreet(live: Live) -> None:
-    worker = StandIn(live.bot.settings)
-    model = heard(live)
-    for number, (parent, shown) in enumerate([(model.ref, False), (ModelRef(model_id="x", name="x"), False)]):
-        await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=parent)
-        log = worker.claim()
-        log.publish(progress(step=40 + number))
-        log.publish(Sample(epoch=1, text=SECRET))
-        log.publish(progress(step=60 + number))
-        await live.until(lambda number=number: live.showing(f"{60 + number} of 100"), "the progress")  # type: ignore[misc]
-        assert bool(live.showing(SECRET)) == shown
-        log.publish(finished())
-        await live.until(lambda: not worker.waiting(), "the end")
-
-
-async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
-    """They may have lost their way into the channel that was learned from."""
-    where, worker = den(live), StandIn(live.bot.settings)
-    await known(live, where)
-    await begun(live, where)
-    log = worker.claim()
-    denied = discord.Permissions(send_messages=True, view_channel=True).value
-    channel = live.world.get_channel(where)
-    channel.overwrites = [
-        *(entry for entry in channel.overwrites if entry.target_id != live.bot.user.id),  # type: ignore[union-attr]
-        Overwrite(live.bot.user.id, OverwriteType.MEMBER, allow=0, deny=denied),  # type: ignore[union-attr]
-    ]
-    live.world.announce_channel_update(where)
-    model = record(guild_id=GUILD, name="whispers", transcripts=(ref(),))
-    log.publish(finished(model=model, samples=(SECRET,) * 3))
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    (message,) = live.shown("whispers", channel=live.dm("ben"))
-    assert SECRET not in text_of(message)
-
-
-async def test_samples_are_shown_where_all_could_have_read_the_text(live: Live) -> None:
-    where = den(live)
-    await known(live, where)
-    await standing(live)
-    await begun(live, where)
-    StandIn(live.bot.settings).claim().publish(Sample(epoch=1, text=SECRET))
-    ben = (await who(live, "ben")).user
-    for here in ([where], [CELLAR]):
-        embed = await training_control.samples(live.bot, "t-77", GUILD, ben, here)
-        assert SECRET in str(embed.description)
-    for here in ([LAB], [], [1]):
-        with pytest.raises(UserError, match="can't show these samples here"):
-            await training_control.samples(live.bot, "t-77", GUILD, ben, here)
-    dora = (await who(live, "dora", "lab")).user
-    with pytest.raises(UserError, match="There is no training"):
-        await training_control.samples(live.bot, "t-77", GUILD, dora, [LAB])
-
-
-async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live) -> None:
-    """Of a training without a worker as well, which cannot begin anew yet."""
-    where, ben = CELLAR, (await who(live, "ben")).user
-    await standing(live)
-    await begun(live, where)
-    log = StandIn(live.bot.settings).claim()
-    log.publish(progress(step=40))
-    log.publish(Sample(epoch=1, text=SECRET, revision=0))
-    log.publish(Interrupted())
-    await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
-    await live.bot.transcripts.note_withdrawn(ref().transcript_id, [ADA])
-    await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
-    with pytest.raises(UserError, match="has withdrawn since"):
-        await training_control.samples(live.bot, "t-77", GUILD, ben, [where])
-    (revision,) = (await live.bot.transcripts.revisions([ref().transcript_id])).values()
-    log.publish(Started(worker="w", anew="withdrawn"))
-    log.publish(progress(step=50))
-    log.publish(Sample(epoch=1, text="what the others said", revision=revision.now))
-    await live.until(lambda: live.showing("what the others said", channel=where), "the new sample")
-    await training_control.samples(live.bot, "t-77", GUILD, ben, [where])
-
-
-async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(live: Live) -> None:
-    job = await begun(live, CELLAR)
-    said = await live.ask("!jobs", person="ben", channel="lab")
-    assert "A training in another channel" in said
-    assert "cellar" not in said
-    assert job.job_id not in said
-    assert "cellar" in await live.ask("!jobs", person="ben", channel="cellar")
-
-
-async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it(live: Live) -> None:
-    heard(live)
-    await live.bot.consents.allow(GUILD, CELLAR, ADA)
-    said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
-    assert "whispers" not in said
-    assert "1 model" in said
-
-
-async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:
-    guild = live.bot.get_guild(GUILD)
-    assert guild is not None
-    for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
-        model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
-        await live.bot.upkeep._delete(guild, model, "its time was over")
-        channel = "lab" if channel_id == LAB else "cellar"
-        assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
 
 
 # ---------------------------------------------------------------------- buttons with ids that somebody guessed

@@ -16,8 +16,8 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
+from tests.bot.channels import Pages, agreed, talk
 from tests.bot.live import Live, text_of
-from tests.bot.test_reading import Pages, agreed, talk
 from tests.registered import register
 from tests.transcripts import words, written
 
@@ -28,9 +28,7 @@ WITHIN_S = 72 * HOUR_S
 
 
 @pytest.fixture
-def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
-    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
+def settings(opted_in: None) -> Settings:
     return Settings()
 
 

@@ -11,19 +11,16 @@ from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.models import ModelRecord
 from shared.settings import Settings
+from tests.bot.channels import agreed, until
 from tests.bot.live import Live
-from tests.bot.test_reading import agreed
 from tests.bot.test_upkeep import WITHIN_S, look, model_of, names, read, stale_since
-from tests.bot.test_watch import until
 from tests.transcripts import words
 
 ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
 
 
 @pytest.fixture
-def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
-    monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
+def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(upkeep, "_GATHER_S", 0.0)
     return Settings()
 

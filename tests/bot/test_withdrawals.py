@@ -27,8 +27,7 @@ TAVERN, LIBRARY = CHANNEL_IDS["tavern"], CHANNEL_IDS["library"]
 
 
 @pytest.fixture
-def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+def settings(opted_in: None) -> Settings:
     return Settings()
 
 

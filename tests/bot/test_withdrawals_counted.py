@@ -23,8 +23,7 @@ WHY = "test"
 
 
 @pytest.fixture
-def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+def settings(opted_in: None) -> Settings:
     return Settings()
 
 

@@ -1,0 +1,207 @@
+"""Channels that are read and learned from: people talk, agree and disagree, and what the bot then has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+import redis
+from simcord.backend.serializers import guild_create_payload
+
+from playground.chatter import Said
+from playground.faults import OK, Fault
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared.connect import connect
+from shared.jobs import TrainJob
+from shared.transcripts import write_text
+from tests.bot.live import PATIENCE_S, Live
+from tests.transcripts import words
+
+LAB = CHANNEL_IDS["lab"]
+MESSAGES = rf"/channels/{LAB}/messages"
+
+
+async def agreed(live: Live, *people: str, channel_id: int = LAB) -> None:
+    """Let an admin allow a channel, and people agree."""
+    await live.bot.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    for person in people:
+        await live.bot.consents.agree(GUILD_ID, USER_IDS[person])
+
+
+def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") -> list[int]:
+    """So many messages of Ada, Ben and Cleo in turn, and nothing before them; their ids."""
+    live.world.messages[channel_id].clear()
+    people = ("ada", "ben", "cleo")
+    first = datetime.now(UTC) - timedelta(days=30)
+    before = set(live.world.messages[channel_id])
+    live.world.seed(
+        channel_id,
+        (
+            Said(
+                USER_IDS[people[number % 3]],
+                f"{people[number % 3]} says {words} number {number} of the long story that we tell",
+                first + timedelta(minutes=number),
+                False,
+                None,
+            )
+            for number in range(count)
+        ),
+    )
+    return [message_id for message_id in live.world.messages[channel_id] if message_id not in before]
+
+
+async def queued(live: Live, sent_id: int) -> TrainJob:
+    """The training that follows a reading, once it waits in the queue."""
+
+    job_id = f"t-{sent_id}"
+    await live.until(lambda: job_id in live.bot.follower._followed, "the training")
+    stored = await live.bot.queue.load(job_id)
+    assert stored is not None
+    assert isinstance(stored.job, TrainJob)
+    return stored.job
+
+
+async def lines_of(live: Live, job: TrainJob, tmp_path: Path) -> list[str]:
+    """What a worker would learn."""
+    assert job.corpus.transcript is not None
+    path = tmp_path / "text.txt"
+    client = connect(live.bot.settings)
+    await asyncio.to_thread(write_text, client, job.corpus.transcript.transcript_id, path, 10**8)
+    return path.read_text("utf-8").splitlines()
+
+
+async def transcript_words(live: Live, job: TrainJob) -> list[str]:
+    assert job.corpus.transcript is not None
+    return await words(live.bot.transcripts, job.corpus.transcript.transcript_id)
+
+
+class Pages:
+    """Within, each page of #lab takes a moment to come, as it does on Discord; and they are counted."""
+
+    _MOST = 1_000
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._fault = live.faults.add(Fault("GET", MESSAGES, OK, times=self._MOST, wait_s=0.1))
+
+    def __enter__(self) -> Pages:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._fault.wait_s = 0.0
+
+    @property
+    def asked(self) -> int:
+        """Requests so far."""
+        return self._MOST - self._fault.times
+
+    async def begun(self) -> None:
+        """Wait until some pages were read."""
+        await self._live.until(lambda: self.asked >= 4, "the first pages")
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)
+
+
+class Known:
+    """A transcript, as it is in Redis."""
+
+    def __init__(self, live: Live, transcript_id: str) -> None:
+        self.live = live
+        self.transcript_id = transcript_id
+
+    async def texts(self) -> list[str]:
+        """Its lines, whoever's."""
+        return await words(self.live.bot.transcripts, self.transcript_id)
+
+    async def becomes(self, wanted: Callable[[list[str]], bool]) -> list[str]:
+        """Wait until its lines are as wanted, and nothing is left to be taken out."""
+
+        async def there() -> bool:
+            noted = await self.live.bot.redis.exists(f"transcript:{self.transcript_id}:gone")
+            return not noted and wanted(await self.texts())
+
+        await until(there)
+        return await self.texts()
+
+
+async def learned(live: Live, typed: str = "!train #lab") -> Known:
+    """What was read for a training that waits now."""
+    job = await queued(live, live.send(typed).id)
+    known = known_of(live, job)
+    await until(lambda: is_complete(known))
+    return known
+
+
+def known_of(live: Live, job: TrainJob) -> Known:
+    assert job.corpus.transcript is not None
+    return Known(live, job.corpus.transcript.transcript_id)
+
+
+async def is_complete(known: Known) -> bool:
+    transcript = await known.live.bot.transcripts.load(known.transcript_id)
+    return transcript is not None and transcript.reading is None
+
+
+async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben")) -> tuple[list[int], Known]:
+    """#lab is read; the ids of its messages, and the transcript."""
+    ids = talk(live, 300)
+    await agreed(live, *people)
+    return ids, await learned(live)
+
+
+async def is_gone(known: Known) -> bool:
+    return not await known.live.bot.transcripts.has_text(known.transcript_id)
+
+
+def seen_by_bot(live: Live) -> discord.Guild:
+    """The server, as the bot knows it."""
+    guild = live.bot.get_guild(GUILD_ID)
+    assert guild is not None
+    return guild
+
+
+def lose_lab(live: Live) -> None:
+    """#lab is deleted, and nobody tells the bot: it is not there, as after a start."""
+    seen_by_bot(live)._channels.pop(LAB)
+    live.world.channels.pop(LAB)
+
+
+async def begin_outage(live: Live) -> None:
+    """Discord does not show the server any more."""
+    live.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
+    await live.until(lambda: seen_by_bot(live).unavailable, "the outage")
+
+
+def end_outage(live: Live) -> None:
+    """Discord shows the server again, as it is by now."""
+    live.world.emit("GUILD_CREATE", guild_create_payload(live.world, live.world.guilds[GUILD_ID]))
+
+
+class Away:
+    """A Redis that cannot be reached by the bot, once `gone` is set."""
+
+    def __init__(self, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gone = False
+        self.refused = 0
+        pool = live.bot.redis.connection_pool
+        connect = pool.get_connection
+
+        async def get_connection(*args: Any, **options: Any) -> Any:
+            if self.gone:
+                self.refused += 1
+                raise redis.ConnectionError("away")
+            return await connect(*args, **options)
+
+        monkeypatch.setattr(pool, "get_connection", get_connection)

@@ -1,0 +1,79 @@
+"""A model of #cellar's messages, which Ada and Ben alone see, and who is where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.people.requester import Requester
+from bot.transcripts.store import Line
+from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
+from shared.connect import connect
+from shared.jobs import TrainJob, TranscriptRef
+from shared.models import ModelRecord
+from tests.bot.live import Live
+from tests.bot.offline import context
+from tests.factories import corpus, place, record, train_job
+from tests.registered import register
+from tests.transcripts import written
+
+GUILD, ADA, BEN = GUILDS[0].id, USER_IDS["ada"], USER_IDS["ben"]
+LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
+SECRET = "the key is under the third barrel"
+
+
+def ref(source: int = CELLAR, **changes: Any) -> TranscriptRef:
+    return TranscriptRef(
+        **{"transcript_id": f"t{source}", "revision": 0, "guild_id": GUILD, "channel_id": source, **changes}
+    )
+
+
+def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
+    """A model of a channel's messages, as the worker enters it."""
+    defaults = {"guild_id": GUILD, "channel_id": CELLAR, "owner_id": BEN, "transcripts": (ref(source),)}
+    model = record(**{"model_id": "m1", "name": "whispers", "corpus_title": "#cellar", **defaults, **fields})
+    return register(connect(live.bot.settings), model, current=False)
+
+
+async def standing(live: Live) -> None:
+    """The transcript of #cellar is known, and nobody has withdrawn anything."""
+    await live.bot.consents.agree(GUILD, ADA)
+    await written(
+        live.bot.transcripts,
+        [Line(1_000, ADA, SECRET)],
+        guild_id=GUILD,
+        channel_id=CELLAR,
+        transcript_id=ref().transcript_id,
+    )
+
+
+def den(live: Live) -> int:
+    """A second channel that Ada and Ben alone see."""
+    return int(live.world.create_channel(GUILD, "den", overwrites=private_to(GUILD, [ADA, BEN])).id)
+
+
+async def opened(live: Live, channel_id: int) -> None:
+    """Let everybody see a channel."""
+    live.world.get_channel(channel_id).overwrites.clear()
+    live.world.announce_channel_update(channel_id)
+    guild = live.bot.get_guild(GUILD)
+    assert guild is not None
+    await live.until(lambda: not guild.get_channel(channel_id).overwrites, "the bot to hear of it")  # type: ignore[union-attr]
+
+
+async def known(live: Live, channel_id: int) -> None:
+    await live.until(lambda: live.bot.get_channel(channel_id), "the bot to hear of the channel")
+
+
+async def who(live: Live, name: str, channel: str = "cellar") -> Requester:
+    return Requester.of(await context(live.bot, "!models", person=name, channel=channel))
+
+
+async def begun(live: Live, where: int, **fields: Any) -> TrainJob:
+    """A training on the messages of #cellar whose card is there."""
+    text = corpus(source="channel", sha256="", name="cellar", title="#cellar", transcript=ref())
+    here = place(guild_id=GUILD, channel_id=where, user_id=BEN)
+    job = train_job(**{"job_id": "t-77", "place": here, "corpus": text, **fields})
+    message = await live.bot.follower.post(job, live.bot.get_partial_messageable(where).send)
+    assert await live.bot.queue.submit_train(job, "text", (where, message.id), (9, 9)) == "entered"
+    live.bot.follower.follow(job, (where, message.id))
+    return job

@@ -1,0 +1,145 @@
+"""Members see what is held of them, as a page and as a file."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot import cards
+from bot.cards.privacy import Taken, Terms
+from bot.privacy import held
+from bot.privacy.consent import Allowed, Said
+from bot.privacy.export_data import packed
+from playground.places import ANNEX_ID, GUILD_ID
+from shared.jobs import TranscriptRef
+from shared.settings import Settings
+from tests import factories
+from tests.bot.live import Live, text_of
+from tests.bot.members import ADA, BEN, CELLAR, DORA, TAVERN, ben_and_dora, directly, model_of, slash, stored
+
+
+@pytest.fixture
+def settings(opted_in: None) -> Settings:
+    return Settings()
+
+
+async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> None:
+    await live.bot.consents.allow(GUILD_ID, TAVERN, ADA)
+    await live.bot.consents.allow(GUILD_ID, CELLAR, ADA)
+    transcript_id = await stored(live, BEN, DORA)
+    await model_of(live, transcript_id)
+    slash(live, "dora", "privacy")
+    shown = text_of(await live.until(lambda: live.whispered("dora", "What I hold of you"), "the answer"))
+    for words in ("**Yes**", f"<#{TAVERN}>: 2 lines, until", "`chatter`, from", "members who said yes", "7 days"):
+        assert words in shown, words
+    assert f"<#{CELLAR}>" not in shown
+    assert "made again" not in shown
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    await live.ask("!privacy", person="dora", channel=live.dm("dora"))
+    again = text_of(await directly(live, "dora", "made again, or deleted, by"))
+    assert "`chatter`" in again
+
+
+async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) -> None:
+    transcript_id = await stored(live, BEN, channel_id=CELLAR)
+    await model_of(live, transcript_id, "hidden", CELLAR)
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    dora, ben = [await live.bot.fetch_user(who) for who in (DORA, BEN)]
+    assert (await held.in_server(live.bot, GUILD_ID, dora)).stale == ()
+    assert [one.model.name for one in (await held.in_server(live.bot, GUILD_ID, ben)).stale] == ["hidden"]
+
+
+async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
+    assert "I hold nothing of you" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
+
+
+async def test_a_direct_message_tells_of_every_server(live: Live) -> None:
+    await live.bot.consents.agree(GUILD_ID, BEN)
+    await live.bot.consents.agree(ANNEX_ID, BEN)
+    await live.ask("!privacy", person="ben", channel=live.dm("ben"))
+    await directly(live, "ben", "hold of you in Galvanic playground")
+    await directly(live, "ben", "hold of you in The Annex")
+
+
+async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) -> None:
+    await ben_and_dora(live)
+    slash(live, "ben", "export-data")
+    sent = await live.until(lambda: live.whispered("ben", "all that I hold"), "the file")
+    (attached,) = sent.attachments
+    data = await read(attached)
+    found = json.loads(data)
+    (server,) = [one for one in found["servers"] if one["guild_id"] == str(GUILD_ID)]
+    assert server["consent"]["state"] == "in"
+    assert [line["text"] for line in server["your_words"][0]["messages"]] == [f"secret {BEN} part {n}" for n in (0, 1)]
+    assert server["models_that_learned_from_you"][0]["name"] == "chatter"
+    assert [job["seed"] for job in found["requests"]] == ["a seed of ben"]
+    for other in (str(DORA), "dora", "blocklisted"):
+        assert other not in data.decode()
+    slash(live, "ben", "export-data")
+    await live.until(lambda: live.whispered("ben", "a bit fast"), "the cooldown")
+
+
+async def read(attached: Any) -> bytes:
+    """The bytes of a file that was posted."""
+    url = attached["url"] if isinstance(attached, dict) else attached.url
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.read()
+
+
+def test_a_large_file_is_compressed_and_one_that_still_is_comes_in_pieces() -> None:
+    data = {"words": [str(number) for number in range(2_000)]}
+    ((name, plain),) = packed(data, 10**6)
+    assert name.endswith(".json")
+    ((name, small),) = packed(data, len(plain) - 1)
+    assert name.endswith(".json.gz")
+    assert gzip.decompress(small) == plain
+    pieces = packed(data, 1_000)
+    assert len(pieces) > 1
+    assert all(len(piece) <= 1_000 for _, piece in pieces)
+    assert gzip.decompress(b"".join(piece for _, piece in sorted(pieces))) == plain
+
+
+async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
+    transcript_id = await stored(live, BEN)
+    transcript = await live.bot.transcripts.load(transcript_id)
+    assert transcript is not None
+    words = held.Words(transcript, 10**9, kept=True, until=time.time(), name="Somebody 2")
+    models = tuple(
+        factories.record(
+            name="n" * 32, transcripts=[TranscriptRef(transcript_id="a", revision=0, guild_id=1, channel_id=10**18 + n)]
+        )
+        for n in range(40)
+    )
+    full = held.Held(
+        guild_id=GUILD_ID,
+        name="*" * 100,
+        mode="opt-out",
+        said=Said(state="in", at=time.time(), since=10**18),
+        channels=tuple(range(10**18, 10**18 + 500)),
+        allowances={1: Allowed(by=1, at=1)},
+        words=(words,) * 40,
+        learned=models,
+        stale=tuple(held.StaleModel(model, time.time()) for model in models),
+        owned=models,
+        trainings=(factories.train_job(),) * 40,
+    )
+    terms = Terms("opt-out", 365.0, 3_650.0, 720.0, "!!!!!")
+    taken = [Taken("*" * 100, 10, 10**9, ("n" * 32,) * 40)] * 40
+    for embed in (
+        cards.privacy_page(full, terms),
+        cards.opted_out(taken, time.time(), terms),
+        cards.forgotten(taken, 10**6, time.time(), terms),
+        cards.forget_question(["*" * 100] * 40, terms),
+        cards.consent_question("*" * 100, full.channels, Said(state="out", at=1, since=10**18), terms),
+        cards.allowed_channels(dict.fromkeys(full.channels, Allowed(by=10**18, at=1)), 10**6, terms),
+        cards.training_notice("*" * 100, terms),
+    ):
+        assert len(embed) <= 6_000
+        assert len(embed.title or "") <= 256
+        assert len(embed.description or "") <= 4_096
+        assert all(0 < len(field.value or "") <= 1_024 for field in embed.fields)

@@ -1,0 +1,231 @@
+"""Who leaves a server, or is banned from it, withdraws; nothing is kept of a server that the bot was removed from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+import pytest
+
+from bot.client import Galvanic
+from bot.transcripts import leavers
+from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared.connect import connect
+from shared.jobs import TranscriptRef
+from shared.settings import Settings
+from tests import factories
+from tests.bot.channels import Known, begin_outage, read, seen_by_bot, talk, until
+from tests.bot.live import Live
+from tests.registered import register
+
+ATRIUM = CHANNEL_IDS["atrium"]
+ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
+
+
+@pytest.fixture
+def members_intent() -> bool:
+    """Whether the bot uses the privileged intent."""
+    return False
+
+
+@pytest.fixture
+def settings(opted_in: None, at_once: None, members_intent: bool) -> Settings:
+    return Settings(members_intent=members_intent)
+
+
+async def models_are(live: Live, guild_id: int, names: list[str]) -> bool:
+    return sorted(model.name for model in await live.bot.registry.all(guild_id)) == names
+
+
+def add_model(live: Live, guild_id: int, name: str, *transcripts: TranscriptRef) -> None:
+    record = factories.record(model_id=name, name=name, guild_id=guild_id, transcripts=transcripts)
+    register(connect(live.bot.settings), record, current=False)
+
+
+async def nothing_of(live: Live, guild_id: int) -> bool:
+    return not await live.bot.consents.allowed(guild_id) and not (await live.bot.consents.of(guild_id)).agreed
+
+
+def cog(live: Live) -> leavers.Leavers:
+    found = live.bot.get_cog("Leavers")
+    assert isinstance(found, leavers.Leavers)
+    return found
+
+
+async def has_withdrawn(live: Live, known: Known, user_id: int) -> bool:
+    said = await live.bot.consents.said(GUILD_ID, user_id)
+    members = await live.bot.transcripts.members(known.transcript_id)
+    return said is not None and said.state == "out" and user_id not in members
+
+
+# ---------------------------------------------------------------------- servers
+
+
+async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: Live) -> None:
+    bot = live.bot
+    talk(live, 900, channel_id=ATRIUM)
+    await bot.consents.allow(ANNEX_ID, ATRIUM, BEN)
+    await bot.consents.agree(ANNEX_ID, BEN)
+    await bot.consents.refuse(ANNEX_ID, CLEO, 1)
+    store = bot.transcripts
+    info = await store.create(
+        guild_id=ANNEX_ID, channel_id=ATRIUM, source_id=ATRIUM, asked_by=BEN, reading="{}", until=10**19
+    )
+    _, other = await read(live)
+    for guild_id, transcript_id in ((ANNEX_ID, info.transcript_id), (GUILD_ID, other.transcript_id)):
+        known = await store.load(transcript_id)
+        assert known is not None
+        add_model(live, guild_id, f"of-{guild_id}", known.info.ref(known.revision.now))
+        add_model(live, guild_id, f"book-{guild_id}")
+    live.world.remove_guild(ANNEX_ID)
+    await until(lambda: nothing_of(live, ANNEX_ID))
+    assert await models_are(live, ANNEX_ID, [f"book-{ANNEX_ID}"])
+    assert await store.all(ANNEX_ID) == []
+    said = (await bot.consents.of(ANNEX_ID)).said
+    assert {who: one.state for who, one in said.items()} == {CLEO: "out"}, "a no is kept, should it return"
+    assert await models_are(live, GUILD_ID, [f"book-{GUILD_ID}", f"of-{GUILD_ID}"])
+    assert len(await other.texts()) == 200
+
+    async def files_are_to_go() -> bool:
+        return not await bot.registry.deletions()
+
+    await until(files_are_to_go)
+
+
+async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, bot = 1_297_000_000_000_000_099, live.bot
+    await cog(live).cog_unload()  # whose first look would come in between
+    info = await bot.transcripts.create(guild_id=gone, channel_id=5, source_id=5, asked_by=ADA, reading="{}")
+    add_model(live, gone, "theirs", info.ref(0))
+    drop = bot.model_actions.drop
+
+    async def fails(*_: Any) -> None:
+        monkeypatch.setattr(bot.model_actions, "drop", drop)
+        raise RuntimeError("the bot ends here")
+
+    monkeypatch.setattr(bot.model_actions, "drop", fails)
+    with pytest.raises(RuntimeError):
+        await cog(live)._forget(gone)
+    await cog(live).look_for_lost_servers()
+    await cog(live)._carry_out()
+    assert await models_are(live, gone, [])
+
+
+async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
+    _, known = await read(live)
+    await begin_outage(live)
+    await cog(live)._carry_out()
+    assert await cog(live).look_for_leavers(seen_by_bot(live)) == set()
+    assert len(await known.texts()) == 200
+    assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA, BEN}
+
+
+async def test_removed_while_the_bot_was_off(live: Live) -> None:
+    gone = 1_297_000_000_000_000_099
+    await live.bot.consents.allow(gone, 5, ADA)
+    await live.bot.consents.agree(gone, ADA)
+    await live.bot.consents.agree(GUILD_ID, ADA)
+    await cog(live).look_for_lost_servers()
+    await until(lambda: nothing_of(live, gone))
+    assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA}
+
+
+async def test_a_model_that_came_after_its_channel_was_deleted_goes_within_a_day(live: Live) -> None:
+    gone = 1_297_999_999_999_999_999
+    heard = TranscriptRef(transcript_id="t1", revision=0, guild_id=GUILD_ID, channel_id=gone)
+    add_model(live, GUILD_ID, "late", heard)
+    assert await cog(live).look()
+    assert await models_are(live, GUILD_ID, [])
+
+    async def files_are_to_go() -> bool:
+        return not await live.bot.registry.deletions()
+
+    await until(files_are_to_go)
+
+
+# ---------------------------------------------------------------------- members
+
+
+async def test_who_leaves_is_heard_also_when_another_server_is_in_trouble(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, known = await read(live)
+    withdraw = live.bot.withdrawals.withdraw
+
+    async def fails_elsewhere(guild_id: int, *args: Any, **options: Any) -> Any:
+        if guild_id == ANNEX_ID:
+            raise ValueError("no such luck")
+        return await withdraw(guild_id, *args, **options)
+
+    monkeypatch.setattr(live.bot.withdrawals, "withdraw", fails_elsewhere)
+    await live.bot.consents.agree(ANNEX_ID, BEN)
+    cog(live)._leave(ANNEX_ID, BEN)
+    cog(live)._leave(GUILD_ID, BEN)
+    await until(lambda: has_withdrawn(live, known, BEN))
+
+
+async def test_who_leaves_is_heard_also_when_a_lost_server_cannot_be_forgotten(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_guild_id: int) -> None:
+        raise ValueError("no such luck")
+
+    _, known = await read(live)
+    monkeypatch.setattr(live.bot.consents, "forget_guild", fails)
+    cog(live)._removed.add(ANNEX_ID)
+    cog(live)._leave(GUILD_ID, BEN)
+    await until(lambda: has_withdrawn(live, known, BEN))
+
+
+@pytest.mark.parametrize("members_intent", [True])
+async def test_whoever_leaves_withdraws_at_once_with_the_intent(live: Live, members_intent: bool) -> None:
+    assert live.bot.intents.members is members_intent
+    _, known = await read(live)
+    live.world.remove_member(GUILD_ID, CLEO)
+    live.world.remove_member(GUILD_ID, BEN)
+    await until(lambda: has_withdrawn(live, known, BEN))
+    assert not [line for line in await known.texts() if "ben" in line]
+    revision = (await live.bot.transcripts.revisions([known.transcript_id]))[known.transcript_id]
+    assert revision.withdrawn == revision.now
+    assert await live.bot.consents.said(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
+
+
+async def test_whoever_left_is_found_without_the_intent(live: Live) -> None:
+    assert not live.bot.intents.members
+    _, known = await read(live)
+    live.world.remove_member(GUILD_ID, BEN)
+    await live.handled()
+    assert await cog(live).look_for_leavers(seen_by_bot(live)) == {BEN}
+    await until(lambda: has_withdrawn(live, known, BEN))
+    assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA}
+    assert len(await known.texts()) == 100
+
+
+async def test_a_ban_withdraws_without_the_intent(live: Live) -> None:
+    _, known = await read(live)
+    live.world.apply_ban(GUILD_ID, BEN, None)
+    await until(lambda: has_withdrawn(live, known, BEN))
+
+
+async def test_that_the_bot_itself_is_not_there_does_not_mean_that_all_left(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, known = await read(live)
+
+    class Response:
+        status, reason = 404, "Not Found"
+
+    async def refused(*_: object) -> None:
+        raise discord.NotFound(Response(), {"code": 10_004, "message": "Unknown Guild"})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(live.bot.http, "get_member", refused)
+    with pytest.raises(discord.NotFound):
+        await cog(live).look_for_leavers(seen_by_bot(live))
+    assert len(await known.texts()) == 200
+
+
+async def test_the_bot_hears_of_nothing_more_where_it_does_not_learn(redis_url: str) -> None:
+    bot = Galvanic(Settings(channel_training="off", members_intent=True))
+    assert not bot.intents.members
+    assert not bot.intents.moderation
+    await bot.close()
