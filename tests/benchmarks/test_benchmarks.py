@@ -16,7 +16,7 @@ from benchmarks.measure import alternate, medians, product_flops, repeated, trai
 from benchmarks.parts import find
 from benchmarks.record import Record
 from shared.jobs import TrainOptions
-from tests.worker.conftest import babble
+from tests.worker.texts import babble
 from worker.model.plan import NetworkConfig
 
 STAMP = {"date": "2026-01-01T00:00:00+00:00", "commit": "abc", "load_before": 0.0, "seconds": 1.0}

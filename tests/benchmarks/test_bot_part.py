@@ -19,7 +19,7 @@ from benchmarks.parts.bot import TEXT, card_of, largest
 from benchmarks.product import StartError, started
 from benchmarks.standin import StandIn
 from playground.client import PlaygroundClient, text_of
-from tests.worker.conftest import babble
+from tests.worker.texts import babble
 
 
 def test_a_percentile_lies_between_the_values() -> None:

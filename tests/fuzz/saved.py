@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ def saved(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The saved cases of a kind, each with the reason why it is there."""
     for entry in json.loads((FOLDER / f"{kind}.json").read_text("utf-8")):
         yield entry["why"], entry["case"]
+
+
+@contextmanager
+def because(why: str) -> Iterator[None]:
+    """What goes wrong within is told with the reason why the case is there."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(why)
+        raise
 
 
 def content(made: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fuzz import words
 from tests.fuzz.budget import Cost, fuzz
 from tests.fuzz.hand import Hand
-from tests.fuzz.saved import content, saved
+from tests.fuzz.saved import because, content, saved
 
 COMMANDS = (
     "!train",
@@ -58,11 +58,8 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
 @pytest.mark.fuzz("attachments")
 async def test_saved_attachments(hand: Hand) -> None:
     for why, case in saved("attachments"):
-        try:
+        with because(why):
             await carry_out(hand, case)
-        except BaseException as error:
-            error.add_note(why)
-            raise
 
 
 @pytest.mark.fuzz("attachments")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fuzz import words
 from tests.fuzz.budget import Cost, fuzz
 from tests.fuzz.hand import Hand
-from tests.fuzz.saved import saved
+from tests.fuzz.saved import because, saved
 
 LEAVES: dict[str, dict[str, Any]] = {
     "train": {"source": "", "recipe": "", "epochs": 1, "minutes": 1.0, "name": "", "from": "", "layers": 1, "lr": 0.1},
@@ -98,11 +98,8 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
 @pytest.mark.fuzz("commands")
 async def test_saved_commands(hand: Hand) -> None:
     for why, case in saved("commands"):
-        try:
+        with because(why):
             await carry_out(hand, case)
-        except BaseException as error:
-            error.add_note(why)
-            raise
 
 
 @pytest.mark.fuzz("commands")

@@ -20,7 +20,7 @@ from tests.fuzz import words
 from tests.fuzz.author import JOBS
 from tests.fuzz.budget import Cost, fuzz
 from tests.fuzz.hand import Hand, modal
-from tests.fuzz.saved import saved
+from tests.fuzz.saved import because, saved
 
 TEMPLATES: list[re.Pattern[str]] = [item.__discord_ui_compiled_template__ for item in DYNAMIC_ITEMS]
 BUTTON, MENU, ROLES, CHANNELS = 2, 3, 6, 8
@@ -133,11 +133,8 @@ def _fields(shown: dict[str, Any]) -> list[str]:
 @pytest.mark.fuzz("components")
 async def test_saved_components(hand: Hand) -> None:
     for why, case in saved("components"):
-        try:
+        with because(why):
             await carry_out(hand, case)
-        except BaseException as error:
-            error.add_note(why)
-            raise
 
 
 @pytest.mark.fuzz("components")

@@ -23,8 +23,8 @@ from tests.factories import corpus, record, train_job
 from tests.fuzz import words
 from tests.fuzz.budget import Cost, fuzz, guarded
 from tests.fuzz.mutation import mutated, values
-from tests.fuzz.saved import content, saved
-from tests.worker.conftest import client  # noqa: F401
+from tests.fuzz.saved import because, content, saved
+from tests.worker.conftest import client, one_and_two  # noqa: F401
 from tests.worker.jobs import (
     PLACE,
     compare_job,
@@ -37,6 +37,8 @@ from tests.worker.jobs import (
 )
 from worker.serving.handlers import HANDLERS
 from worker.training.train_job import run_train
+
+pytestmark = pytest.mark.usefixtures("one_and_two")
 
 TRAIN = "train"
 VARIANTS = [{"model_id": name, "name": name, "temperature": hot} for name, hot in (("one", 0.2), ("two", None))]
@@ -55,7 +57,6 @@ MESSAGES: dict[str, dict[str, Any]] = {
     )
 }
 MESSAGES["mix"] = generate_job(mix=PARTS).model_dump(mode="json")
-LENGTHS = ("length", "seed")
 
 files = st.one_of(
     st.none(),
@@ -185,11 +186,8 @@ def warm(client: redis.Redis, settings: Settings) -> redis.Redis:  # noqa: F811
 @pytest.mark.fuzz("jobs")
 def test_saved_jobs(warm: redis.Redis, settings: Settings) -> None:
     for why, case in saved("jobs"):
-        try:
+        with because(why):
             carry_out(warm, settings, case)
-        except BaseException as error:
-            error.add_note(why)
-            raise
 
 
 @pytest.mark.fuzz("jobs")

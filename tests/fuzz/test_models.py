@@ -27,9 +27,11 @@ from shared.settings import Settings
 from tests.fuzz import words
 from tests.fuzz.budget import Cost, fuzz, guarded
 from tests.fuzz.mutation import paths, values
-from tests.fuzz.saved import saved
-from tests.worker.conftest import client  # noqa: F401
+from tests.fuzz.saved import because, saved
+from tests.worker.conftest import client, one_and_two  # noqa: F401
 from tests.worker.jobs import PLACE, import_job, picture_job, run
+
+pytestmark = pytest.mark.usefixtures("one_and_two")
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SAVED = {"/".join(path.parts[-3:-1]): path.parent for path in sorted(FIXTURES.glob("format-*/*/model.json"))}
@@ -145,11 +147,8 @@ def carry_out(client: redis.Redis, settings: Settings, case: dict[str, Any]) -> 
 @pytest.mark.fuzz("models")
 def test_saved_models(client: redis.Redis, settings: Settings) -> None:  # noqa: F811
     for why, case in saved("models"):
-        try:
+        with because(why):
             carry_out(client, settings, case)
-        except BaseException as error:
-            error.add_note(why)
-            raise
 
 
 @pytest.mark.fuzz("models")

@@ -25,7 +25,7 @@ from tests.fuzz.author import JOBS
 from tests.fuzz.budget import Cost, fuzz
 from tests.fuzz.hand import Hand
 from tests.fuzz.reading import require_in_place, require_plain
-from tests.fuzz.saved import saved
+from tests.fuzz.saved import because, saved
 
 NOT_BLOCKED = cards.CardContext().blocked
 PRESSES = ("again", "continue", "hotter", "samples")
@@ -90,11 +90,8 @@ def _training_cards(says: str) -> None:
 @pytest.mark.fuzz("texts")
 async def test_saved_texts(hand: Hand) -> None:
     for why, case in saved("texts"):
-        try:
+        with because(why):
             await carry_out(hand, case)
-        except BaseException as error:
-            error.add_note(why)
-            raise
 
 
 @pytest.mark.fuzz("texts")

@@ -24,7 +24,7 @@ from tests.fuzz.author import event_for
 from tests.fuzz.budget import Cost, fuzz
 from tests.fuzz.hand import Hand
 from tests.fuzz.mutation import mutated, values
-from tests.fuzz.saved import saved
+from tests.fuzz.saved import because, saved
 
 PLACE = lab()
 VARIANTS = tuple(Variant(model_id="m1", name="a", temperature=one) for one in (0.2, 0.8))
@@ -113,11 +113,8 @@ def _bytes(text: str) -> bytes:
 @pytest.mark.fuzz("told")
 async def test_saved_events(hand: Hand) -> None:
     for why, case in saved("told"):
-        try:
+        with because(why):
             await carry_out(hand, case)
-        except BaseException as error:
-            error.add_note(why)
-            raise
 
 
 @pytest.mark.fuzz("told")

@@ -23,8 +23,8 @@ from shared.messages import send
 from shared.settings import Settings
 from tests.factories import place
 from tests.launcher.running import PATIENCE_S, Run, wait_until
-from tests.worker.conftest import babble, corpus
 from tests.worker.machines import gpu_machine
+from tests.worker.texts import babble, corpus
 from worker.jobs.joblog import run_script
 
 TEXT = babble(1_500)

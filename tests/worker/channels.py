@@ -1,23 +1,31 @@
-"""Channels' messages in Redis, as the bot writes them, for tests of the worker."""
+"""Channels' messages in Redis, as the bot writes them, and trainings on them."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import pytest
 import redis
 
 from bot.transcripts.store import Line, TranscriptStore
-from shared import turns
+from shared import keys, turns
 from shared.connect import connect_async
-from shared.events import Event, Queued, parse_event
+from shared.events import Event, Finished, Queued, Started, parse_event
 from shared.jobs import CorpusInfo, TrainJob, TrainOptions, TranscriptRef
+from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import CHANNEL, GUILD, place
-from tests.worker.conftest import babble
+from tests.worker.texts import babble
+from worker.jobs.job_errors import HandBack
 from worker.jobs.joblog import run_script
+from worker.model.learners import StreamsLearner
+from worker.store import ModelStore
+from worker.training import hooks
+from worker.training.train_job import run_train
 
 ANN, BEN = 410_000_000_000_000_071, 410_000_000_000_000_072
 RAIN, SNOW = "☔", "☃"
@@ -110,3 +118,52 @@ def events_of(client: redis.Redis, key: str) -> list[Event]:
     """All that a job's stream has."""
     found: Any = client.xrange(key)
     return [parse_event(fields[b"event"]) for _, fields in found]
+
+
+def train(client: redis.Redis, job: TrainJob) -> Event:
+    """Run a job that was entered to its end; its last event."""
+    run_train(job.model_dump(mode="json"), "tag")
+    return events_of(client, keys.job_events(job.job_id))[-1]
+
+
+def learned(client: redis.Redis, job: TrainJob) -> ModelRecord:
+    event = train(client, enter(client, job))
+    assert isinstance(event, Finished), event
+    return event.model
+
+
+def known(settings: Settings, model: ModelRecord) -> set[str]:
+    """The characters that a model has learned."""
+    folder = ModelStore(settings).fetch(model.model_id)
+    return set("".join(json.loads((folder / "model.json").read_text("utf-8"))["symbols"]))
+
+
+def starts(client: redis.Redis, job_id: str = "t-1") -> list[tuple[bool, str | None]]:
+    """Whether each start of a job resumed it, and why it began anew."""
+    found = events_of(client, keys.job_events(job_id))
+    return [(event.resumed, event.anew) for event in found if isinstance(event, Started)]
+
+
+def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None], at: int | None = None) -> None:
+    """Let something happen once while a training runs: in its second epoch, or before its nth step."""
+    monkeypatch.setattr(hooks, "POLL_EVERY_S", 0.0)
+    step = StreamsLearner.step
+    seen: list[int] = []
+
+    def stepping(self: StreamsLearner, index: int, rate: float) -> tuple[float, int]:
+        seen.append(index)
+        if len(seen) == (self.steps + 1 if at is None else at):
+            happens()
+        return step(self, index, rate)
+
+    monkeypatch.setattr(StreamsLearner, "step", stepping)
+
+
+def interrupt(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a job that was entered until its worker is stopped in the middle of it: it saves, and gives the job back."""
+    stopping: list[bool] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(hooks, "stop_requested", lambda: bool(stopping))
+        in_the_middle(patch, lambda: stopping.append(True))
+        with pytest.raises(HandBack):
+            run_train(job.model_dump(mode="json"), "tag")

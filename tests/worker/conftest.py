@@ -1,88 +1,22 @@
-"""What the engine's tests share: made-up texts and small trainings."""
+"""What the tests of the worker share: models that were made once, and an empty Redis."""
 
 from __future__ import annotations
 
-import hashlib
-import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 
 from shared.connect import connect
-from shared.events import Difficulty, Progress, Sample
-from shared.jobs import CorpusInfo, TrainOptions
+from shared.jobs import TrainOptions
 from shared.settings import Settings
+from shared.transcripts import TranscriptInfo
+from tests.worker.channels import transcribed
 from tests.worker.small import save_model
-from worker.model.results import Control, TrainResult
+from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
+from worker.model.results import TrainResult
 from worker.serving import warm
 from worker.store import ModelStore
-
-SENTENCE = "A small red boat left the harbour at dawn. "
-EPOCHS = 25
-"""Of the sentence, learned by heart."""
-
-
-def corpus(text: str, **fields: Any) -> CorpusInfo:
-    """The description of a text made in a test."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return CorpusInfo(name="made-up", title="Made up", source="file", chars=len(text), sha256=digest, **fields)
-
-
-def babble(characters: int, seed: int = 0) -> str:
-    """Sentences drawn from a few words: text that can be learned but not known by heart."""
-    draw = random.Random(seed)
-    words = [
-        "boat",
-        "harbour",
-        "red",
-        "small",
-        "wind",
-        "storm",
-        "sailor",
-        "sings",
-        "waits",
-        "rows",
-        "turns",
-        "quickly",
-        "slowly",
-        "north",
-        "home",
-    ]
-    text = ""
-    while len(text) < characters:
-        text += " ".join(draw.choices(words, k=draw.randint(3, 8))).capitalize() + ". "
-    return text[:characters]
-
-
-class Recorder:
-    """Hooks that keep what they were told; `stop(calls)` says what to answer when asked the nth time."""
-
-    def __init__(self, stop: Callable[[int], Control | None] = lambda _: None) -> None:
-        self.progressed: list[Progress] = []
-        self.samples: list[Sample] = []
-        self.troubles: list[Difficulty | None] = []
-        self.saves = 0
-        self.asked = 0
-        self._stop = stop
-
-    def progress(self, event: Progress) -> None:
-        self.progressed.append(event)
-
-    def sample(self, event: Sample) -> None:
-        self.samples.append(event)
-
-    def trouble(self, what: Difficulty | None) -> None:
-        self.troubles.append(what)
-
-    def saved(self) -> None:
-        self.saves += 1
-
-    def control(self) -> Control | None:
-        self.asked += 1
-        return self._stop(self.asked)
 
 
 @pytest.fixture(scope="session")
@@ -113,10 +47,20 @@ def classic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
 
 
 @pytest.fixture
-def client(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> redis.Redis:
-    """Redis, beside a store with the models `one` and `two`, none of which is warm."""
+def client(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+@pytest.fixture
+def one_and_two(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store with the models `one` and `two`, none of which is warm."""
     monkeypatch.setattr(warm, "_warm", None)
     for seed, name in enumerate(("one", "two")):
         save_model(tmp_path / name, seed=seed)
         ModelStore(settings).save(tmp_path / name, name)
-    return connect(settings)
+
+
+@pytest.fixture
+def info(settings: Settings) -> TranscriptInfo:
+    """A transcript that is complete, of Ann's and Ben's words."""
+    return transcribed(settings)

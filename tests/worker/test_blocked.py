@@ -19,6 +19,8 @@ from tests.worker.test_folder import FIXTURES
 from worker.model.folder import save
 from worker.store import ModelStore
 
+pytestmark = pytest.mark.usefixtures("one_and_two")
+
 BLOCKED = ("aa",)
 _TWO = tuple(Variant(model_id="old", name="old", temperature=t) for t in (0.5, 1.0))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.worker.conftest import babble
+from tests.worker.texts import babble
 from worker.model.calibrate import calibrate
 from worker.model.learners import make_learner
 from worker.model.plan import Budget, make_plan

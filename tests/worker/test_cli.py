@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from shared.settings import get_settings
-from tests.worker.conftest import SENTENCE, Recorder, babble
+from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.cli import main
 from worker.model.results import TrainResult
 

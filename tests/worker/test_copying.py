@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import UserError
-from tests.worker.conftest import babble
+from tests.worker.texts import babble
 from worker.model import copying
 from worker.model.copying import CopyScore, copy_score
 from worker.text import TextOptions, prepare

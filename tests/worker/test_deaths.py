@@ -10,27 +10,21 @@ import pytest
 import redis
 
 from shared import keys
-from shared.connect import connect
 from shared.corpora import pack
 from shared.events import Failed
 from shared.jobs import TrainJob, TrainOptions
 from shared.settings import Settings
 from tests.factories import place
 from tests.worker.channels import enter, events_of
-from tests.worker.conftest import babble, corpus
 from tests.worker.test_made import Killed
 from tests.worker.test_train import save_after_each_step
+from tests.worker.texts import babble, corpus
 from worker.jobs.job_files import JobFiles
 from worker.model import checkpoint
 from worker.training import hooks
 from worker.training.train_job import MAX_DEATHS, run_train
 
 TEXT = babble(1_500)
-
-
-@pytest.fixture
-def client(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 @pytest.mark.parametrize(

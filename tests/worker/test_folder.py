@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.errors import UserError
 from tests.fixtures.make_model import logits_of
-from tests.worker.conftest import EPOCHS, Recorder
+from tests.worker.texts import EPOCHS, Recorder
 from worker.model import export as exporting
 from worker.model import folder as model_folder
 from worker.model.export import export_model, import_model

@@ -10,16 +10,14 @@ import pytest
 import redis
 
 from shared import keys
-from shared.connect import connect
 from shared.corpora import pack
 from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Trouble
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests.factories import place
-from tests.worker.channels import SMALL, channel_job, enter, events_of, transcribed
-from tests.worker.conftest import babble, corpus
-from tests.worker.test_channels import in_the_middle, starts
+from tests.worker.channels import SMALL, channel_job, enter, events_of, interrupt, starts, transcribed
 from tests.worker.test_room import full
+from tests.worker.texts import babble, corpus
 from worker.jobs.job_errors import HandBack, answer_errors
 from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog
@@ -36,21 +34,6 @@ TEXT = babble(1_500)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "AGAIN_S", 0.02)
     monkeypatch.setattr(room, "_ASK_EVERY_S", 0.01)
-
-
-@pytest.fixture
-def client(settings: Settings) -> redis.Redis:
-    return connect(settings)
-
-
-def interrupted(client: redis.Redis, job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a training save a checkpoint and wait again."""
-    with monkeypatch.context() as patch:
-        stopping: list[bool] = []
-        patch.setattr(hooks, "stop_requested", lambda: bool(stopping))
-        in_the_middle(patch, lambda: stopping.append(True))
-        with pytest.raises(HandBack):
-            run_train(job.model_dump(mode="json"), "tag")
 
 
 def book_job(client: redis.Redis) -> TrainJob:
@@ -82,7 +65,7 @@ def test_it_waits_and_goes_on_from_its_checkpoint(
 ) -> None:
     of_a_channel = where in (channel_text, JobFiles)
     job = enter(client, channel_job(transcribed(settings))) if of_a_channel else book_job(client)
-    interrupted(client, job, monkeypatch)
+    interrupt(job, monkeypatch)
     write, tries = getattr(where, name), []
 
     def counted(*arguments: Any, **options: Any) -> Any:
@@ -121,7 +104,7 @@ def test_it_hears_what_it_is_asked_meanwhile(
     asked: str, client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = book_job(client)
-    interrupted(client, job, monkeypatch)
+    interrupt(job, monkeypatch)
     monkeypatch.setattr(attempt, "unpack_to_file", full(10_000, lambda *_: None))
     files = JobFiles.of(settings, job.job_id)
     if asked == "cancel":

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings
-from tests.worker.conftest import SENTENCE, Recorder, babble
 from tests.worker.small import LETTERS, biased, model, network, save_model
+from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.model.generate import TextModel, load_model
 from worker.model.mixture import Mixture
 from worker.model.request import WriteRequest, cut

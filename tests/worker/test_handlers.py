@@ -34,6 +34,8 @@ from worker.serving.context import JobContext
 from worker.serving.handlers import Handler
 from worker.store import ModelStore
 
+pytestmark = pytest.mark.usefixtures("one_and_two")
+
 
 def _variants(*of: tuple[str, float | None]) -> Sequence[Variant]:
     return tuple(Variant(model_id=name, name=name, temperature=temperature) for name, temperature in of)

@@ -11,20 +11,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared import keys
-from shared.connect import connect
 from shared.events import Cancelled, Failed, Finished, Interrupted, Progress, Sample, Started, parse_event
 from shared.models import ModelRecord
-from shared.settings import Settings
 from shared.turns import Script
 from tests.factories import CHANNEL, GUILD, finished, progress, record
 from tests.registered import register
 from worker.jobs import joblog
 from worker.jobs.joblog import JobLog, News, Superseded
-
-
-@pytest.fixture
-def client(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 def kinds(client: redis.Redis, job_id: str = "t-1") -> list[str]:

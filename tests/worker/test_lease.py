@@ -9,17 +9,10 @@ import redis
 from structlog.testing import capture_logs
 
 from shared import keys, turns
-from shared.connect import connect
 from shared.events import Queued
-from shared.settings import Settings
 from tests.factories import CHANNEL, train_job
 from worker.jobs import lease
 from worker.jobs.joblog import run_script
-
-
-@pytest.fixture
-def client(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 def test_a_hold_is_renewed_by_the_task_that_has_the_training(

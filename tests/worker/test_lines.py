@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.jobs import TrainOptions
-from tests.worker.conftest import babble, corpus
 from tests.worker.small import model
+from tests.worker.texts import babble, corpus
 from worker.model.generate import load_model
 from worker.model.lines import LONGEST, draw_line
 from worker.model.mixture import Mixture

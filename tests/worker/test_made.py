@@ -9,7 +9,6 @@ import pytest
 import redis
 
 from shared import keys
-from shared.connect import connect
 from shared.events import Finished, Started, parse_event
 from shared.jobs import LOSS_FILE
 from shared.settings import Settings
@@ -23,11 +22,6 @@ from worker.training.made import Made
 
 class Killed(BaseException):
     """Stands for the end of the process."""
-
-
-@pytest.fixture
-def client(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 @pytest.mark.parametrize(

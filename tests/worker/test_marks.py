@@ -23,6 +23,8 @@ from worker.model import folder as model_folder
 from worker.model.export import export_within
 from worker.store import ModelStore
 
+pytestmark = pytest.mark.usefixtures("one_and_two")
+
 SOURCE = 77
 REF = TranscriptRef(transcript_id="aa11", revision=4, guild_id=PLACE.guild_id, channel_id=SOURCE)
 MOST = 10 * 2**20

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.jobs import TrainOptions
-from tests.worker.conftest import Recorder, babble, corpus
+from tests.worker.texts import Recorder, babble, corpus
 from worker.model.folder import load
 from worker.model.generate import load_model
 from worker.model.network import Weights, join_members, split_members

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from shared.errors import UserError
-from tests.worker.conftest import SENTENCE, Recorder, babble
+from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.model import folder as model_folder
 from worker.model.chart import loss_chart
 from worker.model.generate import load_model

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import safetensors
 
-from tests.worker.conftest import Recorder
 from tests.worker.test_train import run, save_after_each_step
+from tests.worker.texts import Recorder
 from worker.model import checkpoint, folder, loop, room
 from worker.model.folder import load
 from worker.model.results import Control, TrainingCancelled, TrainingInterrupted

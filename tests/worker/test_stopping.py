@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -29,8 +31,8 @@ from worker import stopping
 from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog
 
-stopping.STOPS_WITHIN_S, stopping._LOOK_EVERY_S = 0.2, 0.05
-job_id, token = sys.argv[1:]
+within_s, job_id, token = sys.argv[1:]
+stopping.STOPS_WITHIN_S, stopping._LOOK_EVERY_S = float(within_s), 0.05
 client = connect(get_settings())
 log = JobLog(client, job_id)
 log.begin()
@@ -41,12 +43,11 @@ with stopping.StopDeadline(client, log, token, JobFiles.of(get_settings(), job_i
 """
 
 
-def test_it_is_handed_over(settings: Settings, tmp_path: Path, monkeypatch: object) -> None:
-    client, job, stop = connect(settings), train_job(), tmp_path / "stop"
-    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
-    assert run_script(client, turns.claim("a token")) == job.job_id.encode()
+@contextmanager
+def deaf(job_id: str, stop: Path, *, stops_within_s: float) -> Iterator[subprocess.Popen[str]]:
+    """A program whose training has begun, and that hears nothing; the file tells it to stop, and a token names it."""
     process = subprocess.Popen(
-        [sys.executable, "-c", DEAF, job.job_id, "a token"],
+        [sys.executable, "-c", DEAF, str(stops_within_s), job_id, "a token"],
         env={**os.environ, STOP_FILE_VARIABLE: str(stop), "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         text=True,
@@ -54,6 +55,14 @@ def test_it_is_handed_over(settings: Settings, tmp_path: Path, monkeypatch: obje
     assert process.stdout is not None
     with process, process.stdout:
         assert process.stdout.readline() == "began\n"
+        yield process
+
+
+def test_it_is_handed_over(settings: Settings, client: redis.Redis, tmp_path: Path) -> None:
+    job, stop = train_job(), tmp_path / "stop"
+    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
+    assert run_script(client, turns.claim("a token")) == job.job_id.encode()
+    with deaf(job.job_id, stop, stops_within_s=0.2) as process:
         stop.touch()
         assert process.wait(30) == 1
     assert kinds(client, job.job_id) == [Queued, Started, Interrupted]
@@ -66,15 +75,7 @@ def test_who_does_not_wait_for_it_has_not_killed_it(settings: Settings, tmp_path
     """A second Ctrl-C."""
     files, stop = JobFiles.of(settings, "t-1"), tmp_path / "stop"
     files.folder.mkdir(parents=True)
-    process = subprocess.Popen(
-        [sys.executable, "-c", DEAF.replace("0.2, 0.05", "60, 0.05"), "t-1", "a token"],
-        env={**os.environ, STOP_FILE_VARIABLE: str(stop), "PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process, process.stdout:
-        assert process.stdout.readline() == "began\n"
+    with deaf("t-1", stop, stops_within_s=60) as process:
         assert not files.ended.exists()
         stop.touch()
         until = time.monotonic() + 20

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import UserError
-from tests.worker.conftest import babble
+from tests.worker.texts import babble
 from worker.text import CharVocabulary, TextOptions, get_recipe, prepare, until_line
 from worker.text.classic import WINDOW, pad, stop_words, windows, words_only
 from worker.text.codelength import adaptive_nats

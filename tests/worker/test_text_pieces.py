@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.corpora.streaming import chunks, clean, cleaned
 from shared.errors import UserError
-from tests.worker.conftest import babble
+from tests.worker.texts import babble
 from worker.text import TextOptions, normalise, prepare, source
 from worker.text.classic import words_only
 from worker.text.normalise import unwrap_points, wrapping

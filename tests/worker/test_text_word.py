@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
 
-from tests.worker.conftest import babble
 from tests.worker.test_text_pieces import TEXT
+from tests.worker.texts import babble
 from worker.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare, word
 from worker.text.classic import stop_words, words_only
 from worker.text.normalise import clean

@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.jobs import TrainOptions
-from tests.worker.conftest import EPOCHS, SENTENCE, Recorder, babble, corpus
+from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
 from worker.model import checkpoint
 from worker.model import train as training
 from worker.model.checkpoint import Arrays

@@ -10,7 +10,6 @@ import pytest
 import redis
 
 from shared import keys, turns
-from shared.connect import connect
 from shared.corpora import pack
 from shared.events import Event, Failed, Finished, Queued, parse_event
 from shared.history import Past
@@ -18,8 +17,8 @@ from shared.jobs import CorpusInfo, ModelRef, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, place
-from tests.worker.conftest import babble
-from tests.worker.conftest import corpus as corpus_of
+from tests.worker.texts import babble
+from tests.worker.texts import corpus as corpus_of
 from worker.jobs import lease
 from worker.jobs.joblog import JobLog, run_script
 from worker.store import ModelStore
@@ -30,11 +29,6 @@ from worker.training.train_job import run_train
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
 THREAD = 999
-
-
-@pytest.fixture
-def client(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 def train(client: redis.Redis, job_id: str, text: str = TEXT, **fields: Any) -> Event:

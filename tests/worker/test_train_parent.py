@@ -11,8 +11,8 @@ import pytest
 
 from shared.errors import UserError
 from shared.jobs import TrainOptions
-from tests.worker.conftest import Recorder, babble
 from tests.worker.test_train import RECIPES, TEXT, run, small_plan
+from tests.worker.texts import Recorder, babble
 from worker.model.folder import load
 from worker.model.learners import StreamsLearner
 from worker.model.network import build, set_weights

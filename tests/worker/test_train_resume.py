@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from shared.errors import UserError
-from tests.worker.conftest import Recorder
 from tests.worker.test_train import RECIPES, TEXT, run, small_plan
+from tests.worker.texts import Recorder
 from worker.model import checkpoint
 from worker.model import train as training
 from worker.model.folder import load

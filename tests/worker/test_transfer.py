@@ -27,10 +27,10 @@ from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
 from shared.units import MEGABYTE
-from tests.worker.conftest import SENTENCE
 from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
 from tests.worker.test_folder import FIXTURES
+from tests.worker.texts import SENTENCE
 from worker.model import folder as model_folder
 from worker.model.compact import PACKINGS, Packing, pack
 from worker.model.export import export_compact, export_model, export_within, import_model
@@ -38,6 +38,8 @@ from worker.model.generate import load_model
 from worker.model.limits import limits_for
 from worker.serving import warm
 from worker.store import ModelStore, folder_bytes
+
+pytestmark = pytest.mark.usefixtures("one_and_two")
 
 MIB = 2**20
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 import redis
 
 from shared import keys
 from shared.events import Failed, Generated, parse_event
 from shared.jobs import MixPart
 from tests.worker.jobs import generate_job, run, run_message
+
+pytestmark = pytest.mark.usefixtures("one_and_two")
 
 
 def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:

@@ -1,0 +1,125 @@
+"""A channel's words are kept with no model, and go from Redis and the disk when they are no longer needed."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from shared import keys
+from shared.events import Finished
+from shared.jobs import TrainOptions
+from shared.settings import Settings, get_settings
+from shared.transcripts import TranscriptInfo
+from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
+from worker.jobs import lease
+from worker.jobs.job_files import JobFiles, remove_leftovers
+from worker.model.folder import load
+from worker.model.generate import load_model
+from worker.model.request import WriteRequest
+from worker.store import ModelStore
+
+
+@pytest.mark.parametrize("recipe", ["char", "word", "classic"])
+def test_no_message_is_kept_with_a_model(
+    recipe: str, client: redis.Redis, settings: Settings, info: TranscriptInfo
+) -> None:
+    options = TrainOptions.model_validate({"recipe": recipe, "epochs": 1, "units": 8, "random_seed": 1})
+    model = learned(client, channel_job(info, options=options))
+    folder = ModelStore(settings).fetch(model.model_id)
+    author = load_model(folder)
+    _, _, windows = load(folder)
+    assert {author.vocabulary.decode(window).strip() for window in windows} == {""}
+    files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert len(files) == 2
+    for line in (*messages(ANN), *messages(BEN)):
+        said = line.text[2:40]
+        ids = author.vocabulary.encode(said if recipe != "classic" else said.split(". ")[0].lower().strip("."))
+        for data in files.values():
+            assert said.encode() not in data
+            for kind in ("u1", "u2", "i4"):
+                assert ids.astype(kind).tobytes() not in data
+    for author_id in (ANN, BEN):
+        assert str(author_id).encode() not in files["model.json"]
+
+    written = author.generate("", 30, random_seed=3, from_corpus=True)
+    assert written.seed.strip() == ""
+    assert "keeps none of the messages" in written.notes[0]
+    request = WriteRequest("", 30, random_seed=3, from_line=True)
+    line_begun, again = author.generate_batch([request, request])
+    assert not isinstance(line_begun, Exception)
+    assert line_begun.seed.strip() == ""
+    assert line_begun.text
+    assert not line_begun.notes
+    assert line_begun == type(line_begun)(**{**vars(again), "seconds": line_begun.seconds})
+
+
+@pytest.mark.parametrize(("days", "kept"), [("0", False), ("0.5", True)])
+def test_the_words_stay_as_long_as_is_set(
+    days: str,
+    kept: bool,
+    client: redis.Redis,
+    settings: Settings,
+    info: TranscriptInfo,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHANNEL_CORPUS_DAYS", days)
+    get_settings.cache_clear()
+    text = keys.transcript_text(info.transcript_id)
+    first, second = (enter(client, channel_job(info, f"t-{number}")) for number in (1, 2))
+    assert isinstance(train(client, first), Finished)
+    assert client.exists(text)  # the other one has yet to read them
+    assert isinstance(train(client, second), Finished)
+    for key in (text, keys.transcript_index(info.transcript_id)):
+        assert bool(client.exists(key)) == kept
+        assert not kept or 0 < client.pttl(key) <= 43_200_000  # type: ignore[operator]
+
+
+def test_words_are_renewed_while_a_training_holds_them(
+    client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    names = (keys.transcript_text(info.transcript_id), keys.transcript_index(info.transcript_id))
+    for name in names:
+        client.expire(name, 5)
+    with lease.Lease(client, "tag", channel_job(info), "t-1", 5_000):
+        while min(client.ttl(name) for name in names) <= 5:  # type: ignore[type-var]
+            time.sleep(0.01)
+
+
+def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settings: Settings) -> None:
+    def left(job_id: str) -> Path:
+        files = JobFiles.of(settings, job_id)
+        files.folder.mkdir(parents=True)
+        files.text.write_text("words", "utf-8")
+        return files.folder
+
+    remove_leftovers(settings, client)  # there is no such folder yet
+    over, unknown, running = left("t-1"), left("t-2"), left("t-3")
+    client.hset(keys.job("t-1"), mapping={"job": "{}", "over": "1"})
+    client.hset(keys.job("t-3"), "job", "{}")
+    remove_leftovers(settings, client)
+    assert (over.exists(), unknown.exists(), running.exists()) == (False, False, True)
+
+
+def test_words_that_cannot_be_removed_from_the_disk_are_told_of(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = JobFiles.of(settings, "t-1")
+    files.discard()
+    files.folder.mkdir(parents=True)
+    files.text.write_text(RAIN, "utf-8")
+
+    def refuses(*_: object, **__: object) -> None:
+        raise PermissionError("the disk is read-only")
+
+    with capture_logs() as logs, monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuses)
+        files.discard()
+    assert [entry["folder"] for entry in logs if entry["event"] == "files_not_removed"] == [str(files.folder)]
+    files.discard()
+    assert not files.folder.exists()
