@@ -16,7 +16,7 @@ import yarl
 from bot.client import Galvanic
 from bot.leader import Leader
 from shared import presence
-from shared.connect import connect
+from shared.connect import connect, explain
 from shared.logging import configure_logging
 from shared.settings import Settings, SettingsError, read_settings
 
@@ -36,7 +36,7 @@ def main() -> int:
         try:
             return 0 if presence.alive(connect(settings), presence.BOT) else 1
         except redis.RedisError as error:
-            print(f"Redis cannot be reached ({type(error).__name__}).", file=sys.stderr)
+            print(explain(error, settings), file=sys.stderr)
             return 1
     configure_logging("bot", settings)
     if settings.discord_token is None:

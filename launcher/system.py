@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
-from urllib.parse import urlsplit
 
 import redis
 from pydantic import SecretStr
@@ -22,6 +21,7 @@ from launcher.devices import worker_options
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import HOST, choose_port
 from shared import keys
+from shared.connect import connect_once, explain
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT
@@ -164,13 +164,14 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
             )
         )
     else:
-        client = _client(settings.redis_address)
-        if not _answers(client):
-            at = urlsplit(settings.redis_address)
+        client = connect_once(settings, _PROBE_S)
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            found = explain(error, settings)
             raise UserError(
-                f"Redis at {at.hostname or at.path}{f':{at.port}' if at.port else ''} (REDIS_URL) does not answer.",
-                "Start it or correct the address; without REDIS_URL, Galvanic starts a Redis of its own.",
-            )
+                found.problem, f"{found.remedy} Without REDIS_URL, Galvanic starts a Redis of its own."
+            ) from error
     redis_first = tuple(part.name for part in parts)
     bot_first = redis_first
 

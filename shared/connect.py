@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
 from redis._parsers.base import BaseParser
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
+
+from shared.errors import UserError
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -45,18 +49,22 @@ _POOL: dict[str, Any] = {
 """What all clients have in common; `timeout` is how long one waits for a free connection. All in seconds."""
 
 
+def _options(settings: Settings, **others: Any) -> dict[str, Any]:
+    return _POOL | (settings.redis_tls or {}) | others
+
+
 def connect(settings: Settings) -> redis.Redis:
     """A synchronous client (worker, launcher); nothing is sent until it is used. Replies are bytes.
 
     Threads that share it may be more than its connections: who finds all in use waits for one.
     """
-    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_POOL)
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_options(settings))
     return redis.Redis.from_pool(pool)
 
 
 def connect_for_long_commands(settings: Settings) -> redis.Redis:
     """As `connect`, for commands that take long because they read or write everything there is."""
-    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **(_POOL | {"socket_timeout": _LONG_S}))
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_options(settings, socket_timeout=_LONG_S))
     return redis.Redis.from_pool(pool)
 
 
@@ -69,7 +77,7 @@ def connect_async(settings: Settings) -> redis.asyncio.Redis:
 
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.redis_address,
-        **_POOL,
+        **_options(settings),
         retry=AsyncRetry(ExponentialBackoff(cap=0.5, base=0.1), retries=1),
     )
     return redis.asyncio.Redis.from_pool(pool)
@@ -82,5 +90,106 @@ def patient() -> Retry:
 
 def connect_for_threads(settings: Settings) -> redis.Redis:
     """As `connect`, for hundreds of threads at once, which may wait long for a connection."""
-    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **(_POOL | {"timeout": _CROWD_TIMEOUT_S}))
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_options(settings, timeout=_CROWD_TIMEOUT_S))
     return redis.Redis.from_pool(pool)
+
+
+def connect_once(settings: Settings, within_s: float = 1.0) -> redis.Redis:
+    """A synchronous client that answers or fails at once, for whoever asks again soon enough."""
+    options: dict[str, Any] = {"socket_connect_timeout": within_s, "socket_timeout": within_s}
+    return redis.Redis.from_url(
+        settings.redis_address, retry=Retry(NoBackoff(), 0), **options, **(settings.redis_tls or {})
+    )
+
+
+def explain(error: BaseException, settings: Settings) -> UserError:
+    """What an error of a connection to Redis means, and what to do, in plain words and without any secret.
+
+    Args:
+        error: of redis-py, or what kombu made of one.
+        settings: by which the connection was made.
+    """
+    at = where(settings)
+    refused = _certificate(error)
+    match error:
+        case _ if refused is not None:
+            return _refused_certificate(refused, at)
+        case redis.AuthenticationError() | redis.exceptions.AuthorizationError():
+            return UserError(
+                f"Redis at {at} does not take the user name or the password.",
+                "Compare REDIS_URL and REDIS_PASSWORD with what Redis was started with (docs/security.md).",
+            )
+        case redis.exceptions.NoPermissionError():
+            return UserError(
+                f"Redis at {at} does not let this user do what is needed.",
+                "The user `bot` is for the bot, `worker` for the workers, and `admin` for backups (docs/security.md).",
+            )
+        case TakesNothing():
+            return UserError(f"Redis at {at} takes nothing now: its disk or its memory is full.", "Make room there.")
+        case redis.BusyLoadingError():
+            return UserError(f"Redis at {at} is still reading its data.", "Wait a little.")
+        case _ if _is_about_tls(error, settings):
+            return UserError(
+                f"Redis at {at} and this program do not agree on TLS.",
+                "rediss:// needs the port for TLS, redis:// the one without; a Redis that asks for certificates needs "
+                "REDIS_CERT_FILE and REDIS_KEY_FILE.",
+            )
+        case redis.TimeoutError():
+            return UserError(
+                f"Redis at {at} does not answer in time.", "Is it there, and does the firewall let this machine in?"
+            )
+        case _:
+            return UserError(
+                f"Redis at {at} cannot be reached ({type(error).__name__}).",
+                "Start it, or correct REDIS_URL; is the firewall open for this machine?",
+            )
+
+
+def where(settings: Settings) -> str:
+    """The address of Redis without user and password, for people."""
+    try:
+        parts = urlsplit(settings.redis_address)
+        return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        return "the address in REDIS_URL"
+
+
+def _is_about_tls(error: BaseException, settings: Settings) -> bool:
+    """With TLS 1.3 a server that wants another certificate of ours hangs up only when we have begun to talk."""
+    said = str(error)
+    return "SSL" in said or "EOF" in said or (settings.redis_tls is not None and "closed by server" in said)
+
+
+def _certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """The refusal of a certificate behind an error: redis-py keeps it as the cause, or as what it was raised from."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _refused_certificate(error: ssl.SSLCertVerificationError, at: str) -> UserError:
+    match error.verify_code:  # OpenSSL's X509_V_ERR_..., openssl/x509_vfy.h
+        case 10:
+            return UserError(
+                f"The certificate of Redis at {at} has expired.",
+                "Make a new one there (docs/security.md), and restart it.",
+            )
+        case 9:
+            return UserError(
+                f"The certificate of Redis at {at} is not valid yet.", "Is the clock of one of the machines wrong?"
+            )
+        case 62 | 64:
+            return UserError(
+                f"The certificate of Redis at {at} is for another host.",
+                "Name the host in REDIS_URL as the certificate does, or make one for this name (docs/security.md).",
+            )
+        case _:
+            return UserError(
+                f"The certificate of Redis at {at} is of nobody whom this machine trusts.",
+                "Set REDIS_CA_FILE to the certificate of the authority that signed it. If that is right, somebody else "
+                "answers at this address.",
+            )

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import IO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -85,8 +85,11 @@ class Redactor:
 
 
 def known_secrets(settings: Settings) -> list[str]:
-    """The secrets that this process holds: the bot's token and the password of Redis, as written and decoded."""
+    """The secrets that this process holds: the bot's token and the passwords of Redis, as written and decoded."""
     secrets = [settings.discord_token.get_secret_value()] if settings.discord_token else []
+    if settings.redis_password is not None:
+        alone = settings.redis_password.get_secret_value()
+        secrets += [alone, quote(alone, safe="")]
     if settings.redis_url is not None:
         try:
             password = urlsplit(settings.redis_url.get_secret_value()).password

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import os
 import re
+import ssl
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -64,6 +66,13 @@ class Settings(BaseSettings):
 
     # Redis and files
     redis_url: SecretStr | None = None
+    redis_password: SecretStr | None = None
+    """For the addresses that have none."""
+    redis_ca_file: Path | None = None
+    """Certificates (PEM) by which a Redis over TLS is known besides those that the system trusts."""
+    redis_cert_file: Path | None = None
+    redis_key_file: Path | None = None
+    """Our own certificate and its key (PEM), for a Redis that asks for one."""
     data_dir: Path = Path("data")
     model_store: str | None = None
     """Any fsspec URL; None: the folder `models` in the data folder."""
@@ -176,6 +185,39 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _usable_tls(self) -> Self:
+        """Redis' client would end at a bad file only when it connects, and with an error that nobody expects there."""
+        if (self.redis_cert_file is None) != (self.redis_key_file is None):
+            raise ValueError("REDIS_CERT_FILE and REDIS_KEY_FILE belong together: set both, or neither")
+        if self.redis_ca_file is None and self.redis_cert_file is None:
+            return self
+        if self.redis_url is not None and self.redis_url.get_secret_value().startswith("redis://"):
+            raise ValueError(
+                "there is a certificate for Redis (REDIS_CA_FILE or REDIS_CERT_FILE), but nothing would be encrypted: "
+                "let REDIS_URL begin with rediss:// and name the port for TLS"
+            )
+        context = ssl.create_default_context()
+        try:
+            at = "REDIS_CA_FILE"
+            if self.redis_ca_file is not None:
+                context.load_verify_locations(self.redis_ca_file)
+            at = "REDIS_CERT_FILE or REDIS_KEY_FILE"
+            if self.redis_cert_file is not None:
+                context.load_cert_chain(self.redis_cert_file, self.redis_key_file, password="")
+        except ssl.SSLError as error:
+            raise ValueError(f"{at} has nothing in PEM that can be used ({error.reason or 'no certificate'})") from None
+        except OSError as error:
+            raise ValueError(f"{at} cannot be read ({error.strerror})") from None
+        except ValueError:
+            raise ValueError(f"{at}: a key with a passphrase cannot be used, for nobody is there to type it") from None
+        return self
+
+    @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value is not None else None
+
     @field_validator("data_dir", "corpora_dir")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
@@ -185,14 +227,43 @@ class Settings(BaseSettings):
     def redis_address(self) -> str:
         """The Redis URL in force: the setting, else the one `make run` left in the data folder, else the usual port.
 
-        May hold a password: never log it.
+        With `redis_password` in it, if it has no password itself. May hold one: never log it.
         """
         if self.redis_url is not None:
-            return self.redis_url.get_secret_value()
+            return self._with_password(self.redis_url.get_secret_value())
         try:
+            # The Redis of `make run` asks for none.
             return self.redis_url_file.read_text("utf-8").strip() or DEFAULT_REDIS_URL
         except OSError:
-            return DEFAULT_REDIS_URL
+            return self._with_password(DEFAULT_REDIS_URL)
+
+    def _with_password(self, url: str) -> str:
+        """Whoever may open a socket's file needs no password, unless the address names a user."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # not a URL; whoever connects says so
+            return url
+        if self.redis_password is None or parts.password or (parts.scheme == "unix" and not parts.username):
+            return url
+        user, _, where = parts.netloc.rpartition("@")
+        password = quote(self.redis_password.get_secret_value(), safe="")
+        return urlunsplit(parts._replace(netloc=f"{user.rstrip(':')}:{password}@{where}"))
+
+    @property
+    def redis_tls(self) -> dict[str, Any] | None:
+        """For redis-py's connections, and as Celery's `broker_use_ssl`: None where `redis_address` is without TLS.
+
+        Written out, because kombu 5.7 takes any certificate when it is told nothing. What the URL says goes before it.
+        """
+        if not self.redis_address.startswith("rediss://"):
+            return None
+        files = {
+            "ssl_ca_certs": self.redis_ca_file,
+            "ssl_certfile": self.redis_cert_file,
+            "ssl_keyfile": self.redis_key_file,
+        }
+        named = {name: str(path) for name, path in files.items() if path is not None}
+        return {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **named}
 
     @property
     def redis_url_file(self) -> Path:

@@ -23,6 +23,7 @@ app.conf.update(
     worker_disable_prefetch=True,
     # True would drop the running job when Redis restarts.
     worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_use_ssl=get_settings().redis_tls,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={

@@ -17,7 +17,7 @@ import structlog
 from celery import signals
 
 from shared import keys, presence
-from shared.connect import connect
+from shared.connect import connect, explain
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import Settings, get_settings
@@ -86,10 +86,11 @@ def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
 
 def health(queue: str) -> int:
     """0 when a worker of this host serves `queue` and Redis answers, else 1 (for container health checks)."""
+    settings = get_settings()
     try:
-        names = presence.alive(connect(get_settings()), queue)
+        names = presence.alive(connect(settings), queue)
     except redis.RedisError as error:
-        print(f"Redis cannot be reached ({type(error).__name__}).", file=sys.stderr)
+        print(explain(error, settings), file=sys.stderr)
         return 1
     here = f"@{socket.gethostname()}:"
     return 0 if any(here in name for name in names) else 1

@@ -59,6 +59,7 @@ class JobQueue:
         self._celery.conf.update(
             task_serializer="json",
             task_ignore_result=True,
+            broker_use_ssl=settings.redis_tls,
             broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5},
             broker_connection_timeout=2,
         )

@@ -291,7 +291,7 @@ def _go_on(settings: Settings, client: redis.Redis) -> int:
             run_script(client, turns.regain(job_id, Interrupted().model_dump_json(), Queued().model_dump_json()))
     waiting = cast(list[bytes], client.zrange(keys.WAITING, 0, -1))
     celery = Celery("galvanic-restore", broker=settings.broker_url)
-    celery.conf.update(task_serializer="json", task_ignore_result=True)
+    celery.conf.update(task_serializer="json", task_ignore_result=True, broker_use_ssl=settings.redis_tls)
     with celery:
         for job_id in (name.decode() for name in waiting):
             data = cast(bytes | None, client.hget(keys.job(job_id), "job"))

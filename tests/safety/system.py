@@ -1,0 +1,101 @@
+"""The whole product as on several hosts: each part a process of its own, and each with a Redis user of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from shared import presence
+from tests.e2e.system import START_S, System
+from tests.safety.server import Server
+
+# Built like a token, and belonging to nobody.
+TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GaBcDe.guarded-system-0123456789-abcdefgh"
+PARTS = {
+    "playground": ("playground",),
+    "bot": ("bot",),
+    "generate": ("worker", "serve", "generate"),
+    "train": ("worker", "serve", "train"),
+}
+
+
+class GuardedSystem(System):
+    """Bot and workers that reach Redis only as the users of `docker/redis/users.acl`; tests look as `admin`."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        super().__init__(folder, **environment)
+        self.server = Server(DATA_DIR=str(self.data))
+        self._parts: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> float:
+        """Start everything, and wait until all have come; returns the seconds that took."""
+        began = time.monotonic()
+        (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        self.server.start()
+        self.process = self.server.process  # type: ignore[assignment]  # as long as that runs, all is to be stopped
+        for name in PARTS:
+            self.start_part(name)
+        self.client.wait_for_bot(START_S)
+        for service in ("train", "generate"):
+            self.wait_for_worker(service)
+        return time.monotonic() - began
+
+    def wait_for_worker(self, queue: str) -> None:
+        """Wait until a worker of this kind is there."""
+        with self.redis as client:
+            self.client.wait_for(lambda: presence.alive(client, queue), START_S, f"a worker for {queue}")
+
+    def settings_of(self, name: str) -> dict[str, str]:
+        """What this part alone is told."""
+        base = f"127.0.0.1:{self.port}"
+        match name:
+            case "playground":
+                return {}
+            case "bot":
+                api = {"DISCORD_API_URL": f"http://{base}/api/v10", "DISCORD_GATEWAY_URL": f"ws://{base}/gateway"}
+                return {"DISCORD_TOKEN": TOKEN} | api | self.server.settings("bot")
+            case _:
+                return self.server.settings("worker")
+
+    def start_part(self, name: str) -> None:
+        """Start one part; the playground says when it is ready, the others are waited for by what they do."""
+        log = self.data / "logs" / f"{name}.log"
+        with log.open("ab") as output:
+            self._parts[name] = subprocess.Popen(
+                [sys.executable, "-m", *PARTS[name]],
+                cwd=self.folder,
+                env=self.environment | {"PYTHONPATH": os.pathsep.join(sys.path)} | self.settings_of(name),
+                stdout=output,
+                stderr=output,
+            )
+        if name == "playground":
+            self.client.wait_for(lambda: "playground: http" in log.read_text("utf-8"), START_S, "the playground")
+
+    def stop_part(self, name: str) -> None:
+        """Stop one part and wait for its end."""
+        self._parts[name].terminate()
+        self._parts[name].wait(60)
+
+    def stop(self, number: int = 15) -> int:
+        """Stop everything, Redis last."""
+        for name in reversed(PARTS):
+            if name in self._parts:
+                self.stop_part(name)
+        self.server.__exit__()
+        return 0
+
+    @property
+    def redis(self) -> redis.Redis:
+        """Redis, for tests: they may look at everything."""
+        return self.server.client("admin")
+
+    @property
+    def supervisor(self) -> Any:
+        """There is none: nobody brings back what ends."""
+        raise NotImplementedError

@@ -1,0 +1,218 @@
+"""Redis over TLS: each of our ways to it goes through, and none takes a certificate that it should not."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from bot.queue import JobQueue
+from bot.redis_reply import reply
+from shared.connect import connect, connect_async, connect_for_long_commands, connect_for_threads, connect_once, explain
+from shared.settings import Settings, SettingsError, get_settings, read_settings
+from tests import factories
+from tests.safety.certificates import Authority
+from tests.safety.server import Server
+
+HOUR = datetime.timedelta(hours=1)
+ROOT = Path(__file__).resolve().parents[2]
+EXPIRED, OTHER_HOST, STRANGER = "has expired", "is for another host", "is of nobody whom this machine trusts"
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority("Galvanic's own")
+
+
+@pytest.fixture(scope="module")
+def secure(tls_program: str, authority: Authority) -> Iterator[Server]:
+    """A server that is to be called localhost, and nothing else."""
+    yield from _serving(tls_program, authority, *authority.issue("localhost"))
+
+
+@pytest.fixture(scope="module")
+def expired(tls_program: str, authority: Authority) -> Iterator[Server]:
+    yield from _serving(tls_program, authority, *authority.issue("localhost", left=-HOUR))
+
+
+@pytest.fixture(scope="module")
+def demanding(tls_program: str, authority: Authority) -> Iterator[Server]:
+    """A server that takes no client without a certificate."""
+    yield from _serving(tls_program, authority, *authority.issue("localhost"), REDIS_TLS_CLIENTS="yes")
+
+
+def _serving(program: str, authority: Authority, cert: bytes, key: bytes, **env: str) -> Iterator[Server]:
+    certificates = {"cert": cert, "key": key, "ca": authority.certificate}
+    with Server(program=program, certificates=certificates, **env) as server:
+        yield server
+
+
+@pytest.fixture
+def ca(tmp_path: Path, authority: Authority) -> Path:
+    return authority.files(tmp_path / "ours")[0]
+
+
+def as_user(
+    monkeypatch: pytest.MonkeyPatch, server: Server, user: str, ca: Path | None, host: str = "localhost", **more: Path
+) -> Settings:
+    """The settings of one of our programs, as its environment would make them."""
+    values = server.settings(user, tls=True)
+    monkeypatch.setenv("REDIS_URL", values["REDIS_URL"].replace("localhost", host))
+    monkeypatch.setenv("REDIS_PASSWORD", values["REDIS_PASSWORD"])
+    for name, path in ({"redis_ca_file": ca} | more).items():
+        if path is not None:
+            monkeypatch.setenv(name.upper(), str(path))
+    get_settings.cache_clear()
+    return read_settings()
+
+
+def celery_reaches(settings: Settings) -> None:
+    """As the bot's and the worker's applications connect.
+
+    Raises:
+        OperationalError: it cannot.
+    """
+    app = Celery("test", broker=settings.broker_url)
+    app.conf.update(broker_use_ssl=settings.redis_tls)
+    with app.connection_for_read() as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+        connection.default_channel.client.llen("train")
+
+
+def test_every_client_goes_through(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = as_user(monkeypatch, secure, "worker", ca)
+    for make in (connect, connect_for_long_commands, connect_for_threads, connect_once):
+        client = make(settings)
+        assert client.ping()
+        client.close()
+    celery_reaches(settings)
+
+
+async def test_the_bots_client_goes_through_and_sends_a_job(
+    secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = as_user(monkeypatch, secure, "bot", ca)
+    client = connect_async(settings)
+    assert await reply(client.ping())
+    await JobQueue(settings, client).submit(factories.generate_job(job_id="over-tls"))
+    await client.aclose()
+    with secure.client("admin") as admin:
+        assert admin.llen("generate") == 1
+        admin.delete("generate")
+
+
+def test_a_worker_takes_jobs_and_is_seen(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = as_user(monkeypatch, secure, "worker", ca)
+    program = "from worker.app import app; app.connection_for_read().ensure_connection(max_retries=1); print('there')"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "there\n", done.stderr
+    assert settings.redis_tls is not None
+
+
+async def _refused(settings: Settings) -> redis.RedisError:
+    client = connect_async(settings)
+    with pytest.raises(redis.ConnectionError) as caught:
+        await reply(client.ping())
+    await client.aclose()
+    return caught.value
+
+
+@pytest.mark.parametrize("case", [EXPIRED, OTHER_HOST, STRANGER, f"{STRANGER}, by the system's list"])
+def test_no_client_takes_another_certificate(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ca: Path, case: str
+) -> None:
+    server: Server = request.getfixturevalue("expired" if case == EXPIRED else "secure")
+    stranger = Authority("Somebody else").files(tmp_path / "theirs")[0]
+    trusted = {EXPIRED: ca, OTHER_HOST: ca, STRANGER: stranger}.get(case)
+    settings = as_user(monkeypatch, server, "bot", trusted, "127.0.0.1" if case == OTHER_HOST else "localhost")
+    with pytest.raises(redis.ConnectionError) as caught:
+        connect_once(settings).ping()
+    errors = [caught.value, asyncio.run(_refused(settings))]
+    with pytest.raises(OperationalError) as by_celery:
+        celery_reaches(settings)
+    for error in (*errors, by_celery.value):
+        said = explain(error, settings)
+        assert case.partition(",")[0] in said.problem
+        assert said.remedy
+        assert server.passwords["bot"] not in str(said)
+
+
+def test_the_programs_say_so(secure: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stranger = Authority("Somebody else").files(tmp_path / "theirs")[0]
+    as_user(monkeypatch, secure, "worker", stranger)
+    command = [sys.executable, "-m", "worker", "health", "generate"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert STRANGER in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_may_ask_for_our_certificate(
+    demanding: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: Authority
+) -> None:
+    ca, cert, key = authority.files(tmp_path)
+    settings = as_user(monkeypatch, demanding, "worker", ca, redis_cert_file=cert, redis_key_file=key)
+    assert connect(settings).ping()
+    celery_reaches(settings)
+    _, others_cert, others_key = Authority("Somebody else").files(tmp_path / "theirs")
+    settings = as_user(monkeypatch, demanding, "worker", ca, redis_cert_file=others_cert, redis_key_file=others_key)
+    with pytest.raises(redis.ConnectionError) as caught:
+        connect_once(settings).ping()
+    assert "do not agree on TLS" in explain(caught.value, settings).problem
+
+
+def test_the_wrong_port_is_said(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = as_user(monkeypatch, secure, "worker", ca)
+    monkeypatch.setenv("REDIS_URL", f"rediss://worker@localhost:{secure.port}/0")
+    with pytest.raises(redis.ConnectionError) as caught:
+        connect_once(read_settings()).ping()
+    assert "do not agree on TLS" in explain(caught.value, settings).problem
+
+
+def test_the_port_without_tls_can_be_closed(
+    tls_program: str, authority: Authority, ca: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = authority.issue("localhost")
+    for server in _serving(tls_program, authority, cert, key, REDIS_PORT="0"):
+        assert connect_once(as_user(monkeypatch, server, "bot", ca)).ping()
+        with pytest.raises(redis.ConnectionError):
+            redis.Redis(port=server.port, retry=None).ping()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"REDIS_CA_FILE": "ca"}, "nothing would be encrypted"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "nowhere"}, "REDIS_CA_FILE cannot be read (No such file"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "text"}, "REDIS_CA_FILE has nothing in PEM"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "cert"}, "belong together"),
+        (
+            {"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "cert", "REDIS_KEY_FILE": "text"},
+            "REDIS_CERT_FILE or REDIS_KEY_FILE",
+        ),
+        (
+            {"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "ca", "REDIS_KEY_FILE": "key"},
+            "REDIS_CERT_FILE or REDIS_KEY_FILE",
+        ),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused_at_once(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], said: str
+) -> None:
+    authority.files(tmp_path)
+    (tmp_path / "text").write_text("Call me Ishmael.")
+    monkeypatch.setenv("REDIS_URL", "redis://h:1")
+    for name, value in values.items():
+        monkeypatch.setenv(name, value if name == "REDIS_URL" else str(tmp_path / value))
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert said in caught.value.problem

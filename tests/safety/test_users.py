@@ -1,0 +1,182 @@
+"""What Redis' users are refused, on a real server with docker/redis/users.acl and docker/redis/start.sh."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from shared import keys
+from tests.safety.server import FOLDER, START, USERS, Server
+
+TRANSCRIPT = "0123456789abcdef01234567"
+DANGEROUS = (
+    "FLUSHALL",
+    "FLUSHDB",
+    "SWAPDB 0 1",
+    "KEYS *",
+    "CONFIG GET dir",
+    "CONFIG SET dir /tmp",
+    "ACL LIST",
+    "ACL SETUSER worker allkeys",
+    "ACL GETUSER admin",
+    "SHUTDOWN NOSAVE",
+    "MONITOR",
+    "CLIENT LIST",
+    "CLIENT KILL TYPE normal",
+    "REPLICAOF 127.0.0.1 1",
+    "MODULE LIST",
+    "SAVE",
+    "SCRIPT FLUSH",
+    "FUNCTION FLUSH",
+    "MIGRATE 127.0.0.1 1 job:1 0 10",
+    "RESTORE job:1 0 x",
+    "SORT jobs:history GET *",
+)
+
+
+@pytest.fixture(autouse=True)
+def _some_keys(server: Server) -> None:
+    with server.client("admin") as client:
+        client.hset(keys.consent(1), "2", "{}")
+        client.set(keys.guild_settings(1), "{}")
+
+
+def refused(server: Server, user: str, command: str) -> None:
+    with server.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize("command", DANGEROUS)
+@pytest.mark.parametrize("user", ["bot", "worker"])
+def test_neither_changes_the_server_nor_looks_at_all(server: Server, user: str, command: str) -> None:
+    refused(server, user, command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"HGETALL {keys.consent(1)}",
+        f"HSET {keys.consent(1)} 2 {{}}",
+        f"GET {keys.guild_settings(1)}",
+        f"HGETALL {keys.allowed_channels(1)}",
+        f"HGETALL {keys.WITHDRAWALS}",
+        f"HGETALL {keys.transcript_members(TRANSCRIPT)}",
+        f"HGETALL {keys.transcript_names(TRANSCRIPT)}",
+        f"HSET {keys.transcript(TRANSCRIPT)} withdrawn 0",
+        f"DEL {keys.transcript_gone(TRANSCRIPT)}",
+        f"SET {keys.leader(1)} me",
+        "SCAN 0",
+        "RANDOMKEY",
+        "DBSIZE",
+        "SUBSCRIBE somewhere",
+        "GET somebody:elses",
+    ],
+)
+def test_a_worker_does_not_see_what_is_the_bots(server: Server, command: str) -> None:
+    refused(server, "worker", command)
+
+
+def test_nor_by_way_of_a_script(server: Server) -> None:
+    script = f"return redis.call('HGETALL', '{keys.consent(1)}')"
+    with server.client("worker") as client, pytest.raises(redis.ResponseError, match="ACL failure in script"):
+        client.eval(script, 0)
+
+
+@pytest.mark.parametrize(
+    "command", ["HGETALL unacked", "ZADD unacked_index 1 a", "SET restored 1", "PUBLISH /0.celery.pidbox x", "GET a:b"]
+)
+def test_the_bot_does_not_touch_what_is_the_workers(server: Server, command: str) -> None:
+    refused(server, "bot", command)
+
+
+@pytest.mark.parametrize("command", ["SHUTDOWN", "CONFIG SET dir /tmp", "ACL SETUSER x on", "MODULE LIST", "FLUSHALL"])
+def test_not_even_the_operators_user_changes_the_server(server: Server, command: str) -> None:
+    refused(server, "admin", command)
+
+
+def test_without_name_and_password_nobody_gets_in(server: Server) -> None:
+    with redis.Redis(port=server.port, retry=None) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+    for user, password in (("default", ""), ("bot", server.passwords["worker"]), ("root", "x")):
+        stranger = redis.Redis(port=server.port, username=user, password=password, retry=None)
+        with stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+
+
+def test_the_health_check_knows_whether_redis_answers(server: Server) -> None:
+    if shutil.which("valkey-cli") is None and shutil.which("redis-cli") is None:
+        pytest.skip("neither valkey-cli nor redis-cli is here")
+    check = ["sh", str(FOLDER / "health.sh")]
+    assert subprocess.run(check, env=server.environment, timeout=20).returncode == 0
+    elsewhere = server.environment | {"REDIS_RUN_DIR": str(server.data)}
+    assert subprocess.run(check, env=elsewhere, timeout=20, stderr=subprocess.DEVNULL).returncode != 0
+
+
+def test_no_password_is_in_a_list_of_processes_or_on_the_disk(server: Server) -> None:
+    assert server.process is not None
+    process = psutil.Process(server.process.pid)
+    shown = " ".join([*process.cmdline(), *process.environ().values()])
+    written = (
+        b"".join(
+            path.read_bytes() for folder in (server.run, server.data) for path in folder.rglob("*") if path.is_file()
+        )
+        + server.log.read_bytes()
+    )
+    for password in server.passwords.values():
+        assert password not in shown
+        assert password.encode() not in written
+    assert {path.stat().st_mode & 0o077 for path in server.run.iterdir()} == {0}, "for the owner alone"
+
+
+def test_it_forgets_nothing(server: Server) -> None:
+    with server.client("admin") as client:
+        found = {
+            name: client.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy", "save")
+        }
+    assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda at: (at / "redis_bot_password").unlink(), "redis_bot_password is not there"),
+        (lambda at: (at / "redis_bot_password").write_text("short\n"), "fewer than 16 characters"),
+        (
+            lambda at: (at / "redis_bot_password").write_bytes((at / "redis_worker_password").read_bytes()),
+            "the same password",
+        ),
+        (lambda at: (at / "redis_tls_cert").write_text("x"), "redis_tls_key cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("shell", ["sh", "busybox sh"])
+def test_what_is_missing_is_said(tmp_path: Path, shell: str, change: object, said: str) -> None:
+    if shutil.which(shell.split()[0]) is None:
+        pytest.skip("no busybox here")
+    for user in USERS:
+        (tmp_path / f"redis_{user}_password").write_text(f"{user * 8}\n")
+    change(tmp_path)  # type: ignore[operator]
+    places = {"SECRETS_DIR": str(tmp_path), "REDIS_DATA_DIR": str(tmp_path), "REDIS_RUN_DIR": str(tmp_path)}
+    environment = os.environ | places | {"REDIS_SERVER": "/bin/false"}
+    done = subprocess.run([*shell.split(), str(START)], env=environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+
+
+def test_a_new_password_is_taken_with_the_next_start(server: Server) -> None:
+    before = server.passwords["bot"]
+    server.stop()
+    server.passwords["bot"] = "a-new-password-of-the-bot"
+    (server.secrets / "redis_bot_password").write_text("a-new-password-of-the-bot")
+    server.start()
+    with server.client("bot") as client:
+        assert client.ping()
+    old = redis.Redis(port=server.port, username="bot", password=before, retry=None)
+    with old, pytest.raises(redis.AuthenticationError):
+        old.ping()

@@ -1,0 +1,110 @@
+"""Every key of shared/keys.py is open to the Redis users of whoever names it in the code, and to no more than that."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from shared import keys
+from tests.safety.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+TRANSCRIPT = "0123456789abcdef01234567"
+READS_ONLY = {"transcript", "transcript_gone"}
+"""What a worker looks at and never changes."""
+OF_A_FAMILY = {"UNDELIVERED"}
+"""Ids of jobs, in a family (`jobs:`) that workers use."""
+SAMPLES: dict[str, Any] = {
+    "job_id": "1234567890123456789",
+    "name": "model.zip",
+    "sha256": "ab" * 32,
+    "transcript_id": TRANSCRIPT,
+    "guild_id": 1234567890123456789,
+    "model_id": TRANSCRIPT,
+    "channel_id": 1234567890123456789,
+    "what": "train",
+    "who": 1234567890123456789,
+    "queue": "generate",
+    "application_id": 1234567890123456789,
+}
+
+
+def example(name: str) -> str | None:
+    """A key by the name of what makes it; None for a name that makes no key."""
+    value = getattr(keys, name)
+    if isinstance(value, str):
+        return value
+    if not callable(value) or name.endswith("_pattern"):
+        return None
+    return str(value(**{parameter: SAMPLES[parameter] for parameter in inspect.signature(value).parameters}))
+
+
+def used_in(*folders: str, but: str = "") -> set[str]:
+    """The names of shared/keys.py that these packages use."""
+    found = set()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        if but and path.is_relative_to(ROOT / but):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "keys":
+                found.add(node.attr)
+    return {name for name in found if example(name) is not None}
+
+
+BOTS = sorted(used_in("bot", "shared"))
+# A backup is the operator's, and made as `admin`.
+WORKERS = sorted(used_in("worker", "shared", but="worker/backup"))
+
+
+@pytest.fixture(scope="module")
+def admin() -> Iterator[redis.Redis]:
+    with Server() as server, server.client("admin") as client:
+        yield client
+
+
+def may(admin: redis.Redis, user: str, *command: str) -> bool:
+    """Whether a user may do this; nothing is done."""
+    return bool(admin.execute_command("ACL DRYRUN", user, *command) == b"OK")
+
+
+@pytest.mark.parametrize("name", BOTS)
+def test_the_bot_may_use_what_it_names(admin: redis.Redis, name: str) -> None:
+    key = example(name)
+    assert key is not None
+    assert may(admin, "bot", "EXISTS", key)
+    assert may(admin, "bot", "DEL", key)
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_may_use_what_it_names(admin: redis.Redis, name: str) -> None:
+    key = example(name)
+    assert key is not None
+    assert may(admin, "worker", "EXISTS", key)
+    assert may(admin, "worker", "DEL", key) == (name not in READS_ONLY)
+
+
+@pytest.mark.parametrize("name", sorted(set(BOTS) - set(WORKERS) - OF_A_FAMILY))
+def test_what_is_the_bots_alone_is_closed_to_workers(admin: redis.Redis, name: str) -> None:
+    key = example(name)
+    assert key is not None
+    assert not may(admin, "worker", "EXISTS", key)
+    assert not may(admin, "worker", "DEL", key)
+
+
+def test_what_people_said_and_chose_is_the_bots_alone() -> None:
+    private = {"consent", "allowed_channels", "guild_settings", "transcript_members", "transcript_names", "leader"}
+    private |= {"WITHDRAWALS", "TRANSCRIPTS", "READINGS_ENDED", "STALE", "cooldown", "synced_commands"}
+    assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"
+
+
+def test_nobody_but_the_operator_enters_a_backup(admin: redis.Redis) -> None:
+    for key in (keys.RESTORED, keys.staged("model:a")):
+        assert may(admin, "admin", "SET", key, "1")
+        assert not may(admin, "bot", "SET", key, "1")
+        assert not may(admin, "worker", "SET", key, "1")
