@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load compose-config clean
+.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -39,6 +39,10 @@ DOCS_PORT := 8766
 # another build of PyTorch.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
+
+# What looks through the product's packages, apart from them.
+AUDIT_VENV := .venv-audit
+AUDIT_INSTALLED := $(AUDIT_VENV)/.installed
 
 MINUTES := 5
 TRAININGS := 50
@@ -144,8 +148,14 @@ compose-config:  ## check the Docker Compose files
 	check bot.compose.yml none; \
 	check bot.compose.yml admin,monitoring
 
-clean:  ## remove .venv, .venv-bench, .venv-docs and what the tools left; data stays
-	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
+audit: $(INSTALLED) $(AUDIT_INSTALLED)  ## known holes and licences of all that is installed (needs the internet)
+	@$(AUDIT_VENV)/bin/python tools/audit.py --python $(PY)
+
+licences: $(INSTALLED) $(AUDIT_INSTALLED)  ## write docs/licences.md anew
+	@$(AUDIT_VENV)/bin/python tools/audit.py --python $(PY) --write
+
+clean:  ## remove the environments and what the tools left; data stays
+	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(AUDIT_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
@@ -175,4 +185,10 @@ $(BENCH_INSTALLED): benchmarks/requirements.txt | $(PY)
 	@echo "installing PyTorch and PPMd into $(BENCH_VENV), to compare with"
 	@$(PY) -m venv --clear $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(BENCH_PIP) -r benchmarks/requirements.txt
+	@touch $@
+
+$(AUDIT_INSTALLED): tools/audit-requirements.txt | $(PY)
+	@echo "installing pip-audit and pip-licenses into $(AUDIT_VENV)"
+	@$(PY) -m venv --clear $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/audit-requirements.txt
 	@touch $@

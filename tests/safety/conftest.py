@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Iterator
 
 import pytest
 
-from tests.safety.server import Server, candidates
-
-
-def speaks_tls(program: str) -> bool:
-    """Whether this build of the server got as far as to miss the certificate."""
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [program, "--port", "0", "--tls-port", "1", "--dir", folder, "--save", ""],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    return "Failed to configure TLS" in done.stdout + done.stderr
+from tests.safety.server import Server, candidates, speaks_tls
 
 
 @pytest.fixture(scope="session")

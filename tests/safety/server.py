@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import redis
 
@@ -26,6 +27,18 @@ def candidates() -> list[str]:
     """The programs of a server that this machine has."""
     found = [find_redis_server(), *(shutil.which(name) for name in ("valkey-server", "redis-server"))]
     return [program for program in dict.fromkeys(found) if program is not None]
+
+
+def speaks_tls(program: str) -> bool:
+    """Whether this build of the server got as far as to miss the certificate."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [program, "--port", "0", "--tls-port", "1", "--dir", folder, "--save", ""],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+    return "Failed to configure TLS" in done.stdout + done.stderr
 
 
 class Server:
@@ -116,6 +129,10 @@ class Server:
         """What one of our programs is told, to come as this user."""
         address = f"rediss://{user}@localhost:{self.tls_port}/0" if tls else f"redis://{user}@127.0.0.1:{self.port}/0"
         return {"REDIS_URL": address, "REDIS_PASSWORD": self.passwords[user]}
+
+    def secrets_as_written(self) -> list[str]:
+        """The passwords, as they are and as in a URL."""
+        return [*self.passwords.values(), *(quote(password, safe="") for password in self.passwords.values())]
 
     def refusals(self) -> list[str]:
         """What users were refused so far, in words."""

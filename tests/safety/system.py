@@ -13,7 +13,8 @@ import redis
 
 from shared import presence
 from tests.e2e.system import START_S, System
-from tests.safety.server import Server
+from tests.safety.certificates import Authority
+from tests.safety.server import Server, candidates, speaks_tls
 
 # Built like a token, and belonging to nobody.
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GaBcDe.guarded-system-0123456789-abcdefgh"
@@ -30,7 +31,15 @@ class GuardedSystem(System):
 
     def __init__(self, folder: Path, **environment: str) -> None:
         super().__init__(folder, **environment)
-        self.server = Server(DATA_DIR=str(self.data))
+        program = next(filter(speaks_tls, candidates()), None)
+        self._ca = folder / "ca"
+        certificates = None
+        if program is not None:
+            authority = Authority("Galvanic's own")
+            self._ca.write_bytes(authority.certificate)
+            cert, key = authority.issue("localhost")
+            certificates = {"cert": cert, "key": key}
+        self.server = Server(program=program, certificates=certificates, DATA_DIR=str(self.data))
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> float:
@@ -60,6 +69,8 @@ class GuardedSystem(System):
             case "bot":
                 api = {"DISCORD_API_URL": f"http://{base}/api/v10", "DISCORD_GATEWAY_URL": f"ws://{base}/gateway"}
                 return {"DISCORD_TOKEN": TOKEN} | api | self.server.settings("bot")
+            case _ if self._ca.exists():  # as from another host
+                return self.server.settings("worker", tls=True) | {"REDIS_CA_FILE": str(self._ca)}
             case _:
                 return self.server.settings("worker")
 
@@ -67,15 +78,27 @@ class GuardedSystem(System):
         """Start one part; the playground says when it is ready, the others are waited for by what they do."""
         log = self.data / "logs" / f"{name}.log"
         with log.open("ab") as output:
-            self._parts[name] = subprocess.Popen(
-                [sys.executable, "-m", *PARTS[name]],
-                cwd=self.folder,
-                env=self.environment | {"PYTHONPATH": os.pathsep.join(sys.path)} | self.settings_of(name),
-                stdout=output,
-                stderr=output,
-            )
+            self._parts[name] = self._popen(name, output)
         if name == "playground":
             self.client.wait_for(lambda: "playground: http" in log.read_text("utf-8"), START_S, "the playground")
+
+    def run_part(self, name: str, **changes: str) -> subprocess.Popen[str]:
+        """One more process of a part, with other settings; what it writes can be read."""
+        return self._popen(name, subprocess.PIPE, text=True, **changes)
+
+    def _popen(self, name: str, output: Any, *, text: bool = False, **changes: str) -> subprocess.Popen[Any]:
+        return subprocess.Popen(
+            [sys.executable, "-m", *PARTS[name]],
+            cwd=self.folder,
+            env=self.environment | {"PYTHONPATH": os.pathsep.join(sys.path)} | self.settings_of(name) | changes,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=text,
+        )
+
+    def command_lines(self) -> set[str]:
+        """What everybody on this machine sees of our processes."""
+        return {" ".join(process.cmdline()) for process in self.processes()}
 
     def stop_part(self, name: str) -> None:
         """Stop one part and wait for its end."""

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
+import redis
+from kombu import Connection
+from kombu.transport.redis import Channel
 
 from shared.settings import ANSWER_WITHIN_S, Settings, SettingsError, read_settings
 
@@ -88,3 +93,59 @@ def test_a_secret_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     (tmp_path / "discord_token").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="DISCORD_TOKEN cannot be read"):
         read_settings()
+AWKWARD = "p/@:%'\"#& ä"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://h:1/0", "redis://:{}@h:1/0"),
+        ("redis://bot@h:1/0", "redis://bot:{}@h:1/0"),
+        ("redis://bot:@h:1/0", "redis://bot:{}@h:1/0"),
+        ("rediss://:own@h:1/0", "rediss://:own@h:1/0"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("unix://bot@/run/redis.sock", "unix://bot:{}@/run/redis.sock"),
+    ],
+)
+def test_the_password_is_put_into_an_address_that_has_none(url: str, address: str) -> None:
+    settings = Settings(redis_url=url, redis_password=AWKWARD)
+    assert settings.redis_address == address.format(quote(AWKWARD, safe=""))
+    client = redis.Redis.from_url(settings.redis_address)
+    expected = AWKWARD if "{}" in address else "own" if "own" in address else None
+    assert client.connection_pool.connection_kwargs.get("password") == expected
+
+
+class Unconnected(Channel):
+    """Kombu's, before it reaches for the server."""
+
+    def __init__(self, transport: Any) -> None:
+        self.connection = transport
+        self._registered = False
+
+    def __del__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("url", ["redis://bot@h:1/0", "unix://bot@/run/redis.sock"])
+def test_celery_gets_the_same_password(url: str) -> None:
+    broker = Connection(Settings(redis_url=url, redis_password=AWKWARD).broker_url)
+    options = Unconnected(broker.transport)._connparams()
+    assert (options["username"], options["password"]) == ("bot", AWKWARD)
+
+
+def test_without_an_address_the_usual_one_gets_it_but_not_the_one_of_make_run() -> None:
+    settings = Settings(redis_password="secret")
+    assert settings.redis_address == "redis://:secret@127.0.0.1:6379/0"
+    settings.redis_url_file.parent.mkdir(parents=True)
+    settings.redis_url_file.write_text("unix:///run/redis.sock")
+    assert settings.redis_address == "unix:///run/redis.sock"
+
+
+def test_it_is_shown_nowhere() -> None:
+    settings = Settings(redis_url="redis://h:1", redis_password="hidden")
+    assert "hidden" not in repr(settings) + str(settings.model_dump())
+
+
+def test_tls_is_strict_unless_the_address_says_otherwise() -> None:
+    assert Settings(redis_url="redis://h:1").redis_tls is None
+    assert Settings(redis_url="rediss://h:1").redis_tls == {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
