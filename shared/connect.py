@@ -157,7 +157,8 @@ def where(settings: Settings) -> str:
 def _is_about_tls(error: BaseException, settings: Settings) -> bool:
     """With TLS 1.3 a server that wants another certificate of ours hangs up only when we have begun to talk."""
     said = str(error)
-    return "SSL" in said or "EOF" in said or (settings.redis_tls is not None and "closed by server" in said)
+    hung_up = ("closed by server", "reset by peer", "Broken pipe")
+    return "SSL" in said or "EOF" in said or (settings.redis_tls is not None and any(one in said for one in hung_up))
 
 
 def _certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,7 +112,7 @@ async def test_the_bots_client_goes_through_and_sends_a_job(
         admin.delete("generate")
 
 
-def test_a_worker_takes_jobs_and_is_seen(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workers_own_application_goes_through(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = as_user(monkeypatch, secure, "worker", ca)
     program = "from worker.app import app; app.connection_for_read().ensure_connection(max_retries=1); print('there')"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -186,6 +188,20 @@ def test_the_port_without_tls_can_be_closed(
         assert connect_once(as_user(monkeypatch, server, "bot", ca)).ping()
         with pytest.raises(redis.ConnectionError):
             redis.Redis(port=server.port, retry=None).ping()
+
+
+def test_the_steps_in_the_docs_make_certificates_that_work(
+    tls_program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    (steps,) = [block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "openssl req -x509" in block]
+    steps = steps.replace("redis.example.org", "localhost")
+    subprocess.run(["sh", "-ec", steps], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    made = {name: (tmp_path / f"redis_tls_{name}").read_bytes() for name in ("cert", "key", "ca")}
+    with Server(program=tls_program, certificates=made, REDIS_PORT="0") as server:
+        assert connect_once(as_user(monkeypatch, server, "bot", tmp_path / "redis_tls_ca")).ping()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ import pytest
 import redis
 
 from shared import keys
+from shared.connect import connect_for_long_commands
+from shared.settings import read_settings
 from tests.safety.server import FOLDER, START, USERS, Server
+from worker.backup.entries import Snapshot, commit, kept_keys, settle, stage, unmark, unstage
 
 TRANSCRIPT = "0123456789abcdef01234567"
 DANGEROUS = (
@@ -98,6 +101,21 @@ def test_the_bot_does_not_touch_what_is_the_workers(server: Server, command: str
 @pytest.mark.parametrize("command", ["SHUTDOWN", "CONFIG SET dir /tmp", "ACL SETUSER x on", "MODULE LIST", "FLUSHALL"])
 def test_not_even_the_operators_user_changes_the_server(server: Server, command: str) -> None:
     refused(server, "admin", command)
+
+
+def test_the_operators_user_makes_and_restores_backups(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in server.settings("admin").items():
+        monkeypatch.setenv(name, value)
+    with connect_for_long_commands(read_settings()) as client:
+        found = list(Snapshot(client).entries)
+        assert keys.consent(1).encode() in {entry.key for entry in found}
+        client.delete(*kept_keys(client))
+        unstage(client)
+        stage(client, found, "mark")
+        assert commit(client, "mark") is None
+        assert settle(client, "mark")
+        unmark(client)
+        assert client.hgetall(keys.consent(1)) == {b"2": b"{}"}
 
 
 def test_without_name_and_password_nobody_gets_in(server: Server) -> None:
