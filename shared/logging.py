@@ -33,6 +33,8 @@ _SECRET_FIELD = re.compile(r"token|password|secret|authorization", re.IGNORECASE
 
 # At DEBUG these write whole payloads - messages of people, task arguments - into the log.
 _CHATTY = ("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis", "matplotlib", "fsspec", "PIL", "h5py")
+# Celery logs the whole body of a message that it does not take, and that has what somebody wrote.
+_TELLS_BODIES = "celery.worker.consumer.consumer"
 # A line per request says nothing that a failed one does not say better.
 _QUIET = ("aiohttp.access",)
 
@@ -165,9 +167,19 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
     for names, least in ((_CHATTY, logging.INFO), (_QUIET, logging.WARNING)):
         for name in names:
             logging.getLogger(name).setLevel(max(level, least))
+    teller = logging.getLogger(_TELLS_BODIES)
+    teller.removeFilter(_first_line)
+    teller.addFilter(_first_line)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+
+
+def _first_line(record: logging.LogRecord) -> bool:
+    """Keep what Celery says of a message it refuses, which is the first line, and none of the message."""
+    if record.levelno >= logging.WARNING:
+        record.msg, record.args = record.getMessage().partition("\n")[0], ()
+    return True
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

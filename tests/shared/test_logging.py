@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import structlog
+from celery.worker.consumer import consumer
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -27,6 +28,7 @@ from shared.settings import Settings
 ID_PART = "MTIzNDU2Nzg5MDEyMzQ1Njc4"
 TOKEN = f"{ID_PART}.GaBcDe.{'x1y2z3-_' * 4}"
 PASSWORD = "s3cr3t-Pass"
+PRIVATE = "a private sentence"
 BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -136,6 +138,23 @@ def test_payloads_stay_out_of_the_log_even_at_debug() -> None:
     structlog.get_logger().debug("ours is wanted")
     assert "private" not in out.getvalue()
     assert [record["event"] for record in records(out)] == ["received", "ours is wanted"]
+
+
+@pytest.mark.parametrize(
+    ("form", "values", "kept"),
+    [
+        (consumer.UNKNOWN_TASK_ERROR, ("'new'", PRIVATE, "{}", "{}"), "Received unregistered task of type 'new'."),
+        (consumer.INVALID_TASK_ERROR, ("why", PRIVATE), "Received invalid task message: why"),
+        (consumer.UNKNOWN_FORMAT, (PRIVATE,), "Received and deleted unknown message.  Wrong destination?!?"),
+        (consumer.MESSAGE_DECODE_ERROR, ("why", "t", "e", "{}", PRIVATE), "Can't decode message body: 'why' [type:'t'"),
+    ],
+)
+def test_a_message_that_celery_refuses_is_not_shown(form: str, values: tuple[str, ...], kept: str) -> None:
+    out = start()
+    logging.getLogger(consumer.__name__).error(form, *values)
+    (record,) = records(out)
+    assert record["event"].startswith(kept)
+    assert PRIVATE not in out.getvalue()
 
 
 def test_the_level_holds() -> None:
