@@ -60,7 +60,7 @@ awk -v bot="$bot" -v worker="$worker" -v admin="$admin" '
     /^[ \t]/ { sub(/^[ \t]+/, " "); line = line $0; next }
     { if (line != "") print line; line = $0 }
     END { if (line != "") print line }
-' "${ACL_TEMPLATE:-$here/users.acl}" >"$run/users.acl"
+' "$here/users.acl" >"$run/users.acl"
 
 tls=""
 if [ -e "$secrets/redis_tls_cert" ] || [ -e "$secrets/redis_tls_key" ]; then
