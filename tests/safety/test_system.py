@@ -114,6 +114,7 @@ class Harmful:
 
 
 def test_a_worker_refuses_whatever_is_not_json(system: GuardedSystem, tmp_path: Path) -> None:
+    system.add_model("steady")
     mark = tmp_path / "executed"
     payload = pickle.dumps(((), {"job": Harmful(mark)}, {}))
     with system.redis as client:
@@ -156,6 +157,7 @@ def test_nobody_was_refused_anything(system: GuardedSystem) -> None:
 
 
 def test_no_secret_comes_to_light_however_things_go_wrong(system: GuardedSystem) -> None:
+    system.add_model("constant")
     shown = system.command_lines()
     wrong = "a-wrong-password-0123456789"
     refused = re.compile(r"AuthenticationError|WRONGPASS|invalid username-password", re.IGNORECASE)

@@ -93,6 +93,8 @@ def test_a_secret_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     (tmp_path / "discord_token").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="DISCORD_TOKEN cannot be read"):
         read_settings()
+
+
 AWKWARD = "p/@:%'\"#& ä"
 
 
