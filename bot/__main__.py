@@ -18,6 +18,7 @@ from bot.leader import Leader
 from shared import presence
 from shared.connect import connect, explain
 from shared.logging import configure_logging
+from shared.metrics.asking import ask_health
 from shared.settings import Settings, SettingsError, read_settings
 
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
@@ -33,11 +34,7 @@ def main() -> int:
     except SettingsError as error:
         return _refuse(str(error))
     if sys.argv[1:] == ["health"]:
-        try:
-            return 0 if presence.alive(connect(settings), presence.BOT) else 1
-        except redis.RedisError as error:
-            print(explain(error, settings), file=sys.stderr)
-            return 1
+        return _health(settings)
     configure_logging("bot", settings)
     if settings.discord_token is None:
         return _refuse(f"No DISCORD_TOKEN is set. Put one into .env: {PORTAL} -> your application -> Bot -> Token.")
@@ -63,26 +60,42 @@ def main() -> int:
     return 0
 
 
+def _health(settings: Settings) -> int:
+    """0 when the bot beside this process is well, else 1; says what is wrong. With METRICS_PORT it says so itself."""
+    if (told := ask_health(settings, presence.BOT)) is not None:
+        well, problems = told
+        print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+        return 0 if well else 1
+    try:
+        return 0 if presence.alive(connect(settings), presence.BOT) else 1
+    except redis.RedisError as error:
+        print(explain(error, settings), file=sys.stderr)
+        return 1
+
+
 async def _run(settings: Settings) -> None:
     assert settings.discord_token is not None
     loop = asyncio.get_running_loop()
     async with Galvanic(settings) as bot:
-        task = asyncio.create_task(_serve(bot, settings.discord_token.get_secret_value()))
-        if sys.platform != "win32":
-            import signal
+        with bot.metrics.served(bot):
+            task = asyncio.create_task(_serve(bot, settings.discord_token.get_secret_value()))
+            if sys.platform != "win32":
+                import signal
 
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        try:
-            await task
-        except asyncio.CancelledError:
-            log.info("stopping")
+                loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            try:
+                await task
+            except asyncio.CancelledError:
+                log.info("stopping")
 
 
 async def _serve(bot: Galvanic, token: str) -> None:
     await bot.login(token)
+    bot.metrics.logged_in = True
     assert bot.application_id is not None
     bot.leader = Leader(bot.redis, bot.application_id)
     await bot.leader.wait()
+    bot.metrics.leads = True
     # All that was loaded stays. Each full collection would look through it, and nobody is answered meanwhile.
     gc.collect()
     gc.freeze()

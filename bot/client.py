@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import time
 from typing import Any
 
 import discord
@@ -23,6 +24,7 @@ from bot.guild_settings import GuildSettingsStore
 from bot.jobs.follower import Follower
 from bot.jobs.queue import JobQueue
 from bot.leader import Leader
+from bot.metrics.numbers import BotMetrics
 from bot.models.model_actions import ModelActions
 from bot.models.registry import Registry
 from bot.models.upkeep import Upkeep
@@ -74,6 +76,7 @@ class Galvanic(commands.Bot):
             moderation=learning,
             members=learning and settings.members_intent,
         )
+        self.metrics = BotMetrics()
         super().__init__(
             command_prefix=_prefixes,
             intents=intents,
@@ -89,10 +92,11 @@ class Galvanic(commands.Bot):
             max_messages=None,
             # Nothing needs to know every server before it begins; discord.py waits 2 s for one more.
             guild_ready_timeout=0.5,
+            http_trace=self.metrics.trace,
         )
         self.settings = settings
         self.redis = connect_async(settings)
-        self.queue = JobQueue(settings, self.redis)
+        self.queue = JobQueue(settings, self.redis, self.metrics.ended)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
         self.crowd = Crowd(settings)
@@ -110,6 +114,7 @@ class Galvanic(commands.Bot):
         self.upkeep = Upkeep(self)
         self.typing = Typing(self)
         self.add_check(checks.works_here, call_once=True)
+        self.metrics.watch(self)
         self.leader: Leader | None = None
         self._presence: asyncio.Task[None] | None = None
 
@@ -191,7 +196,9 @@ class Galvanic(commands.Bot):
         And it answers in the channel what Discord lets nobody answer otherwise, see `PatientContext`.
         """
         options.setdefault("cls", PatientContext)
+        received_at = time.monotonic()
         ctx = await super().get_context(origin, **options)
+        ctx.received_at = received_at  # type: ignore[attr-defined]  # for `BotMetrics.replied`
         if isinstance(origin, discord.Message):
             ctx.view = PlainWords(ctx.view)
         return ctx

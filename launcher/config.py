@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from launcher.parts import Part
@@ -70,6 +70,7 @@ def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> s
                 stopwaitsecs=str(part.stop_wait_s),
                 stopasgroup="false",
                 killasgroup="true",
+                environment=_environment(part.environment),
                 redirect_stderr="true",
                 stdout_logfile=f"../logs/{part.name}.log",
                 stdout_logfile_maxbytes=str(_LOG_BYTES),
@@ -95,6 +96,11 @@ def _command(words: Iterable[str]) -> str:
         # A comment starts after a blank; two quoted strings side by side are still one word.
         line = line.replace(f" {sign}", f" ''{sign}")
     return line.replace("%", "%%")
+
+
+def _environment(variables: Mapping[str, str]) -> str:
+    """Variables as supervisord reads them, after expanding `%`; the values are our own: no quotation marks in them."""
+    return ",".join(f'{name}="{value}"' for name, value in variables.items()).replace("%", "%%")
 
 
 def redis_config(socket: Path, folder: Path) -> str:

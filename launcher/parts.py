@@ -33,6 +33,7 @@ class Part:
         stop_wait_s: seconds between the friendly signal and the kill.
         stop_note: what it may be busy with when asked to stop, for people.
         nice: added to its niceness.
+        environment: what it alone sees besides the plan's environment.
         death_signal: sent by the kernel if the process manager is killed (Linux).
     """
 
@@ -46,6 +47,7 @@ class Part:
     stop_wait_s: int = 10
     stop_note: str = ""
     nice: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
     death_signal: str = "SIGKILL"
 
 

@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from launcher.config import redis_config
 from launcher.devices import worker_options
+from launcher.metrics_ports import with_metrics_ports
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import HOST, choose_port
 from shared import keys
@@ -217,7 +218,9 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
         )
     )
     parts += train_parts(client, worker_options(settings, say), redis_first)
-    return Plan(tuple(parts), environment, announce, ("bot",), (GENERATE_QUEUE, TRAIN_QUEUE))
+    return Plan(
+        with_metrics_ports(parts, settings, say), environment, announce, ("bot",), (GENERATE_QUEUE, TRAIN_QUEUE)
+    )
 
 
 def train_parts(client: redis.Redis, options: Sequence[tuple[str, ...]], needs: tuple[str, ...]) -> list[Part]:

@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Port of `/metrics` and `/health`; None: neither is served."""
+    metrics_host: str = Field("127.0.0.1", min_length=1)
 
     @classmethod
     def settings_customise_sources(

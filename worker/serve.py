@@ -20,12 +20,15 @@ from shared import keys, presence
 from shared.connect import connect, explain
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
+from shared.metrics.asking import ask_health
 from shared.settings import Settings, get_settings
 from worker import gpus, hardware
 from worker.doctor.gpu import why_unused
 from worker.doctor.gpu_facts import gather
 from worker.heap import Trimmer
 from worker.jobs.job_files import remove_leftovers
+from worker.metrics.served import Watched
+from worker.pool_log import join_our_log
 from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
 
@@ -70,7 +73,8 @@ def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
 
         name = f"{queue}@{socket.gethostname()}"
         os.environ[presence.NAME_VARIABLE] = f"{name}:{os.getpid()}"
-        _connect_signals(settings, queue, name)
+        watched = Watched(settings, queue, f"{name}:{os.getpid()}", Path(folder))
+        _connect_signals(settings, queue, name, watched)
         arguments = ["--quiet", "worker", "-Q", queue, "-n", name, "--without-gossip", "--without-mingle"]
         if queue == TRAIN_QUEUE:
             arguments += ["--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1"]
@@ -78,15 +82,23 @@ def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
             arguments += ["--pool", "threads", "--concurrency", str(GENERATE_THREADS)]
         arguments += ["--loglevel", settings.log_level]
         try:
-            app.start(argv=arguments)
+            with watched:
+                app.start(argv=arguments)
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else 1
     return 0
 
 
 def health(queue: str) -> int:
-    """0 when a worker of this host serves `queue` and Redis answers, else 1 (for container health checks)."""
+    """0 when the worker of this host that serves `queue` is well, else 1 (for container health checks).
+
+    With METRICS_PORT it says itself how it is; otherwise Redis must answer and know of such a worker.
+    """
     settings = get_settings()
+    if (told := ask_health(settings, queue)) is not None:
+        well, problems = told
+        print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+        return 0 if well else 1
     try:
         names = presence.alive(connect(settings), queue)
     except redis.RedisError as error:
@@ -96,7 +108,7 @@ def health(queue: str) -> int:
     return 0 if any(here in name for name in names) else 1
 
 
-def _connect_signals(settings: Settings, queue: str, name: str) -> None:
+def _connect_signals(settings: Settings, queue: str, name: str, watched: Watched) -> None:
     heartbeat = presence.Heartbeat(settings, queue, f"{name}:{os.getpid()}")
     trimmer = Trimmer()
 
@@ -111,7 +123,7 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
             _clean_up(settings)
         log.info("worker_ready", queue=queue)
         if queue == GENERATE_QUEUE:
-            threading.Thread(target=_import_tensorflow, name="warm-up", daemon=True).start()
+            threading.Thread(target=_import_tensorflow, args=(watched,), name="warm-up", daemon=True).start()
             trimmer.start()  # a train worker's child ends after each job
 
     def worked(**_: Any) -> None:
@@ -125,6 +137,7 @@ def _connect_signals(settings: Settings, queue: str, name: str) -> None:
             heartbeat.stop()
 
     signals.setup_logging.connect(keep_logging, weak=False)
+    signals.celeryd_after_setup.connect(join_our_log, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.task_postrun.connect(worked, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
@@ -178,12 +191,14 @@ def start_child() -> None:
     """Prepare a pool child: its own logging, and on Linux an end when its parent is killed."""
     settings = get_settings()
     configure_logging(TRAIN_QUEUE, settings)
+    join_our_log()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if str(os.getppid()) != os.environ.get(PARENT_VARIABLE):  # the parent was gone before the call
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _import_tensorflow() -> None:
+def _import_tensorflow(watched: Watched) -> None:
     """Five seconds that the first person to ask need not wait."""
-    import worker.model.generate  # noqa: F401
+    with watched.health.loading():
+        import worker.model.generate  # noqa: F401

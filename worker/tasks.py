@@ -33,6 +33,11 @@ for _handler in HANDLERS:
     _add(_handler)
 
 
+@signals.setup_logging.connect
+def _keep_logging(**_: Any) -> None:
+    """Connected in the pool's child, too: else Celery writes lines of its own there before `start_child`."""
+
+
 @signals.worker_process_init.connect
 def _start_child(**_: Any) -> None:
     from worker.serve import start_child

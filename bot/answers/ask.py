@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -51,6 +52,7 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         UserError: no worker is there, or Discord refuses the end of one that failed.
         redis.RedisError: Redis cannot be reached, so nothing was sent. Later on the answer is put off.
     """
+    begun = time.monotonic()
     place = job.place
     # That of the answer after a restart, so that Discord takes only one of the two (for a few minutes).
     options["nonce"] = job.job_id
@@ -64,13 +66,17 @@ async def ask(bot: Galvanic, job: Asked, send: Send, *, files: dict[str, bytes] 
         event: Event | None = None
         try:
             async with bot.typing.shown(place.channel_id):
-                event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s) or too_slow()
+                event = await bot.follower.answer(job.job_id, bot.settings.generate_timeout_s)
+                if event is None:
+                    bot.metrics.ended(job.kind, "expired")
+                    event = too_slow()
 
             async def post() -> None:
                 async with posting(job):
                     await post_answer(bot, send, job, event, **options)
 
             await persist(bot, post)
+            bot.metrics.answered(job.kind, time.monotonic() - begun)
         except Exception as error:
             if bot.is_closed():
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)

@@ -146,9 +146,11 @@ def _is_mention(prefix: str | None) -> bool:
 async def respond(ctx: Context, problem: UserError) -> None:
     """Tell the person: in the channel (only to them where Discord allows), without an embed if need be, or directly."""
     if isinstance(problem, failures.Told):
+        ctx.bot.metrics.replied(ctx, "refused")
         return
     try:
         await failures.persist(ctx.bot, lambda: _respond(ctx, problem))
+        ctx.bot.metrics.replied(ctx, "refused")
     except (discord.HTTPException, *failures.TRANSIENT) as error:
         status, code = getattr(error, "status", None), getattr(error, "code", None)
         kind = type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -48,9 +49,16 @@ class JobQueue:
     A job whose submission raises is taken back: at once, or as soon as Redis can be reached.
     """
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: redis.asyncio.Redis,
+        ended: Callable[[str, str], None] = lambda _kind, _outcome: None,
+    ) -> None:
+        """`ended` hears of jobs that end without a worker: their kind, and how."""
         self._redis = client
         self._settings = settings
+        self._ended = ended
         self._text_limit = unpacked_limit(settings)
         self._generate_timeout_s = settings.generate_timeout_s
         self._file_ttl_s = 10 * settings.generate_timeout_s
@@ -142,6 +150,10 @@ class JobQueue:
             if not stays:
                 self._retract_later(job.job_id, entry)
             raise
+        if answer == "entered":
+            place = job.place
+            where = {"guild_id": place.guild_id, "channel_id": place.channel_id}
+            log.info("job_entered", job_id=job.job_id, kind=job.kind, **where)
         if answer == "entered" and stays:
             await self._message(job, job.job_id, expires)
         elif answer == "entered":
@@ -220,7 +232,10 @@ class JobQueue:
             `cancelled`: it waited, and is over; `asked`: its worker will read the request; `over`: it was already.
         """
         answer = await self._run(turns.cancel(job_id, Cancelled().model_dump_json()))
-        return cast(Cancelling, cast(bytes, answer).decode())
+        outcome = cast(Cancelling, cast(bytes, answer).decode())
+        if outcome == "cancelled":
+            self._ended("train", outcome)
+        return outcome
 
     async def finish(self, job_id: str) -> None:
         """Ask a training that has begun to end with the best so far. A request to cancel it is kept."""

@@ -42,6 +42,13 @@ class Crowd:
         """How many wait."""
         return self._here.total()
 
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited, in seconds; may be asked by other threads."""
+        for since in list(self._since.values())[:1]:
+            return time.monotonic() - since
+        return 0.0
+
     @contextmanager
     def place(self, guild_id: int) -> Iterator[None]:
         """A place for a request of a server, for as long as it takes to answer it.

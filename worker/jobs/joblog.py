@@ -65,6 +65,9 @@ class JobLog:
     """Events, attempts and wishes of one job.
 
     Progress may be dropped while Redis is away (the next one says more); everything else is tried for minutes.
+
+    Attributes:
+        ended: the job's last event, once this attempt has told it.
     """
 
     def __init__(self, client: redis.Redis, job_id: str) -> None:
@@ -74,6 +77,7 @@ class JobLog:
         self.attempt = 0
         self._seq = 0
         self._reachable = True
+        self.ended: Event | None = None
 
     def close(self) -> None:
         """The job had its final event in a way that left it counted: take it from everything that counts it."""
@@ -213,6 +217,8 @@ class JobLog:
         last, progress = event.kind in TERMINAL, event.kind == "progress"
         data = event.model_dump_json()
         self._unless_superseded(event, turns.tell(self.job_id, self._entry, data, last=last, progress=progress))
+        if last:
+            self.ended = event
 
     @property
     def _entry(self) -> str:
@@ -290,7 +296,10 @@ class JobLog:
         answer = self._unless_superseded(event, script)
         if answer == b"refused" and not self._stands(event):
             raise Superseded(self.job_id)
-        return bool(answer != b"taken")
+        if answer == b"taken":
+            return False
+        self.ended = event
+        return True
 
     def news(self, transcript_ids: Sequence[str] = ()) -> News | None:
         """What there is to know for the running job, in one round trip; None while Redis is away."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from worker.metrics.steps import STEPS
 from worker.model.plan import Plan
 
 _WARM_UP_STEPS = 50
@@ -96,6 +97,7 @@ class Pace:
 
     def time_step(self, seconds: float) -> None:
         """A step took so long."""
+        STEPS.add(seconds)
         self._steps_here += 1
         if self._steps_here > _UNTIMED_STEPS:
             # A moving average over some tens of steps: the machine may be shared.

@@ -28,6 +28,8 @@ from shared.jobs import (
 from shared.settings import get_settings
 from worker.jobs.job_errors import J, answer_errors, in_context, unpack_message
 from worker.jobs.joblog import JobLog, Superseded
+from worker.metrics.numbers import counted
+from worker.metrics.told import outcome_of
 from worker.serving import draw, transfer, write
 from worker.serving.context import JobContext
 from worker.serving.warm import warm_models
@@ -74,12 +76,16 @@ class Handler(NamedTuple, Generic[J]):
             joblog.begin(os.environ.get(presence.NAME_VARIABLE))
             context = JobContext(get_settings(), client, joblog, warm_models())
             try:
-                with contextlib.nullcontext() if self.gathered else _slots:
+                with contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, joblog):
                     answer_errors(joblog, lambda: self._carry_out(job, context))
             except Superseded:
                 log.warning("job_superseded", attempt=joblog.attempt)  # or taken back: others have answered
+            except redis.RedisError as error:
+                log.error("redis_lost", error=type(error).__name__)
+                raise
             else:
                 joblog.end()
+                log.info("job_ended", kind=job.kind, outcome=outcome_of(joblog))
 
     def _carry_out(self, job: J, context: JobContext) -> None:
         if (event := self.work(job, context)) is not None:

@@ -12,6 +12,7 @@ from shared.events import Difficulty, Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.jobs.joblog import AWAY, JobLog, Superseded
 from worker.jobs.lease import Lease
+from worker.metrics.told import TELLER
 from worker.model.results import TrainingCancelled, TrainingInterrupted
 from worker.stopping import stop_requested
 from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
@@ -58,6 +59,7 @@ class JobHooks:
     def progress(self, event: Progress) -> None:
         """See `Hooks.progress`."""
         self._lease.touch()
+        TELLER.progress(event)
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
         if time.monotonic() - self._published >= PROGRESS_EVERY_S:
             self._tell_untold()

@@ -16,6 +16,7 @@ from worker.jobs.job_errors import HandBack, answer_errors, in_context, unpack_m
 from worker.jobs.job_files import JobFiles, remove_leftovers
 from worker.jobs.joblog import JobLog, Superseded, run_script
 from worker.jobs.lease import Lease
+from worker.metrics.told import TELLER, outcome_of
 from worker.stopping import StopDeadline
 from worker.training.attempt import attempt_training
 
@@ -51,11 +52,13 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
         try:
             files = JobFiles.of(settings, job.job_id)
             lease = Lease(client, delivery_tag, job, token, text_ttl_s)
-            with lease, StopDeadline(client, joblog, token, files):
+            with TELLER.training(joblog), lease, StopDeadline(client, joblog, token, files):
                 _run(settings, client, job, joblog, lease)
             joblog.release_text(job, settings)  # which the lease would keep
+            log.info("job_ended", kind=job.kind, outcome=outcome_of(joblog))
         except HandBack:
             _hand_back(joblog, token)
+            log.info("job_ended", kind=job.kind, outcome="interrupted")
             raise
         except Superseded:
             log.warning("job_superseded", attempt=joblog.attempt)
@@ -106,6 +109,7 @@ def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog,
     if JobFiles.of(settings, job.job_id).take_end():
         joblog.end()
     joblog.begin()
+    log.info("job_begun", kind=job.kind, attempt=joblog.attempt)
     if joblog.deaths() >= MAX_DEATHS:
         remedy = "The machine may be short of memory: try fewer units, or a shorter text."
         reason = f"The worker was killed {MAX_DEATHS} times while it ran this job, so the job was given up."

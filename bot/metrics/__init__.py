@@ -1,0 +1,1 @@
+"""What the bot shows of itself to Prometheus, to whoever restarts what is ill, and to admins."""

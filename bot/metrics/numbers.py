@@ -1,0 +1,223 @@
+"""What the bot shows of itself: Discord's answers and distance, its own loop, and how long people wait."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import aiohttp
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from shared.connect import connect
+from shared.metrics.queues import Queues
+from shared.metrics.registry import new_registry
+from shared.metrics.server import MetricsServer
+
+if TYPE_CHECKING:
+    from bot.client import Galvanic
+    from bot.commands.checks import Context
+
+LAG_EVERY_S = 0.5
+LATELY_S = 600.0
+"""What `status` says of the last while is of the last ten minutes."""
+_MOST_LATELY = 5_000
+_LIBRARIES = ("discord.py", "aiohttp")
+_ROUTE_WORDS = frozenset(
+    {
+        "applications", "attachments", "bans", "callback", "channels", "commands", "emojis", "gateway", "guilds",
+        "interactions", "members", "messages", "oauth2", "permissions", "reactions", "roles", "threads", "typing",
+        "users", "webhooks",
+    }
+)  # fmt: skip
+"""Of an address these words alone become a label; the rest are ids, tokens and names."""
+
+
+def route_of(path: str) -> str:
+    """The class of an address of Discord's: `channels/messages` for any message of any channel."""
+    words = [word for word in path.split("/") if word in _ROUTE_WORDS]
+    return "/".join(words[:1] + words[-1:] if len(words) > 1 else words) or "other"
+
+
+class Lately:
+    """Answers of the last ten minutes, for `status`."""
+
+    def __init__(self) -> None:
+        self._answers: deque[tuple[float, float]] = deque(maxlen=_MOST_LATELY)
+
+    def add(self, seconds: float) -> None:
+        """Somebody was answered after so long."""
+        self._answers.append((time.monotonic(), seconds))
+
+    def summary(self, began: float) -> tuple[float, float | None]:
+        """Answers a minute, and the median of what they took in seconds; None: there were none.
+
+        Args:
+            began: monotonic time at which the bot started.
+        """
+        now = time.monotonic()
+        while self._answers and now - self._answers[0][0] > LATELY_S:
+            self._answers.popleft()
+        if not self._answers:
+            return 0.0, None
+        over_s = max(60.0, min(LATELY_S, now - began))
+        return len(self._answers) * 60 / over_s, statistics.median(took for _, took in self._answers)
+
+
+class BotMetrics:
+    """Counts what the bot does, and serves it.
+
+    Attributes:
+        trace: for discord.py's HTTP session: sees every answer of Discord's, also those that discord.py deals with.
+        lately: how fast people were answered.
+        began: monotonic time of the start.
+        leads: this bot speaks for its token; False: it waits until another one has stopped.
+        logged_in: Discord has taken the token.
+        connected: the gateway is there.
+        turned_at: monotonic time at which the event loop last came round.
+    """
+
+    def __init__(self) -> None:
+        self.began = self.turned_at = time.monotonic()
+        self.logged_in = self.leads = self.connected = False
+        self.lately = Lately()
+        self.requests = Counter(
+            "galvanic_discord_requests",
+            "Requests to Discord's REST interface, by what came back.",
+            ("method", "route", "status"),
+            registry=None,
+        )
+        self.jobs = Counter("galvanic_jobs", "Jobs that came to an end, by how.", ("kind", "outcome"), registry=None)
+        self.commands = Histogram(
+            "galvanic_command_seconds",
+            "From a command's arrival to its answer in the channel.",
+            ("command", "outcome"),
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+            registry=None,
+        )
+        self.answers = Histogram(
+            "galvanic_answer_seconds",
+            "From a request to a worker (command, button or mention) to the answer in the channel.",
+            ("kind",),
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+            registry=None,
+        )
+        self.lag = Histogram(
+            "galvanic_event_loop_lag_seconds",
+            "How late the bot's event loop came round.",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=None,
+        )
+        self.trace = aiohttp.TraceConfig()
+        self.trace.on_request_end.append(self._answered_by_discord)
+        self.trace.on_request_exception.append(self._not_answered_by_discord)
+
+    async def _answered_by_discord(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams
+    ) -> None:
+        if ended.response.status != 101:  # the gateway, which is no request
+            self.requests.labels(ended.method, route_of(ended.url.path), str(ended.response.status)).inc()
+
+    async def _not_answered_by_discord(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, ended: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        self.requests.labels(ended.method, route_of(ended.url.path), "none").inc()
+
+    def answered(self, kind: str, seconds: float) -> None:
+        """Somebody has the answer to a job of this kind, so long after they asked."""
+        self.answers.labels(kind).observe(seconds)
+        self.lately.add(seconds)
+
+    def ended(self, kind: str, outcome: str) -> None:
+        """A job came to an end without a worker: `cancelled` while it waited, or `expired`."""
+        self.jobs.labels(kind, outcome).inc()
+
+    def replied(self, ctx: Context, outcome: str) -> None:
+        """A command has its answer. `outcome`: `done` or `refused`."""
+        received = getattr(ctx, "received_at", None)
+        if received is not None:
+            name = ctx.command.qualified_name if ctx.command is not None else "unknown"
+            self.commands.labels(name, outcome).observe(time.monotonic() - received)
+            ctx.received_at = None  # type: ignore[attr-defined]  # one answer each
+
+    def watch(self, bot: Galvanic) -> None:
+        """Listen to what discord.py tells of its connection and of commands."""
+
+        async def connected() -> None:
+            self.connected = True
+
+        async def disconnected() -> None:
+            self.connected = False
+
+        async def completed(ctx: Context) -> None:
+            self.replied(ctx, "done")
+
+        for name in ("on_connect", "on_ready", "on_resumed"):
+            bot.add_listener(connected, name)
+        bot.add_listener(disconnected, "on_disconnect")
+        bot.add_listener(completed, "on_command_completion")
+
+    async def keep_watching_loop(self) -> None:
+        """Measure, again and again, how late the event loop comes round."""
+        while True:
+            due = time.monotonic() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            self.turned_at = time.monotonic()
+            self.lag.observe(max(0.0, self.turned_at - due))
+
+    def registry(self, bot: Galvanic) -> CollectorRegistry:
+        """All that the bot shows."""
+        registry = new_registry("bot", bot.settings.data_dir, _LIBRARIES)
+        own = (self.jobs, self.requests, self.commands, self.answers, self.lag)
+        for collector in (*own, _Now(bot), Queues(connect(bot.settings))):
+            registry.register(collector)
+        return registry
+
+    @contextmanager
+    def served(self, bot: Galvanic) -> Iterator[MetricsServer | None]:
+        """Serve `/metrics` and `/health`, if METRICS_PORT is set."""
+        from bot.metrics.health import BotHealth
+
+        if bot.settings.metrics_port is None:
+            yield None
+            return
+        server = MetricsServer(self.registry(bot), BotHealth(bot).look)
+        server.start(bot.settings)
+        watching = asyncio.create_task(self.keep_watching_loop())
+        try:
+            yield server
+        finally:
+            watching.cancel()
+            server.stop()
+
+
+class _Now(Collector):
+    """What is asked of the bot at each scrape, from another thread: single attributes alone."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self._bot = bot
+
+    def collect(self) -> Iterator[Metric]:
+        """Connection, distance, servers, and who waits for a text."""
+        bot = self._bot
+        latency = GaugeMetricFamily("galvanic_discord_latency_seconds", "Time that a heartbeat to the gateway takes.")
+        value = bot.latency
+        if value == value and value != float("inf"):  # NaN until the first one is answered
+            latency.add_metric([], value)
+        yield latency
+        for name, said, number in (
+            ("discord_connected", "1 while the gateway is connected.", float(bot.metrics.connected)),
+            ("leader", "1 while this bot speaks for its token; 0: it stands by.", float(bot.metrics.leads)),
+            ("guilds", "Servers that the bot is in.", float(len(bot.guilds))),
+            ("texts_awaited", "Texts that people wait for.", float(bot.crowd.waiting)),
+            ("texts_oldest_seconds", "For how long the first of them has.", bot.crowd.oldest_s),
+        ):
+            yield GaugeMetricFamily(f"galvanic_{name}", said, value=number)

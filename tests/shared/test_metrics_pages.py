@@ -1,0 +1,145 @@
+"""The server of the pages, the health command that asks it, and what Redis knows of the queues."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from prometheus_client import CollectorRegistry, Counter
+
+from shared import keys
+from shared.connect import connect
+from shared.events import Queued
+from shared.metrics.asking import ask_health
+from shared.metrics.queues import Queues, read_state
+from shared.metrics.registry import UNKNOWN, disk, new_registry, version_of
+from shared.metrics.server import Health, MetricsServer
+from shared.settings import Settings
+from tests.e2e.system import free_port
+from tests.shared.test_logging import records, start
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Settings, list[str]]]:
+    """A server of a process whose problems can be changed."""
+    registry, problems = CollectorRegistry(), list[str]()
+    Counter("galvanic_tries", "Tries.", registry=registry).inc(3)
+    server = MetricsServer(registry, lambda: Health("train", tuple(problems), "resting"))
+    settings = Settings(metrics_port=free_port())
+    assert server.start(settings)
+    yield settings, problems
+    server.stop()
+
+
+def get(settings: Settings, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", settings.metrics_port, timeout=20)
+    connection.request("GET", path)
+    reply = connection.getresponse()
+    return reply.status, reply.read().decode()
+
+
+def test_numbers_and_health_are_served(served: tuple[Settings, list[str]]) -> None:
+    settings, problems = served
+    assert "galvanic_tries_total 3.0" in get(settings, "/metrics")[1]
+    status, body = get(settings, "/health")
+    assert (status, json.loads(body)) == (200, {"ok": True, "service": "train", "state": "resting", "problems": []})
+    problems.append("It has no time.")
+    status, body = get(settings, "/health")
+    assert (status, json.loads(body)["problems"]) == (503, ["It has no time."])
+    assert get(settings, "/elsewhere")[0] == 404
+
+
+def test_the_health_command_asks_the_service_beside_it(served: tuple[Settings, list[str]]) -> None:
+    settings, problems = served
+    assert ask_health(settings, "train") == (True, [])
+    problems.append("It has no time.")
+    assert ask_health(settings, "train") == (False, ["It has no time."])
+    everywhere = settings.model_copy(update={"metrics_host": "0.0.0.0"})
+    assert ask_health(everywhere, "train") == (False, ["It has no time."])
+    assert ask_health(settings, "bot") is None, "that is another service's port"
+    assert ask_health(Settings(), "train") is None
+    assert ask_health(Settings(metrics_port=free_port()), "train") is None
+
+
+def test_a_port_that_is_taken_is_said_and_stops_nothing() -> None:
+    out = start(log_level="INFO")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen(1)
+        port = other.getsockname()[1]
+        server = MetricsServer(CollectorRegistry(), lambda: Health("bot"))
+        assert not server.start(Settings(metrics_port=port))
+        server.stop()
+    (record,) = records(out)
+    assert record["event"] == "metrics_not_served"
+    assert record["problem"].startswith(f"Port {port} is taken by another program")
+
+
+def test_a_host_of_others_is_said() -> None:
+    out = start(log_level="INFO")
+    assert not MetricsServer(CollectorRegistry(), lambda: Health("bot")).start(
+        Settings(metrics_port=free_port(), metrics_host="192.0.2.1")
+    )
+    assert "192.0.2.1 is no address of this machine" in records(out)[0]["problem"]
+
+
+def test_the_queues_are_read_from_redis(settings: Settings) -> None:
+    client, now = connect(settings), time.time()
+    for job_id, age_s in (("t-1", 40.0), ("t-2", 90.0), ("g-5", 7.0)):
+        event = Queued(at=now - age_s).model_dump_json()
+        client.xadd(keys.job_events(job_id), {"event": event})
+    client.zadd(keys.WAITING, {"t-1": 1, "t-2": 2})
+    client.hset(keys.ACTIVE, mapping={"t-1": "1:2", "t-2": "1:2", "t-3": "1:2"})
+    client.lpush("generate", json.dumps({"headers": {"id": "g-5-ab12"}}), "no message")
+    client.zadd(keys.workers("train"), {"one": now + 60, "gone": now - 60})
+    client.hset(keys.STALE, "m", str(now - 100))
+    state = read_state(client)
+    assert state.waiting == {"train": 2, "generate": 2}
+    assert state.oldest_s["train"] == pytest.approx(90, abs=20)
+    assert state.oldest_s["generate"] == pytest.approx(7, abs=6)
+    assert (state.running, state.processes["train"], state.stale) == (1, 1, 1)
+    assert state.stale_s == pytest.approx(100, abs=20)
+    assert state.memory is not None
+    assert state.memory > 100_000
+
+
+def test_what_cannot_be_read_costs_no_other_number(settings: Settings) -> None:
+    client = connect(settings)
+    client.zadd(keys.WAITING, {"t-1": 1})
+    client.xadd(keys.job_events("t-1"), {"event": "of another version"})
+    client.lpush("generate", "of another version")
+    state = read_state(client)
+    assert state.waiting == {"train": 1, "generate": 1}
+    assert state.oldest_s == {"train": 0, "generate": 0}
+
+
+def test_a_user_of_redis_who_may_not_ask_for_its_memory_sees_the_rest(settings: Settings) -> None:
+    client = connect(settings)
+    client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-info")
+    path = client.connection_pool.connection_kwargs["path"]
+    limited = redis.Redis(unix_socket_path=path, username="limited", password="secret")
+    names = {family.name: len(family.samples) for family in Queues(limited).collect()}
+    assert (names["galvanic_redis_up"], names["galvanic_redis_memory_bytes"]) == (1, 0)
+    assert names["galvanic_queue_jobs"] == 2
+    client.execute_command("ACL", "DELUSER", "limited")
+
+
+def test_while_redis_is_away_that_is_all_that_is_shown() -> None:
+    away = connect(Settings(redis_url="unix:///nowhere/redis.sock"))
+    found = {family.name: [sample.value for sample in family.samples] for family in Queues(away).collect()}
+    assert found.pop("galvanic_redis_up") == [0]
+    assert not any(found.values())
+
+
+def test_a_process_says_what_it_is_made_of(settings: Settings) -> None:
+    registry = new_registry("train", settings.data_dir, ("no-such-package|redis", "neither"))
+    labels = {"service": "train", "no_such_package": version_of("redis"), "neither": UNKNOWN}
+    (sample,) = next(family for family in registry.collect() if family.name == "galvanic_build").samples
+    assert labels.items() <= sample.labels.items()
+    free, size = disk(settings.data_dir) or (0, 0)
+    assert 0 < free < size, "also of a folder that is not there yet"

@@ -1,0 +1,178 @@
+"""The metrics of a worker service: its jobs, the running training, texts written, GPUs. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from shared.events import Compared, Generated, Progress
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.metrics.registry import new_registry
+from shared.settings import Settings
+from worker import gpus
+from worker.jobs.joblog import JobLog, Superseded
+from worker.metrics.steps import BUCKETS, StepTimes
+from worker.metrics.told import Numbers, outcome_of
+
+_LIBRARIES = ("tensorflow|tensorflow-cpu", "keras")
+_GPU_EVERY_S = 10.0
+"""NVIDIA's tool takes up to a second."""
+
+JOBS = Counter("galvanic_jobs", "Jobs that came to an end, by how.", ("kind", "outcome"), registry=None)
+JOB_SECONDS = Histogram(
+    "galvanic_job_seconds",
+    "What the jobs took in the worker.",
+    ("kind",),
+    buckets=(0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400),
+    registry=None,
+)
+JOBS_RUNNING = Gauge("galvanic_jobs_running", "Jobs that this worker has.", ("kind",), registry=None)
+WRITTEN = Counter("galvanic_written_chars", "Characters that models wrote for people.", registry=None)
+WRITING = Counter("galvanic_writing_seconds", "What writing them took, from a job's first character.", registry=None)
+
+
+@contextmanager
+def counted(kind: str, joblog: JobLog) -> Iterator[None]:
+    """Around a job of the generate worker: count it, and what it wrote."""
+    begun = time.monotonic()
+    try:
+        with JOBS_RUNNING.labels(kind).track_inprogress():
+            yield
+    except Superseded:
+        JOBS.labels(kind, "superseded").inc()
+        raise
+    JOB_SECONDS.labels(kind).observe(time.monotonic() - begun)
+    JOBS.labels(kind, outcome_of(joblog)).inc()
+    match joblog.ended:
+        case Generated(text=text, seconds=seconds):
+            WRITTEN.inc(len(text))
+            WRITING.inc(seconds)
+        case Compared(texts=texts, seconds=seconds):
+            WRITTEN.inc(sum(len(one.text) for one in texts))
+            WRITING.inc(seconds)
+
+
+class Training(Collector):
+    """What the child told of the training that runs, as the parent keeps it.
+
+    Attributes:
+        heard_at: monotonic time of the last datagram.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._steps = StepTimes()
+        self._pid: int | None = None
+        self._progress: Progress | None = None
+        self._killed = 0
+        self.heard_at = 0.0
+
+    def hear(self, told: Numbers) -> None:
+        """Take in a datagram."""
+        with self._lock:
+            self.heard_at = time.monotonic()
+            if told.step_counts is not None and len(told.step_counts) == len(BUCKETS) + 1:
+                self._steps.include(StepTimes(told.step_counts, told.step_total_s))
+            if told.outcome is not None:
+                self._pid = self._progress = None
+                JOBS.labels(TRAIN_QUEUE, told.outcome).inc()
+                JOB_SECONDS.labels(TRAIN_QUEUE).observe(told.seconds)
+                return
+            if self._pid not in (None, told.pid):
+                self._killed, self._progress = self._killed + 1, None
+            self._pid = told.pid
+            self._progress = told.progress or self._progress
+
+    @property
+    def running(self) -> bool:
+        """Whether a child trains."""
+        with self._lock:
+            if self._pid is not None and not _lives(self._pid):
+                self._pid, self._progress, self._killed = None, None, self._killed + 1
+            return self._pid is not None
+
+    def collect(self) -> Iterator[Metric]:
+        """Its numbers; those of a training that is over are not shown any more."""
+        JOBS_RUNNING.labels(TRAIN_QUEUE).set(self.running)
+        with self._lock:
+            at, steps, killed = self._progress, StepTimes(list(self._steps.counts), self._steps.total_s), self._killed
+        yield CounterMetricFamily(
+            "galvanic_training_processes_killed", "Trainings whose process ended without a word.", value=killed
+        )
+        yield _histogram("galvanic_training_step_seconds", "What a step of a training took.", steps)
+        for name, said, value in (
+            ("heldout_loss_nats", "Loss on the held-out part, nats a character.", at.heldout_loss if at else None),
+            ("loss_nats", "Loss on the part to learn from, nats a character.", at.train_loss if at else None),
+            ("chars_per_second", "Characters that it learns from in a second.", at.chars_per_s if at else None),
+            ("progress_ratio", "Share of the training that is done, 0 to 1.", _share(at)),
+            ("remaining_seconds", "Time that is left, as it is expected.", at.eta_s if at else None),
+            ("epoch", "The running epoch, from 1.", at.epoch if at else None),
+        ):
+            family = GaugeMetricFamily(f"galvanic_training_{name}", said)
+            if value is not None:
+                family.add_metric([], value)
+            yield family
+
+
+def _share(at: Progress | None) -> float | None:
+    return min(1.0, (at.epoch - 1 + at.step / max(1, at.steps)) / max(1, at.epochs)) if at is not None else None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _histogram(name: str, said: str, times: StepTimes) -> HistogramMetricFamily:
+    limits = [*map(floatToGoString, BUCKETS), "+Inf"]
+    sums = [sum(times.counts[: place + 1]) for place in range(len(limits))]
+    buckets = [(limit, float(count)) for limit, count in zip(limits, sums, strict=True)]
+    return HistogramMetricFamily(name, said, buckets=buckets, sum_value=times.total_s)
+
+
+class Gpus(Collector):
+    """Memory of the GPUs that this process may use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: list[gpus.Gpu] = []
+        self._asked: float | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Bytes by GPU; nothing without one."""
+        with self._lock:
+            if self._asked is None or time.monotonic() - self._asked > _GPU_EVERY_S:
+                self._found, self._asked = gpus.visible(), time.monotonic()
+            found = self._found
+        used = GaugeMetricFamily("galvanic_gpu_memory_used_bytes", "By all programs.", labels=("gpu", "name"))
+        size = GaugeMetricFamily("galvanic_gpu_memory_size_bytes", "All there is.", labels=("gpu", "name"))
+        for gpu in found:
+            used.add_metric([str(gpu.index), gpu.name], gpu.memory_used_mb * 2**20)
+            size.add_metric([str(gpu.index), gpu.name], gpu.memory_total_mb * 2**20)
+        yield used
+        yield size
+
+
+def worker_registry(settings: Settings, queue: str, training: Training) -> CollectorRegistry:
+    """All that a worker of this queue shows."""
+    registry = new_registry(queue, settings.data_dir, _LIBRARIES)
+    registry.register(Gpus())
+    if queue == TRAIN_QUEUE:
+        registry.register(training)  # before the gauge of running jobs, which it sets
+    for instrument in (JOBS, JOB_SECONDS, JOBS_RUNNING, *((WRITTEN, WRITING) if queue == GENERATE_QUEUE else ())):
+        registry.register(instrument)
+    return registry

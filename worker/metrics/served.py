@@ -1,0 +1,138 @@
+"""A worker service's own `/metrics` and `/health`: set up before Celery begins, in the parent process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+import structlog
+from pydantic import ValidationError
+
+from shared import keys
+from shared.connect import connect
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.metrics.server import Health, MetricsServer
+from shared.settings import Settings
+from worker.jobs.lease import STALLED_AFTER_S
+from worker.metrics.numbers import Training, worker_registry
+from worker.metrics.told import SOCKET_VARIABLE, Numbers
+
+_DATAGRAM = 65_536
+
+log = structlog.get_logger()
+
+
+class WorkerHealth:
+    """Looks how a worker service is.
+
+    Args:
+        settings: of the process.
+        queue: that it serves.
+        name: by which `presence` knows it.
+        training: what is heard of the running training.
+    """
+
+    def __init__(self, settings: Settings, queue: str, name: str, training: Training) -> None:
+        self._client = connect(settings)
+        self._queue = queue
+        self._name = name
+        self._training = training
+        self._loaded = queue != GENERATE_QUEUE
+        self._not_loaded: str | None = None
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Around the import of TensorFlow, without which no text is written."""
+        try:
+            yield
+        except BaseException as error:
+            self._not_loaded = type(error).__name__
+            raise
+        self._loaded = True
+
+    def look(self) -> Health:
+        """What is wrong, if anything."""
+        problems = list(self._heard())
+        if self._not_loaded is not None:
+            problems.append(f"TensorFlow cannot be loaded ({self._not_loaded}); `python -m worker doctor` says more.")
+        elif not self._loaded:
+            problems.append("TensorFlow is still being loaded.")
+        silent_s = time.monotonic() - self._training.heard_at
+        running = self._training.running
+        if running and silent_s > STALLED_AFTER_S:
+            problems.append(f"The running training has made no headway for {silent_s / 60:.0f} minutes.")
+        return Health(self._queue, tuple(problems), "a training runs" if running else "")
+
+    def _heard(self) -> Iterator[str]:
+        try:
+            expiry = self._client.zscore(keys.workers(self._queue), self._name)
+        except redis.RedisError as error:
+            yield f"Redis cannot be reached ({type(error).__name__})."
+            return
+        if expiry is None:
+            yield "It is not yet, or no longer, in Redis' list of workers: it gets no jobs."
+        elif float(expiry) < time.time():
+            yield f"Its heartbeat stopped {time.time() - float(expiry):.0f} s ago: it counts as gone."
+
+
+class Watched:
+    """What of a worker service can be seen from outside, while METRICS_PORT is set; else nothing is done.
+
+    Args:
+        settings: of the process.
+        queue: that it serves.
+        name: by which `presence` knows it.
+        folder: of this service alone, for a socket.
+    """
+
+    def __init__(self, settings: Settings, queue: str, name: str, folder: Path) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._socket_path = folder / "metrics.sock"
+        self._socket: socket.socket | None = None
+        self._training = Training()
+        self.health = WorkerHealth(settings, queue, name, self._training)
+        self._server = MetricsServer(worker_registry(settings, queue, self._training), self.health.look)
+
+    @property
+    def port(self) -> int | None:
+        """Where it is served; None: it is not."""
+        return self._server.port
+
+    def __enter__(self) -> Watched:
+        if self._server.start(self._settings) and self._queue == TRAIN_QUEUE:
+            self._listen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.environ.pop(SOCKET_VARIABLE, None)
+        self._server.stop()
+        if self._socket is not None:
+            self._socket.close()
+
+    def _listen(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            self._socket.bind(str(self._socket_path))
+        except OSError as error:  # a temporary folder with a very long path
+            log.warning("training_not_watched", error=str(error))
+            return
+        os.environ[SOCKET_VARIABLE] = str(self._socket_path)  # a spawned child inherits it
+        threading.Thread(target=self._hear, args=(self._socket,), name="metrics-of-child", daemon=True).start()
+
+    def _hear(self, own: socket.socket) -> None:
+        while True:
+            try:
+                data = own.recv(_DATAGRAM)
+            except OSError:  # closed
+                return
+            try:
+                self._training.hear(Numbers.model_validate_json(data))
+            except ValidationError:
+                log.warning("numbers_not_understood")
