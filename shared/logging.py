@@ -32,11 +32,15 @@ _URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/@]+@", re
 _SECRET_FIELD = re.compile(r"token|password|secret|authorization", re.IGNORECASE)
 
 # At DEBUG these write whole payloads - messages of people, task arguments - into the log.
-_CHATTY = ("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis", "matplotlib", "fsspec", "PIL", "h5py")
+_CHATTY = (
+    *("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis"),
+    *("matplotlib", "fsspec", "PIL", "h5py", "tensorflow", "absl"),
+)
 # Celery logs the whole body of a message that it does not take, and that has what somebody wrote.
 _TELLS_BODIES = "celery.worker.consumer.consumer"
 # A line per request says nothing that a failed one does not say better.
-_QUIET = ("aiohttp.access",)
+# Celery's of each task name no server, and that a training's token came says nothing of whose turn it is: our own do.
+_QUIET = ("aiohttp.access", "celery.worker.strategy", "celery.app.trace")
 
 
 class Redactor:

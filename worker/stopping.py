@@ -51,10 +51,12 @@ class StopDeadline(threading.Thread):
         self._joblog = joblog
         self._token = token
         self._files = files
+        self._context = structlog.contextvars.get_contextvars()
         self._done = threading.Event()
 
     def run(self) -> None:
         """Look whether the worker is to stop; then wait for the training, but not for long."""
+        structlog.contextvars.bind_contextvars(**self._context)  # a new thread knows nothing of the job
         asked: float | None = None
         while not self._done.wait(_LOOK_EVERY_S):
             if asked is None and stop_requested():

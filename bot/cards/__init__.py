@@ -29,6 +29,7 @@ from bot.cards.reading import ReadingFacts, reading, reading_cancelled, reading_
 from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import reset_question as settings_reset_question
+from bot.cards.status import status
 from bot.cards.training import (
     NO_FILES,
     CardContext,
@@ -94,6 +95,7 @@ __all__ = [
     "settings_reset_question",
     "shared",
     "span",
+    "status",
     "surprised",
     "training",
     "training_notice",

@@ -15,6 +15,8 @@ from bot.commands import message_text
 from bot.commands.checks import Context
 from bot.commands.choices import choices
 from bot.commands.decorators import hybrid_command
+from bot.failures import TRANSIENT
+from bot.metrics.status import status_of
 from bot.people import access
 from bot.syncing import force_sync
 from bot.views.help import for_person, help_page
@@ -51,10 +53,17 @@ class General(commands.Cog):
         extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"
     )
     async def status(self, ctx: Context) -> None:
-        """Show whether my workers and my job queue are running."""
+        """Show whether my workers and my job queue are running.
+
+        Members with Manage Server, and the bot's owner, see more: what the workers run on, the trainings, how fast
+        people are answered, and how much room there is, of all servers together.
+        """
         await ctx.defer(ephemeral=True)
         embed = discord.Embed(title="Status", colour=cards.GREEN)
         try:
+            if access.is_admin(ctx.author) or await self._is_owner(ctx.author):
+                await ctx.send(embed=cards.status(await status_of(self.bot)), ephemeral=True)
+                return
             for queue, does in ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating")):
                 there = await self.bot.queue.has_worker(queue)
                 embed.add_field(name=does, value="✅ worker running" if there else "⚠️ no worker")
@@ -68,6 +77,13 @@ class General(commands.Cog):
             embed.add_field(name="Discord", value=f"{latency * 1000:.0f} ms away")
         embed.set_footer(text=f"discord.py {discord.__version__}, Python {platform.python_version()}")
         await ctx.send(embed=embed, ephemeral=True)
+
+    async def _is_owner(self, user: discord.User | discord.Member) -> bool:
+        """Whether somebody is the bot's owner, as far as Discord says so now."""
+        try:
+            return await self.bot.is_owner(user)
+        except (discord.HTTPException, *TRANSIENT):
+            return False
 
     @commands.command(
         hidden=True, extras={"usage": "sync", "examples": ("sync",)}, description="Send Discord my slash commands again"

@@ -192,6 +192,7 @@ class Follower:
 
     def delivered(self, job_id: str) -> None:
         """Somebody has seen how a job ended. Redis is told in the background, again and again while it is away."""
+        log.info("job_delivered", job_id=job_id)
         self._delivered.add(job_id)
         self._any_delivered.set()
 
@@ -314,16 +315,17 @@ class Follower:
     async def _answer_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
         """Post an answer that could not be posted when it came: the bot was down, or Discord or Redis were."""
         give_up = time.monotonic() + LATE_ANSWER_S
-        try:
-            if event is None:
-                event = await self._end_late(job, give_up) or otherwise
-            await self._post_late(job, event, give_up)
-            self.delivered(job.job_id)
-        except RedisError as error:
-            _log_lost(job, error)
-            self.delivered(job.job_id)
-        finally:
-            self._late.discard(job.job_id)
+        with job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id):
+            try:
+                if event is None:
+                    event = await self._end_late(job, give_up) or otherwise
+                await self._post_late(job, event, give_up)
+                self.delivered(job.job_id)
+            except RedisError as error:
+                _log_lost(job, error)
+                self.delivered(job.job_id)
+            finally:
+                self._late.discard(job.job_id)
 
     async def _end_late(self, job: Asked, give_up: float) -> Event | None:
         """The final event of a job, None when there is none in time: an outage of Redis does not count.

@@ -148,6 +148,7 @@ class LiveCard:
                 await self._queue.close(self._job.job_id)
                 await self._queue.release_text(self._job)
             await self._queue.delivered(self._job.job_id)
+            log.info("job_delivered")
             self._noted = True
         return LOOK_AGAIN_S
 

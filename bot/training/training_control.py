@@ -223,7 +223,8 @@ async def cancel_hearing(bot: Galvanic, concerns: Callable[[TranscriptRef], bool
         job = one.job
         if any(map(concerns, await heard_by(bot, job, JobView()) or ())):
             await bot.queue.cancel(job.job_id)
-            log.info("channel_training_cancelled", job_id=job.job_id, guild_id=job.place.guild_id)
+            where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
+            log.info("channel_training_cancelled", job_id=job.job_id, **where)
 
 
 async def close_unknown(bot: Galvanic) -> None:

@@ -21,6 +21,7 @@ from bot.types import Send
 from shared.corpora import Corpus
 from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainJob, TrainOptions
+from shared.logging import job_context
 from shared.models import ModelRecord
 from shared.units import MEGABYTE
 
@@ -157,7 +158,9 @@ async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str | None
         False when the follower has to do that.
     """
     limits = await _limits(bot, who.guild_id)
-    with bot.follower.reserved(job.job_id) as ours:
+    place = job.place
+    context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
+    with context, bot.follower.reserved(job.job_id) as ours:
         entry = await bot.queue.submit_train(job, text, None, limits) if ours else "known"
         if entry == "known":
             return True

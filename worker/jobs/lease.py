@@ -45,6 +45,7 @@ class Lease(threading.Thread):
         self._hold = turns.hold(job.job_id, token)
         self._text = kept.text_keys(job.corpus)
         self._ttl = text_ttl_s
+        self._context = structlog.contextvars.get_contextvars()
         self._touched = time.monotonic()
         self._lapsed = False
         self._reachable = True
@@ -57,6 +58,7 @@ class Lease(threading.Thread):
 
     def run(self) -> None:
         """Renew until `__exit__`, but not while the task stalls; who then gets on keeps what nobody has taken."""
+        structlog.contextvars.bind_contextvars(**self._context)  # a new thread knows nothing of the job
         while not self._done.is_set():
             stalls = time.monotonic() - self._touched > STALLED_AFTER_S
             if stalls and not self._lapsed:
