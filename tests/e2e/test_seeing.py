@@ -1,0 +1,253 @@
+"""What is to be seen of a running system from outside: its numbers, how it is, and the lines of its logs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from playground.client import Message, text_of
+from tests.e2e.acts import TINY, training_of
+from tests.e2e.system import System, free_port, started
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "monitoring.md").read_text("utf-8")
+SECRET = "the marmalade is hidden in the third drawer"
+SERVICES = ("bot", "generate", "train")
+
+
+def three_ports() -> int:
+    """The first of three ports that nobody uses."""
+    while True:
+        first = free_port()
+        with contextlib.suppress(OSError), socket.socket() as second, socket.socket() as third:
+            second.bind(("127.0.0.1", first + 1))
+            third.bind(("127.0.0.1", first + 2))
+            return first
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return three_ports()
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("seeing")
+    yield from started(folder, METRICS_PORT=str(port), LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+
+
+@pytest.fixture(scope="module")
+def trained(system: System) -> Message:
+    """The card of a training that is over; a text was written by its model afterwards, and one was cancelled."""
+    card = system.ask(f"!train harbour {TINY} --name seen")
+    system.wait_for_card(card, "is now this channel's model")
+    assert "random seed" in text_of(system.ask(f"!generate {SECRET}"))
+    return card
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def health(port: int) -> tuple[int, dict[str, Any]]:
+    status, body = get(port, "/health")
+    return status, json.loads(body)
+
+
+def samples(page: str) -> dict[str, float]:
+    """Each series of a page with its value, as `name{label="value"}` with the labels in order."""
+    found = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+def pages(port: int) -> dict[str, str]:
+    return {service: get(port + place, "/metrics")[1] for place, service in enumerate(SERVICES)}
+
+
+def health_command(system: System, module: str, *arguments: str, port: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, "health", *arguments],
+        cwd=system.folder,
+        env={**system.environment, "METRICS_PORT": str(port)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_addresses_are_told_in_one_line(system: System, port: int) -> None:
+    (line,) = (line for line in system.output if line.startswith("metrics: "))
+    for place, service in enumerate(SERVICES):
+        assert f"{service} http://127.0.0.1:{port + place}/metrics" in line
+
+
+def test_all_are_well_and_say_who_they_are(system: System, port: int, trained: Message) -> None:
+    for place, service in enumerate(SERVICES):
+        status, told = health(port + place)
+        assert (status, told["ok"], told["service"], told["problems"]) == (200, True, service, [])
+    assert health(port)[1]["state"] == "leader"
+
+
+def test_the_jobs_are_counted_where_they_are_done(system: System, port: int, trained: Message) -> None:
+    shown = {service: samples(page) for service, page in pages(port).items()}
+    train, generate, bot = shown["train"], shown["generate"], shown["bot"]
+    assert train['galvanic_jobs_total{kind="train",outcome="finished"}'] == 1
+    assert train['galvanic_jobs_running{kind="train"}'] == 0
+    assert train["galvanic_training_step_seconds_count"] > 5
+    assert 0 < train["galvanic_training_step_seconds_sum"] < 120
+    assert "galvanic_training_progress_ratio" not in train, "the training is over"
+    assert generate['galvanic_jobs_total{kind="generate",outcome="finished"}'] == 1
+    assert generate["galvanic_written_chars_total"] > 50
+    assert generate["galvanic_writing_seconds_total"] > 0
+    assert bot['galvanic_command_seconds_count{command="train",outcome="done"}'] == 1
+    assert bot['galvanic_command_seconds_count{command="generate",outcome="done"}'] == 1
+    assert bot['galvanic_answer_seconds_count{kind="generate"}'] == 1
+    assert bot['galvanic_discord_requests_total{method="POST",route="channels/messages",status="200"}'] >= 2
+    assert bot["galvanic_event_loop_lag_seconds_count"] > 5
+    assert bot["galvanic_discord_connected"] == bot["galvanic_leader"] == bot["galvanic_redis_up"] == 1
+    assert 0 < bot["galvanic_discord_latency_seconds"] < 60
+    assert {bot[f'galvanic_processes{{service="{service}"}}'] for service in SERVICES} == {1}
+    assert bot["galvanic_redis_memory_bytes"] > 100_000
+    assert 0 < bot["galvanic_disk_free_bytes"] < bot["galvanic_disk_size_bytes"]
+
+
+def test_a_running_training_shows_how_far_it_is(system: System, port: int, trained: Message) -> None:
+    card = system.ask("!train harbour --epochs 500 --minutes 3 --layers 1 --units 32 --batch 8 --name long")
+    waiting = system.ask(f"!train harbour {TINY} --name waiting", person="ben")
+
+    def learning() -> bool:
+        return "galvanic_training_heldout_loss_nats" in samples(get(port + 2, "/metrics")[1])
+
+    system.client.wait_for(learning, 150, "a held-out loss")
+    train, bot = samples(get(port + 2, "/metrics")[1]), samples(get(port, "/metrics")[1])
+    assert train['galvanic_jobs_running{kind="train"}'] == 1
+    assert 0 < train["galvanic_training_heldout_loss_nats"] < 10
+    assert train["galvanic_training_chars_per_second"] > 0
+    assert 0 <= train["galvanic_training_progress_ratio"] <= 1
+    assert health(port + 2)[1]["state"] == "a training runs"
+    assert bot['galvanic_queue_jobs{queue="train"}'] == 1
+    assert bot['galvanic_queue_oldest_seconds{queue="train"}'] > 0
+    assert bot["galvanic_trainings_running"] == 1
+    status = text_of(system.ask("!status"))
+    assert "1 waits" in status
+    assert SECRET not in status
+
+    for one, person in ((waiting, "ben"), (card, "ada")):
+        system.client.click_label(one, "Cancel", person=person)
+        system.wait_for_card(one, "Cancelled")
+    cancelled = 'galvanic_jobs_total{kind="train",outcome="cancelled"}'
+    system.client.wait_for(
+        lambda: samples(get(port + 2, "/metrics")[1]).get(cancelled) == 1, 30, "the running one to be counted"
+    )
+    assert samples(get(port, "/metrics")[1])[cancelled] == 1, "the bot ends one that waits"
+
+
+def test_a_training_whose_process_is_killed_is_counted(system: System, port: int, trained: Message) -> None:
+    card = system.ask("!train harbour --epochs 500 --minutes 3 --layers 1 --units 32 --batch 8 --name killed")
+    system.wait_for_card(card, "In plain words")
+    before = samples(get(port + 2, "/metrics")[1])["galvanic_training_processes_killed_total"]
+    (parent,) = system.part("worker", "serve", "train")
+    child = max(parent.children(), key=lambda one: one.cpu_times().user)
+    child.kill()
+    system.client.wait_for(
+        lambda: samples(get(port + 2, "/metrics")[1])["galvanic_training_processes_killed_total"] == before + 1,
+        60,
+        "the death to be counted",
+    )
+    system.client.click_label(card, "Cancel")
+    system.wait_for_card(card, "Cancelled")
+
+
+def test_every_metric_is_in_the_page_of_the_docs_and_no_other(system: System, port: int, trained: Message) -> None:
+    rows = re.findall(r"^\| `(galvanic_\w+)`[^|]*\| (\w+) \|[^|]*\| ([\w, ]+) \|", PAGE, re.MULTILINE)
+    documented = {(name, kind, service) for name, kind, of in rows for service in of.split(", ")}
+    exported = {
+        (name, kind, service)
+        for service, page in pages(port).items()
+        for name, kind in re.findall(r"^# TYPE (galvanic_\w+) (\w+)$", page, re.MULTILINE)
+    }
+    assert exported == documented
+
+
+def test_no_label_has_anything_of_a_person_or_a_server(system: System, port: int, trained: Message) -> None:
+    world = system.client.world()
+    known = {*map(str, world.users.values()), *map(str, world.channels.values()), str(world.guild_id)}
+    for page in pages(port).values():
+        assert not [one for one in (*known, training_of(trained), "harbour", "seen", "marmalade") if one in page]
+        assert not re.search(r'="[^"]*\d{15,}', page)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_the_pages_are_as_prometheus_wants_them(system: System, port: int, trained: Message) -> None:
+    for service, page in pages(port).items():
+        done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout + done.stderr) == (0, ""), service
+
+
+def test_every_line_of_a_jobs_life_names_it_and_its_place(system: System, trained: Message) -> None:
+    """In the bot, in the train worker's child, which makes it, and in the generate worker."""
+    training = training_of(trained)
+    events: dict[str, set[str]] = {}
+    of_jobs: dict[str, set[str]] = {}
+    for service in SERVICES:
+        for line in (system.data / "logs" / f"{service}.log").read_text("utf-8").splitlines():
+            record = json.loads(line)  # no line is written by anybody who writes otherwise
+            assert record["service"] == service
+            assert SECRET not in line
+            job_id = record.get("job_id")
+            if job_id is None:
+                assert training not in line, "a line about the job names it in its field"
+                continue
+            assert isinstance(record.get("guild_id"), int), line
+            assert isinstance(record.get("channel_id"), int), line
+            of_jobs.setdefault(job_id, set()).add(service)
+            if job_id == training:
+                events.setdefault(service, set()).add(record["event"])
+    assert events == {"bot": {"job_entered", "job_delivered"}, "train": {"job_begun", "trained", "job_ended"}}
+    texts = [job_id for job_id, services in of_jobs.items() if job_id.startswith("g-")]
+    assert texts
+    assert all(of_jobs[job_id] == {"bot", "generate"} for job_id in texts)
+
+
+def test_the_health_commands_ask_the_service_itself(system: System, port: int, trained: Message) -> None:
+    assert health_command(system, "bot", port=port).returncode == 0
+    assert health_command(system, "worker", "train", port=port + 2).returncode == 0
+    # Another service's port says nothing of this one, so Redis is asked, as without the setting.
+    assert health_command(system, "worker", "train", port=port).returncode == 0
+
+
+def test_each_says_what_is_wrong_when_redis_is_away(system: System, port: int, trained: Message) -> None:
+    system.stop_part("redis")
+    try:
+        for place in range(3):
+            status, told = health(port + place)
+            assert status == 503
+            assert any(problem.startswith("Redis cannot be reached") for problem in told["problems"])
+        assert samples(get(port, "/metrics")[1])["galvanic_redis_up"] == 0
+        asked = health_command(system, "worker", "generate", port=port + 1)
+        assert asked.returncode == 1
+        assert "Redis cannot be reached" in asked.stderr
+    finally:
+        system.start_part("redis")
+    for place in range(3):
+        system.client.wait_for(lambda place=place: health(port + place)[0] == 200, 60, "all to be well again")  # type: ignore[misc]

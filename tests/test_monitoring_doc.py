@@ -1,0 +1,75 @@
+"""Prometheus' configuration and the page about it. `tests/e2e/test_seeing.py` holds the page to a running system."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docker" / "prometheus"
+PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
+)
+
+
+def rules() -> list[dict[str, Any]]:
+    (group,) = yaml.safe_load((FOLDER / "alerts.yml").read_text("utf-8"))["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def test_the_page_lists_every_alert_and_no_other() -> None:
+    assert set(re.findall(r"^\| `(Galvanic\w+)` \|", PAGE, re.MULTILINE)) == {rule["alert"] for rule in rules()}
+
+
+def test_alerts_and_queries_use_metrics_that_there_are() -> None:
+    exported = set(re.findall(r"^\| `(galvanic_\w+)` \|", PAGE, re.MULTILINE))
+    exported |= {f"{name}_{part}" for name in exported for part in ("bucket", "sum", "count")}
+    used = set(re.findall(r"galvanic_\w+", "".join(rule["expr"] for rule in rules())))
+    used |= set(re.findall(r"galvanic_\w+", PAGE.partition("Some questions")[2].partition("## Alerts")[0]))
+    assert used
+    assert used <= exported
+
+
+def test_each_alert_says_what_to_do() -> None:
+    for rule in rules():
+        assert rule["labels"]["severity"] in ("critical", "warning"), rule["alert"]
+        assert rule["annotations"]["summary"], rule["alert"]
+        assert rule["annotations"]["description"].endswith("."), rule["alert"]
+
+
+def test_all_containers_of_each_service_are_scraped() -> None:
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text("utf-8"))
+    (job,) = config["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    assert set(found["names"]) == {"bot", "train", "generate"} <= set(services)
+    assert (found["type"], found["port"]) == ("A", 9464)
+
+
+def promtool(*arguments: str) -> str:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_promtool
+def test_prometheus_takes_configuration_and_rules() -> None:
+    assert "is valid prometheus config" in promtool("check", "config", str(FOLDER / "prometheus.yml"))
+    assert f"{len(rules())} rules found" in promtool("check", "rules", str(FOLDER / "alerts.yml"))
+
+
+@needs_promtool
+def test_each_alert_fires_when_it_should_and_not_before() -> None:
+    """`promtool test rules` on numbers made up in tests/fixtures/alerts_test.yml."""
+    cases = ROOT / "tests" / "fixtures" / "alerts_test.yml"
+    asked = re.findall(r'alertname="(\w+)"', cases.read_text("utf-8"))
+    assert set(asked) == {rule["alert"] for rule in rules()}
+    assert "SUCCESS" in promtool("test", "rules", str(cases))
