@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from shared.connect import connect
+from shared.metrics.queues import impatient
 from shared.metrics.server import Health
 from shared.presence import BOT
 
@@ -24,7 +24,7 @@ class BotHealth:
 
     def __init__(self, bot: Galvanic) -> None:
         self._bot = bot
-        self._redis = connect(bot.settings)
+        self._redis = impatient(bot.settings)
 
     def look(self) -> Health:
         """What is wrong, if anything. A bot that stands by is well without Discord's gateway."""

@@ -9,7 +9,7 @@ from typing import Any
 from shared.settings import Settings
 
 _WITHIN_S = 12.0
-"""Redis may take up to seven seconds to be found missing; Docker gives the command 15."""
+"""Docker gives the command 15 seconds, and the service finds out within a few how Redis is."""
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what to ask where these are served
 
 

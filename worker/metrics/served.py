@@ -15,8 +15,8 @@ import structlog
 from pydantic import ValidationError
 
 from shared import keys
-from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.metrics.queues import impatient
 from shared.metrics.server import Health, MetricsServer
 from shared.settings import Settings
 from worker.jobs.lease import STALLED_AFTER_S
@@ -39,7 +39,7 @@ class WorkerHealth:
     """
 
     def __init__(self, settings: Settings, queue: str, name: str, training: Training) -> None:
-        self._client = connect(settings)
+        self._client = impatient(settings)
         self._queue = queue
         self._name = name
         self._training = training
