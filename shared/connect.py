@@ -96,7 +96,11 @@ def connect_for_threads(settings: Settings) -> redis.Redis:
 
 def connect_once(settings: Settings, within_s: float = 1.0) -> redis.Redis:
     """A synchronous client that answers or fails at once, for whoever asks again soon enough."""
-    options: dict[str, Any] = {"socket_connect_timeout": within_s, "socket_timeout": within_s}
+    options: dict[str, Any] = {
+        "legacy_responses": False,
+        "socket_connect_timeout": within_s,
+        "socket_timeout": within_s,
+    }
     return redis.Redis.from_url(
         settings.redis_address, retry=Retry(NoBackoff(), 0), **options, **(settings.redis_tls or {})
     )
@@ -138,6 +142,8 @@ def explain(error: BaseException, settings: Settings) -> UserError:
             return UserError(
                 f"Redis at {at} does not answer in time.", "Is it there, and does the firewall let this machine in?"
             )
+        case ValueError():
+            return UserError("REDIS_URL is not an address of Redis.", "Write it as redis://HOST:6379/0 (.env.example).")
         case _:
             return UserError(
                 f"Redis at {at} cannot be reached ({type(error).__name__}).",

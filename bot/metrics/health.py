@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from shared.metrics.queues import impatient
+from shared.connect import connect_once
+from shared.metrics.registry import PATIENCE_S
 from shared.metrics.server import Health
 from shared.presence import BOT
 
@@ -24,7 +25,7 @@ class BotHealth:
 
     def __init__(self, bot: Galvanic) -> None:
         self._bot = bot
-        self._redis = impatient(bot.settings)
+        self._redis = connect_once(bot.settings, PATIENCE_S)
 
     def look(self) -> Health:
         """What is wrong, if anything. A bot that stands by is well without Discord's gateway."""

@@ -17,8 +17,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from shared.metrics.queues import Queues, impatient
-from shared.metrics.registry import new_registry
+from bot.metrics.queues import Queues
+from shared.connect import connect_once
+from shared.metrics.registry import PATIENCE_S, new_registry
 from shared.metrics.server import MetricsServer
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class BotMetrics:
         """All that the bot shows."""
         registry = new_registry("bot", bot.settings.data_dir, _LIBRARIES)
         own = (self.jobs, self.requests, self.commands, self.answers, self.lag)
-        for collector in (*own, _Now(bot), Queues(impatient(bot.settings))):
+        for collector in (*own, _Now(bot), Queues(connect_once(bot.settings, PATIENCE_S))):
             registry.register(collector)
         return registry
 

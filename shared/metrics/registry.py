@@ -14,6 +14,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 UNKNOWN = "unknown"
+PATIENCE_S = 2.0
+"""Within this a page says what Redis knows, or that it does not answer: whoever scrapes or asks waits for it."""
 
 
 def version_of(package: str) -> str:

@@ -12,11 +12,11 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry, Counter
 
+from bot.metrics.queues import Queues, read_state
 from shared import keys
 from shared.connect import connect
 from shared.events import Queued
 from shared.metrics.asking import ask_health
-from shared.metrics.queues import Queues, read_state
 from shared.metrics.registry import UNKNOWN, disk, new_registry, version_of
 from shared.metrics.server import Health, MetricsServer
 from shared.settings import Settings

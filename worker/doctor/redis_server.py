@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from shared import keys, presence
-from shared.errors import UserError
+from shared.connect import connect_once, explain, where
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
 from worker.doctor.findings import Finding, Level
@@ -29,20 +25,11 @@ _NOBODY = "galvanic-doctor"
 def examine(settings: Settings) -> list[Finding]:
     """What is to be said of Redis; the first finding is whether it can be used at all."""
     try:
-        client = _client(settings)
-        with client:
+        with connect_once(settings, _WITHIN_S) as client:
             server = _info(client, "server")
             return [_answers(settings, server), *_judge(client, server)]
     except (redis.RedisError, OSError, ValueError) as error:
         return [_unreachable(settings, error)]
-
-
-def _client(settings: Settings) -> redis.Redis:
-    """A client that answers or fails at once."""
-    retry = Retry(NoBackoff(), 0)
-    return redis.Redis.from_url(
-        settings.redis_address, retry=retry, socket_connect_timeout=_WITHIN_S, socket_timeout=_WITHIN_S
-    )
 
 
 def _info(client: redis.Redis, section: str) -> dict[str, Any]:
@@ -159,15 +146,6 @@ def _who_is_there(client: redis.Redis) -> Iterator[Finding]:
             yield Finding("workers", Level.NOTE, f"No worker that {doing}s is connected to this Redis now.")
 
 
-def where(settings: Settings) -> str:
-    """The address of Redis without user and password, for people."""
-    try:
-        parts = urlsplit(settings.redis_address)
-        return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
-    except ValueError:
-        return "the address in REDIS_URL"
-
-
 def _unreachable(settings: Settings, error: Exception) -> Finding:
     if settings.redis_url is None and not isinstance(error, redis.AuthenticationError):
         return Finding(
@@ -177,52 +155,3 @@ def _unreachable(settings: Settings, error: Exception) -> Finding:
         )
     told = explain(error, settings)
     return Finding(_TOPIC, Level.BROKEN, told.problem, told.remedy)
-
-
-def explain(error: BaseException, settings: Settings) -> UserError:
-    """What an error of a connection to Redis means, in plain words. Of its text nothing: that may hold a password."""
-    at = where(settings)
-    certificate = _behind(error, ssl.SSLCertVerificationError)
-    if certificate is not None:
-        return UserError(
-            f"The certificate of Redis at {at} is of nobody whom this machine trusts ({certificate.verify_message}).",
-            "Set REDIS_CA_FILE to the certificate of the authority that signed it, and see that REDIS_URL names the "
-            "host as the certificate does.",
-        )
-    if _behind(error, ssl.SSLError) is not None or "EOF" in str(error):
-        return UserError(
-            f"Redis at {at} and this program do not agree on TLS.",
-            "rediss:// needs the port for TLS, redis:// the one without.",
-        )
-    if isinstance(error, redis.AuthenticationError):
-        return UserError(
-            f"Redis at {at} does not take the user name or the password.",
-            "Compare REDIS_URL with what Redis was started with; signs other than letters and digits are written %XX.",
-        )
-    if isinstance(error, redis.exceptions.NoPermissionError):
-        return UserError(
-            f"Redis at {at} does not let this user do what is needed.", "Use the user for the workers in REDIS_URL."
-        )
-    if isinstance(error, redis.TimeoutError):
-        return UserError(
-            f"Redis at {at} does not answer in time.", "Is it there, and does the firewall let this machine in?"
-        )
-    if isinstance(error, ValueError):
-        return UserError(
-            "REDIS_URL is not an address of Redis.", "Write it as redis://:PASSWORD@HOST:6379/0 (.env.example)."
-        )
-    return UserError(
-        f"Redis at {at} cannot be reached ({type(error).__name__}).",
-        "Start it, or correct REDIS_URL; does the firewall let this machine in?",
-    )
-
-
-def _behind(error: BaseException | None, kind: type[ssl.SSLError]) -> Any:
-    """The error of that kind that another was raised from; None: there is none."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, kind):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None

@@ -15,8 +15,9 @@ import structlog
 from pydantic import ValidationError
 
 from shared import keys
+from shared.connect import connect_once
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.metrics.queues import impatient
+from shared.metrics.registry import PATIENCE_S
 from shared.metrics.server import Health, MetricsServer
 from shared.settings import Settings
 from worker.jobs.lease import STALLED_AFTER_S
@@ -39,7 +40,7 @@ class WorkerHealth:
     """
 
     def __init__(self, settings: Settings, queue: str, name: str, training: Training) -> None:
-        self._client = impatient(settings)
+        self._client = connect_once(settings, PATIENCE_S)
         self._queue = queue
         self._name = name
         self._training = training

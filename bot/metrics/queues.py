@@ -1,4 +1,4 @@
-"""What Redis knows of the whole installation: the queues, the workers, and its own memory. The bot shows it."""
+"""What Redis knows of the whole installation: the queues, the workers, and its own memory."""
 
 from __future__ import annotations
 
@@ -13,17 +13,12 @@ import redis
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from shared import keys
-from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT
-from shared.settings import Settings
 
 SERVICES = (BOT, TRAIN_QUEUE, GENERATE_QUEUE)
-_PATIENCE_S = 2.0
 _MOST_AGES = 500
 """Of so many waiting trainings the first events are looked at: those that are next, and as a rule the oldest."""
 
@@ -93,7 +88,7 @@ def read_state(client: redis.Redis) -> QueueState:
 
 
 def _job_of(message: bytes | None) -> str | None:
-    """The job of a Celery message, whose id begins with the job's (`bot.queue`)."""
+    """The job of a Celery message, whose id begins with the job's (`bot.jobs.queue`)."""
     try:
         message_id = json.loads(message or b"")["headers"]["id"]
     except (ValueError, KeyError, TypeError):
@@ -165,11 +160,3 @@ class Queues(Collector):
 
 def _family(name: str, said: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, said, labels=labels)
-
-
-def impatient(settings: Settings) -> redis.Redis:
-    """A connection for whoever must answer within seconds, be it that Redis does not: one try, of two seconds."""
-    client = connect(settings)
-    wait = {"socket_timeout": _PATIENCE_S, "socket_connect_timeout": _PATIENCE_S}
-    client.connection_pool.connection_kwargs.update(wait, retry=Retry(NoBackoff(), 0))
-    return client
