@@ -80,7 +80,7 @@ class Sample(_Event):
     revision: int | None = None
 
 
-Difficulty = Literal["disk full"]
+Difficulty = Literal["disk full", "store away"]
 
 
 class Trouble(_Event):

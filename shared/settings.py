@@ -76,6 +76,15 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     model_store: str | None = None
     """Any fsspec URL; None: the folder `models` in the data folder."""
+    model_cache_mb: float = Field(2_000.0, gt=0)
+    """What the copies of a remote store's models may take on this host."""
+    aws_endpoint_url: str | None = None
+    """Of another S3 than Amazon's."""
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_default_region: str | None = None
+    checkpoint_copy_every_s: float = Field(180.0, ge=1, le=86_400)
+    """A running training's checkpoint is copied into a remote store so often: another host loses no more."""
     corpora_dir: Path | None = None
 
     # Texts
@@ -143,6 +152,8 @@ class Settings(BaseSettings):
     """Use the privileged intent that tells at once who has left a server."""
 
     # Running
+    worker_name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")
+    """Tells several workers of one kind on one host apart."""
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"

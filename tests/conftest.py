@@ -15,6 +15,7 @@ import redis
 
 from launcher.system import find_redis_server
 from shared.settings import Settings, get_settings
+from tests.s3 import S3Server
 
 LONG = ("e2e/test_channels", "e2e/test_training_card", "e2e/test_first_light", "e2e/test_engine", "faults/test_killed")
 """Take minutes: first of their folder's, since what is begun last should end soon, or one process waits."""
@@ -104,3 +105,22 @@ def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def settings(redis_url: str) -> Settings:
     """Settings with an empty Redis and a data folder of the test's own."""
     return Settings()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> tuple[S3Server, str]:
+    """The server, and a bucket of the test's own that the settings point to."""
+    bucket = s3_server.bucket()
+    for name, value in s3_server.environment(bucket).items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    return s3_server, bucket

@@ -9,21 +9,27 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import fsspec
 import structlog
 from fsspec.implementations.local import LocalFileSystem
 
 from shared.errors import UserError
 from shared.settings import Settings
+from shared.units import MEGABYTE
+from worker.cache import PARTIAL, Held, ModelCache, temporary
 from worker.model.checkpoint import sync_folder
+from worker.model.room import StoreAway
+from worker.remote import RemoteStore, open_filesystem, pack, unpack
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_PARTIAL = ".partial-"
+_PARTIAL = PARTIAL
 _REPLACED = f"{_PARTIAL}old-"
 _PARTIAL_NAME = re.compile(rf"(?:{re.escape(_REPLACED)}|{re.escape(_PARTIAL)})({_MODEL_ID.pattern})-[0-9a-f]{{8}}")
+_LAST = "model.json"
+"""Without it a model is not whole."""
 _PARTIAL_KEPT_S = 24 * 3600.0
 """What is being written is younger, on any disk."""
 _REPLACING_S = 1.0
@@ -43,40 +49,47 @@ class StoredFile(NamedTuple):
 class ModelStore:
     """Saves, fetches and deletes model folders.
 
+    A remote store holds each model as one object (`worker.remote`), and this host keeps copies (`worker.cache`).
+
     Args:
         settings: `model_store_url` says where, `data_dir` holds the copies of a remote store's models.
+
+    Raises:
+        UserError: nothing here knows such an address.
+
+    Attributes:
+        where: for people; without what an address may have of a password.
+        remote: None: it is a folder.
+        cache: copies of a remote store's models.
     """
 
     def __init__(self, settings: Settings) -> None:
         filesystem: Any
-        filesystem, root = fsspec.core.url_to_fs(settings.model_store_url)
-        self._fs = filesystem
-        self._root = str(root).rstrip("/")
-        self._local = isinstance(filesystem, LocalFileSystem)
-        self._cache = settings.data_dir / "cache" / "models"
+        filesystem, self._root = open_filesystem(settings)
+        local = isinstance(filesystem, LocalFileSystem)
+        self.remote = None if local else RemoteStore(filesystem, self._root)
+        self.cache = ModelCache(settings.data_dir / "cache" / "models", settings.model_cache_mb * MEGABYTE)
         self.where = self._root
-        """For people; without what an address may have of a password."""
+        self._held: list[Held] = []
 
     def save(self, folder: Path, model_id: str) -> None:
         """Copy a model folder into the store, replacing a model of the same id.
 
-        A local store shows the model whole or not at all; a remote one gets `model.json`, without which nothing
-        is fetched, last. On return it is on the disk of a local store.
+        The store shows the model whole or not at all. On return it is on the disk of a local store.
 
         Raises:
             OSError: it cannot be written; nothing of it is left then.
+            StoreAway: a remote store cannot be used now.
         """
-        if self._local:
+        if self.remote is None:
             target = self._place(model_id)
             target.parent.mkdir(parents=True, exist_ok=True)
             _replace(target, lambda partial: _copy(folder, partial))
             return
-        target_url = f"{self._root}/{_checked(model_id)}"
-        self._fs.makedirs(target_url, exist_ok=True)
         files = [path for path in folder.iterdir() if path.is_file()]
-        for path in sorted(files, key=lambda path: path.name == "model.json"):
-            self._fs.put_file(str(path), f"{target_url}/{path.name}")
-        shutil.rmtree(self._cache / model_id, ignore_errors=True)
+        with temporary(self.cache.folder, _checked(model_id)) as packed:
+            pack(files, packed, _LAST)
+            self.remote.put(model_id, packed)
 
     def take(self, folder: Path, model_id: str) -> None:
         """As `save`, but the folder is gone afterwards. A local store has it at once, and that takes no room.
@@ -84,7 +97,7 @@ class ModelStore:
         Raises:
             OSError: as `save`; the folder is still there then.
         """
-        if self._local and not self.has(model_id):
+        if self.remote is None and not self.has(model_id):
             target = self._place(model_id)
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -99,47 +112,97 @@ class ModelStore:
         shutil.rmtree(folder)
 
     def has(self, model_id: str) -> bool:
-        """Whether there is such a model."""
-        if self._local:
-            return (self._place(model_id) / "model.json").is_file()
-        return bool(self._fs.exists(f"{self._root}/{_checked(model_id)}/model.json"))
+        """Whether there is such a model.
+
+        Raises:
+            StoreAway: a remote store cannot be used now.
+        """
+        return self.version(model_id) is not None
+
+    def version(self, model_id: str) -> str | None:
+        """Changes when a model is replaced; None: there is no such model.
+
+        Raises:
+            StoreAway: a remote store cannot be used now.
+        """
+        if self.remote is not None:
+            found = self.remote.find(_checked(model_id))
+            return found.version if found else None
+        try:
+            stat = (self._place(model_id) / _LAST).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return f"{stat.st_ino}-{stat.st_mtime_ns}"
 
     def fetch(self, model_id: str) -> Path:
-        """The model's folder on this machine; to be read only.
+        """The model's folder on this machine; to be read only. It stays as long as this store object, or `release`.
+
+        While a remote store is away, a copy that was fetched before serves.
 
         Raises:
             UserError: the store has no such model.
+            StoreAway: a remote store cannot be used now, and there is no copy.
+            OSError: there is no room for a copy.
         """
-        if self._local:
+        if self.remote is None:
             if not self.has(model_id):
                 raise _missing()
             return self._place(model_id)
-        target_url = f"{self._root}/{_checked(model_id)}"
-        copy = self._cache / model_id
-        if not self.has(model_id):
-            shutil.rmtree(copy, ignore_errors=True)
+        held = self._hold(self.remote, _checked(model_id))
+        self._held.append(held)
+        return held.folder
+
+    def release(self) -> None:
+        """What was fetched is no longer needed: its copies may go."""
+        while self._held:
+            self._held.pop().close()
+
+    @contextlib.contextmanager
+    def reading(self, model_id: str) -> Iterator[Path]:
+        """As `fetch`, for as long as the context lasts."""
+        if self.remote is None:
+            yield self.fetch(model_id)
+            return
+        with contextlib.closing(self._hold(self.remote, _checked(model_id))) as held:
+            yield held.folder
+
+    def _hold(self, remote: RemoteStore, model_id: str) -> Held:
+        try:
+            found = remote.find(model_id)
+        except StoreAway as error:
+            if (held := self.cache.newest(model_id)) is None:
+                raise
+            log.warning("copy_serves", model_id=model_id, error=str(error))
+            return held
+        if found is None:
+            self.cache.forget(model_id)
             raise _missing()
-        if not copy.is_dir():
-            self._cache.mkdir(parents=True, exist_ok=True)
-            _replace(copy, lambda partial: self._fs.get(f"{target_url}/", f"{partial}/", recursive=True))
-        return copy
+
+        def download(target: Path) -> None:
+            with temporary(self.cache.folder, model_id) as packed:
+                remote.get(model_id, packed)
+                unpack(packed, target, _LAST)
+
+        try:
+            return self.cache.hold(model_id, found.version, found.size, download)
+        except FileNotFoundError:  # it was deleted just now
+            raise _missing() from None
 
     def open_files(self, model_id: str) -> list[StoredFile]:
-        """A model's files as they are now, even if it is deleted while they are read (in a local store); to be closed.
+        """A model's files as they are now, even if it is deleted while they are read; to be closed.
 
         Raises:
             UserError: the store has no such model.
+            StoreAway: a remote store cannot be used now.
             OSError: it cannot be read.
         """
-        place = f"{self._root}/{_checked(model_id)}"
         files: list[StoredFile] = []
         try:
-            self._fs.invalidate_cache()
-            for info in sorted(self._fs.ls(place, detail=True), key=lambda info: str(info["name"])):
-                if info["type"] == "file":
-                    name = str(info["name"]).rpartition("/")[2]
-                    files.append(StoredFile(name, int(info["size"]), self._fs.open(info["name"], "rb")))
-            if not any(file.name == "model.json" for file in files):
+            with self.reading(model_id) as folder:
+                for path in sorted(path for path in folder.iterdir() if path.is_file()):
+                    source = path.open("rb")
+                    files.append(StoredFile(path.name, os.fstat(source.fileno()).st_size, source))
+            if not any(file.name == _LAST for file in files):
                 raise FileNotFoundError
         except FileNotFoundError:
             for file in files:
@@ -153,20 +216,23 @@ class ModelStore:
         Raises:
             OSError: it cannot be read.
         """
-        try:
-            self._fs.invalidate_cache()
-            names = [str(info["name"]).rstrip("/").rpartition("/")[2] for info in self._fs.ls(self._root, detail=True)]
-        except FileNotFoundError:
-            return []
+        if self.remote is not None:
+            names = self.remote.names()
+        else:
+            try:
+                names = [path.name for path in Path(self._root).iterdir()]
+            except FileNotFoundError:
+                return []
         return sorted(name for name in names if _MODEL_ID.fullmatch(name))
 
     def delete(self, model_id: str) -> None:
-        """Remove a model; one that is not there is no error.
+        """Remove a model, and this host's copy; one that is not there is no error.
 
         Raises:
             OSError: its files cannot be removed.
+            StoreAway: a remote store cannot be used now.
         """
-        if self._local:
+        if self.remote is None:
             place = self._place(model_id)
             # Also what a killed process left of it, which `tidy` would put back.
             left = [path for path in _partials(place.parent) if _model_of(path) == model_id]
@@ -174,10 +240,8 @@ class ModelStore:
                 with contextlib.suppress(FileNotFoundError):
                     shutil.rmtree(path)
             return
-        target_url = f"{self._root}/{_checked(model_id)}"
-        if self._fs.exists(target_url):
-            self._fs.rm(target_url, recursive=True)
-        shutil.rmtree(self._cache / model_id, ignore_errors=True)
+        self.cache.forget(_checked(model_id))
+        self.remote.remove(model_id)
 
     def tidy(self) -> None:
         """Clean up behind processes that were killed while they wrote, in a local store or a remote one's copies.
@@ -188,9 +252,11 @@ class ModelStore:
         Raises:
             OSError: it cannot be read, or not be written to.
         """
-        if self._local:
+        if self.remote is None:
             self._put_back()
-        for path in _partials(Path(self._root) if self._local else self._cache):
+        else:
+            self.cache.tidy()
+        for path in _partials(self.cache.folder if self.remote else Path(self._root)):
             try:
                 stat = path.lstat()
                 # A rename changes the second alone.
@@ -221,7 +287,7 @@ class ModelStore:
         return [
             (path, model_id)
             for path, model_id in found
-            if model_id and not self._place(model_id).exists() and (path / "model.json").is_file()
+            if model_id and not self._place(model_id).exists() and (path / _LAST).is_file()
         ]
 
     def check_writable(self) -> None:
@@ -229,11 +295,15 @@ class ModelStore:
 
         Raises:
             OSError: the store cannot be written to.
+            StoreAway: it is a remote one; says why.
         """
-        self._fs.makedirs(self._root, exist_ok=True)
-        probe = f"{self._root}/{_PARTIAL}{secrets.token_hex(4)}"
-        self._fs.pipe_file(probe, b"probe")
-        self._fs.rm_file(probe)
+        if self.remote is not None:
+            self.remote.check_writable()
+            return
+        Path(self._root).mkdir(parents=True, exist_ok=True)
+        probe = Path(self._root) / f"{_PARTIAL}{secrets.token_hex(4)}"
+        probe.write_bytes(b"probe")
+        probe.unlink()
 
     def _place(self, model_id: str) -> Path:
         return Path(self._root) / _checked(model_id)

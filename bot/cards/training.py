@@ -47,7 +47,11 @@ _TROUBLE: dict[Difficulty, str] = {
     "disk full": (
         "⚠️ **The worker's disk is full**, so nothing more of this training can be saved. What it has learned is kept "
         "in memory, and I try again every few seconds: the bot's operator has to make room."
-    )
+    ),
+    "store away": (
+        "⚠️ **The model store can't be reached**, so this training can't go on. Nothing is lost, and I try again every "
+        "few seconds: the bot's operator finds the cause in the worker's log."
+    ),
 }
 _NOTHING_BLOCKED = Blocklist(())
 _SAMPLE = "Sample"

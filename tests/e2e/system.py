@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,20 +26,12 @@ from shared.jobs import TrainOptions
 from shared.models import ModelRecord
 from tests import factories
 from tests.e2e.texts import harbour
+from tests.s3 import free_port
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-2"
 START_S = 90
 ANSWER_S = 60
 TRAIN_S = 150
-
-
-def free_port() -> int:
-    """A port that stays free until it is needed: none of those that systems give to whoever asks for any."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class System:

@@ -17,7 +17,7 @@ from tests.worker.texts import Recorder
 from worker.model import checkpoint, folder, loop, room
 from worker.model.folder import load
 from worker.model.results import Control, TrainingCancelled, TrainingInterrupted
-from worker.model.room import is_full, told_by_system, when_there_is_room
+from worker.model.room import StoreAway, is_full, told_by_system, when_there_is_room
 from worker.text.body import IdsWriter
 
 
@@ -50,6 +50,19 @@ def test_a_training_goes_on_without_its_checkpoints(tmp_path: Path, monkeypatch:
     assert hooks.troubles == ["disk full", None]
     assert hooks.saves > 0
     assert checkpoint.load(tmp_path / "checkpoint") is not None
+
+
+def test_what_is_waited_for_is_told_when_it_changes() -> None:
+    errors = [StoreAway("It does not answer", "TimeoutError"), OSError(errno.ENOSPC, "full"), None]
+
+    def write() -> str:
+        if (error := errors.pop(0)) is not None:
+            raise error
+        return "written"
+
+    hooks = Recorder()
+    assert when_there_is_room(write, hooks) == "written"
+    assert hooks.troubles == ["store away", "disk full", None]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])

@@ -16,7 +16,7 @@ from shared.events import Failed
 from shared.jobs import Job, is_job_id
 from shared.logging import job_context
 from worker.jobs.joblog import JobLog, Superseded
-from worker.model.room import is_full
+from worker.model.room import StoreAway, is_full
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
@@ -38,6 +38,9 @@ def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
     except MemoryError:
         log.exception("out_of_memory")
         joblog.publish(_OUT_OF_MEMORY)
+    except StoreAway as error:
+        log.error("store_away", error=str(error))
+        joblog.publish(_NO_STORE)
     except OSError as error:
         log.exception("job_failed")
         if is_full(error):
@@ -52,6 +55,10 @@ def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
         joblog.publish(_OUT_OF_MEMORY if memory else _unknown(joblog.job_id))
 
 
+_NO_STORE = Failed(
+    problem="The model store can't be reached just now.",
+    remedy="Try again in a minute. If it stays so, the bot's operator finds the cause in the worker's log.",
+)
 _OUT_OF_MEMORY = Failed(
     problem="The worker ran out of memory.",
     remedy="Try fewer units or layers, a smaller batch or length, or a shorter text.",

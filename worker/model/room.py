@@ -1,4 +1,4 @@
-"""What a training does while the disk is full: it tells, waits for room, and loses nothing meanwhile."""
+"""What a training does while the disk is full or the model store away: it tells, waits, and loses nothing meanwhile."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TypeVar
 import safetensors
 import structlog
 
+from shared.events import Difficulty
 from worker.model.results import Hooks, TrainingCancelled, TrainingInterrupted
 
 T = TypeVar("T")
@@ -23,9 +24,30 @@ _CODE = re.compile(r"\(os error (\d+)\)")
 log = structlog.get_logger()
 
 
+class StoreAway(OSError):
+    """The remote model store cannot be used now: it does not answer, takes no keys, or has no such place.
+
+    Attributes:
+        problem: in plain words.
+        cause: in the store's own word.
+    """
+
+    def __init__(self, problem: str, cause: str) -> None:
+        super().__init__(f"{problem} ({cause}).")
+        self.problem = problem
+        self.cause = cause
+
+
 def is_full(error: OSError) -> bool:
     """Whether a file could not be written because the disk, or what this user may have of it, is full."""
     return error.errno in _FULL
+
+
+def difficulty(error: OSError) -> Difficulty | None:
+    """What can be waited out in an error; None: it will be no other the next time."""
+    if isinstance(error, StoreAway):
+        return "store away"
+    return "disk full" if is_full(error) else None
 
 
 @contextmanager
@@ -45,10 +67,10 @@ def told_by_system() -> Iterator[None]:
 
 
 def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
-    """Write something without which a training cannot go on, and wait while the disk is full, as long as it takes.
+    """Write something without which a training cannot go on, and wait while there is no room, or no model store.
 
-    To give up would help nobody: the training that comes next finds the same disk, and what this one has learned before
-    would be lost. Who does not want to wait can cancel it.
+    As long as it takes: to give up would help nobody, since the training that comes next finds the same disk and the
+    same store, and what this one has learned before would be lost. Who does not want to wait can cancel it.
 
     Args:
         write: writes it, and can be called again.
@@ -59,17 +81,18 @@ def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
         TrainingInterrupted: it is to pause.
         OSError: something else is wrong.
     """
-    told = False
+    told: Difficulty | None = None
     while True:
         try:
             written = write()
         except OSError as error:
-            if not is_full(error):
+            what = difficulty(error)
+            if what is None:
                 raise
-            if not told:
-                log.error("disk_full")
-                hooks.trouble("disk full")
-                told = True
+            if told != what:
+                log.error(what.replace(" ", "_"), error=str(error) if isinstance(error, StoreAway) else None)
+                hooks.trouble(what)
+                told = what
             _wait(hooks)
         else:
             if told:

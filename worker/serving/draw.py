@@ -46,7 +46,8 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
     from worker.model.card import model_card
     from worker.model.facts import facts_of
 
-    description = model_folder.describe(context.models.store.fetch(job.model.model_id))
+    with context.models.store.reading(job.model.model_id) as folder:
+        description = model_folder.describe(folder)
     with _drawing:
         card = model_card(job.model.name, description)
     context.joblog.attach(CARD_FILE, card)

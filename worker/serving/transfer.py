@@ -48,9 +48,9 @@ def export(job: ExportJob, context: JobContext) -> Exported:
             f"Words that `{job.model.name}` learned from were withdrawn, so it can't be exported any more.",
             "It will be made again without them, or deleted; a new one can be exported.",
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / MODEL_FILE
-        export_within(context.models.store.fetch(job.model.model_id), path, job.most_bytes, transcripts)
+    with tempfile.TemporaryDirectory() as temporary, context.models.store.reading(job.model.model_id) as folder:
+        path = Path(temporary) / MODEL_FILE
+        export_within(folder, path, job.most_bytes, transcripts)
         data = path.read_bytes()
     context.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))

@@ -1,0 +1,250 @@
+"""What a remote model store holds: one object for each model, so that a model is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import secrets
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import fsspec
+import structlog
+
+from shared.errors import UserError
+from shared.settings import Settings
+from worker.model.room import StoreAway, is_full
+
+T = TypeVar("T")
+SUFFIX = ".tar"
+_PROBE = ".probe-"
+_CONNECT_S = 5
+_READ_S = 30
+"""Without a byte; a large model takes longer in all."""
+_CHUNK = 1 << 20
+_PLACE_OF = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
+"""What tells versions of an object apart: the first of these that the file system knows."""
+
+log = structlog.get_logger()
+
+
+class Found(NamedTuple):
+    """An object in the store.
+
+    Attributes:
+        version: other content, other version.
+        size: bytes.
+    """
+
+    version: str
+    size: int
+
+
+class RemoteStore:
+    """Objects by name, under the address that the settings name.
+
+    On S3 an object is replaced in one step: whoever reads it meanwhile has the old one or the new one. Elsewhere what
+    is half written is known by its missing last file (`unpack`).
+
+    Raises (each method):
+        StoreAway: the store cannot be used now; says why in plain words.
+    """
+
+    def __init__(self, filesystem: Any, root: str) -> None:
+        self._fs = filesystem
+        self.root = root
+        protocol = filesystem.protocol
+        # S3 knows no folders; s3fs would make the bucket, which is not ours to do.
+        self._folders = "s3" not in ((protocol,) if isinstance(protocol, str) else protocol)
+
+    def find(self, name: str) -> Found | None:
+        """What there is of an object; None: it is not there."""
+        try:
+            info = self._try(lambda: self._fs.info(self._path(name)))
+        except FileNotFoundError:
+            return None
+        mark = next((str(info[key]) for key in _PLACE_OF if info.get(key) is not None), "")
+        size = int(info["size"] or 0)
+        return Found(hashlib.sha256(f"{mark} {size}".encode()).hexdigest()[:16], size)
+
+    def put(self, name: str, file: Path) -> None:
+        """Write an object; on return it is there."""
+        self._make(self._path(name).rpartition("/")[0])
+        self._try(lambda: self._fs.put_file(str(file), self._path(name)))
+
+    def get(self, name: str, file: Path) -> None:
+        """Copy an object into a file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            OSError: the file cannot be written.
+        """
+        self._try(lambda: self._fs.get_file(self._path(name), str(file)))
+
+    def remove(self, name: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        try:
+            self._try(lambda: self._fs.rm_file(self._path(name)))
+        except FileNotFoundError:
+            return
+
+    def names(self, folder: str = "") -> list[str]:
+        """The objects in a folder, without it and their suffix."""
+        path = f"{self.root}/{folder}".rstrip("/")
+        try:
+            found = self._try(lambda: self._fs.ls(path, detail=True))
+        except FileNotFoundError:
+            return []
+        names = [str(info["name"]).rpartition("/")[2] for info in found if info["type"] == "file"]
+        return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+
+    def folders(self, folder: str) -> list[str]:
+        """The folders in a folder."""
+        try:
+            found = self._try(lambda: self._fs.ls(f"{self.root}/{folder}", detail=True))
+        except FileNotFoundError:
+            return []
+        return sorted(str(info["name"]).rstrip("/").rpartition("/")[2] for info in found if info["type"] == "directory")
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and all objects in it; one that is not there is no error."""
+        path = f"{self.root}/{folder}"
+        try:
+            self._try(lambda: self._fs.rm(path, recursive=True))
+        except FileNotFoundError:
+            return
+
+    def check_writable(self) -> None:
+        """Write a small object and remove it."""
+        probe = f"{self.root}/{_PROBE}{secrets.token_hex(4)}"
+        self._make(self.root)
+        self._try(lambda: self._fs.pipe_file(probe, b"probe"))
+        self._try(lambda: self._fs.rm_file(probe))
+
+    def _path(self, name: str) -> str:
+        return f"{self.root}/{name}{SUFFIX}"
+
+    def _make(self, folder: str) -> None:
+        if self._folders:
+            self._try(lambda: self._fs.makedirs(folder, exist_ok=True))
+
+    def _try(self, call: Callable[[], T]) -> T:
+        with _in_words(self.root):
+            return call()
+
+
+def open_filesystem(settings: Settings) -> tuple[Any, str]:
+    """The file system of the model store, and where in it.
+
+    Raises:
+        UserError: nothing here knows such an address.
+    """
+    url = settings.model_store_url
+    options: dict[str, Any] = {}
+    if url.startswith(("s3://", "s3a://")):
+        secret = settings.aws_secret_access_key
+        options = {
+            "key": settings.aws_access_key_id,
+            "secret": secret.get_secret_value() if secret is not None else None,
+            "endpoint_url": settings.aws_endpoint_url,
+            "client_kwargs": {"region_name": settings.aws_default_region} if settings.aws_default_region else {},
+            # s3fs tries again itself.
+            "config_kwargs": {
+                "connect_timeout": _CONNECT_S,
+                "read_timeout": _READ_S,
+                "retries": {"mode": "standard", "total_max_attempts": 1},
+            },
+            "use_listings_cache": False,  # other hosts change what is there
+        }
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url, **options)
+    except (ImportError, ValueError) as error:
+        protocol = url.partition("://")[0]
+        raise UserError(
+            f"The model store's address begins with {protocol}://, which this installation doesn't know.",
+            "For s3:// install the extra `s3` (pip install 'galvanic[s3]'); or correct MODEL_STORE.",
+        ) from error
+    return filesystem, str(root).rstrip("/")
+
+
+@contextmanager
+def _in_words(where: str) -> Iterator[None]:
+    """Let whatever a file system raises be a missing object, an error of this host's disk, or `StoreAway`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if _code(error) == "NoSuchBucket":
+            raise StoreAway(f"The model store has no such bucket ({where})", "missing") from error
+        raise
+    except PermissionError as error:
+        raise StoreAway(f"The model store ({where}) refuses these keys", _code(error)) from error
+    except OSError as error:
+        if is_full(error) or isinstance(error, StoreAway):
+            raise
+        raise StoreAway(f"The model store ({where}) does not answer", _code(error)) from error
+    except Exception as error:  # each kind of store has errors of its own
+        if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+            raise StoreAway(f"There are no keys for the model store ({where})", type(error).__name__) from error
+        raise StoreAway(f"The model store ({where}) does not answer", _code(error)) from error
+
+
+def _code(error: BaseException) -> str:
+    """S3's word for what is wrong, else the error's type. Its message may hold more than is for a log."""
+    response = getattr(error.__cause__, "response", None) or getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    if isinstance(code, str) and code.isalnum():
+        return code
+    return errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
+
+
+def pack(files: Iterable[Path], target: Path, last: str) -> None:
+    """Put files into one, uncompressed: weights hardly shrink.
+
+    Args:
+        files: without folders.
+        target: the file to write.
+        last: name of the file without which it counts as half written.
+
+    Raises:
+        OSError: something cannot be read or written.
+    """
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(files, key=lambda path: (path.name == last, path.name)):
+            tar.add(path, path.name, recursive=False, filter=_nobodys)
+
+
+def unpack(source: Path, folder: Path, last: str) -> None:
+    """Undo `pack` into a new folder.
+
+    Raises:
+        FileNotFoundError: it is half written, or no such file.
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir()
+    found = ""
+    try:
+        with tarfile.open(source, "r:") as tar:
+            for member in tar:
+                content = tar.extractfile(member) if member.isreg() else None
+                if content is None or Path(member.name).name != member.name or member.name in ("", ".", ".."):
+                    raise FileNotFoundError(errno.ENOENT, "no file of ours", member.name)
+                found = member.name
+                with (folder / found).open("wb") as file:
+                    while piece := content.read(_CHUNK):
+                        file.write(piece)
+                if (folder / found).stat().st_size != member.size:
+                    raise FileNotFoundError(errno.ENOENT, "half a file", found)
+    except tarfile.TarError as error:
+        raise FileNotFoundError(errno.ENOENT, "damaged", source.name) from error
+    if found != last:
+        raise FileNotFoundError(errno.ENOENT, "half written", source.name)
+
+
+def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without who wrote it."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
