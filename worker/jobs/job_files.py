@@ -15,6 +15,7 @@ from shared import keys
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
 from worker.model.checkpoint import write_text
+from worker.model.room import StoreAway
 from worker.store import ModelStore
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ class JobFiles:
         learned: what is known of the text that the checkpoint is of.
         made: the model is whole, and this is what is to be told of it (`worker.training.made`).
         ended: the attempt before this one ended in an orderly way, although Redis could not be told.
+        attempt: number of the attempt that made the checkpoint (`worker.training.copies`).
     """
 
     folder: Path
@@ -41,12 +43,13 @@ class JobFiles:
     learned: Path
     made: Path
     ended: Path
+    attempt: Path
 
     @classmethod
     def of(cls, settings: Settings, job_id: str) -> JobFiles:
         """Those of a job; nothing need be there."""
         folder = _root(settings) / job_id
-        names = ("checkpoint", "model", "text.txt", "learned.json", "made.json", "ended")
+        names = ("checkpoint", "model", "text.txt", "learned.json", "made.json", "ended", "attempt")
         return cls(folder, *(folder / name for name in names))
 
     def discard(self) -> None:
@@ -95,13 +98,17 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     try:
         folders = [path for path in _root(settings).iterdir() if path.is_dir()]
     except FileNotFoundError:
-        return
+        folders = []
     for folder in folders:
         fields = cast(list[bytes | None], client.hmget(keys.job(folder.name), "job", "over", "model_id"))
         known, over, model_id = fields
         if known is None or over is not None:
-            if model_id is not None and not client.exists(keys.model(model_id.decode())):
-                ModelStore(settings).delete(model_id.decode())
+            try:
+                if model_id is not None and not client.exists(keys.model(model_id.decode())):
+                    ModelStore(settings).delete(model_id.decode())
+            except StoreAway as error:
+                log.warning("leftovers_not_removed", job_id=folder.name, error=str(error))
+                continue  # the next training looks again
             _remove(folder)
             log.info("leftovers_removed", job_id=folder.name)
 

@@ -16,7 +16,7 @@ import safetensors.numpy
 from worker.model.room import told_by_system
 
 Arrays = dict[str, npt.NDArray[Any]]
-_NAME = "checkpoint.safetensors"
+NAME = "checkpoint.safetensors"
 _KEY = "position"
 
 
@@ -84,7 +84,7 @@ def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:
         OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / _NAME, arrays, {_KEY: json.dumps(position)})
+    write_file(folder / NAME, arrays, {_KEY: json.dumps(position)})
 
 
 def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
@@ -93,7 +93,7 @@ def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
     Raises:
         DamagedCheckpoint: there is one and it cannot be read.
     """
-    path = folder / _NAME
+    path = folder / NAME
     if not path.exists():
         return None
     try:

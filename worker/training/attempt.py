@@ -35,6 +35,7 @@ from worker.training.channel_text import (
     revisions_now,
     stale_parent,
 )
+from worker.training.copies import CheckpointCopies
 from worker.training.hooks import JobHooks
 from worker.training.made import Made
 
@@ -55,7 +56,9 @@ def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, job
         UserError: the job cannot be done as asked.
     """
     files = JobFiles.of(settings, job.job_id)
-    attempt = _Attempt(settings, client, job, joblog, lease, files)
+    store = ModelStore(settings)
+    copies = CheckpointCopies(settings, store, files, joblog.attempt)
+    attempt = _Attempt(settings, client, job, joblog, lease, files, store, copies)
     try:
         while not attempt.over:
             attempt.run()
@@ -67,8 +70,11 @@ def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, job
         files.text.unlink(missing_ok=True)  # another host may take over; it comes from Redis again
         if not isinstance(error, TrainingInterrupted):
             raise
+        copies.complete()  # another host may take over
         joblog.publish(Interrupted())
         raise HandBack("the worker is stopping") from error
+    finally:
+        copies.close()
 
 
 @dataclass
@@ -76,6 +82,7 @@ class _Attempt:
     """One attempt at a job.
 
     Attributes:
+        copies: of its checkpoints, in a remote store.
         anew: why it begins anew; None: it does not.
         whole: it is all of the training, so that its time tells how long the next one may take.
         over: there is a model.
@@ -87,6 +94,8 @@ class _Attempt:
     joblog: JobLog
     lease: Lease
     files: JobFiles
+    store: ModelStore
+    copies: CheckpointCopies
     anew: Anew | None = None
     whole: bool = True
     over: bool = False
@@ -108,10 +117,12 @@ class _Attempt:
 
     def _run(self, begun: float) -> None:
         job, joblog = self.job, self.joblog
+        waiting = JobHooks(joblog, self.lease)
+        when_there_is_room(self.copies.bring, waiting)
         if (self.files.checkpoint.exists() or self.files.made.exists()) and self._is_withdrawn_meanwhile():
             log.info("words_withdrawn_before_resuming")
             self._forget("withdrawn")
-        if (made := self._made_before()) is not None:
+        if (made := when_there_is_room(self._made_before, waiting)) is not None:
             log.info("made_before")
             self._tell_start()
             self._deliver(made, JobHooks(joblog, self.lease, made.finished.model.transcripts))
@@ -119,6 +130,7 @@ class _Attempt:
         self._tell_start()
         parent = _parent(self.client, job, resumed=self.files.checkpoint.exists())
         hooks = JobHooks(joblog, self.lease, parent.transcripts if parent else ())
+        hooks.copies = self.copies
         learned = when_there_is_room(lambda: self._prepare(hooks), hooks)
         joblog.model_id()  # known to all attempts, long before there is a model
         self.lease.touch()
@@ -134,7 +146,7 @@ class _Attempt:
         """Save a model that is made, and tell; safe to do again, wherever an attempt before was cut off."""
         from worker.model.chart import loss_chart
 
-        record, store, joblog = made.finished.model, ModelStore(self.settings), self.joblog
+        record, store, joblog = made.finished.model, self.store, self.joblog
         joblog.require_standing()  # an attempt that was frozen may wake up when another one has ended
         if self.files.model.exists():
             when_there_is_room(lambda: store.take(self.files.model, record.model_id), hooks)
@@ -158,7 +170,7 @@ class _Attempt:
         if made is None:
             return None
         model_id = made.finished.model.model_id
-        whole = self.files.model.exists() or ModelStore(self.settings).has(model_id)
+        whole = self.files.model.exists() or self.store.has(model_id)
         return made if whole and self.joblog.model_id() == model_id else None
 
     def _tell_start(self) -> None:
@@ -172,9 +184,11 @@ class _Attempt:
     def _forget(self, why: Anew) -> None:
         """Drop all that was made of words which are not to be learned any more."""
         self.files.discard()
+        waiting = JobHooks(self.joblog, self.lease)
+        when_there_is_room(self.copies.drop, waiting)
         model_id = cast(bytes | None, self.client.hget(keys.job(self.job.job_id), "model_id"))
         if model_id is not None:  # an attempt may have been killed between saving the model and entering it
-            ModelStore(self.settings).delete(model_id.decode())
+            when_there_is_room(lambda: self.store.delete(model_id.decode()), waiting)
         self.anew, self.whole = why, False
 
     def _is_withdrawn_meanwhile(self) -> bool:
@@ -210,6 +224,7 @@ class _Attempt:
         before = files.load_learned()
         if files.checkpoint.exists() and before is not None and before.sha256 != learned.sha256:
             log.info("words_changed_before_resuming")
+            self.copies.drop()
             shutil.rmtree(files.checkpoint)
             self.anew = "changed"
             self._tell_start()
@@ -220,8 +235,7 @@ class _Attempt:
         """The folder of the model to start from; a remote store's is copied onto the disk."""
         if parent is None:
             return None
-        store, model_id = ModelStore(self.settings), parent.model_id
-        return when_there_is_room(lambda: store.fetch(model_id), hooks)
+        return when_there_is_room(lambda: self.store.fetch(parent.model_id), hooks)
 
     def _train(
         self, hooks: JobHooks, learned: CorpusInfo, parent: ModelRecord | None, parent_folder: Path | None

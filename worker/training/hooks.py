@@ -16,6 +16,7 @@ from worker.metrics.told import TELLER
 from worker.model.results import TrainingCancelled, TrainingInterrupted
 from worker.stopping import stop_requested
 from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
+from worker.training.copies import CheckpointCopies
 
 _MOST_UNTOLD = 50
 """Samples, above all, that are kept while Redis is away; then the oldest are let go."""
@@ -51,6 +52,8 @@ class JobHooks:
         self._first_saved: float | None = None
         self._got_on = False
         self._reachable = True
+        self.copies: CheckpointCopies | None = None
+        """Told of checkpoints, too."""
 
     def watch(self, own: TranscriptRef | None) -> None:
         """From now on its own words are these."""
@@ -79,6 +82,8 @@ class JobHooks:
 
     def saved(self) -> None:
         """See `Hooks.saved`. Enough headway takes back what deaths the training had."""
+        if self.copies is not None:
+            self.copies.saved()
         now = time.monotonic()
         if self._first_saved is None:
             self._first_saved = now

@@ -17,8 +17,11 @@ from worker.jobs.job_files import JobFiles, remove_leftovers
 from worker.jobs.joblog import JobLog, Superseded, run_script
 from worker.jobs.lease import Lease
 from worker.metrics.told import TELLER, outcome_of
+from worker.model.room import StoreAway
 from worker.stopping import StopDeadline
+from worker.store import ModelStore
 from worker.training.attempt import attempt_training
+from worker.training.copies import remove_copies, remove_left_copies
 
 MAX_DEATHS = 3
 """A job that killed its worker this often, without headway in between (`hooks.HEADWAY_S`), is given up."""
@@ -75,6 +78,7 @@ def _next_job(settings: Settings, client: redis.Redis, token: str) -> TrainJob |
     """
     try:
         remove_leftovers(settings, client)
+        remove_left_copies(settings, client)
         claimed = _claim(settings, client, token)
     except redis.RedisError as error:
         raise _lost(error) from error
@@ -117,6 +121,10 @@ def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog,
     else:
         answer_errors(joblog, lambda: attempt_training(settings, client, job, joblog, lease))
     JobFiles.of(settings, job.job_id).discard()  # it is over, one way or another
+    try:
+        remove_copies(ModelStore(settings), job.job_id)
+    except StoreAway as error:
+        log.warning("copies_not_removed", error=str(error))  # the next training does it, wherever that is
     joblog.end()
 
 

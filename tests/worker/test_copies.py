@@ -1,0 +1,155 @@
+"""Checkpoints in a remote store: another host goes on from them, and nothing outlives its training or its words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from shared import keys
+from shared.connect import connect
+from shared.events import Finished, Started
+from shared.jobs import TrainJob, TrainOptions
+from shared.settings import Settings, get_settings
+from tests.factories import place
+from tests.s3 import S3Server
+from tests.worker.channels import channel_job, enter, events_of, transcribed, withdraw
+from tests.worker.conftest import babble
+from tests.worker.conftest import corpus as corpus_of
+from tests.worker.test_channels import in_the_middle
+from tests.worker.test_channels import train as run_to_its_end
+from tests.worker.test_train_jobs import TEXT, train
+from worker.jobs.job_errors import HandBack
+from worker.jobs.job_files import JobFiles
+from worker.stopping import STOP_FILE_VARIABLE
+from worker.store import ModelStore
+from worker.training import copies
+from worker.training.copies import CheckpointCopies, remove_left_copies
+
+OPTIONS = TrainOptions(epochs=3, units=8, random_seed=1)
+
+
+@pytest.fixture
+def client(redis_url: str, s3: tuple[S3Server, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> redis.Redis:
+    move(monkeypatch, tmp_path / "first")
+    return connect(get_settings())
+
+
+def move(monkeypatch: pytest.MonkeyPatch, data: Path) -> Settings:
+    """From now on this is another host."""
+    monkeypatch.setenv("DATA_DIR", str(data))
+    get_settings.cache_clear()
+    return get_settings()
+
+
+def interrupted(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, stop: Path) -> None:
+    """Train until the second epoch; then the worker is told to stop."""
+    with monkeypatch.context() as patch:
+        patch.setenv(STOP_FILE_VARIABLE, str(stop))
+        in_the_middle(patch, stop.touch)
+        with pytest.raises(HandBack):
+            train(client, "t-1", options=OPTIONS)
+
+
+def copied(settings: Settings) -> list[str]:
+    return copies.copied_jobs(ModelStore(settings))
+
+
+def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    interrupted(client, monkeypatch, tmp_path / "stop")
+    assert copied(get_settings()) == ["t-1"]
+    there = move(monkeypatch, tmp_path / "second")
+    event = train(client, "t-1", options=OPTIONS)
+    assert isinstance(event, Finished)
+    starts = [one.resumed for one in events_of(client, keys.job_events("t-1")) if isinstance(one, Started)]
+    assert starts == [False, True]
+    assert event.model.epochs == 3
+    assert copied(there) == []
+    assert list((there.data_dir / "checkpoints").iterdir()) == []
+
+
+def test_the_same_host_goes_on_from_its_own(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    interrupted(client, monkeypatch, tmp_path / "stop")
+    monkeypatch.setattr(CheckpointCopies, "_take", lambda *_: pytest.fail("the copy is no newer"))
+    assert isinstance(train(client, "t-1", options=OPTIONS), Finished)
+
+
+def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_path: Path) -> None:
+    settings = get_settings()
+    store = ModelStore(settings)
+    here, there = (
+        JobFiles.of(settings, "t-1"),
+        JobFiles.of(settings.model_copy(update={"data_dir": tmp_path / "x"}), "t-1"),
+    )
+    for attempt, files in ((1, here), (2, there)):
+        files.checkpoint.mkdir(parents=True)
+        (files.checkpoint / "checkpoint.safetensors").write_text(f"of attempt {attempt}")
+        made = CheckpointCopies(settings, store, files, attempt)
+        made.saved()
+        made.complete()
+    assert store.remote is not None
+    assert store.remote.names("checkpoints/t-1") == ["2"], "the one before is of no more use"
+    assert not CheckpointCopies(settings, store, there, 3).bring()
+    assert CheckpointCopies(settings, store, here, 3).bring()
+    assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
+    assert not CheckpointCopies(settings, store, here, 4).bring()
+
+
+def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis, tmp_path: Path) -> None:
+    settings = get_settings()
+    files = JobFiles.of(settings, "t-1")
+    files.checkpoint.mkdir(parents=True)
+    (files.checkpoint / "checkpoint.safetensors").write_text("x")
+    for job_id in ("t-1", "t-2"):
+        made = CheckpointCopies(
+            settings, ModelStore(settings), JobFiles(**{**vars(files), "folder": files.folder.parent / job_id}), 1
+        )
+        made.saved()
+        made.complete()
+    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
+    client.hset(keys.job("t-1"), "job", job.model_dump_json())
+    remove_left_copies(settings, client)
+    assert copied(settings) == ["t-1"], "it is not over; nobody knows the other"
+    client.hset(keys.job("t-1"), "over", "1")
+    remove_left_copies(settings, client)
+    assert copied(settings) == []
+
+
+def test_nobody_goes_on_from_words_that_were_withdrawn(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = get_settings()
+    info = transcribed(settings)
+    job = enter(client, channel_job(info))
+    with monkeypatch.context() as patch:
+        patch.setenv(STOP_FILE_VARIABLE, str(tmp_path / "stop"))
+        in_the_middle(patch, (tmp_path / "stop").touch)
+        with pytest.raises(HandBack):
+            run_to_its_end(client, job)
+    assert copied(settings) == [job.job_id]
+    withdraw(settings, info)
+    there = move(monkeypatch, tmp_path / "second")
+    seen: list[list[str]] = []
+    in_the_middle(monkeypatch, lambda: seen.append(copied(there)))
+    assert isinstance(run_to_its_end(client, job), Finished)
+    starts = [one for one in events_of(client, keys.job_events(job.job_id)) if isinstance(one, Started)]
+    assert [(one.resumed, one.anew) for one in starts] == [(False, None), (False, "withdrawn")]
+    assert seen == [[]]
+
+
+def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHECKPOINT_EVERY_S", "1")
+    monkeypatch.setattr(copies.CheckpointCopies, "complete", lambda *_: None)
+    made: list[str] = []
+    put = copies.RemoteStore.put
+    monkeypatch.setattr(copies.RemoteStore, "put", lambda self, name, file: (made.append(name), put(self, name, file)))
+    get_settings.cache_clear()
+    settings = get_settings().model_copy(update={"checkpoint_copy_every_s": 0.0})
+    monkeypatch.setattr("worker.training.train_job.get_settings", lambda: settings)
+    options = TrainOptions(epochs=None, minutes=0.05, units=8)
+    assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
+    assert "checkpoints/t-1/1" in made
+    assert copied(settings) == []
