@@ -39,4 +39,6 @@ app.conf.update(
     worker_proc_alive_timeout=60,
     worker_hijack_root_logger=False,
     worker_send_task_events=False,
+    # Nobody asks a worker that way, and each would leave a queue of its own in Redis when it is killed.
+    worker_enable_remote_control=False,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -25,12 +26,15 @@ from shared.settings import Settings, get_settings
 from worker import gpus, hardware
 from worker.doctor.gpu import why_unused
 from worker.doctor.gpu_facts import gather
+from worker.forgetting import Forgetter
 from worker.heap import Trimmer
 from worker.jobs.job_files import remove_leftovers
 from worker.metrics.served import Watched
 from worker.pool_log import join_our_log
+from worker.serving.warm import warm_models
 from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
+from worker.training.copies import remove_left_copies
 
 PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
 GENERATE_THREADS = 256
@@ -71,7 +75,7 @@ def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         from worker.app import app
 
-        name = f"{queue}@{socket.gethostname()}"
+        name = node_name(settings, queue)
         os.environ[presence.NAME_VARIABLE] = f"{name}:{os.getpid()}"
         watched = Watched(settings, queue, f"{name}:{os.getpid()}", Path(folder))
         _connect_signals(settings, queue, name, watched)
@@ -92,7 +96,8 @@ def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
 def health(queue: str) -> int:
     """0 when the worker of this host that serves `queue` is well, else 1 (for container health checks).
 
-    With METRICS_PORT it says itself how it is; otherwise Redis must answer and know of such a worker.
+    With METRICS_PORT it says itself how it is; otherwise Redis must answer and know of such a worker: with
+    `Settings.worker_name`, the one of that name.
     """
     settings = get_settings()
     if (told := ask_health(settings, queue)) is not None:
@@ -105,18 +110,27 @@ def health(queue: str) -> int:
         print(explain(error, settings), file=sys.stderr)
         return 1
     here = f"@{socket.gethostname()}:"
+    if settings.worker_name:
+        here = f"{queue}-{settings.worker_name}{here}"
     return 0 if any(here in name for name in names) else 1
+
+
+def node_name(settings: Settings, queue: str) -> str:
+    """What Celery calls this worker: no other one is called so, on this host or on another of the same name."""
+    return f"{queue}-{settings.worker_name or secrets.token_hex(4)}@{socket.gethostname()}"
 
 
 def _connect_signals(settings: Settings, queue: str, name: str, watched: Watched) -> None:
     heartbeat = presence.Heartbeat(settings, queue, f"{name}:{os.getpid()}")
     trimmer = Trimmer()
+    forgetter = Forgetter(settings, warm_models() if queue == GENERATE_QUEUE else None)
 
     def keep_logging(**_: Any) -> None:
         """Connecting this signal keeps Celery from setting up logging its own way."""
 
     def ready(**_: Any) -> None:
         heartbeat.start()
+        forgetter.start()
         _announce(settings, queue, f"{name}:{os.getpid()}")
         _tidy(settings)
         if queue == TRAIN_QUEUE:
@@ -133,6 +147,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, watched: Watched
         Path(os.environ[STOP_FILE_VARIABLE]).touch()
 
     def stopped(**_: Any) -> None:
+        forgetter.stop()
         if heartbeat.is_alive():
             heartbeat.stop()
 
@@ -173,6 +188,7 @@ def _clean_up(settings: Settings) -> None:
     client = connect(settings)
     try:
         remove_leftovers(settings, client)
+        remove_left_copies(settings, client)
     except redis.RedisError as error:
         log.warning("leftovers_not_looked_for", error=type(error).__name__)  # the next training looks again
     finally:

@@ -8,10 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.hardware import cores
+from worker.model.room import StoreAway
 from worker.serving.batcher import Batcher
 from worker.store import ModelStore
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from worker.model.results import Generation
 
 
+log = structlog.get_logger()
 T = TypeVar("T")
 PASSES = 4
 """Passes, or models being loaded, at once; each keeps a core busy."""
@@ -35,6 +39,8 @@ class _Slot:
         self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
+        self.version: str | None = None
+        """Of the model in memory, as the store calls it; None: it is not loaded."""
         self.users = 0
         """Requests that wait for it, or work with it."""
         self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve, at_once=min(PASSES, cores()))
@@ -44,13 +50,23 @@ class _Slot:
 
         Raises:
             UserError: the store has no such model, or its files are damaged.
+            StoreAway: a remote store cannot be used now.
         """
         from worker.model.generate import load_model
 
         with self._lock:
             if self._model is None:
-                self._model = load_model(self._store.fetch(self._model_id))
+                version = self._version()
+                with self._store.reading(self._model_id) as folder:
+                    self._model = load_model(folder)
+                self.version = version
             return self._model
+
+    def _version(self) -> str:
+        try:
+            return self._store.version(self._model_id) or ""
+        except StoreAway:
+            return ""  # should a copy serve meanwhile, it is looked at again when the store is back
 
     def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
         with self._passes:
@@ -98,9 +114,30 @@ class WarmModels:
             return work(slot.model())
 
     def drop(self, model_id: str) -> None:
-        """Forget a model whose files are to be removed."""
+        """Forget a model whose files are to be removed; who is being served with it still is."""
         with self._lock:
             self._slots.pop(model_id, None)
+
+    def ids(self) -> set[str]:
+        """The models that are in memory, or on their way."""
+        with self._lock:
+            return set(self._slots)
+
+    def drop_replaced(self) -> None:
+        """Forget those of which the store has another version by now: the next request loads that.
+
+        Raises:
+            StoreAway: a remote store cannot be used now.
+        """
+        with self._lock:
+            loaded = [(model_id, slot) for model_id, slot in self._slots.items() if slot.version is not None]
+        for model_id, slot in loaded:
+            if self.store.version(model_id) == slot.version:
+                continue
+            with self._lock:
+                if self._slots.get(model_id) is slot:
+                    del self._slots[model_id]
+            log.info("model_replaced", model_id=model_id)
 
     def write_mixed(self, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
         """Write a text with several models at once.

@@ -1,0 +1,371 @@
+"""The model store on a real S3 server: whole models only, copies with a limit, and plain words for its troubles."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from shared import keys
+from shared.connect import connect
+from shared.errors import UserError
+from shared.events import Failed, Finished, Generated, Trouble
+from shared.settings import Settings, get_settings
+from tests.factories import record
+from tests.s3 import S3Server
+from tests.worker.channels import events_of
+from tests.worker.jobs import delete_job, export_job, generate_job, run
+from tests.worker.small import save_model
+from tests.worker.test_train_jobs import train
+from worker import remote
+from worker.cli import main
+from worker.forgetting import Forgetter
+from worker.jobs.job_files import JobFiles
+from worker.model import room
+from worker.model.room import StoreAway
+from worker.remote import pack, unpack
+from worker.serving import warm
+from worker.store import ModelStore
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return made(tmp_path / "trained", b"one")
+
+
+def made(folder: Path, weights: bytes) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "model.json").write_text("{}")
+    (folder / "weights.safetensors").write_bytes(weights)
+    return folder
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "weights.safetensors").read_bytes()
+
+
+def copies(settings: Settings) -> list[str]:
+    """The models that this host has a copy of."""
+    return sorted(
+        path.name.partition(".")[0] for path in (settings.data_dir / "cache" / "models").iterdir() if path.is_dir()
+    )
+
+
+def another_host(monkeypatch: pytest.MonkeyPatch, data: Path) -> Settings:
+    monkeypatch.setenv("DATA_DIR", str(data))
+    get_settings.cache_clear()
+    return get_settings()
+
+
+def test_what_one_host_saves_another_fetches(
+    s3: tuple[S3Server, str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ModelStore(get_settings())
+    there = ModelStore(another_host(monkeypatch, tmp_path / "other"))
+    here.check_writable()
+    assert here.ids() == there.ids() == []
+    here.save(folder, "abc")
+    before = there.version("abc")
+    assert weights(there.fetch("abc")) == b"one"
+    here.save(made(folder, b"two"), "abc")
+    assert there.version("abc") != before
+    with there.reading("abc") as fetched:
+        assert weights(fetched) == b"two"
+    here.take(made(folder, b"two"), "abcd")
+    assert not folder.exists()
+    assert there.ids() == ["abc", "abcd"]
+    with_names = {file.name: file.source.read() for file in there.open_files("abc")}
+    assert with_names == {"model.json": b"{}", "weights.safetensors": b"two"}
+    here.delete("abc")
+    here.delete("abc")
+    assert there.ids() == ["abcd"]
+    with pytest.raises(UserError, match="gone"):
+        there.fetch("abc")
+    assert copies(get_settings()) == []
+
+
+def test_each_model_is_one_object(s3: tuple[S3Server, str], folder: Path) -> None:
+    server, bucket = s3
+    ModelStore(get_settings()).save(folder, "abc")
+    (entry,) = server.client.list_objects_v2(Bucket=bucket)["Contents"]
+    assert entry["Key"] == "models/abc.tar"
+    assert list((get_settings().data_dir / "cache" / "models").iterdir()) == []
+
+
+def test_of_half_an_upload_nothing_is_seen(folder: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    pack(folder.iterdir(), whole, "model.json")
+    unpack(whole, tmp_path / "there", "model.json")
+    assert weights(tmp_path / "there") == b"one"
+    content = whole.read_bytes()
+    for length in range(0, 1_600, 100):  # then come the zeros that end a file
+        half = tmp_path / f"half-{length}"
+        half.write_bytes(content[:length])
+        with pytest.raises(FileNotFoundError):
+            unpack(half, tmp_path / f"unpacked-{length}", "model.json")
+
+
+def test_an_object_cannot_lead_outside(tmp_path: Path) -> None:
+    import tarfile
+
+    (tmp_path / "x").write_text("x")
+    with tarfile.open(tmp_path / "evil", "w") as tar:
+        tar.add(tmp_path / "x", "../model.json")
+    with pytest.raises(FileNotFoundError):
+        unpack(tmp_path / "evil", tmp_path / "unpacked", "../model.json")
+    assert not (tmp_path / "model.json").exists()
+
+
+# ---------------------------------------------------------------------- copies
+
+
+def test_copies_that_were_not_used_for_longest_go(
+    s3: tuple[S3Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_CACHE_MB", "2.5")
+    get_settings.cache_clear()
+    settings = get_settings()
+    store = ModelStore(settings)
+    for name in ("a", "b", "c", "d"):
+        store.save(made(tmp_path / name, name.encode() * MB), name)
+    for name in ("a", "b"):
+        with store.reading(name):
+            pass
+    with store.reading("a"):
+        pass
+    with store.reading("c"):
+        assert copies(settings) == ["a", "c"], "b was not used for longest"
+        with store.reading("a"), store.reading("d") as fetched:
+            assert weights(fetched) == b"d" * MB
+            assert copies(settings) == ["a", "c", "d"], "all are in use"
+    with store.reading("b"):
+        assert "b" in copies(settings)
+        assert len(copies(settings)) == 2
+
+
+def test_what_an_older_version_kept_goes(s3: tuple[S3Server, str], folder: Path) -> None:
+    settings = get_settings()
+    store = ModelStore(settings)
+    store.save(folder, "abc")
+    with store.reading("abc"):
+        made(settings.data_dir / "cache" / "models" / "old", b"one")
+        (settings.data_dir / "cache" / "models" / f"gone.{16 * '0'}.lock").touch()
+        store.tidy()
+    assert copies(settings) == ["abc"]
+    assert len(list((settings.data_dir / "cache" / "models").iterdir())) == 2
+
+
+HOLD = """
+import sys
+from shared.settings import get_settings
+from worker.serving import warm
+from worker.store import ModelStore
+store = ModelStore(get_settings())
+print(store.fetch(sys.argv[1]), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_another_process_reads_stays(
+    s3: tuple[S3Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_CACHE_MB", "1.5")
+    get_settings.cache_clear()
+    settings = get_settings()
+    store = ModelStore(settings)
+    for name in ("a", "b"):
+        store.save(made(tmp_path / name, name.encode() * MB), name)
+    command = [sys.executable, "-c", HOLD, "a"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        held = Path(other.stdout.readline().decode().strip())
+        with store.reading("b"):
+            assert weights(held) == b"a" * MB
+        other.kill()
+    with store.reading("b"):
+        pass
+    store.save(made(tmp_path / "c", b"c" * MB), "c")
+    with store.reading("c"):
+        assert copies(settings) == ["c"], "a process that is gone holds nothing"
+
+
+def test_threads_that_want_the_same_model_fetch_it_once(
+    s3: tuple[S3Server, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [ModelStore(get_settings()) for _ in range(6)]
+    stores[0].save(folder, "abc")
+    gets: list[str] = []
+    get = remote.RemoteStore.get
+    monkeypatch.setattr(remote.RemoteStore, "get", lambda self, name, file: (gets.append(name), get(self, name, file)))
+    found: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda store=store: found.append(weights(store.fetch("abc")))) for store in stores
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [b"one"] * 6
+    assert gets == ["abc"]
+
+
+# ---------------------------------------------------------------------- forgetting
+
+
+def test_each_host_forgets_what_was_deleted_and_what_was_replaced(
+    s3: tuple[S3Server, str], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(get_settings())
+    store = ModelStore(get_settings())
+    for seed, name in enumerate(("one", "two", "three")):
+        save_model(tmp_path / name, seed=seed)
+        store.save(tmp_path / name, name)
+        client.set(keys.model(name), record(model_id=name).model_dump_json())
+    there = another_host(monkeypatch, tmp_path / "there")
+    models = warm.WarmModels(there)
+    forgetter = Forgetter(there, models)
+    before = {name: models.use(name, lambda model: model) for name in ("one", "two", "three")}
+    forgetter.look()
+    assert models.ids() == {"one", "two", "three"}
+    client.delete(keys.model("one"))  # as the bot does, long before its files are gone
+    store.save(tmp_path / "three", "two")
+    forgetter.look()
+    models.drop_replaced()
+    assert models.ids() == {"three"}
+    assert copies(there) == ["three", "two"]
+    assert models.use("three", lambda model: model) is before["three"]
+    assert models.use("two", lambda model: model).description == before["three"].description
+    # Copies of what was deleted while this host was off go when it looks for the first time.
+    client.delete(keys.model("two"))
+    Forgetter(there, None).look()
+    assert copies(there) == ["three"]
+
+
+def test_a_deleted_model_is_gone_from_the_store(
+    s3: tuple[S3Server, str], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "_warm", None)
+    client = connect(get_settings())
+    save_model(tmp_path / "one")
+    ModelStore(get_settings()).save(tmp_path / "one", "one")
+    assert isinstance(run(client, generate_job(1)), Generated)
+    assert run(client, export_job()).kind == "exported"
+    assert run(client, delete_job()).kind == "deleted"
+    assert ModelStore(get_settings()).ids() == copies(get_settings()) == []
+    assert isinstance(run(client, generate_job(2)), Failed)
+
+
+# ---------------------------------------------------------------------- troubles
+
+
+def test_a_store_that_is_away_is_told_in_plain_words(
+    redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warm, "_warm", None)
+    for name, value in S3Server().environment("nobody").items():  # it was never started
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    store = ModelStore(get_settings())
+    for call in (store.check_writable, store.ids, lambda: store.fetch("a"), lambda: store.save(folder, "a")):
+        with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
+            call()
+    told = run(connect(get_settings()), generate_job(1))
+    assert isinstance(told, Failed)
+    assert told.problem == "The model store can't be reached just now."
+    main(["doctor", "--json"])
+    assert "does not answer" in capsys.readouterr().out
+
+
+def test_wrong_keys_and_a_missing_bucket_are_told(
+    s3: tuple[S3Server, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_STORE", "s3://nobodys/models")
+    get_settings.cache_clear()
+    store = ModelStore(get_settings())
+    for call in (store.check_writable, store.ids, lambda: store.fetch("a"), lambda: store.save(folder, "a")):
+        with pytest.raises(StoreAway, match="no such bucket"):
+            call()
+    strict = S3Server(INITIAL_NO_AUTH_ACTION_COUNT="1")
+    strict.start()
+    try:
+        monkeypatch.setenv("MODEL_STORE", f"s3://{strict.bucket()}/models")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", strict.url)
+        get_settings.cache_clear()
+        store = ModelStore(get_settings())
+        for call in (store.ids, lambda: store.fetch("a"), lambda: store.save(folder, "a")):
+            with pytest.raises(StoreAway, match="refuses these keys") as raised:
+                call()
+            assert "secret" not in str(raised.value)
+    finally:
+        strict.stop()
+
+
+def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_STORE", "s4://bucket/models")
+    get_settings.cache_clear()
+    with pytest.raises(UserError, match="s4://"):
+        ModelStore(get_settings())
+
+
+def test_a_copy_serves_while_the_store_stands_still(
+    s3: tuple[S3Server, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_READ_S", 1)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # fsspec remembers file systems by their options
+    get_settings.cache_clear()
+    server, _ = s3
+    store = ModelStore(get_settings())
+    store.save(folder, "abc")
+    with store.reading("abc"):
+        pass
+    with server.standing_still(), capture_logs() as logs:
+        with store.reading("abc") as fetched:
+            assert weights(fetched) == b"one"
+        with pytest.raises(StoreAway):
+            store.fetch("never-fetched")
+    assert [entry["event"] for entry in logs] == ["copy_serves"]
+
+
+def test_a_model_that_is_made_waits_for_its_store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server comes only once somebody was told that it is away."""
+    monkeypatch.setattr(room, "AGAIN_S", 0.2)
+    server = S3Server()
+    for name, value in server.environment("late").items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    settings = get_settings()
+    client = connect(settings)
+    comes = threading.Thread(target=lambda: _start_late(server, client))
+    comes.start()
+    try:
+        event = train(client, "t-1")
+        assert isinstance(event, Finished)
+        troubles = [one.what for one in events_of(client, keys.job_events("t-1")) if isinstance(one, Trouble)]
+        assert troubles
+        assert troubles[0] == "store away"
+        kinds = [one.kind for one in events_of(client, keys.job_events("t-1"))]
+        assert kinds.index("trouble") > kinds.index("sample"), "it was trained meanwhile"
+        assert troubles[-1] is None
+        assert ModelStore(settings).ids() == [event.model.model_id]
+        assert not JobFiles.of(settings, "t-1").folder.exists()
+    finally:
+        comes.join()
+        server.stop()
+
+
+def _start_late(server: S3Server, client: redis.Redis) -> None:
+    while True:
+        found: Any = events_of(client, keys.job_events("t-1")) if client.exists(keys.job_events("t-1")) else []
+        if any(isinstance(one, Trouble) for one in found):
+            break
+        threading.Event().wait(0.1)
+    server.start()
+    server.client.create_bucket(Bucket="late")
