@@ -1,0 +1,186 @@
+"""Several train and generate workers, each as on a host of its own: one Redis, one model store on a real S3 server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+import redis
+
+from bot.jobs.queue import JobQueue
+from shared import keys, presence
+from shared.connect import connect, connect_async
+from shared.events import Event, Finished, Generated, Interrupted, Progress, Started, parse_event
+from shared.jobs import DeleteJob, Job, TrainJob, TrainOptions
+from shared.settings import get_settings
+from tests.e2e.texts import harbour
+from tests.factories import corpus, generate_job, place
+from tests.hosts import Host, hosts
+from tests.s3 import S3Server
+from worker.store import ModelStore
+
+WAIT_S = 480
+pytestmark = pytest.mark.timeout(900)  # six processes, and four that import TensorFlow, on whatever runs the tests
+TINY = TrainOptions(epochs=1, layers=1, units=16, batch=8, random_seed=1)
+T = TypeVar("T")
+
+
+class Cluster:
+    """The hosts, and the bot's side of Redis."""
+
+    def __init__(self, redis_url: str, every: list[Host]) -> None:
+        self.settings = get_settings()
+        self.client: redis.Redis = connect(self.settings)
+        self.hosts = every
+
+    def submit(self, *jobs: Job, text: str = "") -> None:
+        """Enter jobs as the bot does."""
+
+        async def send() -> None:
+            client = connect_async(self.settings)
+            queue = JobQueue(self.settings, client)
+            for job in jobs:
+                if isinstance(job, TrainJob):
+                    assert await queue.submit_train(job, text, (1, 2), (50, 50)) == "entered"
+                else:
+                    assert await queue.submit(job)
+            await client.aclose()
+
+        asyncio.run(send())
+
+    def told(self, job_id: str) -> list[tuple[int, Event]]:
+        """A job's events, each with the attempt that told it."""
+        entries = cast(Any, self.client.xrange(keys.job_events(job_id)))
+        return [(int(entry.split(b"-")[0]), parse_event(fields[b"event"])) for entry, fields in entries]
+
+    def until(self, what: str, look: Callable[[], T]) -> T:
+        """Wait until something is so; the logs say why it is not."""
+        until = time.monotonic() + WAIT_S
+        while not (found := look()):
+            logs = "\n".join(f"--- {host.name}\n{host.log()[-2_000:]}" for host in self.hosts)
+            assert time.monotonic() < until, f"{what} did not come\n{logs}"
+            time.sleep(0.1)
+        return found
+
+    def ended(self, job_id: str, kind: type[T]) -> T:
+        """Wait for a job's end."""
+
+        def end() -> Event | None:
+            told = self.told(job_id)
+            return told[-1][1] if told and told[-1][1].kind not in ("queued", "started", "progress", "sample") else None
+
+        event = self.until(f"the end of {job_id}", end)
+        assert isinstance(event, kind), event
+        return event
+
+    def there(self, *which: Host) -> None:
+        """Wait until workers are there."""
+
+        def names() -> set[str]:
+            found = {name for queue in ("train", "generate") for name in presence.alive(self.client, queue)}
+            return {name.partition("@")[0].partition("-")[2] for name in found}
+
+        self.until("the workers", lambda: {host.name for host in which} <= names())
+
+
+@pytest.fixture
+def cluster(
+    redis_url: str, s3: tuple[S3Server, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Cluster]:
+    server, bucket = s3
+    train, generate, more = request.param
+    every = hosts(tmp_path, train, generate, REDIS_URL=redis_url, **server.environment(bucket), **more)
+    yield Cluster(redis_url, every)
+    for host in every:
+        host.stop(signal.SIGKILL)
+
+
+def train_job(name: str, guild: int, text: str, options: TrainOptions = TINY) -> TrainJob:
+    info = corpus(name=name, source="file", chars=len(text), sha256=f"{len(text):064x}")
+    return TrainJob(job_id=f"t-{name}", place=place(guild_id=guild), corpus=info, options=options)
+
+
+@pytest.mark.parametrize("cluster", [(2, 2, {})], indirect=True)
+def test_each_job_is_done_once_and_servers_take_turns(cluster: Cluster) -> None:
+    text = harbour(60)
+    trains, generates = cluster.hosts[:2], cluster.hosts[2:]
+    for host in cluster.hosts:
+        host.start()
+    cluster.there(*cluster.hosts)
+    # One server asks for two at once, the other for two after that.
+    jobs = [train_job(f"{name}{number}", guild, text) for guild, name in ((1, "a"), (2, "b")) for number in range(2)]
+    cluster.submit(*jobs, text=text)
+    assert {host.health() for host in (trains[0], generates[1])} == {0}
+    models = {job.job_id: cluster.ended(job.job_id, Finished).model for job in jobs}
+    begun: list[tuple[float, int]] = []
+    for job in jobs:
+        told = cluster.told(job.job_id)
+        assert {attempt for attempt, event in told if event.kind != "queued"} == {1}, "each was done once"
+        begun += [(event.at, job.place.guild_id) for _, event in told if isinstance(event, Started)]
+    order = [guild for _, guild in sorted(begun)]
+    assert len(order) == len(jobs)
+    assert sorted(order[:2]) == sorted(order[2:4]) == [1, 2], f"turns: {order}"
+    done = [host.log().count('"event": "trained"') for host in trains]
+    assert sum(done) == len(jobs)
+    assert min(done) >= 1, "both took their share"
+    store = ModelStore(cluster.settings)
+    assert store.ids() == sorted(model.model_id for model in models.values())
+
+    # Texts of all models, from both generate workers, none of which has seen a training.
+    asked = [
+        generate_job(
+            job_id=f"g-{number}", place=place(guild_id=model.guild_id), model_id=model.model_id, random_seed=number
+        )
+        for number, model in enumerate([*models.values()] * 8)
+    ]
+    cluster.submit(*asked)
+    for job in asked:
+        assert len(cluster.ended(job.job_id, Generated).text) == job.length
+        assert {attempt for attempt, event in cluster.told(job.job_id) if event.kind != "queued"} == {1}
+    by = {cast(bytes, cluster.client.hget(keys.job(job.job_id), "worker")).decode() for job in asked}
+    assert {name.partition("@")[0] for name in by} == {"generate-generate0", "generate-generate1"}
+    assert all(host.copies() for host in generates)
+
+    # What one worker deletes, the other forgets.
+    gone = models["t-a0"]
+    cluster.client.delete(keys.model(gone.model_id))
+    cluster.client.hdel(keys.guild_models(1), gone.name)
+    cluster.submit(DeleteJob(job_id="d-1", place=place(guild_id=1), model_id=gone.model_id))
+    cluster.until("its end in the store", lambda: gone.model_id not in store.ids())
+    cluster.until("its end on all hosts", lambda: all(gone.model_id not in host.copies() for host in cluster.hosts))
+
+    # A worker that is told to stop is missed by its own health check, and not by the other's.
+    trains[1].stop()
+    assert (trains[0].health(), trains[1].health()) == (0, 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "cluster", [(2, 0, {"CHECKPOINT_EVERY_S": "1", "CHECKPOINT_COPY_EVERY_S": "1"})], indirect=True
+)
+def test_a_training_whose_host_is_lost_goes_on_elsewhere(cluster: Cluster) -> None:
+    text = harbour(400)
+    options = TINY.model_copy(update={"epochs": None, "minutes": 1.0, "units": 64})
+    job = train_job("long", 1, text, options)
+    lost, other = cluster.hosts
+    lost.start()
+    cluster.submit(job, text=text)
+    cluster.until("a copy", lambda: '"event": "checkpoint_copied"' in lost.log())
+    lost.stop(signal.SIGKILL)
+    before = max(event.epoch for _, event in cluster.told(job.job_id) if isinstance(event, Progress))
+    other.start()
+    finished = cluster.ended(job.job_id, Finished)
+    starts = [event for _, event in cluster.told(job.job_id) if isinstance(event, Started)]
+    assert [start.resumed for start in starts] == [False, True]
+    assert '"event": "checkpoint_brought"' in other.log()
+    assert finished.model.epochs >= before
+    store = ModelStore(cluster.settings)
+    assert store.ids() == [finished.model.model_id]
+    assert store.remote is not None
+    cluster.until("no copy", lambda: store.remote is not None and store.remote.folders("checkpoints") == [])
+    assert not [event for _, event in cluster.told(job.job_id) if isinstance(event, Interrupted)]
