@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load compose-config audit licences clean
+.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load scaling compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -130,6 +130,9 @@ bench-quick: $(INSTALLED) $(BENCH_INSTALLED)  ## the same with shorter trainings
 
 load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about 20 minutes)
 	$(PY) -m benchmarks.load --minutes $(MINUTES) --trainings $(TRAININGS) --generates $(GENERATES) --seed $(SEED) $(LOAD_ARGS)
+
+scaling: $(INSTALLED)  ## how throughput grows with workers (about 10 minutes; SCALING_ARGS="--rounds 1")
+	$(PY) -m benchmarks.scaling $(SCALING_ARGS)
 
 compose-config:  ## check the Docker Compose files
 	@if docker compose version >/dev/null 2>&1; then compose="docker compose"; \

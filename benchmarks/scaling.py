@@ -1,0 +1,239 @@
+"""How throughput grows with workers: `python -m benchmarks.scaling [--rounds 3] [--trainings 8] [--texts 200]`.
+
+Workers as on hosts of their own, each on one core of this machine. In each round all numbers of workers have their
+turn, so that whatever else the machine does meets them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+import redis
+
+from benchmarks import report
+from benchmarks.models import default_model
+from bot.jobs.queue import JobQueue
+from launcher.system import find_redis_server
+from shared import keys, presence
+from shared.connect import connect, connect_async
+from shared.events import TERMINAL, kind_of
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, CorpusInfo, GenerateJob, Job, Place, TrainJob, TrainOptions
+from shared.settings import Settings
+from worker.store import ModelStore
+
+TRAIN_WORKERS = (1, 2, 4)
+GENERATE_WORKERS = (1, 2)
+MODELS = 4
+_SERVERS = 4
+_TRAINING = TrainOptions(epochs=4, layers=1, units=64, batch=16, random_seed=1)
+_START_S = 180.0
+_LIMIT_S = 1_200.0
+_LOOK_EVERY_S = 0.02
+_SENTENCE = "The harbour {} watches the {} boats, and an old sailor counts {} bells. "
+
+
+def babble(characters: int = 60_000) -> str:
+    """A text that is the same each time."""
+    sentences = (_SENTENCE.format(n * 7 % 101, n * 31 % 97, n * 13 % 89) for n in range(characters // 50))
+    return "".join(sentences)[:characters]
+
+
+class Bench:
+    """A Redis of its own, a model store, and as many workers as are asked for."""
+
+    def __init__(self, work: Path, redis_url: str) -> None:
+        self.work = work
+        self._environment = {"REDIS_URL": redis_url, "MODEL_STORE": str(work / "models"), "LOG_FORMAT": "json"}
+        self.settings = Settings(_env_file=None, redis_url=redis_url, model_store=str(work / "models"), data_dir=work)
+        self.client: redis.Redis = connect(self.settings)
+        self.text = babble()
+        self.corpus = CorpusInfo(name="harbour", title="Harbour", source="file", chars=len(self.text), sha256="0" * 64)
+
+    @contextlib.contextmanager
+    def workers(self, queue: str, count: int) -> Iterator[None]:
+        """Let so many serve a queue, each on one core."""
+        self.client.flushall()
+        cores = sorted(os.sched_getaffinity(0))
+        processes = []
+        for number in range(count):
+            data = self.work / f"{queue}{number}"
+            data.mkdir(exist_ok=True)
+            own = self._environment | {"DATA_DIR": str(data), "WORKER_NAME": data.name}
+            with (data / "log").open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "worker", "serve", queue],
+                    env=os.environ | own,
+                    cwd=Path(__file__).parent.parent,
+                    stdout=log,
+                    stderr=log,
+                )
+            psutil.Process(process.pid).cpu_affinity([cores[number % len(cores)]])  # its children have the same
+            processes.append(process)
+        try:
+            until = time.monotonic() + _START_S
+            while len(presence.alive(self.client, queue)) < count:
+                if time.monotonic() > until:
+                    raise RuntimeError(f"the workers did not start: see {self.work}")
+                time.sleep(_LOOK_EVERY_S)
+            yield
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(60)
+
+    def seconds(self, jobs: Sequence[Job]) -> float:
+        """From the first job that is entered to the end of the last one."""
+        begun = time.monotonic()
+        asyncio.run(self._submit(jobs))
+        open_jobs = {job.job_id for job in jobs}
+        while open_jobs:
+            if time.monotonic() - begun > _LIMIT_S:
+                raise RuntimeError(f"{len(open_jobs)} jobs are not over: see {self.work}")
+            time.sleep(_LOOK_EVERY_S)
+            for job_id in sorted(open_jobs):
+                newest = cast(Any, self.client.xrevrange(keys.job_events(job_id), count=1))
+                kind = kind_of(newest[0][1][b"event"])
+                if kind in ("failed", "cancelled"):
+                    raise RuntimeError(f"{job_id} {kind}: see {self.work}")
+                if kind in TERMINAL:
+                    open_jobs.discard(job_id)
+        return time.monotonic() - begun
+
+    async def _submit(self, jobs: Sequence[Job]) -> None:
+        client = connect_async(self.settings)
+        queue = JobQueue(self.settings, client)
+        for job in jobs:
+            if isinstance(job, TrainJob):
+                await queue.submit_train(job, self.text, (1, 2), (1_000, 1_000))
+            else:
+                await queue.submit(job)
+        await client.aclose()
+
+    def trainings(self, count: int) -> list[Job]:
+        """So many, of several servers."""
+        return [
+            TrainJob(
+                job_id=f"t-{number}",
+                place=Place(guild_id=1 + number % _SERVERS, channel_id=2, user_id=3),
+                corpus=self.corpus,
+                options=_TRAINING,
+            )
+            for number in range(count)
+        ]
+
+    def texts(self, count: int) -> list[Job]:
+        """So many, of several models in turn."""
+        return [
+            GenerateJob(
+                job_id=f"g-{number}",
+                place=Place(guild_id=1 + number % _SERVERS, channel_id=2, user_id=3),
+                model_id=f"m{number % MODELS}",
+                model_name="harbour",
+                seed="The harbour",
+                length=300,
+                random_seed=number,
+            )
+            for number in range(count)
+        ]
+
+    def add_models(self) -> None:
+        """Models with the default network, in store and registry."""
+        folder = default_model(self.work, self.text)
+        for number in range(MODELS):
+            ModelStore(self.settings).save(folder, f"m{number}")
+
+    def register(self) -> None:
+        """Workers forget what no registry has."""
+        for number in range(MODELS):
+            self.client.set(keys.model(f"m{number}"), "{}")
+
+
+def measure(bench: Bench, rounds: int, trainings: int, texts: int) -> dict[str, dict[int, list[float]]]:
+    """Jobs a minute, of each kind, by the number of workers, in each round."""
+    found: dict[str, dict[int, list[float]]] = {
+        "trainings": {count: [] for count in TRAIN_WORKERS},
+        "texts": {count: [] for count in GENERATE_WORKERS},
+    }
+    bench.add_models()
+    for number in range(rounds):
+        for count in TRAIN_WORKERS:
+            with bench.workers(TRAIN_QUEUE, count):
+                rate = 60 * trainings / bench.seconds(bench.trainings(trainings))
+            found["trainings"][count].append(rate)
+            print(f"round {number + 1}: {count} train: {rate:.2f} a minute", file=sys.stderr, flush=True)
+        for count in GENERATE_WORKERS:
+            with bench.workers(GENERATE_QUEUE, count):
+                bench.register()
+                bench.seconds([job.model_copy(update={"job_id": f"w-{job.job_id}"}) for job in bench.texts(64)])
+                rate = 60 * texts / bench.seconds(bench.texts(texts))
+            found["texts"][count].append(rate)
+            print(f"round {number + 1}: {count} generate: {rate:.0f} a minute", file=sys.stderr, flush=True)
+    return found
+
+
+def table(found: dict[str, dict[int, list[float]]], machine: dict[str, Any]) -> str:
+    """The medians, and how many times those of one worker they are: the median of each round's ratio."""
+    lines = [
+        f"{machine['cores']} cores of {machine['cpu']}, each worker on one; load {machine.get('load', '?')}",
+        "",
+        "| workers | jobs a minute (median) | times one worker's (median of the rounds; least to most) |",
+        "|---|---|---|",
+    ]
+    for kind, rates in found.items():
+        for count, each in rates.items():
+            ratios = [rate / alone for rate, alone in zip(each, rates[1], strict=True)]
+            spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if count > 1 else ""
+            middle = statistics.median(each)
+            lines.append(f"| {count}, {kind} | {middle:.4g} | {statistics.median(ratios):.2f}{spread} |")
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """A Redis on a socket of its own."""
+    socket = folder / "redis.sock"
+    command = [find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            until = time.monotonic() + _START_S
+            while not socket.exists() and time.monotonic() < until:
+                time.sleep(_LOOK_EVERY_S)
+            yield f"unix://{socket}"
+        finally:
+            server.terminate()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--trainings", type=int, default=8, help="for each number of workers")
+    parser.add_argument("--texts", type=int, default=200, help="for each number of workers")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
+    options = parser.parse_args(arguments)
+    machine = report.machine(Path(sys.executable))
+    with tempfile.TemporaryDirectory(prefix="galvanic-scaling-") as work, redis_server(Path(work)) as url:
+        found = measure(Bench(Path(work), url), options.rounds, options.trainings, options.texts)
+    machine["load"] = [round(one, 1) for one in os.getloadavg()]
+    if options.out is not None:
+        options.out.write_text(json.dumps({"machine": machine, "a_minute": found}, indent=2) + "\n", "utf-8")
+    print(table(found, machine))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
