@@ -16,6 +16,7 @@ from shared.corpora import pack
 from shared.events import Interrupted, parse_event
 from shared.jobs import TRAIN_QUEUE, TranscriptRef
 from tests import factories
+from tests.s3 import S3Server
 from tests.worker.backup.installation import FIXTURE, Installation, add_training
 from worker.backup.entries import Snapshot
 from worker.backup.keyspace import Kind, kind_of
@@ -66,14 +67,15 @@ def test_everything_comes_back_as_it_was(galvanic: Installation) -> None:
         assert (galvanic.data / "models" / "m1" / name).read_bytes() == (FIXTURE / name).read_bytes()
 
 
-def test_models_come_from_and_go_to_a_remote_store(galvanic: Installation, tmp_path: Path) -> None:
+def test_models_come_from_and_go_to_a_remote_store(galvanic: Installation, s3: tuple[S3Server, str]) -> None:
+    _, bucket = s3
     galvanic.add_model("m1", files=False)
-    galvanic.keep_models_in(f"memory://{tmp_path.name}/one")
+    galvanic.keep_models_in(f"s3://{bucket}/one")
     galvanic.store.save(FIXTURE, "m1")
     galvanic.back_up()
-    assert f"{tmp_path.name}/one has 1 models" in galvanic.not_restored()
+    assert f"{bucket}/one has 1 models" in galvanic.not_restored()
     galvanic.elsewhere()
-    galvanic.keep_models_in(f"memory://{tmp_path.name}/two")
+    galvanic.keep_models_in(f"s3://{bucket}/two")
     assert "1 model." in galvanic.restored()
     assert galvanic.store.ids() == ["m1"]
     weights = (galvanic.store.fetch("m1") / "weights.safetensors").read_bytes()
