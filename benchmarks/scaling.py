@@ -38,14 +38,14 @@ TRAIN_WORKERS = (1, 2, 4)
 GENERATE_WORKERS = (1, 2)
 MODELS = 4
 _SERVERS = 4
-_TRAINING = TrainOptions(epochs=4, layers=1, units=64, batch=16, random_seed=1)
+_TRAINING = TrainOptions(epochs=2, layers=1, units=64, batch=16, random_seed=1)
 _START_S = 180.0
 _LIMIT_S = 1_200.0
 _LOOK_EVERY_S = 0.02
 _SENTENCE = "The harbour {} watches the {} boats, and an old sailor counts {} bells. "
 
 
-def babble(characters: int = 60_000) -> str:
+def babble(characters: int = 40_000) -> str:
     """A text that is the same each time."""
     sentences = (_SENTENCE.format(n * 7 % 101, n * 31 % 97, n * 13 % 89) for n in range(characters // 50))
     return "".join(sentences)[:characters]
@@ -163,19 +163,20 @@ class Bench:
 
 
 def measure(bench: Bench, rounds: int, trainings: int, texts: int) -> dict[str, dict[int, list[float]]]:
-    """Jobs a minute, of each kind, by the number of workers, in each round."""
-    found: dict[str, dict[int, list[float]]] = {
-        "trainings": {count: [] for count in TRAIN_WORKERS},
-        "texts": {count: [] for count in GENERATE_WORKERS},
-    }
-    bench.add_models()
+    """Jobs a minute, of each kind, by the number of workers, in each round. None of a kind: it is left out."""
+    found: dict[str, dict[int, list[float]]] = {}
+    if trainings:
+        found["trainings"] = {count: [] for count in TRAIN_WORKERS}
+    if texts:
+        found["texts"] = {count: [] for count in GENERATE_WORKERS}
+        bench.add_models()
     for number in range(rounds):
-        for count in TRAIN_WORKERS:
+        for count in found.get("trainings", ()):
             with bench.workers(TRAIN_QUEUE, count):
                 rate = 60 * trainings / bench.seconds(bench.trainings(trainings))
             found["trainings"][count].append(rate)
             print(f"round {number + 1}: {count} train: {rate:.2f} a minute", file=sys.stderr, flush=True)
-        for count in GENERATE_WORKERS:
+        for count in found.get("texts", ()):
             with bench.workers(GENERATE_QUEUE, count):
                 bench.register()
                 bench.seconds([job.model_copy(update={"job_id": f"w-{job.job_id}"}) for job in bench.texts(64)])
@@ -221,8 +222,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--trainings", type=int, default=8, help="for each number of workers")
-    parser.add_argument("--texts", type=int, default=200, help="for each number of workers")
+    parser.add_argument("--trainings", type=int, default=8, help="for each number of workers; 0: none")
+    parser.add_argument("--texts", type=int, default=200, help="as well")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
     options = parser.parse_args(arguments)
     machine = report.machine(Path(sys.executable))

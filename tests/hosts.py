@@ -61,8 +61,9 @@ class Host:
         self.process.wait(60)
 
     def log(self) -> str:
-        """What it has logged."""
-        return (self.data / "log").read_text("utf-8", errors="replace")
+        """What it has logged; nothing before it is started."""
+        path = self.data / "log"
+        return path.read_text("utf-8", errors="replace") if path.exists() else ""
 
     def copies(self) -> set[str]:
         """The models that it has a copy of."""

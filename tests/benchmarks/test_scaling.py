@@ -19,4 +19,4 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 def test_the_text_is_the_same_each_time() -> None:
     assert babble(5_000) == babble(5_000)
-    assert len(babble()) == 60_000
+    assert len(babble()) == 40_000
