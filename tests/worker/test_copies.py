@@ -14,11 +14,10 @@ from shared.jobs import TrainJob, TrainOptions
 from shared.settings import Settings, get_settings
 from tests.factories import place
 from tests.s3 import S3Server
-from tests.worker.channels import channel_job, enter, events_of, transcribed, withdraw
+from tests.worker.channels import channel_job, enter, events_of, in_the_middle, transcribed, withdraw
+from tests.worker.channels import train as run_to_its_end
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
-from tests.worker.test_channels import in_the_middle
-from tests.worker.test_channels import train as run_to_its_end
 from tests.worker.test_train_jobs import TEXT, train
 from worker.jobs.job_errors import HandBack
 from worker.jobs.job_files import JobFiles

@@ -166,7 +166,6 @@ def test_what_an_older_version_kept_goes(s3: tuple[S3Server, str], folder: Path)
 HOLD = """
 import sys
 from shared.settings import get_settings
-from worker.serving import warm
 from worker.store import ModelStore
 store = ModelStore(get_settings())
 print(store.fetch(sys.argv[1]), flush=True)

@@ -6,7 +6,6 @@ import inspect
 import os
 import threading
 import time
-from pathlib import Path
 
 import redis
 
