@@ -46,14 +46,18 @@ class GuardedSystem(System):
         """Start everything, and wait until all have come; returns the seconds that took."""
         began = time.monotonic()
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
-        self.server.start()
-        self.process = self.server.process  # type: ignore[assignment]  # as long as that runs, all is to be stopped
+        self.start_redis()
         for name in PARTS:
             self.start_part(name)
         self.client.wait_for_bot(START_S)
         for service in ("train", "generate"):
             self.wait_for_worker(service)
         return time.monotonic() - began
+
+    def start_redis(self) -> None:
+        """Start Redis; as long as it runs, everything is to be stopped in the end."""
+        self.server.start()
+        self.process = self.server.process  # type: ignore[assignment]
 
     def wait_for_worker(self, queue: str) -> None:
         """Wait until a worker of this kind is there."""

@@ -173,7 +173,7 @@ def test_no_secret_comes_to_light_however_things_go_wrong(system: GuardedSystem)
     system.server.stop()
     asked = system.client.send("!generate the tide")
     system.client.wait_for(lambda: system.answer_to(asked["id"]), PATIENT_S, "an answer without Redis")
-    system.server.start()
+    system.start_redis()
     for service in ("train", "generate"):
         system.wait_for_worker(service)
     assert "❌" not in text_of(system.ask("!generate the tide --length 20", timeout=PATIENT_S))
