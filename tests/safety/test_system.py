@@ -176,7 +176,11 @@ def test_no_secret_comes_to_light_however_things_go_wrong(system: GuardedSystem)
     system.start_redis()
     for service in ("train", "generate"):
         system.wait_for_worker(service)
-    assert "❌" not in text_of(system.ask("!generate the tide --length 20", timeout=PATIENT_S))
+
+    def answered() -> bool:  # the bot may be told a little later that Redis is back
+        return "❌" not in text_of(system.ask("!generate the tide --length 20", timeout=PATIENT_S))
+
+    system.client.wait_for(answered, PATIENT_S, "a text, now that Redis is back")
     shown |= system.command_lines()
 
     said |= {path.name: path.read_text("utf-8") for path in (system.data / "logs").iterdir()}
