@@ -10,6 +10,7 @@
 #   REDIS_PORT       6379, without TLS; 0: none
 #   REDIS_TLS_PORT   6380, once there is a certificate
 #   REDIS_TLS_CLIENTS  yes: only clients with a certificate of redis_tls_ca; optional; no
+#   REDIS_MAXMEMORY  0, which is no limit; such as 1536mb: then Redis refuses writes, and all wait, where it would be killed
 #   REDIS_SERVER     the program: valkey-server or redis-server
 #
 # No password is ever an argument or a variable: Redis gets hashes, in a file.
@@ -96,5 +97,6 @@ dir "$data"
 appendonly yes
 appendfsync everysec
 save ""
+maxmemory ${REDIS_MAXMEMORY:-0}
 maxmemory-policy noeviction
 END
