@@ -73,6 +73,7 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
         assert client.hlen(keys.ACTIVE) == 0
 
 
+@pytest.mark.faults
 def test_what_does_not_run_is_backed_up_and_restored(lost: System, empty: System, tmp_path: Path) -> None:
     backup = tmp_path / "galvanic.tar"
     nothing = empty.launcher("backup", str(backup))

@@ -96,7 +96,6 @@ def whole(tmp_path: Path) -> Iterator[System]:
     yield from started(tmp_path, CHECKPOINT_EVERY_S=str(CHECKPOINT_S))
 
 
-@pytest.mark.keeps
 def test_everything_is_stopped_while_one_runs_and_one_waits(whole: System) -> None:
     system = whole
     first = system.ask(f"!train harbour {lasting(0.25)} --name sleeper")

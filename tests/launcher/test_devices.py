@@ -75,6 +75,7 @@ def test_without_a_gpu_there_is_one_or_each_gets_its_share_of_the_cores(
     assert all(1 <= int(number) <= max(1, cores // 2) for _, number in options)
 
 
+@pytest.mark.long
 def test_two_gpus_share_the_trainings_and_each_worker_sees_its_own(
     run: Run, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,8 @@ def test_two_gpus_share_the_trainings_and_each_worker_sees_its_own(
     with Celery("tests", broker=settings.broker_url, task_serializer="json") as app:
         ids = [_enter(app, client, number) for number in range(JOBS)]
     wait_until(lambda: all(_ended(client, job_id) for job_id in ids), 3 * PATIENCE_S)
+    # The log of a part is written by the process manager, a little later.
+    wait_until(lambda: len([job for part in parts for job in _trained(run, part.name)]) >= JOBS)
     made = [_trained(run, part.name) for part in parts]
     assert all(len(jobs) == 1 for jobs in made), "both made one"
     assert sorted(job for jobs in made for job in jobs) == ids, "each was made once"

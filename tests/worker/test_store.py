@@ -16,6 +16,7 @@ from shared.settings import Settings
 from tests.worker.test_room import full
 from worker import serve
 from worker import store as store_module
+from worker.metrics.served import Watched
 from worker.store import ModelStore
 
 
@@ -169,7 +170,7 @@ def test_half_a_copy_of_a_remote_model_goes_too(folder: Path, tmp_path: Path, mo
 
 @pytest.mark.parametrize("queue", [TRAIN_QUEUE, GENERATE_QUEUE])
 def test_a_worker_tidies_when_it_starts(
-    queue: str, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    queue: str, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     connected: dict[str, Callable[[], None]] = {}
     for name in ("setup_logging", "worker_ready", "task_postrun", "worker_shutting_down", "worker_shutdown"):
@@ -180,7 +181,7 @@ def test_a_worker_tidies_when_it_starts(
     store = ModelStore(settings)
     store.save(folder, "abc")
     killed_while_replacing(store, folder, "abc")
-    serve._connect_signals(settings, queue, f"{queue}@here")
+    serve._connect_signals(settings, queue, f"{queue}@here", Watched(settings, queue, f"{queue}@here:1", tmp_path))
     try:
         connected["worker_ready"]()
     finally:

@@ -271,29 +271,25 @@ def test_copying_is_told_in_plain_words(share: float, word: str | None) -> None:
         assert f"{found:.0%}" in notes[0]
 
 
-def test_nothing_of_the_heldout_part_is_ever_learned(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["char", pytest.param("classic", marks=pytest.mark.long)])
+def test_nothing_of_the_heldout_part_is_ever_learned(recipe: str) -> None:
     """Two texts that differ in their held-out parts alone give the same weights, and others not."""
-    from dataclasses import replace
-
-    prepared = prepare(TEXT)
-    ids = np.array(prepared.ids)
-    for recipe in ("char", "classic"):
-        prepared = prepare(TEXT, TextOptions(recipe, heldout=0.1))
-        kept, given = np.array(prepared.ids), []
-        assert 0 < prepared.learned < len(kept)
-        for change in (slice(0, 0), slice(prepared.learned, None), slice(prepared.learned - 40, prepared.learned)):
-            ids = kept.copy()
-            ids[change] = ids[change][::-1]
-            learner = make_learner(small_plan(recipe), replace(prepared, ids=ids), 1)
-            for epoch in (1, 2):
-                learner.begin_epoch(epoch)
-                for index in range(learner.steps):
-                    learner.step(index, 1e-2)
-            given.append(learner.weights())
-        plain, other_heldout, other_text = given
-        for name, weight in plain.items():
-            np.testing.assert_array_equal(weight, other_heldout[name])
-        assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
+    prepared = prepare(TEXT, TextOptions(recipe, heldout=0.1))
+    kept, given = np.array(prepared.ids), []
+    assert 0 < prepared.learned < len(kept)
+    for change in (slice(0, 0), slice(prepared.learned, None), slice(prepared.learned - 40, prepared.learned)):
+        ids = kept.copy()
+        ids[change] = ids[change][::-1]
+        learner = make_learner(small_plan(recipe), replace(prepared, ids=ids), 1)
+        for epoch in (1, 2):
+            learner.begin_epoch(epoch)
+            for index in range(learner.steps):
+                learner.step(index, 1e-2)
+        given.append(learner.weights())
+    plain, other_heldout, other_text = given
+    for name, weight in plain.items():
+        np.testing.assert_array_equal(weight, other_heldout[name])
+    assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
 
 
 @pytest.mark.parametrize("characters", [180, 181, 5_000])

@@ -154,6 +154,7 @@ def test_without_a_port_nothing_is_served_or_told(settings: Settings, tmp_path: 
     assert list(tmp_path.glob("*.sock")) == []
 
 
+@pytest.mark.usefixtures("one_and_two")
 def test_texts_are_counted(client: redis.Redis) -> None:
     written, finished, failed = WRITTEN._value.get(), ended("generate", "finished"), ended("generate", "failed")
     run(client, generate_job(1, length=50))
