@@ -106,6 +106,7 @@ def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
     agree(system, "cleo")
 
 
+@pytest.mark.long
 def test_a_reading_goes_on_after_the_bot_was_restarted(system: System) -> None:
     channel = system.client.create_channel("archive", history=4_000)
     assert "may now learn from" in text_of(system.ask("!allow-training #archive"))

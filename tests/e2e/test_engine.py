@@ -91,6 +91,7 @@ def test_what_went_on_from_an_uploaded_text_stays_in_its_channel(system: System,
         assert refusal in text_of(system.ask(typed, channel="library"))
 
 
+@pytest.mark.long
 def test_two_models_write_together(system: System, low: Message, private: Message) -> None:
     typed = "!generate the lamp --mix low:0.7, private:0.3 --length 40 --random-seed"
     texts = [system.ask(f"{typed} {seed}") for seed in (3, 3, 4)]

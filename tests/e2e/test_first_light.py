@@ -83,6 +83,7 @@ def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) ->
     assert "No model called `uploaded` can be used in this channel" in text_of(elsewhere)
 
 
+@pytest.mark.long
 def test_a_file_attached_to_a_message_is_learned(system: System) -> None:
     card = system.ask(f"!train {TINY}", files={"gull.txt": harbour(random_seed=3).encode()})
     system.wait_for_card(card, "`gull` is now this channel's model")

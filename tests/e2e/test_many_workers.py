@@ -105,6 +105,7 @@ def train_job(name: str, guild: int, text: str, options: TrainOptions = TINY) ->
     return TrainJob(job_id=f"t-{name}", place=place(guild_id=guild), corpus=info, options=options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cluster", [(2, 2, {})], indirect=True)
 def test_each_job_is_done_once_and_servers_take_turns(cluster: Cluster) -> None:
     text = harbour(60)

@@ -162,6 +162,7 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
     assert samples(get(port, "/metrics")[1])[cancelled] == 1, "the bot ends one that waits"
 
 
+@pytest.mark.long
 def test_a_training_whose_process_is_killed_is_counted(system: System, port: int, trained: Message) -> None:
     card = system.ask("!train harbour --epochs 500 --minutes 3 --layers 1 --units 32 --batch 8 --name killed")
     system.wait_for_card(card, "In plain words")

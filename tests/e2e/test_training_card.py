@@ -49,6 +49,7 @@ def kept(system: System) -> Message:
     return system.wait_for_card(card, "`kept` is now this channel's model", timeout=60)
 
 
+@pytest.mark.long
 def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> None:
     running = learning(system)
     card = system.ask("!train harbour --epochs 2 --layers 1 --units 32")
@@ -92,6 +93,7 @@ def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> 
     assert "kept · temperature 0.8" in text_of(answer)
 
 
+@pytest.mark.long
 def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> None:
     card = press(system, kept, "Train more", person="dora")
     assert field_of(card, "How") == "character by character · continues `kept` · at most 5 minutes"

@@ -12,7 +12,7 @@ from worker.model.plan import Budget, make_plan
 from worker.text import TextOptions, prepare
 
 
-@pytest.mark.parametrize("sureness", [0.75, 1.0, 1.25])
+@pytest.mark.parametrize("sureness", [0.75, *(pytest.param(at, marks=pytest.mark.long) for at in (1.0, 1.25))])
 def test_a_network_that_is_too_sure_is_made_less_so(sureness: float) -> None:
     prepared = prepare(babble(4_000), TextOptions("char"))
     plan = make_plan("char", len(prepared.vocabulary), prepared.learned, Budget(epochs=1))

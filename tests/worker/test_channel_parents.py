@@ -43,6 +43,7 @@ def public(client: redis.Redis, parent: ModelRecord, job_id: str = "t-2") -> Tra
     return info.model_copy(update={"job_id": job_id, "corpus": corpus(text), "options": options, "parent": parent.ref})
 
 
+@pytest.mark.long
 def test_what_an_ancestor_heard_is_in_the_model(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> None:
     parent = learned(client, channel_job(info))
     child = learned(client, public(client, parent))

@@ -147,6 +147,7 @@ def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None
     assert len(one["text"]) == 60
 
 
+@pytest.mark.long
 def test_mixing_and_stopping(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
     folder = memorised[0]
     arguments = ("generate", "A small red", "--mix", f"{folder}:0.7,{folder}:0.3", "--stop", "sentence", "--json")
@@ -236,6 +237,7 @@ def test_a_process_of_its_own_tells_bad_input_without_a_traceback(text: Path, tm
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_classic_demonstration(classic: tuple[Path, TrainResult], tmp_path: Path) -> None:
     written = last_line(worker("generate", classic[0], "--from-corpus", "--json", data=tmp_path))
     assert len(written["text"]) == 1_000

@@ -88,7 +88,7 @@ def test_finish_before_the_first_step_still_gives_a_model(tmp_path: Path) -> Non
     assert load(tmp_path / "model")[1]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ["char", "word", pytest.param("classic", marks=pytest.mark.long)])
 def test_a_text_in_a_file_is_learned_like_one_in_memory(recipe: str, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(TEXT, "utf-8")
@@ -292,7 +292,7 @@ def test_nothing_of_the_heldout_part_is_ever_learned(recipe: str) -> None:
     assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
 
 
-@pytest.mark.parametrize("characters", [180, 181, 5_000])
+@pytest.mark.parametrize("characters", [180, 181, pytest.param(5_000, marks=pytest.mark.long)])
 def test_streams_fit_small_texts(characters: int) -> None:
     text = babble(characters * 10 // 9 + 3)
     prepared = prepare(text)

@@ -116,7 +116,7 @@ def test_numbers_out_of_range_are_refused(options: dict[str, Any]) -> None:
         TrainOptions(**options)
 
 
-@pytest.mark.parametrize("encoding", ["embedding", "one-hot"])
+@pytest.mark.parametrize("encoding", ["embedding", pytest.param("one-hot", marks=pytest.mark.long)])
 def test_a_chosen_network_is_trained_and_kept(encoding: str, tmp_path: Path) -> None:
     chosen = {"layers": 2, "units": 16, "encoding": encoding, "dropout": 0.1, "batch": 4, "length": 4096}
     result = run("char", tmp_path / "model", plan=None, epochs=8, learning_rate=0.05, **chosen)

@@ -17,7 +17,7 @@ from worker.model.folder import load
 from worker.model.learners import StreamsLearner
 from worker.model.network import build, set_weights
 from worker.model.parent import child_plan, grown, load_parent
-from worker.model.results import TrainingInterrupted
+from worker.model.results import TrainingInterrupted, TrainResult
 from worker.text import make_vocabulary
 
 OTHER = babble(2_500, seed=4).replace("storm", "été ☔").replace("sailor", "Wächter")
@@ -153,7 +153,6 @@ def test_the_learning_rate_is_smaller_unless_chosen(parents: dict[str, Path]) ->
         ("char", {"layers": 2}, "--layers 1"),
         ("char", {"embedding": 16}, "--embedding"),
         ("char", {"encoding": "one-hot"}, "--encoding embedding"),
-        ("classic", {"recipe": "classic", "text": OTHER}, "cannot learn new ones"),
     ],
 )
 def test_what_a_model_cannot_become_is_refused(
@@ -162,6 +161,11 @@ def test_what_a_model_cannot_become_is_refused(
     recipe = options.pop("recipe", "char")
     with pytest.raises(UserError, match=message):
         run(recipe, tmp_path / "child", parent=parents[name], plan=None, **options)
+
+
+def test_a_classic_model_learns_no_new_characters(classic: tuple[Path, TrainResult], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot learn new ones"):
+        run("classic", tmp_path / "child", parent=classic[0], plan=None, text=OTHER)
 
 
 def test_options_that_agree_are_allowed(parents: dict[str, Path], tmp_path: Path) -> None:
@@ -174,6 +178,7 @@ def test_a_parent_that_is_no_model_is_refused(tmp_path: Path) -> None:
         run("char", tmp_path / "child", parent=tmp_path / "nothing")
 
 
+@pytest.mark.long
 def test_an_interrupted_child_ends_as_an_uninterrupted_one(parents: dict[str, Path], tmp_path: Path) -> None:
     for text in (TEXT, OTHER):
         whole = run("char", tmp_path / "whole", text=text, parent=parents["char"])

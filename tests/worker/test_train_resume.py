@@ -22,8 +22,8 @@ from worker.text import TextOptions, prepare
     ("recipe", "precision"),
     [
         ("char", "float32"),
-        ("word", "float32"),
         ("char", "bfloat16"),
+        pytest.param("word", "float32", marks=pytest.mark.long),
         pytest.param("classic", "float32", marks=pytest.mark.long),
     ],
 )
