@@ -50,6 +50,7 @@ def test_a_file_that_is_refused_costs_what_a_good_one_does(slow: System) -> None
         assert client.keys(keys.artifact("i-*", MODEL_FILE)) == []
 
 
+@pytest.mark.long
 def test_a_mention_too_soon_gets_a_reaction_once(slow: System) -> None:
     me = f"<@{slow.client.world().bot_user_id}>"
     slow.ask("!chat on")

@@ -128,6 +128,7 @@ def test_nobody_has_more_than_the_quotas_allow(strict: System) -> None:
         end_all(strict)
 
 
+@pytest.mark.long
 def test_the_next_one_must_wait_for_the_cooldown_but_not_after_a_mistake(idle: System) -> None:
     rest(idle)
     assert "❌" in said(idle, "!train nonesuch")

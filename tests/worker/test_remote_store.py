@@ -314,6 +314,7 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
         ModelStore(get_settings())
 
 
+@pytest.mark.long
 def test_a_copy_serves_while_the_store_stands_still(
     s3: tuple[S3Server, str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

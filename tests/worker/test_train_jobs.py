@@ -82,6 +82,7 @@ def test_what_was_learned_from_an_upload_stays_where_it_was(here: dict[str, int]
     assert record.sources == record.origins == (CHANNEL,)
 
 
+@pytest.mark.long
 def test_a_model_remembers_where_the_texts_of_its_ancestors_were_shown(client: redis.Redis) -> None:
     first = train(client, "t-1", corpus=uploaded(TEXT))
     assert isinstance(first, Finished)
