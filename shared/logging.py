@@ -114,6 +114,13 @@ def job_context(
     return structlog.contextvars.bound_contextvars(**{key: value for key, value in given.items() if value is not None})
 
 
+def renderer(settings: Settings, out: IO[str]) -> Processor:
+    """What makes a line of a record: for people on a terminal, else JSON, unless `log_format` says which."""
+    if settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty()):
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+
+
 def configure_logging(service: str, settings: Settings, *, stream: IO[str] | None = None) -> None:
     """Set up logging for this process; calling it again replaces the former set-up.
 
@@ -126,7 +133,6 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
         stream: where to write; standard error by default, so that a command's output on stdout stays clean.
     """
     out = stream if stream is not None else sys.stderr
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty())
 
     def add_service(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         event_dict.setdefault("service", service)
@@ -148,18 +154,13 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    renderer: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=common,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,  # before the redactor: exceptions quote URLs
             Redactor(known_secrets(settings)),
-            renderer,
+            renderer(settings, out),
         ],
     )
     handler = logging.StreamHandler(out)

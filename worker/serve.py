@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import secrets
-import signal
 import socket
 import sys
 import tempfile
@@ -23,7 +21,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.metrics.asking import ask_health
 from shared.settings import Settings, get_settings
-from worker import gpus, hardware
+from worker import hardware
 from worker.doctor.gpu import why_unused
 from worker.doctor.gpu_facts import gather
 from worker.forgetting import Forgetter
@@ -32,6 +30,7 @@ from worker.jobs.job_files import remove_leftovers
 from worker.metrics.served import Watched
 from worker.pool_log import join_our_log
 from worker.serving.warm import warm_models
+from worker.stderr import die_with
 from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
 from worker.training.copies import remove_left_copies
@@ -40,21 +39,17 @@ PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
 then, which costs a crowd that asks at once up to half a second each time."""
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = structlog.get_logger()
 
 
-def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
+def serve(queue: str, folder: Path, cores: int | None = None) -> int:
     """Serve `queue` until SIGTERM; then finish or hand back what is running, and return the exit status.
 
     Args:
         queue: `train` or `generate`.
-        gpu: number or UUID of the only one that it may see; None: as the environment says.
+        folder: for temporary files; whoever started this removes it when this process and its children are gone.
         cores: that it may compute on; None: all.
-
-    Raises:
-        UserError: there is no such GPU.
 
     `train`: one process, replaced after each job (the dependable way to give a GPU's memory back), spawned because
     TensorFlow does not survive a fork. `generate`: threads around warm models.
@@ -62,34 +57,31 @@ def serve(queue: str, gpu: str | None = None, cores: int | None = None) -> int:
     settings = get_settings()
     configure_logging(queue, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if gpu is not None:
-        gpus.use(gpu)
     if cores is not None:
         hardware.limit_cores(cores)
     if queue != TRAIN_QUEUE and "CUDA_VISIBLE_DEVICES" not in os.environ and not settings.generate_on_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # at batch 1 the CPU is faster, and the training keeps the GPU
-    with tempfile.TemporaryDirectory(prefix="galvanic-") as folder:
-        os.environ[STOP_FILE_VARIABLE] = str(Path(folder) / "stop")
-        os.environ[PARENT_VARIABLE] = str(os.getpid())
-        # TensorFlow leaves generated sources in the temporary folder of a process that does not end by itself.
-        os.environ["TMPDIR"] = tempfile.tempdir = folder
-        from worker.app import app
+    os.environ[STOP_FILE_VARIABLE] = str(folder / "stop")
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
+    # TensorFlow leaves generated sources in the temporary folder of a process that does not end by itself.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    from worker.app import app
 
-        name = node_name(settings, queue)
-        os.environ[presence.NAME_VARIABLE] = f"{name}:{os.getpid()}"
-        watched = Watched(settings, queue, f"{name}:{os.getpid()}", Path(folder))
-        _connect_signals(settings, queue, name, watched)
-        arguments = ["--quiet", "worker", "-Q", queue, "-n", name, "--without-gossip", "--without-mingle"]
-        if queue == TRAIN_QUEUE:
-            arguments += ["--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1"]
-        else:
-            arguments += ["--pool", "threads", "--concurrency", str(GENERATE_THREADS)]
-        arguments += ["--loglevel", settings.log_level]
-        try:
-            with watched:
-                app.start(argv=arguments)
-        except SystemExit as end:
-            return end.code if isinstance(end.code, int) else 1
+    name = node_name(settings, queue)
+    os.environ[presence.NAME_VARIABLE] = f"{name}:{os.getpid()}"
+    watched = Watched(settings, queue, f"{name}:{os.getpid()}", folder)
+    _connect_signals(settings, queue, name, watched)
+    arguments = ["--quiet", "worker", "-Q", queue, "-n", name, "--without-gossip", "--without-mingle"]
+    if queue == TRAIN_QUEUE:
+        arguments += ["--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1"]
+    else:
+        arguments += ["--pool", "threads", "--concurrency", str(GENERATE_THREADS)]
+    arguments += ["--loglevel", settings.log_level]
+    try:
+        with watched:
+            app.start(argv=arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
     return 0
 
 
@@ -208,10 +200,7 @@ def start_child() -> None:
     settings = get_settings()
     configure_logging(TRAIN_QUEUE, settings)
     join_our_log()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if str(os.getppid()) != os.environ.get(PARENT_VARIABLE):  # the parent was gone before the call
-            os.kill(os.getpid(), signal.SIGKILL)
+    die_with(int(os.environ[PARENT_VARIABLE]))
 
 
 def _import_tensorflow(watched: Watched) -> None:

@@ -25,6 +25,8 @@ from tests.e2e.system import System, free_port, started
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "monitoring.md").read_text("utf-8")
 SECRET = "the marmalade is hidden in the third drawer"
 SERVICES = ("bot", "generate", "train")
+NOISY = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "0"}
+"""What TensorFlow writes to standard error with one processor or another, and more, it writes with these on each."""
 
 
 def three_ports() -> int:
@@ -45,7 +47,7 @@ def port() -> int:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("seeing")
-    yield from started(folder, METRICS_PORT=str(port), LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+    yield from started(folder, METRICS_PORT=str(port), LOG_FORMAT="json", LOG_LEVEL="DEBUG", **NOISY)
 
 
 @pytest.fixture(scope="module")

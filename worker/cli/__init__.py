@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, RECIPES, TRAIN_QUEUE, Encoding, StopAt, TrainOptions
-from shared.settings import SettingsError
+from shared.settings import SettingsError, read_settings
 
 EX_USAGE = 2
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
@@ -40,9 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "serve":
-        from worker.serve import serve
-
-        return serve(options.queue, gpu=options.gpu, cores=options.cores)
+        return _serve(options)
     if options.command == "health":
         from worker.serve import health
 
@@ -73,6 +71,20 @@ def _run(options: argparse.Namespace) -> int:
         "import": commands.import_,
     }
     return run[options.command](options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """What is wrong with the settings is told to whoever started it; all after that is in the log."""
+    from worker import gpus
+    from worker.stderr import run_recorded
+
+    read_settings()
+    if options.gpu is not None:
+        gpus.use(options.gpu)
+    folder = run_recorded(options.queue)
+    from worker.serve import serve
+
+    return serve(options.queue, folder, cores=options.cores)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,145 @@
+"""What native code and others write past Python's logging, as records of the log.
+
+TensorFlow's libraries write to the descriptor itself, and it depends on the processor what. So the service runs in a
+child whose output is a pipe, and the process that was started as the service reads it. That process outlives the
+service, so the last words of a crash are in the log, too, and whoever captures its output waits for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import structlog
+
+from shared.logging import configure_logging, renderer
+from shared.settings import get_settings
+
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_LEFT_OPEN_S = 2.0
+"""How long the pipe is read after the service's end, should a process that it started hold it open."""
+_LONGEST_LINE = 2**20
+# absl's "I0000 00:00:1795692307.496778   10607 port.cc:153] ..." and TensorFlow's own "2026-11-26 11:00:00.0: I ...".
+_NATIVE = re.compile(
+    r"(?:\d{4}-\d\d-\d\d [\d:.]+: (?P<own>[IWEF]) |(?P<absl>[IWEF])\d{4} [\d:.]+ +\d+ )(?P<text>\S+:\d+\] .*)"
+)
+_LEVELS = {"I": logging.DEBUG, "W": logging.WARNING, "E": logging.ERROR, "F": logging.CRITICAL}
+_KNOWN = {
+    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR": logging.DEBUG,
+    "To enable the following instructions:": logging.DEBUG,  # the rest of an "I"
+    "worker: ": logging.INFO,  # Celery, of its stopping
+}
+"""Levels of lines that name none, by how they begin."""
+
+
+def run_recorded(queue: str) -> Path:
+    """Return in a child process, all output of which becomes records of the log; its parent reads, and does not return.
+
+    Call it while there is one thread. The parent forwards signals and ends as the child does; when the parent is
+    killed, so is the child (Linux).
+
+    Returns:
+        A folder for temporary files, which the parent removes after the child's end: all libraries are through then.
+    """
+    parent, folder = os.getpid(), tempfile.mkdtemp(prefix="galvanic-")
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until there is somebody to forward them, or to take them
+    child = os.fork()
+    if child:
+        os.dup2(reading, 0)
+        os.execv(sys.executable, [sys.executable, "-m", "worker.stderr", str(child), queue, folder])  # noqa: S606
+    os.close(reading)
+    os.dup2(writing, 1)
+    os.dup2(writing, 2)
+    os.close(writing)
+    os.setpgid(0, 0)  # a Ctrl-C in the terminal comes once, from the parent
+    os.environ["LOG_FORMAT"] = "json"  # by which the parent knows our records
+    die_with(parent)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    return Path(folder)
+
+
+def die_with(parent: int) -> None:
+    """Have this process killed when its parent is gone; only Linux can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before the call
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    """Read what the service writes until its end; then end as it did."""
+    child, queue, folder = int(sys.argv[1]), *sys.argv[2:]
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    for number in _FORWARDED:
+        signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    configure_logging(queue, get_settings())
+    reader = threading.Thread(target=_read, args=(sys.stdin.buffer,), daemon=True)
+    reader.start()
+    while (ended := os.wait())[0] != child:  # as process 1 of a container, it is given orphans
+        pass
+    reader.join(_LEFT_OPEN_S)
+    shutil.rmtree(folder, ignore_errors=True)
+    code = os.waitstatus_to_exitcode(ended[1])
+    if code < 0:
+        structlog.get_logger("stderr").error("service_killed", signal=signal.Signals(-code).name)
+        with contextlib.suppress(OSError):  # SIGKILL has no other
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code if code >= 0 else 128 - code)  # process 1 is not killed by a signal of its own
+
+
+def _read(lines: IO[bytes]) -> None:
+    out = sys.stderr
+    render = renderer(get_settings(), out)
+    while line := lines.readline(_LONGEST_LINE):
+        # A full disk, or nobody who captures it, must not end the service: it would wait for ever to write.
+        with contextlib.suppress(OSError):
+            record = _record(line)
+            if record is None:
+                _tell(line.decode("utf-8", errors="replace").rstrip())
+            else:
+                print(render(None, "", record), file=out)
+                out.flush()
+
+
+def _record(line: bytes) -> structlog.typing.EventDict | None:
+    """The record in a line of the service's own logging."""
+    try:
+        record = json.loads(line) if line.startswith(b"{") else None
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and {"event", "level", "service"} <= record.keys() else None
+
+
+def _tell(line: str) -> None:
+    level = next((level for known, level in _KNOWN.items() if line.startswith(known)), logging.WARNING)
+    native = _NATIVE.fullmatch(line)
+    if native is not None:
+        level, line = _LEVELS[native["own"] or native["absl"]], native["text"]
+    if line:
+        structlog.get_logger("stderr").log(level, line)
+
+
+if __name__ == "__main__":
+    main()
