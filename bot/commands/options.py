@@ -21,6 +21,9 @@ TEMPERATURE_STEP = 0.2
 """How much Hotter and Cooler change the temperature."""
 _TEMPERATURES = "0.4,0.8,1.2"
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
+_ESCAPE = re.compile(r"(?:^|(?<=\s))\\(?=--[A-Za-z])")
+_VALUE = re.compile(r"[^\s,]+(?:\s*,\s*[^\s,]+)*")
+"""One word, or a list of them: where options come first, the words follow it."""
 _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
 )
@@ -42,15 +45,15 @@ def number(what: str, low: float, high: float, name: str | None = None) -> Any:
 
 
 class Options(commands.FlagConverter, prefix="--", delimiter=" "):
-    """A `FlagConverter` that allows dashes in names and switches without a value, and refuses unknown options.
+    r"""A `FlagConverter` with dashes in names, unique beginnings of names, and switches without a value.
 
     discord.py allows no `-` in a flag's name when the prefix has one, and it takes a mistyped option for a part of
-    the text before it.
+    the text before it. Here it is refused; `\--word` is text.
     """
 
     # Not annotated: discord.py takes every annotation for a flag.
     free_text = False
-    """The positional part is prose, which may contain dashes: only what resembles an option is refused there."""
+    """The positional part is prose, of which a `--word` may be meant to be a part."""
     groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
     """Headings of the help page, each with the attributes it stands over; the others stand under "Options"."""
 
@@ -58,26 +61,18 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:
         """Split what was typed into options and values. `--no-X` turns the switch X off.
 
+        The words come before the options. If there are none, they may come after an option's value.
+
         Raises:
             UserError: an option that this command does not have, or a value that is none of its choices.
             commands.MissingFlagArgument: an option without its value.
             commands.BadFlagArgument: a value that is not the number it should be.
         """
-        known = cls.get_flags()
-        places = []
-        for match in _OPTION.finditer(argument):
-            name = match[1].lower().replace("-", "_")
-            switch = known.get(name.removeprefix("no_"))
-            if name in known:
-                places.append((known[name], match, "yes"))
-            elif switch is not None and _is_switch(switch):
-                places.append((switch, match, "no"))
-            else:
-                cls._refuse(match[1])
-        text = [argument[: places[0][1].start()] if places else argument]
+        places = [(*cls._named(match[1]), match) for match in _OPTION.finditer(argument)]
+        text = [argument[: places[0][2].start()] if places else argument]
         parsed: dict[str, list[str]] = {}
-        for (flag, match, bare), following in itertools.zip_longest(places, places[1:]):
-            value = argument[match.end() : following[1].start() if following else None].strip()
+        for (flag, bare, match), following in itertools.zip_longest(places, places[1:]):
+            value = argument[match.end() : following[2].start() if following else None].strip()
             if _is_switch(flag):
                 first, *rest = value.split(maxsplit=1) or [""]
                 if bare == "yes" and first.lower() in _SWITCH_VALUES:
@@ -86,11 +81,14 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
                 else:
                     text.append(value)  # a bare switch: what follows it is not its value
                     value = bare
+            elif not any(map(str.strip, text)) and (one := _VALUE.match(value)):
+                text.append(value[one.end() :])
+                value = one[0]
             if not value:
                 raise commands.MissingFlagArgument(flag)
             parsed.setdefault(flag.name, []).append(_checked(flag, value))
-        positional = next((flag for flag in known.values() if flag.positional), None)
-        words = " ".join(part.strip() for part in text if part.strip())
+        positional = next((flag for flag in cls.get_flags().values() if flag.positional), None)
+        words = _ESCAPE.sub("", " ".join(part.strip() for part in text if part.strip()))
         if words and positional is not None:
             parsed[positional.name] = [words]
         elif words and not ignore_extra:
@@ -98,12 +96,33 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         return parsed
 
     @classmethod
-    def _refuse(cls, typed: str) -> None:
-        names = [shown(flag) for flag in cls.get_flags().values() if not flag.positional]
-        near = difflib.get_close_matches(typed.lower(), names, n=1, cutoff=0.7)
-        if near or not cls.free_text:
-            remedy = f"Did you mean `--{near[0]}`?" if near else f"It has {', '.join(f'`--{n}`' for n in names)}."
-            raise UserError(f"This command has no option {code(f'--{typed}')}.", remedy)
+    def _named(cls, typed: str) -> tuple[commands.Flag, str]:
+        """The option that is meant by a name or the beginning of one, and the value that it has as a bare switch.
+
+        Raises:
+            UserError: none is, or several may be.
+        """
+        known = {shown(flag): (flag, "yes") for flag in cls.get_flags().values() if not flag.positional}
+        no = {f"no-{name}": (flag, "no") for name, (flag, _) in known.items() if _is_switch(flag)}
+        name = typed.lower().replace("_", "-")
+        candidates = known | no if name.startswith("no-") else known
+        if name in candidates:
+            return candidates[name]
+        begun = [one for one in candidates if one.startswith(name)]
+        if len(begun) == 1:
+            return candidates[begun[0]]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        if begun:
+            *others, last = (f"`--{one}`" for one in begun)
+            problem = f"{code(f'--{typed}')} is not clear: {', '.join(others)} or {last}."
+            remedy = "Write more of it."
+        else:
+            problem = f"This command has no option {code(f'--{typed}')}."
+            remedy = f"Did you mean `--{near[0]}`?" if near else f"It has {', '.join(f'`--{n}`' for n in known)}."
+        if cls.free_text:
+            literal = f"\\--{typed}"
+            remedy += f" If it is one of your words, write {code(literal)}."
+        raise UserError(problem, remedy)
 
     def check_limits(self) -> None:
         """Check the numbers that have limits of their own.

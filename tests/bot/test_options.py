@@ -9,6 +9,7 @@ import pytest
 from discord.ext import commands
 
 from bot.cogs.generation import GenerateFlags, Generation
+from bot.cogs.play import CompareFlags
 from bot.cogs.training import Training
 from bot.commands.options import Options, number
 from bot.commands.train_options import TrainFlags
@@ -68,14 +69,76 @@ def test_an_option_that_nothing_resembles_is_refused_with_the_list() -> None:
         Strict.parse_flags("frankenstein --zzz")
 
 
-@pytest.mark.parametrize("text", ["he said--and left", "a -- b", "--whatever he said", "plain"])
+PROSE = ["he said--and left", "a -- b", "-- and left", "a --- b", "the sea \u2014temp 5", "--5 degrees", "plain"]
+
+
+@pytest.mark.parametrize("text", PROSE)
 def test_dashes_in_prose_are_prose(text: str) -> None:
     assert Prose.parse_flags(text) == {"source": [text]}
 
 
-def test_a_near_miss_is_refused_in_prose_too() -> None:
-    with pytest.raises(UserError, match="random-seed"):
-        Prose.parse_flags("the monster --randomseed 3")
+@pytest.mark.parametrize("line", ["the monster --randomseed 3", "--whatever he said", "the sea --temp 0.5"])
+def test_an_unknown_option_is_refused_in_prose_too(line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Prose.parse_flags(line)
+    name = re.findall("--[a-z]+", line)[0]
+    assert f"no option `{name}`" in caught.value.problem
+    assert f"write `\\{name}`" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("the sea \\--temp 0.5", "the sea --temp 0.5"),
+        ("\\--epochs 3", "--epochs 3"),
+        ("a \\-- b \\o/", "a \\-- b \\o/"),
+    ],
+)
+def test_a_backslash_makes_an_option_words(line: str, words: str) -> None:
+    assert Prose.parse_flags(f"{line} --random-seed 7") == {"source": [words], "random_seed": ["7"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("x --ep 3", {"epochs": ["3"]}),
+        ("x --random 3", {"random_seed": ["3"]}),
+        ("x --keep", {"keep_licence": ["yes"]}),
+        ("x --no-keep", {"keep_licence": ["no"]}),
+    ],
+)
+def test_the_beginning_of_a_name_is_enough(line: str, expected: dict[str, list[str]]) -> None:
+    assert Prose.parse_flags(line) == {"source": ["x"], **expected}
+
+
+def test_a_beginning_that_several_share_is_refused_with_them() -> None:
+    with pytest.raises(UserError, match="`--top` is not clear: `--top-k` or `--top-p`"):
+        GenerateFlags.parse_flags("the sea --top 3")
+
+
+def test_a_whole_name_is_meant_although_another_begins_with_it() -> None:
+    assert CompareFlags.parse_flags("the sea --model alice")["model"] == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--length 500 the sea", {"length": ["500"]}),
+        ("--length 500 the sea --stop line", {"length": ["500"], "stop": ["line"]}),
+        ("--stop line --length 500 the sea", {"length": ["500"], "stop": ["line"]}),
+        ("--model alice the sea", {"model": ["alice"]}),
+        ("--mix alice:1, dracula:2 the sea", {"mix": ["alice:1, dracula:2"]}),
+        ("--no-guard --top-k 5 the sea", {"guard": ["no"], "top_k": ["5"]}),
+    ],
+)
+def test_options_may_come_first(line: str, expected: dict[str, list[str]]) -> None:
+    assert GenerateFlags.parse_flags(line) == {"seed": ["the sea"], **expected}
+
+
+def test_words_in_two_places_are_not_put_together() -> None:
+    for line in ("the sea --length 500 and the sky", "--length 500 the sea --top-k 5 and the sky"):
+        with pytest.raises(commands.BadFlagArgument):
+            GenerateFlags.parse_flags(line)
 
 
 def test_an_option_without_a_value_is_an_error() -> None:

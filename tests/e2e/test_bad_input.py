@@ -39,6 +39,8 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!cancel", "`JOB` is missing", "Usage: `!cancel JOB`"),
         ("!model use", "`NAME` is missing", "Usage: `!model use NAME`"),
         ("!generate the sea --temperature 9", "`--temperature` is 9", "from 0 to 2"),
+        ("!generate the sea --tempo 0.5", "no option `--tempo`", r"write `\--tempo`"),
+        ("!generate the sea --top 5", "`--top` is not clear: `--top-k` or `--top-p`", "Write more of it"),
         ("!generate the sea --length 0", "`--length` is 0", "from 1 to"),
         ("!generate the sea --model nosuch", "No model called `nosuch`", "!models"),
         ("!generate the sea --top-k 0", "`--top-k` is 0", "from 1 to"),
