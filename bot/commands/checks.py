@@ -82,6 +82,21 @@ def require_all(have: discord.Permissions, channel: access.Where) -> None:
         )
 
 
+def require_writer(interaction: discord.Interaction) -> None:
+    """Refuse a press or a form of somebody who could not write the command in its channel.
+
+    Raises:
+        UserError: they may only read there.
+    """
+    may = interaction.permissions  # none outside of servers
+    in_thread = isinstance(interaction.channel, discord.Thread)
+    if interaction.guild_id is not None and not (may.send_messages_in_threads if in_thread else may.send_messages):
+        raise UserError(
+            "You can't send messages in this channel, so this does nothing for you.",
+            "Use my commands in a channel where you may write.",
+        )
+
+
 def seed(words: str) -> str:
     """Check the words that a text is to continue.
 

@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import discord
 import structlog
@@ -145,12 +145,22 @@ class FromItsId:
 
 
 class RequiresPlace:
-    """For controls that do something in the channel: not where the server's admins do not want the bot."""
+    """For controls and forms that do something in the channel: for whoever could give a command there.
+
+    Not where the server's admins do not want the bot, and not for those who may only read.
+
+    Attributes:
+        for_readers: it shows something to whoever presses it, and to nobody else.
+    """
+
+    for_readers: ClassVar[bool] = False
 
     async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
         """Whether the control works here; if not, the person is told. Called by discord.py before the callback."""
         try:
             await access.require_place(cast("Galvanic", interaction.client), interaction.user, interaction.channel)
+            if not self.for_readers:
+                checks.require_writer(interaction)
         except Exception as error:  # discord.py would drop it
             await tell(interaction, failures.explain(error, type(self).__name__))
             return False

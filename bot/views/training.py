@@ -52,6 +52,7 @@ class SamplesButton(_JobButton, template=r"galvanic:samples:(?P<job>[a-z0-9-]+)"
     """Shows the one who presses it what the training wrote epoch by epoch."""
 
     word, label, style = "samples", "Samples", discord.ButtonStyle.secondary
+    for_readers = True
 
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show them, to this person alone."""

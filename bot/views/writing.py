@@ -102,7 +102,7 @@ class GenerateButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:w
             await interaction.response.send_modal(GenerateForm(self.model_id))
 
 
-class GenerateForm(discord.ui.Modal, title="Generate a text"):
+class GenerateForm(RequiresPlace, discord.ui.Modal, title="Generate a text"):
     """Asks for a seed and a temperature; the text is posted in the channel."""
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(

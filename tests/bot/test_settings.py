@@ -12,11 +12,7 @@ from simcord.backend.models import Message
 
 import bot
 from bot.guild_settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
-from bot.views import DYNAMIC_ITEMS
-from bot.views.base import FORM_S, RequiresPlace
-from bot.views.help import HelpMenu
-from bot.views.privacy import PRIVACY_ITEMS
-from bot.views.settings import SETTINGS_ITEMS
+from bot.views.base import FORM_S
 from bot.views.settings_forms import FORMS
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -293,11 +289,6 @@ async def test_forms_fit_discords_limits(live: Live) -> None:
         for label in modal["components"]:
             assert len(label["label"]) <= 45
             assert len(label["description"]) <= 100
-
-
-def test_every_control_that_does_something_asks_where_it_is() -> None:
-    free = {HelpMenu, *SETTINGS_ITEMS, *PRIVACY_ITEMS}
-    assert [item.__name__ for item in DYNAMIC_ITEMS if item not in free and not issubclass(item, RequiresPlace)] == []
 
 
 @pytest.mark.parametrize("how", ["restart", "an hour"])
