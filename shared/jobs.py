@@ -208,6 +208,7 @@ class GenerateJob(_Message):
         from_line: start from a random line of the corpus instead of a seed.
         blocked: the server's blocklist (`shared.blocklist`): a hit is drawn again, and masked in the end.
         shown: how many of the seed's last characters are shown; None: all. For going on with a text.
+        author_id: whose words the seed has, where somebody else asks: who first gave it to the bot.
     """
 
     version: Literal[1] = JOB_VERSION
@@ -230,6 +231,7 @@ class GenerateJob(_Message):
     from_line: bool = False
     blocked: tuple[str, ...] = ()
     shown: int | None = Field(None, ge=0)
+    author_id: Snowflake | None = None
 
 
 class Variant(ModelRef):
@@ -260,7 +262,11 @@ class CompareJob(_Message):
 
 
 class SurpriseJob(_Message):
-    """Draw how expected each character of `text` was to a model; the picture is `SURPRISE_FILE`."""
+    """Draw how expected each character of `text` was to a model; the picture is `SURPRISE_FILE`.
+
+    Attributes:
+        author_id: as of a GenerateJob.
+    """
 
     version: Literal[1] = JOB_VERSION
     kind: Literal["surprise"] = "surprise"
@@ -268,6 +274,7 @@ class SurpriseJob(_Message):
     place: Place
     model: ModelRef
     text: str = Field(min_length=1, max_length=SURPRISE_LIMIT)
+    author_id: Snowflake | None = None
 
 
 class PictureJob(_Message):
@@ -326,6 +333,12 @@ class DeleteJob(_Message):
 Job = TrainJob | GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob | DeleteJob
 Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob
 """Jobs whose answer a person waits for in the channel."""
+
+
+def author_of(job: Job) -> int:
+    """Whose words a job holds: of who asked for it, unless they are somebody else's."""
+    author_id = job.author_id if isinstance(job, GenerateJob | SurpriseJob) else None
+    return job.place.user_id if author_id is None else author_id
 
 
 def is_job_id(value: object) -> TypeGuard[str]:

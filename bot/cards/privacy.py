@@ -163,7 +163,8 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
             f"`{terms.prefix}optout`.\n"
             "- Your words leave all that is stored. Models that learned them are made again without them, or deleted, "
             f"within {_hours(terms.forget_hours)}.\n"
-            "- The requests for texts that you sent me are deleted, and buttons under those texts stop working.\n"
+            "- The requests for texts that you sent me are deleted, with what others asked me to make of your words, "
+            "and buttons under those texts stop working.\n"
             "What stays: your no itself, so that nobody asks you again; my messages in channels; and models that you "
             f"trained on books and files. `{terms.prefix}model delete` deletes those."
         ),
@@ -176,7 +177,7 @@ def forgotten(taken: Sequence[Taken], requests: int, due: float, terms: Terms) -
     embed = discord.Embed(title="I forgot you", colour=GREEN)
     embed.description = (
         f"{_taken(taken, due)}\n"
-        f"- {count(requests, 'request')} of yours deleted.\n"
+        f"- {count(requests, 'request')} of yours or with your words deleted.\n"
         "- Nothing is learned from your messages any more. Only that you said no is kept.\n"
         f"`{terms.prefix}privacy` shows what is left."
     )

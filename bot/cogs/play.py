@@ -14,6 +14,7 @@ from bot.commands.checks import Context
 from bot.commands.decorators import hybrid_command
 from bot.commands.options import HOTTEST, Options, number, several, temperatures
 from bot.people.requester import Requester
+from bot.views.writing import job_of
 from bot.writing import comparing, generating
 from bot.writing.generating import GenerateRequest
 from shared.errors import UserError
@@ -62,7 +63,9 @@ class SurpriseFlags(Options):
     free_text = True
 
     text: str | None = commands.flag(
-        positional=True, default=None, description=f"Up to {SURPRISE_LIMIT:,} characters, or reply to a message"
+        positional=True,
+        default=None,
+        description=f"Up to {SURPRISE_LIMIT:,} characters, or reply to a message of yours or mine",
     )
     model: str | None = commands.flag(default=None, description="A model other than the channel's")
 
@@ -207,7 +210,7 @@ class Play(commands.Cog):
             "usage": "surprise It was a dark and stormy night [--model NAME]",
             "examples": (
                 "surprise It was a dark and stormy night --model alice",
-                "surprise  (as a reply to a message)",
+                "surprise  (as a reply to a message of yours or mine)",
             ),
         },
         description="Draw how much each character surprises a model",
@@ -216,26 +219,45 @@ class Play(commands.Cog):
     async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:
         """Draw how much each character of a text surprises the channel's model.
 
-        Write the text after the command, or use the command in a reply to a message.
+        Write the text after the command, or use the command in a reply to a message of your own or of mine.
         """
         checks.require_permissions(ctx)
-        text = (flags.text or "").strip() or message_text.of_message(await message_text.replied_to(ctx.message)).strip()
+        who = Requester.of(ctx)
+        text, author_id = (flags.text or "").strip(), None
+        if not text and (original := await message_text.replied_to(ctx.message)) is not None:
+            author_id = await self._author(who, original)
+            text = message_text.of_message(original).strip()
         if not text:
             prefix = await self.bot.prefix(ctx.guild)
             raise UserError(
                 "Which text should I look at?",
                 f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "
-                f"or reply to a message with `{prefix}surprise`.",
+                f"or reply to a message of yours or mine with `{prefix}surprise`.",
             )
         if len(text) > SURPRISE_LIMIT:
             raise UserError(
                 f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
                 "Use a part of it.",
             )
-        who = Requester.of(ctx)
         with self.bot.crowd.place(who.guild_id):
             await ctx.defer()
-            await comparing.surprise(self.bot, who, text, flags.model, ctx.send, **replying(ctx))
+            await comparing.surprise(self.bot, who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
+
+    async def _author(self, who: Requester, message: discord.Message) -> int:
+        """Whose words a message has, which may be used: of one of the bot's, those of whoever asked for its text.
+
+        Raises:
+            UserError: it is somebody else's message, or nobody knows any more whose words they are.
+        """
+        if message.author.id == who.user.id:
+            return who.user.id
+        if self.bot.user is None or message.author.id != self.bot.user.id:
+            raise UserError(
+                "That message is somebody else's, so I don't use its words.",
+                "Reply to a message of your own or of mine, or write the text after the command.",
+            )
+        job_id = job_of(message)
+        return who.user.id if job_id is None else await self.bot.text_actions.author_of(who, job_id)
 
     @compare.autocomplete("model")
     @surprise.autocomplete("model")

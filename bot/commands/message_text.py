@@ -48,11 +48,9 @@ async def replied_to(message: discord.Message) -> discord.Message | None:
         return None
 
 
-def of_message(message: discord.Message | None) -> str:
-    """The words of a message: what it says, or of an embed what stands in it, without formatting."""
-    if message is None:
-        return ""
-    if message.content or not message.embeds:
+def of_message(message: discord.Message) -> str:
+    """The words of a message: what it says, or of an embed of the bot's what stands in it, without formatting."""
+    if not message.embeds or (message.content and not message.author.bot):
         return whole(message.content)
     description = re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
     bare = re.sub(r"(?<!\\)\*\*", "", description)

@@ -15,6 +15,7 @@ import structlog
 
 from bot.privacy.held import Held, Words, in_server, servers_of
 from bot.privacy.requests import MOST_KEPT, requests_of
+from shared.jobs import Job, author_of
 from shared.units import MEGABYTE
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ async def export(bot: Galvanic, user: Person) -> Export:
     """
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
+        "Words that somebody else gave me, where you asked for more of their text.",
         f"Texts that you attached: I keep each for {bot.settings.corpus_ttl_hours:g} hours after its last training.",
         "The files of models: `model export` posts those that may be.",
     ]
@@ -80,8 +82,7 @@ async def export(bot: Galvanic, user: Person) -> Export:
             "forget_within_hours": settings.forget_within_hours,
         },
         "servers": servers,
-        # The blocklist in a request is the server's own.
-        "requests": [job.model_dump(mode="json", exclude={"blocked"}) for job in requests.jobs],
+        "requests": [_request(job, user.id) for job in requests.jobs],
         "left_out": left_out,
     }
     files = await asyncio.to_thread(packed, data, FILE_BYTES)
@@ -99,6 +100,15 @@ def packed(data: dict[str, Any], most_bytes: int) -> tuple[tuple[str, bytes], ..
     if len(pieces) == 1:
         return ((f"{_NAME}.json.gz", small),)
     return tuple((f"{_NAME}.json.gz.{number:03}", piece) for number, piece in enumerate(pieces, 1))
+
+
+def _request(job: Job, user_id: int) -> dict[str, Any]:
+    """A request without what is not the person's: the server's blocklist, and who else asked, or what they had said."""
+    foreign = {"seed", "text", "author_id"} if author_of(job) != user_id else set()
+    request = job.model_dump(mode="json", exclude={"blocked", *foreign})
+    if job.place.user_id != user_id:
+        del request["place"]["user_id"]
+    return request
 
 
 def _as_text(value: Any) -> Any:

@@ -12,7 +12,7 @@ import structlog
 from bot.jobs.understanding import NotUnderstood, job_from
 from bot.redis_reply import reply
 from shared import keys
-from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob
+from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, author_of
 
 MOST_KEPT = 20_000
 """Requests of one person that are handed out; of more there is no memory to hold them."""
@@ -38,7 +38,7 @@ class Requests:
 
 
 async def requests_of(client: redis.asyncio.Redis, user_id: int) -> Requests:
-    """All requests of a person.
+    """All requests of a person, and of others with their words.
 
     Raises:
         redis.RedisError: Redis cannot be reached.
@@ -51,7 +51,7 @@ async def requests_of(client: redis.asyncio.Redis, user_id: int) -> Requests:
             log.warning("job_not_understood", job_id=job_id)
             found.unread += 1
             continue
-        if job.place.user_id != user_id:
+        if user_id not in (job.place.user_id, author_of(job)):
             continue
         if len(found.jobs) < MOST_KEPT:
             found.jobs.append(job)
@@ -61,7 +61,7 @@ async def requests_of(client: redis.asyncio.Redis, user_id: int) -> Requests:
 
 
 async def forget_requests(client: redis.asyncio.Redis, user_id: int, guild_ids: Collection[int]) -> int:
-    """Delete what a person asked for in these servers, with the answers.
+    """Delete what a person asked for in these servers, and others with that person's words; with the answers.
 
     Trainings stay: they hold no words of theirs, and their models need them. So does what is being answered now.
 
@@ -78,7 +78,7 @@ async def forget_requests(client: redis.asyncio.Redis, user_id: int, guild_ids: 
         except NotUnderstood:
             log.warning("job_not_understood", job_id=job_id)
             continue
-        if job.place.user_id != user_id or job.place.guild_id not in guild_ids:
+        if user_id not in (job.place.user_id, author_of(job)) or job.place.guild_id not in guild_ids:
             continue
         if isinstance(job, TrainJob | DeleteJob) or await reply(client.sismember(keys.UNDELIVERED, job_id)):
             continue

@@ -136,6 +136,14 @@ class GenerateForm(RequiresPlace, discord.ui.Modal, title="Generate a text"):
         await replying_to(interaction, "generate form", generate, text=True)
 
 
+def job_of(message: discord.Message) -> str | None:
+    """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
+    rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
+    ids = [item.custom_id or "" for row in rows for item in row.children]
+    found = (re.fullmatch(r"galvanic:(?:continue|compared):(?P<job>[a-z0-9-]+)", one) for one in ids)
+    return next((match["job"] for match in found if match is not None), None)
+
+
 def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     """The buttons under a text; those that would change nothing are disabled."""
     random_start = job.from_line or job.from_corpus

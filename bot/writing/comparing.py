@@ -75,8 +75,17 @@ async def compare(
     await ask_with_cooldown(bot, who, job, send, **options)
 
 
-async def surprise(bot: Galvanic, who: Requester, text: str, model: str | None, send: Send, **options: Any) -> None:
-    """Draw how surprising each character of a text is to a model.
+async def surprise(
+    bot: Galvanic,
+    who: Requester,
+    text: str,
+    model: str | None,
+    send: Send,
+    *,
+    author_id: int | None = None,
+    **options: Any,
+) -> None:
+    """Draw how surprising each character of a text is to a model. `author_id`: see `SurpriseJob`.
 
     Raises:
         UserError: the text has something on the server's blocklist, or see `generating.generate`.
@@ -85,7 +94,7 @@ async def surprise(bot: Galvanic, who: Requester, text: str, model: str | None, 
     if (await bot.guild_settings.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
         raise UserError("This text contains something on this server's blocklist.", "Try it without those words.")
     record = await bot.registry.choose(who.guild_id, who.here, model)
-    job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=record.ref, text=text)
+    job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=record.ref, text=text, author_id=author_id)
     await ask_with_cooldown(bot, who, job, send, **options)
 
 

@@ -15,7 +15,7 @@ from bot.writing.generating import CONTINUE_FROM, GenerateRequest, ask_with_cool
 from shared.blocklist import MASK
 from shared.errors import UserError
 from shared.events import Compared, Event, Generated
-from shared.jobs import CompareJob, GenerateJob, Job
+from shared.jobs import CompareJob, GenerateJob, Job, author_of
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -80,6 +80,7 @@ class TextActions:
             model_id=variant.model_id,
             model_name=variant.name,
             seed=job.seed,
+            author_id=author_of(job),
             length=min(self._bot.settings.generate_length, self._bot.settings.generate_max_length),
             temperature=text.temperature,
             stop=job.stop,
@@ -92,6 +93,10 @@ class TextActions:
         """Generate a text with the model that a form belongs to; raises as `generating.generate`."""
         request = GenerateRequest(seed=seed, model_id=model_id, temperature=temperature)
         await generate(self._bot, who, request, send, letter=PRESSED, nonce=_pressed_id(who))
+
+    async def author_of(self, who: Requester, job_id: str) -> int:
+        """Whose words a text of the bot's has; raises as `press`."""
+        return author_of((await self._answered(who, job_id))[0])
 
     async def _generate_again(self, who: Requester, job: GenerateJob, send: Send, **options: Any) -> None:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
@@ -109,6 +114,7 @@ class TextActions:
             ),
             "length": min(job.length, self._bot.settings.generate_max_length),
             "blocked": own.blocklist,
+            "author_id": author_of(job),
         }
         changed = job.model_copy(update=fresh)
         await ask_with_cooldown(self._bot, who, changed, send, least_s=DOUBLE_CLICK_S, nonce=changed.job_id, **options)

@@ -26,10 +26,13 @@ class Live:
         self.people = playground._live._people
         self.acts = playground._live._interactions
 
-    def send(self, content: str, *, person: str = "ada", channel: str | int = "lab") -> Message:
+    def send(
+        self, content: str, *, person: str = "ada", channel: str | int = "lab", reply_to: Message | None = None
+    ) -> Message:
         """Write a message."""
         channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
-        return self.world.create_message(channel_id, USER_IDS[person], content)
+        to = reply_to and {"channel_id": str(channel_id), "message_id": str(reply_to.id)}
+        return self.world.create_message(channel_id, USER_IDS[person], content, reference=to)
 
     async def ask(self, content: str, *, person: str = "ada", channel: str | int = "lab") -> str:
         """Write a message and wait for the bot's first answer to it; its words."""

@@ -155,7 +155,7 @@ def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> No
 
 
 def test_a_surprise_about_another_message(system: System) -> None:
-    said = system.client.send("the tide watches", person="ben")
+    said = system.client.send("the tide watches")
     assert "over 16 characters" in text_of(system.ask("!surprise", reply_to=said["id"]))
     written_by_me = system.ask("!generate the *sea* --length 20 --random-seed 1")
     answer = system.ask("!surprise --model alice", reply_to=written_by_me["id"])

@@ -1,0 +1,86 @@
+"""What somebody wrote reaches a worker only by their own doing, and goes with them whoever used it meanwhile."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from simcord.backend.models import Message
+
+from bot.privacy.export_data import export
+from bot.privacy.requests import forget_requests
+from playground.places import GUILD_ID
+from shared import keys
+from shared.settings import Settings
+from tests.bot.live import Live
+from tests.bot.members import ADA, BEN, press
+from tests.bot.stand_in import TEXT, StandIn
+
+
+@pytest.fixture
+def worker(live: Live, settings: Settings) -> StandIn:
+    live.bot.settings.generate_cooldown_s = 0
+    worker = StandIn(settings)
+    worker.add_model()
+    return worker
+
+
+async def bens_text(live: Live, worker: StandIn) -> Message:
+    """What a model wrote for Ben."""
+    live.send("!generate the sea", person="ben")
+    worker.write(await worker.asked(live))
+    written = await live.until(lambda: live.showing(TEXT), "Ben's text")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    return written
+
+
+async def requests(live: Live, who: int) -> list[dict[str, Any]]:
+    """As they are handed out to somebody."""
+    user = live.bot.get_user(who) or await live.bot.fetch_user(who)
+    found = json.loads((await export(live.bot, user)).files[0][1])["requests"]
+    return [one for one in found if one["kind"] != "train"]
+
+
+async def test_a_surprise_takes_nobody_elses_message(live: Live, worker: StandIn) -> None:
+    said = live.send("the tide watches", person="ben")
+    asked = live.send("!surprise", reply_to=said)
+    answer = await live.until(lambda: live.answer(asked), "a refusal")
+    assert "somebody else" in answer.embeds[0]["description"]
+    assert not worker.waiting()
+    assert not await requests(live, ADA)
+
+
+async def test_a_surprise_takes_ones_own_message(live: Live, worker: StandIn) -> None:
+    live.send("!surprise", reply_to=live.send("the tide watches"))
+    await worker.asked(live)
+    (kept,) = await requests(live, ADA)
+    assert kept["text"] == "the tide watches"
+
+
+@pytest.mark.parametrize("how", ["Continue", "Hotter", "!surprise"])
+async def test_words_under_a_text_stay_those_of_whoever_typed_them(live: Live, worker: StandIn, how: str) -> None:
+    written = await bens_text(live, worker)
+    if how.startswith("!"):
+        live.send(how, reply_to=written)
+    else:
+        press(live, "ada", written, how)
+    job_id = await worker.asked(live)
+    await live.bot.queue.delivered(job_id)
+    (adas,) = await requests(live, ADA)
+    assert not {"seed", "text"} & set(adas)
+    mine = await requests(live, BEN)
+    assert len(mine) == 2
+    assert all("the sea" in (one.get("seed") or one["text"]) for one in mine)
+    assert str(ADA) not in json.dumps(mine)
+    assert await forget_requests(live.bot.redis, BEN, [GUILD_ID]) == 2
+    assert not await live.bot.redis.exists(keys.job(job_id))
+
+
+async def test_a_surprise_of_a_text_that_was_forgotten_is_refused(live: Live, worker: StandIn) -> None:
+    written = await bens_text(live, worker)
+    await forget_requests(live.bot.redis, BEN, [GUILD_ID])
+    asked = live.send("!surprise", reply_to=written)
+    answer = await live.until(lambda: live.answer(asked), "a refusal")
+    assert "I no longer have this text" in answer.embeds[0]["description"]
+    assert not worker.waiting()
