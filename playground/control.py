@@ -17,7 +17,7 @@ from playground.gateway import Gateway
 from playground.interactions import Interactions
 from playground.people import File, People
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
-from playground.requests import RequestLog
+from playground.requests import MALFORMED, RequestLog
 from playground.resolve import Resolver
 from playground.world import World
 from shared.errors import UserError
@@ -38,7 +38,7 @@ async def plain_errors(request: web.Request, handler: _Handler) -> web.StreamRes
         problem, remedy = f"{error.message}.", ""
     except KeyError as error:
         problem, remedy = f"The request lacks {error}.", ""
-    except (ValueError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         problem, remedy = f"The request is malformed: {error}.", ""
     return web.json_response({"problem": problem, "remedy": remedy}, status=400)
 
@@ -218,8 +218,8 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     """The JSON object that a request carries; `UserError` when it carries none."""
     try:
         body = json.loads(await request.read())
-    except ValueError as error:
-        raise UserError("The request is not JSON.") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError("The request is not JSON, or nested too deep.") from error
     if not isinstance(body, dict):
         raise UserError("The request is not a JSON object.")
     return body

@@ -27,7 +27,7 @@ from playground.faults import OK, Faults
 from playground.history import page
 from playground.limits import check_request, settle_ids
 from playground.places import BOT_ID, USER_IDS, file_limit
-from playground.requests import RequestLog
+from playground.requests import MALFORMED, RequestLog
 from playground.world import World
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Rest:
         """The routes to add to an aiohttp application."""
         return [
             web.route("*", API_PREFIX + "/{path:.*}", self.handle),
-            web.get("/cdn/attachments/{channel}/{attachment}/{name}", self.attachment),
+            web.get(r"/cdn/attachments/{channel}/{attachment:\d{1,20}}/{name}", self.attachment),
         ]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -91,7 +91,7 @@ class Rest:
         try:
             body, files, raw = await _read_body(request, self._file_limit(path))
             sent = self.requests.add(request.method, path, raw, [file.filename for file in files])
-        except (BackendError, ValueError, KeyError, TypeError) as error:
+        except (BackendError, *MALFORMED) as error:
             return _refused(error)
         fault = self.faults.take(request.method, path)
         if fault is None or fault.late or fault.status == OK:
@@ -115,7 +115,7 @@ class Rest:
         except (router.RouteNotImplemented, router.UnsupportedField) as error:
             log.error("the playground does not know this request", method=request.method, reason=str(error))
             return _json(error.to_json(), status=501)
-        except (BackendError, ValueError, KeyError, TypeError) as error:
+        except (BackendError, *MALFORMED) as error:
             return _refused(error)
         if answer is None or (path.endswith("/callback") and request.query.get("with_response") not in ("1", "true")):
             return web.Response(status=204)

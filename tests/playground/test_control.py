@@ -118,7 +118,17 @@ def test_what_discord_would_not_do(server: Server, call: Any, problem: str) -> N
         call(server.client)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"as": "ada"}', b'{"as": 1, "channel": "lab"}'])
+DEEP = b"[" * 100_000 + b"]" * 100_000
+IN_LAB = b'{"as": "ada", "channel": "lab", '
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[]", b"{", b'{"as": "ada"}', b'{"as": 1, "channel": "lab"}', DEEP),
+        *(IN_LAB + field for field in (b'"reply_to": 1e999}', b'"reply_to": "\xc2\xb2"}', b'"attachments": [1]}')),
+    ],
+)
 def test_malformed_request_is_told_so(server: Server, body: bytes) -> None:
     assert status(f"{server.url}/control/messages", HEADER, body) == 400
 
@@ -143,6 +153,13 @@ def test_malformed_rest_request(server: Server) -> None:
     assert status(url, {"Authorization": "Bot x", "Content-Type": "application/json"}, b"{") == 400
     long_nonce = json.dumps({"content": "x", "nonce": "n" * 26}).encode()
     assert status(url, {"Authorization": "Bot x"}, long_nonce) == 400
+    for body in (DEEP, b'{"embeds": ["x"]}', b'{"content": "x", "poll": "x"}', b'{"content": "x", "flags": 1e999}'):
+        assert status(url, {"Authorization": "Bot x"}, body) == 400, body[:40]
+
+
+@pytest.mark.parametrize("path", ["abc", "1e5", "9" * 5_000, "9" * 20, "%F0%9F%98%80", "..%2f..", "%C2%B2"])
+def test_there_is_no_such_file(server: Server, path: str) -> None:
+    assert status(f"{server.url}/cdn/attachments/1/{path}/x.txt", {}) == 404
 
 
 def test_ids_never_repeat(server: Server) -> None:
