@@ -1,8 +1,9 @@
 """Discord's dialect of Markdown as safe HTML.
 
-Inline marks are markdown-it's, with Discord's own added (underline, spoilers, mentions, timestamps). Blocks are
-Discord's few: code, quotes, headings, lists, small print; all other line breaks and spaces stay as typed, which is
-why CommonMark's paragraphs do not fit. Raw HTML is never passed through.
+Escapes, code and links are markdown-it's. Bold, italics, underline, spoilers, mentions and timestamps are Discord's:
+it asks less of what stands beside a mark than CommonMark does (`**Note:**this` is bold). Blocks are its few: code,
+quotes, headings, lists, small print; all other line breaks and spaces stay as typed, which is why CommonMark's
+paragraphs do not fit. Raw HTML is never passed through.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _MENTION = re.compile(r"<(@!?|@&|#)(\d{1,20})>")
 _TIME = re.compile(r"<t:(-?\d{1,12})(?::([tTdDfFR]))?>")
 _EMOJI = re.compile(r"<a?:(\w+):\d+>")
 _COMMAND = re.compile(r"</([\w -]+):\d+>")
+_MARKS = {"||": "span", "**": "strong", "__": "u", "~~": "s", "*": "em", "_": "em"}
+"""Each mark with the tag of what stands between two of them; of those that begin alike the longer one first."""
 _HEADING = re.compile(r"(#{1,3}) +(.+)")
 _ITEM = re.compile(r"( *)(?:[-*]|(\d{1,9})\.) +(.+)")
 _TIME_FORMATS = {"t": "%H:%M", "T": "%H:%M:%S", "d": "%d/%m/%Y", "D": "%-d %B %Y", "F": "%A, %-d %B %Y %H:%M"}
@@ -115,24 +118,54 @@ def _text(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def _spoiler(state: StateInline, silent: bool) -> bool:
-    start, end = state.pos, state.posMax
-    if not state.src.startswith("||", start):
-        return False
-    close = state.src.find("||", start + 2, end)
-    if close <= start + 2:
+def _marked(state: StateInline, silent: bool) -> bool:
+    """What stands between two of the same marks."""
+    text = state.src[: state.posMax]
+    for mark in _MARKS:
+        start = state.pos + len(mark)
+        if text.startswith(mark, state.pos) and (close := _closing(text, mark, start)) is not None:
+            break
+    else:
         return False
     if not silent:
         # A click uncovers the inner span; the outer one is reached by the keyboard too.
-        outer = state.push("spoiler_open", "span", 1)
-        outer.attrs = {"class": "spoiler", "role": "button", "tabindex": "0", "aria-label": "Spoiler"}
-        state.push("spoiler_text_open", "span", 1)
-        state.pos, state.posMax = start + 2, close
+        spoiler = {"class": "spoiler", "role": "button", "tabindex": "0", "aria-label": "Spoiler"}
+        around = [spoiler, {}] if mark == "||" else [{}]
+        for attributes in around:
+            state.push("mark_open", _MARKS[mark], 1).attrs = dict(attributes)
+        state.pos, state.posMax = start, close
         state.md.inline.tokenize(state)
-        state.push("spoiler_text_close", "span", -1)
-        state.push("spoiler_close", "span", -1)
-    state.pos, state.posMax = close + 2, end
+        for _ in around:
+            state.push("mark_close", _MARKS[mark], -1)
+    state.pos, state.posMax = close + len(mark), len(text)
     return True
+
+
+def _closing(text: str, mark: str, start: int) -> int | None:
+    """Where the mark begins that goes with the one before `start`.
+
+    A mark of two is the last two of a longer run (`***x***`). Between two of a single one there is no third; an
+    asterisk stands close to what it marks, an underscore not within a word.
+    """
+    if (mark == "*" and text[start : start + 1].isspace()) or (mark == "_" and text[: start - 1][-1:].isalnum()):
+        return None
+    close = start
+    while (close := text.find(mark, close + 1)) != -1:
+        run = len(text) - close - len(text[close:].lstrip(mark[0]))
+        if _escaped(text, close):
+            continue
+        if len(mark) == 2:
+            return close + run - 2
+        if run == 1:
+            amiss = text[close - 1].isspace() if mark == "*" else text[close + 1 : close + 2].isalnum()
+            return None if amiss or not text[start:close].strip(mark) else close
+        close += run - 1
+    return None
+
+
+def _escaped(text: str, position: int) -> bool:
+    before = text[:position]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def name_mentions(text: str, name_of: NameOf) -> str:
@@ -188,13 +221,11 @@ def _relative(delta: float) -> str:
 
 
 def _finish(state: StateCore) -> None:
-    """Tell `__underlined__` from `**bold**`, and let links open a page of their own."""
+    """Let links open a page of their own."""
     for block in state.tokens:
         link_tag = "a"
         for token in block.children or ():
-            if token.type in ("strong_open", "strong_close") and token.markup == "__":
-                token.tag = "u"
-            elif token.type == "link_open":
+            if token.type == "link_open":
                 # `[words]()` leads nowhere: its words stay, the link goes. Links do not nest.
                 link_tag = "a" if token.attrs.get("href") else "span"
                 token.tag = link_tag
@@ -206,10 +237,10 @@ def _finish(state: StateCore) -> None:
 
 def _make() -> MarkdownIt:
     md = MarkdownIt("zero", {"linkify": True, "html": False})
-    md.enable(["escape", "backticks", "strikethrough", "emphasis", "link", "balance_pairs", "linkify"])
+    md.enable(["escape", "backticks", "link", "linkify"])
     md.inline.ruler.at("text", _text)
     md.inline.ruler.before("emphasis", "reference", _reference)
-    md.inline.ruler.before("emphasis", "spoiler", _spoiler)
+    md.inline.ruler.before("emphasis", "marked", _marked)
     md.validateLink = lambda url: url.lower().startswith(("http://", "https://"))  # type: ignore[method-assign]
     if md.linkify is not None:
         md.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})

@@ -20,6 +20,11 @@ def name_of(sigil: str, wanted: int) -> str | None:
     ("text", "html"),
     [
         ("**a** *b* __c__ ~~d~~", "<strong>a</strong> <em>b</em> <u>c</u> <s>d</s>"),
+        ("**Note:**this **(a)**b", "<strong>Note:</strong>this <strong>(a)</strong>b"),
+        ("***a*** **a *b* c**", "<strong><em>a</em></strong> <strong>a <em>b</em> c</strong>"),
+        ("*a **b** c* _d_e _f_", "<em>a <strong>b</strong> c</em> _d_e <em>f</em>"),
+        ("2 * 3 * 4 ** 5", "2 * 3 * 4 ** 5"),
+        (r"**a\** b** ****", "<strong>a** b</strong> ****"),
         ("`a **b**`", "<code>a **b**</code>"),
         ("a_b_c", "a_b_c"),
         (r"\*a\*", "*a*"),
