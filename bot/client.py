@@ -57,6 +57,7 @@ EXTENSIONS = (
     "bot.cogs.settings",
     "bot.cogs.privacy",
     "bot.cogs.general",
+    "bot.cogs.welcome",
 )
 
 log = structlog.get_logger()

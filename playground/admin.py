@@ -13,7 +13,7 @@ from simcord.backend.models import Channel, Overwrite
 from simcord.enums import ChannelType, OverwriteType
 
 from playground.chatter import small_talk
-from playground.places import CHANNEL_IDS, USER_IDS, GuildSpec, join, private_to, settle_guild
+from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS, GuildSpec, join, private_to, settle_guild
 from playground.world import World
 from shared.errors import UserError
 
@@ -119,8 +119,12 @@ class Admin:
             channels=(),
         )
         world.specs[spec.id] = spec
-        world.emit("GUILD_CREATE", serializers.guild_create_payload(world, settle_guild(world, spec)))
+        guild = settle_guild(world, spec)
+        guild.members[BOT_ID].joined_at = datetime.now(UTC).isoformat()
         self.create_channel(spec.id, channel, [], 0)
+        payload = dict(serializers.guild_create_payload(world, guild))
+        payload.pop("unavailable", None)  # told of a server that was there before, not of one that is joined
+        world.emit("GUILD_CREATE", payload)
         return spec.id
 
     def create_channel(self, guild_id: int, name: str, only: list[int], history: int) -> int:

@@ -74,7 +74,8 @@ class Playground:
         self._storage = Storage(self.world, folder) if folder is not None else None
         if self._storage is None or not self._storage.load():
             self.world.settle_history()
-            self.world.welcome()
+        if self._storage is not None:
+            self.world.invite_bot()
         self._gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
         resolver = Resolver(self.world)
         requests = RequestLog()

@@ -23,16 +23,9 @@ from simcord.backend.models import Interaction, Message
 from simcord.enums import MessageType
 
 from playground.chatter import Said, small_talk
-from playground.places import CHANNEL_IDS, GUILD_NAME, GUILDS, USER_IDS, settle
+from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, settle
 
 log = structlog.get_logger()
-
-WELCOME = (
-    "Welcome to the **{guild}**, a Discord that runs on your own machine. "
-    "The bot in it is the real one.\n"
-    "Type `!help` to see what it can do, `!train frankenstein` to let it learn a book, "
-    "then `!generate the monster`. Typing `/` lists its slash commands."
-)
 
 _TAVERN_MESSAGES = 420
 _RETIRED_FILES = 20
@@ -160,9 +153,12 @@ class World(Backend):
             self.interaction_tokens.pop(oldest.token, None)
         return super().new_interaction(type, channel_id, user_id, guild_id)
 
-    def welcome(self) -> None:
-        """Post the message that tells a newcomer what to type."""
-        self.create_message(CHANNEL_IDS["lab"], USER_IDS["ada"], WELCOME.format(guild=GUILD_NAME))
+    def invite_bot(self) -> None:
+        """Let the bot have come just now to the servers in which it has said nothing yet."""
+        for guild in self.guilds.values():
+            said = (message.author_id for channel in guild.channel_ids for message in self.messages[channel].values())
+            if BOT_ID not in said:
+                guild.members[BOT_ID].joined_at = datetime.now(UTC).isoformat()
 
     def settle_history(self, until: datetime | None = None) -> None:
         """Give #tavern its past weeks, the same ones for the same moment to end at; once only."""

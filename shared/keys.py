@@ -213,6 +213,11 @@ def leader(application_id: int) -> str:
     return f"bot:{application_id}:leader"
 
 
+def greeted(guild_id: int) -> str:
+    """String: the bot has greeted this server. Expires once the server counts as an old one."""
+    return f"bot:greeted:{guild_id}"
+
+
 def staged(name: str) -> str:
     """Any key, while `worker.backup.restore` has not finished: nothing reads it, and in the end it loses the prefix."""
     return f"restoring:{name}"

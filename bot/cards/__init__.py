@@ -1,5 +1,6 @@
 """How the bot's answers look in Discord. Pure functions: data in, embed out."""
 
+from bot.cards.help import welcome
 from bot.cards.jobs import Row, choice, jobs
 from bot.cards.models import (
     delete_question,
@@ -101,6 +102,7 @@ __all__ = [
     "training_notice",
     "unshared",
     "variant_names",
+    "welcome",
     "without_chart",
     "without_samples",
 ]

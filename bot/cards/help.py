@@ -50,6 +50,27 @@ def overview(known: Sequence[Command], prefix: str) -> discord.Embed:
     return embed
 
 
+def welcome(prefix: str, taste_minutes: float, minutes: float) -> discord.Embed:
+    """What a server is greeted with.
+
+    Args:
+        prefix: what commands begin with.
+        taste_minutes: how long the training of the button takes.
+        minutes: how long one takes that nobody gives a time.
+    """
+    return discord.Embed(
+        title="Hello! I learn to write from any text, and talk back in its voice",
+        description=(
+            f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
+            f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
+            "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
+            f"**Then:** `{prefix}train frankenstein` reads for {minutes:g} minutes and writes better. Attach a `.txt` "
+            f"file to `{prefix}train` to have me learn a text of yours. `{prefix}help` shows all I can do."
+        ),
+        colour=BLURPLE,
+    )
+
+
 def _line(command: Command, prefix: str) -> str:
     said = f"`{prefix}{command.name}` {_lowered(_about(command))}"
     if isinstance(command, commands.Group):

@@ -18,6 +18,7 @@ from bot.people import access
 from bot.people.requester import Requester
 from bot.training.texts import text_again
 from bot.types import Send
+from shared import corpora
 from shared.corpora import Corpus
 from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainJob, TrainOptions
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 log = structlog.get_logger()
+
+TASTE_MINUTES = 2.0
+"""How long a newcomer's first training takes at most."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,21 @@ async def more(bot: Galvanic, who: Requester, model_id: str) -> TrainRequest:
     )
     name = await bot.registry.next_name(who.guild_id, who.here, parent)
     return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
+
+
+async def taste(bot: Galvanic) -> TrainRequest:
+    """What a newcomer begins with: some minutes of *Frankenstein*, or of a text that is here if it can't be fetched.
+
+    Raises:
+        UserError: neither can be had.
+    """
+    minutes = min(TASTE_MINUTES, bot.settings.train_max_minutes)
+    try:
+        corpus = await corpora.resolve("frankenstein", bot.settings)
+    except UserError as error:
+        log.info("book_not_fetched", reason=error.problem)
+        corpus = await corpora.resolve("python-docs", bot.settings)
+    return TrainRequest(corpus, TrainOptions(minutes=minutes))
 
 
 async def require_current(bot: Galvanic, model: ModelRecord) -> None:

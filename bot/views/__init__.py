@@ -7,6 +7,7 @@ from bot.views.privacy import PRIVACY_ITEMS
 from bot.views.reading import StopReadingButton, UpdateButton
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.training import CancelButton, FinishButton, SamplesButton
+from bot.views.welcome import TasteButton
 from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton
 
 DYNAMIC_ITEMS = (
@@ -18,6 +19,7 @@ DYNAMIC_ITEMS = (
     MoreButton,
     SamplesButton,
     StopReadingButton,
+    TasteButton,
     UpdateButton,
     WrittenButton,
     *SETTINGS_ITEMS,

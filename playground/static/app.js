@@ -73,6 +73,8 @@ function hello(frame) {
   open = (state.channels.find((item) => item.id === wanted || keyOf(item) === wanted) ?? state.channels[0]).id;
   drawState();
   drawChannel();
+  // Whoever has a keyboard can write at once; on a phone it would cover half of the page.
+  if (document.activeElement === document.body && matchMedia("(hover: hover)").matches) composer.focus();
 }
 
 /** Take over a new state; a channel that is gone, or no longer seen, is left. */
@@ -328,13 +330,19 @@ document.addEventListener("click", (event) => {
   if (jump) nodes.get(jump)?.scrollIntoView({ block: "center" });
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.classList?.contains("spoiler")) reveal(event.target);
+  if (["Enter", " "].includes(event.key) && event.target.classList?.contains("spoiler")) { event.preventDefault(); reveal(event.target); }
+  if (event.key === "Escape" && document.body.classList.contains("menu-open")) { closeMenu(); $("menu").focus(); }
 });
+function openMenu() {
+  document.body.classList.add("menu-open");
+  $("menu").setAttribute("aria-expanded", "true");
+  document.querySelector(".channel.open")?.focus();
+}
 function closeMenu() {
   document.body.classList.remove("menu-open");
   $("menu").setAttribute("aria-expanded", "false");
 }
-$("menu").addEventListener("click", () => $("menu").setAttribute("aria-expanded", String(document.body.classList.toggle("menu-open"))));
+$("menu").addEventListener("click", () => (document.body.classList.contains("menu-open") ? closeMenu() : openMenu()));
 $("scroll").addEventListener("click", closeMenu);
 
 connect();

@@ -70,7 +70,7 @@ function shortTime(iso) {
 function lead(message) {
   if (message.reply) {
     const { id, author, text } = message.reply;
-    return [el("span", { class: "hook" }), author && el("b", {}, author.name), el("span", { class: "excerpt", dataset: id ? { jump: id } : {} }, text)].filter(Boolean);
+    return [el("span", { class: "hook" }), author && el("b", {}, author.name), id ? el("button", { type: "button", class: "excerpt", dataset: { jump: id } }, text) : el("span", { class: "excerpt" }, text)].filter(Boolean);
   }
   if (message.command) {
     const { user, name } = message.command;

@@ -56,9 +56,10 @@ class Live:
         found = [message for message in self.world.messages[channel_id].values() if not message.is_ephemeral]
         return [message for message in found if message.author_id == BOT_ID and words in text_of(message)]
 
-    def whispered(self, person: str, words: str, *, channel: str = "lab") -> Message | None:
+    def whispered(self, person: str, words: str, *, channel: str | int = "lab") -> Message | None:
         """The bot's last message that only this person sees, if it shows these words."""
-        found = self.people.visible_messages(USER_IDS[person], CHANNEL_IDS[channel])
+        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
+        found = self.people.visible_messages(USER_IDS[person], channel_id)
         last = next((message for message in reversed(found) if message.is_ephemeral), None)
         return last if last is not None and words in text_of(last) else None
 

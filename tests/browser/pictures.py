@@ -86,6 +86,11 @@ def running(corpora: Path | None) -> Iterator[System]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def take_welcome(photos: Photographer, _minutes: float) -> None:
+    """What a newcomer finds."""
+    photos.keep("welcome", photos.system.client.wait_for_message())
+
+
 def take(photos: Photographer, minutes: float) -> None:
     """The tour: a training from its beginning to its end, then all that can be done with the model."""
     system, client = photos.system, photos.system.client
@@ -138,7 +143,7 @@ def take_channel(photos: Photographer, minutes: float) -> None:
     photos.keep("privacy", slash(system, "privacy", channel=ARCHIVE))
 
 
-TOURS = {"book": take, "channel": take_channel}
+TOURS = {"welcome": take_welcome, "book": take, "channel": take_channel}
 
 
 def main() -> int:

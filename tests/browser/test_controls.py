@@ -31,9 +31,36 @@ def page(browser: Browser, client: PlaygroundClient) -> Iterator[Tab]:
 
 
 def test_first_look(page: Tab) -> None:
-    expect(page.messages.first).to_contain_text("!train frankenstein")
+    expect(page.part("messages")).to_contain_text("type !help")
     expect(page.part("banner")).to_be_hidden()
     assert page.tab.title() == "#lab – Galvanic playground"
+
+
+def test_keys_go_to_the_composer_from_the_start(page: Tab) -> None:
+    page.tab.keyboard.type("!ping")
+    page.tab.keyboard.press("Enter")
+    page.wait_for("pong")
+
+
+def test_every_control_is_reached_by_the_keyboard(page: Tab) -> None:
+    page.say("!gallery")
+    page.wait_for("Something of everything")
+    page.say("||hidden||")
+    shown = page.wait_for("hidden")
+    controls = "button, a[href], input, select, textarea, summary, .spoiler, [data-jump]"
+    script = f"""() => [...document.querySelectorAll({controls!r})].filter((one) =>
+        !one.disabled && !one.closest("[hidden]") && one.type !== "file" && one.checkVisibility()).map((one, index) =>
+        one.dataset.reached = String(index)).length"""
+    count = page.tab.evaluate(script)
+    page.tab.evaluate("document.activeElement.blur()")
+    reached = set()
+    for _ in range(3 * count):
+        page.tab.keyboard.press("Tab")
+        reached.add(page.tab.evaluate("document.activeElement.dataset.reached ?? null"))
+    assert reached - {None} == {str(index) for index in range(count)}
+    shown.locator(".spoiler").focus()
+    page.tab.keyboard.press("Space")
+    expect(shown.locator(".spoiler")).to_have_class(re.compile("shown"))
 
 
 def test_message_is_answered_without_asking(page: Tab) -> None:
@@ -153,7 +180,13 @@ def test_narrow_window(browser: Browser, client: PlaygroundClient) -> None:
     page = Tab.opened(browser, client.url, width=400)
     page.card()
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 400
-    page.tab.get_by_label("Channels and people").click()
+    menu = page.tab.get_by_label("Channels and people")
+    menu.click()
+    page.tab.keyboard.press("Escape")
+    expect(page.channel("library")).to_be_hidden()
+    expect(menu).to_be_focused()
+    page.tab.keyboard.press("Enter")
+    expect(page.channel("lab")).to_be_focused()
     page.go("library")
     page.tab.close()
 

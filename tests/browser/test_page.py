@@ -10,6 +10,15 @@ from tests.browser.page import PlaygroundPage
 from tests.e2e.texts import harbour
 
 
+def test_the_bot_greets_a_newcomer_and_its_button_begins_a_training(page: PlaygroundPage) -> None:
+    greeting = page.messages.filter(has_text="Hello! I learn to write from any text")
+    expect(greeting).to_contain_text("about 3 minutes in all")
+    greeting.get_by_test_id("button").click()
+    card = page.messages.filter(has_text="at most 2 minutes")
+    card.get_by_test_id("button").filter(has_text="Cancel").click()
+    expect(page.messages.filter(has_text="Cancelled: ")).to_be_visible(timeout=60_000)
+
+
 def test_a_newcomer_asks_for_help(page: PlaygroundPage) -> None:
     page.type("!help")
     page.answer("Galvanic learns to write from any text", "!train frankenstein", "!generate the monster")

@@ -66,6 +66,8 @@ class System:
             raise AssertionError("no address line:\n" + "".join(self.output))
         took = time.monotonic() - began
         self.client.wait_for_bot()
+        for channel in ("lab", "atrium"):  # the bot's greeting: no test is to take it for its answer
+            self.client.wait_for_message(channel=channel)
         return took
 
     def command(self) -> list[str]:

@@ -114,7 +114,7 @@ def test_tavern_stays_as_it_was_left(tmp_path: Path) -> None:
     client.send("over here", channel="atrium")
     assert server.stop() == 0
     kept = json.loads((tmp_path / "playground" / "world.json").read_text())
-    assert len(kept["messages"]) == 5, "the past is not stored, but for what was changed"
+    assert len(kept["messages"]) == 4, "the past is not stored, but for what was changed"
 
     again = Server(tmp_path)
     client = PlaygroundClient(again.url, channel="tavern")
@@ -151,7 +151,8 @@ def test_broken_file_is_set_aside(tmp_path: Path) -> None:
     (folder / "world.json").write_text('{"messages": [{"id": 1}]}')
     server = Server(tmp_path)
     try:
-        assert "Welcome" in server.client.messages()[0]["content"]
+        assert server.client.messages() == []
+        assert len(server.client.messages(channel="tavern")) > 400
     finally:
         server.stop()
     assert (folder / "world.broken.json").exists()
