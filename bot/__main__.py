@@ -13,6 +13,7 @@ import redis
 import structlog
 import yarl
 
+from bot import connection
 from bot.client import Galvanic
 from bot.leader import Leader
 from shared import presence
@@ -83,14 +84,17 @@ async def _run(settings: Settings) -> None:
                 import signal
 
                 loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            telling = asyncio.create_task(connection.tell_trouble(bot))
             try:
                 await task
             except asyncio.CancelledError:
                 log.info("stopping")
+            finally:
+                telling.cancel()
 
 
 async def _serve(bot: Galvanic, token: str) -> None:
-    await bot.login(token)
+    await connection.log_in(bot, token)
     bot.metrics.logged_in = True
     assert bot.application_id is not None
     bot.leader = Leader(bot.redis, bot.application_id)

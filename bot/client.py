@@ -10,9 +10,11 @@ from typing import Any
 
 import discord
 import structlog
+from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 from redis.exceptions import RedisError
 
+from bot import connection
 from bot.answers.typing import Typing
 from bot.commands import checks, message_text
 from bot.commands.choices import Offers
@@ -78,6 +80,7 @@ class Galvanic(commands.Bot):
             members=learning and settings.members_intent,
         )
         self.metrics = BotMetrics()
+        connection.prepare()
         super().__init__(
             command_prefix=_prefixes,
             intents=intents,
@@ -116,6 +119,7 @@ class Galvanic(commands.Bot):
         self.typing = Typing(self)
         self.add_check(checks.works_here, call_once=True)
         self.metrics.watch(self)
+        self.identifies = connection.Identifies()
         self.leader: Leader | None = None
         self._presence: asyncio.Task[None] | None = None
 
@@ -129,6 +133,21 @@ class Galvanic(commands.Bot):
         await self.add_cog(Leavers(self))
         self.add_dynamic_items(*DYNAMIC_ITEMS)
         await asyncio.gather(sync_commands(self), self.queue.warm())
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        """As discord.py's, which ends with this error when a first connection fails: it has no session to resume."""
+        backoff = ExponentialBackoff()
+        while True:
+            try:
+                return await super().connect(reconnect=reconnect)
+            except AttributeError:
+                if self.ws:
+                    raise
+            await asyncio.sleep(backoff.delay())
+
+    async def before_identify_hook(self, _shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
+        """Called by discord.py."""
+        await self.identifies.wait()
 
     async def on_ready(self) -> None:
         """Follow the jobs of the last run, once; say in Redis that the bot is there."""

@@ -16,6 +16,7 @@ from launcher.preflight import Lock
 from launcher.supervisord import Ended, Event, Overran, Spawned, Supervisord
 
 _TICK_S = 0.1
+_TROUBLE_EVERY_S = 1.0
 _SLOW_S = 30.0
 """After this a part that is not ready yet is mentioned."""
 _VITAL_TRIES = 3
@@ -71,6 +72,8 @@ class Monitor:
         self._slow: set[str] = set()
         self._crashes: Counter[str] = Counter()
         self._noticed: dict[str, float] = {}
+        self._troubles: dict[str, str | None] = {}
+        self._troubles_asked_at = 0.0
         self._useful_at: float | None = None
         self._announced = False
         self._signals = 0
@@ -138,6 +141,7 @@ class Monitor:
         else:
             self._start_parts()
             self._announce()
+            self._tell_troubles()
 
     # Starting
 
@@ -170,6 +174,17 @@ class Monitor:
             self._say("Ctrl-C stops everything.")
 
     # Watching
+
+    def _tell_troubles(self) -> None:
+        now = time.monotonic()
+        if now - self._troubles_asked_at < _TROUBLE_EVERY_S:
+            return
+        self._troubles_asked_at = now
+        for part in self._plan.parts:
+            said = part.trouble() if part.trouble is not None else None
+            if said != self._troubles.get(part.name):
+                self._troubles[part.name] = said
+                self._say(f"{part.name}: {said or 'this is over'}")
 
     def _handle_events(self) -> None:
         for event in self._supervisord.events():

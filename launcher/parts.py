@@ -28,6 +28,7 @@ class Part:
         stage: when it is stopped.
         needs: names of the parts that must be ready before it is started.
         ready: says whether it answers; None: as soon as it was started.
+        trouble: says, again and again, what keeps it from its work, None when nothing does; for people.
         vital: nothing works without it, so a start in which it keeps crashing is given up.
         group: parts of the same group, and stage, are stopped at once, and not one after the other; empty: none.
         stop_wait_s: seconds between the friendly signal and the kill.
@@ -42,6 +43,7 @@ class Part:
     stage: Stage
     needs: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
+    trouble: Callable[[], str | None] | None = None
     vital: bool = False
     group: str = ""
     stop_wait_s: int = 10

@@ -25,7 +25,7 @@ from shared import keys
 from shared.connect import connect_once, explain
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.presence import BOT
+from shared.presence import BOT, TROUBLE, alive
 from shared.settings import Settings
 
 _PROBE_S = 1.0
@@ -106,6 +106,20 @@ class Presence:
         if fresh:
             self.name = fresh[0].decode("utf-8", errors="replace")
         return len(fresh) >= self.at_least
+
+
+@dataclass
+class Trouble:
+    """What keeps the bot from Discord, as it says itself; while Redis is away, what it said last."""
+
+    client: redis.Redis
+    _said: str | None = field(default=None, repr=False)
+
+    def said(self) -> str | None:
+        """The sentence, None for none."""
+        with contextlib.suppress(redis.RedisError):
+            self._said = next(iter(alive(self.client, TROUBLE)), None)
+        return self._said
 
 
 def own_redis(folders: Folders, sockets: Path) -> tuple[str, tuple[str, ...]]:
@@ -205,7 +219,15 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
         bot_first = (*redis_first, "playground")
         announce = lambda: f"playground: http://{HOST}:{port}/"  # noqa: E731
     parts.append(
-        Part("bot", (sys.executable, "-m", "bot"), Stage.BOT, needs=bot_first, ready=bot.ready, stop_wait_s=15)
+        Part(
+            "bot",
+            (sys.executable, "-m", "bot"),
+            Stage.BOT,
+            needs=bot_first,
+            ready=bot.ready,
+            trouble=Trouble(client).said,
+            stop_wait_s=15,
+        )
     )
     parts.append(
         Part(

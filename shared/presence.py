@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 BOT = "bot"
+TROUBLE = "bot-trouble"
+"""Not a service: what keeps the bot from Discord, as a sentence in place of a name."""
 NAME_VARIABLE = "GALVANIC_WORKER_NAME"
 """What a worker calls itself here, to the processes and threads in which it does its jobs."""
 BEAT_S = 2.0

@@ -82,12 +82,14 @@ class BotMetrics:
         leads: this bot speaks for its token; False: it waits until another one has stopped.
         logged_in: Discord has taken the token.
         connected: the gateway is there.
+        away_since: monotonic time at which Discord or its gateway went away; None: it was not missed, or is back.
         turned_at: monotonic time at which the event loop last came round.
     """
 
     def __init__(self) -> None:
         self.began = self.turned_at = time.monotonic()
         self.logged_in = self.leads = self.connected = False
+        self.away_since: float | None = None
         self.lately = Lately()
         self.requests = Counter(
             "galvanic_discord_requests",
@@ -131,6 +133,10 @@ class BotMetrics:
     ) -> None:
         self.requests.labels(ended.method, route_of(ended.url.path), "none").inc()
 
+    def missed(self) -> None:
+        """Discord, or its gateway, cannot be reached."""
+        self.away_since = self.away_since or time.monotonic()
+
     def answered(self, kind: str, seconds: float) -> None:
         """Somebody has the answer to a job of this kind, so long after they asked."""
         self.answers.labels(kind).observe(seconds)
@@ -153,9 +159,11 @@ class BotMetrics:
 
         async def connected() -> None:
             self.connected = True
+            self.away_since = None
 
         async def disconnected() -> None:
             self.connected = False
+            self.missed()
 
         async def completed(ctx: Context) -> None:
             self.replied(ctx, "done")

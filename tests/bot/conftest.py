@@ -52,14 +52,22 @@ async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
 
 
 @pytest.fixture
-async def live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
-    """A connected bot, and the world that it is in."""
+async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playground]:
+    """A local Discord, where bots of this process connect to."""
     playground = Playground(open_port(0, insist=False), None)
     monkeypatch.setattr(discord.http.Route, "BASE", f"{playground.url}/api/v10")
     gateway = yarl.URL(playground.url.replace("http", "ws", 1) + "/gateway")
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
     stop = asyncio.Event()
     served = asyncio.create_task(playground.serve(stop))
+    yield playground
+    stop.set()
+    await served
+
+
+@pytest.fixture
+async def live(settings: Settings, playground: Playground) -> AsyncIterator[Live]:
+    """A connected bot, and the world that it is in."""
     bot = Galvanic(settings)
     bot._connection.guild_ready_timeout = 0.05
     running = asyncio.create_task(bot.start("any-token"))
@@ -70,8 +78,7 @@ async def live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")
     yield live
     await bot.close()
-    stop.set()
-    await asyncio.gather(running, served)
+    await running
 
 
 def _has_begun(bot: Galvanic) -> bool:

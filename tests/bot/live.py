@@ -23,6 +23,7 @@ class Live:
         self.bot = bot
         self.world = playground.world
         self.faults = playground.faults
+        self.gateway = playground._gateway
         self.people = playground._live._people
         self.acts = playground._live._interactions
 

@@ -1,6 +1,7 @@
 """The real launcher with other parts: `python -m tests.launcher.stand_in DATA_DIR PARTS [--with-parent]`.
 
-PARTS is a JSON list of the fields of `launcher.parts.Part`; a part with a `ready_file` is ready once that exists.
+PARTS is a JSON list of the fields of `launcher.parts.Part`; a part with a `ready_file` is ready once that exists,
+and one with a `trouble_file` has the trouble that stands in it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from launcher.parts import Part, Plan, Stage
 def part(fields: dict[str, Any]) -> Part:
     file = fields.pop("ready_file", None)
     ready = Path(file).exists if file else None
+    trouble_file = fields.pop("trouble_file", None)
+    trouble = (lambda: Path(trouble_file).read_text() or None) if trouble_file else None
     fields["stage"] = Stage(fields["stage"])
     fields["command"] = tuple(fields["command"])
-    return Part(ready=ready, **fields)
+    return Part(ready=ready, trouble=trouble, **fields)
 
 
 def main() -> int:

@@ -84,6 +84,18 @@ def test_a_part_counts_as_ready_when_it_says_so(run: Run, tmp_path: Path) -> Non
     assert launcher.wait(PATIENCE_S) == 0
 
 
+def test_what_keeps_a_part_from_its_work_is_told_once(run: Run, tmp_path: Path) -> None:
+    trouble = tmp_path / "trouble"
+    trouble.write_text("There is no way out.")
+    launcher = run.start([run.part("bot", trouble_file=str(trouble)), run.part("steady")])
+    run.wait_for("bot: There is no way out.")
+    trouble.write_text("")
+    run.wait_for("bot: this is over")
+    assert run.output.count("no way out") == 1
+    launcher.terminate()
+    assert launcher.wait(PATIENCE_S) == 0
+
+
 def test_wrong_settings_stop_everything_with_the_last_words_of_the_part(run: Run) -> None:
     launcher = run.start([run.part("steady"), run.part("bot", "exit=78")])
     assert launcher.wait(PATIENCE_S) == 78
