@@ -25,6 +25,17 @@ from shared.settings import Settings, SettingsError, read_settings
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
 PORTAL = "https://discord.com/developers/applications"
 
+_BAD_TOKEN = (
+    f"Discord refused the DISCORD_TOKEN in .env. Make a new one ({PORTAL} -> your application -> Bot -> Reset Token) "
+    "and put it there."
+)
+_CLOSED_FOR_GOOD = {
+    4004: _BAD_TOKEN,
+    4011: "This bot is in more than 2,500 servers, and Galvanic serves no more with one bot. Remove it from some, or "
+    "run a second application with a bot of its own.",
+}
+"""By Discord's close code; discord.py ends with those after which trying again cannot help."""
+
 log = structlog.get_logger()
 
 
@@ -47,9 +58,10 @@ def main() -> int:
     try:
         asyncio.run(_run(settings))
     except discord.LoginFailure:
+        return _refuse(_BAD_TOKEN)
+    except discord.ConnectionClosed as error:
         return _refuse(
-            f"Discord refused the DISCORD_TOKEN in .env. Make a new one ({PORTAL} -> your application -> Bot -> "
-            "Reset Token) and put it there."
+            _CLOSED_FOR_GOOD.get(error.code, f"Discord's gateway refused this bot for good, with code {error.code}.")
         )
     except discord.PrivilegedIntentsRequired:
         return _refuse(

@@ -199,9 +199,9 @@ class PlaygroundClient(AdminClient):
         """Let no request fail any more."""
         self._call("DELETE", "/control/faults")
 
-    def drop_gateway(self, for_s: float = 0.0) -> None:
-        """Cut the bot's connection, and take no new one for so many seconds."""
-        self._call("POST", "/control/gateway", {"for_s": for_s})
+    def drop_gateway(self, for_s: float = 0.0, refuse_with: int | None = None) -> None:
+        """Cut the bot's connection, and take no new one for so many seconds, or refuse each with this close code."""
+        self._call("POST", "/control/gateway", {"for_s": for_s, "refuse_with": refuse_with})
 
     def edit_times(self, message_id: str) -> list[float]:
         """When a message was edited, seconds since the epoch."""

@@ -35,6 +35,8 @@ class FaultControl:
         return web.json_response({})
 
     async def drop_gateway(self, request: web.Request) -> web.Response:
-        """Cut the bot's connection, and take no new one for `for_s` seconds."""
-        await self._gateway.drop(float((await json_body(request)).get("for_s", 0)))
+        """Cut the bot's connection, and take no new one for `for_s` seconds; `refuse_with` closes those that come."""
+        body = await json_body(request)
+        self._gateway.refuse_with = body.get("refuse_with")
+        await self._gateway.drop(float(body.get("for_s", 0)))
         return web.json_response({})

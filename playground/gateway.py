@@ -156,6 +156,8 @@ class Gateway:
     def __init__(self, world: World, *, refuse_privileged: bool = False) -> None:
         self._world = world
         self.refuse_privileged = refuse_privileged
+        self.refuse_with: int | None = None
+        """The close code for every bot that identifies, such as 4011: it is in too many servers."""
         self._closed_until = 0.0
         self._connections: set[Connection] = set()
         self.presence_listeners: list[Callable[[], None]] = []
@@ -241,6 +243,9 @@ class Gateway:
         asked.value = int(data["intents"])
         if self.refuse_privileged and rules.missing_privileged_intents(asked, discord.Intents.none()):
             await connection.close(_CLOSE_INTENTS, "Disallowed intent(s)")
+            return
+        if self.refuse_with is not None:
+            await connection.close(self.refuse_with, "Refused")
             return
         connection.identify(data)
         log.info("bot connected")

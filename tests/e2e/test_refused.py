@@ -59,3 +59,17 @@ def test_a_setting_that_cannot_be_read(tmp_path: Path) -> None:
     status, last = run_bot(tmp_path, None, DISCORD_TOKEN="any-token", TRAIN_MINUTES="soon")
     assert status == EX_CONFIG
     assert "TRAIN_MINUTES" in last
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(4004, "refused the DISCORD_TOKEN"), (4011, "more than 2,500 servers"), (4013, "Discord's gateway refused")],
+)
+def test_a_gateway_that_will_not_have_it(server: Server, tmp_path: Path, code: int, words: str) -> None:
+    server.client.drop_gateway(refuse_with=code)
+    try:
+        status, last = run_bot(tmp_path, server.url, DISCORD_TOKEN="any-token")
+    finally:
+        server.client.drop_gateway()
+    assert status == EX_CONFIG
+    assert words in last
