@@ -31,7 +31,8 @@ def test_tokens_are_nltks_with_the_space_before_them(text: str) -> None:
         if not regex.match(r"\s\Z", symbol):
             spans.append((at + symbol.startswith(" "), at + len(symbol)))
         at += len(symbol)
-    assert spans == list(WordPunctTokenizer().span_tokenize(text))
+    tokens = WordPunctTokenizer().span_tokenize(text)
+    assert spans == [(at, min(at + 100, end)) for start, end in tokens for at in range(start, end, 100)]
 
 
 @given(st.one_of(ANY, TEXT), st.lists(st.sampled_from([" boat", "漢字", "!!", " é"]), unique=True))

@@ -26,6 +26,8 @@ UNGUARDED = {"classic"}
 _NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
 _MOST_SYMBOLS = 4
 """To a character asked for, so that no text goes on for ever."""
+_MOST_SEED = 1_000
+"""Characters of the corpus that an answer carries as its beginning."""
 
 
 @dataclass
@@ -117,14 +119,18 @@ class Author(ABC):
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
         """A window of the corpus, or a line of it; blank where the model keeps nothing of its corpus."""
         if request.from_line:
-            line = draw_line(lambda: self.vocabulary.decode(self._draw_window(random)))
+            line = draw_line(lambda: self._text_of(self._draw_window(random)))
             if line.strip():
                 return replace(self._read_seed(line), notes=()), line  # they are about what a person types
         window = self._draw_window(random)
-        seed = self.vocabulary.decode(window)
+        seed = self._text_of(window)
         if seed.strip():
             return Seed(window), seed
         return Seed(window, (_NOTHING_KEPT,) if request.from_corpus else ()), seed[-1:]
+
+    def _text_of(self, window: Ids) -> str:
+        """What is shown of a window: its end, if its symbols are long."""
+        return self.vocabulary.decode(window)[-_MOST_SEED:]
 
     def _sampling(self, request: WriteRequest) -> Sampling:
         temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature
@@ -135,7 +141,9 @@ class Author(ABC):
 
     def _finish(self, begun: _Begun, ids: Ids, started: float) -> Generation:
         request = begun.request
-        text = self.vocabulary.decode(ids)
+        # A pass goes on after this text was long enough, and its symbols may be long.
+        ends = np.cumsum(self.vocabulary.lengths[ids])
+        text = self.vocabulary.decode(ids[: int(np.searchsorted(ends, request.length + begun.open_end)) + 1])
         if begun.open_end:
             text = text.removeprefix(" ")
         return Generation(

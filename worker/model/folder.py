@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -26,10 +27,14 @@ from worker.text import make_vocabulary
 FORMAT = 2
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 MOST_DESCRIPTION_BYTES = 64 * 2**20
-_BESIDE_WEIGHTS_BYTES = 16 * 2**20
+_BESIDE_WEIGHTS_BYTES = 2**20
 """What the weights file may hold beside the weights: its header, and the windows of the corpus."""
 WINDOWS = "corpus_windows"
 """The array beside the weights."""
+MOST_WINDOWS, WINDOW_SYMBOLS = 1_000, 100
+_MOST_SUM = 1e8
+"""What a unit may make of its inputs, at most. Trained weights stay far below it; numbers far above it overflow, or
+drown what keeps a symbol from being drawn (`worker.model.sampling.NEVER`)."""
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "nltk", "galvanic")
 
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]
@@ -190,7 +195,7 @@ def load(folder: Path) -> Loaded:
     """Description, weights and corpus windows of a model folder, all checked.
 
     Raises:
-        UserError: there is no model, it is damaged, or a newer program wrote it.
+        UserError: there is no model, it is damaged or of no use, or a newer program wrote it.
     """
     description = describe(folder)
     try:
@@ -246,6 +251,7 @@ def check_description(description: Description) -> None:
 
     Raises:
         ValueError: they do not.
+        UserError: there are too many symbols, or too long ones.
     """
     if min(description.network.units) < 1:
         raise ValueError("a layer without units")
@@ -269,17 +275,42 @@ def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("the description has other fields than it should") from error
 
 
+def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
+    """See that whatever is read, all that the network predicts with these weights are numbers.
+
+    What a layer reads lies between -1 and 1, but for an embedding: so the largest weight, times how many there are to
+    a unit, bounds what it sums.
+
+    Raises:
+        UserError: they may not be.
+    """
+    largest = {name: float(max(array.max(), -array.min())) for name, array in weights.items()}
+    embedded = max((most for name, most in largest.items() if name.endswith("embeddings")), default=1.0)
+    for name, most in largest.items():
+        terms = weights[name].shape[0] if weights[name].ndim > 1 else 1
+        inputs = max(1.0, embedded) if name.endswith("lstm_0/lstm_cell/kernel") else 1.0
+        if not terms * most * inputs <= _MOST_SUM:  # not so of NaN either
+            raise UserError(
+                "This model's weights give no usable probabilities: some are no numbers, or far too large ones.",
+                "Train it again, or get another copy of it.",
+            )
+
+
 def _check(description: Description, weights: dict[str, npt.NDArray[Any]], windows: npt.NDArray[Any]) -> None:
     """Compare the arrays with the description.
 
     Raises:
         ValueError: something does not fit.
+        UserError: nothing can be predicted with these weights.
     """
     if {name: array.shape for name, array in weights.items()} != description.network.shapes():
         raise ValueError("the weights do not fit the network")
-    if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in weights.values()):
-        raise ValueError("some weights are no numbers")
+    if not all(array.dtype == np.float32 for array in weights.values()):
+        raise ValueError("the weights are of another kind")
+    check_weights(weights)
     if windows.dtype.kind not in "ui" or windows.ndim != 2 or not windows.size:
         raise ValueError("the corpus windows are no ids")
+    if windows.shape[0] > MOST_WINDOWS or windows.shape[1] > WINDOW_SYMBOLS:
+        raise ValueError("more of the corpus than a training keeps")
     if windows.min() < 0 or windows.max() >= len(description.symbols):
         raise ValueError("the corpus windows do not fit the vocabulary")

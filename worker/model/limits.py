@@ -11,8 +11,9 @@ from shared.units import MEGABYTE
 from worker.model.folder import Description, weights_bytes
 from worker.text.classic import WINDOW
 
-_DESCRIPTION_BYTES = 8 * 2**20
+_DESCRIPTION_BYTES = 4 * 2**20
 """Several times what the largest vocabulary of words takes."""
+_MOST_POINTS = 100_000
 _MOST_LSTMS = 16
 """Layers of all members: each makes the first text, for which the network is compiled, wait longer."""
 _CLOCKS_APART_S = 86_400
@@ -42,17 +43,21 @@ def check(description: Description, limits: Limits) -> None:
     """See that such a model can be used without harm; before its weights are read.
 
     Raises:
-        UserError: it is too large.
+        UserError: it is too large, or too slow.
         ValueError: no training leaves such a description.
     """
     network, training = description.network, description.training
-    needed = weights_bytes(description)[0]
-    if needed > limits.weights_bytes:
-        raise UserError(
-            f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "
-            f"{limits.weights_bytes / MEGABYTE:,.0f} MB.",
-            "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
-        )
+    weights = weights_bytes(description)[0]
+    # Whoever writes with it makes a table of what each symbol is to the first layer's gates.
+    table = 4 * network.members * network.vocabulary * 4 * network.units[0] if network.kind == "streams" else 0
+    for needed, most in ((weights, limits.weights_bytes), (weights + table, 3 * limits.weights_bytes)):
+        if needed > most:
+            raise UserError(
+                f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "
+                f"{most / MEGABYTE:,.0f} MB.",
+                "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
+            )
+    network.check_pace()
     if len(network.units) * network.members > _MOST_LSTMS:
         raise UserError(
             f"This model's network has {len(network.units) * network.members} layers, and imports may have "
@@ -66,6 +71,8 @@ def check(description: Description, limits: Limits) -> None:
         raise ValueError("a loss that no training has")
     if not 0 <= description.created_at <= time.time() + _CLOCKS_APART_S:
         raise ValueError("made at a time that cannot be")
+    if len(training.curve) > _MOST_POINTS:
+        raise ValueError("more epochs than a training has")
     if len(description.marks) > _MOST_MARKS:
         raise ValueError("more transcripts than a model learns from")
     share = training.copy_share

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.errors import UserError
 from worker.text.classic import WINDOW
 
+MOST_PRODUCTS = 600_000_000
+"""Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""
+
 
 class NetworkConfig(BaseModel):
     """All that is needed to rebuild a network.
@@ -77,10 +80,27 @@ class NetworkConfig(BaseModel):
         """Trainable numbers."""
         return sum(math.prod(shape) for shape in self.shapes().values())
 
+    def products(self) -> int:
+        """Multiplications to read one symbol and foresee the next one."""
+        kernels = [shape for name, shape in self.shapes().items() if name.endswith("kernel")]
+        return max(1, self.window) * sum(math.prod(shape) for shape in kernels)
+
     def flops(self) -> int:
         """Additions and multiplications to learn from one symbol: forward once, and twice that for the gradients."""
-        products = [shape for name, shape in self.shapes().items() if name.endswith("kernel")]
-        return 6 * max(1, self.window) * sum(math.prod(shape) for shape in products)
+        return 6 * self.products()
+
+    def check_pace(self) -> None:
+        """Refuse a network that writes too slowly for anybody who waits.
+
+        Raises:
+            UserError: it does.
+        """
+        if self.products() > MOST_PRODUCTS:
+            raise UserError(
+                f"This network needs {self.products() / 1e6:,.0f} million multiplications for a character, and I can "
+                f"write with at most {MOST_PRODUCTS / 1e6:,.0f} million.",
+                "Take one with fewer layers or units.",
+            )
 
 
 class Plan(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from worker.model.folder import MOST_WINDOWS, WINDOW_SYMBOLS
 from worker.model.network import Weights
 from worker.model.plan import NetworkConfig
 from worker.model.reader import Reader
@@ -20,9 +21,8 @@ SAMPLE_CHARS = 240
 LONG_CHARS = 400
 """Of a sample that is searched for what is copied from the corpus."""
 SAMPLES = 3
-WINDOWS = {"char": 200, "word": 200, "classic": 1_000}
-"""Windows of the corpus kept with the model to start a text from: 100 symbols each."""
-_WINDOW = 100
+WINDOWS = {"char": 200, "word": 200, "classic": MOST_WINDOWS}
+"""Windows of the corpus kept with the model to start a text from."""
 _TEMPERATURE = 0.8
 
 
@@ -85,7 +85,7 @@ def line_start(prepared: Prepared) -> npt.NDArray[Any]:
 
 def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) -> npt.NDArray[Any]:
     ids, symbols = prepared.training, len(prepared.vocabulary)
-    length = min(_WINDOW, len(ids))
+    length = min(WINDOW_SYMBOLS, len(ids))
     starts = np.unique(random.integers(0, len(ids) - length + 1, number))
     kind = np.uint8 if symbols <= 2**8 else np.uint16 if symbols <= 2**16 else np.int32
     windows: npt.NDArray[Any] = np.asarray(ids[starts[:, None] + np.arange(length)]).astype(kind)

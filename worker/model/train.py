@@ -125,6 +125,7 @@ class _Training:
         identity["random_seed"] = random_seed = secrets.randbelow(2**32) if random_seed is None else random_seed
         plan, plan_notes = (_plan_of(saved, place), ()) if saved else self._plan()
 
+        plan.network.check_pace()
         writer = SampleWriter(prepared, plan.network, random_seed)
         learner = make_learner(plan, prepared, random_seed)
         density = Density(
@@ -151,6 +152,7 @@ class _Training:
         if plan.network.kind == "streams" and (not loop.curve or best_point(tuple(loop.curve)).epoch > 0):
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * density.heldout
+        folder.check_weights(loop.best)
         result = self._result(loop, plan, stopped, writer, random_seed, notes, heldout_loss)
         when_there_is_room(lambda: self._save(out, loop, plan, writer, result), hooks)
         return result

@@ -58,7 +58,9 @@ class _Slot:
             if self._model is None:
                 version = self._version()
                 with self._store.reading(self._model_id) as folder:
-                    self._model = load_model(folder)
+                    model = load_model(folder)
+                model.description.network.check_pace()  # it may have been let in by an older version
+                self._model = model
                 self.version = version
             return self._model
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
+from shared.errors import UserError
+
 Ids = npt.NDArray[np.int32]
 """Ids as a model reads them; those of a whole text are kept in fewer bytes (`id_type`)."""
 AnyIds = npt.NDArray[Any]
@@ -17,11 +19,15 @@ AnyIds = npt.NDArray[Any]
 Points = npt.NDArray[np.uint32]
 UNKNOWN = -1
 _CODEC = "utf-32-le"
+MOST_SYMBOLS = 100_000
+MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000
+"""Characters of one symbol, which models of older versions may have longer than `split` makes them, and of all."""
 
 # NLTK's WordPunctTokenizer (runs of letters, digits and _; runs of anything else that is no blank space), each token
-# with the space before it; all other blank space stands alone. Every character is in exactly one match. The engine is
-# NLTK's too: for it combining marks and joiners are part of a word.
-_SYMBOL = regex.compile(r" ?(?:\w+|[^\w\s]+)|\s")
+# with the space before it; all other blank space stands alone. A run of more than 100 characters, which is no word
+# but a ruled line or data, is several tokens: what one symbol writes is bounded. Every character is in exactly one
+# match. The engine is NLTK's too: for it combining marks and joiners are part of a word.
+_SYMBOL = regex.compile(r" ?(?:\w{1,100}|[^\w\s]{1,100})|\s")
 
 
 class Vocabulary(Protocol):
@@ -78,6 +84,7 @@ class _Symbols:
 
     Raises:
         ValueError: a symbol occurs twice or is empty, or there is none.
+        UserError: there are too many, or too long ones.
     """
 
     def __init__(self, symbols: Sequence[str]) -> None:
@@ -85,6 +92,16 @@ class _Symbols:
         if not self._symbols or "" in self._symbols or len(set(self._symbols)) != len(self._symbols):
             raise ValueError("a vocabulary needs symbols, each of them once")
         self._lengths = np.fromiter(map(len, self._symbols), np.int64, len(self._symbols))
+        for what, found, most in (
+            ("{:,} symbols", len(self._symbols), MOST_SYMBOLS),
+            ("a symbol of {:,} characters", int(self._lengths.max()), MOST_SYMBOL_CHARS),
+            ("symbols of {:,} characters in all", int(self._lengths.sum()), MOST_CHARS),
+        ):
+            if found > most:
+                raise UserError(
+                    f"That vocabulary has {what.format(found)}, and I can use at most {most:,}.",
+                    "Take another model, or another text to learn from.",
+                )
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -177,5 +194,6 @@ def make_vocabulary(recipe: str, symbols: Sequence[str]) -> Vocabulary:
 
     Raises:
         ValueError: these cannot be the symbols of one.
+        UserError: there are too many, or too long ones.
     """
     return WordVocabulary(symbols) if recipe == "word" else CharVocabulary(symbols)

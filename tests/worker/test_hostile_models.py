@@ -1,0 +1,175 @@
+"""What anybody may import fills neither bot nor Redis nor worker, and keeps none of them busy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+import redis
+
+from shared import keys
+from shared.errors import UserError
+from shared.events import Failed, Generated, Imported, Surprised
+from shared.jobs import MODEL_FILE, TrainOptions
+from shared.settings import Settings
+from tests.worker.hostile import model_file, tutorial, zeros
+from tests.worker.jobs import PLACE, generate_job, import_job, run, surprise_job
+from tests.worker.small import LETTERS, biased, network, random_weights
+from tests.worker.texts import SENTENCE, corpus
+from worker.model import folder as model_folder
+from worker.text import TextOptions, prepare
+
+pytestmark = pytest.mark.usefixtures("one_and_two")
+
+MIB = 2**20
+ONE = np.zeros((1, 1), np.uint8)
+
+
+def imported(client: redis.Redis, data: bytes) -> Imported | Failed:
+    job = import_job()
+    client.set(keys.artifact(job.job_id, MODEL_FILE), data, ex=600)
+    answer = run(client, job)
+    assert isinstance(answer, Imported | Failed)
+    return answer
+
+
+def _long_symbol() -> bytes:
+    return model_file((*LETTERS, "x" * 3 * MIB), "word")
+
+
+def _many_long_symbols() -> bytes:
+    return model_file((*LETTERS, *(f"{number:04d}" * 200 for number in range(4_000))), "word")
+
+
+def _many_symbols() -> bytes:
+    return model_file(
+        tuple(map(chr, range(0xE000, 0xE000 + 100_001))), config=network(100_001, embedding=1, units=(1,)), windows_=ONE
+    )
+
+
+def _long_window() -> bytes:
+    return model_file(windows_=np.zeros((1, 2_000_000), np.uint8))
+
+
+def _many_windows() -> bytes:
+    return model_file(windows_=np.zeros((1_001, 100), np.uint8))
+
+
+def _slow() -> bytes:
+    config = tutorial((1_100, 1_100, 1_100))
+    return model_file(recipe="classic", config=config, weights=zeros(config), windows_=np.zeros((1, 100), np.uint8))
+
+
+def _wide_table() -> bytes:
+    """Small as it lies there; what writing makes of its embedding has 2 GB."""
+    symbols = tuple(map(chr, range(0xE000, 0x1DFFF)))
+    config = network(len(symbols), embedding=1, units=(2_000, 1))
+    return model_file(symbols, config=config, weights=zeros(config))
+
+
+def _huge(scale: float, part: str) -> bytes:
+    weights = random_weights(network(len(LETTERS)))
+    return model_file(weights={n: np.full_like(w, scale) if part in n else w for n, w in weights.items()})
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (_long_symbol, "a symbol of"),
+        (_many_long_symbols, "characters in all"),
+        (_many_symbols, "100,001 symbols"),
+        (_long_window, "damaged"),
+        (_many_windows, "damaged"),
+        (_slow, "multiplications"),
+        (_wide_table, "network takes"),
+        (lambda: _huge(3e38, "kernel"), "no usable probabilities"),
+        (lambda: _huge(3e38, "embedding"), "no usable probabilities"),
+        (lambda: _huge(-1e30, "output/bias"), "no usable probabilities"),
+        (lambda: _huge(float("nan"), "bias"), "no usable probabilities"),
+    ],
+)
+def test_a_file_made_to_harm_is_refused_in_words(
+    client: redis.Redis, settings: Settings, make: Callable[[], bytes], problem: str
+) -> None:
+    data = make()
+    assert len(data) < 2 * MIB
+    answer = imported(client, data)
+    assert isinstance(answer, Failed), "it was imported"
+    assert problem in answer.problem
+    assert answer.remedy
+    assert not client.exists(keys.guild_models(PLACE.guild_id))
+    assert not client.exists(keys.artifact("i-1", MODEL_FILE))
+    assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one", "two"}
+
+
+def test_the_most_that_is_imported_makes_small_answers(client: redis.Redis) -> None:
+    """Symbols and windows at their limits: what Redis keeps of a text is as long as was asked for."""
+    symbols = (*LETTERS, *"0123456789", *(f"{number:02d}" * 500 for number in range(60)))
+    config = network(len(symbols))
+    window = np.full((1, 100), len(symbols) - 1, np.uint8)
+    logits = np.where(np.arange(len(symbols)) < len(LETTERS) + 10, -50.0, 0.0)
+    answer = imported(client, model_file(symbols, "word", config, biased(config, logits), window))
+    assert isinstance(answer, Imported)
+    for number, fields in enumerate(({"from_corpus": True}, {"from_line": True, "seed": ""}, {"seed": "ab"})):
+        job = generate_job(number, model_id=answer.model.model_id, length=200, **fields)
+        written = run(client, job)
+        assert isinstance(written, Generated)
+        assert len(written.text) == 200
+        assert len(written.seed) <= 1_000
+        assert cast(int, client.memory_usage(keys.job_events(job.job_id))) < 20_000
+
+
+def test_a_model_that_was_let_in_before_is_refused_when_it_is_used(
+    client: redis.Redis, settings: Settings, tmp_path: Path
+) -> None:
+    """As one that an older version imported, or a backup brings back."""
+    folder = settings.data_dir / "models" / "one"
+    description, weights, windows = model_folder.load(folder)
+    weights["output/kernel"][:] = 3e38
+    fields = {name: getattr(description, name) for name in type(description).model_fields if name != "weights_sha256"}
+    shutil.rmtree(folder)
+    model_folder.save(folder, weights, windows, **fields)
+    for job in (generate_job(), surprise_job("the boat")):
+        answer = run(client, job)
+        assert isinstance(answer, Failed), "it was used"
+        assert "no usable probabilities" in answer.problem
+        assert answer.remedy
+
+
+def test_a_text_gives_no_symbol_longer_than_is_imported(tmp_path: Path) -> None:
+    runs = ("=" * 50_000, "x" * 50_000, " " + "ä" * 150)
+    text = "".join(f"{SENTENCE}{run}\n" for run in runs * 4)
+    prepared = prepare(text, TextOptions("word", hard_wrapped=False))
+    assert max(map(len, prepared.vocabulary.symbols)) <= 101
+    assert prepared.vocabulary.decode(prepared.ids) == text
+    assert np.array_equal(prepared.vocabulary.encode(text), prepared.ids)
+
+
+def test_a_training_makes_nothing_that_could_not_be_imported(tmp_path: Path) -> None:
+    from worker.model.train import train
+
+    text = SENTENCE * 50
+    options = TrainOptions(recipe="classic", epochs=1, units=1_100)
+    with pytest.raises(UserError, match="multiplications"):
+        train(text, options, corpus(text), out=tmp_path / "slow")
+    many = "".join(map(chr, range(0xE000, 0xE000 + 100_001))) + text
+    with pytest.raises(UserError, match="symbols"):
+        train(many, TrainOptions(epochs=1), corpus(many), out=tmp_path / "many")
+
+
+def test_a_model_at_the_limits_of_its_weights_writes_and_scores(client: redis.Redis, tmp_path: Path) -> None:
+    most = {
+        "embedding/embeddings": 3e3,
+        "lstm_0/lstm_cell/kernel": 3e3,
+        "output/bias": -1e8,
+        "lstm_0/lstm_cell/bias": 1e8,
+    }
+    weights = {n: np.full_like(w, most.get(n, 4e6)) for n, w in random_weights(network(len(LETTERS))).items()}
+    answer = imported(client, model_file(weights=weights))
+    assert isinstance(answer, Imported)
+    assert isinstance(run(client, generate_job(model_id=answer.model.model_id)), Generated)
+    assert isinstance(run(client, surprise_job("the boat", answer.model.model_id)), Surprised)
