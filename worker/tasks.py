@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from celery import Task, signals
@@ -24,9 +25,10 @@ def train(self: Task, job: dict[str, Any]) -> None:
 
 
 def _add(handler: Handler[Any]) -> None:
-    @app.task(name=handler.task, acks_late=handler.late)
-    def run(job: dict[str, Any]) -> None:
-        handler.run(job)
+    @app.task(name=handler.task, acks_late=handler.late, bind=True)
+    def run(self: Task, job: dict[str, Any]) -> None:
+        expires = self.request.expires  # ISO 8601, with the time zone
+        handler.run(job, datetime.fromisoformat(expires) if expires else None)
 
 
 for _handler in HANDLERS:

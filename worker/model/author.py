@@ -13,7 +13,7 @@ import numpy as np
 from shared.errors import UserError
 from shared.jobs import RecipeName, StopAt
 from worker.model.lines import draw_line
-from worker.model.request import WriteRequest, cut
+from worker.model.request import WriteRequest, cut, too_slow
 from worker.model.results import Generation
 from worker.model.sampling import Sampling
 from worker.model.streams import Ids, Row
@@ -97,6 +97,8 @@ class Author(ABC):
         """Continue each row's seed at least until it is enough."""
 
     def _begin(self, request: WriteRequest) -> _Begun | UserError:
+        if time.monotonic() > request.until:  # before anything is read for it
+            return too_slow()
         random_seed = secrets.randbelow(2**32) if request.random_seed is None else request.random_seed
         random = np.random.default_rng(random_seed)
         try:
@@ -113,7 +115,7 @@ class Author(ABC):
         def enough(ids: Ids) -> bool:
             return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
 
-        row = Row(known.ids, sampling, random, enough)
+        row = Row(known.ids, sampling, random, enough, request.until)
         return _Begun(request, row, seed, random_seed, known.notes, known.open_end)
 
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
@@ -139,7 +141,9 @@ class Author(ABC):
         guard = guard and len(self.vocabulary) > 1
         return Sampling(temperature, request.top_k, request.top_p, request.min_p, guard)
 
-    def _finish(self, begun: _Begun, ids: Ids, started: float) -> Generation:
+    def _finish(self, begun: _Begun, ids: Ids, started: float) -> Generation | UserError:
+        if begun.row.late:
+            return too_slow()
         request = begun.request
         # A pass goes on after this text was long enough, and its symbols may be long.
         ends = np.cumsum(self.vocabulary.lengths[ids])

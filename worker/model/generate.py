@@ -51,16 +51,16 @@ class TextModel(Author):
         scoring, nats, notes = self._read(text)
         return Score((float(nats.sum()) + scoring.side_nats) / scoring.chars, scoring.chars, notes)
 
-    def surprise(self, text: str) -> Surprise:
+    def surprise(self, text: str, until: float = math.inf) -> Surprise:
         """What each character of a text costs the model; the sum is the score's.
 
         A symbol of several characters spreads its nats evenly over them, and so does what the pipeline drops over
         the characters that it dropped (over all, where it dropped none).
 
         Raises:
-            UserError: nothing of the text can be read.
+            UserError: nothing of the text can be read, or it was not done until then (`time.monotonic`).
         """
-        scoring, nats, notes = self._read(text)
+        scoring, nats, notes = self._read(text, until)
         return Surprise(_spread(scoring, nats), notes)
 
     def _read_seed(self, seed: str) -> Seed:
@@ -76,7 +76,7 @@ class TextModel(Author):
     def _write(self, rows: Sequence[Row]) -> list[Ids]:
         return self.reader.write_batch(rows)
 
-    def _read(self, text: str) -> tuple[ScoringText, npt.NDArray[np.float64], tuple[str, ...]]:
+    def _read(self, text: str, until: float = math.inf) -> tuple[ScoringText, npt.NDArray[np.float64], tuple[str, ...]]:
         """The text as it is scored, the nats of each of its ids, and what there is to say about it."""
         scoring = self._recipe.scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
@@ -85,7 +85,7 @@ class TextModel(Author):
         nats = np.full(len(read), math.log(UNICODE_SCALARS) - math.log(unseen))
         if len(known):
             lead = pad(known[:0]) if self.description.network.window else known[:0]
-            log_probs = self.reader.read(np.concatenate([lead, known]))[len(lead) :]
+            log_probs = self.reader.read(np.concatenate([lead, known]), until)[len(lead) :]
             nats[read] = -log_probs.astype(np.float64) - math.log1p(-unseen)
         notes = scoring.notes
         if len(known) < len(read):

@@ -40,13 +40,17 @@ class Reader:
         else:
             self._windows.set_weights(weights)
 
-    def read(self, ids: Ids) -> npt.NDArray[np.float32]:
+    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
         """Log probability of each symbol of a text before it was read, shape [len(ids)]; the first has nothing
-        before it and is as likely as any other."""
+        before it and is as likely as any other.
+
+        Raises:
+            UserError: it was not done until then (`time.monotonic`).
+        """
         if not len(ids):
             return np.zeros(0, np.float32)
         ids = ids.astype(np.int32, copy=False)
-        rest = self._windows.read(ids) if self._windows else self._read(ids)
+        rest = self._windows.read(ids, until) if self._windows else self._read(ids, until)
         return np.concatenate([np.full(1, -math.log(self.config.vocabulary), np.float32), rest])
 
     def write(self, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
@@ -54,12 +58,12 @@ class Reader:
         return self.write_batch([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]
 
     def write_batch(self, rows: Sequence[Row]) -> list[Ids]:
-        """Continue all seeds; each as it would be continued alone, and at least as far as is enough."""
+        """Continue all seeds; each as it would be continued alone, and at least as far as is enough, or `late`."""
         if self._windows:
             return [self._windows.write(row) for row in rows]
         return streams.write(self.networks, rows, self._mix)
 
-    def _read(self, ids: Ids) -> npt.NDArray[np.float32]:
-        log_probs = [streams.read(network, ids) for network in self.networks]
+    def _read(self, ids: Ids, until: float) -> npt.NDArray[np.float32]:
+        log_probs = [streams.read(network, ids, until) for network in self.networks]
         mean: npt.NDArray[np.float32] = np.logaddexp.reduce(log_probs) - np.float32(math.log(len(log_probs)))
         return mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class WriteRequest:
         top_k, top_p, min_p: what may be drawn, see `worker.model.sampling.Sampling`.
         guard: break out of loops; None: the recipe's default (all but `classic`).
         stop: end at the last end of a sentence or line; if there is none, the text is as long as it is.
+        until: give up at this time (`time.monotonic`): nobody waits any more.
         from_line: begin with the beginning of a random line or sentence of the corpus instead (`worker.model.lines`).
     """
 
@@ -41,10 +43,19 @@ class WriteRequest:
     guard: bool | None = None
     stop: StopAt | None = None
     from_line: bool = False
+    until: float = math.inf
 
     def __post_init__(self) -> None:
         if self.length < 1:
             raise UserError("The length must be at least 1.", "Choose how many characters to write.")
+
+
+def too_slow() -> UserError:
+    """How a request ends that is not done when nobody waits any more."""
+    return UserError(
+        "That wasn't done in time: this model writes too slowly, or too many people wait.",
+        "Ask for a shorter text, or take a smaller model.",
+    )
 
 
 def cut(text: str, stop: StopAt | None) -> str:

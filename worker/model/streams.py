@@ -7,6 +7,8 @@ embedding and a one-hot input are the same code.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,7 @@ import tensorflow as tf
 
 from worker.model.network import Weights
 from worker.model.plan import NetworkConfig
+from worker.model.request import too_slow
 from worker.model.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
 
 Tensor = Any
@@ -42,12 +45,21 @@ class Row:
         sampling: how to go on.
         random: where the randomness comes from.
         enough: whether the ids written so far will do; asked after every chunk.
+        until: it is given up at this time (`time.monotonic`), which is looked at before every chunk.
+        late: it was given up.
     """
 
     seed: Ids
     sampling: Sampling
     random: np.random.Generator
     enough: Callable[[Ids], bool]
+    until: float = math.inf
+    late: bool = False
+
+    def give_up(self) -> bool:
+        """Whether its time is over; it is then `late`."""
+        self.late = self.late or time.monotonic() > self.until
+        return self.late
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ def write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None = No
         mix: how to mix several; seeds and results are then in the mixture's ids.
 
     Returns:
-        What was written in each row: at least as much as was enough.
+        What was written in each row: at least as much as was enough, unless the row is `late`.
     """
     written: list[Ids] = []
     for start in range(0, len(rows), BUCKETS[-1]):
@@ -121,7 +133,10 @@ def _write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None) ->
     texts = [np.zeros(0, np.int32) for _ in rows]
     done = [False] * len(rows)
     at = 1
-    while not all(done):
+    while True:
+        done = [over or row.give_up() for over, row in zip(done, rows, strict=True)]
+        if all(done):
+            return texts
         given = np.full((CHUNK, batch), _DRAW, np.int32)
         uniform = np.zeros((CHUNK, batch), np.float32)
         for index, row in enumerate(rows):
@@ -138,7 +153,6 @@ def _write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None) ->
                 texts[index] = np.concatenate([texts[index], fresh])
                 done[index] = row.enough(texts[index])
         at += CHUNK
-    return texts
 
 
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
@@ -190,12 +204,18 @@ def write_chunk(
     return {"symbol": symbol, "forbidden": forbidden, "guard": guard, "layers": layers}, out.stack()
 
 
-def read(network: Network, ids: Ids) -> npt.NDArray[np.float32]:
-    """Log probability of each symbol of a text after those before it, shape [len(ids) - 1]; from a zero state."""
+def read(network: Network, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
+    """Log probability of each symbol of a text after those before it, shape [len(ids) - 1]; from a zero state.
+
+    Raises:
+        UserError: it was not done until then (`time.monotonic`).
+    """
     states = _zero_states(network, 1)
     steps = len(ids) - 1
     log_probs = np.zeros(-(-steps // READ_CHUNK) * READ_CHUNK, np.float32)
     for start in range(0, steps, READ_CHUNK):
+        if time.monotonic() > until:
+            raise too_slow()
         part = np.zeros(READ_CHUNK + 1, np.int32)
         here = ids[start : start + READ_CHUNK + 1]
         part[: len(here)] = here

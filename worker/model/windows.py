@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from worker.model.network import Weights
 from worker.model.plan import NetworkConfig
+from worker.model.request import too_slow
 from worker.model.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
 from worker.model.streams import CHUNK, Ids, Row
 
@@ -41,10 +43,17 @@ class Windows:
         """Use other weights of the same shapes; nothing is compiled again."""
         self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
 
-    def read(self, ids: Ids) -> npt.NDArray[np.float32]:
-        """Log probability of each symbol of a text after those before it, shape [len(ids) - 1]."""
-        row = Row(ids, Sampling(0.0), np.random.default_rng(0), lambda _: True)
-        return self._run(row, drawing=False)[1]
+    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
+        """Log probability of each symbol of a text after those before it, shape [len(ids) - 1].
+
+        Raises:
+            UserError: it was not done until then (`time.monotonic`).
+        """
+        row = Row(ids, Sampling(0.0), np.random.default_rng(0), lambda _: True, until)
+        log_probs = self._run(row, drawing=False)[1]
+        if row.late:
+            raise too_slow()
+        return log_probs
 
     def write(self, row: Row) -> Ids:
         """Continue a seed."""
@@ -57,7 +66,7 @@ class Windows:
         state = (tf.constant([int(row.seed[0])]), tf.constant(0), tf.constant([-1]), new_guard(1), states)
         written, log_probs = np.zeros(0, np.int32), np.zeros(0, np.float32)
         at = 1
-        while True:
+        while not row.give_up():
             given = np.full((CHUNK, 1), _DRAW, np.int32)
             part = row.seed[at : at + CHUNK]
             given[: len(part), 0] = part
@@ -69,7 +78,8 @@ class Windows:
             written = np.concatenate([written, ids.numpy()[max(0, len(row.seed) - at) :]])
             at += CHUNK
             if (len(written) and row.enough(written)) if drawing else at >= len(row.seed):
-                return written, log_probs[: len(row.seed) - 1]
+                break
+        return written, log_probs[: len(row.seed) - 1]
 
     def _run_chunk(
         self, weights: Any, settings: Any, state: Any, given: Tensor, uniform: Tensor, filtered: bool

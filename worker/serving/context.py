@@ -20,9 +20,11 @@ class JobContext:
         client: of Redis, shared by all threads.
         joblog: of this job; its last event is published by who runs it.
         models: kept in memory, and the store behind them.
+        until: when nobody waits for an answer any more (`time.monotonic`).
     """
 
     settings: Settings
     client: redis.Redis
     joblog: JobLog
     models: WarmModels
+    until: float

@@ -23,7 +23,7 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
     from worker.model.heatmap import surprise_map
 
     started = time.monotonic()
-    found = context.models.use(job.model.model_id, lambda model: model.surprise(job.text))
+    found = context.models.use(job.model.model_id, lambda model: model.surprise(job.text, context.until))
     picture = surprise_map(job.text, found.nats)
     context.joblog.attach(SURPRISE_FILE, picture)
     ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])

@@ -6,7 +6,9 @@ import contextlib
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple
 
 import redis
@@ -38,6 +40,8 @@ log = structlog.get_logger()
 
 AT_ONCE = 4
 """Jobs that are not gathered run so many at once; more would only slow each other down."""
+_TO_TELL = 0.1
+"""Of the time that people wait: left to tell them that it was not enough."""
 _slots = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -63,8 +67,13 @@ class Handler(NamedTuple, Generic[J]):
         """Name of its Celery task."""
         return task_name(self.kind.model_fields["kind"].default)
 
-    def run(self, message: dict[str, Any]) -> None:
-        """Do the job and publish what came of it. Many threads may do so at once."""
+    def run(self, message: dict[str, Any], expires: datetime | None = None) -> None:
+        """Do the job and publish what came of it. Many threads may do so at once.
+
+        Args:
+            message: the job.
+            expires: when whoever asked gives it up; None: as late as may be.
+        """
         client = _client(get_settings().redis_address)
         job = unpack_message(client, self.kind, message)
         if job is None:
@@ -74,7 +83,7 @@ class Handler(NamedTuple, Generic[J]):
             if joblog.is_over():
                 return
             joblog.begin(os.environ.get(presence.NAME_VARIABLE))
-            context = JobContext(get_settings(), client, joblog, warm_models())
+            context = JobContext(get_settings(), client, joblog, warm_models(), _until(expires))
             try:
                 with contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, joblog):
                     answer_errors(joblog, lambda: self._carry_out(job, context))
@@ -101,6 +110,13 @@ HANDLERS: tuple[Handler[Any], ...] = (
     Handler(ImportJob, transfer.import_),
     Handler(DeleteJob, transfer.delete, late=True),
 )
+
+
+def _until(expires: datetime | None) -> float:
+    """When to give up a job, as `time.monotonic` has it: so long before it expires that a refusal still arrives."""
+    patience_s = float(get_settings().generate_timeout_s)
+    left_s = patience_s if expires is None else min(patience_s, (expires - datetime.now(UTC)).total_seconds())
+    return time.monotonic() + left_s - _TO_TELL * patience_s
 
 
 @functools.cache

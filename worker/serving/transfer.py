@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
+_unpacking = threading.Lock()
+"""A few KB may unpack to as much as an import may take, and checking it takes several times that: one at a time."""
 _FOREIGN = (
     "It was imported from a file: who trained it, and on what, is only what the file claims.",
     "Its texts may quote the text that it learned from.",
@@ -96,7 +99,7 @@ def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelR
     from worker.model.limits import limits_for
 
     model_id = context.joblog.model_id()
-    with tempfile.TemporaryDirectory() as temporary:
+    with _unpacking, tempfile.TemporaryDirectory() as temporary:
         # Messages name it; the bot puts the name there that it was uploaded with.
         path, folder = Path(temporary) / MODEL_FILE, Path(temporary) / "unpacked" / "model"
         path.write_bytes(data)

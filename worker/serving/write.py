@@ -43,6 +43,7 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
             guard=job.guard,
             stop=job.stop,
             from_line=job.from_line,
+            until=context.until,
         )
         return context.models.write_mixed(job.mix, request) if job.mix else context.models.write(job.model_id, request)
 
@@ -79,7 +80,9 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
 
     def write(random_seed: int) -> tuple[int, list[Generation | UserError]]:
         def request(variant: Variant) -> WriteRequest:
-            return WriteRequest(job.seed, job.length, variant.temperature, random_seed, stop=job.stop)
+            return WriteRequest(
+                job.seed, job.length, variant.temperature, random_seed, stop=job.stop, until=context.until
+            )
 
         return random_seed, _write_variants(context.models, job.variants, request)
 

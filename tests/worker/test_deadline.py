@@ -1,0 +1,85 @@
+"""Nobody's request keeps the worker longer than they wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from shared import keys
+from shared.events import Event, Failed, Generated, parse_event
+from shared.jobs import Job, MixPart, Variant
+from shared.settings import Settings
+from tests.worker.hostile import tutorial
+from tests.worker.jobs import compare_job, generate_job, run, surprise_job
+from tests.worker.small import LETTERS, fields_of, random_weights, windows
+from worker.model import folder as model_folder
+from worker.serving.handlers import HANDLERS
+
+pytestmark = pytest.mark.usefixtures("one_and_two")
+
+LONG = 1_000_000
+"""Characters, which no machine writes within the seconds of these tests."""
+MIX = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
+VARIANTS = (Variant(model_id="one", name="one", temperature=0.5),)
+
+
+def run_until(client: redis.Redis, job: Job, seconds: float) -> Event:
+    """Run a job that expires in so many seconds; its last event."""
+    (handler,) = (one for one in HANDLERS if one.kind is type(job))
+    handler.run(job.model_dump(mode="json"), datetime.now(UTC) + timedelta(seconds=seconds))
+    entries = client.xrevrange(keys.job_events(job.job_id), count=1)
+    return parse_event(entries[0][1][b"event"])  # type: ignore[index]
+
+
+@pytest.fixture
+def slow(settings: Settings) -> None:
+    """A model `slow`, of the tutorial's kind and about as costly as may be."""
+    config = tutorial((700, 700))
+    folder = settings.data_dir / "models" / "slow"
+    fields = fields_of(LETTERS, config, "classic")
+    model_folder.save(folder, random_weights(config), windows(len(LETTERS)), **fields)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: generate_job(1, length=LONG),
+        lambda: generate_job(1, length=LONG, mix=MIX),
+        lambda: generate_job(1, length=LONG, blocked=("e",), random_seed=None),
+        lambda: compare_job(length=LONG, variants=VARIANTS),
+        lambda: generate_job(1, length=LONG, model_id="slow"),
+        lambda: surprise_job("the boat " * 110, "slow"),
+    ],
+)
+def test_what_is_not_done_in_time_ends_in_words(client: redis.Redis, make: Callable[[], Job]) -> None:
+    answer = run_until(client, make(), 8)
+    assert isinstance(answer, Failed)
+    assert "wasn't done in time" in answer.problem
+    assert answer.remedy
+    # Its threads and places are free again: others are served as before.
+    assert isinstance(run(client, generate_job(2)), Generated)
+
+
+def test_one_that_takes_too_long_costs_others_nothing(client: redis.Redis) -> None:
+    alone = run(client, generate_job(1))
+    assert isinstance(alone, Generated)
+    long, short = generate_job(2, length=LONG), generate_job(3, random_seed=1, length=len(alone.text))
+    with ThreadPoolExecutor(2) as threads:
+        given_up = threads.submit(run_until, client, long, 8)
+        written = threads.submit(run_until, client, short, 60).result()
+        assert isinstance(written, Generated)
+        assert written.text == alone.text
+        assert isinstance(given_up.result(), Failed)
+
+
+@pytest.mark.usefixtures("slow")
+def test_nothing_is_begun_for_somebody_who_has_gone(client: redis.Redis) -> None:
+    for job in (generate_job(1, model_id="slow"), surprise_job("the boat", "slow")):
+        answer = run_until(client, job, -1)
+        assert isinstance(answer, Failed)
+        assert "in time" in answer.problem
