@@ -12,7 +12,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from shared.jobs import MOST_LENGTH, MOST_VARIANTS
 from shared.models import ModelRecord
+
+MOST_EVENT_BYTES = 8 * 2**20
+"""Of an event as JSON: more than the longest text takes that a job may ask for."""
+Words = Annotated[str, Field(max_length=10_000)]
+"""A sentence or a few lines; a note may quote a whole seed."""
+Notes = Annotated[tuple[Words, ...], Field(max_length=100)]
+Text = Annotated[str, Field(max_length=MOST_LENGTH)]
+SeedText = Annotated[str, Field(max_length=20_000)]
 
 
 class _Event(BaseModel):
@@ -38,7 +47,7 @@ class Started(_Event):
     """
 
     kind: Literal["started"] = "started"
-    worker: str
+    worker: Words
     resumed: bool = False
     anew: Literal["withdrawn", "changed"] | None = None
 
@@ -74,7 +83,7 @@ class Sample(_Event):
 
     kind: Literal["sample"] = "sample"
     epoch: int
-    text: str
+    text: Words
     train_loss: float | None = None
     heldout_loss: float | None = None
     revision: int | None = None
@@ -107,10 +116,10 @@ class Finished(_Event):
 
     kind: Literal["finished"] = "finished"
     model: ModelRecord
-    samples: tuple[str, ...]
+    samples: Notes
     seconds: float
     stopped: Literal["done", "early", "time", "finish"] = "done"
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
 
 
 class Generated(_Event):
@@ -125,11 +134,11 @@ class Generated(_Event):
     """
 
     kind: Literal["generated"] = "generated"
-    seed: str
-    text: str
+    seed: SeedText
+    text: Text
     temperature: float
     random_seed: int
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     masked: bool = False
     seconds: float
 
@@ -143,10 +152,10 @@ class ComparedText(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    model_name: str
+    model_name: Words
     temperature: float
-    text: str
-    problem: str = ""
+    text: Text
+    problem: Words = ""
 
 
 class Compared(_Event):
@@ -158,10 +167,10 @@ class Compared(_Event):
     """
 
     kind: Literal["compared"] = "compared"
-    seed: str
-    texts: tuple[ComparedText, ...]
+    seed: SeedText
+    texts: tuple[ComparedText, ...] = Field(max_length=MOST_VARIANTS)
     random_seed: int
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     masked: bool = False
     seconds: float
 
@@ -177,8 +186,8 @@ class Surprised(_Event):
     kind: Literal["surprised"] = "surprised"
     nats_per_char: float
     chars: int
-    most: tuple[tuple[str, float], ...] = ()
-    notes: tuple[str, ...] = ()
+    most: tuple[tuple[Words, float], ...] = Field((), max_length=100)
+    notes: Notes = ()
     seconds: float
 
 
@@ -190,7 +199,7 @@ class Pictured(_Event):
     """
 
     kind: Literal["pictured"] = "pictured"
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: tuple[tuple[Words, Words], ...] = Field((), max_length=100)
 
 
 class Exported(_Event):
@@ -205,7 +214,7 @@ class Imported(_Event):
 
     kind: Literal["imported"] = "imported"
     model: ModelRecord
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
 
 
 class Deleted(_Event):
@@ -218,8 +227,8 @@ class Failed(_Event):
     """The job ended in an error; `problem` and `remedy` are shown to the person."""
 
     kind: Literal["failed"] = "failed"
-    problem: str
-    remedy: str = ""
+    problem: Words
+    remedy: Words = ""
 
 
 class Cancelled(_Event):

@@ -66,7 +66,7 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
 
 async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
     """Hand over a model as a file; arguments as of `post_info`."""
-    data = await bot.queue.artifact(job.job_id, MODEL_FILE)
+    data = await bot.queue.artifact(job.job_id, MODEL_FILE, job.most_bytes)
     if data is None:
         await send(embed=cards.error(UserError("The file has expired.", "Run the command again.")), **options)
         return

@@ -14,7 +14,7 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from bot.jobs import entering
-from bot.jobs.understanding import NotUnderstood, card_of, job_from, understood
+from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from bot.redis_reply import REPLY_S, reply
 from shared import kept, keys, messages, presence, turns
 from shared.connect import READ_BLOCK_MS
@@ -31,6 +31,7 @@ DELETED_WITHIN_S = 15 * 60
 """A job that was to remove a model's files and did not in this time was lost on its way, and is sent again. Its message
 expires then, so that there is never more than one that a worker still takes."""
 _TRY_AGAIN_S = 2.0
+_MOST_PICTURE_BYTES = 8 * 2**20
 
 log = structlog.get_logger()
 
@@ -307,9 +308,8 @@ class JobQueue:
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
         """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
-        start = f"({after}" if after != "0" else "-"
-        entries = await reply(self._redis.xrange(keys.job_events(job_id), start))
-        found = ((entry.decode(), understood(job_id, fields)) for entry, fields in entries)
+        stored = entries(await self._run(events_of(job_id, after)))
+        found = ((entry, understood(job_id, fields)) for entry, fields in stored)
         return [(entry, event) for entry, event in found if event is not None]
 
     async def entered_at(self, job_id: str) -> float | None:
@@ -318,10 +318,10 @@ class JobQueue:
         Raises:
             NotUnderstood: another version wrote it.
         """
-        entries = await reply(self._redis.xrange(keys.job_events(job_id), count=1))
-        if not entries:
+        first = entries(await self._run(events_of(job_id, count=1)))
+        if not first:
             return None
-        event = understood(job_id, entries[0][1])
+        event = understood(job_id, first[0][1])
         if event is None:
             raise NotUnderstood("event")
         return event.at
@@ -338,9 +338,12 @@ class JobQueue:
         newest = await reply(self._redis.xrevrange(keys.DOORBELL, count=1))
         return newest[0][0].decode() if newest else "0-0"
 
-    async def artifact(self, job_id: str, name: str) -> bytes | None:
-        """A file of the job's result."""
-        return cast(bytes | None, await reply(self._redis.get(keys.artifact(job_id, name))))
+    async def artifact(self, job_id: str, name: str, most_bytes: int = _MOST_PICTURE_BYTES) -> bytes | None:
+        """A file of the job's result; None: there is none, or it is larger than that."""
+        data = cast(bytes, await reply(self._redis.getrange(keys.artifact(job_id, name), 0, most_bytes)))
+        if len(data) > most_bytes:
+            log.warning("file_too_large", job_id=job_id)
+        return data if 0 < len(data) <= most_bytes else None
 
     async def is_lost(self, job_id: str) -> bool:
         """Whether a job that is no training lies with a worker that is gone, or nowhere at all: see `ask_again`.

@@ -7,13 +7,13 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
 
 import redis
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from bot.jobs.understanding import entries, events_of
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT
@@ -102,12 +102,13 @@ def _entered(client: redis.Redis, job_ids: list[str]) -> list[float]:
         return []
     with client.pipeline(transaction=False) as pipe:
         for job_id in job_ids:
-            pipe.xrange(keys.job_events(job_id), count=1)
-        streams = cast(list[list[tuple[bytes, dict[bytes, bytes]]]], pipe.execute())
+            text, count, rest = events_of(job_id, count=1).call
+            pipe.eval(text, count, *rest)
+        streams = list(map(entries, pipe.execute()))
     times = []
-    for entries in streams:
+    for stream in streams:
         try:
-            times.append(float(json.loads(entries[0][1][b"event"])["at"]))
+            times.append(float(json.loads(stream[0][1][b"event"])["at"]))
         except (ValueError, KeyError, TypeError, IndexError):  # gone, or another version's
             continue
     return times

@@ -13,7 +13,7 @@ import structlog
 from pydantic import ValidationError
 
 from bot.jobs.queue import TRAINING
-from bot.jobs.understanding import NotUnderstood, card_of, job_from, understood
+from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from bot.redis_reply import reply
 from bot.training.estimates import Estimate, estimate, left, schedule
 from shared import keys
@@ -169,7 +169,8 @@ class OutlookCache:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "job", "card")
             for job_id in ids[:begun]:
-                pipe.xrevrange(keys.job_events(job_id), count=_LAST_EVENTS)
+                text, keys_, rest = events_of(job_id, count=_LAST_EVENTS, newest=True).call
+                pipe.eval(text, keys_, *rest)
             for job_id in ids[:begun]:
                 pipe.exists(keys.job_hold(job_id))
             found = cast(list[Any], await reply(pipe.execute()))
@@ -178,8 +179,8 @@ class OutlookCache:
             job = self._jobs.get(job_id) or _job(job_id, data)
             if job is not None:
                 jobs[job_id], cards[job_id] = job, card_of(card)
-        for job_id, entries in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
-            known = (understood(job_id, fields) for _, fields in entries)
+        for job_id, answer in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
+            known = (understood(job_id, fields) for _, fields in entries(answer))
             events[job_id] = [event for event in known if event is not None]
         held = {job_id for job_id, there in zip(ids[:begun], found[len(ids) + begun :], strict=True) if there}
         self._jobs = jobs

@@ -15,7 +15,7 @@ import redis.asyncio
 from bot.client import Galvanic
 from bot.guild_settings import GuildSettingsStore
 from bot.jobs.queue import JobQueue
-from bot.jobs.understanding import NotUnderstood
+from bot.jobs.understanding import NotUnderstood, events_of
 from bot.models.registry import Registry
 from bot.people.audience import Audience
 from bot.training.texts import text_again
@@ -24,8 +24,8 @@ from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
 from shared.errors import UserError
-from shared.events import Failed, Interrupted, Started
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.events import Failed, Generated, Interrupted, Started
+from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, USER, corpus, generate_job, place, record, train_job
 from tests.registered import register
@@ -301,3 +301,32 @@ async def test_when_a_job_was_entered_is_read_from_its_first_event(queue: JobQue
     assert entered is not None
     assert before <= entered <= time.time()
     assert await queue.entered_at("g-2") is None
+
+
+@pytest.mark.parametrize("worker_is_older", [True, False])
+async def test_nothing_larger_than_an_event_or_a_file_reaches_the_bot(
+    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings, worker_is_older: bool
+) -> None:
+    """As workers before a bound of theirs wrote it, or one that somebody else has taken over."""
+    worker = JobLog(connect(settings), "g-1")
+    worker.begin()
+    seed = "x" * (30_000 if worker_is_older else 20 * 2**20)
+    fields = {
+        "version": 1,
+        "kind": "generated",
+        "at": 1.0,
+        "seed": seed,
+        "text": "",
+        "temperature": 0.5,
+        "seconds": 1.0,
+    }
+    worker.publish(Generated.model_construct(**fields, random_seed=1))
+    answer = await client.eval(*(script := events_of("g-1").call)[:2], *script[2])  # type: ignore[misc]
+    assert len(str(answer)) < 50_000
+    ((_, ended),) = await queue.events("g-1", "0")
+    assert isinstance(ended, Failed)
+    assert "can't read how" in ended.problem
+    for size, read in ((8 * 2**20, True), (8 * 2**20 + 1, False)):
+        worker.attach(SURPRISE_FILE, b"x" * size)
+        assert (await queue.artifact("g-1", SURPRISE_FILE) is not None) is read
+    assert await queue.artifact("g-1", MODEL_FILE) is None
