@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import discord
 from discord import app_commands
@@ -11,14 +11,14 @@ from discord.ext import commands
 from bot import cards
 from bot.commands.checks import Context
 from bot.commands.decorators import hybrid_command
-from bot.jobs.jobview import JobView
-from bot.people import access
-from bot.people.heard import may_quote
+from bot.people.requester import Requester
 from bot.training import training_control
-from shared.jobs import TrainJob
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+
+
+_JOB = "The training's id, at the bottom of its card; without one, your only training"
 
 
 class Jobs(commands.Cog):
@@ -36,47 +36,63 @@ class Jobs(commands.Cog):
     async def jobs(self, ctx: Context) -> None:
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
-        assert ctx.guild is not None
+        who, private = Requester.of(ctx), ctx.interaction is not None
         outlook = await self.bot.outlook.look(now=True)
         rows = [
-            cards.Row(one, own=one.job.place.user_id == ctx.author.id, visible=await self._may_show(ctx, one.job))
+            cards.Row(
+                one,
+                own=one.job.place.user_id == who.user.id,
+                visible=await training_control.may_show(self.bot, who, one.job, private=private),
+            )
             for one in outlook.standings
-            if one.job.place.guild_id == ctx.guild.id
+            if one.job.place.guild_id == who.guild_id
         ]
         prefix = await self.bot.prefix(ctx.guild)
-        await ctx.send(embed=cards.jobs(rows, outlook, ctx.guild.id, prefix), ephemeral=True)
-
-    async def _may_show(self, ctx: Context, job: TrainJob) -> bool:
-        """Whether the list may say what a training is about: to the person and, where they typed, to all others."""
-        if not training_control.sees(ctx.author, job):
-            return False
-        if ctx.interaction is not None and job.place.user_id == ctx.author.id:
-            return True
-        return await may_quote(self.bot, job, JobView(), access.channel_ids(ctx.channel))
+        await ctx.send(embed=cards.jobs(rows, outlook, who.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(
-        extras={"usage": "cancel JOB", "examples": ("cancel t-1297000000000000021",)},
+        extras={
+            "usage": "cancel [JOB]",
+            "examples": (
+                "cancel",
+                "cancel t-1297000000000000021",
+            ),
+        },
         description="End a training and keep nothing of it",
     )
     @commands.guild_only()
-    @app_commands.describe(job="The training's id, at the bottom of its card")
-    async def cancel(self, ctx: Context, job: str) -> None:
+    @app_commands.describe(job=_JOB)
+    async def cancel(self, ctx: Context, job: str | None = None) -> None:
         """End your training (moderators: any training) and keep nothing of it."""
         await ctx.defer(ephemeral=True)
-        said = await training_control.cancel(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
+        who, job_id = await self._meant(ctx, job, "cancel")
+        said = await training_control.cancel(self.bot, job_id, who.guild_id, who.user)
         await ctx.send(said, ephemeral=True)
 
     @hybrid_command(
-        extras={"usage": "finish JOB", "examples": ("finish t-1297000000000000021",)},
+        extras={
+            "usage": "finish [JOB]",
+            "examples": (
+                "finish",
+                "finish t-1297000000000000021",
+            ),
+        },
         description="End a training now and keep the best model so far",
     )
     @commands.guild_only()
-    @app_commands.describe(job="The training's id, at the bottom of its card")
-    async def finish(self, ctx: Context, job: str) -> None:
+    @app_commands.describe(job=_JOB)
+    async def finish(self, ctx: Context, job: str | None = None) -> None:
         """End your training (moderators: any training) now, and keep the best model so far."""
         await ctx.defer(ephemeral=True)
-        said = await training_control.finish(self.bot, job.strip("` "), ctx.guild.id if ctx.guild else None, ctx.author)
+        who, job_id = await self._meant(ctx, job, "finish")
+        said = await training_control.finish(self.bot, job_id, who.guild_id, who.user)
         await ctx.send(said, ephemeral=True)
+
+    async def _meant(self, ctx: Context, job: str | None, doing: Literal["cancel", "finish"]) -> tuple[Requester, str]:
+        who = Requester.of(ctx)
+        if job is not None:
+            return who, job.strip("` ")
+        return who, await training_control.meant(self.bot, who, doing, private=ctx.interaction is not None)
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")

@@ -259,12 +259,12 @@ class Models(commands.Cog):
     @model.command(  # type: ignore[arg-type]
         name="export",
         ignore_extra=False,
-        extras={"usage": "model export NAME", "examples": ("model export frankenstein",)},
+        extras={"usage": "model export [NAME]", "examples": ("model export frankenstein", "model export")},
         description="Post a model of yours as a file, to keep or to import elsewhere",
     )
     @commands.guild_only()
-    @app_commands.describe(name=_NAME)
-    async def model_export(self, ctx: Context, name: str) -> None:
+    @app_commands.describe(name=f"{_NAME}; without one, the only one that you may export here")
+    async def model_export(self, ctx: Context, name: str | None = None) -> None:
         """Post a model as a file. For its owner and members with Manage Server.
 
         The model of an uploaded text can be exported only in the channel where it was trained, and that of a channel's
@@ -272,7 +272,11 @@ class Models(commands.Cog):
         """
         checks.require_permissions(ctx)
         await ctx.defer()
-        who, model = await self._named(ctx, name)
+        who = Requester.of(ctx)
+        if name is None:
+            model = await self.bot.model_actions.exportable(who)
+        else:
+            model = await self.bot.registry.choose(who.guild_id, who.here, name)
         await self.bot.model_actions.export(who, model, ctx.send, **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 _TRY_AGAIN_S = 5.0
+_LISTED = 10
 _UNSENT = "d-0"
 """Placeholder for the id of a job that gets its own when it is sent."""
 
@@ -93,17 +95,39 @@ class ModelActions:
         Raises:
             UserError: this person may not, or not here; or no worker is there.
         """
-        if model.transcripts and not access.is_admin(who.user):
-            raise UserError(
-                f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
-                "Only members with Manage Server can export it.",
-            )
-        require_owner(model, who.user, "export it")
-        _require_origin(who, model)
+        _require_export(who, model)
         most = guild_of(self._bot, who).filesize_limit
         job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
         async with self._cooldown(who):
             await ask(self._bot, job, send, **options)
+
+    async def exportable(self, who: Requester) -> ModelRecord:
+        """The only model that somebody may export here.
+
+        Raises:
+            UserError: there is none, or there are several, which it lists.
+        """
+
+        def allowed(model: ModelRecord) -> bool:
+            with contextlib.suppress(UserError):
+                _require_export(who, model)
+                return True
+            return False
+
+        models = list(filter(allowed, await self._bot.registry.usable(who.guild_id, who.here)))
+        if len(models) == 1:
+            return models[0]
+        prefix = await self._bot.guild_settings.prefix(who.guild_id)
+        if not models:
+            raise UserError(
+                "There is no model here that you may export.",
+                f"A model's owner and members with Manage Server can; `{prefix}model info NAME` names the owner.",
+            )
+        lines = [f"`{prefix}model export {model.name}`" for model in models[:_LISTED]]
+        more = [f"`{prefix}models` lists all."] if len(models) > _LISTED else []
+        raise UserError(
+            f"You may export {len(models)} models here.", "\n".join(["Type which one you mean:", *lines, *more])
+        )
 
     async def import_file(
         self, who: Requester, file: discord.Attachment, name: str | None, send: Send, **options: Any
@@ -123,7 +147,6 @@ class ModelActions:
             )
         await require_writer(self._bot)
         disk_bytes = await self.require_room(who.guild_id, file.size)
-        refused: UserError | None = None
         wait = settings.train_cooldown_s
         async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
             data = await attached.read(file)
@@ -136,10 +159,10 @@ class ModelActions:
             )
             try:
                 await ask(self._bot, job, send, files={MODEL_FILE: data}, **options)
-            except UserError as error:  # a refused file is as much work as a good one, so it costs the cooldown
-                refused = error
-        if refused is not None:
-            raise refused if isinstance(refused, failures.Told) else refusal(job, refused)
+            except failures.Told:
+                raise
+            except UserError as error:
+                raise refusal(job, error) from error
 
     async def require_room(self, guild_id: int, more_bytes: int) -> int:
         """Refuse what would take more than the server's models may.
@@ -293,6 +316,21 @@ class ModelActions:
         """A cooldown of its own for pictures and files, as long as that for texts."""
         wait = self._bot.settings.generate_cooldown_s
         return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id)
+
+
+def _require_export(who: Requester, model: ModelRecord) -> None:
+    """Refuse who may not export a model, or not here.
+
+    Raises:
+        UserError: says who may, or where.
+    """
+    if model.transcripts and not access.is_admin(who.user):
+        raise UserError(
+            f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
+            "Only members with Manage Server can export it.",
+        )
+    require_owner(model, who.user, "export it")
+    _require_origin(who, model)
 
 
 def _require_origin(who: Requester, model: ModelRecord) -> None:

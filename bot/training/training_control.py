@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import discord
 import structlog
@@ -12,10 +12,12 @@ from discord import app_commands
 
 from bot import cards
 from bot.commands.choices import MOST, label
+from bot.escape import plain
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import TRAINING
 from bot.people import access
 from bot.people.heard import heard_by, may_quote, samples_stand
+from bot.people.requester import Requester
 from bot.redis_reply import reply
 from bot.training.outlook import Standing
 from shared import keys
@@ -28,11 +30,12 @@ if TYPE_CHECKING:
     Person = discord.User | discord.Member
 
 log = structlog.get_logger()
+_LISTED = 10
 _TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
 
 
 async def cancel(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> str:
-    """Cancel a training on behalf of `user`.
+    """Cancel a training, or the reading of a channel before it, on behalf of `user`.
 
     Returns:
         What to tell them.
@@ -40,6 +43,8 @@ async def cancel(bot: Galvanic, job_id: str, guild_id: int | None, user: Person)
     Raises:
         UserError: there is no such training in this server, it is over, or it is somebody else's.
     """
+    if guild_id is not None and (reading := (await bot.readings.by_job(guild_id)).get(job_id)) is not None:
+        return await bot.readings.cancel(reading[0], guild_id, user)
     job, view = await _load_own(bot, job_id, guild_id, user)
     match await bot.queue.cancel(job.job_id):
         case "over":
@@ -77,6 +82,56 @@ async def finish(bot: Galvanic, job_id: str, guild_id: int | None, user: Person)
     if view.state == "interrupted":
         return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
     return "Finishing: the best so far is kept."
+
+
+async def meant(bot: Galvanic, who: Requester, doing: Literal["cancel", "finish"], *, private: bool) -> str:
+    """The training that somebody means who names none: the only one of theirs in this server.
+
+    Args:
+        bot: the bot.
+        who: who asks, and where.
+        doing: what is to be done with it. Of those that can be finished, only what has begun counts.
+        private: the answer is for this person alone.
+
+    Raises:
+        UserError: they have none, or several, which it lists with what to type; to a moderator who has none, those
+            that they may end.
+    """
+    standings = [one for one in (await bot.outlook.look(now=True)).standings if one.job.place.guild_id == who.guild_id]
+    own = [one for one in standings if one.job.place.user_id == who.user.id]
+    if doing == "finish":
+        own = [one for one in own if one.place is None] or own
+    readings = await bot.readings.by_job(who.guild_id) if doing == "cancel" else {}
+    found = [one.job.job_id for one in own]
+    found += [job_id for job_id, (_, place) in readings.items() if place.user_id == who.user.id]
+    if len(found) == 1:
+        return found[0]
+    prefix = await bot.guild_settings.prefix(who.guild_id)
+    problem = f"You have {len(found)} trainings here."
+    if not found:
+        found = [one.job.job_id for one in standings if moderates(who.user, one.job)]
+        found += [job_id for job_id, (_, place) in readings.items() if moderates_place(who.user, place)]
+        problem = "These trainings are not yours, but you may end them."
+    if not found:
+        raise UserError("You have no training here that waits or runs.", f"`{prefix}jobs` lists this server's.")
+    jobs = {one.job.job_id: one.job for one in standings}
+    lines = ["Type which one you mean:"]
+    for job_id in found[:_LISTED]:
+        what = "a channel that is being read"
+        if (job := jobs.get(job_id)) is not None:
+            shown = await may_show(bot, who, job, private=private)
+            what = plain(job.corpus.title[:80]) if shown else "a training that I don't name here"
+        lines.append(f"`{prefix}{doing} {job_id}` {what}")
+    raise UserError(problem, "\n".join(lines))
+
+
+async def may_show(bot: Galvanic, who: Requester, job: TrainJob, *, private: bool) -> bool:
+    """Whether a list may say what a training is about: to the person and, unless it is private, to all others there."""
+    if not sees(who.user, job):
+        return False
+    if private and job.place.user_id == who.user.id:
+        return True
+    return await may_quote(bot, job, JobView(), who.here)
 
 
 async def samples(

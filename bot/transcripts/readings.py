@@ -158,6 +158,11 @@ class Readings:
         """What is being read in a server."""
         return [one for one in await self._store.all(guild_id) if one.reading is not None]
 
+    async def by_job(self, guild_id: int) -> dict[str, tuple[str, Place]]:
+        """What is being read in a server: its transcript, and where it was asked for, by the id on its card."""
+        states = [(one.transcript_id, state_of(one)) for one in await self.of_guild(guild_id)]
+        return {state.job_id: (transcript_id, state.place) for transcript_id, state in states}
+
     async def _require_idle(self, guild_id: int) -> None:
         for other in await self.of_guild(guild_id):
             raise UserError(

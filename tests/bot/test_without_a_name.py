@@ -1,0 +1,125 @@
+"""`cancel`, `finish` and `model export` without a name: the only one is meant, several are listed, none is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.transcripts.reader import ReadingState
+from playground.people import File
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.connect import connect
+from shared.events import Failed
+from shared.jobs import ExportJob, TrainOptions
+from tests.bot.live import Live, text_of
+from tests.bot.stand_in import StandIn
+from tests.factories import corpus, place, progress, record, train_job
+from tests.registered import register
+
+LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
+
+
+async def entered(live: Live, number: int, person: str = "ada", channel_id: int = LAB, title: str = "Tides") -> str:
+    """A training that waits, or that `StandIn.claim` takes."""
+    where = place(guild_id=GUILD_ID, channel_id=channel_id, user_id=USER_IDS[person])
+    job = train_job(job_id=f"t-{number}", place=where, corpus=corpus(title=title, sha256=f"{number:064}"))
+    assert await live.bot.queue.submit_train(job, "text", (channel_id, 1), (9, 9)) == "entered"
+    return job.job_id
+
+
+async def reading_begun(live: Live, person: str = "ada") -> str:
+    where = place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS[person])
+    state = ReadingState(job_id="t-77", place=where, options=TrainOptions(), channel_name="lab", began=1.0)
+    await live.bot.transcripts.create(
+        guild_id=GUILD_ID, channel_id=LAB, source_id=LAB, asked_by=1, reading=state.model_dump_json()
+    )
+    return state.job_id
+
+
+async def over(live: Live, job_id: str) -> bool:
+    return not await live.bot.redis.hexists(keys.ACTIVE, job_id)
+
+
+@pytest.mark.parametrize("command", ["cancel", "finish"])
+async def test_none_is_said(live: Live, command: str) -> None:
+    await entered(live, 1, "ben")
+    said = await live.ask(f"!{command}", person="cleo")
+    assert "You have no training here" in said
+    assert "`!jobs` lists" in said
+
+
+async def test_the_only_one_is_cancelled(live: Live) -> None:
+    bens, adas = await entered(live, 1, "ben"), await entered(live, 2)
+    assert "Cancelled" in await live.ask("!cancel")
+    assert await over(live, adas)
+    assert not await over(live, bens)
+
+
+async def test_several_are_listed_with_what_to_type(live: Live) -> None:
+    await entered(live, 1, title="The **Sea**")
+    await entered(live, 2, channel_id=CELLAR, title="whispers")
+    said = await live.ask("!cancel")
+    assert "You have 2 trainings" in said
+    assert r"`!cancel t-1` The \*\*Sea\*\*" in said
+    assert "`!cancel t-2`" in said
+    assert not await over(live, "t-1")
+
+
+async def test_a_moderators_own_come_first_and_others_are_only_listed(live: Live) -> None:
+    bens = await entered(live, 1, "ben")
+    said = await live.ask("!cancel", person="dora")
+    assert "not yours" in said
+    assert f"`!cancel {bens}`" in said
+    assert not await over(live, bens)
+    doras = await entered(live, 2, "dora")
+    assert "Cancelled" in await live.ask("!cancel", person="dora")
+    assert await over(live, doras)
+
+
+async def test_the_one_that_runs_is_finished(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    running = await entered(live, 1)
+    worker.claim().publish(progress())
+    await entered(live, 2)
+    assert "Finishing" in await live.ask("!finish")
+    assert await live.bot.queue.control(running) == "finish"
+
+
+async def test_a_channel_that_is_being_read_can_be_cancelled_so_and_by_its_id(live: Live) -> None:
+    job_id = await reading_begun(live)
+    assert "isn't yours" in await live.ask(f"!cancel {job_id}", person="cleo")
+    assert "Cancelling" in await live.ask("!cancel")
+    again = await reading_begun(live, "ben")
+    assert "Cancelling" in await live.ask(f"!cancel {again}", person="ben")
+
+
+async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> None:
+    worker, client = StandIn(live.bot.settings), connect(live.bot.settings)
+    where = {"guild_id": GUILD_ID, "channel_id": LAB}
+    register(client, record(model_id="m1", name="bens", owner_id=USER_IDS["ben"], **where))
+    assert "no model here that you may export" in await live.ask("!model export", person="cleo")
+    live.send("!model export", person="ben")
+    job_id = await worker.asked(live)
+    stored = await live.bot.queue.load(job_id)
+    assert stored is not None
+    assert isinstance(stored.job, ExportJob)
+    assert stored.job.model.name == "bens"
+    register(client, record(model_id="m2", name="second", owner_id=USER_IDS["ben"], **where))
+    register(client, record(model_id="m3", name="adas", owner_id=USER_IDS["ada"], **where))
+    said = await live.ask("!model export", person="ben")
+    assert "`!model export bens`" in said
+    assert "`!model export second`" in said
+    assert "adas" not in said
+
+
+async def test_a_refused_import_costs_no_cooldown(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    live.bot.settings.train_cooldown_s = 600
+    for _ in range(2):
+        sent = live.people.send(USER_IDS["ada"], LAB, "!model import", [File("x.galvanic", b"no model")])
+        worker.tell(await worker.asked(live), Failed(problem="model.galvanic is no model.", remedy="Export one."))
+        answer = await live.until(lambda sent=sent: live.answer(sent), "the refusal")  # type: ignore[misc]
+        assert "`x.galvanic` is no model" in text_of(answer)
+        await live.until(lambda: not worker.waiting(), "the job to be over")
+    await live.handled()
+    assert not await live.bot.redis.exists(keys.cooldown("train", GUILD_ID, USER_IDS["ada"]))
