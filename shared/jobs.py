@@ -146,12 +146,14 @@ class Place(_Message):
 
     Attributes:
         parent_channel_id: of a thread, the channel that it belongs to.
+        message_id: the message that asked, or whose button did; None: a slash command.
     """
 
     guild_id: Snowflake
     channel_id: Snowflake
     user_id: Snowflake
     parent_channel_id: Snowflake | None = None
+    message_id: Snowflake | None = None
 
     @property
     def channel_ids(self) -> list[int]:

@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.escape import plain
 from bot.failures import ALREADY_ANSWERED, TOO_LATE, TRANSIENT, too_late
+from bot.types import Send
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -34,6 +35,15 @@ async def acknowledge(interaction: discord.Interaction[Any], **options: Any) -> 
         # 3 s were over before it came here, or another process of this bot was faster.
         code = getattr(error, "code", None)
         log.info("not_acknowledged", interaction_id=interaction.id, error=type(error).__name__, code=code)
+
+
+def addressed(send: Send, name: str) -> Send:
+    """A `send` whose messages begin with whom they are for, where there is no message to reply to."""
+
+    async def send_to(content: str | None = None, **options: Any) -> Any:
+        return await send(f"For {name}:" if content is None else f"For {name}:\n{content}", **options)
+
+    return send_to
 
 
 class PatientContext(_Context):
@@ -71,9 +81,10 @@ class PatientContext(_Context):
         for file in (*(options.get("files") or ()), options.get("file")):
             if file is not None:
                 file.reset()
-        asked = f"For **{plain(self.author.display_name)}**:"
-        said = asked if content is None else f"{asked}\n{content}"
-        return await self.channel.send(said, **{name: value for name, value in options.items() if value is not None})
+        send = addressed(self.channel.send, f"**{plain(self.author.display_name)}**")
+        given = {name: value for name, value in options.items() if value is not None}
+        message: discord.Message = await send(content, **given)
+        return message
 
     async def _posted(self) -> discord.Message | None:
         """The answer, should Discord have taken it although its word about that was lost: it is not to come twice."""

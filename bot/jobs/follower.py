@@ -9,6 +9,7 @@ is looked for every minute: a bot that led before this one may have entered a jo
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError
 
 from bot import cards, tasks
 from bot.answers.post import post_answer, posting, too_slow
+from bot.commands.context import addressed
 from bot.escape import NOBODY
 from bot.failures import AWAY, TRANSIENT, passing
 from bot.jobs.jobview import JobView
@@ -29,7 +31,7 @@ from bot.jobs.understanding import NotUnderstood
 from bot.types import Send
 from shared.errors import UserError
 from shared.events import TERMINAL, Event, Failed
-from shared.jobs import Asked, DeleteJob, TrainJob
+from shared.jobs import Asked, DeleteJob, Place, TrainJob
 from shared.logging import job_context
 
 if TYPE_CHECKING:
@@ -342,33 +344,46 @@ class Follower:
 
     async def _post_late(self, job: Asked, event: Event, give_up: float) -> None:
         """Try until the time to `give_up`; what is not posted by then, or refused for good, is let go."""
-        channel = self._bot.get_partial_messageable(job.place.channel_id, guild_id=job.place.guild_id)
+        send = self._reply_to(job.place)
         wait = _RETRY_S
         while True:
             try:
                 # Discord knows a nonce for some minutes only. Should it have taken an answer and lost its own reply,
                 # and be away for longer than that, the answer is there twice.
                 async with posting(job):
-                    await post_answer(self._bot, channel.send, job, event, nonce=job.job_id)
+                    await post_answer(self._bot, send, job, event, nonce=job.job_id)
                 return
             except Exception as error:
                 if not passing(error) or time.monotonic() >= give_up:
                     _log_lost(job, error)
                     if not passing(error) and not isinstance(error, (discord.Forbidden, discord.NotFound)):
-                        await self._say_lost(job, channel)
+                        await self._say_lost(job, send)
                     return
                 log.warning("answer_not_posted_yet", job_id=job.job_id, error=type(error).__name__)
             await asyncio.sleep(wait)
             wait = min(2 * wait, _RETRY_AT_MOST_S)
 
-    async def _say_lost(self, job: Asked, channel: discord.PartialMessageable) -> None:
+    def _reply_to(self, place: Place) -> Send:
+        """What posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""
+        channel = self._bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        if place.message_id is None:
+            return addressed(channel.send, f"<@{place.user_id}>")
+        asked = discord.MessageReference(
+            message_id=place.message_id,
+            channel_id=place.channel_id,
+            guild_id=place.guild_id,
+            fail_if_not_exists=False,
+        )
+        return functools.partial(channel.send, reference=asked)
+
+    async def _say_lost(self, job: Asked, send: Send) -> None:
         """The answer itself cannot be posted, but its person is to hear of that."""
         problem = UserError(
             f"I couldn't post what <@{job.place.user_id}> asked for.",
             "The cause was logged; run the command again, and tell the bot's operator if it keeps happening.",
         )
         try:
-            await channel.send(embed=cards.error(problem), nonce=job.job_id, allowed_mentions=NOBODY)
+            await send(embed=cards.error(problem), nonce=job.job_id, allowed_mentions=NOBODY)
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("loss_not_told", job_id=job.job_id, error=type(error).__name__)
 

@@ -20,19 +20,22 @@ class Requester:
 
     Attributes:
         request_id: of the message or interaction: the same if Discord delivers it twice.
+        message_id: see `Place`.
     """
 
     user: discord.User | discord.Member
     channel: access.Where
     guild_id: int
     request_id: int
+    message_id: int | None = None
 
     @classmethod
     def of(cls, ctx: Context) -> Requester:
         """Whoever gave a command."""
         assert ctx.guild is not None
-        asked = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
-        return cls(ctx.author, ctx.channel, ctx.guild.id, asked)
+        if ctx.interaction is not None:
+            return cls(ctx.author, ctx.channel, ctx.guild.id, ctx.interaction.id)
+        return cls(ctx.author, ctx.channel, ctx.guild.id, ctx.message.id, ctx.message.id)
 
     @classmethod
     def of_interaction(cls, interaction: discord.Interaction[Any]) -> Requester:
@@ -43,12 +46,14 @@ class Requester:
         """
         if interaction.guild_id is None or interaction.channel is None:
             raise access.servers_only()
-        return cls(interaction.user, interaction.channel, interaction.guild_id, interaction.id)
+        pressed = interaction.message.id if interaction.message is not None else None
+        return cls(interaction.user, interaction.channel, interaction.guild_id, interaction.id, pressed)
 
     @property
     def place(self) -> Place:
         """As jobs name it."""
-        return access.place_of(self.guild_id, self.channel, self.user.id)
+        place = access.place_of(self.guild_id, self.channel, self.user.id)
+        return place.model_copy(update={"message_id": self.message_id})
 
     @property
     def here(self) -> list[int]:

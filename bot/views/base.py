@@ -14,7 +14,7 @@ import structlog
 
 from bot import cards, failures
 from bot.commands import checks
-from bot.commands.context import acknowledge
+from bot.commands.context import acknowledge, addressed
 from bot.escape import NOBODY, plain
 from bot.people import access
 from bot.people.requester import Requester
@@ -106,8 +106,8 @@ async def _tell(interaction: discord.Interaction, problem: UserError) -> None:
 async def _tell_in_channel(interaction: discord.Interaction, problem: UserError) -> None:
     client = cast("Galvanic", interaction.client)
     channel = client.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
-    name = plain(interaction.user.display_name)
-    await channel.send(f"For **{name}**:", embed=cards.error(problem), delete_after=_SAID_FOR_S)
+    send = addressed(channel.send, f"**{plain(interaction.user.display_name)}**")
+    await send(embed=cards.error(problem), delete_after=_SAID_FOR_S)
 
 
 async def _remove_placeholder(interaction: discord.Interaction) -> None:

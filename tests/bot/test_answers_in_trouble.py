@@ -104,6 +104,23 @@ async def test_that_a_job_failed_is_told_once_whatever_happens(
     assert not worker.redis.keys("cooldown:generate:*"), "what fails costs nothing"
 
 
+@pytest.mark.parametrize("how", ["command", "slash", "press", "mention"])
+async def test_a_late_answer_names_whoever_asked_and_pings_nobody(live: Live, worker: StandIn, how: str) -> None:
+    before = set(live.world.messages[CHANNEL_IDS["lab"]])
+    job_id = await ask(live, worker, how)
+    asked = max(set(live.world.messages[CHANNEL_IDS["lab"]]) - before, default=0)
+    fault = live.faults.add(Fault("POST", FOLLOWUP if how == "slash" else POST, 0, times=3))
+    worker.write(job_id)
+    said = await answered(live, worker)
+    assert fault.times == 0
+    (message,) = live.shown(TEXT)
+    assert not message.ping_user_ids
+    if how == "slash":
+        assert said == f"For <@{USER_IDS['ada']}>:"
+    else:
+        assert (message.reference or {}).get("message_id") == str(asked)
+
+
 @pytest.mark.parametrize("how", ["command", "press"])
 async def test_that_no_answer_came_in_time_is_told_once_whatever_happens(live: Live, worker: StandIn, how: str) -> None:
     live.bot.settings.generate_timeout_s = 1

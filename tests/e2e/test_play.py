@@ -193,6 +193,8 @@ def test_both_are_answered_after_a_restart(system: System) -> None:
     assert "Temperature 0.4" in fields(comparison)
     assert menu(comparison)
     assert "bits per character" in text_of(surprise)
+    for answer, letter in ((comparison, "k"), (surprise, "s")):
+        assert answer["message_reference"]["message_id"] == asked[letter]
     assert system.client.fetch(pictures_of(surprise)[0]).startswith(PNG)
 
 
