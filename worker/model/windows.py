@@ -36,8 +36,6 @@ class Windows:
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self._config = config
         self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
-        self._more = padded(config.vocabulary) - config.vocabulary
-        self._chunk = tf.function(self._run_chunk)
 
     def set_weights(self, weights: Weights) -> None:
         """Use other weights of the same shapes; nothing is compiled again."""
@@ -71,8 +69,15 @@ class Windows:
             part = row.seed[at : at + CHUNK]
             given[: len(part), 0] = part
             uniform = row.random.random((CHUNK, 1), np.float32)
-            state, ids, logs = self._chunk(
-                self._weights, settings, state, tf.constant(given), tf.constant(uniform), row.sampling.filtered
+            state, ids, logs = _run_chunk(
+                window,
+                config.vocabulary,
+                self._weights,
+                settings,
+                state,
+                tf.constant(given),
+                tf.constant(uniform),
+                row.sampling.filtered,
             )
             log_probs = np.concatenate([log_probs, logs.numpy()])
             written = np.concatenate([written, ids.numpy()[max(0, len(row.seed) - at) :]])
@@ -81,37 +86,51 @@ class Windows:
                 break
         return written, log_probs[: len(row.seed) - 1]
 
-    def _run_chunk(
-        self, weights: Any, settings: Any, state: Any, given: Tensor, uniform: Tensor, filtered: bool
-    ) -> tuple[Any, Tensor, Tensor]:
-        def step(t: Tensor, symbol: Tensor, at: Tensor, forbidden: Tensor, guard: Any, states: Any, *out: Any) -> Any:
-            states, logits = self._advance(weights, states, symbol[0], at)
-            drawn = _choose(logits[None], uniform[t], settings, forbidden, filtered)
-            symbol = tf.where(given[t] >= 0, given[t], drawn)
-            guard, loops = _watch(guard, symbol, given[t] < 0)
-            log_prob = tf.nn.log_softmax(logits)[symbol[0]]
-            forbidden = tf.where(settings["guard"], loops, -1)
-            written = out[0].write(t, symbol[0]), out[1].write(t, log_prob)
-            return t + 1, symbol, at + 1, forbidden, guard, states, *written
 
-        arrays = tf.TensorArray(tf.int32, CHUNK), tf.TensorArray(tf.float32, CHUNK)
-        *after, ids, logs = tf.while_loop(lambda t, *_: t < CHUNK, step, (0, *state, *arrays), maximum_iterations=CHUNK)
-        return tuple(after[1:]), ids.stack(), logs.stack()
+@tf.function  # type: ignore[untyped-decorator]
+def _run_chunk(
+    window: int,
+    vocabulary: int,
+    weights: Any,
+    settings: Any,
+    state: Any,
+    given: Tensor,
+    uniform: Tensor,
+    filtered: bool,
+) -> tuple[Any, Tensor, Tensor]:
+    """Made once for each shape, not for each model: what TensorFlow makes of a function it does not give back."""
 
-    def _advance(self, weights: Any, states: Any, symbol: Tensor, at: Tensor) -> tuple[list[Tensor], Tensor]:
-        window = self._config.window
-        x = tf.fill((window, 1), tf.cast(symbol, tf.float32) / self._config.vocabulary)
-        # The window that begins with this character takes the row of the one that has just been finished.
-        others = tf.cast(tf.range(window) != at % window, tf.float32)[:, None]
-        after: list[Tensor] = []
-        for index in range(len(self._config.units)):
-            name = f"lstm_{index}/lstm_cell"
-            hidden, cell = (part * others for part in states[2 * index : 2 * index + 2])
-            z = x @ weights[f"{name}/kernel"] + hidden @ weights[f"{name}/recurrent_kernel"] + weights[f"{name}/bias"]
-            i, f, g, o = tf.split(z, 4, axis=1)
-            cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
-            x = tf.sigmoid(o) * tf.tanh(cell)
-            after += [x, cell]
-        whole = x[(at + 1) % window]
-        logits = tf.linalg.matvec(weights["output/kernel"], whole, transpose_a=True) + weights["output/bias"]
-        return after, tf.pad(logits, [[0, self._more]], constant_values=NEVER)
+    def step(t: Tensor, symbol: Tensor, at: Tensor, forbidden: Tensor, guard: Any, states: Any, *out: Any) -> Any:
+        states, logits = _advance(window, vocabulary, weights, states, symbol[0], at)
+        drawn = _choose(logits[None], uniform[t], settings, forbidden, filtered)
+        symbol = tf.where(given[t] >= 0, given[t], drawn)
+        guard, loops = _watch(guard, symbol, given[t] < 0)
+        log_prob = tf.nn.log_softmax(logits)[symbol[0]]
+        forbidden = tf.where(settings["guard"], loops, -1)
+        written = out[0].write(t, symbol[0]), out[1].write(t, log_prob)
+        return t + 1, symbol, at + 1, forbidden, guard, states, *written
+
+    arrays = tf.TensorArray(tf.int32, CHUNK), tf.TensorArray(tf.float32, CHUNK)
+    *after, ids, logs = tf.while_loop(lambda t, *_: t < CHUNK, step, (0, *state, *arrays), maximum_iterations=CHUNK)
+    return tuple(after[1:]), ids.stack(), logs.stack()
+
+
+def _advance(
+    window: int, vocabulary: int, weights: Any, states: Any, symbol: Tensor, at: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    x = tf.fill((window, 1), tf.cast(symbol, tf.float32) / vocabulary)
+    # The window that begins with this character takes the row of the one that has just been finished.
+    others = tf.cast(tf.range(window) != at % window, tf.float32)[:, None]
+    after: list[Tensor] = []
+    for index in range(len(states) // 2):
+        name = f"lstm_{index}/lstm_cell"
+        hidden, cell = (part * others for part in states[2 * index : 2 * index + 2])
+        z = x @ weights[f"{name}/kernel"] + hidden @ weights[f"{name}/recurrent_kernel"] + weights[f"{name}/bias"]
+        i, f, g, o = tf.split(z, 4, axis=1)
+        cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
+        x = tf.sigmoid(o) * tf.tanh(cell)
+        after += [x, cell]
+    whole = x[(at + 1) % window]
+    logits = tf.linalg.matvec(weights["output/kernel"], whole, transpose_a=True) + weights["output/bias"]
+    more = padded(vocabulary) - vocabulary
+    return after, tf.pad(logits, [[0, more]], constant_values=NEVER)
