@@ -7,11 +7,15 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from playground.client import text_of
+from shared import keys
 from tests.e2e.acts import ask, exported, press, start_bot, stop_bot, undelivered, user
 from tests.e2e.system import ANSWER_S, System, field_of, started
+from tests.worker.hostile import model_file, tutorial, zeros
+from tests.worker.small import biased, network
 
 pytestmark = pytest.mark.usefixtures("without_models")
 
@@ -146,3 +150,36 @@ def test_a_model_whose_files_are_gone_says_so(system: System) -> None:
     assert "files are gone" in ask(system, "!model export hollow")
     card = system.ask("!model info hollow")
     assert "files are gone" in field_of(card, "No picture")
+
+
+def test_a_small_file_fills_neither_redis_nor_bot_nor_worker(system: System) -> None:
+    """Files of some KB that hold, or would make, hundreds of MB; and one with as much as may be."""
+    system.add_model("honest")
+    letters = [*map(chr, range(32, 127))]
+    slow, huge = tutorial((1_100, 1_100, 1_100), len(letters)), network(len(letters))
+    overflowing = {name: np.full(shape, 3e38, np.float32) for name, shape in huge.shapes().items()}
+    files = {
+        "symbol.galvanic": model_file((*letters, "x" * 3 * 2**20), "word"),
+        "window.galvanic": model_file(letters, windows_=np.zeros((1, 2_000_000), np.uint8)),
+        "slow.galvanic": model_file(letters, "classic", slow, zeros(slow)),
+        "huge.galvanic": model_file(letters, weights=overflowing),
+    }
+    for name, data in files.items():
+        assert len(data) < 200_000
+        said = ask(system, f"!model import {name.removesuffix('.galvanic')}", files={name: data})
+        assert "❌" in said, name
+        assert "Something went wrong" not in said
+    assert "1 model ·" in ask(system, "!models")
+
+    symbols = (*letters, *(f"{number:02d}" * 500 for number in range(30)))
+    config = network(len(symbols))
+    longest = biased(config, np.where(np.arange(len(symbols)) < len(letters), -50.0, 0.0))
+    window = np.full((1, 100), len(symbols) - 1, np.uint8)
+    data = model_file(symbols, "word", config, longest, window)
+    assert "Imported most" in ask(system, "!model import most", files={"most.galvanic": data})
+    for asked in ("!generate --model most --from-corpus", "!generate --model most", "!generate the sea --model most"):
+        system.ask(f"{asked} --length 200")
+    with system.redis as client:
+        kept = [client.memory_usage(key) or 0 for key in client.scan_iter(keys.job_events("*"))]
+    assert len(kept) >= 3
+    assert max(kept) < 20_000

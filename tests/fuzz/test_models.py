@@ -1,7 +1,8 @@
 """Whatever comes as a model's file is imported whole, or refused in words, and leaves nothing behind.
 
 A case says what is changed in an export: fields of its description, of the header of its weights, its archive, or its
-bytes. What is imported all the same is drawn as a card: its texts may be anything.
+bytes; or what is harmed in it: a symbol's length, the windows of its corpus, its weights. What is imported all the same
+writes, scores and is drawn as a card: its texts may be anything, and what Redis keeps of them is small.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
+import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from shared import keys
-from shared.events import Failed, Imported, Pictured
+from shared.events import Failed, Generated, Imported, Pictured, Surprised
 from shared.jobs import MODEL_FILE
 from shared.settings import Settings
 from tests.fuzz import words
@@ -29,7 +32,7 @@ from tests.fuzz.budget import Cost, fuzz, guarded
 from tests.fuzz.mutation import paths, values
 from tests.fuzz.saved import because, saved
 from tests.worker.conftest import client, one_and_two  # noqa: F401
-from tests.worker.jobs import PLACE, import_job, picture_job, run
+from tests.worker.jobs import PLACE, generate_job, import_job, picture_job, run, surprise_job
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 
@@ -60,11 +63,17 @@ def cases(draw: Any) -> dict[str, Any]:
         return list(draw(st.lists(change, max_size=3)))
 
     case: dict[str, Any] = {"base": name, "description": [], "header": []}
-    match draw(st.sampled_from(("description", "description", "header", "members", "bytes", "raw"))):
+    kinds = ("description", "description", "header", "members", "bytes", "raw", "harm", "harm")
+    match draw(st.sampled_from(kinds)):
         case "description":
             case["description"] = changes(places)
         case "header":
             case["header"] = changes(paths(header))
+        case "harm":
+            sizes, numbers = st.sampled_from((1, 2, 100, 101, 1_000, 10**6)), st.sampled_from(sorted(header))
+            case["symbol"] = draw(st.none() | st.tuples(st.integers(0, 40), sizes).map(list))
+            case["windows"] = draw(st.none() | st.tuples(sizes, sizes, st.integers(0, 40)).map(list))
+            case["fill"] = draw(st.none() | st.tuples(numbers, st.floats(width=32)).map(list))
         case "members":
             case["members"] = draw(st.lists(st.sampled_from(MEMBERS), max_size=4))
         case "bytes":
@@ -89,6 +98,42 @@ def changed(data: Any, changes: list[Any]) -> Any:
     return data
 
 
+def harmed(case: dict[str, Any], description: dict[str, Any], weights: bytes) -> bytes:
+    """The weights with what a case changes in them; its symbol is changed in the description."""
+    if case.get("symbol"):
+        place, length = case["symbol"]
+        symbols = description["symbols" if "symbols" in description else "vocabulary"] = list(
+            description.get("symbols") or description["vocabulary"]
+        )
+        symbols[place % len(symbols)] = "ä" * length
+    if not (case.get("windows") or case.get("fill")):
+        return weights
+    arrays = safetensors.numpy.load(weights)
+    if case.get("windows"):
+        rows, columns, symbol = case["windows"]
+        arrays["corpus_windows"] = np.full((rows, min(columns, 3_000_000 // rows)), symbol, np.uint8)
+    if case.get("fill"):
+        name, value = case["fill"]
+        if name in arrays:
+            arrays[name] = np.full_like(arrays[name], value if arrays[name].dtype == np.float32 else 0)
+    return safetensors.numpy.save(arrays)
+
+
+def require_small(client: redis.Redis, model_id: str) -> None:  # noqa: F811
+    """See that it writes and scores, or says in words why not, and that little is kept of that."""
+    for job in (
+        generate_job(1, model_id=model_id, seed="", from_corpus=True),
+        generate_job(2, model_id=model_id, seed="the boat"),
+        surprise_job("the boat", model_id),
+    ):
+        answer = run(client, job)
+        assert isinstance(answer, Generated | Surprised | Failed), answer
+        assert not isinstance(answer, Failed) or "Something went wrong" not in answer.problem, answer
+        kept = client.memory_usage(keys.job_events(job.job_id))
+        assert kept is not None
+        assert kept < 20_000
+
+
 def file_of(case: dict[str, Any]) -> bytes:
     """The file that a case describes."""
     if "raw" in case:
@@ -100,6 +145,7 @@ def file_of(case: dict[str, Any]) -> bytes:
         header = json.dumps(changed(header_of(weights), case["header"])).encode()
         weights = struct.pack("<Q", len(header)) + header + weights[8 + length :]
     description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    weights = harmed(case, description, weights)
     description["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     contents = {DESCRIPTION: json.dumps(changed(description, case["description"])), WEIGHTS: weights}
     held = io.BytesIO()
@@ -107,7 +153,7 @@ def file_of(case: dict[str, Any]) -> bytes:
         for name in case.get("members", (DESCRIPTION, WEIGHTS)):
             member = zipfile.ZipInfo("x")
             member.filename = name or "x"
-            archive.writestr(member, contents.get(name, "x"))
+            archive.writestr(member, contents.get(name, "x"), zipfile.ZIP_DEFLATED)
     data = bytearray(held.getvalue())
     for place, bits in case.get("flips", ()):
         data[place * len(data) // 10_000] ^= bits
@@ -131,6 +177,7 @@ def carry_out(client: redis.Redis, settings: Settings, case: dict[str, Any]) -> 
             assert 0 < len(record.name) <= 36
             drawn = run(client, picture_job(record.model_id, record.name))
             assert isinstance(drawn, Pictured), drawn
+            require_small(client, record.model_id)
             before.add(record.model_id)
             assert record.channel_id == PLACE.channel_id
             assert len(record.model_dump_json()) < 20_000
