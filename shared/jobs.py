@@ -74,6 +74,7 @@ class CorpusInfo(_Message):
         licence: one line about the rights in it.
         hard_wrapped: lines are broken for a fixed width (a book), so that prose may be unwrapped; None: find out.
         transcript: where a channel's messages are; None: it is no such text.
+        left_out: characters of a file that are not of its text: Project Gutenberg's headers and licences.
     """
 
     name: str
@@ -84,6 +85,15 @@ class CorpusInfo(_Message):
     licence: str = ""
     hard_wrapped: bool | None = None
     transcript: TranscriptRef | None = None
+    # Not written where it says nothing, so that the version before can read it.
+    left_out: int = Field(0, ge=0, exclude_if=lambda characters: characters == 0)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the text before it came here, in plain words."""
+        if not self.left_out:
+            return ()
+        return (f"Left out: Project Gutenberg's header and licence, {self.left_out:,} characters.",)
 
 
 class TrainOptions(_Message):
@@ -113,7 +123,7 @@ class TrainOptions(_Message):
     random_seed: int | None = Field(None, ge=0, lt=2**32)
     name: str | None = None
     keep_licence: bool = False
-    """Keep Project Gutenberg's header and footer, as the tutorial did (`classic`)."""
+    """Keep Project Gutenberg's headers and licences, as the tutorial did (`classic`)."""
 
 
 NOT_FOR_CLASSIC = {

@@ -230,7 +230,7 @@ def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.E
         _add_progress(embed, progress)
     embed.add_field(name="How", value=how(job), inline=False)
     if progress is None:
-        embed.add_field(name="Text", value=f"{job.corpus.chars:,} characters")
+        embed.add_field(name="Text", value="\n".join([f"{job.corpus.chars:,} characters", *job.corpus.notes]))
         if context.takes is not None and context.takes.seconds > 0:
             embed.add_field(name="Takes", value=span(context.takes))
         if context.machines:

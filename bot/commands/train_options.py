@@ -53,7 +53,7 @@ class TrainFlags(Options):
     learning_rate: float | None = number("Peak learning rate", 0.00001, 1.0, name="lr")
     random_seed: int | None = number("Makes the training repeatable", 0, 2**32 - 1)
     keep_licence: bool = commands.flag(
-        default=False, description="Keep Project Gutenberg's header and footer (classic)"
+        default=False, description="Keep Project Gutenberg's headers and licences (classic)"
     )
     speakers: bool = commands.flag(
         default=False, description="Of a channel: begin each line with an invented name for its speaker"

@@ -1,7 +1,7 @@
 """Where texts come from: uploads, files, the catalogue; and how they travel."""
 
 from shared.corpora.catalogue import CatalogueEntry, catalogue
-from shared.corpora.corpus import Corpus, from_upload, slugify
+from shared.corpora.corpus import Corpus, check_length, from_upload, slugify
 from shared.corpora.decoding import check_size, decode_text
 from shared.corpora.files import from_file, sha256
 from shared.corpora.gutenberg import strip_gutenberg
@@ -12,6 +12,7 @@ __all__ = [
     "CatalogueEntry",
     "Corpus",
     "catalogue",
+    "check_length",
     "check_size",
     "decode_text",
     "from_file",

@@ -11,13 +11,16 @@ from typing import Literal
 
 from shared.corpora.catalogue import CatalogueEntry
 from shared.corpora.decoding import check_size, decode_text
-from shared.corpora.gutenberg import gutenberg_title, is_gutenberg, strip_gutenberg
+from shared.corpora.formats import refuse_formats
+from shared.corpora.gutenberg import find_books, strip_gutenberg
+from shared.corpora.streaming import chunks
 from shared.errors import UserError
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
 
 MAX_NAME = 32
 _MAX_TITLE = 100
+GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
 Source = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file"]
 
 
@@ -44,17 +47,14 @@ def make_corpus(
     settings: Settings,
     licence: str = "",
     hard_wrapped: bool | None = None,
+    left_out: int = 0,
 ) -> Corpus:
     """Put a text and its description together.
 
     Raises:
         UserError: shorter than `settings.corpus_min_chars`.
     """
-    if len(text) < settings.corpus_min_chars:
-        raise UserError(
-            f"The text is too short: {len(text):,} characters, and at least {settings.corpus_min_chars:,} are needed.",
-            "Give a longer text; 100,000 characters and more give good results.",
-        )
+    check_length(len(text), settings)
     info = CorpusInfo(
         name=slugify(name) or "text",
         title=title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "…",
@@ -63,8 +63,22 @@ def make_corpus(
         sha256=hashlib.sha256(text.encode("utf-8")).hexdigest(),
         licence=licence,
         hard_wrapped=hard_wrapped,
+        left_out=left_out,
     )
     return Corpus(info, text)
+
+
+def check_length(characters: int, settings: Settings) -> None:
+    """Refuse a text with too little to learn from.
+
+    Raises:
+        UserError: shorter than `settings.corpus_min_chars`.
+    """
+    if characters < settings.corpus_min_chars:
+        raise UserError(
+            f"The text is too short: {characters:,} characters, and at least {settings.corpus_min_chars:,} are needed.",
+            "Give a longer text; 100,000 characters and more give good results.",
+        )
 
 
 def from_entry(
@@ -76,6 +90,7 @@ def from_entry(
         UserError: not a text, or too short.
     """
     text = decode_text(data, f"{entry.name}.txt")
+    refuse_formats(text, f"{entry.name}.txt")
     return make_corpus(
         text if keep_licence else strip_gutenberg(text),
         name=entry.name,
@@ -92,7 +107,7 @@ def from_bytes(
 ) -> Corpus:
     """A text of unknown nature: its file name names it.
 
-    A Project Gutenberg header and footer are taken off unless `keep_licence`, and give the title.
+    Project Gutenberg's headers and licences are taken off unless `keep_licence`; that of a single book gives the title.
 
     Raises:
         UserError: too large, empty, not a text, or too short.
@@ -101,15 +116,19 @@ def from_bytes(
     # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
     stem = PurePosixPath(base).stem
-    text = decode_text(data, " ".join(base.split()).replace("`", "'"))
-    body = strip_gutenberg(text)
+    shown = " ".join(base.split()).replace("`", "'")
+    text = decode_text(data, shown)
+    refuse_formats(text, shown)
+    books = find_books(chunks(text))
+    body = text if books is None or keep_licence else "".join(books.only(chunks(text)))
     return make_corpus(
-        text if keep_licence else body,
+        body,
         name=stem,
-        title=gutenberg_title(text) or stem,
+        title=stem if books is None else books.titled(stem),
         source=source,
         settings=settings,
-        licence="From Project Gutenberg, gutenberg.org." if is_gutenberg(text) else licence,
+        licence=GUTENBERG_LICENCE if books is not None and books.count else licence,
+        left_out=len(text) - len(body),
     )
 
 
@@ -121,7 +140,7 @@ def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence:
     Args:
         filename: as the member called it; the corpus takes its name from it.
         data: the whole file.
-        keep_licence: keep Project Gutenberg's header and footer.
+        keep_licence: keep Project Gutenberg's headers and licences.
 
     Raises:
         UserError: too large, empty, not a text, or too short.

@@ -23,6 +23,7 @@ import re
 import charset_normalizer
 
 from shared.corpora.binary import UNKNOWN, FileKind, recognise
+from shared.corpora.formats import HEAD
 from shared.corpora.packing import size_limit
 from shared.corpora.streaming import CHUNK, chunks, cleaned
 from shared.errors import UserError
@@ -103,6 +104,7 @@ class TextCheck:
 
     def __init__(self) -> None:
         self.characters = self._raw = self._nuls = self._controls = 0
+        self.head = ""  # what `refuse_formats` needs
         self._blank = True
 
     def add_raw(self, text: str) -> None:
@@ -113,6 +115,7 @@ class TextCheck:
     def add_clean(self, text: str) -> None:
         """Count a part with line ends made `\\n` and NULs dropped."""
         self.characters += len(text)
+        self.head += text[: HEAD - len(self.head)]
         # In parts: `re` lets no other thread run meanwhile, and the bot's event loop is one.
         for start in range(0, len(text), CHUNK):
             self._controls += len(_CONTROL.findall(text, start, start + CHUNK))

@@ -2,71 +2,197 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from shared.corpora.formats import HTML
+from shared.corpora.streaming import chunks
+
+# Every run is bounded: a text is searched in windows, and what a mark needs must fit into `_OVERLAP`.
+_LINE = r"[^\n]{0,1000}"
 # "*** START OF THE PROJECT GUTENBERG EBOOK FRANKENSTEIN ***"; over the years also THIS, ETEXT, no spaces, and a
 # title that runs over the line's end. The legal small print ended the header of the oldest files.
-_START = re.compile(
-    r"^[ \t]*\*{3}[ \t]*START OF TH(?:E|IS) PROJECT GUTENBERG E(?:BOOK|TEXT)\b(?:[^*]{0,300}\*{3}[ \t]*$|.*$)"
-    r"|^\*END[ *]+THE SMALL PRINT!.*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_END = re.compile(
-    r"^[ \t]*\*{3}[ \t]*END OF TH(?:E|IS) PROJECT GUTENBERG E(?:BOOK|TEXT)\b.*$"
-    r"|^[ \t]*End of (?:the |this )?Project Gutenberg(?:'s|’s)? (?:E-?(?:book|text) )?.*$",
-    re.IGNORECASE | re.MULTILINE,
+_START = (
+    r"^[ \t]{0,40}\*{3}[ \t]{0,40}START OF TH(?:E|IS) PROJECT GUTENBERG E(?:BOOK|TEXT)\b"
+    rf"(?:[^*]{{0,300}}\*{{3}}[ \t]{{0,40}}$|{_LINE})|^\*END[ *]{{1,40}}THE SMALL PRINT!{_LINE}"
 )
 # No credits are longer: of a text without a blank line they would be all of it.
-_CREDITS = re.compile(
-    r"\s*(?:Produced by|E-?text prepared by|This e-?text was (?:prepared|produced) by)\b.{0,3000}?(?:\n[ \t]*\n|\Z)",
-    re.IGNORECASE | re.DOTALL,
+_CREDITS = (
+    r"\s{0,200}(?:Produced by|E-?text prepared by|This e-?text was (?:prepared|produced) by)\b"
+    r"[^*]{0,3000}?(?:\n[ \t]{0,40}\n|\Z)"
 )
+_MARK = re.compile(
+    rf"(?P<start>(?:{_START})(?:{_CREDITS})?)"
+    r"|(?P<end>^[ \t]{0,40}(?:\*{3}[ \t]{0,40}END OF TH(?:E|IS) PROJECT GUTENBERG E(?:BOOK|TEXT)\b"
+    rf"|End of (?:the |this )?Project Gutenberg(?:'s|’s)? ){_LINE})"
+    # The first line of a header, and the last words of the licence behind a book.
+    r"|(?P<header>^[ \t*]{0,40}(?:The )?Project Gutenberg(?:'s|’s)? (?:E-?(?:book|text)\b|[^\n]{1,200}, by ))"
+    r"|(?P<licence>\bnewsletter\s{1,4}to\s{1,4}hear\s{1,4}about\s{1,4}new\s{1,4}eBooks\.\s{0,3000})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_WORDS = ("utenberg", "small print", "newsletter")
+"""One of them is in every mark; a window without them need not be searched."""
 _NUMBER = re.compile(r"\bE(?:book|text) #(\d+)", re.IGNORECASE)
 _FIELD = re.compile(r"^(Title|Author):[ \t]*(\S.*)$", re.MULTILINE)
-# Atomic: a page of comments could be divided into them in countless ways.
-_HTML = re.compile(r"\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL)
 _HEADER = 100_000
 """Characters in which title and author are looked for."""
+_LONGEST = 30_000
+"""Characters: no header and no licence of Project Gutenberg's is longer. What is longer is somebody's text."""
 _WINDOW = 2**18
 """Characters searched at once: `re` lets no other thread run meanwhile, and the bot's event loop is one."""
-_OVERLAP = 500
+_OVERLAP = 5_000
+
+
+@dataclass(frozen=True)
+class Books:
+    """Where the books are in a text that has marks of Project Gutenberg's.
+
+    Attributes:
+        spans: what is no header and no licence, in characters, ascending.
+        count: how many books begin in it; 0 where only the end of one is marked.
+        title: "Title, by Author" where the whole text is one book whose header says it, else empty.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    count: int
+    title: str
+
+    def titled(self, name: str) -> str:
+        """What to call the text of a file of that name."""
+        return self.title or (f"{name} ({self.count} books)" if self.count > 1 else name)
+
+    def only(self, parts: Iterable[str]) -> Iterator[str]:
+        """The books of that text, in parts: each without blank space around it, two empty lines between them."""
+        last, blank = None, list[str]()
+        for number, part in self._cut(parts):
+            if number != last:
+                blank.clear()
+                part = part.lstrip()
+                if not part:
+                    continue
+                if last is not None:
+                    yield "\n\n\n"
+                last = number
+            if body := part.rstrip():
+                yield "".join([*blank, body])
+                blank.clear()
+            blank.append(part[len(body) :])
+
+    def _cut(self, parts: Iterable[str]) -> Iterator[tuple[int, str]]:
+        """The spans in parts, each with the number of its span."""
+        begin = number = 0
+        for part in parts:
+            end = begin + len(part)
+            while number < len(self.spans):
+                first, last = self.spans[number]
+                if first < end:
+                    yield number, part[max(0, first - begin) : last - begin]
+                if last > end:
+                    break
+                number += 1
+            begin = end
+
+
+def find_books(parts: Iterable[str]) -> Books | None:
+    """Where the books of a text are; None when it has no mark of Project Gutenberg's.
+
+    A book ends at its mark, or where the header of the next one begins. What is before a book up to `_LONGEST`
+    characters is its header; so is, behind one, its licence up to the words that end it, or, where these are missing,
+    what is before the next mark. What is longer is no header and no licence, and is kept.
+
+    Args:
+        parts: with `\n` line ends; read once.
+    """
+    spans, headers, head = list[tuple[int, int]](), list[int](), ""
+    kept: int | None = 0  # where what is kept began, or else
+    dropped = 0  # where what is left out began
+    count = size = first_start = 0
+    marked = False
+
+    def noting() -> Iterator[str]:
+        nonlocal head, size
+        for part in parts:
+            head += part[: _HEADER - len(head)]
+            size += len(part)
+            yield part
+
+    def keep(end: int) -> None:
+        if kept is not None and kept < end:
+            spans.append((kept, end))
+
+    def was_kept(end: int) -> int | None:
+        return dropped if kept is None and end - dropped > 2 * _LONGEST else kept
+
+    for kind, start, end in _marks(noting()):
+        if kind == "header":
+            headers.append(start)
+        elif kind == "licence":
+            kept = end if kept is None and start - dropped <= _LONGEST else kept
+        elif kind == "start":
+            if (kept := was_kept(start)) is not None:
+                place = bisect.bisect_left(headers, max(kept, start - _LONGEST))
+                if place < len(headers):
+                    keep(headers[place])
+                elif start - kept > _LONGEST:
+                    keep(start)
+            first_start = first_start if count else start
+            count, marked, kept = count + 1, True, end
+            headers.clear()
+        else:
+            kept = was_kept(start)
+            keep(start)
+            marked, kept, dropped = True, None, end
+    if not marked:
+        return None
+    kept = was_kept(size)
+    keep(size)
+    whole = count == 1 and len(spans) == 1 and spans[0][0] > first_start
+    return Books(tuple(spans), count, _title(head[:first_start]) if whole else "")
 
 
 def strip_gutenberg(text: str) -> str:
-    """The book between Project Gutenberg's header and footer, without blank space around it.
+    """A text without Project Gutenberg's headers, licences and credits paragraphs ("Produced by ...").
 
-    A credits paragraph ("Produced by ...") at the top goes too. A text without the marker lines is returned as it
-    is; with only one of them, only that side is cut.
+    One without their marks is returned as it is.
 
     Args:
-        text: with `\\n` line ends.
+        text: with `\n` line ends.
     """
-    start = _search(_START, text)
-    end = _search(_END, text, start.end() if start else 0)
-    if start is None and end is None:
-        return text
-    body = text[start.end() if start else 0 : end.start() if end else len(text)]
-    if start is not None and (credits_ := _CREDITS.match(body)) is not None:
-        body = body[credits_.end() :]
-    return body.strip()
+    books = find_books(chunks(text))
+    return text if books is None else "".join(books.only(chunks(text)))
 
 
-def gutenberg_title(text: str) -> str | None:
-    """ "Title, by Author" from a Project Gutenberg header; None when the text has none."""
-    start = _search(_START, text)
-    if start is None:
-        return None
+def _marks(parts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    """Kind, begin and end of each mark in a text, in characters."""
+    text, begin, place = "", 0, 0  # `text` begins at `begin` in the whole; `place` in it is where to go on
+    for part in itertools.chain(_windows(parts), [None]):
+        text += part or ""
+        until = len(text) if part is None else len(text) - _OVERLAP
+        lowered = text.lower()
+        if any(word in lowered for word in _WORDS):
+            for found in _MARK.finditer(text, place):
+                if found.start() >= until:
+                    break
+                yield str(found.lastgroup), begin + found.start(), begin + found.end()
+                place = found.end()
+        cut = max(0, max(place, until) - 1)  # one more, so that a line's begin is seen
+        text, begin, place = text[cut:], begin + cut, max(place, until) - cut
+
+
+def _windows(parts: Iterable[str]) -> Iterator[str]:
+    return (part[at : at + _WINDOW] for part in parts for at in range(0, len(part), _WINDOW))
+
+
+def _title(header: str) -> str:
     fields: dict[str, str] = {}
-    for key, value in _FIELD.findall(text, 0, min(start.start(), _HEADER)):
+    for key, value in _FIELD.findall(header):
         fields.setdefault(key, value.strip())
     if "Title" not in fields:
-        return None
+        return ""
     return f"{fields['Title']}, by {fields['Author']}" if "Author" in fields else fields["Title"]
-
-
-def is_gutenberg(text: str) -> bool:
-    """Whether the text carries Project Gutenberg's header."""
-    return _search(_START, text) is not None
 
 
 def why_not_book(text: str, number: int, title: str) -> str:
@@ -75,25 +201,16 @@ def why_not_book(text: str, number: int, title: str) -> str:
     Both marker lines must be there, so that neither an error page nor half a download passes; the header must name
     the number, or the title where a header names no number.
     """
-    if _HTML.match(text):
+    if HTML.match(text):
         return "a web page instead of the book"
-    start = _search(_START, text)
+    marks = [mark for mark in _marks(chunks(text)) if mark[0] in ("start", "end")]
+    start = next((end for kind, _, end in marks if kind == "start"), None)
     if start is None:
         return "something that is not a Project Gutenberg text"
-    if _search(_END, text, start.end()) is None:
+    if not any(kind == "end" and begin >= start for kind, begin, _ in marks):
         return "only a part of the book"
-    header = text[: start.end()]
+    header = text[:start]
     numbers = _NUMBER.findall(header)
     if numbers:
         return "" if str(number) in numbers else "another book"
     return "" if title.casefold() in " ".join(header.split()).casefold() else "another book"
-
-
-def _search(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
-    """As `pattern.search`, window by window; for `_START` and `_END`, whose first words tell that they match."""
-    while start < len(text):
-        end = start + _WINDOW
-        if (found := pattern.search(text, start, end)) is not None:
-            return pattern.match(text, found.start())  # the whole of it, should the window have cut it
-        start = end - _OVERLAP if end < len(text) else end
-    return None

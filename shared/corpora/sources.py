@@ -31,7 +31,7 @@ async def resolve(
 
     Args:
         name: as typed by a person; case, spaces and a final `.txt` do not matter.
-        keep_licence: keep Project Gutenberg's header and footer.
+        keep_licence: keep Project Gutenberg's headers and licences.
         progress: called with a sentence when something takes a while.
 
     Raises:

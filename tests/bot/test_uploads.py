@@ -54,3 +54,23 @@ async def test_a_file_that_discord_does_not_hand_over(live: Live, monkeypatch: p
     said = text_of(await live.until(lambda: live.answer(sent), "an answer"))
     assert "Discord didn't hand me the file" in said
     assert "Attach it once more" in said
+
+
+async def test_all_books_of_a_file_are_learned_and_the_card_says_what_is_left_out(live: Live) -> None:
+    marks = (
+        "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n{}\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nLicence.\n"
+    )
+    book = "The Project Gutenberg eBook of X\n\n" + marks.format("Dull words of a dull book. " * 200)
+    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("library.txt", book.encode() * 3)])
+    card = text_of(await live.until(lambda: live.answer(sent), "a card"))
+    assert "library (3 books)" in card
+    assert "16,203 characters" in card
+    assert "Left out: Project Gutenberg's header and licence, " in card
+
+
+async def test_an_export_of_a_chat_is_refused(live: Live) -> None:
+    said = b'{"author": "ben", "content": "nobody asked me"}\n' * 100
+    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("us.txt", said)])
+    answer = text_of(await live.until(lambda: live.answer(sent), "an answer"))
+    assert "looks like data (JSON)" in answer
+    assert "train #CHANNEL" in answer

@@ -85,6 +85,80 @@ def test_any_file_gives_the_same_text_or_refusal_either_way(tmp_path: Path, data
     assert read(source).replace("\0", "") == text
 
 
+@pytest.mark.usefixtures("streamed")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_books_come_without_their_headers_and_licences(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "library.txt"
+    one = "The Project Gutenberg eBook of X\n\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n{}\n\n"
+    one += "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\nThe licence.\n"
+    path.write_text(one.format("Words. " * 9_000) * 5, encoding)
+    text, info = from_file(path)
+    source, described = from_file(path, tmp_path / "work")
+    assert text == "\n\n\n".join(["Words. " * 8_999 + "Words."] * 5)
+    assert read(source) == text
+    assert described == info
+    assert (info.title, info.chars, info.licence) == (
+        "library.txt (5 books)",
+        len(text),
+        "From Project Gutenberg, gutenberg.org.",
+    )
+    assert info.notes == (f"Left out: Project Gutenberg's header and licence, {info.left_out:,} characters.",)
+    assert info.left_out == len(path.read_text(encoding)) - len(text)
+    kept, info = from_file(path, tmp_path / "work", keep_licence=True)
+    assert read(kept) == path.read_text(encoding)
+    assert info.notes == ()
+
+
+JSON = '[{"author": "ada", "text": "hello \\"you\\"", "likes": -1.5e3, "seen": null}]'
+PAGE = "<!-- a page -->\n<!DOCTYPE html>\n<html><body><p>Hello.</p></body></html>"
+TABLE = '"AuthorID","Author","Date","Content","Attachments","Reactions"\n"1","ada","2024","hello","",""\n'
+
+
+@pytest.mark.usefixtures("streamed")
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (JSON, "JSON"),
+        (JSON[1:-1] + "\n" + JSON[1:-1], "JSON"),
+        ("{\n" + '  "text": "' + "a long text " * 9_000 + '"\n}', "JSON"),
+        (PAGE, "HTML"),
+        ("<p>One paragraph.</p>\n" * 40, "HTML"),
+        ("<p>A paragraph that runs\nover several\nlines.</p>\n\n" * 40, "HTML"),
+        ("<div><b>ada</b><span>hello</span></div>" * 40, "HTML"),
+        (TABLE, "exported from Discord"),
+        ("=" * 62 + "\nGuild: The Annex\nChannel: Text / general\n" + "=" * 62 + "\n\n[1-Jan-24] ada\nhi\n", "Discord"),
+    ],
+)
+def test_what_is_made_for_programs_is_refused_by_what_is_in_it(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "novel.txt"
+    path.write_text("\n " + text)
+    for workdir in (None, tmp_path / "work"):
+        with pytest.raises(UserError, match=problem) as caught:
+            from_file(path, workdir)
+        assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{The lamp went out at nine.}\n",
+        "[Illustration]\n\nCHAPTER I\n",
+        "[1] A footnote comes first.\n",
+        "<The first page is torn.>\n",
+        "# A heading\n\n<p align='center'><img src='x'></p>\n\n"
+        + "Words with <b>some</b> of them bold.\n\nMore words.\n\n" * 30,
+        "ADA. [_Aside_] Hello.\nBEN. Hello, <i>you</i>.\nADA. Well.\n" * 40,
+        "<b> hello\n<ada> hi\n" * 40,
+        "31.12.23, 22:15 - Ada: hello\n" * 40,
+        "name,age\nada,36\n" * 40,
+    ],
+)
+def test_what_only_begins_like_it_is_a_text(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "novel.json"
+    path.write_text(text)
+    assert from_file(path)[0] == text
+
+
 def test_small_files_are_read_into_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("words " * 100)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.corpora import strip_gutenberg
-from shared.corpora.gutenberg import _WINDOW, gutenberg_title, why_not_book
+from shared.corpora.gutenberg import _LONGEST, _WINDOW, find_books, why_not_book
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."
 HEADER = "The Project Gutenberg eBook of The Tin Lighthouse\n\nTitle: The Tin Lighthouse\n\nAuthor: A. Nobody\n\n"
@@ -61,10 +63,55 @@ def test_the_word_produced_is_not_always_a_credit() -> None:
     assert strip_gutenberg(book(body=body)) == body
 
 
-def test_the_title_is_read_from_the_header() -> None:
-    assert gutenberg_title(book()) == "The Tin Lighthouse, by A. Nobody"
-    assert gutenberg_title(BODY) is None
-    assert gutenberg_title(f"Title: A diary\n\n{BODY}") is None
+def title(text: str) -> str:
+    books = find_books([text])
+    return books.title if books is not None else ""
+
+
+def test_the_title_is_read_from_the_header_of_a_single_book() -> None:
+    assert title(book()) == "The Tin Lighthouse, by A. Nobody"
+    assert not title(BODY)
+    assert not title(f"Title: A diary\n\n{BODY}")
+    assert not title(book() + book())
+    assert not title(f"{BODY}\n\n{book()}")  # a diary, and a book
+
+
+LICENCE = (
+    "Section 1. General Terms\n"
+    + "You may copy it, give it away or re-use it.\n" * 400
+    + "to\nsubscribe to our email newsletter to hear about new eBooks.\n\n"
+)
+OLD_HEADER = (
+    "*****The Project Gutenberg Etext of The Tin Lighthouse, by A. Nobody*****\n\n"
+    + "Please take a look at it.\n" * 300
+)
+
+
+def full(words: str, header: str = HEADER) -> str:
+    return f"{header}{NUMBER}{START}\n\n\nProduced by Somebody\n\n{words}\n\n\n{END}\n\n{LICENCE}"
+
+
+@pytest.mark.parametrize("between", ["", "\n\n\n", "\ufeff"])
+def test_all_books_of_a_file_remain_and_nothing_between_them(between: str) -> None:
+    books = [full(f"Book {number}.\n\n{BODY}", OLD_HEADER if number % 2 else HEADER) for number in range(12)]
+    expected = "\n\n\n".join(f"Book {number}.\n\n{BODY}" for number in range(12))
+    assert strip_gutenberg(between.join(books)) == expected
+    found = find_books([between.join(books)])
+    assert found is not None
+    assert (found.count, found.titled("library")) == (12, "library (12 books)")
+
+
+def test_books_of_which_marks_are_missing_remain_too() -> None:
+    long = "It was dark, and the lamp was out.\n" * 2_000
+    assert strip_gutenberg(f"{START}\n{long}\n{HEADER}{START}\n{BODY}\n{END}") == f"{long.strip()}\n\n\n{BODY}"
+    assert strip_gutenberg(f"{long}\n{END}\n{LICENCE}{long}") == f"{long.strip()}\n\n\n{long.strip()}"
+    end = "End of the Project Gutenberg Etext of The Tin Lighthouse, by A. Nobody"  # no licence follows
+    assert strip_gutenberg(f"{START}\n{BODY}\n{end}\n\n{long}\n{END}") == f"{BODY}\n\n\n{long.strip()}"
+
+
+def test_what_people_wrote_beside_a_book_remains() -> None:
+    diary = "Dear diary, we heard of Project Gutenberg today.\n" * (2 * _LONGEST // 48)
+    assert strip_gutenberg(f"{diary}\n{full(BODY)}\n{diary}") == f"{diary.strip()}\n\n\n{BODY}\n\n\n{diary.strip()}"
 
 
 @pytest.mark.parametrize(
@@ -87,10 +134,24 @@ def test_whether_it_is_the_book(text: str, reason: str) -> None:
 
 @given(before=st.integers(-40, 40), windows=st.integers(0, 2), end=st.sampled_from(["", END]))
 def test_a_marker_is_found_wherever_the_text_is_searched_in_parts(before: int, windows: int, end: str) -> None:
-    start = "*** START OF THE PROJECT GUTENBERG EBOOK A LONG TITLE\nTHAT RUNS ON ***"
+    start = "The Project Gutenberg eBook\n\n*** START OF THE PROJECT GUTENBERG EBOOK A LONG TITLE\nTHAT RUNS ON ***"
     filler = ("word " * (windows * _WINDOW // 5 + 50))[: max(0, windows * _WINDOW + before)]
-    assert strip_gutenberg(f"{filler}\n{start}\n{BODY}\n{filler}\n{end}").startswith(BODY)
-    assert end not in strip_gutenberg(f"{filler}\n{start}\n{BODY}\n{filler}\n{end}") or not end
+    parts = [part for part in (filler.strip(), BODY + f"\n{filler}".rstrip()) if part]
+    assert strip_gutenberg(f"{filler}\n{start}\n{BODY}\n{filler}\n{end}") == "\n\n\n".join(parts)
+
+
+@given(
+    st.lists(st.sampled_from([START, END, HEADER, "\n\n", BODY, "Produced by X\n\n", " \n" * 99, LICENCE])), st.data()
+)
+def test_parts_of_any_length_give_the_same_text(lines: list[str], data: st.DataObject) -> None:
+    text = "\n".join(lines)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=9)))
+    parts = [text[a:b] for a, b in itertools.pairwise([0, *cuts, len(text)])]
+    books = find_books(parts)
+    assert books == find_books([text])
+    if books is not None:
+        assert "".join(books.only(parts)) == strip_gutenberg(text)
+        assert "".join(books.only(parts)) == "".join(books.only([text]))
 
 
 def test_a_page_of_comments_is_told_apart_without_trying_all_ways_to_divide_it() -> None:

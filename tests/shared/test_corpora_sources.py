@@ -299,7 +299,26 @@ def test_an_uploaded_gutenberg_file_is_stripped(make_settings: Callable[..., Set
     corpus = from_upload("pg90001.txt", book(90001).encode(), make_settings())
     assert corpus.text == BODY.strip()
     assert corpus.info.title == "Frankenstein, by Nobody"
-    assert from_upload("x.txt", book().encode(), make_settings(), keep_licence=True).text == book()
+    assert corpus.info.notes == (
+        f"Left out: Project Gutenberg's header and licence, {len(book(90001)) - len(corpus.text):,} characters.",
+    )
+    kept = from_upload("x.txt", book().encode(), make_settings(), keep_licence=True)
+    assert (kept.text, kept.info.notes) == (book(), ())
+    several = from_upload("library.txt", (book() + book()).encode(), make_settings())
+    assert several.text == f"{BODY.strip()}\n\n\n{BODY.strip()}"
+    assert several.info.title == "library (2 books)"
+
+
+async def test_data_and_web_pages_are_refused_wherever_they_lie(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    data = b'[{"author": "ada", "text": "hello"}]' * 40
+    with pytest.raises(UserError, match="JSON"):
+        from_upload("chat.txt", data, make_settings())
+    for name in ("chat", "frankenstein"):
+        (tmp_path / f"{name}.txt").write_bytes(data)
+        with pytest.raises(UserError, match="JSON"):
+            await resolve(name, make_settings(corpora_dir=tmp_path))
 
 
 @pytest.mark.parametrize("filename", ["", "???.txt", "../../x/", ".txt"])

@@ -211,7 +211,7 @@ class _Training:
             seconds=loop.position.seconds,
             stopped=stopped,
             random_seed=random_seed,
-            notes=(*notes, *self._prepared.notes, *loop.notes, *overfitting(curve), *copy_notes),
+            notes=(*notes, *self._corpus.notes, *self._prepared.notes, *loop.notes, *overfitting(curve), *copy_notes),
         )
 
     def _save(self, out: Path, loop: Loop, plan: Plan, writer: SampleWriter, result: TrainResult) -> None:
