@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,45 @@ def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
     assert score["chars"] > 4_000
 
 
+def test_a_book_is_learned_without_its_licence(text: Path, tmp_path: Path) -> None:
+    book = tmp_path / "pg90001.txt"
+    body = text.read_text("utf-8-sig")
+    head = "The Project Gutenberg eBook of Boats\n\nTitle: Boats\n\nAuthor: Nobody\n\n"
+    marks = "*** START OF THE PROJECT GUTENBERG EBOOK BOATS ***\n{}\n*** END OF THE PROJECT GUTENBERG EBOOK BOATS ***\n"
+    book.write_text(head + marks.format(body) + "The licence forbids nothing.\n" * 100, "utf-8")
+    left_out = (
+        f"Left out: Project Gutenberg's header and licence, {len(book.read_text()) - len(body.strip()):,} characters."
+    )
+    told = last_line(worker("inspect", book, "--json", data=tmp_path))
+    assert told["given"] == len(body.strip())
+    assert left_out in told["notes"]
+    kept = last_line(worker("inspect", book, "--keep-licence", "--json", data=tmp_path))
+    assert kept["given"] == len(book.read_text())
+    done = worker("train", book, "--out", tmp_path / "m", "--epochs", "1", "--units", "8", data=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert left_out in done.stdout
+    description = json.loads((tmp_path / "m" / "model.json").read_text("utf-8"))
+    assert description["corpus"]["title"] == "Boats, by Nobody"
+    assert left_out in last_line(worker("evaluate", tmp_path / "m", book, "--json", data=tmp_path))["notes"]
+
+
+def test_a_model_is_replaced_only_on_request(
+    text: Path, tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]
+) -> None:
+    out = shutil.copytree(memorised[0], tmp_path / "m")
+    before = (out / "model.json").read_bytes()
+    command = ("train", text, "--out", out, "--epochs", "1", "--units", "8")
+    done = worker(*command, data=tmp_path)
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == f"error: {out} is a model already. Give --out another folder, or --force to replace that model.\n"
+    )
+    assert (out / "model.json").read_bytes() == before
+    assert worker(*command, "--force", data=tmp_path).returncode == 0
+    assert (out / "model.json").read_bytes() != before
+
+
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "worker", "train", str(text), "--out", str(tmp_path / "m")]
     process = subprocess.Popen(
@@ -128,7 +168,7 @@ def test_the_network_can_be_chosen_and_a_model_gone_on_from(text: Path, tmp_path
     told = last_line(worker(*more, data=tmp_path))
     assert told["epochs_before"] == 1
     assert told["curve"][0][0] == 0
-    refused = worker(*more, "--units", "24", data=tmp_path)
+    refused = worker(*more, "--force", "--units", "24", data=tmp_path)
     assert refused.returncode == 2
     assert "--units 12" in refused.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "story.txt"}
@@ -211,6 +251,10 @@ def test_options_out_of_range_name_themselves(
         (("generate", "{model}", "x", "--top-p", "2"), "out of range"),
         (("export", "{text}", "{new}"), "no model"),
         (("import", "{text}", "{new}"), "isn't an exported model"),
+        (("train", "{short}", "--out", "{new}"), "too short: 999 characters, and at least 1,000 are needed"),
+        (("train", "{chat}", "--out", "{new}"), "looks like data (JSON)"),
+        (("evaluate", "{model}", "{chat}"), "looks like data (JSON)"),
+        (("train", "{text}", "--out", "{model}"), "is a model already"),
         (("inspect", "missing.txt"), "no text file"),
         (("inspect", "no-such-name"), "no-such-name"),
         (("inspect", "{text}", "--until", "Part 9"), "Part 9"),
@@ -222,7 +266,10 @@ def test_options_out_of_range_name_themselves(
 def test_bad_input_is_told(
     arguments: tuple[str, ...], message: str, text: Path, tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]
 ) -> None:
-    filled = [argument.format(text=text, model=memorised[0], new=tmp_path / "new") for argument in arguments]
+    (short := tmp_path / "short.txt").write_text("a" * 999)
+    (chat := tmp_path / "chat.txt").write_text('{"author": "ada", "text": "hello"}\n' * 99)
+    paths = {"text": text, "model": memorised[0], "new": tmp_path / "new", "short": short, "chat": chat}
+    filled = [argument.format(**paths) for argument in arguments]
     done = worker(*filled, data=tmp_path)
     assert done.returncode == 2
     assert "error: " in done.stderr

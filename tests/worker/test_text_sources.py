@@ -26,24 +26,24 @@ def digest(text: str) -> str:
 
 
 def test_a_small_file_is_its_text(book: Path) -> None:
-    text, info = find_source(str(book), book.parent / "work")
+    text, info = find_source(str(book), book.parent / "work", to_learn=False)
     assert text == BOOK
     assert (info.name, info.chars, info.sha256) == ("book", len(BOOK), digest(BOOK))
-    assert find_source(str(book), None, name="mine")[1].name == "mine"
+    assert find_source(str(book), None, name="mine", to_learn=False)[1].name == "mine"
 
 
 def test_a_large_file_is_its_path_unless_a_part_is_wanted(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "STREAM_ABOVE", 0)
     work = book.parent / "work"
-    source, info = find_source(str(book), work)
+    source, info = find_source(str(book), work, to_learn=False)
     assert source == book
     assert (info.chars, info.sha256) == (len(BOOK), digest(BOOK))
     assert find_text(str(book)) == (BOOK, info)
-    part, of_part = find_source(str(book), work, until="Part 2")
+    part, of_part = find_source(str(book), work, until="Part 2", to_learn=False)
     assert part == BOOK[: BOOK.rindex("Part 2")]
     assert (of_part.chars, of_part.sha256) == (len(part), digest(part))
     book.write_text(BOOK, "utf-16")
-    source, info = find_source(str(book), work)
+    source, info = find_source(str(book), work, to_learn=False)
     assert source == work / "corpus.txt"
     assert source.read_text() == BOOK
     assert info.sha256 == digest(BOOK)

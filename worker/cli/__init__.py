@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     def add_text(command: argparse.ArgumentParser) -> None:
         command.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
         command.add_argument("--until", metavar="START", help="only what is before the last line that begins so")
-        command.add_argument("--keep-licence", action="store_true", help="keep Project Gutenberg's header and footer")
+        command.add_argument("--keep-licence", action="store_true", help="keep Project Gutenberg's header and licence")
 
     inspect = add("inspect", "Say what a recipe makes of a text.")
     add_text(inspect)
@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_training(train: argparse.ArgumentParser) -> None:
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    train.add_argument("--force", action="store_true", help="replace the model that is in --out")
     train.add_argument("--recipe", choices=RECIPES, help="default: char, or that of the model to start from")
     train.add_argument(
         "--from",

@@ -44,7 +44,7 @@ def inspect(options: argparse.Namespace) -> int:
         "training": prepared.learned_chars,
         "heldout": prepared.heldout_chars,
         "given": info.chars,
-        "notes": prepared.notes,
+        "notes": [*info.notes, *prepared.notes],
     }
     lines = [
         f"text         {info.title}, {info.chars:,} characters as given",
@@ -54,6 +54,7 @@ def inspect(options: argparse.Namespace) -> int:
         f"distinct     {prepared.distinct:,}",
         f"patterns     {prepared.patterns:,}",
         f"held out     {prepared.heldout_chars:,}, the rest is learned from",
+        *info.notes,
         *prepared.notes,
     ]
     report(options.json, values, lines)
@@ -100,17 +101,18 @@ def _author(options: argparse.Namespace) -> tuple[Author, str]:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Score a text."""
-    text, _ = find_text(options.text)
+    text, info = find_text(options.text)
     model = _load(options.model)
     score = model.score(text)
     values: dict[str, Any] = {
         "nats_per_char": score.nats_per_char,
         "bits_per_char": score.bits_per_char,
         "chars": score.chars,
-        "notes": score.notes,
+        "notes": [*info.notes, *score.notes],
     }
     lines = [
         f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character over {score.chars:,} characters",
+        *info.notes,
         *score.notes,
     ]
     if options.surprise:

@@ -7,45 +7,50 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.corpora import from_file, resolve, sha256
+from shared.corpora import check_length, from_file, resolve, sha256
 from shared.errors import UserError
 from shared.jobs import CorpusInfo
 from shared.settings import get_settings
 from worker.text import until_line
 
 
-def find_text(
-    text: str, *, until: str | None = None, keep_licence: bool = False, name: str | None = None
-) -> tuple[str, CorpusInfo]:
-    """The text of a file as it is, or of a name in the catalogue, in memory.
+def find_text(text: str) -> tuple[str, CorpusInfo]:
+    """The text of a file or of a name in the catalogue, however short, in memory.
 
     Raises:
-        UserError: there is neither, or it cannot be read, or no line begins with `until`.
+        UserError: there is neither, or it is no text.
     """
-    body, info = find_source(text, None, until=until, keep_licence=keep_licence, name=name)
+    body, info = find_source(text, None, to_learn=False)
     assert isinstance(body, str)  # without a folder every file is read into memory
     return body, info
 
 
 def find_source(
-    text: str, workdir: Path | None, *, until: str | None = None, keep_licence: bool = False, name: str | None = None
+    text: str,
+    workdir: Path | None,
+    *,
+    until: str | None = None,
+    keep_licence: bool = False,
+    name: str | None = None,
+    to_learn: bool = True,
 ) -> tuple[str | Path, CorpusInfo]:
-    """The text of a file as it is, or of a name in the catalogue; of a large file the path of a text in UTF-8.
+    """The text of a file or of a name in the catalogue, as the bot takes it; of a large file the path of one in UTF-8.
 
     Args:
         text: path or name.
-        workdir: a folder where a large file is rewritten that is not UTF-8; it must stay while the text is used.
+        workdir: a folder where a large file is rewritten; it must stay while the text is used.
         until: only what is before the last line that begins so; it is then in memory.
-        keep_licence: keep Project Gutenberg's header and footer of a text of the catalogue.
+        keep_licence: keep Project Gutenberg's headers and licences.
         name: to go by in place of its own.
+        to_learn: refuse what is too short to learn from.
 
     Raises:
-        UserError: there is neither, or it cannot be read, or no line begins with `until`.
+        UserError: there is neither, or it is no text, or too short, or no line begins with `until`.
     """
     path = Path(text)
     body: str | Path
     if path.is_file():
-        body, info = from_file(path, workdir if until is None else None)
+        body, info = from_file(path, workdir if until is None else None, keep_licence=keep_licence)
     elif path.suffix or path.is_dir() or len(path.parts) > 1:
         raise UserError(f"There is no text file {text}.", "Give the path of a file, or a name from the catalogue.")
     else:
@@ -55,7 +60,10 @@ def find_source(
     if until is not None and isinstance(body, str):
         body = until_line(body, until)
         update |= {"chars": len(body), "sha256": sha256(body)}
-    return body, info.model_copy(update=update)
+    info = info.model_copy(update=update)
+    if to_learn:
+        check_length(info.chars, get_settings())
+    return body, info
 
 
 def report(as_json: bool, values: dict[str, Any], lines: list[str]) -> None:

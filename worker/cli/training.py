@@ -80,6 +80,8 @@ def train_command(options: argparse.Namespace) -> int:
     out: Path = options.out.absolute()
     if out.exists() and not (out.is_dir() and ((out / "model.json").exists() or not any(out.iterdir()))):
         raise UserError(f"{out} already exists, and isn't a model.", "Give --out a folder that does not exist yet.")
+    if (out / "model.json").exists() and not options.force:
+        raise UserError(f"{out} is a model already.", "Give --out another folder, or --force to replace that model.")
     workdir = out.with_name(f".{out.name}.source")
     try:
         return _train(options, out, workdir)
@@ -96,7 +98,8 @@ def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
         given["recipe"] = describe(options.parent).recipe
     chosen = TrainOptions(**{name: value for name, value in given.items() if value is not None})
     checkpoint = out.with_name(f"{out.name}.checkpoint")
-    print(f"{info.title}: {info.chars:,} characters, recipe {chosen.recipe}", file=sys.stderr)
+    for line in (f"{info.title}: {info.chars:,} characters, recipe {chosen.recipe}", *info.notes):
+        print(line, file=sys.stderr)
 
     from worker.model.quiet import import_tensorflow
 
