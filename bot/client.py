@@ -30,6 +30,7 @@ from bot.metrics.numbers import BotMetrics
 from bot.models.model_actions import ModelActions
 from bot.models.registry import Registry
 from bot.models.upkeep import Upkeep
+from bot.pacing import Pacing
 from bot.people.audience import Audience
 from bot.people.limits import Cooldowns
 from bot.privacy.consent import ConsentStore
@@ -81,6 +82,7 @@ class Galvanic(commands.Bot):
         )
         self.metrics = BotMetrics()
         connection.prepare()
+        Pacing(self.metrics.trace)
         super().__init__(
             command_prefix=_prefixes,
             intents=intents,

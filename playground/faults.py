@@ -24,8 +24,8 @@ class Fault:
         times: how many requests it befalls.
         late: the request is carried out all the same; only its answer is lost.
         wait_s: how long the answer takes.
-        retry_after: seconds that a 429 asks the bot to wait, as Discord's own do; None: like that of what stands
-            before Discord, which says nothing.
+        retry_after: seconds that a 429 asks the bot to wait; None: it does not say.
+        guard: the answer is not Discord's own, but of what stands before it.
     """
 
     method: str
@@ -36,17 +36,21 @@ class Fault:
     late: bool = False
     wait_s: float = 0.0
     retry_after: float | None = None
+    guard: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer: by `Via` discord.py tells Discord's own 429, which it waits out, from a ban."""
-        return {"Via": "1.1 playground"} if self.retry_after is not None else {}
+        asked = {} if self.retry_after is None else {"Retry-After": f"{self.retry_after:g}"}
+        return asked if self.guard or self.retry_after is None else {"Via": "1.1 playground", **asked}
 
     @property
     def body(self) -> dict[str, Any]:
         """Of the answer."""
         told = {"message": "A fault", "code": self.code}
-        return told if self.retry_after is None else {**told, "retry_after": self.retry_after, "global": False}
+        if self.retry_after is None or self.guard:
+            return told
+        return {**told, "retry_after": self.retry_after, "global": False}
 
 
 class Faults:

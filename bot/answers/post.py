@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -12,6 +12,7 @@ import structlog
 from bot import cards
 from bot.answers.models import post_export, post_import, post_info, post_refusal
 from bot.failures import MISSING_PERMISSIONS
+from bot.pacing import each_request_within
 from bot.types import Send
 from bot.views.writing import compared_menu, written_buttons
 from shared.errors import UserError
@@ -35,9 +36,9 @@ POSTED_WITHIN_S = 60.0
 log = structlog.get_logger()
 
 
-def posting(job: Asked) -> asyncio.Timeout:
+def posting(job: Asked) -> AbstractAsyncContextManager[None]:
     """How long Discord may take for an answer before it is asked again; a model's file takes as long as it takes."""
-    return asyncio.timeout(None if isinstance(job, ExportJob) else POSTED_WITHIN_S)
+    return nullcontext() if isinstance(job, ExportJob) else each_request_within(POSTED_WITHIN_S)
 
 
 async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None, **options: Any) -> None:

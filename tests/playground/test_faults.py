@@ -41,6 +41,11 @@ def test_a_limit_says_how_long_to_wait(server: Server) -> None:
     assert "Via" in headers
     server.client.add_fault("GET", "/users/@me", 429)
     assert "Via" not in ask(server)[1]
+    server.client.add_fault("GET", "/users/@me", 429, retry_after=1.5, guard=True)
+    status, headers, body = ask(server)
+    assert (status, headers["Retry-After"]) == (429, "1.5")
+    assert "Via" not in headers
+    assert "retry_after" not in body
 
 
 def test_what_is_no_fault_is_refused(server: Server) -> None:

@@ -1,0 +1,135 @@
+"""What holds for every request to Discord: a pause when it is asked for, and how long one may take.
+
+discord.py waits out Discord's own limits. What stands before Discord refuses in another way, without the header `Via`,
+and discord.py hands that refusal on at once, so that everybody who posts would try again on their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import aiohttp
+import structlog
+
+from bot.failures import TOO_MANY_REQUESTS
+
+_UNTOLD_PAUSE_S = 1.0
+"""When a refusal does not say how long to wait."""
+
+log = structlog.get_logger()
+
+
+@dataclass
+class _Limit:
+    timeout: asyncio.Timeout
+    seconds: float
+    over: bool = False
+
+
+@dataclass
+class _Gate:
+    """One host. Once it has refused, one request at a time tries whether it takes them again."""
+
+    closed_until: float | None = None
+    trying: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_limit: ContextVar[_Limit | None] = ContextVar("_limit", default=None)
+
+
+@asynccontextmanager
+async def each_request_within(seconds: float) -> AsyncIterator[None]:
+    """Give up when Discord takes longer than this for one request. Waiting for one's turn to ask does not count.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    async with asyncio.timeout(None) as timeout:
+        limit = _Limit(timeout, seconds)
+        token = _limit.set(limit)
+        try:
+            yield
+        finally:
+            limit.over = True
+            _limit.reset(token)
+
+
+class Pacing:
+    """Lets no request out during a pause, and times those that are.
+
+    Args:
+        trace: of the HTTP session that all of discord.py's requests go through.
+    """
+
+    def __init__(self, trace: aiohttp.TraceConfig) -> None:
+        self._gates: dict[str | None, _Gate] = defaultdict(_Gate)
+        trace.on_request_start.append(self._begin)
+        trace.on_request_end.append(self._answered)
+        trace.on_request_exception.append(self._failed)
+
+    async def _begin(
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, begun: aiohttp.TraceRequestStartParams
+    ) -> None:
+        gate = self._gates[begun.url.host]
+        context.tries = False
+        if gate.closed_until is not None:
+            context.tries = await _turn_to_try(gate)
+        _set_clock(running=True)
+
+    async def _answered(
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams
+    ) -> None:
+        _set_clock(running=False)
+        gate, headers = self._gates[ended.url.host], ended.response.headers
+        if ended.response.status == TOO_MANY_REQUESTS and "Via" not in headers:
+            pause = _seconds(headers.get("Retry-After"))
+            log.warning("discord_asks_for_a_pause", pause_s=pause)
+            gate.closed_until = max(gate.closed_until or 0.0, time.monotonic() + pause)
+        elif context.tries:
+            gate.closed_until = None
+        if context.tries:
+            gate.trying.release()
+
+    async def _failed(
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        _set_clock(running=False)
+        if context.tries:
+            self._gates[ended.url.host].trying.release()
+
+
+async def _turn_to_try(gate: _Gate) -> bool:
+    """Wait until a host that has refused is open again (False), or may be asked whether it is (True)."""
+    await gate.trying.acquire()
+    try:
+        while gate.closed_until is not None:
+            left = gate.closed_until - time.monotonic()
+            if left <= 0:
+                return True
+            await asyncio.sleep(left)
+    except BaseException:
+        gate.trying.release()
+        raise
+    gate.trying.release()
+    return False
+
+
+def _set_clock(*, running: bool) -> None:
+    limit = _limit.get()
+    if limit is not None and not limit.over and not limit.timeout.expired():
+        limit.timeout.reschedule(asyncio.get_running_loop().time() + limit.seconds if running else None)
+
+
+def _seconds(header: str | None) -> float:
+    """What `Retry-After` asks for; a date, which it may be, is not read."""
+    try:
+        return max(0.0, float(header or _UNTOLD_PAUSE_S))
+    except ValueError:
+        return _UNTOLD_PAUSE_S
