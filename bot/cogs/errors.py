@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import discord
 import structlog
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_STEP_BACK_S = 0.1
+_turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 _TREE_LOG = logging.getLogger("discord.app_commands.tree")
 _WRAPPERS = (
     commands.CommandInvokeError,
@@ -149,12 +154,25 @@ async def respond(ctx: Context, problem: UserError) -> None:
         ctx.bot.metrics.replied(ctx, "refused")
         return
     try:
-        await failures.persist(ctx.bot, lambda: _respond(ctx, problem))
-        ctx.bot.metrics.replied(ctx, "refused")
+        async with _turn(ctx):
+            await failures.persist(ctx.bot, lambda: _respond(ctx, problem))
+            ctx.bot.metrics.replied(ctx, "refused")
     except (discord.HTTPException, *failures.TRANSIENT) as error:
         status, code = getattr(error, "status", None), getattr(error, "code", None)
         kind = type(error).__name__
         log.warning("answer_not_posted", channel_id=ctx.channel.id, error=kind, status=status, code=code)
+
+
+@asynccontextmanager
+async def _turn(ctx: Context) -> AsyncIterator[None]:
+    """Let one refusal at a time go to a channel: many at once would take the places of all answers that wait there."""
+    if ctx.interaction is not None:  # which has a way of its own
+        yield
+        return
+    async with _turns.setdefault(ctx.channel.id, asyncio.Lock()):
+        yield
+        # In discord.py whoever comes right after a post goes before those who wait, and sends them to the end.
+        await asyncio.sleep(_STEP_BACK_S)
 
 
 async def _respond(ctx: Context, problem: UserError) -> None:
