@@ -13,10 +13,10 @@ import structlog
 from celery import Celery
 from redis.exceptions import RedisError
 
-from bot.jobs import entering
+from bot.jobs import entering, retention
 from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from bot.redis_reply import REPLY_S, reply
-from shared import kept, keys, messages, presence, turns
+from shared import keys, messages, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Cancelled, Event, Interrupted, Queued
@@ -110,7 +110,7 @@ class JobQueue:
             await self.keep_text(job)
         else:
             packed = await asyncio.to_thread(pack, text)
-            ttl_s = kept.needed_s(job.corpus, self._settings)
+            ttl_s = retention.needed_s(job.corpus, self._settings)
             await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
         name = entry or secrets.token_hex(8)
         script = turns.enter(job, card, limits, Queued().model_dump_json(), name)
@@ -264,15 +264,15 @@ class JobQueue:
 
     async def keep_text(self, job: TrainJob) -> None:
         """Let the text of a job that is not over live on: it may wait for a worker longer than texts are kept."""
-        ttl_s = kept.needed_s(job.corpus, self._settings)
+        ttl_s = retention.needed_s(job.corpus, self._settings)
         async with self._redis.pipeline(transaction=True) as pipe:
-            for key in kept.text_keys(job.corpus):
+            for key in retention.text_keys(job.corpus):
                 pipe.expire(key, ttl_s)
             await reply(pipe.execute())
 
     async def release_text(self, job: TrainJob) -> None:
         """A training is over: a channel's words are kept for some days more, unless another one needs them."""
-        if (script := kept.release(job, self._settings)) is not None:
+        if (script := retention.release(job, self._settings)) is not None:
             await self._run(script)
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:

@@ -7,7 +7,7 @@ import redis
 import redis.asyncio
 
 from bot import cards
-from bot.jobs import live_card
+from bot.jobs import live_card, retention
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import JobQueue
 from bot.people.requester import Requester
@@ -17,7 +17,7 @@ from bot.training.trainings import TrainRequest
 from bot.transcripts.store import Line, TranscriptStore
 from bot.writing.text_actions import at_temperature
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
-from shared import kept, keys
+from shared import keys
 from shared.corpora import Corpus
 from shared.errors import UserError
 from shared.events import Cancelled, Event, Generated, Sample, Started
@@ -86,8 +86,8 @@ def test_messages_that_are_dropped_at_once_outlive_a_night_without_the_bot(
 ) -> None:
     own = settings.model_copy(update={"channel_corpus_days": days, "corpus_ttl_hours": 2})
     info = TranscriptInfo(transcript_id="x", guild_id=GUILD, channel_id=1, source_id=1, asked_by=1, created_at=0)
-    assert kept.needed_s(told(info), own) == needed_s
-    assert kept.needed_s(corpus(), own) == 7_200
+    assert retention.needed_s(told(info), own) == needed_s
+    assert retention.needed_s(corpus(), own) == 7_200
 
 
 async def test_messages_are_let_go_when_the_last_training_on_them_is_over(

@@ -73,10 +73,29 @@ def test_neither_changes_the_server_nor_looks_at_all(server: Server, user: str, 
         f"HGETALL {keys.transcript_names(TRANSCRIPT)}",
         f"HSET {keys.transcript(TRANSCRIPT)} withdrawn 0",
         f"DEL {keys.transcript_gone(TRANSCRIPT)}",
+        f"HGETALL {keys.transcript_gone(TRANSCRIPT)}",
+        f"LRANGE {keys.transcript_index(TRANSCRIPT)} 0 -1",
+        f"LSET {keys.transcript_index(TRANSCRIPT)} 0 x",
+        f"LSET {keys.transcript_text(TRANSCRIPT)} 0 x",
+        f"RPUSH {keys.transcript_text(TRANSCRIPT)} x",
+        f"EXPIRE {keys.transcript_text(TRANSCRIPT)} 1000000",
+        f"DEL {keys.transcript_text(TRANSCRIPT)}",
         f"SET {keys.leader(1)} me",
         "SCAN 0",
         "RANDOMKEY",
         "DBSIZE",
+        "CLIENT TRACKING ON BCAST",
+        "CLIENT TRACKING ON",
+        "CLIENT CACHING YES",
+        f"EXISTS {keys.consent(1)}",
+        f"OBJECT ENCODING {keys.consent(1)}",
+        f"MEMORY USAGE {keys.consent(1)}",
+        f"WATCH {keys.consent(1)}",
+        "SLOWLOG GET",
+        "PUBSUB CHANNELS",
+        "SUBSCRIBE __keyevent@0__:set",
+        "PSUBSCRIBE *",
+        "PSUBSCRIBE __key*__:*",
         "SUBSCRIBE somewhere",
         "GET somebody:elses",
     ],
@@ -85,10 +104,21 @@ def test_a_worker_does_not_see_what_is_the_bots(server: Server, command: str) ->
     refused(server, "worker", command)
 
 
-def test_nor_by_way_of_a_script(server: Server) -> None:
-    script = f"return redis.call('HGETALL', '{keys.consent(1)}')"
+@pytest.mark.parametrize(
+    "call", [f"'HGETALL', '{keys.consent(1)}'", f"'LINDEX', '{keys.transcript_index(TRANSCRIPT)}', 0", "'SCAN', 0"]
+)
+def test_nor_by_way_of_a_script(server: Server, call: str) -> None:
     with server.client("worker") as client, pytest.raises(redis.ResponseError, match="ACL failure in script"):
-        client.eval(script, 0)
+        client.eval(f"return redis.call({call})", 0)
+
+
+def test_a_worker_reads_the_words_of_a_transcript_and_whether_they_stand(server: Server) -> None:
+    with server.client("bot") as bot, server.client("worker") as worker:
+        bot.rpush(keys.transcript_text(TRANSCRIPT), b"words")
+        assert worker.lrange(keys.transcript_text(TRANSCRIPT), 0, -1) == [b"words"]
+        assert worker.exists(keys.transcript_text(TRANSCRIPT))
+        assert not worker.exists(keys.transcript_gone(TRANSCRIPT))
+        assert worker.hmget(keys.transcript(TRANSCRIPT), "revision", "withdrawn") == [None, None]
 
 
 @pytest.mark.parametrize(

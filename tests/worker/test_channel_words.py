@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from structlog.testing import capture_logs
 from shared import keys
 from shared.events import Finished
 from shared.jobs import TrainOptions
-from shared.settings import Settings, get_settings
+from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
 from worker.jobs import lease
@@ -58,37 +57,17 @@ def test_no_message_is_kept_with_a_model(
     assert line_begun == type(line_begun)(**{**vars(again), "seconds": line_begun.seconds})
 
 
-@pytest.mark.parametrize(("days", "kept"), [("0", False), ("0.5", True)])
-def test_the_words_stay_as_long_as_is_set(
-    days: str,
-    kept: bool,
-    client: redis.Redis,
-    settings: Settings,
-    info: TranscriptInfo,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("CHANNEL_CORPUS_DAYS", days)
-    get_settings.cache_clear()
-    text = keys.transcript_text(info.transcript_id)
-    first, second = (enter(client, channel_job(info, f"t-{number}")) for number in (1, 2))
-    assert isinstance(train(client, first), Finished)
-    assert client.exists(text)  # the other one has yet to read them
-    assert isinstance(train(client, second), Finished)
-    for key in (text, keys.transcript_index(info.transcript_id)):
-        assert bool(client.exists(key)) == kept
-        assert not kept or 0 < client.pttl(key) <= 43_200_000  # type: ignore[operator]
-
-
-def test_words_are_renewed_while_a_training_holds_them(
+def test_how_long_the_words_stay_is_not_the_workers_to_say(
     client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    job = enter(client, channel_job(info))
     names = (keys.transcript_text(info.transcript_id), keys.transcript_index(info.transcript_id))
     for name in names:
-        client.expire(name, 5)
-    with lease.Lease(client, "tag", channel_job(info), "t-1", 5_000):
-        while min(client.ttl(name) for name in names) <= 5:  # type: ignore[type-var]
-            time.sleep(0.01)
+        client.pexpire(name, 5_000_000)
+    before = [client.pexpiretime(name) for name in names]
+    assert isinstance(train(client, job), Finished)
+    assert [client.pexpiretime(name) for name in names] == before
 
 
 def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settings: Settings) -> None:

@@ -57,3 +57,12 @@ def test_a_task_that_gets_on_after_all_holds_its_training_again(
         while not client.exists(keys.job_hold(job.job_id)):
             time.sleep(0.01)
     assert [entry["event"] for entry in logged] == ["lease_lapsed"]
+
+
+def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    job = train_job()
+    client.set(keys.corpus(job.corpus.sha256), "words", ex=5)
+    with lease.Lease(client, "tag", job, "t-1", 5_000):
+        while client.ttl(keys.corpus(job.corpus.sha256)) <= 5:  # type: ignore[operator]
+            time.sleep(0.01)

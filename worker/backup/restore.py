@@ -23,7 +23,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
-from shared import kept, keys, messages, presence, turns
+from shared import keys, messages, presence, turns
 from shared.errors import UserError
 from shared.events import Interrupted, Queued
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
@@ -211,7 +211,7 @@ def _texts(job: Entry) -> set[bytes]:
         return set()
     if training.corpus.transcript is not None:  # what members said is kept as long as was promised, and no longer
         return set()
-    return {key.encode() for key in kept.text_keys(training.corpus)}
+    return {keys.corpus(training.corpus.sha256).encode()}
 
 
 def _require_nobody(client: redis.Redis) -> None:

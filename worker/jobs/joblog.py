@@ -12,13 +12,11 @@ from typing import Any, Literal, TypeVar, cast
 import redis
 import structlog
 
-from shared import kept, keys, turns
+from shared import keys, turns
 from shared.connect import patient
 from shared.events import TERMINAL, Event, Finished, Imported, kind_of
 from shared.history import KEPT, Past
-from shared.jobs import TrainJob
 from shared.models import ModelRecord
-from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
 from shared.turns import Script
 from worker.jobs import registering
@@ -327,12 +325,6 @@ class JobLog:
         gone = [entry for entry, fields in entries if kind_of(fields.get(b"event", b"")) in ("sample", None)]
         if gone:
             self._insist(lambda: self._client.xdel(stream, *gone))
-
-    def release_text(self, job: TrainJob, settings: Settings) -> None:
-        """The job is over: let go of the words that it learned."""
-        script = kept.release(job, settings)
-        if script is not None:
-            self._insist(lambda: run_script(self._client, script))
 
     def _insist(self, call: Any) -> Any:
         return self._retry.call_with_retry(call, self._waiting_for_redis)

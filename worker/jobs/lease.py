@@ -14,7 +14,7 @@ import time
 import redis
 import structlog
 
-from shared import kept, turns
+from shared import keys, turns
 from shared.jobs import TrainJob
 from worker.jobs.joblog import run_script
 
@@ -43,7 +43,8 @@ class Lease(threading.Thread):
         self._client = client
         self._tag = delivery_tag
         self._hold = turns.hold(job.job_id, token)
-        self._text = kept.text_keys(job.corpus)
+        # How long a channel's words are kept is the bot's to say.
+        self._text = keys.corpus(job.corpus.sha256) if job.corpus.transcript is None else None
         self._ttl = text_ttl_s
         self._context = structlog.contextvars.get_contextvars()
         self._touched = time.monotonic()
@@ -72,8 +73,8 @@ class Lease(threading.Thread):
             # XX: a delivery that was acknowledged or taken away must not come back.
             self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
             self.lost = not run_script(self._client, self._hold)
-            for key in self._text:
-                self._client.expire(key, self._ttl)
+            if self._text is not None:
+                self._client.expire(self._text, self._ttl)
         except redis.RedisError as error:
             if self._reachable:
                 log.warning("lease_not_renewed", error=type(error).__name__)

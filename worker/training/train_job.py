@@ -7,7 +7,7 @@ from typing import Any, cast
 import redis
 import structlog
 
-from shared import kept, keys, turns
+from shared import keys, turns
 from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import TrainJob, is_job_id
@@ -49,7 +49,7 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
     job = _next_job(settings, client, token)
     if job is None:
         return
-    text_ttl_s = kept.needed_s(job.corpus, settings)
+    text_ttl_s = int(3_600 * settings.corpus_ttl_hours)
     with in_context(job):
         joblog = JobLog(client, job.job_id)
         try:
@@ -57,7 +57,6 @@ def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = No
             lease = Lease(client, delivery_tag, job, token, text_ttl_s)
             with TELLER.training(joblog), lease, StopDeadline(client, joblog, token, files):
                 _run(settings, client, job, joblog, lease)
-            joblog.release_text(job, settings)  # which the lease would keep
             log.info("job_ended", kind=job.kind, outcome=outcome_of(joblog))
         except HandBack:
             _hand_back(joblog, token)
