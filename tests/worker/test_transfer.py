@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import redis
+import safetensors.numpy
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -316,6 +317,22 @@ def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> N
     with pytest.raises(UserError, match="too large numbers"):
         export_compact(tmp_path / "model", tmp_path / "x", "float16")
     export_compact(tmp_path / "model", tmp_path / "x", "int8")
+
+
+def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
+    description, weights, windows_ = model_folder.load(FIXTURES / "format-2" / "char")
+    text, data = pack(description, weights, windows_, "int8")
+    arrays = safetensors.numpy.load(data)
+    scale = next(name for name in arrays if name.endswith("scale"))
+    arrays[scale] = np.full_like(arrays[scale], 3e38)
+    data = safetensors.numpy.save(arrays)
+    fields = json.loads(text) | {"weights_sha256": hashlib.sha256(data).hexdigest()}
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("model.json", json.dumps(fields))
+        archive.writestr("weights.safetensors", data)
+    with pytest.raises(UserError, match="no usable probabilities"):
+        import_model(tmp_path / "x", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
 
 
 def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:

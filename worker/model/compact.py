@@ -141,5 +141,6 @@ def _from_steps(arrays: _Arrays) -> _Arrays:
         scale = arrays[name + _SCALE]
         if array.dtype != np.int8 or scale.dtype != np.float32 or scale.shape != array.shape[1:]:
             raise ValueError("the weights are not in whole steps of their scales")
-        weights[name] = array * scale
+        with np.errstate(over="ignore"):  # who loads them refuses what is no number
+            weights[name] = array * scale
     return weights

@@ -41,7 +41,7 @@ log = structlog.get_logger()
 AT_ONCE = 4
 """Jobs that are not gathered run so many at once; more would only slow each other down."""
 _TO_TELL = 0.1
-"""Of the time that people wait: left to tell them that it was not enough."""
+"""Of the time that is left to a job: to tell that it was not enough."""
 _slots = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -72,7 +72,7 @@ class Handler(NamedTuple, Generic[J]):
 
         Args:
             message: the job.
-            expires: when whoever asked gives it up; None: as late as may be.
+            expires: when whoever asked gives it up; None: `Settings.generate_timeout_s` from now on.
         """
         client = _client(get_settings().redis_address)
         job = unpack_message(client, self.kind, message)
@@ -114,9 +114,8 @@ HANDLERS: tuple[Handler[Any], ...] = (
 
 def _until(expires: datetime | None) -> float:
     """When to give up a job, as `time.monotonic` has it: so long before it expires that a refusal still arrives."""
-    patience_s = float(get_settings().generate_timeout_s)
-    left_s = patience_s if expires is None else min(patience_s, (expires - datetime.now(UTC)).total_seconds())
-    return time.monotonic() + left_s - _TO_TELL * patience_s
+    left_s = (expires - datetime.now(UTC)).total_seconds() if expires else get_settings().generate_timeout_s
+    return time.monotonic() + (1 - _TO_TELL) * left_s
 
 
 @functools.cache
