@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -152,7 +153,11 @@ class Settings(BaseSettings):
     """Use the privileged intent that tells at once who has left a server."""
 
     # Running
-    worker_name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")
+    worker_name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
+        description="up to 32 letters, digits, - and _, the first of them a letter or digit",
+    )
     """Tells several workers of one kind on one host apart."""
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -308,22 +313,75 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(str(at) for at in e['loc']).upper()}: ".removeprefix(": ")
-            + e["msg"].removeprefix("Value error, ")
-            for e in error.errors()
-        )
         raise SettingsError(
-            f"These settings cannot be used: {wrong}.", "Correct them in .env or in the environment."
+            f"These settings cannot be used: {'; '.join(map(_in_words, error.errors()))}.",
+            "Correct them in .env or in the environment; .env.example explains each.",
         ) from None
     except SourceError as error:  # no JSON, or a secret's file that this user may not read
         found = re.search(r'field "(\w+)"', str(error))
+        name, cause = found[1] if found else "?", error.__cause__
+        why = str(cause or error)
+        match cause:
+            case UnicodeDecodeError():
+                why = "its file is no text in UTF-8"
+            case ValueError():
+                why = f"it takes {_takes(name)}"
+            case OSError(strerror=str(reason)):
+                why = reason.lower()
         raise SettingsError(
-            f"The setting {found[1].upper() if found else '?'} cannot be read ({error.__cause__ or error}).",
+            f"The setting {name.upper()} cannot be read ({why}).",
             "Correct it in .env, in the environment, or in the file that it is in.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The file .env cannot be read ({error}).", "It must be a text file in UTF-8.") from None
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is no text in UTF-8"
+        raise SettingsError(f"The file .env cannot be read ({why}).", "It must be a text file in UTF-8.") from None
+
+
+def _in_words(error: ErrorDetails) -> str:
+    """What is wrong with a setting, and what it takes. Its value is not shown: it may be a secret on a wrong line."""
+    if not error["loc"]:
+        return error["msg"].removeprefix("Value error, ")
+    name = str(error["loc"][0])
+    match error["type"]:
+        case "value_error":
+            return f"{name.upper()}: {error['msg'].removeprefix('Value error, ')}"
+        case "greater_than" | "greater_than_equal":
+            wrong = "too small"
+        case "less_than" | "less_than_equal":
+            wrong = "too large"
+        case "string_too_long":
+            wrong = "too long"
+        case "finite_number":
+            wrong = "without limit"
+        case _:
+            wrong = "not understood"
+    return f"{name.upper()}: {wrong}, it takes {_takes(name)}"
+
+
+def _takes(name: str) -> str:
+    """What a setting takes, by its JSON schema: `a whole number from 1 to 64`."""
+    schema = Settings.model_json_schema()["properties"].get(name, {})
+    schema = {**next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), {}), **schema}
+    match schema:
+        case {"description": str(described)}:
+            return described
+        case {"enum": [*others, last]}:
+            return f"{', '.join(others)} or {last}"
+        case {"type": "integer" | "number"}:
+            words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+            if "minimum" not in schema:
+                words["maximum"] = "up to"
+            limits = " ".join(f"{word} {schema[limit]:.12g}" for limit, word in words.items() if limit in schema)
+            return f"a {'whole ' if schema['type'] == 'integer' else ''}number {limits}".rstrip()
+        case {"type": "boolean"}:
+            return "yes or no"
+        case {"type": "array"}:
+            return 'a list such as ["a", "b"]'
+        case {"minLength": least, "maxLength": most}:
+            return f"{least} to {most} characters"
+        case {"format": "path"}:
+            return "a path"
+    return "text"
 
 
 @functools.cache
