@@ -26,21 +26,21 @@ ADMINS_ONLY = "For members with Manage Server."
 Command = commands.Command[Any, ..., Any]
 
 
-def overview(known: Sequence[Command], prefix: str) -> discord.Embed:
+def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
     """The first page.
 
     Args:
-        known: the commands that the person may use.
+        known: the commands that the person may use here.
         prefix: what commands begin with here.
+        direct: these are direct messages.
     """
-    embed = discord.Embed(
-        title="Galvanic learns to write from any text",
-        description=(
-            f"1. `{prefix}train frankenstein` - I learn to write like the book while you watch.\n"
-            f"2. `{prefix}generate the monster` - I continue your words in its voice."
-        ),
-        colour=BLURPLE,
+    begin = (
+        f"1. `{prefix}train frankenstein` - I learn to write like the book while you watch.\n"
+        f"2. `{prefix}generate the monster` - I continue your words in its voice."
     )
+    if direct:
+        begin = "These commands work in direct messages. Everything else works in a server that I'm in: type it there."
+    embed = discord.Embed(title="Galvanic learns to write from any text", description=begin, colour=BLURPLE)
     by_name = {command.name: command for command in known}
     for heading, names in HEADINGS.items():
         lines = [_line(by_name[name], prefix) for name in names if name in by_name]
@@ -92,15 +92,18 @@ def _lowered(text: str) -> str:
     return text if first.startswith(("I'", "I’")) or first == "I" else text[:1].lower() + text[1:]
 
 
-def page(command: Command, prefix: str) -> discord.Embed:
+def page(command: Command, prefix: str, *, elsewhere: bool = False) -> discord.Embed:
     """How one command is used, with its options and examples.
 
     Args:
         command: the command, or a part of a group.
         prefix: what commands begin with here.
+        elsewhere: these are direct messages, where it doesn't work.
     """
     usage = command.extras.get("usage", command.qualified_name)
     said = [_paragraphs(command.help or command.description)]
+    if elsewhere:
+        said.append("*This works in servers only.*")
     if command.extras.get("admin"):
         said.append(f"*{ADMINS_ONLY}*")
     if command.aliases:

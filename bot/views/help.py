@@ -78,17 +78,19 @@ async def help_page(
         UserError: there is no such command.
     """
     prefix = await bot.guild_settings.prefix(guild_id)
-    known = [command for command in bot.commands if for_person(command, user)]
+    here = [command for command in bot.commands if guild_id is not None or command.name in access.IN_DIRECT_MESSAGES]
+    known = [command for command in here if for_person(command, user)]
     known.sort(key=lambda command: _place(command.name))
     view = discord.ui.View(timeout=None)
     if name is None:
         view.add_item(HelpMenu(known))
-        return pages.overview(known, prefix), view
+        return pages.overview(known, prefix, direct=guild_id is None), view
     command = _find(bot, name, prefix)
     group = command if isinstance(command, commands.Group) else command.parent
     entries = sorted(group.commands, key=lambda part: part.name) if isinstance(group, commands.Group) else known
     view.add_item(HelpMenu(entries, start=True))
-    return pages.page(command, prefix), view
+    elsewhere = guild_id is None and (command.root_parent or command).name not in access.IN_DIRECT_MESSAGES
+    return pages.page(command, prefix, elsewhere=elsewhere), view
 
 
 def for_person(command: commands.Command[Any, ..., Any], user: discord.User | discord.Member) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bot.people.access import IN_DIRECT_MESSAGES
@@ -52,6 +54,18 @@ async def test_an_unknown_command_is_answered_once(live: Live, typed: str) -> No
     answers = [message for message in live.world.messages[dm].values() if message.id > sent.id]
     assert len(answers) == 1
     assert f"no command `{typed}`" in str(answers[0].embeds)
+
+
+async def test_help_shows_what_works_there_and_that_the_rest_needs_a_server(live: Live) -> None:
+    said = await live.ask("!help", person="ben", channel=live.dm())
+    shown = set(re.findall(r"^`!([\w-]+)`", said, re.MULTILINE))
+    assert shown == IN_DIRECT_MESSAGES - {"sync"}
+    assert "Everything else works in a server" in said
+    menu = next(message for message in live.world.messages[live.dm()].values() if message.components)
+    options = {option["value"] for option in menu.components[0]["components"][0]["options"]}
+    assert options == IN_DIRECT_MESSAGES - {"sync"}
+    assert "works in servers only" in await live.ask("!help generate", person="ben", channel=live.dm())
+    assert "works in servers only" not in await live.ask("!help generate", person="ben")
 
 
 async def test_every_command_gives_one_answer_there(live: Live) -> None:
