@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -14,13 +15,12 @@ import redis
 from shared import keys
 from shared.errors import UserError
 from shared.events import Failed, Generated, Imported, Surprised
-from shared.jobs import MODEL_FILE, TrainOptions
+from shared.jobs import MODEL_FILE, MixPart, TrainOptions
 from shared.settings import Settings
 from tests.worker.hostile import model_file, tutorial, zeros
 from tests.worker.jobs import PLACE, generate_job, import_job, run, surprise_job
 from tests.worker.small import LETTERS, biased, network, random_weights
 from tests.worker.texts import SENTENCE, corpus
-from worker.model import folder as model_folder
 from worker.text import TextOptions, prepare
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
@@ -123,20 +123,26 @@ def test_the_most_that_is_imported_makes_small_answers(client: redis.Redis) -> N
         assert cast(int, client.memory_usage(keys.job_events(job.job_id))) < 20_000
 
 
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (_long_symbol, "a symbol of"),
+        (_slow, "multiplications"),
+        (lambda: _huge(3e38, "kernel"), "no usable probabilities"),
+        (_long_window, "damaged"),
+    ],
+)
 def test_a_model_that_was_let_in_before_is_refused_when_it_is_used(
-    client: redis.Redis, settings: Settings, tmp_path: Path
+    client: redis.Redis, settings: Settings, make: Callable[[], bytes], problem: str
 ) -> None:
     """As one that an older version imported, or a backup brings back."""
-    folder = settings.data_dir / "models" / "one"
-    description, weights, windows = model_folder.load(folder)
-    weights["output/kernel"][:] = 3e38
-    fields = {name: getattr(description, name) for name in type(description).model_fields if name != "weights_sha256"}
-    shutil.rmtree(folder)
-    model_folder.save(folder, weights, windows, **fields)
-    for job in (generate_job(), surprise_job("the boat")):
+    with zipfile.ZipFile(io.BytesIO(make())) as archive:
+        archive.extractall(settings.data_dir / "models" / "before")
+    mixed = generate_job(2, mix=tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "before")))
+    for job in (generate_job(model_id="before"), surprise_job("the boat", "before"), mixed):
         answer = run(client, job)
         assert isinstance(answer, Failed), "it was used"
-        assert "no usable probabilities" in answer.problem
+        assert problem in answer.problem
         assert answer.remedy
 
 
