@@ -56,14 +56,35 @@ SPELLED_EMAIL = re.compile(
 HANDLE = re.compile(r"(?<!\w)@[^\W\d_]\w*+(?:\.\w++)*+")
 TAG = re.compile(r"(?<![\w.])[\w.]+#\d{4}(?!\d)")
 
-# Nine digits or more are a telephone number, a card, an account or an id, however they are parted; a date is not.
-_APART = r"[\s().\-/_~‐‑‒–—−·•（）]"
+# Nine digits or more are a telephone number, a card, an account or an id, however they are parted. A date is not, nor
+# are two years in a row or an amount in groups of three. Behind a dialling code ("0171", "+41") nearly any sign parts,
+# elsewhere a comma does only where nothing else does: prices and numbers of a list stand between commas, too.
 _DATE = r"(?:19|20)\d\d[-./][01]?\d[-./][0-3]?\d(?!\d)|[0-3]?\d[-./][0-3]?\d[-./](?:19|20)\d\d(?!\d)"
+_SHORT_DATE = r"[0-3]?\d[./][01]?\d[./]\d\d(?![./]?\d)"
+_YEARS = r"(?:19|20)\d\d[\s,/–-]{1,3}(?:19|20)\d\d(?!\d)"
+_AMOUNT = (
+    r"[1-9]\d{0,2}(?:,\d{3}){1,8}(?![,'’]?\d)|[1-9]\d{0,2}(?:['’]\d{3}){1,8}(?![,'’]?\d)"
+    r"|[1-9]\d{0,2}(?:[ .]\d{3}){1,2},\d\d(?!\d)"
+)
+_BEGIN = rf"(?<!\d)(?<!\d[,'’])[(（]?(?!{_DATE}|{_YEARS}|{_AMOUNT})"
+_SIGNS = r"\u2190-\u2bff\ufe0f\u200d\U0001f000-\U0001faff"
+_PARTED = rf"(?:[\s().\-/_~‐‑‒–—−·•（）|{_SIGNS}]{{1,4}}(?!(?<=\s)(?:{_DATE}))|(?<=\d\d)['’](?=\d\d))?"
+_CODE_PARTED = rf"(?:(?:[^\w:%$€£+]|_){{1,4}}(?!(?<=\s)(?:{_DATE}|{_SHORT_DATE}))|(?<=\d{{3}}):|:(?=\d{{3}}))?"
+# A place to ten metres: "47.3769, 8.5417", "47.3769° N, 8.5417° E", "lat 47.3769 lon 8.5417".
+_DEGREES = r"\d{1,3}\.\d{4,}+"
+_COORDINATES = (
+    rf"(?<![\d.]){_DEGREES}\s?°?\s?[NSEWOnsewo]?[\s,;/|]{{1,3}}(?:(?:[NSEWOnsewo]|l(?:on|ng|ong)[a-z]{{0,6}})\W{{0,3}})?"
+    rf"[-+−]?{_DEGREES}(?:\s?°(?:\s?[NSEWOnsewo]\b)?)?"
+)
 NUMBER = re.compile(
-    rf"(?<!\d)[(（]?(?!{_DATE})\d(?:{_APART}{{0,3}}\d){{8,}}+"
-    rf"|(?<!\+)\+[(（]?\d(?:{_APART}{{0,3}}\d){{6,}}+"
+    rf"{_BEGIN}\d(?:{_PARTED}\d){{8,}}+"
+    rf"|{_BEGIN}\d\d(?:(?:,(?=\d\d))?\d){{7,}}+"
+    rf"|{_BEGIN}(?!{_SHORT_DATE})0[1-9](?:{_CODE_PARTED}\d){{7,}}+"
+    rf"|(?<!\+)\+(?!{_AMOUNT})[(（]?\d(?:{_PARTED}\d){{6,}}+"
+    rf"|(?<!\+)\+(?!{_AMOUNT})[(（]?\d(?:{_CODE_PARTED}\d){{8,}}+"
     r"|(?<![\d.,$€£])\d{3}[-‐‑–]\d{4}(?!\d)"
     r"|(?<!\d)\d\d(?: \d\d){3}(?!\d)"
+    rf"|{_COORDINATES}"
 )
 IBAN = re.compile(r"[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3}(?![A-Za-z0-9]))?")
 ADDRESS = re.compile(
@@ -90,10 +111,13 @@ SECRET = re.compile(
     r"|(?<![0-9a-fA-F])(?=[a-fA-F]*[0-9])(?=[0-9]*[a-fA-F])[0-9a-fA-F]{16,}+"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 )
+_IS = r"\s?(?:[:=：]>?\s?|\s(?:is|ist|lautet)\s(?=\S{0,60}\d))"
 PASSWORD = re.compile(
-    r"\b((?:pass(?:word|wort|code|wd|phrase)|pwd|(?:api|access|secret)[ _-]?key|token|contraseña|mot de passe)"
-    r"(?:\s?[:=：]\s?|\s(?:is|ist)\s(?=\S{0,60}\d)))(?!a secret\b)(?=[^\s\w\ue000-\uf8ff]{0,8}\w)[^\s\ue000-\uf8ff]+"
-    r"|\b(pin\b\W{1,3}(?:is\s)?)\d{4,8}(?!\d)",
+    r"\b((?:pass(?:word|wort|code|wd|phrase)|kennwort|pwd?|(?:api|access|secret)[ _-]?key|token|contraseña"
+    rf"|mot de passe){_IS})(?!a secret\b)(?=[^\s\w\ue000-\uf8ff]{{0,8}}\w)[^\s\ue000-\uf8ff]+"
+    # Words that mean other things, too: "key: C major", "the pass is 12 miles long".
+    rf"|\b((?:pass|key|login){_IS})(?=[^\s\d\ue000-\uf8ff]{{0,60}}\d)[^\s\ue000-\uf8ff]{{6,}}"
+    r"|\b(pin(?:[ -]?(?:code|nummer|number))?\b\W{1,3}(?:(?:is|ist)\s)?)\d{4,8}(?!\d)",
     re.I,
 )
 

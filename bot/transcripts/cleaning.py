@@ -218,7 +218,7 @@ def _without_numbers(text: str) -> str:
     if digits and text.count(":") >= 2:
         text = blocked.ADDRESS.sub(_NUMBER, text)
     if digits or ":" in text or "=" in text or "：" in text:
-        text = blocked.PASSWORD.sub(rf"\1\2{_SECRET}", text)
+        text = blocked.PASSWORD.sub(rf"\1\2\3{_SECRET}", text)
     if digits >= 2:
         text = blocked.IBAN.sub(_NUMBER, text)
     if digits >= 4 and text.count(".") >= 3:

@@ -96,6 +96,23 @@ CLEANED = {
     "call 5️⃣5️⃣5️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣ now": "call some number now",
     "call 0\u03361\u03367\u03360\u03361\u03362\u03363\u03364\u03365\u0336 now": "call some number now",
     "call 555\n123\n4567 now": "call some number now",
+    "call 0171,234,5678 now": "call some number now",
+    "call 0171, 234, 5678 now": "call some number now",
+    "call 0171|2345678 now": "call some number now",
+    "call 0171 * 234 * 5678 now": "call some number now",
+    "call 0171=234:5678 now": "call some number now",
+    "call 0171-12-04-1956 now": "call some number now",
+    "call 0171😂2345678 now": "call some number now",
+    "call 171 ☎️ 234 👍🏽 5678 now": "call some number now",
+    "call 044'668'18'00 now": "call some number now",
+    "call 44’668’18’00’12 now": "call some number now",
+    "call 79,123,45,67 now": "call some number now",
+    "call +41, 44, 668, 18, 00 now": "call some number now",
+    "on 01.02.2024 and 0171 * 2345678": "on 01.02.2024 and some number",
+    "at 47.3769, 8.5417 now": "at some number now",
+    "at 47.376888,-8.541694 now": "at some number now",
+    "at 47.3769° N, 8.5417° E now": "at some number now",
+    "at lat: 47.3769, lng: 8.5417 now": "at lat: some number now",
     f"my id {ID}": "my id some number",
     f"x{ID}y it is": "a secret it is",
     f"#{ID}# it is": "#some number# it is",
@@ -120,6 +137,15 @@ CLEANED = {
     "password: hunter2": "password: a secret",
     "the Passwort ist hunter2, ok": "the Passwort ist a secret ok",
     "pin: 4821": "pin: a secret",
+    "my PIN-code is 4821": "my PIN-code is a secret",
+    "pw: hunter2": "pw: a secret",
+    "pw=geheim": "pw=a secret",
+    "pwd => hunter2": "pwd => a secret",
+    "the pw is hunter2": "the pw is a secret",
+    "pass: hunter2": "pass: a secret",
+    "token = abcdef": "token = a secret",
+    "license key: ABCD-1234-EF": "license key: a secret",
+    "the key is abcd1234 ok": "the key is a secret ok",
     # Characters.
     "a\u202eb\u200b\x00c\ue000\U000e0041\ud800": "abc",
     "z\u0300\u0301\u0302\u0303a\u0315\u0316\u0317\u0318lgo": "zalgo",
@@ -142,6 +168,26 @@ in 2020-2024, on 2024-01-15 12:30, on 15.01.2024 12:30
 from 12:30 to 14:45, 3-2, 1-2, 10-12 people
 it cost $1,234.56 or 99.9% of 1,000,000
 1920x1080 at 144 Hz, 1920 1080
+331,000,000 people, $1,500,000,000.50, 1'234'567'890 Franken, 12.345.678,90 €, +1,000,000 XP
+1,000,000,000 - 2,000,000,000
+10, 20, 30, 40, 50, 60
+12,50 13,50 14,50 15,50
++10, +20, +30, +40, +50
+1999, 2001, 2003, 2007
+2019-2020, 2021-2022
+from 01.02.2024 - 03.04.2024
+01.02.24, 03.04.24, 05.06.24
+2024-01-15, 2024-02-20
+08:30, 09:45, 10:15, 11:00
+10:30-11:45, 12:15-13:00
+3-2, 1-0, 2-2, 4-1, 0-0
+0.5, 0.25, 0.125, 0.0625
+47.4, 8.5 and 1.085, 1.093
+5'11" and 6'2"
+key: C major
+the key is to relax
+pass: 12 to 3
+the pass is 12 miles long
 C++ and C# and #1 and #general
 ...well, "yes" – no… ‘maybe’
 amazon.com is down. is it example.org?
