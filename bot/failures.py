@@ -34,8 +34,15 @@ MISSING_PERMISSIONS = 50_013
 ARCHIVED = 50_083
 """Discord's error for a change of a message in an archived thread."""
 ALREADY_ANSWERED = 40_060
+UNKNOWN_CHANNEL = 10_003
+MISSING_ACCESS = 50_001
+"""Discord's error for a channel that the bot does not see."""
+TAKES_NO_MESSAGES = frozenset({50_007, 50_278})
+"""Discord's errors for somebody who takes no direct messages from the bot, or is in no server with it any more."""
 TOO_LATE = frozenset({10_062, 10_015, 50_027})
 """Discord's errors for an interaction that cannot be answered any more: unknown, or its token has expired."""
+CLOSED = TAKES_NO_MESSAGES | {UNKNOWN_CHANNEL, MISSING_ACCESS, ARCHIVED}
+"""Discord's errors for where the bot can say nothing at all, in whatever way."""
 _QUEUE_FULL = UserError(
     "My job queue (Redis) takes nothing right now: its disk or its memory is full.",
     "Nothing was started or lost; the bot's operator has to make room.",
@@ -62,9 +69,19 @@ def too_late() -> UserError:
 
 
 def passing(error: BaseException) -> bool:
-    """Whether the same may well succeed later, without anybody's doing."""
-    limited = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
-    return limited or isinstance(error, (*TRANSIENT, *AWAY))
+    """Whether the same may well succeed later, without anybody's doing.
+
+    Discord says by a code of its own what it forbids or does not know; a 403 or 404 without one is not Discord's.
+    """
+    stands_before = isinstance(error, discord.HTTPException) and (
+        error.status == TOO_MANY_REQUESTS or (error.status in (403, 404) and not error.code)
+    )
+    return stands_before or isinstance(error, (*TRANSIENT, *AWAY))
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether Discord says that a channel is not there any more."""
+    return isinstance(error, discord.HTTPException) and error.code == UNKNOWN_CHANNEL
 
 
 async def persist(bot: Galvanic, post: Callable[[], Awaitable[T]]) -> T:
@@ -107,7 +124,7 @@ def explain(error: BaseException, doing: str) -> UserError:
         case _ if isinstance(error, AWAY):
             log.warning("redis_unreachable", doing=doing, error=type(error).__name__)
             return _QUEUE_AWAY
-        case discord.Forbidden():
+        case discord.Forbidden() if not passing(error):
             log.warning("discord_forbidden", doing=doing, code=error.code)
             return UserError(
                 "Discord doesn't let me do that here.", "A server admin can check my permissions in this channel."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import cards
+from bot.answers.problems import post_error
 from bot.types import Send
 from bot.views.models import imported_buttons, info_buttons
 from shared.errors import UserError
@@ -45,7 +46,7 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
     place = job.place
     found = await bot.registry.by_ids(place.guild_id, place.channel_ids, [job.model.model_id])
     if not found:
-        await send(embed=cards.error(_GONE), **options)
+        await post_error(send, _GONE, **options)
         return
     model = found[0]
     here = await bot.registry.channel_models(place.guild_id, place.channel_ids)
@@ -68,13 +69,13 @@ async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported
     """Hand over a model as a file; arguments as of `post_info`."""
     data = await bot.queue.artifact(job.job_id, MODEL_FILE, job.most_bytes)
     if data is None:
-        await send(embed=cards.error(UserError("The file has expired.", "Run the command again.")), **options)
+        await post_error(send, UserError("The file has expired.", "Run the command again."), **options)
         return
     prefix = await bot.guild_settings.prefix(job.place.guild_id)
     model = await bot.registry.record(job.model.model_id)
     refs = model.transcripts if model is not None else ()
     if model is None or model.is_stale(await bot.transcripts.revisions([ref.transcript_id for ref in refs])):
-        await send(embed=cards.error(_WITHDRAWN), **options)
+        await post_error(send, _WITHDRAWN, **options)
         return
     said = cards.exported(job.model.name, event.size, prefix, messages=bool(refs))
     await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.galvanic"), **options)
@@ -87,7 +88,7 @@ async def post_import(bot: Galvanic, send: Send, job: ImportJob, event: Imported
         await bot.model_actions.drop(event.model)
         bot.dispatch("model_removed")
         off = bot.settings.channel_training == "off"
-        await send(embed=cards.error(_SWITCHED_OFF if off else _NOT_HERE), **options)
+        await post_error(send, _SWITCHED_OFF if off else _NOT_HERE, **options)
         return
     prefix = await bot.guild_settings.prefix(place.guild_id)
     current = await bot.guild_settings.channel([place.channel_id])
@@ -97,7 +98,7 @@ async def post_import(bot: Galvanic, send: Send, job: ImportJob, event: Imported
 
 async def post_refusal(send: Send, job: ImportJob, event: Failed, **options: Any) -> None:
     """Tell why a file was not imported; arguments as of `post_info`."""
-    await send(embed=cards.error(refusal(job, UserError(event.problem, event.remedy))), **options)
+    await post_error(send, refusal(job, UserError(event.problem, event.remedy)), **options)
 
 
 def refusal(job: ImportJob, problem: UserError) -> UserError:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot import cards
+from bot import cards, failures
 from bot.answers.models import post_export, post_import, post_info, post_refusal
-from bot.failures import MISSING_PERMISSIONS
+from bot.answers.problems import post_error
 from bot.pacing import each_request_within
 from bot.types import Send
 from bot.views.writing import compared_menu, written_buttons
@@ -54,7 +54,7 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
     if event is not None and not isinstance(event, Failed) and not await _may_be_shown(bot, job):
         # Its place may have been opened to others since it was asked for, above all when it comes late.
         prefix = await bot.guild_settings.prefix(job.place.guild_id)
-        await send(embed=cards.error(_withheld(prefix)), **options)
+        await post_error(send, _withheld(prefix), **options)
         return
     match job, event:
         case GenerateJob(), Generated() if job.shown == 0:
@@ -75,7 +75,7 @@ async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None
             await post_refusal(send, job, event, **options)
         case _:
             ended = event if isinstance(event, Failed) else too_slow()
-            await send(embed=cards.error(UserError(ended.problem, ended.remedy)), **options)
+            await post_error(send, UserError(ended.problem, ended.remedy), **options)
 
 
 def too_slow() -> Failed:
@@ -125,7 +125,7 @@ async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generat
     try:
         await send(embed=beginning, file=discord.File(io.BytesIO(data), f"{_file_name(job)}.txt"), **options)
     except discord.Forbidden as error:
-        if error.code != MISSING_PERMISSIONS:
+        if error.code != failures.MISSING_PERMISSIONS:
             raise
         log.warning("file_not_attached", job_id=job.job_id)
         said = f"The rest would be a file, and {cards.NO_FILES}"

@@ -16,6 +16,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cards, failures
+from bot.answers.problems import post_error
 from bot.commands import checks, command_errors
 from bot.commands.checks import Context
 from bot.people import access
@@ -86,7 +87,7 @@ class Errors(commands.Cog):
                 "This button or menu no longer works: I was restarted or updated.", "Run the command again."
             )
         try:
-            await interaction.response.send_message(embed=cards.error(problem), ephemeral=True)
+            await post_error(interaction.response.send_message, problem, ephemeral=True)
         except (discord.HTTPException, discord.InteractionResponded, *failures.TRANSIENT) as error:
             log.info("interaction_answered_elsewhere", interaction_id=interaction.id, error=type(error).__name__)
 
@@ -107,6 +108,11 @@ class Errors(commands.Cog):
             cause = cause.original
         if isinstance(cause, app_commands.TransformerError) and isinstance(cause.__cause__, commands.CommandError):
             cause = cause.__cause__
+        if isinstance(cause, discord.Forbidden) and not failures.passing(cause) and ctx.guild is not None:
+            try:
+                checks.require_permissions(ctx)
+            except UserError as missing:
+                return missing
         return command_errors.explain(cause, await self._usage(ctx)) or failures.explain(cause, str(ctx.command))
 
     async def _usage(self, ctx: Context) -> str:
@@ -176,20 +182,26 @@ async def _turn(ctx: Context) -> AsyncIterator[None]:
 
 
 async def _respond(ctx: Context, problem: UserError) -> None:
-    permissions = ctx.bot_permissions
-    in_thread = isinstance(ctx.channel, discord.Thread)
-    may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
-    nonce = f"e-{ctx.message.id}"
-    gone_after = WRONG_PLACE_S if isinstance(problem, access.WrongPlace) else None
     if ctx.interaction is not None and not ctx.interaction.is_expired():
         await tell(ctx.interaction, problem)
-    elif ctx.guild is None or (may_send and permissions.embed_links):
-        reference = _reference(ctx)
-        await ctx.send(embed=cards.error(problem), reference=reference, delete_after=gone_after, nonce=nonce)  # type: ignore[arg-type]  # None is allowed
-    elif may_send:
-        await ctx.send(f"❌ {problem}", delete_after=gone_after, nonce=nonce)  # type: ignore[arg-type]  # None is allowed
-    elif ctx.command is not None:
-        await ctx.author.send(embed=cards.error(problem), nonce=nonce)
+        return
+    permissions = ctx.bot_permissions
+    in_thread = isinstance(ctx.channel, discord.Thread)
+    nonce = f"e-{ctx.message.id}"
+    if permissions.send_messages_in_threads if in_thread else permissions.send_messages:
+        gone_after = WRONG_PLACE_S if isinstance(problem, access.WrongPlace) else None
+        try:
+            await post_error(ctx.send, problem, reference=_reference(ctx), delete_after=gone_after, nonce=nonce)
+        except discord.Forbidden as error:
+            if failures.passing(error):
+                raise
+            log.info("error_goes_to_the_person", channel_id=ctx.channel.id, code=error.code)
+        else:
+            return
+    if ctx.command is None and ctx.prefix is not None and not _is_mention(ctx.prefix):
+        log.info("unknown_command_not_answered", channel_id=ctx.channel.id)  # it may be another bot's
+        return
+    await post_error(ctx.author.send, problem, nonce=nonce)
 
 
 def _reference(ctx: Context) -> discord.MessageReference | None:

@@ -7,6 +7,7 @@ import re
 import discord
 
 from bot.commands.wellformed import whole
+from bot.failures import passing
 
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
 
@@ -44,7 +45,9 @@ async def replied_to(message: discord.Message) -> discord.Message | None:
         return reference.resolved
     try:
         return await message.channel.fetch_message(reference.message_id)
-    except (discord.NotFound, discord.Forbidden):
+    except discord.HTTPException as error:
+        if passing(error):
+            raise
         return None
 
 

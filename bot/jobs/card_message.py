@@ -10,7 +10,7 @@ import discord
 import structlog
 
 from bot.escape import NOBODY
-from bot.failures import TRANSIENT
+from bot.failures import TRANSIENT, passing
 from shared.jobs import Place
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class CardMessage:
             try:
                 await old.edit(embed=embed, view=buttons, attachments=files, allowed_mentions=NOBODY)
                 return
-            except discord.NotFound:
+            except discord.NotFound as error:
+                if passing(error):
+                    raise
                 log.info("card_was_deleted")
                 old = None
             for file in files:

@@ -19,8 +19,9 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot import cards, tasks
+from bot import cards, failures, tasks
 from bot.answers.post import post_answer, posting, too_slow
+from bot.answers.problems import post_error
 from bot.commands.context import addressed
 from bot.escape import NOBODY
 from bot.failures import AWAY, TRANSIENT, passing
@@ -356,7 +357,7 @@ class Follower:
             except Exception as error:
                 if not passing(error) or time.monotonic() >= give_up:
                     _log_lost(job, error)
-                    if not passing(error) and not isinstance(error, (discord.Forbidden, discord.NotFound)):
+                    if not passing(error) and getattr(error, "code", None) not in failures.CLOSED:
                         await self._say_lost(job, send)
                     return
                 log.warning("answer_not_posted_yet", job_id=job.job_id, error=type(error).__name__)
@@ -380,10 +381,10 @@ class Follower:
         """The answer itself cannot be posted, but its person is to hear of that."""
         problem = UserError(
             f"I couldn't post what <@{job.place.user_id}> asked for.",
-            "The cause was logged; run the command again, and tell the bot's operator if it keeps happening.",
+            "A server admin can check my permissions in this channel. If they are right, the cause is in my log.",
         )
         try:
-            await send(embed=cards.error(problem), nonce=job.job_id, allowed_mentions=NOBODY)
+            await post_error(send, problem, nonce=job.job_id, allowed_mentions=NOBODY)
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("loss_not_told", job_id=job.job_id, error=type(error).__name__)
 

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from bot import cards
 from bot.escape import NOBODY
-from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, passing
+from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, is_gone, passing
 from bot.jobs.card_message import CardMessage
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import card_nonce
@@ -177,7 +177,9 @@ class LiveCard:
         Raises:
             discord.HTTPException: it is no refusal.
         """
-        if isinstance(error, discord.NotFound):
+        if passing(error):
+            raise error
+        if is_gone(error):
             log.warning("card_has_no_channel")
             await self._end_without_channel(embed)
         elif isinstance(error, discord.Forbidden) or error.code == ARCHIVED:

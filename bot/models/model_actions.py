@@ -16,6 +16,7 @@ from bot.answers.ask import ask, require_writer
 from bot.answers.models import post_info, refusal
 from bot.commands import attached
 from bot.people import access
+from bot.people.membership import was_deleted
 from bot.people.requester import Requester
 from bot.training import training_control
 from bot.types import Send
@@ -256,7 +257,7 @@ class ModelActions:
             for guild in self._bot.guilds:
                 known = [] if guild.unavailable else channels_of(guild)
                 for model in await self._bot.registry.all(guild.id) if known else ():
-                    if not model.usable_in(known) and await self._is_gone(model.channel_id):
+                    if not model.usable_in(known) and await was_deleted(self._bot, model.channel_id):
                         await self.drop(model)
                         await self._bot.registry.forget_channel(model.channel_id)
                     elif await self._source_is_gone(model, known):
@@ -267,16 +268,7 @@ class ModelActions:
     async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
         """Whether a channel, or private thread, whose messages it learned from was deleted."""
         unknown = [channel_id for channel_id in model.heard if channel_id not in known]
-        return any([await self._is_gone(channel_id) for channel_id in unknown])
-
-    async def _is_gone(self, channel_id: int) -> bool:
-        try:
-            await self._bot.fetch_channel(channel_id)
-        except discord.NotFound:
-            return True
-        except (discord.HTTPException, discord.InvalidData, *failures.TRANSIENT) as error:
-            log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
-        return False
+        return any([await was_deleted(self._bot, channel_id) for channel_id in unknown])
 
     async def drop(self, model: ModelRecord, channel_ids: Iterable[int] = ()) -> None:
         """Delete a model without anybody's asking; `model_removed` is to be dispatched after it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot.failures import TRANSIENT
+from bot.failures import TAKES_NO_MESSAGES, TRANSIENT
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ async def write_to(user: discord.User | discord.Member, **message: Any) -> bool:
     """
     try:
         await user.send(**message)
-    except discord.Forbidden as error:
+    except discord.HTTPException as error:
+        if error.code not in TAKES_NO_MESSAGES:
+            raise
         log.info("direct_message_refused", user_id=user.id, code=error.code)
         return False
     return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import discord
 import structlog
 
-from bot.failures import TRANSIENT
+from bot.failures import TRANSIENT, passing
 from bot.privacy.consent import Allowed, Mode, Said
 from bot.redis_reply import reply
 from bot.transcripts.store import Transcript
@@ -102,7 +102,9 @@ async def member_in(guild: discord.Guild, user: Person) -> discord.Member | None
         return known
     try:
         return await guild.fetch_member(user.id)
-    except discord.NotFound:
+    except discord.NotFound as error:
+        if passing(error):
+            raise
         return None
 
 

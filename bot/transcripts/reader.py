@@ -13,6 +13,7 @@ import discord
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from bot.failures import is_gone
 from bot.people.membership import is_member
 from bot.transcripts.cleaning import clean, is_command
 from bot.transcripts.pseudonyms import Pseudonyms
@@ -127,8 +128,8 @@ class Reader:
         after = discord.Object(self.state.cursor)
         try:
             return [message async for message in source.history(limit=PAGE, after=after, oldest_first=True)]
-        except discord.NotFound:
-            if source_id == self._info.source_id:
+        except discord.NotFound as error:
+            if source_id == self._info.source_id or not is_gone(error):
                 raise
             log.info("thread_is_gone", thread_id=source_id)
             return []

@@ -12,7 +12,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.failures import AWAY, TRANSIENT, passing
+from bot.failures import AWAY, MISSING_ACCESS, MISSING_PERMISSIONS, TRANSIENT, is_gone, passing
 from bot.jobs.card_message import CardMessage
 from bot.transcripts import sources
 from bot.transcripts.endings import Ending, tell
@@ -276,11 +276,11 @@ def _explained(error: Exception) -> UserError:
     match error:
         case UserError():
             return error
-        case discord.Forbidden():
+        case discord.HTTPException() if error.code in (MISSING_ACCESS, MISSING_PERMISSIONS):
             return UserError(
                 "Discord doesn't let me read it.", "A server admin can give me Read Message History in the channel."
             )
-        case discord.NotFound():
+        case discord.NotFound() if is_gone(error):
             return UserError("The channel is gone.", "Name another one.")
         case _:
             log.error("reading_failed", exc_info=error)

@@ -16,7 +16,7 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import tasks
-from bot.failures import passing
+from bot.failures import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone, passing
 from bot.transcripts.reader import PAGE
 from bot.transcripts.store import Line
 from bot.transcripts.watch import Watch
@@ -140,11 +140,11 @@ class Recheck(commands.Cog):
         after = discord.Object(page[0].message_id - 1)
         try:
             return [message async for message in place.history(limit=PAGE, after=after, oldest_first=True)]
-        except discord.NotFound:
-            if place_id != info.source_id:
+        except discord.HTTPException as error:
+            if not is_gone(error) and error.code not in (MISSING_ACCESS, MISSING_PERMISSIONS):
+                raise
+            if is_gone(error) and place_id != info.source_id:
                 self._watch.hear_thread(info.guild_id, place_id, info.source_id)
-            return None
-        except discord.Forbidden:
             return None
 
 

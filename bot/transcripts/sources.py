@@ -196,11 +196,11 @@ async def _named(
         return found
     try:  # a thread that is archived is unknown
         fetched = await guild.fetch_channel(int(mention[1]))
-    except (discord.NotFound, discord.Forbidden, discord.InvalidData) as error:
+    except (discord.HTTPException, discord.InvalidData) as error:
+        if failures.passing(error):
+            raise
         log.info("channel_not_found", guild_id=guild.id, error=type(error).__name__)
         return None
-    except (discord.HTTPException, *failures.TRANSIENT):
-        raise
     return fetched
 
 

@@ -18,7 +18,7 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import tasks
-from bot.failures import TRANSIENT
+from bot.people.membership import was_deleted
 from bot.transcripts.cleaning import clean
 from bot.transcripts.reader import is_speech, prefixes_of
 from shared.transcripts import TranscriptInfo
@@ -135,20 +135,11 @@ class Watch(commands.Cog):
         allowed = {channel_id: channel_id for channel_id in await self.bot.consents.allowed(guild.id)}
         known = {info.source_id: info.channel_id for info in await self._of(guild.id)}
         for channel_id, room_id in (known | allowed).items():
-            if guild.get_channel_or_thread(channel_id) is None and await self._is_gone(channel_id):
+            if guild.get_channel_or_thread(channel_id) is None and await was_deleted(self.bot, channel_id):
                 if channel_id == room_id:
                     self._channels[channel_id] = guild.id
                 else:
                     self._threads[channel_id] = (guild.id, room_id)
-
-    async def _is_gone(self, channel_id: int) -> bool:
-        try:
-            await self.bot.fetch_channel(channel_id)
-        except discord.NotFound:
-            return True
-        except (discord.HTTPException, discord.InvalidData, *TRANSIENT) as error:
-            log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
-        return False
 
     # ------------------------------------------------------------------ what is done
 

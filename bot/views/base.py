@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import discord
 import structlog
 
-from bot import cards, failures
+from bot import failures
+from bot.answers.problems import post_error
 from bot.commands import checks
 from bot.commands.context import acknowledge, addressed
 from bot.escape import NOBODY, plain
@@ -88,10 +89,9 @@ async def tell(interaction: discord.Interaction, problem: UserError) -> None:
 
 
 async def _tell(interaction: discord.Interaction, problem: UserError) -> None:
-    embed = cards.error(problem)
     if not interaction.response.is_done():
         try:
-            await interaction.response.send_message(embed=embed, ephemeral=True)
+            await post_error(interaction.response.send_message, problem, ephemeral=True)
         except discord.HTTPException as error:
             if error.code != failures.ALREADY_ANSWERED:
                 raise
@@ -100,14 +100,14 @@ async def _tell(interaction: discord.Interaction, problem: UserError) -> None:
             return
     elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
         await _remove_placeholder(interaction)
-    await interaction.followup.send(embed=embed, ephemeral=True)
+    await post_error(interaction.followup.send, problem, ephemeral=True)
 
 
 async def _tell_in_channel(interaction: discord.Interaction, problem: UserError) -> None:
     client = cast("Galvanic", interaction.client)
     channel = client.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
     send = addressed(channel.send, f"**{plain(interaction.user.display_name)}**")
-    await send(embed=cards.error(problem), delete_after=_SAID_FOR_S)
+    await post_error(send, problem, delete_after=_SAID_FOR_S)
 
 
 async def _remove_placeholder(interaction: discord.Interaction) -> None:

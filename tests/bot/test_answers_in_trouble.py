@@ -346,18 +346,22 @@ async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worke
     await answered(live, worker)
 
 
-@pytest.mark.parametrize(("status", "told"), [(400, True), (403, False)])
+@pytest.mark.parametrize(
+    ("status", "code", "told"), [(400, 50_035, True), (403, 50_013, True), (403, 50_001, False), (404, 10_003, False)]
+)
 async def test_a_late_answer_that_discord_refuses_is_told_where_that_can_be(
-    live: Live, worker: StandIn, status: int, told: bool
+    live: Live, worker: StandIn, status: int, code: int, told: bool
 ) -> None:
     live.send("!generate the sea")
     job_id = await worker.asked(live)
     live.faults.add(Fault("POST", POST, 503, times=3))
-    refusal = live.faults.add(Fault("POST", POST, status, 50_035))
+    refusal = live.faults.add(Fault("POST", POST, status, code, times=1 + (code == 50_013)))
     worker.write(job_id)
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert not refusal.times
-    assert bool(live.showing("I couldn't post what")) == told
+    lost = live.showing("I couldn't post what")
+    assert (lost is not None) == told
+    assert code != 50_013 or (lost is not None and lost.content.startswith("❌")), "as text, where no embed may be"
     assert not live.shown(TEXT)
     assert not live.bot.follower._late
 

@@ -33,6 +33,8 @@ def refused(kind: type[discord.HTTPException], status: int) -> discord.HTTPExcep
     [
         refused(discord.DiscordServerError, 503),
         refused(discord.HTTPException, 429),
+        refused(discord.Forbidden, 403),
+        refused(discord.NotFound, 404),
         aiohttp.ServerDisconnectedError(),
         discord.RateLimited(600.0),
         ConnectionResetError(),
@@ -80,6 +82,23 @@ async def test_choices_that_come_too_late_are_no_error(
         await live.until(lambda: logged, "a word in the log")
     assert [(entry["event"], entry["log_level"]) for entry in logged] == [("choices_not_taken", "info")]
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 50_013), (400, 50_035)])
+async def test_an_error_whose_embed_is_refused_is_said_as_text(live: Live, status: int, code: int) -> None:
+    live.faults.add(Fault("POST", POST, status, code))
+    assert (await live.ask("!model use nosuch")).startswith("❌ No model called `nosuch`")
+    live.faults.add(Fault("POST", CALLBACK, status, code))
+    live.acts.slash(ADA, LAB, "generate", {"seed": "the sea", "length": 99_999}, {})
+    said = await live.until(lambda: live.whispered("ada", "❌"), "the same of a slash command")
+    assert said.content.startswith("❌ `--length` is 99999")
+
+
+async def test_an_error_that_a_closed_channel_does_not_take_goes_to_the_person(live: Live) -> None:
+    live.faults.add(Fault("POST", POST, 403, 50_001))
+    live.send("!model use nosuch")
+    await live.until(lambda: live.showing("No model called", channel=live.dm("ada")), "a direct message")
+    assert not live.shown("❌")
 
 
 async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

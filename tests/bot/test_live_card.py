@@ -284,6 +284,20 @@ async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: 
     assert not fault.times
 
 
+@pytest.mark.parametrize("method", ["PATCH", "POST"])
+async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: StandIn, method: str) -> None:
+    job = await begun(live, CHANNEL_IDS["lab"])
+    log = worker.claim()
+    if method == "POST":
+        live.bot.settings.card_fresh_after_s = 0
+    fault = live.faults.add(Fault(method, rf"{EDIT}|/channels/\d+/messages", 404, times=3))
+    log.publish(progress(train_loss=1.5))
+    await live.until(lambda: fault.times == 0, "a card that is tried again")
+    await live.until(lambda: live.showing("1.5"), "the card")
+    assert worker.redis.get(keys.job_control(job.job_id)) is None
+    assert not live.shown("was deleted", channel=live.dm("ada"))
+
+
 async def test_a_ban_of_what_stands_before_discord_is_waited_out(live: Live, worker: StandIn) -> None:
     await begun(live, CHANNEL_IDS["lab"])
     log = worker.claim()

@@ -10,6 +10,7 @@ from typing import Any
 from bot.jobs.queue import DELETED_WITHIN_S
 from bot.models import sharing
 from bot.people.requester import Requester
+from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect
@@ -41,6 +42,12 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
     archived = live.world.create_channel(GUILD, "archived").id
     live.bot._connection._get_guild(GUILD)._channels.pop(archived, None)  # type: ignore[union-attr]  # as an archived thread
     _registered(live, model_id="archived", name="archived", channel_id=archived)
+    path = rf".*/channels/({GONE}|{archived})"
+    for status in (404, 403):  # not Discord's
+        live.faults.add(Fault("GET", path, status, times=2))
+        await live.bot.model_actions.forget_lost_channels()
+        assert "lost" in {model.name for model in await live.bot.registry.all(GUILD)}
+    live.faults.clear()
     await live.bot.model_actions.forget_lost_channels()
     left = {model.name for model in await live.bot.registry.all(GUILD)}
     assert left == {"lent", "public", "here", "archived"}

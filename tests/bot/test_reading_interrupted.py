@@ -45,7 +45,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
     assert len(live.shown("#lab")) == 1
 
 
-@pytest.mark.parametrize("status", [503, 0])
+@pytest.mark.parametrize("status", [503, 404, 0])
 async def test_discord_in_trouble_interrupts_and_nothing_is_lost(
     live: Live, tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
