@@ -33,7 +33,7 @@ DOCS_VENV := .venv-docs
 DOCS_INSTALLED := $(DOCS_VENV)/.installed
 SITE := build/site
 SPHINX := $(DOCS_VENV)/bin/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet
-DOCS_PORT := 8766
+DOCS_PORT ?= 8766
 
 # What the benchmark compares with, apart from the product: PyTorch and PPMd. BENCH_PIP="--index-url ..." chooses
 # another build of PyTorch.
@@ -44,10 +44,11 @@ BENCH_INSTALLED := $(BENCH_VENV)/.installed
 AUDIT_VENV := .venv-audit
 AUDIT_INSTALLED := $(AUDIT_VENV)/.installed
 
-MINUTES := 5
-TRAININGS := 50
-GENERATES := 2000
-SEED := 1
+# ?=: a variable of the environment counts like one of make.
+MINUTES ?= 5
+TRAININGS ?= 50
+GENERATES ?= 2000
+SEED ?= 1
 
 help:  ## this list
 	@echo "Galvanic: a Discord bot that learns to write from any text."

@@ -40,7 +40,9 @@ _CHATTY = (
 _TELLS_BODIES = "celery.worker.consumer.consumer"
 # A line per request says nothing that a failed one does not say better.
 # Celery's of each task name no server, and that a training's token came says nothing of whose turn it is: our own do.
-_QUIET = ("aiohttp.access", "celery.worker.strategy", "celery.app.trace")
+_QUIET = ("aiohttp.access", "celery.worker.strategy")
+# It tells, with a traceback, that a stopping worker gives a training back, which is in order, and our own.
+_QUIETER = ("celery.app.trace",)
 
 
 class Redactor:
@@ -169,7 +171,7 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level]
     root.setLevel(level)
-    for names, least in ((_CHATTY, logging.INFO), (_QUIET, logging.WARNING)):
+    for names, least in ((_CHATTY, logging.INFO), (_QUIET, logging.WARNING), (_QUIETER, logging.ERROR)):
         for name in names:
             logging.getLogger(name).setLevel(max(level, least))
     teller = logging.getLogger(_TELLS_BODIES)

@@ -106,6 +106,16 @@ def test_constraints_hold_versions_and_no_addresses() -> None:
         assert "[" not in name, "pip refuses extras in constraints"
 
 
+def test_a_variable_of_the_environment_counts_like_one_of_make() -> None:
+    def told(target: str, **environment: str) -> str:
+        make = ["make", "-C", str(ROOT), "-n", target]
+        return subprocess.run(make, env=os.environ | environment, capture_output=True, text=True, check=True).stdout
+
+    assert "--minutes 10 --seed 4" in told("soak", MINUTES="10", SEED="4")
+    assert "--minutes" not in told("soak")
+    assert "--minutes 10 --trainings 3 --generates 7" in told("load", MINUTES="10", TRAININGS="3", GENERATES="7")
+
+
 def test_make_lists_what_it_can_do() -> None:
     result = subprocess.run(["make", "-C", str(ROOT)], env=dict(os.environ), capture_output=True, text=True, check=True)
     for target in ("install", "run", "test", "test-browser", "lint"):
