@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -66,6 +67,7 @@ def reporting(run: Callable[[], int]) -> int:
 
 def run_from_command_line(arguments: list[str]) -> int:
     """Run the whole system as the settings say, or make or restore a backup; the exit code (see `reporting`)."""
+    os.umask(0o077)  # what people write is in nearly all that is written from here on
     if arguments[:1] in ([BACKUP], [RESTORE]):
         return reporting(lambda: run_backup(arguments))
     parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,14 @@ from launcher.parts import Folders
 from shared.errors import UserError
 from shared.settings import Settings
 
+_OURS = ("run", "logs", "redis", "models", "checkpoints", "cache", "corpora", "playground")
 HOST = "127.0.0.1"
 _MIN_FREE_BYTES = 200_000_000
 """Less than this would not see a training through: corpora, checkpoints and Redis' file."""
 
 
 def prepare_folders(data: Path) -> Folders:
-    """Make the data folder and those in it.
+    """Make the data folder and those in it; what an earlier version left readable for others is the owner's alone.
 
     Raises:
         UserError: it cannot be made or written to, or its disk is full.
@@ -30,7 +32,8 @@ def prepare_folders(data: Path) -> Folders:
     try:
         for folder in (folders.data, folders.run, folders.logs, folders.redis):
             folder.mkdir(parents=True, exist_ok=True)
-        folders.run.chmod(0o700)
+        for folder in (folders.data, *filter(Path.is_dir, (folders.data / name for name in _OURS))):
+            _close(folder)
         with tempfile.TemporaryFile(dir=folders.data) as probe:
             probe.write(b"x" * 4096)
         free = shutil.disk_usage(folders.data).free
@@ -46,6 +49,13 @@ def prepare_folders(data: Path) -> Folders:
             "Free some space, or choose a folder on another disk with DATA_DIR=/some/folder.",
         )
     return folders
+
+
+def _close(folder: Path) -> None:
+    """Nobody but the owner looks into a folder: members' sentences are in it."""
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:  # not /tmp, nor a disk's root of another's
+        folder.chmod(0o700)
 
 
 class InUseError(UserError):

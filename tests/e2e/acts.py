@@ -19,6 +19,15 @@ EPHEMERAL = 64
 TINY = "--epochs 1 --layers 1 --units 32 --batch 8"
 """Options of the shortest training there is."""
 
+
+def lasting(minutes: float) -> str:
+    """Options of a small training that takes so long on any machine.
+
+    It learns so slowly that each epoch is a little better, so it does not stop early, however many epochs there are.
+    """
+    return f"--layers 1 --units 64 --epochs 1000000 --lr 0.00001 --minutes {minutes}"
+
+
 # ---------------------------------------------------------------------- looking
 
 

@@ -59,6 +59,7 @@ class System:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            umask=0o022,  # as on most machines
         )
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
@@ -89,7 +90,7 @@ class System:
         own = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
         # A test asks faster than a person; those of the cooldowns set their own.
         own |= {f"{what}_COOLDOWN_S": "0" for what in ("TRAIN", "GENERATE", "CHAT")}
-        own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50"}
+        own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50", "TRAIN_MAX_EPOCHS": "1000000"}
         own |= {"DATA_DIR": str(self.data), "CORPORA_DIR": str(self.corpora), "PORT": str(self.port)}
         return own | self._environment
 

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from playground.client import Message, text_of
-from tests.e2e.acts import TINY, training_of
+from tests.e2e.acts import TINY, lasting, training_of
 from tests.e2e.system import System, free_port, started
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "monitoring.md").read_text("utf-8")
@@ -134,7 +134,7 @@ def test_the_jobs_are_counted_where_they_are_done(system: System, port: int, tra
 
 
 def test_a_running_training_shows_how_far_it_is(system: System, port: int, trained: Message) -> None:
-    card = system.ask("!train harbour --epochs 500 --minutes 3 --layers 1 --units 32 --batch 8 --name long")
+    card = system.ask(f"!train harbour {lasting(3)} --name long")
     waiting = system.ask(f"!train harbour {TINY} --name waiting", person="ben")
 
     def learning() -> bool:
@@ -166,7 +166,7 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
 
 @pytest.mark.long
 def test_a_training_whose_process_is_killed_is_counted(system: System, port: int, trained: Message) -> None:
-    card = system.ask("!train harbour --epochs 500 --minutes 3 --layers 1 --units 32 --batch 8 --name killed")
+    card = system.ask(f"!train harbour {lasting(3)} --name killed")
     system.wait_for_card(card, "In plain words")
     before = samples(get(port + 2, "/metrics")[1])["galvanic_training_processes_killed_total"]
     (parent,) = system.part("worker", "serve", "train")
@@ -230,6 +230,13 @@ def test_every_line_of_a_jobs_life_names_it_and_its_place(system: System, traine
     texts = [job_id for job_id, services in of_jobs.items() if job_id.startswith("g-")]
     assert texts
     assert all(of_jobs[job_id] == {"bot", "generate"} for job_id in texts)
+
+
+def test_nobody_else_on_the_machine_can_read_what_is_kept(system: System, trained: Message) -> None:
+    """Members' sentences are in Redis' log, in checkpoints and in models."""
+    kept = [system.data, *(path for path in system.data.rglob("*") if not path.is_symlink())]
+    assert {"redis", "models", "logs", "playground"} <= {path.name for path in kept}
+    assert [str(path) for path in kept if path.stat().st_mode & 0o077] == []
 
 
 def test_the_health_commands_ask_the_service_itself(system: System, port: int, trained: Message) -> None:

@@ -24,11 +24,22 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_folders_are_made_and_the_run_folder_is_private(tmp_path: Path) -> None:
-    folders = prepare_folders(tmp_path / "deep" / "data")
-    assert folders.logs.is_dir()
-    assert folders.redis.is_dir()
-    assert folders.run.stat().st_mode & 0o777 == 0o700
+def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
+    data = tmp_path / "deep" / "data"
+    for old in ("models", "logs"):  # of a version that left them to the umask
+        (data / old).mkdir(parents=True)
+        (data / old).chmod(0o755)
+    data.chmod(0o755)
+    folders = prepare_folders(data)
+    for folder in (data, data / "models", folders.logs, folders.redis, folders.run):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_for_everybody_stays_one(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    folders = prepare_folders(tmp_path)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
+    assert folders.redis.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
