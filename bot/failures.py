@@ -12,11 +12,12 @@ import redis
 import structlog
 from kombu.exceptions import OperationalError
 
-from shared.connect import TakesNothing
+from shared.connect import takes_nothing
 from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+    from shared.settings import Settings
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -108,17 +109,18 @@ def _of_discord(error: BaseException) -> bool:
     return isinstance(error, kinds) or (isinstance(error, discord.HTTPException) and passing(error))
 
 
-def explain(error: BaseException, doing: str) -> UserError:
+def explain(error: BaseException, doing: str, settings: Settings) -> UserError:
     """What to tell a person about `error`, which is logged unless it is their own.
 
     Args:
         error: the cause, without discord.py's wrappers.
         doing: what failed, for the log: a command's or a button's name.
+        settings: of the bot.
     """
     match error:
         case UserError():
             return error
-        case TakesNothing():
+        case _ if isinstance(error, AWAY) and takes_nothing(error, settings):
             log.warning("redis_takes_nothing", doing=doing)
             return _QUEUE_FULL
         case _ if isinstance(error, AWAY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,6 +35,23 @@ def _take_refusals_for_outages() -> None:
 
 _take_refusals_for_outages()
 
+
+def takes_nothing(error: BaseException, settings: Settings) -> bool:
+    """Whether Redis is away because it takes nothing: `error` says so, or it is silent, and its disk is full.
+
+    A server that cannot write its log may stand still, or end and not come back. Only of one on this machine, as the
+    launcher starts it, the disk can be looked at.
+    """
+    if isinstance(error, TakesNothing):
+        return True
+    try:
+        own = settings.redis_address.startswith("unix:")
+        return own and shutil.disk_usage(settings.data_dir / "redis").free < _FULL_BYTES
+    except OSError:  # it keeps its data elsewhere
+        return False
+
+
+_FULL_BYTES = 64 * 1024
 READ_BLOCK_MS = 2_000
 """Longest blocking read: well under the socket time-out, which would end it with an error."""
 _CROWD_TIMEOUT_S = 60.0

@@ -113,7 +113,8 @@ class Errors(commands.Cog):
                 checks.require_permissions(ctx)
             except UserError as missing:
                 return missing
-        return command_errors.explain(cause, await self._usage(ctx)) or failures.explain(cause, str(ctx.command))
+        own = command_errors.explain(cause, await self._usage(ctx))
+        return own or failures.explain(cause, str(ctx.command), ctx.bot.settings)
 
     async def _usage(self, ctx: Context) -> str:
         prefix = await self.bot.prefix(ctx.guild)

@@ -22,7 +22,7 @@ from bot.people.heard import heard_by, may_quote, samples_stand
 from bot.training.estimates import estimate
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
-from shared.connect import TakesNothing
+from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 
@@ -115,6 +115,7 @@ class LiveCard:
         self._told = False  # the end, to somebody: nothing more is shown
         self._noted = False  # and Redis knows
         self._refusals = 0  # of the end
+        self._full = False  # Redis, since it was last heard of
 
     async def keep(self) -> None:
         """Show every change until the end has been shown; no trouble on the way ends it."""
@@ -122,6 +123,7 @@ class LiveCard:
             self._bell.clear()
             try:
                 wait = await self._update()
+                self._full = False
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 self._stuck_since = None  # its worker could not say either that it is there
@@ -302,7 +304,8 @@ class LiveCard:
 
     async def _say_outage(self, error: RedisError) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""
-        embed = cards.outage(self._job, full=isinstance(error, TakesNothing))
+        self._full = self._full or takes_nothing(error, self._bot.settings)  # silent afterwards, it is no less full
+        embed = cards.outage(self._job, full=self._full)
         if self._gone or self._message.where is None or embed.to_dict() == self._shown:
             return
         if time.monotonic() - self._edited < self._interval:

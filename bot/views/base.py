@@ -66,7 +66,7 @@ async def answering(
     try:
         yield bot
     except Exception as error:  # discord.py would only log it
-        await tell(interaction, failures.explain(error, doing))
+        await tell(interaction, failures.explain(error, doing, bot.settings))
 
 
 async def tell(interaction: discord.Interaction, problem: UserError) -> None:
@@ -157,12 +157,13 @@ class RequiresPlace:
 
     async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
         """Whether the control works here; if not, the person is told. Called by discord.py before the callback."""
+        bot = cast("Galvanic", interaction.client)
         try:
-            await access.require_place(cast("Galvanic", interaction.client), interaction.user, interaction.channel)
+            await access.require_place(bot, interaction.user, interaction.channel)
             if not self.for_readers:
                 checks.require_writer(interaction)
         except Exception as error:  # discord.py would drop it
-            await tell(interaction, failures.explain(error, type(self).__name__))
+            await tell(interaction, failures.explain(error, type(self).__name__, bot.settings))
             return False
         return True
 

@@ -17,6 +17,7 @@ from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.errors import UserError
+from shared.settings import Settings
 from tests.bot.live import Live
 
 ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
@@ -43,7 +44,7 @@ def refused(kind: type[discord.HTTPException], status: int) -> discord.HTTPExcep
 )
 def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception) -> None:
     with capture_logs() as logged:
-        assert "Discord is having trouble" in failures.explain(error, "help").problem
+        assert "Discord is having trouble" in failures.explain(error, "help", Settings(_env_file=None)).problem
     assert [entry["log_level"] for entry in logged] == ["warning"]
     assert "exc_info" not in logged[0]
 
@@ -51,7 +52,7 @@ def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception) -> None:
 @pytest.mark.parametrize("error", [FileNotFoundError(), refused(discord.HTTPException, 400), KeyError()])
 def test_what_does_not_pass_is_logged_with_its_traceback(error: Exception) -> None:
     with capture_logs() as logged:
-        assert "Something went wrong" in failures.explain(error, "help").problem
+        assert "Something went wrong" in failures.explain(error, "help", Settings(_env_file=None)).problem
     assert [entry["exc_info"] for entry in logged] == [error]
 
 
