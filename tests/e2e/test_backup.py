@@ -12,7 +12,7 @@ from bot.guild_settings import GuildSettings
 from playground.client import text_of
 from shared import keys
 from shared.events import parse_event
-from tests.e2e.acts import TINY, training_of
+from tests.e2e.acts import TINY, lasting, training_of
 from tests.e2e.system import System, prepared, started
 
 
@@ -33,7 +33,7 @@ def lost(tmp_path: Path) -> Iterator[System]:
 def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_path: Path) -> None:
     lost.add_model("keeper")
     guild_id = int(lost.client.world().guild_id)
-    runs = lost.ask("!train harbour --epochs 300 --minutes 0.6 --name sleeper")
+    runs = lost.ask(f"!train harbour {lasting(0.6)} --name sleeper")
     waits = lost.ask(f"!train harbour {TINY} --name waiter")
     lost.wait_for_card(runs, "Sample after epoch")
     lost.wait_for_card(waits, "job t-")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from playground.client import Message, pictures_of, text_of
-from tests.e2e.acts import TINY, labels
+from tests.e2e.acts import TINY, labels, lasting
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
@@ -31,7 +31,7 @@ def test_the_finished_card_shows_losses_samples_and_a_curve(system: System, trai
 
 
 def test_the_card_fills_while_the_model_learns(system: System) -> None:
-    card = system.ask("!train harbour --epochs 200 --minutes 0.25 --name watched")
+    card = system.ask(f"!train harbour {lasting(0.25)} --name watched")
     seen: set[str] = set()
 
     def finished() -> bool:

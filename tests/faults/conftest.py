@@ -49,7 +49,7 @@ def assert_nothing_is_left(system: System, timeout: float = 120) -> None:
         raise AssertionError(f"left over: {left}") from error
     finally:
         forget_models(system)
-        for folder in (system.view / "models").iterdir():
+        for folder in (system.view / "models").glob("*"):
             for path in folder.iterdir():
                 path.unlink()
             folder.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from shared import presence
+from tests.e2e.acts import start_worker
 from tests.e2e.system import ANSWER_S, System
 
 
@@ -102,6 +104,16 @@ def without_redis(system: System) -> Iterator[None]:
         system.client.wait_for(lambda: redis_answers(system), ANSWER_S, "Redis to come back")
 
 
+@contextmanager
+def without_worker(system: System, queue: str) -> Iterator[None]:
+    """Stop a worker in order, and start it again afterwards."""
+    system.stop_part(queue)
+    try:
+        yield
+    finally:
+        start_worker(system, queue)
+
+
 def workers_there(system: System, queue: str) -> list[str]:
     """Names of the workers that say that they are there."""
     with system.redis as client:
@@ -135,17 +147,15 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self._filler = folder / "filler"
 
-    def fill(self) -> float:
-        """Leave no room; when that was."""
-        with self._filler.open("ab", buffering=0) as file:
-            for size in (2**20, 2**12, 1):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    continue
-        return time.monotonic()
-
-    def clear(self) -> None:
-        """Make room again."""
-        self._filler.unlink()
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """In it there is no room."""
+        try:
+            with self._filler.open("ab", buffering=0) as file:
+                for size in (2**20, 2**12, 1):
+                    with contextlib.suppress(OSError):
+                        while True:
+                            file.write(bytes(size))
+            yield
+        finally:
+            self._filler.unlink()

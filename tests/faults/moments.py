@@ -18,12 +18,14 @@ import redis
 from playground.client import Message, NotInTimeError, text_of
 from shared import keys
 from shared.events import TERMINAL, Event, Progress, Started, parse_event
-from tests.e2e.acts import training_of
+from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System
 from tests.faults import harm
 
 CHECKPOINT_S = 2
 """Between two checkpoints of the trainings in these tests."""
+LEAST_MINUTES = 0.15
+"""How long a training takes in which something goes wrong at once."""
 _POLL_S = 0.05
 
 
@@ -36,24 +38,19 @@ class Told:
     event: Event
 
 
-def lasting(minutes: float = 0.15) -> str:
-    """Options of a small training that takes so long."""
-    return f"--layers 1 --units 64 --epochs 300 --minutes {minutes}"
-
-
 class Training:
     """One training, from its command to its end, and all that is told of it; use as a context manager.
 
     Args:
         system: that runs.
         name: of the model, and so also of this training.
-        options: of the command, beside the name; None: `lasting`.
+        options: of the command, beside the name; None: it is `lasting`.
     """
 
     def __init__(self, system: System, name: str, options: str | None = None) -> None:
         self.system = system
         self.name = name
-        self._options = lasting() if options is None else options
+        self._options = lasting(LEAST_MINUTES) if options is None else options
         self.told: list[Told] = []
         self.card: Message = {}
         self.job_id = ""

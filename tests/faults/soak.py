@@ -18,7 +18,7 @@ from pathlib import Path
 
 from playground.client import NotInTimeError
 from shared.errors import UserError
-from tests.e2e.acts import training_of
+from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System, started
 from tests.faults import harm
 from tests.faults.conftest import left_over
@@ -33,8 +33,8 @@ _TRAININGS = 0.12
 _CANCELS = 0.05
 _OPTIONS = (
     "--layers 1 --units 32 --epochs 1 --batch 8",
-    "--layers 1 --units 48 --epochs 300 --minutes 0.15",
-    "--layers 1 --units 48 --epochs 300 --minutes 0.4",
+    lasting(0.15),
+    lasting(0.4),
 )
 
 

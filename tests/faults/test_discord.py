@@ -8,10 +8,10 @@ import time
 import pytest
 
 from playground.client import NotInTimeError, text_of
-from tests.e2e.acts import TINY
+from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
 from tests.faults.cells import record
-from tests.faults.moments import Training, lasting
+from tests.faults.moments import Training
 
 MESSAGES = r".*/channels/\d+/messages"
 CARD = r".*/channels/\d+/messages/\d+"

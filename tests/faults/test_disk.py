@@ -5,6 +5,7 @@ Needs a disk of its own, which `unshare` gives without root where the system let
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from playground.client import text_of
+from tests.e2e.acts import lasting
 from tests.e2e.system import System, started
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.conftest import assert_nothing_is_left
-from tests.faults.moments import CHECKPOINT_S, Training, lasting
+from tests.faults.moments import CHECKPOINT_S, Training
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not harm.can_mount(), reason="needs mount namespaces (unshare --user --mount)"
@@ -85,10 +88,9 @@ def test_it_is_full_while_a_training_runs(system: Small) -> None:
     with Training(system, "full", lasting(0.6)) as training:
         training.trains()
         worker = harm.worker(system, "train").pid
-        system.disk.fill()
-        says(system, training)
-        time.sleep(5)
-        system.disk.clear()
+        with system.disk.full():
+            says(system, training)
+            time.sleep(5)
         since = time.monotonic()
         training.learned()
         assert len(training.attempts()) == 1, "the training went on meanwhile"
@@ -96,14 +98,27 @@ def test_it_is_full_while_a_training_runs(system: Small) -> None:
     record(fault_of(system), "training", "went on unsaved, finished", since=since, lost_s=0)
 
 
+def test_it_is_full_and_redis_stands_still(system: Small) -> None:
+    """It cannot say what is wrong with it; people are told all the same, and not that it cannot be reached."""
+    if system.small:
+        pytest.skip("Redis' disk is another one")
+    with Training(system, "silent", lasting(1)) as training:
+        training.trains()
+        with system.disk.full(), harm.frozen(harm.redis_server(system)):
+            says(system, training)
+            assert "takes nothing right now" in text_of(system.ask("!generate the fog"))
+        since = time.monotonic()
+        training.learned()
+    record(fault_of(system), "training, and Redis stands still", "went on, finished", since=since)
+
+
 def test_it_is_full_while_a_model_is_saved(system: Small) -> None:
     """The model is kept in memory until somebody makes room."""
     with Training(system, "saved") as training:
         training.trains()
-        system.disk.fill()
-        says(system, training)
-        time.sleep(15)  # until after the end of the training
-        system.disk.clear()
+        with system.disk.full():
+            says(system, training)
+            time.sleep(15)  # until after the end of the training
         since = time.monotonic()
         training.learned()
         assert len(training.attempts()) == 1
@@ -114,12 +129,11 @@ def test_it_is_full_while_the_worker_stops(system: Small) -> None:
     """What cannot be saved is lost, but no more than that."""
     with Training(system, "stopped", lasting(0.6)) as training:
         training.trains()
-        system.disk.fill()
-        says(system, training)
-        system.stop_part("train")
-        system.disk.clear()
-        since = time.monotonic()
-        system.start_part("train")
+        with contextlib.ExitStack() as stopped:
+            with system.disk.full():
+                says(system, training)
+                stopped.enter_context(harm.without_worker(system, "train"))
+            since = time.monotonic()
         told = training.next_attempt(1, 150)
         assert told.event.resumed  # type: ignore[union-attr]
         training.learned()
@@ -130,12 +144,11 @@ def test_it_is_full_when_an_attempt_begins(system: Small) -> None:
     """The text cannot be laid out: the attempt waits, and its checkpoint stays."""
     with Training(system, "begun", lasting(0.6)) as training:
         training.trains()
-        system.disk.fill()
-        says(system, training)
-        harm.child(system).kill()
-        time.sleep(15)
-        assert not training.ends
-        system.disk.clear()
+        with system.disk.full():
+            says(system, training)
+            harm.child(system).kill()
+            time.sleep(15)
+            assert not training.ends
         since = time.monotonic()
         told = training.next_attempt(1, 150)
         assert told.event.resumed  # type: ignore[union-attr]

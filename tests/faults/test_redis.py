@@ -8,11 +8,11 @@ import pytest
 
 from playground.client import text_of
 from shared.events import Progress
-from tests.e2e.acts import TINY
+from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
-from tests.faults.moments import Training, caught_saving, lasting
+from tests.faults.moments import Training, caught_saving
 
 AWAY_S = 60.0
 """Longer than the visibility time-out of Celery's messages."""

@@ -12,11 +12,11 @@ import pytest
 
 from playground.client import text_of
 from shared.events import Interrupted
-from tests.e2e.acts import training_of
+from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System, started
 from tests.faults import harm
 from tests.faults.cells import record
-from tests.faults.moments import CHECKPOINT_S, Training, caught_saving, lasting
+from tests.faults.moments import CHECKPOINT_S, Training, caught_saving
 
 STOPPED_WITHIN_S = 30.0
 """What a manager of services gives each part before it kills it."""
@@ -104,6 +104,8 @@ def test_everything_is_stopped_while_one_runs_and_one_waits(whole: System) -> No
     assert system.stop(signal.SIGINT) == 0
     assert system.processes() == []
     assert list((system.data / "checkpoints").iterdir())
+    for log in (system.data / "logs").glob("*.log"):
+        assert "Traceback" not in log.read_text("utf-8"), "a stop in order is no error"
 
     since = time.monotonic()
     system.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -16,11 +17,11 @@ from playground.client import text_of
 from shared import keys
 from shared.events import Failed, Progress
 from shared.turns import HOLD_S
-from tests.e2e.acts import TINY, start_worker
+from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
-from tests.faults.moments import Training, lasting
+from tests.faults.moments import Training
 from worker.jobs.lease import RENEW_S, UNACKED_INDEX
 
 
@@ -108,12 +109,12 @@ def test_a_running_training_renews_its_delivery(system: System) -> None:
 
 
 def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> None:
-    system.stop_part("train")
-    with Training(system, "twice", TINY) as training, system.redis as client:
-        (token,) = client.lrange("train", 0, -1)
-        client.lpush("train", token, token)
-        since = time.monotonic()
-        start_worker(system, "train")
+    with contextlib.ExitStack() as training_goes_on, system.redis as client:
+        with harm.without_worker(system, "train"):
+            training = training_goes_on.enter_context(Training(system, "twice", TINY))
+            (token,) = client.lrange("train", 0, -1)
+            client.lpush("train", token, token)
+            since = time.monotonic()
         training.learned()
         system.client.wait_for(lambda: not client.llen("train") and not client.hlen("unacked"), 60, "the others to go")
         assert len(training.attempts()) == 1
@@ -153,12 +154,12 @@ def test_an_out_of_memory_kill_is_survived(system: System) -> None:
 
 @pytest.mark.parametrize("field", [{"version": 2}, {"colour": "red"}])
 def test_a_job_of_another_version_is_refused(field: dict[str, object], system: System) -> None:
-    system.stop_part("train")
-    with Training(system, "newer", TINY) as training, system.redis as client:
-        key = keys.job(training.job_id)
-        job = json.loads(client.hget(key, "job"))  # type: ignore[arg-type]
-        client.hset(key, "job", json.dumps({**job, **field}))
-        since = time.monotonic()
-        start_worker(system, "train")
+    with contextlib.ExitStack() as training_goes_on, system.redis as client:
+        with harm.without_worker(system, "train"):
+            training = training_goes_on.enter_context(Training(system, "newer", TINY))
+            key = keys.job(training.job_id)
+            job = json.loads(client.hget(key, "job"))  # type: ignore[arg-type]
+            client.hset(key, "job", json.dumps({**job, **field}))
+            since = time.monotonic()
         training.ended("it runs another version than the bot", "bring both to the same version")
     record("a job of another version", "queued", "refused, with the reason", since=since)

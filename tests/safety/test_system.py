@@ -21,7 +21,7 @@ import pytest
 
 from playground.client import text_of
 from shared.jobs import GENERATE_QUEUE
-from tests.e2e.acts import TINY, slash, training_of, written
+from tests.e2e.acts import TINY, lasting, slash, training_of, written
 from tests.e2e.system import ANSWER_S, started
 from tests.safety.system import TOKEN, GuardedSystem
 
@@ -95,8 +95,8 @@ def test_settings_are_changed(system: GuardedSystem) -> None:
 
 
 def test_a_waiting_training_is_cancelled(system: GuardedSystem) -> None:
-    long = system.ask("!train harbour --name first --minutes 5")
-    waiting = system.ask("!train harbour --name second --minutes 5")
+    long = system.ask(f"!train harbour {lasting(5)} --name first")
+    waiting = system.ask(f"!train harbour {lasting(5)} --name second")
     assert "❌" not in text_of(system.ask(f"!cancel {training_of(waiting)}"))
     system.wait_for_card(waiting, "ancelled")
     assert "❌" not in text_of(system.ask(f"!cancel {training_of(long)}"))
