@@ -140,7 +140,7 @@ class Training(commands.Cog):
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
         lines = [
-            f"`{entry.name}` - {entry.title}" + (f", by {entry.author}" if entry.author else "")
+            f"`{entry.name}` - {entry.full_title}" + (f" ({entry.note})" if entry.note else "")
             for entry in corpora.catalogue()
         ]
         listed = {entry.name for entry in corpora.catalogue()}

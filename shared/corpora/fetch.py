@@ -28,6 +28,10 @@ _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
 
 
+class FetchError(Exception):
+    """Why no mirror had a book, mirror by mirror, in words that follow its title."""
+
+
 class _MirrorError(Exception):
     """Why a mirror was no use, in words that follow its name."""
 
@@ -38,7 +42,7 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progre
     A mirror has `settings.fetch_timeout_s` for the whole book.
 
     Raises:
-        UserError: no mirror had it; the problem says why, mirror by mirror.
+        FetchError: no mirror had it.
     """
     reasons: list[str] = []
     timeout = aiohttp.ClientTimeout(total=settings.fetch_timeout_s)
@@ -57,11 +61,7 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progre
             else:
                 log.info("book fetched", book=entry.name, host=host, bytes=len(data))
                 return data
-    raise UserError(
-        f"{entry.full_title} could not be fetched: {'; '.join(reasons) or 'no mirror is configured'}.",
-        "Try again later, attach the text as a .txt file, "
-        f"or ask the bot's operator to put {entry.name}.txt into CORPORA_DIR.",
-    )
+    raise FetchError(f"could not be fetched: {'; '.join(reasons) or 'no mirror is configured'}")
 
 
 async def _download(session: aiohttp.ClientSession, url: str, settings: Settings) -> bytes:

@@ -12,11 +12,13 @@ import structlog
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
 from shared.corpora.corpus import Corpus, from_bytes, from_entry, make_corpus, slugify
 from shared.corpora.decoding import check_size
-from shared.corpora.fetch import Progress, fetch_book, is_book, write_atomically
+from shared.corpora.fetch import FetchError, Progress, fetch_book, is_book, write_atomically
 from shared.errors import UserError
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+_NAMED = 10
 
 
 def names(settings: Settings) -> list[str]:
@@ -48,7 +50,11 @@ async def resolve(
     cached = settings.data_dir / "corpora" / f"{entry.name}.txt"
     data = await asyncio.to_thread(_read_cache, cached, entry)
     if data is None:
-        data = await fetch_book(entry, settings, progress)
+        try:
+            data = await fetch_book(entry, settings, progress)
+        except FetchError as error:
+            remedy = await asyncio.to_thread(_without_network, entry, settings)
+            raise UserError(f"{entry.full_title} {error}.", remedy) from error
         try:
             await asyncio.to_thread(write_atomically, cached, data)
         except OSError as error:  # the text is here; only the next time will be slow again
@@ -107,6 +113,17 @@ def _unknown(name: str, key: str, settings: Settings) -> UserError:
     return UserError(
         f"There is no text called `{shown.replace('`', '')}`.",
         f"{guess}The catalogue lists every name; a .txt file can be attached instead.",
+    )
+
+
+def _without_network(entry: CatalogueEntry, settings: Settings) -> str:
+    """What to do where a book cannot be fetched: every text that needs no network now is named, as far as they fit."""
+    cached = {path.stem for path in (settings.data_dir / "corpora").glob("*.txt")} - {entry.name}
+    here = [PYTHON_DOCS, *sorted({*_folder(settings), *(name for name in cached if find(name))} - {PYTHON_DOCS})]
+    more = " and others that the catalogue lists" if len(here) > _NAMED else ""
+    return (
+        f"Without a network I can learn {', '.join(f'`{name}`' for name in here[:_NAMED])}{more}, or a .txt file that "
+        f"you attach. The bot's operator can put {entry.name}.txt into CORPORA_DIR."
     )
 
 

@@ -74,3 +74,14 @@ async def test_an_export_of_a_chat_is_refused(live: Live) -> None:
     answer = text_of(await live.until(lambda: live.answer(sent), "an answer"))
     assert "looks like data (JSON)" in answer
     assert "train #CHANNEL" in answer
+
+
+async def test_who_cannot_fetch_a_book_is_told_of_texts_that_need_no_network(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = live.bot.settings.model_copy(update={"gutenberg_mirrors": ("http://127.0.0.1:9/{number}",)})
+    monkeypatch.setattr(live.bot, "settings", nobody)
+    answer = await live.ask("!train frankenstein")
+    assert "could not be fetched: 127.0.0.1 cannot be reached" in answer
+    assert "Without a network I can learn `python-docs`" in answer
+    assert "comes with Python, needs no network" in await live.ask("!catalogue")

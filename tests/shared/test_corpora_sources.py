@@ -158,6 +158,25 @@ async def test_a_bad_mirror_is_told_apart_and_the_next_one_asked(
     assert mirrors.asked == [kind, kind, "good"]
 
 
+async def test_without_a_network_what_needs_none_is_named(
+    mirrors: Mirrors, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as caught:
+        await resolve("frankenstein", make_settings())
+    assert caught.value.remedy.startswith(
+        "Without a network I can learn `python-docs`, or a .txt file that you attach."
+    )
+    await resolve("alice", make_settings(gutenberg_mirrors=(mirrors.url("good"),)))
+    for number in range(9):
+        (tmp_path / f"diary {number}.txt").write_text(BODY)
+    with pytest.raises(
+        UserError, match=r"`python-docs`, `alice`, `diary-0`, .*`diary-7` and others that the catalogue lists, or"
+    ) as caught:
+        await resolve("frankenstein", make_settings(corpora_dir=tmp_path))
+    for name in ("python-docs", "alice", "diary-0"):
+        await resolve(name, make_settings(corpora_dir=tmp_path))
+
+
 async def test_a_redirect_is_followed(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
     settings = make_settings(gutenberg_mirrors=(mirrors.url("moved"),))
     assert (await resolve("frankenstein", settings)).text == BODY.strip()
