@@ -25,7 +25,7 @@ from bot.failures import passing
 from bot.guild_settings import GuildSettingsStore
 from bot.jobs.follower import Follower
 from bot.jobs.queue import JobQueue
-from bot.leader import Leader
+from bot.leader import Fence, Leader
 from bot.metrics.numbers import BotMetrics
 from bot.models.model_actions import ModelActions
 from bot.models.registry import Registry
@@ -102,14 +102,16 @@ class Galvanic(commands.Bot):
         )
         self.settings = settings
         self.redis = connect_async(settings)
+        self.leader: Leader | None = None
         self.queue = JobQueue(settings, self.redis, self.metrics.ended)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.cooldowns = Cooldowns(self.redis)
         self.crowd = Crowd(settings)
         self.offers = Offers()
         self.outlook = OutlookCache(self.redis)
-        self.consents = ConsentStore(settings, self.redis)
-        self.transcripts = TranscriptStore(self.redis)
+        fence = Fence(self.redis, lambda: self.leader)
+        self.consents = ConsentStore(settings, self.redis, fence)
+        self.transcripts = TranscriptStore(self.redis, fence)
         self.audience = Audience(self)
         self.registry = Registry(self.redis, self.guild_settings, self.audience)
         self.model_actions = ModelActions(self)
@@ -122,7 +124,6 @@ class Galvanic(commands.Bot):
         self.add_check(checks.works_here, call_once=True)
         self.metrics.watch(self)
         self.identifies = connection.Identifies()
-        self.leader: Leader | None = None
         self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:

@@ -8,12 +8,15 @@ import secrets
 import socket
 import sys
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import psutil
 import redis.asyncio
 import structlog
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from bot.redis_reply import reply
@@ -23,17 +26,26 @@ GONE_AFTER_S = 10
 """A bot that was not heard of for so long no longer counts. It says that it is there every `presence.BEAT_S`."""
 _LOOK_EVERY_S = 1.0
 
-# KEYS: the leader. ARGV: who asks, seconds, who is known to be dead or nothing.
+# Who led once does not lead again after another one: what it knows is of before.
+# KEYS: the leader, its term. ARGV: who asks, seconds, who is known to be dead or nothing, 1 if it has led.
 _CLAIM = """
 local now = redis.call('GET', KEYS[1])
 if now and now ~= ARGV[1] and now ~= ARGV[3] then return now end
+local last = redis.call('GET', KEYS[2])
+if ARGV[4] == '1' and last and last ~= ARGV[1] then return last end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('SET', KEYS[2], ARGV[1])
 return ARGV[1]
 """
 # KEYS: the leader. ARGV: who leaves.
 _LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
+T = TypeVar("T")
 log = structlog.get_logger()
+
+
+class Overtaken(RedisConnectionError):
+    """Another bot went on with this. To the one that hears it Redis is as good as away."""
 
 
 class Leader:
@@ -49,6 +61,8 @@ class Leader:
         self._key = keys.leader(application_id)
         self._machine = _machine()
         self._name = f"{self._machine} {os.getpid()} {secrets.token_hex(4)}"
+        self._has_led = False
+        self.term = keys.term(application_id)
 
     async def wait(self) -> None:
         """Return once no other bot speaks for this application; or Redis cannot be asked, and there was none so far.
@@ -84,6 +98,17 @@ class Leader:
         """
         return await self._claim() is None
 
+    async def require_term(self, client: redis.asyncio.Redis) -> None:
+        """See that no other bot has led since this one does.
+
+        Raises:
+            Overtaken: one has.
+            redis.RedisError: Redis cannot be reached.
+        """
+        last = cast(bytes | None, await client.get(self.term))
+        if last is not None and last.decode() != self._name:
+            raise Overtaken("another bot with this token has taken over")
+
     async def leave(self) -> None:
         """Let the next one begin at once."""
         try:
@@ -95,9 +120,11 @@ class Leader:
         """Take the lead, or keep it; the name of another one that has it."""
         dead = ""
         while True:
-            script = self._redis.eval(_CLAIM, 1, self._key, self._name, str(GONE_AFTER_S), dead)
+            arguments = (self._name, str(GONE_AFTER_S), dead, str(int(self._has_led)))
+            script = self._redis.eval(_CLAIM, 2, self._key, self.term, *arguments)
             leader = cast(bytes, await reply(script)).decode()
             if leader == self._name:
+                self._has_led = True
                 return None
             if leader == dead or not self._died(leader):
                 return leader
@@ -107,6 +134,38 @@ class Leader:
         """Whether that process ran here, and does no more."""
         machine, pid, _ = name.split(" ")
         return machine == self._machine and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid)))
+
+
+class Fence:
+    """Changes in Redis, each in one step, and none by a bot that another one has taken over from.
+
+    A process may stand still anywhere, for as long as it likes: what it decided on before is not to be written then.
+
+    Args:
+        client: Redis.
+        leader: the bot's claim; None: there is none, and nothing is asked.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, leader: Callable[[], Leader | None] = lambda: None) -> None:
+        self._redis = client
+        self._leader = leader
+
+    async def step(self, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T:
+        """Carry out what `work` reads and then, after `multi()`, queues; anew if what is watched changes meanwhile.
+
+        Raises:
+            Overtaken: another bot leads, or has led since.
+            redis.RedisError: Redis cannot be reached.
+        """
+        leader = self._leader()
+
+        async def fenced(pipe: Pipeline) -> T:
+            if leader is not None:
+                await leader.require_term(pipe)
+            return await work(pipe)
+
+        names = (*watched, leader.term) if leader is not None else watched
+        return cast(T, await reply(self._redis.transaction(fenced, *names, value_from_callable=True)))
 
 
 def _machine() -> str:

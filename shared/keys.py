@@ -218,6 +218,11 @@ def greeted(guild_id: int) -> str:
     return f"bot:greeted:{guild_id}"
 
 
+def term(application_id: int) -> str:
+    """String: the bot that led last, also when its lead has lapsed. `bot.leader.Fence` takes nothing from another."""
+    return f"bot:{application_id}:term"
+
+
 def staged(name: str) -> str:
     """Any key, while `worker.backup.restore` has not finished: nothing reads it, and in the end it loses the prefix."""
     return f"restoring:{name}"

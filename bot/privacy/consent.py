@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, cast
 
 import discord
 import redis.asyncio
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from redis.asyncio.client import Pipeline
 
+from bot.leader import Fence
 from bot.redis_reply import reply
 from shared import keys
 from shared.jobs import Snowflake
@@ -28,7 +31,8 @@ class Said(BaseModel):
     Attributes:
         state: `in`: yes; `out`: no.
         at: when, seconds since the epoch.
-        since: only messages after this id count. Whoever withdrew once and agrees again begins anew.
+        since: only messages after this id count. 0, of a first yes: those of the past, too. Whoever said no before
+            begins anew with their yes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -97,24 +101,45 @@ class Consents:
 
 
 class ConsentStore:
-    """Consent in Redis. One bot serves a server, so each server's is read from Redis only once.
+    """Consent in Redis, asked there each time: another bot may have led meanwhile. Changes are fenced.
 
     Any method raises `redis.RedisError` while Redis cannot be reached: nothing is taken for a yes then.
     """
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis, fence: Fence | None = None) -> None:
         self._mode: Mode = settings.channel_training
         self._redis = client
-        self._said: dict[int, dict[int, Said]] = {}
-        self._allowed: dict[int, dict[int, Allowed]] = {}
+        self._fence = fence or Fence(client)
+        self._refusing: dict[tuple[int, int], Said] = {}
+        """By server and member: a no that Redis has not taken. It counts all the same."""
 
-    async def of(self, guild_id: int) -> Consents:
-        """What the members of a server said."""
-        return Consents(self._mode, await self._members(guild_id))
+    async def of(
+        self, guild_id: int, user_ids: Collection[int] | None = None, pipe: Pipeline | None = None
+    ) -> Consents:
+        """What the members of a server said.
+
+        Args:
+            guild_id: the server.
+            user_ids: only these; None: all.
+            pipe: of a step (`Fence`) that is to hold only if nobody says anything else meanwhile.
+        """
+        key, client = keys.consent(guild_id), pipe if pipe is not None else self._redis
+        if pipe is not None:
+            await reply(pipe.watch(key))
+        wanted = None if user_ids is None else sorted(user_ids)
+        found: dict[int, bytes | None] = {}
+        if wanted is None:
+            data = cast(dict[bytes, bytes], await reply(client.hgetall(key)))
+            found = {int(user_id): said for user_id, said in data.items()}
+        elif wanted:
+            found = dict(zip(wanted, await reply(client.hmget(key, [str(one) for one in wanted])), strict=True))
+        said = {user_id: _read(guild_id, one) for user_id, one in found.items() if one is not None}
+        said |= {who: no for (where, who), no in self._refusing.items() if where == guild_id}
+        return Consents(self._mode, said)
 
     async def said(self, guild_id: int, user_id: int) -> Said | None:
         """What one member said; None: nothing."""
-        return (await self._members(guild_id)).get(user_id)
+        return (await self.of(guild_id, [user_id])).said.get(user_id)
 
     async def guilds_of(self, user_id: int) -> list[int]:
         """The servers where somebody said something, also those that they have left."""
@@ -132,15 +157,33 @@ class ConsentStore:
                 found.add(int(key.decode().split(":")[1]))
         return found
 
-    async def agree(self, guild_id: int, user_id: int) -> Said:
-        """A member says yes. What they wrote before they last withdrew stays out."""
-        before = await self.said(guild_id, user_id)
-        if before is not None and before.state == "in":
-            return before
-        since = before.since if before is not None else 0
-        if before is _UNREADABLE:  # nobody knows any more since when what they write counts: since now
-            since = discord.utils.time_snowflake(discord.utils.utcnow())
-        return await self._keep(guild_id, user_id, Said(state="in", at=time.time(), since=since))
+    async def agree(self, guild_id: int, user_id: int, asked: int = 0) -> Said:
+        """A member says yes. After a no it begins now: what they wrote until then stays out.
+
+        Args:
+            guild_id: the server.
+            user_id: the member.
+            asked: id of what they said it with, by Discord's clock: no message before it counts after a no.
+        """
+
+        async def keep(pipe: Pipeline) -> Said:
+            before = (await self.of(guild_id, [user_id], pipe)).said.get(user_id)
+            if before is not None and before.state == "in":
+                pipe.multi()
+                return before
+            at = time.time()
+            since = max(_snowflake(at, high=True), asked, before.since) if before is not None else 0
+            said = Said(state="in", at=at, since=since)
+            pipe.multi()
+            pipe.hset(keys.consent(guild_id), str(user_id), said.model_dump_json())
+            return said
+
+        refusing = self._refusing.get((guild_id, user_id))
+        said = await self._fence.step(keep)
+        if self._refusing.get((guild_id, user_id)) is refusing:  # unless they said no meanwhile
+            self._refusing.pop((guild_id, user_id), None)
+        log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
+        return said
 
     async def refuse(self, guild_id: int, user_id: int, until: int) -> Said:
         """A member says no, or withdraws.
@@ -150,14 +193,16 @@ class ConsentStore:
             user_id: the member.
             until: id that no message has exceeded yet; should they agree again, only later ones count.
         """
-        return await self._keep(guild_id, user_id, Said(state="out", at=time.time(), since=until))
+        said = Said(state="out", at=time.time(), since=until)
+        self._refusing[guild_id, user_id] = said  # at once, whatever becomes of it in Redis
 
-    async def _keep(self, guild_id: int, user_id: int, said: Said) -> Said:
-        members = await self._members(guild_id)
-        if said.state == "out":
-            members[user_id] = said  # at once, whatever becomes of it in Redis
-        await reply(self._redis.hset(keys.consent(guild_id), str(user_id), said.model_dump_json()))
-        members[user_id] = said
+        async def keep(pipe: Pipeline) -> None:
+            pipe.multi()
+            pipe.hset(keys.consent(guild_id), str(user_id), said.model_dump_json())
+
+        await self._fence.step(keep)
+        if self._refusing.get((guild_id, user_id)) is said:
+            del self._refusing[guild_id, user_id]
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
         return said
 
@@ -171,56 +216,64 @@ class ConsentStore:
 
     async def allow(self, guild_id: int, channel_id: int, by: int) -> None:
         """An admin allows a channel."""
-        channels = await self._channels(guild_id)
-        allowed = Allowed(by=by, at=time.time())
-        await reply(self._redis.hset(keys.allowed_channels(guild_id), str(channel_id), allowed.model_dump_json()))
-        channels[channel_id] = allowed
+        allowed = Allowed(by=by, at=time.time()).model_dump_json()
+
+        async def keep(pipe: Pipeline) -> None:
+            pipe.multi()
+            pipe.hset(keys.allowed_channels(guild_id), str(channel_id), allowed)
+
+        await self._fence.step(keep)
         log.info("channel_allowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
 
     async def disallow(self, guild_id: int, channel_id: int, by: int) -> bool:
         """An admin takes it back; False when it was not allowed."""
-        channels = await self._channels(guild_id)
-        was = channels.pop(channel_id, None) is not None
-        await reply(self._redis.hdel(keys.allowed_channels(guild_id), str(channel_id)))
+
+        async def drop(pipe: Pipeline) -> bool:
+            was = bool(await reply(pipe.hexists(keys.allowed_channels(guild_id), str(channel_id))))
+            pipe.multi()
+            pipe.hdel(keys.allowed_channels(guild_id), str(channel_id))
+            return was
+
+        was = await self._fence.step(drop, keys.allowed_channels(guild_id))
         log.info("channel_disallowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
         return was
 
     async def forget_guild(self, guild_id: int) -> None:
         """Drop all that is known of a server that the bot has left. Those who said no stay known, should it return."""
-        refused = {who: said for who, said in (await self._members(guild_id)).items() if said.state == "out"}
-        async with self._redis.pipeline(transaction=True) as pipe:
+
+        async def drop(pipe: Pipeline) -> None:
+            said = (await self.of(guild_id, None, pipe)).said
+            pipe.multi()
             pipe.delete(keys.consent(guild_id), keys.allowed_channels(guild_id))
-            for user_id, said in refused.items():
-                pipe.hset(keys.consent(guild_id), str(user_id), said.model_dump_json())
-            await reply(pipe.execute())
-        self._said[guild_id], self._allowed[guild_id] = refused, {}
+            for user_id, one in said.items():
+                if one.state == "out":
+                    pipe.hset(keys.consent(guild_id), str(user_id), one.model_dump_json())
+
+        await self._fence.step(drop)
         log.info("consents_forgotten", guild_id=guild_id)
 
-    async def _members(self, guild_id: int) -> dict[int, Said]:
-        known = self._said.get(guild_id)
-        if known is None:
-            data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.consent(guild_id))))
-            known = {int(user_id): _read(guild_id, said) for user_id, said in data.items()}
-            known = self._said.setdefault(guild_id, known)
-        return known
-
     async def _channels(self, guild_id: int) -> dict[int, Allowed]:
-        known = self._allowed.get(guild_id)
-        if known is None:
-            data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.allowed_channels(guild_id))))
-            known = {}
-            for channel_id, allowed in data.items():
-                try:
-                    known[int(channel_id)] = Allowed.model_validate_json(allowed)
-                except ValidationError as error:
-                    log.error("allowance_not_understood", guild_id=guild_id, fields=error.error_count())
-            known = self._allowed.setdefault(guild_id, known)
+        data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.allowed_channels(guild_id))))
+        known = {}
+        for channel_id, allowed in data.items():
+            try:
+                known[int(channel_id)] = Allowed.model_validate_json(allowed)
+            except ValidationError as error:
+                log.error("allowance_not_understood", guild_id=guild_id, fields=error.error_count())
         return known
 
 
 def _read(guild_id: int, data: bytes) -> Said:
     try:
-        return Said.model_validate_json(data)
+        said = Said.model_validate_json(data)
     except ValidationError as error:
         log.error("consent_not_understood", guild_id=guild_id, fields=error.error_count())
         return _UNREADABLE
+    if said.state == "in" and said.since:  # earlier versions kept the no that was before, not the yes
+        said = said.model_copy(update={"since": max(said.since, _snowflake(said.at))})
+    return said
+
+
+def _snowflake(at: float, *, high: bool = False) -> int:
+    """The first id, or the last one, that Discord gives at a time (seconds since the epoch)."""
+    return discord.utils.time_snowflake(datetime.fromtimestamp(at, UTC), high=high)

@@ -23,6 +23,7 @@ from shared.transcripts import TranscriptInfo
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
+    from bot.privacy.consent import Consents
 
 PAGE = 100
 """Messages of one request: Discord's limit."""
@@ -79,14 +80,15 @@ class Reader:
     Args:
         bot: the bot.
         info: the transcript.
-        state: how far it is.
+        kept: how far it is, as it is kept (`ReadingState`, JSON).
         names: pseudonyms that are in it already.
     """
 
-    def __init__(self, bot: Galvanic, info: TranscriptInfo, state: ReadingState, names: dict[int, str]) -> None:
+    def __init__(self, bot: Galvanic, info: TranscriptInfo, kept: str, names: dict[int, str]) -> None:
         self._bot = bot
         self._info = info
-        self.state = state
+        self._kept = kept
+        self.state = ReadingState.model_validate_json(kept)
         self._names = Pseudonyms(names)
         self._saved = set(names)
         self._present: dict[int, bool] = {}
@@ -107,20 +109,23 @@ class Reader:
         """
         if self.state.sources is None:
             sources = await self._sources()
-            state = self.state.model_copy(update={"sources": sources, "cursor": self._info.after})
-            await self._bot.transcripts.save_reading(self._info.transcript_id, state.model_dump_json())
-            self.state = state
+            await self._keep([], self.state.model_copy(update={"sources": sources, "cursor": self._info.after}))
             return
         found = await self._fetch(self.state.sources[self.state.at])
         messages = [message for message in found if message.id <= self._info.until]
         await self._look_for(messages)
         async with self._bot.transcripts.lock(self._info.transcript_id):
             lines = await self._lines(messages)
-            state = self._after(messages, ended=len(messages) < PAGE)
-            names = {who: name for who, name in self._names.as_dict().items() if who not in self._saved}
-            await self._bot.transcripts.append(self._info.transcript_id, lines, state.model_dump_json(), names)
-        self.state = state
-        self._saved |= names.keys()
+            await self._keep(lines, self._after(messages, ended=len(messages) < PAGE))
+
+    async def _keep(self, lines: list[Line], state: ReadingState) -> None:
+        """Keep a page, and how far the reading is with it, unless somebody else went on with it meanwhile."""
+        kept = state.model_dump_json()
+        names = {who: name for who, name in self._names.as_dict().items() if who not in self._saved}
+        self._saved |= await self._bot.transcripts.append(
+            self._info.transcript_id, lines, kept, names, after=self._kept, consents=self._bot.consents
+        )
+        self._kept, self.state = kept, state
 
     async def _fetch(self, source_id: int) -> list[discord.Message]:
         """The next messages of the channel or of one of its threads; of a thread that was deleted meanwhile none."""
@@ -165,7 +170,7 @@ class Reader:
 
     async def _look_for(self, messages: Sequence[discord.Message]) -> None:
         """Ask Discord once about each author who agreed whether they are still in the server."""
-        consents = await self._bot.consents.of(self._info.guild_id)
+        consents = await self._consents(messages)
         for message in messages:
             author = message.author
             if author.id not in self._present and not author.bot and consents.includes(author.id, message.id):
@@ -178,9 +183,9 @@ class Reader:
         return await is_member(guild, user_id)
 
     async def _lines(self, messages: Sequence[discord.Message]) -> list[Line]:
-        """What is kept of a page. Asks for consent once more in the end: under the lock nobody withdraws unnoticed."""
+        """What is to be kept of a page; whose consent has ended by then is left out when it is added."""
         prefixes = await prefixes_of(self._bot, self._info.guild_id)
-        consents = await self._bot.consents.of(self._info.guild_id)
+        consents = await self._consents(messages)
         said = [
             message
             for message in messages
@@ -197,8 +202,10 @@ class Reader:
                 text = said_by(self._names.of(message.author.id), text)
             if text:
                 lines.append(Line(message.id, message.author.id, text, thread_id))
-        consents = await self._bot.consents.of(self._info.guild_id)
-        return [line for line in lines if consents.includes(line.author_id, line.message_id)]
+        return lines
+
+    async def _consents(self, messages: Sequence[discord.Message]) -> Consents:
+        return await self._bot.consents.of(self._info.guild_id, {message.author.id for message in messages})
 
     async def _cleaned(self, content: str) -> str:
         """One message's line. A message that was built to take long must not hold up the rest of the bot."""

@@ -85,7 +85,7 @@ class Reading:
             with job_context(state.job_id, guild_id=info.guild_id, channel_id=info.source_id):
                 try:
                     if problem is None and transcript.transcript_id not in self._cancelled:
-                        await self._read(transcript, state, message)
+                        await self._read(transcript, message)
                     else:
                         await self._end(transcript, message, problem)
                     return
@@ -111,7 +111,7 @@ class Reading:
             else:
                 return transcript if transcript is not None and transcript.reading is not None else None
 
-    async def _read(self, transcript: Transcript, state: ReadingState, message: CardMessage) -> None:
+    async def _read(self, transcript: Transcript, message: CardMessage) -> None:
         """Read all that is left, and have it learned.
 
         Raises:
@@ -119,7 +119,8 @@ class Reading:
             Exception: the trouble that interrupted it.
         """
         info = transcript.info
-        reader = Reader(self._bot, info, state, await self._store.names(info.transcript_id))
+        assert transcript.reading is not None
+        reader = Reader(self._bot, info, transcript.reading, await self._store.names(info.transcript_id))
         shown = time.monotonic() if message.where is not None else float("-inf")
         while not reader.state.done and info.transcript_id not in self._cancelled:
             await self._require_allowed(transcript)
@@ -157,6 +158,9 @@ class Reading:
     async def _hand_over(self, transcript: Transcript, state: ReadingState, message: CardMessage) -> None:
         """Have what was read learned."""
         info = transcript.info
+        members = await self._store.members(info.transcript_id)
+        refused = (await self._bot.consents.of(info.guild_id, members.keys())).refused(members)
+        await self._store.note_withdrawn(info.transcript_id, refused)
         await self._store.purge(info.transcript_id)
         await self._shorten()
         await self._require_allowed(transcript)

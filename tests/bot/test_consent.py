@@ -46,7 +46,7 @@ async def test_whose_words_count_is_the_operators_choice(
 
 
 @pytest.mark.parametrize("mode", ["opt-in", "opt-out"])
-async def test_whoever_withdrew_and_agrees_again_begins_anew(
+async def test_whoever_said_no_and_agrees_again_begins_with_that_yes(
     client: redis.asyncio.Redis, redis_url: str, mode: str
 ) -> None:
     store = ConsentStore(_settings(mode), client)
@@ -54,10 +54,30 @@ async def test_whoever_withdrew_and_agrees_again_begins_anew(
     assert (await store.of(GUILD)).includes(ADA, 1), "the first yes is also for what was written before"
     await store.refuse(GUILD, ADA, 1_000)
     assert not (await store.of(GUILD)).includes(ADA, 2_000)
+    now = discord.utils.time_snowflake(discord.utils.utcnow())
     await store.agree(GUILD, ADA)
-    consents = await store.of(GUILD)
-    assert not consents.includes(ADA, 1_000)
-    assert consents.includes(ADA, 1_001)
+    for consents in (await store.of(GUILD), await ConsentStore(_settings(mode), client).of(GUILD)):
+        assert not consents.includes(ADA, 1_001), "written between the no and the yes"
+        assert not consents.includes(ADA, now)
+        assert consents.includes(ADA, now + (60_000 << 22))
+
+
+async def test_discords_clock_says_when_they_agreed_again(store: ConsentStore) -> None:
+    await store.refuse(GUILD, ADA, 1_000)
+    pressed = discord.utils.time_snowflake(discord.utils.utcnow()) + (5_000 << 22)  # this machine's clock is behind
+    await store.agree(GUILD, ADA, pressed)
+    assert not (await store.of(GUILD)).includes(ADA, pressed - 1)
+    assert (await store.of(GUILD)).includes(ADA, pressed + 1)
+
+
+async def test_a_renewed_yes_of_an_earlier_version_begins_when_it_was_said(
+    store: ConsentStore, client: redis.asyncio.Redis
+) -> None:
+    at = discord.utils.utcnow().timestamp()
+    said = f'{{"version": 1, "state": "in", "at": {at}, "since": 1000}}'
+    await client.hset(keys.consent(GUILD), str(ADA), said)  # type: ignore[misc]
+    assert not (await store.of(GUILD)).includes(ADA, 1_001)
+    assert (await store.of(GUILD)).includes(ADA, discord.utils.time_snowflake(discord.utils.utcnow()) + (1 << 22))
 
 
 async def test_to_agree_twice_changes_nothing(store: ConsentStore) -> None:
@@ -66,11 +86,14 @@ async def test_to_agree_twice_changes_nothing(store: ConsentStore) -> None:
     assert await store.agree(GUILD, ADA) == first
 
 
-async def test_a_no_counts_at_once_also_for_who_looked_before(store: ConsentStore) -> None:
+async def test_a_no_counts_at_once_for_other_bots_too(
+    store: ConsentStore, settings: Settings, client: redis.asyncio.Redis
+) -> None:
+    other = ConsentStore(settings, client)
     await store.agree(GUILD, ADA)
-    before = await store.of(GUILD)
+    assert (await other.of(GUILD)).includes(ADA, 2_000)
     await store.refuse(GUILD, ADA, 1_000)
-    assert not before.includes(ADA, 2_000)
+    assert not (await other.of(GUILD)).includes(ADA, 2_000)
 
 
 async def test_it_survives_a_restart_and_stays_in_its_server(

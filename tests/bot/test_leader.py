@@ -11,7 +11,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from bot import leader
-from bot.leader import Leader
+from bot.leader import Leader, Overtaken
 from shared import keys
 
 APPLICATION = 77
@@ -95,3 +95,19 @@ async def test_one_that_was_killed_here_is_not_waited_for(client: redis.asyncio.
 async def test_another_application_is_none_of_its_business(first: Leader, client: redis.asyncio.Redis) -> None:
     await first.wait()
     await asyncio.wait_for(Leader(client, APPLICATION + 1).wait(), 10)
+
+
+async def test_who_slept_while_another_one_led_does_not_lead_again(
+    first: Leader, second: Leader, client: redis.asyncio.Redis
+) -> None:
+    await first.wait()
+    await client.delete(keys.leader(APPLICATION))  # it stands still for so long that its claim lapses
+    await first.require_term(client)
+    assert await first.keep(), "nobody has taken over"
+    await client.delete(keys.leader(APPLICATION))
+    await second.wait()
+    await second.leave()
+    with pytest.raises(Overtaken):
+        await first.require_term(client)
+    assert not await first.keep(), "what it knows is of before the other one"
+    await second.require_term(client)

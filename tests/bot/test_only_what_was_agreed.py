@@ -128,7 +128,6 @@ async def test_a_worker_reads_only_what_was_agreed(
     channel_id = seeded(live, messages)
     await live.until(lambda: bot.get_channel(channel_id), "the channel to be known")
     await bot.redis.delete(keys.consent(GUILD_ID))  # what the last example left
-    bot.consents._said.clear()
     await bot.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
     for person in agreed:
         await bot.consents.agree(GUILD_ID, USER_IDS[person])

@@ -86,12 +86,12 @@ async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
     await agreed(live, "ada")
     works, tries = getattr(live.bot.transcripts, method), 0
 
-    async def refuses(*args: Any) -> None:
+    async def refuses(*args: Any, **options: Any) -> Any:
         nonlocal tries
         tries += 1
         if tries <= 3:
             raise redis.ResponseError("MISCONF Redis is configured to save RDB snapshots")
-        await works(*args)
+        return await works(*args, **options)
 
     monkeypatch.setattr(live.bot.transcripts, method, refuses)
     with capture_logs() as logs:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
+from bot.leader import Overtaken
 from bot.transcripts.store import Line, TranscriptStore
 from shared import keys
 from shared.connect import connect
@@ -195,3 +196,19 @@ async def test_all_of_a_server(store: TranscriptStore, client: redis.asyncio.Red
     assert await store.all(GUILD + 1) == []
     await client.hset(keys.transcript(info.transcript_id), "info", "{}")  # type: ignore[misc]
     assert await store.all() == [], "what is not understood is left out"
+
+
+async def test_a_page_is_added_once_and_only_where_the_reading_is(store: TranscriptStore) -> None:
+    info = await begun(store)
+    page = [Line(1, ADA, "ada once")]
+    for _ in range(2):  # the reply to the first may be lost
+        assert await store.append(info.transcript_id, page, "one", after="{}") == {ADA}
+    assert [line.text for line in await store.lines_of(info.transcript_id, ADA)] == ["ada once"]
+    with pytest.raises(Overtaken):
+        await store.append(info.transcript_id, page, "two", after="{}")
+    await store.complete(info.transcript_id)
+    with pytest.raises(Overtaken):
+        await store.append(info.transcript_id, page, "two", after="one")
+    known = await store.load(info.transcript_id)
+    assert known is not None
+    assert (known.lines, known.reading) == (1, None)

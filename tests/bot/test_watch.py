@@ -230,7 +230,6 @@ async def test_a_channel_deleted_while_the_connection_was_lost_and_redis_away(
 ) -> None:
     _, known = await read(live)
     lose_lab(live)
-    live.bot.consents._allowed.clear()
     away = Away(live, monkeypatch)
     away.gone = True
     live.bot.dispatch("ready")

@@ -112,11 +112,11 @@ async def test_whoever_agrees_again_begins_anew(live: Live) -> None:
 async def test_their_consent_has_ended_even_when_redis_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await live.bot.consents.agree(GUILD_ID, BEN)
 
-    async def away(*_: object) -> None:
+    async def away(*_: object, **_options: object) -> None:
         raise redis.ConnectionError("away")
 
     with monkeypatch.context() as outage:
-        outage.setattr(live.bot.redis, "hset", away)
+        outage.setattr(live.bot.redis, "transaction", away)
         with pytest.raises(redis.ConnectionError):
             await withdraw(live, GUILD_ID, [BEN], why=WHY)
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 10**18)
@@ -128,7 +128,6 @@ async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
     await store.forget(info.transcript_id)
     await store.note_withdrawn(info.transcript_id, [BEN])
     await store.note_gone(info.transcript_id, {1: ""}, [2])
-    await store.save_reading(info.transcript_id, "{}")
     await store.save_card(info.transcript_id, (1, 2))
     async with store.lock(info.transcript_id):
         await store.append(info.transcript_id, [Line(5, BEN, "too late")], "{}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from playground.client import Message, text_of
 from shared import keys
 from shared.models import ModelRecord
+from shared.transcripts import unpack_page
 from tests.e2e.acts import TINY, assert_refused, labels, press, restart_bot, slash, start_bot, stop_bot, written
 from tests.e2e.system import System, started
+from tests.faults import harm
+from tests.faults.test_strangers import another
 
 AGREED = ("ada", "ben", "cleo")
 TAVERN = {"channel": "tavern"}
@@ -115,6 +119,44 @@ def test_a_reading_goes_on_after_the_bot_was_restarted(system: System) -> None:
     done = system.wait_for_card(card, "is now this channel's model", channel="archive", timeout=240)
     assert "Learned" in text_of(done)
     assert records(system)["archive"].heard == (int(channel),)
+
+
+@pytest.mark.long
+def test_a_bot_that_was_asleep_writes_nothing_once_another_one_took_over(system: System) -> None:
+    """Of 40 pages one is on its way to a bot that stands still; a member withdraws from the one that reads on."""
+    where = {"channel": "harbour-tales"}
+    channel = system.client.create_channel(where["channel"], history=4_000)
+    assert "may now learn from" in text_of(system.ask("!allow-training #harbour-tales"))
+    system.client.add_fault("GET", rf"/channels/{channel}/messages", 200, times=1_000, wait_s=0.2)
+    asleep = harm.bot(system)
+    with another(system, "bot") as second, system.redis as client:
+        system.client.wait_for(lambda: "another_bot_runs" in system.logs(), 60, "the stand-by")
+        card = system.ask(f"!train #harbour-tales {TINY}", **where)
+        known = [name.decode() for name in client.hkeys(keys.TRANSCRIPTS)]
+        (name,) = [name for name in known if client.hexists(keys.transcript(name), "reading")]
+        text = keys.transcript_text(name)
+        system.client.wait_for(lambda: client.llen(text) >= 3, 30, "the first pages")
+        with harm.frozen(asleep):
+            pages = client.llen(text)
+            system.client.wait_for(lambda: client.llen(text) > pages, 60, "the other one to read on")
+            assert "opted out" in text_of(slash(system, "optout", person="ben", **where))
+        system.client.wait_for(lambda: not asleep.is_running(), 60, "the end of the one that was asleep")
+        system.client.clear_faults()
+        system.wait_for_card(card, "Learned", timeout=240, **where)
+        index, texts = [], []
+        for page in filter(None, client.lrange(keys.transcript_index(name), 0, -1)):
+            index += json.loads(unpack_page(page))
+        for page in filter(None, client.lrange(text, 0, -1)):
+            texts += unpack_page(page).split("\n")
+        assert second.is_running()
+    ids = [entry[0] for entry in index]
+    assert len(ids) == len(set(ids)) == len(texts)
+    assert ids == sorted(ids)
+    users = system.client.world().users
+    assert {str(entry[1]) for entry in index} == {users["ada"], users["cleo"]}
+    system.client.wait_for(lambda: not system.client.world().bot_online, 20, "the end of the second one")
+    system.client.wait_for_bot(60)
+    agree(system, "ben")
 
 
 @pytest.mark.long

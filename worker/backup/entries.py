@@ -280,7 +280,7 @@ def stage(client: redis.Redis, entries: Iterable[Entry], mark: str) -> None:
         waiting = 0
         for entry in entries:
             for command in entry.commands(prefix + entry.key):
-                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+                pipe.execute_command(*command)
                 waiting += 1
             if waiting >= _PIECES or is_large(entry.key):
                 pipe.execute()

@@ -142,7 +142,7 @@ def restore(settings: Settings, client: redis.Redis, backup: Reader, say: Say, t
         unmark(client)
         done.trainings = _go_on(settings, client)
         with suppress(redis.ResponseError):  # asked of a server that knows the command, and has an append-only file
-            client.execute_command("WAITAOF", 1, 0, 10_000)  # type: ignore[no-untyped-call]
+            client.execute_command("WAITAOF", 1, 0, 10_000)
     except redis.RedisError as error:
         say(f"All is restored, but Redis went away then ({type(error).__name__}): the bot will send what waits")
     return done
