@@ -55,11 +55,13 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
         said: what they said before.
         terms: the operator's.
     """
+    again = said is not None and said.state == "out"
+    whose = "those that you write after you agree" if again else "those of the past and of the future"
     embed = discord.Embed(title=_title("May models learn from your messages?"), colour=BLURPLE)
     embed.description = f"Read this first. It is about **{clipped(server, 100)}** only."
     embed.add_field(
         name="What is learned",
-        value="How you write: your messages of the past and of the future, as text. Mentions, links, e-mail addresses, "
+        value=f"How you write: your messages, {whose}, as text. Mentions, links, e-mail addresses, "
         "long numbers, quotes, code and files are left out; a name that you write as a plain word is not. Commands are "
         "not learned, nor what you have deleted.",
         inline=False,
@@ -91,13 +93,9 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
         f"leaves, too. `{terms.prefix}forget-me` also deletes your requests. Leaving the server counts as a no.",
         inline=False,
     )
-    if said is not None and said.since:
-        before = int(discord.utils.snowflake_time(said.since).timestamp())
-        embed.add_field(
-            name="You withdrew before",
-            value=f"What you wrote until <t:{before}:f> stays out, also if you agree now.",
-            inline=False,
-        )
+    if said is not None and (again or said.since):
+        until = "you agree" if again else f"<t:{_seconds(said.since)}:f>"
+        embed.add_field(name="You withdrew before", value=f"What you wrote until {until} stays out.", inline=False)
     if said is None and terms.mode == "opt-out":
         embed.set_footer(text="Until you say no, your messages count here even if you don't answer.")
     return embed

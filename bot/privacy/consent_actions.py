@@ -60,7 +60,9 @@ async def consent_question(bot: Galvanic, guild: discord.Guild, user: Person, pr
     return cards.consent_question(guild.name, channels, said, terms_of(bot, prefix))
 
 
-async def agree(bot: Galvanic, guild_id: int, user: Person, asked: datetime, prefix: str) -> discord.Embed:
+async def agree(
+    bot: Galvanic, guild_id: int, user: Person, asked: datetime, pressed: int, prefix: str
+) -> discord.Embed:
     """A member says yes.
 
     Args:
@@ -68,6 +70,7 @@ async def agree(bot: Galvanic, guild_id: int, user: Person, asked: datetime, pre
         guild_id: the server, as a button says, which may be forged.
         user: who pressed it.
         asked: when the question was put to them.
+        pressed: id of the interaction: Discord's time of their answer.
         prefix: what commands begin with where the answer is read.
 
     Raises:
@@ -82,7 +85,7 @@ async def agree(bot: Galvanic, guild_id: int, user: Person, asked: datetime, pre
     before = await bot.consents.said(guild_id, user.id)
     if before is not None and before.state == "out" and before.at > asked.timestamp():
         raise UserError("You said no after this question.", f"If you want to agree, ask anew: `{prefix}optin`.")
-    said = await bot.consents.agree(guild_id, user.id)
+    said = await bot.consents.agree(guild_id, user.id, pressed)
     return cards.agreed(guild.name, said, terms_of(bot, prefix))
 
 

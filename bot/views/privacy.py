@@ -53,7 +53,7 @@ class AgreeButton(_Question, ButtonItem, template=rf"galvanic:optin:{_GUILD}:{US
             self.require_asked(interaction, f"{prefix}optin")
             assert interaction.message is not None
             asked = interaction.message.created_at
-            done = await consent_actions.agree(bot, self.guild_id, interaction.user, asked, prefix)
+            done = await consent_actions.agree(bot, self.guild_id, interaction.user, asked, interaction.id, prefix)
             await interaction.edit_original_response(embed=done, view=None, allowed_mentions=NOBODY)
 
 

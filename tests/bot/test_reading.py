@@ -117,6 +117,21 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live, tmp_path:
     assert not [line for line in lines if "ben" in line]
 
 
+async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live, tmp_path: Path) -> None:
+    ids = talk(live, 300)
+    await agreed(live, "ada", "ben")
+    await live.bot.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
+    live.send("ben says this in between, and it is nobody's to learn", person="ben")
+    await asyncio.sleep(0.002)  # an id has milliseconds
+    await live.bot.consents.agree(GUILD_ID, USER_IDS["ben"])
+    await asyncio.sleep(0.002)
+    live.world.edit_message(LAB, ids[1], {"content": "ben says this of old in other words"})
+    live.send("ben says this after all", person="ben")
+    job = await queued(live, live.send("!train #lab").id)
+    lines = await lines_of(live, job, tmp_path)
+    assert [line for line in lines if "ben" in line] == ["ben says this after all"]
+
+
 async def test_who_has_left_the_server_is_not_in_it(live: Live, tmp_path: Path) -> None:
     talk(live, 300)
     await agreed(live, "ada", "ben")
