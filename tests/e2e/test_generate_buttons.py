@@ -53,9 +53,11 @@ def job_of(message: Message) -> str:
 def test_each_button_writes_another_text_in_reply_and_names_who_pressed(system: System) -> None:
     text = system.ask("!generate the tide --length 60")
     assert buttons(text) == {"Again": True, "Continue": True, "Hotter": True, "Cooler": True}
-    cleo = system.client.world().users["cleo"]
-    again = press(system, text, "Again", person="cleo")  # who may not write in this channel
-    assert written(again).startswith(f"-# for <@{cleo}>\n**the tide**")
+    # Cleo may only read this channel.
+    assert_refused(press(system, text, "Again", person="cleo"), "can't send messages in this channel")
+    dora = system.client.world().users["dora"]
+    again = press(system, text, "Again", person="dora")
+    assert written(again).startswith(f"-# for <@{dora}>\n**the tide**")
     assert random_seed(again) != random_seed(text)
     assert again["message_reference"]["message_id"] == text["id"]
     assert again["mentions"] == []

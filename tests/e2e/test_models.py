@@ -62,7 +62,7 @@ def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) 
     second = system.wait_for_card(page, "page 2 of 2")
     assert "▶️ **`many-0`**" in text_of(second)
     assert "many-2" in text_of(second)
-    system.client.click_label(second, "Previous", person="cleo")
+    system.client.click_label(second, "Previous", person="dora")
     assert "`late`" in text_of(system.wait_for_card(page, "page 1 of 2"))
 
 
@@ -119,7 +119,7 @@ def test_a_model_is_chosen_by_command_and_by_button(system: System) -> None:
     system.add_model("second", current=False)
     assert "`second` is now this channel's model" in ask(system, "!model use second")
     card = system.ask("!model info first")
-    press(system, card, "Use here", "made `first` this channel's model", person="cleo")
+    press(system, card, "Use here", "made `first` this channel's model", person="dora")
     assert "▶️ **`first`**" in ask(system, "!models")
     system.client.slash("model use", {"name": "second"})
     system.client.wait_for(lambda: "▶️ **`second`**" in ask(system, "!models"), ANSWER_S, "the slash command")
@@ -149,7 +149,7 @@ def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: 
             said = ask(system, typed, person="ben")
             assert "You can't generate texts in this server" in said
             assert "**Moderators**" in said
-        press(system, card, "Use here", "You can't generate texts", person="cleo")
+        press(system, card, "Use here", "You can't generate texts", person="ben")
         said = ask(system, "!model import", files={"x.galvanic": data}, person="ben")
         assert "You can't train models in this server" in said
         assert "the default" in ask(system, "!model temperature", person="ben")
@@ -278,7 +278,7 @@ def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
     assert "isn't your model" in ask(system, "!model delete doomed", person="cleo", channel="library")
     question = system.ask("!model delete doomed", person="ben")
     assert "Delete doomed?" in text_of(question)
-    for person in ("ada", "cleo"):
+    for person in ("ada", "dora"):
         press(system, question, "Delete it", "This question is for somebody else", person=person)
         press(system, question, "Keep it", "This question is for somebody else", person=person)
     system.client.click_label(question, "Keep it", person="ben")
@@ -354,6 +354,6 @@ def test_a_channels_own_models_go_with_it(system: System) -> None:
 def test_the_card_has_a_delete_button_for_those_who_may(system: System) -> None:
     system.add_model("buttoned", owner_id=user(system, "ben"))
     card = system.ask("!model info buttoned")
-    press(system, card, "Delete…", "isn't your model", person="cleo")
-    press(system, card, "Export", "isn't your model", person="cleo")
+    press(system, card, "Delete…", "isn't your model", person="dora")
+    press(system, card, "Export", "isn't your model", person="dora")
     press(system, card, "Delete…", "Delete buttoned?", person="ben")

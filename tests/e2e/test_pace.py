@@ -32,7 +32,7 @@ def test_a_second_text_waits_and_a_refused_one_costs_nothing(slow: System) -> No
     assert "a bit fast" in too_soon
     assert "Try again in" in too_soon
     assert_refused(press(slow, text, "Again", rested=False, person="ben"), "a bit fast")
-    assert "for <@" in text_of(press(slow, text, "Again", rested=False, person="cleo")), (
+    assert "for <@" in text_of(press(slow, text, "Again", rested=False, person="dora")), (
         "each person has a pace of their own"
     )
     assert "a bit fast" in text_of(slow.ask("!compare the tide", person="ben"))

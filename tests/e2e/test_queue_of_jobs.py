@@ -154,7 +154,7 @@ def test_a_full_store_takes_no_more_models(idle: System) -> None:
 
 def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     open_one, hidden = train(idle, person="ben"), train(idle, person="ben", channel="cellar")
-    assert "isn't yours" in pressed(idle, open_one, "Cancel", person="cleo")
+    assert "can't send messages" in pressed(idle, open_one, "Cancel", person="cleo"), "she may only read there"
     assert "isn't yours" in said(idle, f"!finish {training_of(open_one)}", person="cleo", channel="library")
     # Neither a moderator who can't see the channel nor another server learns that there is one.
     for where in ({"person": "dora"}, {"person": "ben", "channel": "atrium"}):
