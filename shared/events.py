@@ -52,18 +52,25 @@ class Started(_Event):
     anew: Literal["withdrawn", "changed"] | None = None
 
 
+Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
+
+
 class Progress(_Event):
     """How far a training has come. Losses are in nats per character, None until known.
 
     Attributes:
+        doing: what it does now; it learns nothing more once it is finishing.
+        done: share of its learning that is done, by whichever limit comes first.
         epoch: the running epoch, from 1.
-        epochs: how many there will be.
+        epochs: the most that there will be; time may end it sooner.
         step, steps: position within the epoch, in batches.
-        eta_s: estimated seconds to the end.
+        eta_s: seconds of learning that are left, never more than its time limit leaves; None: not measured yet.
         chars_per_s: speed of learning.
     """
 
     kind: Literal["progress"] = "progress"
+    doing: Doing = "learning"
+    done: float | None = None  # None: told by a worker of an older version
     epoch: int
     epochs: int
     step: int
@@ -72,6 +79,12 @@ class Progress(_Event):
     heldout_loss: float | None = None
     eta_s: float | None = None
     chars_per_s: float | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of the learning is done, from 0 to 1."""
+        by_steps = (self.epoch - 1 + self.step / max(1, self.steps)) / max(1, self.epochs)
+        return min(1.0, max(0.0, by_steps if self.done is None else self.done))
 
 
 class Sample(_Event):

@@ -125,6 +125,11 @@ class TrainOptions(_Message):
     keep_licence: bool = False
     """Keep Project Gutenberg's headers and licences, as the tutorial did (`classic`)."""
 
+    @property
+    def by_epochs(self) -> bool:
+        """Whether it reads the text a number of times; else it learns until its time is up, or nothing gets better."""
+        return self.epochs is not None or self.recipe == "classic"
+
 
 NOT_FOR_CLASSIC = {
     "encoding": "puts each character in as one number",

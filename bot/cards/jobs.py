@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, in_line, share, span
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, in_line, span
 from bot.escape import plain
 from bot.training.outlook import Outlook, Standing
 
@@ -75,7 +75,9 @@ def _state(standing: Standing, outlook: Outlook) -> str:
         return where + (f" ({count(others, 'training')} of other servers before it)" if others else "")
     if standing.progress is None:
         return "reading the text"
-    done = f"{math.floor(100 * share(standing.progress))} %"
+    if standing.progress.doing == "finishing":
+        return "being finished"
+    done = f"{math.floor(100 * standing.progress.share)} %"
     return done if standing.ends is None else f"{done}, {span(standing.ends)} left"
 
 

@@ -21,9 +21,9 @@ from bot.cards.words import (
     duration,
     figure,
     in_line,
+    limit,
     percent,
     quote,
-    share,
     short_title,
     span,
 )
@@ -31,7 +31,7 @@ from bot.escape import clipped
 from bot.jobs.jobview import JobView
 from bot.training.estimates import Estimate
 from shared.blocklist import Blocklist
-from shared.events import Difficulty, Finished, Progress
+from shared.events import Difficulty, Doing, Finished, Progress
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.units import choosing
@@ -53,6 +53,14 @@ _TROUBLE: dict[Difficulty, str] = {
         "few seconds: the bot's operator finds the cause in the worker's log."
     ),
 }
+_DOING: dict[Doing, str] = {
+    "learning": "🧠 **Training**",
+    "measuring": "📏 **Measuring** how well it predicts text that it did not learn",
+    "sampling": "✍️ **Writing** a sample",
+    "saving": "💾 **Saving** what it has learned so far",
+    "finishing": "🏁 **Finishing**: I measure the model, have it write its samples, and save it.",
+}
+_SOON = "a moment"
 _NOTHING_BLOCKED = Blocklist(())
 _SAMPLE = "Sample"
 """How the names of fields begin that show what a model wrote."""
@@ -68,7 +76,8 @@ class CardContext:
         place: how many trainings wait before it; None: it does not wait.
         waiting: how many trainings wait in all.
         begins: when it begins; None: nobody can say.
-        takes: how long it takes in all; None: nobody can say.
+        takes: how long it learns in all; None: nobody can say.
+        most_minutes: the longest that any training may learn.
         machines: what the train workers run on.
         control: what somebody asked of it while it runs: `finish` or `cancel`.
         blocked: the server's blocklist.
@@ -82,6 +91,7 @@ class CardContext:
     waiting: int = 0
     begins: Estimate | None = None
     takes: Estimate | None = None
+    most_minutes: float = math.inf
     machines: tuple[str, ...] = ()
     control: str | None = None
     blocked: Blocklist = _NOTHING_BLOCKED
@@ -209,30 +219,29 @@ def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.E
         where = f": {in_line(context.place, context.waiting, context.begins)}." if context.place is not None else "…"
         embed.description = f"🕓 **Queued**{where}"
         embed.colour = GREY
+    elif context.control == "cancel":
+        embed.description = "🛑 **Cancelling**…"
     elif view.state == "interrupted":
         embed.description = "⏸️ **Paused**: the worker is restarting. The training was saved and resumes from there."
         embed.colour = AMBER
-    elif context.control == "cancel":
-        embed.description = "🛑 **Cancelling**…"
     elif context.control == "finish":
         embed.description = "🏁 **Finishing**: I keep the best so far."
-    elif progress is None:
+    elif view.state == "reading" or progress is None:
         again = " again, from its last checkpoint" if view.resumed else ""
         embed.description = f"📖 **Reading** the text{again}…"
     else:
-        embed.description = "🧠 **Training**"
+        embed.description = _DOING[progress.doing]
     if view.trouble is not None and view.state != "interrupted":
         embed.description = f"{embed.description}\n{_TROUBLE[view.trouble]}"
         embed.colour = AMBER
     if view.anew is not None:
         embed.description = f"{embed.description}\n🔁 {_ANEW[view.anew]}"
     if progress is not None:
-        _add_progress(embed, progress)
-    embed.add_field(name="How", value=how(job), inline=False)
+        _add_progress(embed, job.options, progress, ending=context.control is not None)
+    embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
     if progress is None:
-        embed.add_field(name="Text", value="\n".join([f"{job.corpus.chars:,} characters", *job.corpus.notes]))
-        if context.takes is not None and context.takes.seconds > 0:
-            embed.add_field(name="Takes", value=span(context.takes))
+        embed.add_field(name="Text", value="\n".join([count(job.corpus.chars, "character"), *job.corpus.notes]))
+        embed.add_field(name="Takes", value=_takes(job.options, context))
         if context.machines:
             embed.add_field(name="Runs on", value=clipped(" or ".join(context.machines), FIELD_LIMIT))
     if view.samples and context.quotable:
@@ -242,12 +251,27 @@ def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.E
     return embed
 
 
-def _add_progress(embed: discord.Embed, progress: Progress) -> None:
-    done = share(progress)
-    embed.description = f"{embed.description}\n`{bar(done)}` **{math.floor(100 * done)} %**"
-    embed.add_field(name="Epoch", value=f"{progress.epoch} of {progress.epochs}")
+def _takes(options: TrainOptions, context: CardContext) -> str:
+    if context.takes is not None and context.takes.sure:
+        return span(context.takes)
+    said = _limit(options, context.most_minutes)
+    return limit(said) if said is not None else "known once it has begun"
+
+
+def _limit(options: TrainOptions, most_minutes: float) -> float | None:
+    """The minutes that a training may learn; None: as many as any, and it ends with its epochs."""
+    minutes = options.minutes
+    return minutes if minutes is not None and (minutes < most_minutes or not options.by_epochs) else None
+
+
+def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progress, *, ending: bool) -> None:
+    """How far it has come. `ending`: somebody asked for its end, so that its plan says nothing any more."""
+    embed.description = f"{embed.description}\n`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**"
+    # Where time decides, nobody knows how many epochs there will be.
+    of = f" of {progress.epochs}" if options.by_epochs else ""
+    embed.add_field(name="Epoch", value=f"{progress.epoch}{of}")
     embed.add_field(name="Step", value=f"{progress.step:,} of {progress.steps:,}")
-    embed.add_field(name="Time left", value=duration(progress.eta_s) if progress.eta_s is not None else "…")
+    embed.add_field(name="Time left", value=_SOON if ending else time_left(progress))
     embed.add_field(name="Training loss", value=bits(progress.train_loss))
     embed.add_field(name="Held-out loss", value=bits(progress.heldout_loss))
     speed = f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…"
@@ -255,6 +279,15 @@ def _add_progress(embed: discord.Embed, progress: Progress) -> None:
     known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
     if known is not None:
         embed.add_field(name="In plain words", value=f"Now it is {choosing(known)}.", inline=False)
+
+
+def time_left(progress: Progress) -> str:
+    """How long it learns on: `1 min 15 s`."""
+    if progress.doing == "finishing":
+        return _SOON
+    if progress.eta_s is None:
+        return "estimating…"
+    return _SOON if progress.eta_s < 1 else duration(progress.eta_s)
 
 
 def finished(end: Finished, progress: Progress | None, context: CardContext) -> discord.Embed:
@@ -322,22 +355,28 @@ def _bits(nats: float) -> str:
     return f"**{nats / math.log(2):.2f} bits**"
 
 
-def how(job: TrainJob) -> str:
-    """What was asked for, in plain words: the recipe, where it starts from, and what the person chose."""
+def how(job: TrainJob, most_minutes: float) -> str:
+    """What was asked for, in plain words: the recipe, where it starts from, and what the person chose.
+
+    Args:
+        job: the training.
+        most_minutes: the longest that any training may learn: of one that reads the text a number of times, only a
+            shorter limit is somebody's choice.
+    """
     said = [RECIPE_WORDS[job.options.recipe]]
     if job.parent is not None:
         said.append(f"continues `{job.parent.name}`")
     if job.replaces is not None:
         said.append("made again without words that were withdrawn")
-    return " · ".join(said + _choices(job.options))
+    return " · ".join(said + _choices(job.options, most_minutes))
 
 
-def _choices(options: TrainOptions) -> list[str]:
+def _choices(options: TrainOptions, most_minutes: float) -> list[str]:
     said = []
     if options.epochs is not None:
         said.append(count(options.epochs, "epoch"))
-    elif options.minutes is not None and options.recipe != "classic":
-        said.append(f"at most {options.minutes:g} minute" + ("" if options.minutes == 1 else "s"))
+    if (minutes := _limit(options, most_minutes)) is not None:
+        said.append(limit(minutes))
     if options.layers is not None:
         said.append(count(options.layers, "layer"))
     if options.units is not None:

@@ -9,7 +9,6 @@ import discord
 from bot.escape import clipped, plain
 from bot.training.estimates import Estimate
 from shared.errors import UserError
-from shared.events import Progress
 from shared.jobs import TrainJob
 
 BLURPLE = discord.Colour(0x5865F2)
@@ -48,10 +47,7 @@ def duration(seconds: float) -> str:
 
 def about(seconds: float) -> str:
     """A span that is only estimated: `under a minute`, `about 12 min`, `about 3 h`."""
-    minutes = math.ceil(seconds / 60)
-    if seconds < 60:
-        return "under a minute"
-    return f"about {minutes} min" if minutes < 100 else f"about {seconds / 3_600:.1f}".removesuffix(".0") + " h"
+    return "under a minute" if seconds < 60 else f"about {_coarse(round(seconds / 60))}"
 
 
 def ordinal(number: int) -> str:
@@ -72,14 +68,18 @@ def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
 
 def span(estimate: Estimate) -> str:
     """An estimated span of time: `about 12 min`, or `at most 12 min` when it is only a limit."""
-    said = about(estimate.seconds)
-    return said if estimate.sure else f"at most {said.removeprefix('about ').replace('under a', 'a')}"
+    if estimate.sure:
+        return about(estimate.seconds)
+    return "at most a minute" if estimate.seconds <= 60 else f"at most {_coarse(math.ceil(estimate.seconds / 60))}"
 
 
-def share(progress: Progress) -> float:
-    """How much of a training is done, from 0 to 1."""
-    done = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / max(1, progress.epochs)
-    return min(1.0, max(0.0, done))
+def limit(minutes: float) -> str:
+    """A time limit, as it was chosen: `at most 1.5 minutes`."""
+    return f"at most {minutes:g} minute" + ("" if minutes == 1 else "s")
+
+
+def _coarse(minutes: int) -> str:
+    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f}".removesuffix(".0") + " h"
 
 
 def bits(nats: float | None) -> str:

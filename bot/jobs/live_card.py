@@ -71,6 +71,7 @@ async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Car
         waiting=outlook.waiting,
         begins=standing.begins if standing is not None and waits else None,
         takes=estimate(job.options, job.corpus.chars, outlook.past),
+        most_minutes=bot.settings.train_max_minutes,
         machines=outlook.machines,
         control=None if view.state == "queued" else await bot.queue.control(job.job_id),
         blocked=blocked,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 from redis.exceptions import ResponseError
 
 from bot.cards.status import Running, Status
-from bot.cards.words import share
 from bot.redis_reply import reply
 from bot.training.estimates import Estimate
 from bot.training.outlook import Outlook
@@ -37,7 +36,7 @@ async def status_of(bot: Galvanic) -> Status:
     return Status(
         workers={service: tuple(sorted(Counter(machines).items())) for service, machines in workers.items()},
         running=tuple(
-            Running(share(one.progress) if one.progress else None, one.ends)
+            Running(one.progress.share if one.progress else None, one.ends)
             for one in outlook.standings
             if one.place is None
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,71 +21,75 @@ class Estimate:
 
     Attributes:
         seconds: how long.
-        sure: predicted from earlier trainings; otherwise only the time limit.
+        sure: from a measured pace; otherwise only what a time limit allows.
     """
 
     seconds: float
     sure: bool
 
 
-def estimate(options: TrainOptions, chars: int, past: Sequence[Past]) -> Estimate:
-    """How long a training takes from its first second to its finished model.
+def estimate(options: TrainOptions, chars: int, past: Sequence[Past]) -> Estimate | None:
+    """How long a training learns, never more than its time limit; None: nobody can say before it has begun.
 
-    The rule: the median of the last nine like it, of the same recipe and, if there are such, of the same number of
-    LSTM units. Of those that have a time limit alone, the share of their limit that they used; of those that read the
-    text a number of times, the seconds for each character and epoch. To this comes the median of what they spent beside
-    learning. What a person finished early says nothing. Before there are any, the time limit.
+    Only its limit is known of one that goes on until its time is up: it may stop early. One that reads the text a
+    number of times takes, for each character and epoch, what the last nine like it took in the median: of the same
+    recipe and, if there are such, of the same number of LSTM units, and not finished early by a person.
 
     Args:
         options: what was chosen.
         chars: length of the text.
         past: earlier trainings, newest first.
     """
-    limit_s = 60 * options.minutes if options.minutes is not None else None
-    by_epochs = options.epochs is not None or options.recipe == "classic"
+    limit_s = 60 * options.minutes if options.minutes is not None else math.inf
+    if not options.by_epochs:
+        return Estimate(limit_s, sure=False) if limit_s < math.inf else None
     like = [
         one
         for one in past
         if one.recipe == options.recipe
         and not one.cut_short
-        and (one.asked_epochs is not None or one.recipe == "classic") == by_epochs
-        and (by_epochs or one.allowed_s)
+        and (one.asked_epochs is not None or one.recipe == "classic")
     ]
     like = ([one for one in like if one.units == options.units] or like)[:RECENT]
-    if not like or (limit_s is None and not by_epochs):
-        return Estimate(limit_s or 0.0, sure=False)
-    if by_epochs:
-        epochs = options.epochs or statistics.median(one.epochs for one in like)
-        rate = statistics.median(one.used_s / max(1, one.chars * one.epochs) for one in like)
-        learning = rate * chars * epochs
-        learning = learning if limit_s is None else min(learning, limit_s)
-    else:
-        assert limit_s is not None
-        learning = limit_s * statistics.median(one.used_s / one.allowed_s for one in like if one.allowed_s)
-    beside = [one.beside_s for one in like if one.beside_s is not None]
-    return Estimate(learning + (statistics.median(beside) if beside else 0.0), sure=True)
+    if not like:
+        return None
+    epochs = options.epochs or statistics.median(one.epochs for one in like)
+    rate = statistics.median(one.used_s / max(1, one.chars * one.epochs) for one in like)
+    return Estimate(min(rate * chars * epochs, limit_s), sure=True)
 
 
-def left(whole: Estimate, elapsed_s: float) -> Estimate:
-    """What is left of a training that has reported no progress yet."""
-    return Estimate(max(0.0, whole.seconds - elapsed_s), whole.sure)
+def beside(past: Sequence[Past]) -> float:
+    """Seconds that a worker spends on a training beside learning: reading the text, writing samples, saving."""
+    known = [one.beside_s for one in past if one.beside_s is not None][:RECENT]
+    return statistics.median(known) if known else 0.0
 
 
-def schedule(running: Sequence[Estimate], waiting: Sequence[Estimate], workers: int) -> list[tuple[Estimate, Estimate]]:
-    """When trainings that wait begin and end, each at the first worker that is free.
+def schedule(
+    running: Sequence[Estimate | None], waiting: Sequence[Estimate | None], workers: int, beside_s: float = 0.0
+) -> list[tuple[Estimate | None, Estimate | None]]:
+    """When trainings that wait begin and end, each at the first worker that is free; None: nobody can say.
 
     Args:
         running: what is left of those that run.
         waiting: how long those that wait take, in the order of their turns.
         workers: how many there are.
+        beside_s: what each takes beside learning.
     """
-    free = [(one.seconds, number, one.sure) for number, one in enumerate(running)]
+    free = [(_until(one) + beside_s, number, one is not None and one.sure) for number, one in enumerate(running)]
     free += [(0.0, len(free) + number, True) for number in range(max(workers, 1) - len(running))]
     heapq.heapify(free)
     times = []
     for one in waiting:
         begins_s, number, sure = heapq.heappop(free)
-        ends = Estimate(begins_s + one.seconds, sure and one.sure)
-        times.append((Estimate(begins_s, sure), ends))
-        heapq.heappush(free, (ends.seconds, number, ends.sure))
+        ends_s, ends_sure = begins_s + _until(one), sure and one is not None and one.sure
+        times.append((_known(begins_s, sure), _known(ends_s, ends_sure)))
+        heapq.heappush(free, (ends_s + beside_s, number, ends_sure))
     return times
+
+
+def _until(one: Estimate | None) -> float:
+    return math.inf if one is None else one.seconds
+
+
+def _known(seconds: float, sure: bool) -> Estimate | None:
+    return Estimate(seconds, sure) if seconds < math.inf else None

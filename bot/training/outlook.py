@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from bot.jobs.queue import TRAINING
 from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from bot.redis_reply import reply
-from bot.training.estimates import Estimate, estimate, left, schedule
+from bot.training.estimates import Estimate, beside, estimate, schedule
 from shared import keys
 from shared.events import Event, Progress, Started
 from shared.history import Past
@@ -36,9 +36,9 @@ class Standing:
         job: the training.
         card: channel and message that show it.
         place: how many wait before it; None: a worker has it.
-        takes: how long it takes in all.
-        begins: when it begins; None: it has, or no worker is there.
-        ends: when it ends; None: no worker is there.
+        takes: how long it learns in all; None: nobody can say.
+        begins: when it begins; None: it has, no worker is there, or nobody can say.
+        ends: when it has learned; None: no worker is there, or nobody can say.
         progress: how far it has come.
         lost: it was claimed, but no worker is heard of that works on it.
     """
@@ -46,7 +46,7 @@ class Standing:
     job: TrainJob
     card: tuple[int, int] | None
     place: int | None
-    takes: Estimate
+    takes: Estimate | None
     begins: Estimate | None = None
     ends: Estimate | None = None
     progress: Progress | None = None
@@ -151,7 +151,7 @@ class OutlookCache:
         ]
         rest = [replace(one, place=place) for place, one in enumerate(standings[has_begun:])]
         if alive:
-            times = schedule([one.ends or one.takes for one in first], [one.takes for one in rest], len(alive))
+            times = schedule([one.ends for one in first], [one.takes for one in rest], len(alive), beside(past))
             rest = [replace(one, begins=begins, ends=ends) for one, (begins, ends) in zip(rest, times, strict=True)]
         else:
             first = [replace(one, ends=None) for one in first]
@@ -192,10 +192,10 @@ def _running(standing: Standing, newest_first: Iterable[Event]) -> Standing:
     for event in newest_first:
         age_s = max(0.0, time.time() - event.at)
         if isinstance(event, Progress):
-            ends = left(standing.takes, 0) if event.eta_s is None else Estimate(max(0.0, event.eta_s - age_s), True)
+            ends = standing.takes if event.eta_s is None else Estimate(max(0.0, event.eta_s - age_s), True)
             return replace(standing, progress=event, ends=ends)
         if isinstance(event, Started):
-            return replace(standing, ends=left(standing.takes, age_s))
+            break
     return replace(standing, ends=standing.takes)
 
 

@@ -245,5 +245,5 @@ async def _no_room(bot: Galvanic, who: Requester, of_user: bool) -> UserError:
         )
         first = outlook.first_to_end(who.guild_id)
     if first is None or first.ends is None:
-        return UserError(problem, "Try again when one of them has ended; no worker is running now.")
+        return UserError(problem, "Try again when one of them has ended.")
     return UserError(problem, f"Try again in {cards.span(first.ends)}: `{first.job.job_id}` ends first.")

@@ -164,9 +164,9 @@ def test_the_card_is_brief_and_says_all() -> None:
     assert embed.description == "✅ Everything works."
     assert fields["Training"] == "✅ 3 workers\nNVIDIA H100 (× 2)\n2 cores of AMD EPYC"
     trainings = fields["Trainings"] or ""
-    assert "42 %, about 3 min left" in trainings
+    assert "42 %, about 2 min left" in trainings
     assert "reading the text" in trainings
-    assert "2 wait, the next begins in about 3 min" in trainings
+    assert "2 wait, the next begins in about 2 min" in trainings
     assert fields["Texts"] == "12.2 a minute\n0.31 s in the median"
     assert fields["Redis"] == "✅ 3.2 MB"
     assert fields["Disk"] == "78 GB free of 270 GB"

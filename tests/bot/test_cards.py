@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import discord
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ from bot.training.estimates import Estimate
 from bot.training.outlook import Outlook, Standing
 from shared.blocklist import Blocklist
 from shared.errors import UserError
-from shared.events import Failed, Generated, Interrupted, Sample, Started
+from shared.events import Doing, Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import MixPart, ModelRef, TrainOptions
 from tests.factories import CHANNEL, GUILD, USER, corpus, finished, generate_job, progress, record, train_job
 from tests.factories import place as place_of
@@ -45,7 +47,7 @@ def test_a_queued_card_tells_the_place_in_the_queue() -> None:
     assert said(place=0, waiting=3) == "🕓 **Queued**: next in line."
     assert said(place=0, waiting=1, begins=Estimate(0, True)) == "🕓 **Queued**: next in line, begins in a moment."
     assert said(place=1, waiting=5, begins=Estimate(680, True)) == (
-        "🕓 **Queued**: 2nd of 5 waiting, begins in about 12 min."
+        "🕓 **Queued**: 2nd of 5 waiting, begins in about 11 min."
     )
     assert said(place=10, waiting=11, begins=Estimate(7_200, False)) == (
         "🕓 **Queued**: 11th of 11 waiting, begins in at most 2 h."
@@ -53,9 +55,11 @@ def test_a_queued_card_tells_the_place_in_the_queue() -> None:
 
 
 def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
-    shown = fields(card(JobView(), takes=Estimate(480, False), machines=("2 cores of AMD EPYC", "NVIDIA H100")))
+    job = train_job(options=TrainOptions(minutes=1.5))
+    machines = ("2 cores of AMD EPYC", "NVIDIA H100")
+    shown = fields(cards.training(job, JobView(), cards.CardContext(takes=Estimate(90, False), machines=machines)))
     assert shown["Text"] == "12,345 characters"
-    assert shown["Takes"] == "at most 8 min"
+    assert shown["Takes"] == "at most 1.5 minutes"
     assert shown["Runs on"] == "2 cores of AMD EPYC or NVIDIA H100"
     assert "Takes" not in fields(card(view_of(progress()), takes=Estimate(480, False)))
 
@@ -64,6 +68,49 @@ def test_a_card_tells_what_was_asked_of_its_training() -> None:
     view = view_of(Started(worker="w"), progress())
     assert (card(view, control="finish").description or "").startswith("🏁 **Finishing**")
     assert (card(view, control="cancel").description or "").startswith("🛑 **Cancelling**")
+    assert fields(card(view, control="finish"))["Time left"] == "a moment"
+
+
+@pytest.mark.parametrize(
+    ("options", "takes", "how", "said"),
+    [
+        (TrainOptions(minutes=180, epochs=1), None, "1 epoch", "known once it has begun"),
+        (TrainOptions(minutes=180, epochs=1), Estimate(42, True), "1 epoch", "under a minute"),
+        (TrainOptions(minutes=1, epochs=9), None, "9 epochs · at most 1 minute", "at most 1 minute"),
+        (TrainOptions(minutes=1, epochs=9), Estimate(60, True), "9 epochs · at most 1 minute", "about 1 min"),
+        (TrainOptions(minutes=1), Estimate(60, False), "at most 1 minute", "at most 1 minute"),
+    ],
+)
+def test_how_long_it_takes_does_not_contradict_what_was_asked(
+    options: TrainOptions, takes: Estimate | None, how: str, said: str
+) -> None:
+    context = cards.CardContext(takes=takes, most_minutes=180)
+    shown = fields(cards.training(train_job(options=options), JobView(), context))
+    assert shown["How"] == f"character by character · {how}"
+    assert shown["Takes"] == said
+
+
+@pytest.mark.parametrize("doing", get_args(Doing))
+def test_a_card_says_what_its_training_does(doing: Doing) -> None:
+    said = card(view_of(progress(doing=doing))).description or ""
+    words = {"learning": "Training", "sampling": "Writing"}
+    assert f"**{words.get(doing, doing.capitalize())}**" in said
+
+
+def test_time_is_estimated_only_once_it_was_measured() -> None:
+    assert fields(card(view_of(progress(eta_s=None))))["Time left"] == "estimating…"
+    assert fields(card(view_of(progress(eta_s=0.4))))["Time left"] == "a moment"
+
+
+def test_where_time_decides_no_number_of_epochs_is_promised() -> None:
+    options = TrainOptions(minutes=8)
+    shown = fields(cards.training(train_job(options=options), view_of(progress()), cards.CardContext()))
+    assert shown["Epoch"] == "2"
+
+
+def test_once_a_training_is_resumed_the_card_says_that_it_reads() -> None:
+    said = card(view_of(progress(), Interrupted(), Started(worker="w", resumed=True))).description or ""
+    assert said.startswith("📖 **Reading** the text again, from its last checkpoint…")
 
 
 def test_a_card_without_a_worker_says_so_and_what_to_do() -> None:
@@ -73,7 +120,8 @@ def test_a_card_without_a_worker_says_so_and_what_to_do() -> None:
 
 
 def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
-    embed = card(view_of(Started(worker="w"), progress()))
+    job = train_job(options=TrainOptions(epochs=4))
+    embed = cards.training(job, view_of(Started(worker="w"), progress()), cards.CardContext())
     assert "38 %" not in (embed.description or "")
     assert f"{math.floor(100 * (1 + 0.5) / 4)} %" in (embed.description or "")
     shown = fields(embed)
@@ -193,9 +241,9 @@ def test_the_list_of_jobs() -> None:
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [
         f"🧠 **The Book of Tides** · <@{USER}>",
-        f"37 %, about 3 min left · `t-1` · [card]({card_link})",
+        f"37 %, about 2 min left · `t-1` · [card]({card_link})",
         f"🕓 ⭐ **The Book of Tides** · <@{USER}>",
-        "2nd of 3 waiting, begins in about 4 min (1 training of other servers before it) · `t-3`"
+        "2nd of 3 waiting, begins in about 3 min (1 training of other servers before it) · `t-3`"
         f" · [card]({card_link})",
         "🕓 A training in another channel",
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
@@ -213,7 +261,7 @@ def test_a_long_list_of_jobs_fits_discord() -> None:
 
 def test_spans_read_like_speech() -> None:
     spans = [words.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
-    assert spans == ["under a minute", "under a minute", "about 2 min", "about 99 min", "about 1.7 h", "about 3 h"]
+    assert spans == ["under a minute", "under a minute", "about 1 min", "about 98 min", "about 1.7 h", "about 3 h"]
 
 
 def test_small_and_no_copies_are_told_truly() -> None:

@@ -30,8 +30,9 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
     return JobQueue(settings, client)
 
 
-async def enter(queue: JobQueue, number: int, **where: int) -> None:
-    job = train_job(job_id=f"t-{number}", place=place(**where), options=TrainOptions(minutes=4))
+async def enter(queue: JobQueue, number: int, epochs: int | None = None, **where: int) -> None:
+    options = TrainOptions(minutes=4, epochs=epochs)
+    job = train_job(job_id=f"t-{number}", place=place(**where), options=options)
     assert await queue.submit_train(job, "text", (CHANNEL, number), (100, 100)) == "entered"
 
 
@@ -73,7 +74,7 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     begins = [one.begins.seconds if one.begins else None for one in outlook.standings]
     assert begins[0] is None
     assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
-    assert not any(one.begins.sure for one in outlook.standings[2:] if one.begins)
+    assert [one.begins.sure for one in outlook.standings if one.begins] == [True, False, False]
     assert (outlook.waiting, outlook.idle, outlook.machines) == (3, 0, ("the machine of w1",))
     assert outlook.count(GUILD) == outlook.count(GUILD, USER) == 3
     assert outlook.count(GUILD, USER + 1) == 0
@@ -101,14 +102,21 @@ async def test_what_earlier_ones_took_is_expected_of_the_next(
     client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
 ) -> None:
     there(worker, "w1")
-    past = Past(recipe="char", chars=5, allowed_s=100.0, epochs=3, used_s=50.0, beside_s=10.0)
+    past = Past(recipe="char", chars=12_345, asked_epochs=3, epochs=3, used_s=150.0, beside_s=10.0)
     worker.lpush(keys.HISTORY, past.model_dump_json(), "{}")
-    await enter(queue, 1)
-    begin(worker, "x")
-    (standing,) = (await OutlookCache(client).look()).standings
-    assert standing.takes.seconds == 130
-    assert standing.ends is not None
-    assert standing.ends.seconds == pytest.approx(130, abs=5)
+    await enter(queue, 1, epochs=1)
+    await enter(queue, 2)
+    log = begin(worker, "x")
+    running, waiting = (await OutlookCache(client).look()).standings
+    assert running.takes == running.ends
+    assert running.ends is not None
+    assert running.ends.seconds == pytest.approx(50)
+    assert waiting.begins is not None
+    assert waiting.begins.seconds == pytest.approx(running.ends.seconds + 10)
+    log.publish(progress(eta_s=30))
+    waiting = (await OutlookCache(client).look()).standings[1]
+    assert waiting.begins is not None
+    assert waiting.begins.seconds == pytest.approx(40, abs=5)
 
 
 async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis, queue: JobQueue) -> None:

@@ -42,7 +42,7 @@ def kept(system: System) -> Message:
     card = system.wait_for_card(card, "Sample after epoch", person="ben")
     assert labels(card) == ["Finish now", "Cancel", "Samples"]
     restart_bot(system)
-    assert "isn't yours" in pressed(system, card, "Finish now", person="cleo")
+    assert "can't send messages" in pressed(system, card, "Finish now", person="cleo"), "she may only read there"
     samples = pressed(system, card, "Samples", person="cleo")
     assert "**After epoch 1**" in samples
     assert "best so far is kept" in pressed(system, card, "Finish now", person="ben")
@@ -56,7 +56,7 @@ def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> No
     card = system.wait_for_card(card, "next in line, begins in", timeout=60)
     assert field_of(card, "How") == "character by character · 2 epochs · 1 layer · 32 units"
     assert re.fullmatch(r"[\d,]+ characters", field_of(card, "Text"))
-    assert re.match(r"at most|about|under", field_of(card, "Takes"))
+    assert re.match(r"about|under|known once", field_of(card, "Takes"))
     assert re.search(r"\d+ cores? of \w", field_of(card, "Runs on"))
     assert "Cancelling" in pressed(system, running, "Cancel")
     system.wait_for_card(running, "Cancelled", timeout=60)
@@ -84,10 +84,10 @@ def test_slash_commands_train_and_finish(system: System) -> None:
 
 
 def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> None:
-    interaction = system.client.click_label(kept, "Generate", person="cleo")
+    interaction = system.client.click_label(kept, "Generate", person="dora")
     before = system.client.send("a form follows")["id"]
     # Left empty it begins with a random line of the text.
-    submit(system, interaction, {}, person="cleo")
+    submit(system, interaction, {}, person="dora")
     answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 60)
     assert re.search(r"^\*\*.+\*\*", text_of(answer), re.MULTILINE)
     assert "kept · temperature 0.8" in text_of(answer)
@@ -137,6 +137,35 @@ def test_train_more_says_why_it_cannot(system: System, kept: Message, fields: di
             assert refusal in pressed(system, kept, "Use here", person="dora")
     finally:
         changed(system, "kept", before)
+
+
+def test_the_card_never_contradicts_itself_on_its_way(system: System) -> None:
+    seen: list[Message] = []
+    card = system.ask("!train python-docs --minutes 0.3 --units 64 --name honest")
+
+    def over() -> bool:
+        shown = system.client.message(card["id"])
+        if shown is not None and (not seen or text_of(shown) != text_of(seen[-1])):
+            seen.append(shown)
+        return shown is not None and "is now this channel's model" in text_of(shown)
+
+    system.client.wait_for(over, 150, "the end of the training")
+    waiting = [one for one in seen if _has(one, "Takes")]
+    assert {field_of(one, "Takes") for one in waiting} == {"at most 0.3 minutes"}
+    running = [one for one in seen if _has(one, "Time left")]
+    lefts = [field_of(one, "Time left") for one in running]
+    assert lefts[0] == "estimating…"
+    known = [int(left.removesuffix(" s")) for left in lefts if left.endswith(" s")]
+    assert known == sorted(known, reverse=True)
+    assert all(left <= 18 for left in known)
+    assert all(left in ("estimating…", "a moment") or left.endswith(" s") for left in lefts)
+    done = [int(found) for one in running for found in re.findall(r"\*\*(\d+) %\*\*", text_of(one))]
+    assert done == sorted(done)
+    assert all(field_of(one, "Epoch").isdecimal() for one in running), "nobody knows how many there will be"
+
+
+def _has(message: Message, name: str) -> bool:
+    return any(field["name"] == name for field in message["embeds"][0].get("fields", []))
 
 
 @pytest.fixture

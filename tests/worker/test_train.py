@@ -62,6 +62,11 @@ def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]
     assert last.epoch == last.epochs == EPOCHS
     assert last.step == last.steps
     assert hooks.samples
+    assert {one.doing for one in hooks.progressed} == {"learning", "measuring", "sampling", "finishing"}
+    assert (last.doing, last.share, last.eta_s) == ("finishing", 1.0, 0.0)
+    shares = [one.share for one in hooks.progressed]
+    assert shares == sorted(shares)
+    assert {one.epochs for one in hooks.progressed} == {EPOCHS}
 
 
 def test_classic_learns(classic: tuple[Path, TrainResult]) -> None:

@@ -33,9 +33,9 @@ class TerminalHooks:
 
     def progress(self, event: Progress) -> None:
         """Move the bar."""
-        done = (event.epoch - 1 + event.step / event.steps) / event.epochs
-        self._bar.n = min(_RESOLUTION, int(done * _RESOLUTION))
-        parts = [f"epoch {event.epoch}/{event.epochs} step {event.step}/{event.steps}"]
+        self._bar.n = min(_RESOLUTION, int(event.share * _RESOLUTION))
+        parts: list[str] = [event.doing] if event.doing != "learning" else []
+        parts += [f"epoch {event.epoch} step {event.step}/{event.steps}"]
         parts += [f"training {event.train_loss:.3f}"] if event.train_loss is not None else []
         parts += [f"held out {event.heldout_loss:.3f}"] if event.heldout_loss is not None else []
         parts += [f"{event.chars_per_s:,.0f} chars/s"] if event.chars_per_s is not None else []

@@ -113,7 +113,7 @@ class Training(Collector):
             ("heldout_loss_nats", "Loss on the held-out part, nats a character.", at.heldout_loss if at else None),
             ("loss_nats", "Loss on the part to learn from, nats a character.", at.train_loss if at else None),
             ("chars_per_second", "Characters that it learns from in a second.", at.chars_per_s if at else None),
-            ("progress_ratio", "Share of the training that is done, 0 to 1.", _share(at)),
+            ("progress_ratio", "Share of the training that is done, 0 to 1.", at.share if at else None),
             ("remaining_seconds", "Time that is left, as it is expected.", at.eta_s if at else None),
             ("epoch", "The running epoch, from 1.", at.epoch if at else None),
         ):
@@ -121,10 +121,6 @@ class Training(Collector):
             if value is not None:
                 family.add_metric([], value)
             yield family
-
-
-def _share(at: Progress | None) -> float | None:
-    return min(1.0, (at.epoch - 1 + at.step / max(1, at.steps)) / max(1, at.epochs)) if at is not None else None
 
 
 def _lives(pid: int) -> bool:

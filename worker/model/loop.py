@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 
 from shared.errors import UserError
-from shared.events import Progress, Sample
+from shared.events import Doing, Progress, Sample
 from worker.model import checkpoint
 from worker.model.checkpoint import Arrays, grouped, within
 from worker.model.learners import Learner
@@ -129,7 +129,7 @@ class Loop:
         self._saved = time.monotonic()
         self.pace.start()
         at = self.position
-        self._tell(force=True)
+        self.tell("learning")
         if at.total_steps == 0:
             self.learner.begin_epoch(at.epoch)
             if start is not None and not self.curve:
@@ -166,7 +166,8 @@ class Loop:
             at.step, at.total_steps = at.step + 1, at.total_steps + 1
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
             self.pace.time_step(time.monotonic() - begun)
-            self._tell()
+            if time.monotonic() - self._told >= PROGRESS_EVERY_S:
+                self.tell("learning")
             if time.monotonic() - self._saved >= self.limits.checkpoint_s:
                 self._save()
 
@@ -185,6 +186,7 @@ class Loop:
         if train_loss is None:
             self.best = self.best or self.learner.weights()
             return
+        self.tell("measuring")
         heldout = self._heldout()
         point = CurvePoint(at.epoch, train_loss, heldout)
         weights = self.learner.weights()
@@ -196,13 +198,14 @@ class Loop:
             at.best_epoch = at.epoch
             self.best = weights
             self._good = self.learner.state()
-        self._tell(force=True)
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
+            self.tell("sampling")
             text = self.sample(weights, at.epoch)
             event = Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
             with self.pace.clock_stopped():
                 self.hooks.sample(event)
             self._sampled = time.monotonic()
+        self.tell("learning")
         self.pace.tick()
 
     def _go_back(self) -> bool:
@@ -264,23 +267,23 @@ class Loop:
         if request == "finish":
             self._finish = "finish"
 
-    def _tell(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if not force and now - self._told < PROGRESS_EVERY_S:
-            return
-        self._told = now
-        at = self.position
+    def tell(self, doing: Doing) -> None:
+        """Tell what it does now, and how far it has come."""
+        self._told = time.monotonic()
+        at, over = self.position, doing == "finishing"
         speed = None
         if self.pace.step_s and at.step:
             speed = at.loss_count / at.step / self.pace.step_s / self.density.learned
         event = Progress(
+            doing=doing,
+            done=1.0 if over else self.pace.done(),
             epoch=at.epoch,
-            epochs=self.pace.planned_epochs(),
+            epochs=self.limits.epochs,
             step=at.step,
             steps=self.learner.steps,
             train_loss=self._train_loss(),
             heldout_loss=self.curve[-1].heldout_loss if self.curve else None,
-            eta_s=self.pace.remaining(),
+            eta_s=0.0 if over else self.pace.remaining(),
             chars_per_s=speed,
         )
         with self.pace.clock_stopped():
@@ -292,6 +295,7 @@ class Loop:
         state = self.learner.state()
         if not _finite(state):
             return  # the next step will find it out; what is on the disk is better
+        self.tell("saving")
         self._good = state
         record = {
             "identity": self.identity,

@@ -14,6 +14,8 @@ from worker.model.plan import Plan
 _WARM_UP_STEPS = 50
 _UNTIMED_STEPS = 2
 """Steps at the start of an attempt that compile, and say nothing about the speed."""
+_MEASURED_S = 3.0
+"""So long an attempt must have learned before it says how long the rest takes."""
 
 
 @dataclass
@@ -76,6 +78,7 @@ class Pace:
         self._limits = limits
         self._steps = steps
         self._steps_here = 0
+        self._timed_from = 0.0
         self._clock = time.monotonic()
 
     def start(self) -> None:
@@ -102,6 +105,9 @@ class Pace:
         if self._steps_here > _UNTIMED_STEPS:
             # A moving average over some tens of steps: the machine may be shared.
             self.step_s = seconds if self.step_s is None else 0.95 * self.step_s + 0.05 * seconds
+        else:
+            self.tick()
+            self._timed_from = self.position.seconds
 
     def out_of_time(self) -> bool:
         """Whether the minutes are over."""
@@ -123,18 +129,19 @@ class Pace:
         return rate * warm * max(0.01, 0.5 * (1 + math.cos(math.pi * self.done())))
 
     def remaining(self) -> float | None:
-        """Estimated seconds to the end; None: not known yet."""
-        if self.step_s is None:
-            return None
+        """Estimated seconds of learning to the end, what is done between epochs included; None: not known yet."""
         at = self.position
-        left = ((self._limits.epochs - at.epoch + 1) * self._steps - at.step) * self.step_s
+        timed_s, timed = at.seconds - self._timed_from, self._steps_here - _UNTIMED_STEPS
+        if timed < 1 or timed_s < _MEASURED_S:
+            return None
+        left = ((self._limits.epochs - at.epoch + 1) * self._steps - at.step) * timed_s / timed
         return left if self._limits.minutes is None else max(0.0, min(left, self._limits.minutes * 60 - at.seconds))
 
     def planned_epochs(self) -> int:
         """How many epochs there will be, at the speed measured so far."""
         at = self.position
-        remaining = self.remaining()
-        if self._limits.minutes is None or remaining is None or self.step_s is None:
+        if self._limits.minutes is None or self.step_s is None:
             return self._limits.epochs
-        whole = at.epoch - 1 + (at.step + remaining / self.step_s) / self._steps
+        by_clock = max(0.0, self._limits.minutes * 60 - at.seconds) / self.step_s
+        whole = at.epoch - 1 + (at.step + by_clock) / self._steps
         return max(at.epoch, min(self._limits.epochs, math.ceil(whole - 1e-6)))

@@ -24,7 +24,7 @@ class Hooks(Protocol):
     """What a training tells while it runs, and how it is told to stop."""
 
     def progress(self, event: Progress) -> None:
-        """Take note of how far it has come; called about twice a second."""
+        """Take note of how far it has come and what it does; called about twice a second, and as that changes."""
 
     def sample(self, event: Sample) -> None:
         """Take note of a sample drawn after an epoch."""

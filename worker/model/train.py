@@ -144,6 +144,7 @@ class _Training:
             counts = symbol_counts(prepared.training, len(prepared.vocabulary))
             learner.set_weights(grown(self._parent, prepared.vocabulary.symbols, counts, random))
         stopped = loop.run(start=self._start())
+        loop.tell("finishing")
         if stopped == "done" and loop.limits.minutes and not self._options.epochs and plan.timed:
             loop.notes += _ended_before_its_time(loop)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from typing import Literal
 
 import structlog
 
-from shared.events import Difficulty, Event, Progress, Sample, Trouble
+from shared.events import Difficulty, Doing, Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.jobs.joblog import AWAY, JobLog, Superseded
 from worker.jobs.lease import Lease
@@ -44,7 +45,7 @@ class JobHooks:
         self._lease = lease
         self._inherited = inherited
         self._own: TranscriptRef | None = None
-        self._published = 0.0
+        self._published: dict[Doing, float] = {}
         self._polled = 0.0
         self._untold: deque[Event] = deque(maxlen=_MOST_UNTOLD)
         self._requested: Literal["cancel", "finish"] | None = None
@@ -64,10 +65,11 @@ class JobHooks:
         self._lease.touch()
         TELLER.progress(event)
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
-        if time.monotonic() - self._published >= PROGRESS_EVERY_S:
+        # What it does now is told at once: it may take long. Not each time where epochs are short.
+        if time.monotonic() - self._published.get(event.doing, -math.inf) >= PROGRESS_EVERY_S:
             self._tell_untold()
             self._joblog.publish(event)
-            self._published = time.monotonic()
+            self._published[event.doing] = time.monotonic()
 
     def sample(self, event: Sample) -> None:
         """See `Hooks.sample`."""
@@ -110,12 +112,15 @@ class JobHooks:
         return None if self._requested == "finish" and not self._learned else self._requested
 
     def require_standing(self) -> None:
-        """See that its words still stand, as far as Redis can be asked.
+        """See that its words still stand and nobody has cancelled it, as far as Redis can be asked.
 
         Raises:
             Withdrawn, UserError: as `control`.
+            TrainingCancelled: a person cancelled it.
         """
         self._poll(always=True)
+        if self._requested == "cancel":
+            raise TrainingCancelled
 
     def _tell(self, event: Event) -> None:
         self._untold.append(event)
