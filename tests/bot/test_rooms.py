@@ -116,7 +116,7 @@ def answers(where: int) -> list[tuple[Asked, Event]]:
             Surprised(nats_per_char=1, chars=1, notes=(SECRET,), seconds=1),
         ),
         (PictureJob(job_id="p-1", place=here, model=one), Pictured(facts=(("Rights", SECRET),))),
-        (ExportJob(job_id="x-1", place=here, model=one, most_bytes=9), Exported(size=1)),
+        (ExportJob(job_id="x-1", place=here, model=one, most_bytes=1_000), Exported(size=1)),
     ]
 
 
