@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot import cards
 from bot.answers.ask import replying
-from bot.commands import checks
+from bot.commands import attached, checks
 from bot.commands.checks import Context
 from bot.commands.choices import choices
 from bot.commands.decorators import hybrid_command, hybrid_group
@@ -296,6 +296,7 @@ class Models(commands.Cog):
         You own it then, and it can be used in this channel. For members who may train.
         """
         checks.require_permissions(ctx)
+        attached.require_one(ctx)
         await ctx.defer()
         who = Requester.of(ctx)
         wanted = checks.model_name(name)

@@ -183,7 +183,8 @@ class Play(commands.Cog):
         random_seed: app_commands.Range[int, 0, 4_294_967_295] | None = None,
     ) -> None:
         """As `mix_typed`, with a field for each part."""
-        checks.require_all(interaction.app_permissions, interaction.channel)
+        ctx: Context = await self.bot.get_context(interaction)
+        checks.require_permissions(ctx)
         if (third is None) != (third_share is None):
             raise UserError("A third model and its share go together.", "Fill in both, or neither.")
         checks.in_range("length", length, 1, self.bot.settings.generate_max_length)
@@ -199,7 +200,6 @@ class Play(commands.Cog):
             random_seed=random_seed,
             stop=stop,
         )
-        ctx: Context = await self.bot.get_context(interaction)
         who = Requester.of_interaction(interaction)
         with self.bot.crowd.place(who.guild_id):
             await ctx.defer()

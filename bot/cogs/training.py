@@ -59,6 +59,7 @@ class Training(commands.Cog):
         further on any text. The old model is kept.
         """
         checks.require_permissions(ctx)
+        attached.require_one(ctx)
         train_options.check(flags, self.bot.settings)
         await ctx.defer()
         await self._check_source(ctx, file, flags)

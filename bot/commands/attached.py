@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import discord
 import structlog
 
 from bot.failures import TRANSIENT
 from shared.errors import UserError
 
+if TYPE_CHECKING:
+    from bot.commands.checks import Context
+
 log = structlog.get_logger()
+
+
+def require_one(ctx: Context) -> None:
+    """Refuse several files with a command that takes one: discord.py passes over all but the first.
+
+    Raises:
+        UserError: says how many there are.
+    """
+    if (count := len(ctx.message.attachments)) > 1:
+        raise UserError(
+            f"You attached {count} files; `{ctx.command}` takes one.", "Send the command again with one of them."
+        )
 
 
 async def read(file: discord.Attachment) -> bytes:

@@ -30,6 +30,7 @@ _NEEDED = {
     "attach_files": "Attach Files",
     "read_message_history": "Read Message History",
 }
+_WITHOUT_WHICH_NOTHING = ("View Channel", "Send Messages", "Send Messages in Threads")
 
 
 class Refused(commands.CheckFailure):
@@ -72,10 +73,12 @@ def require_all(have: discord.Permissions, channel: access.Where) -> None:
     """
     needed = dict(_NEEDED)
     if isinstance(channel, discord.Thread):
+        needed = {"view_channel": "View Channel", "send_messages_in_threads": "Send Messages in Threads", **needed}
         del needed["send_messages"]
-        needed["send_messages_in_threads"] = "Send Messages in Threads"
     missing = [title for name, title in needed.items() if not getattr(have, name)]
     if missing:
+        # Without it the others seem to be missing, too, whether they are granted or not.
+        missing = next(([title] for title in missing if title in _WITHOUT_WHICH_NOTHING), missing)
         raise UserError(
             f"I'm missing permissions in #{channel}: {', '.join(missing)}.",
             "A server admin can give them to my role in the channel's settings.",

@@ -104,8 +104,11 @@ async def _tell(interaction: discord.Interaction, problem: UserError) -> None:
 
 
 async def _tell_in_channel(interaction: discord.Interaction, problem: UserError) -> None:
+    if interaction.channel_id is None:
+        log.warning("answer_not_posted", interaction_id=interaction.id, error="no channel")
+        return
     client = cast("Galvanic", interaction.client)
-    channel = client.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
+    channel = client.get_partial_messageable(interaction.channel_id, guild_id=interaction.guild_id)
     send = addressed(channel.send, f"**{plain(interaction.user.display_name)}**")
     await post_error(send, problem, delete_after=_SAID_FOR_S)
 
@@ -195,9 +198,10 @@ async def _reply(
     interaction: discord.Interaction, bot: Galvanic, work: Callable[[Galvanic, Requester, Send], Awaitable[None]]
 ) -> None:
     await acknowledge(interaction)
+    who = Requester.of_interaction(interaction)
     checks.require_all(interaction.app_permissions, interaction.channel)
     options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
     if interaction.message is not None:
         options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
-    channel = bot.get_partial_messageable(interaction.channel_id or 0, guild_id=interaction.guild_id)
-    await work(bot, Requester.of_interaction(interaction), functools.partial(channel.send, **options))
+    channel = bot.get_partial_messageable(who.place.channel_id, guild_id=who.guild_id)
+    await work(bot, who, functools.partial(channel.send, **options))

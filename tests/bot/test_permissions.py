@@ -1,0 +1,92 @@
+"""What the bot may not do in a channel is named, and nothing else, where it can be said."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+from simcord.backend.models import Overwrite
+from simcord.enums import OverwriteType
+
+from bot.commands import checks
+from playground.people import File
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared.errors import UserError
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.members import LAB, directly, slash
+from tests.bot.stand_in import StandIn
+
+
+async def deny(live: Live, *names: str) -> None:
+    denied = discord.Permissions(**dict.fromkeys(names, True))
+    overwrite = Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied.value)
+    live.world.get_channel(LAB).overwrites.append(overwrite)
+    live.world.announce_channel_update(LAB)
+
+    def known() -> bool:
+        guild = live.bot.get_guild(GUILD_ID)
+        channel = guild and guild.get_channel(LAB)
+        return channel is not None and not channel.permissions_for(channel.guild.me).is_superset(denied)
+
+    await live.until(known, "the bot to know of it")
+
+
+@pytest.fixture(autouse=True)
+def a_model(live: Live, settings: Settings) -> None:
+    StandIn(settings).add_model()
+
+
+@pytest.mark.parametrize("typed", ["!help", "!models", "!generate the sea", "!model use nosuch", f"<@{BOT_ID}> hello"])
+async def test_without_send_messages_a_command_is_answered_directly(live: Live, typed: str) -> None:
+    await deny(live, "send_messages")
+    live.send(typed)
+    told = text_of(await directly(live, "ada", "❌"))
+    if typed.startswith("!model use"):
+        assert "No model called" in told
+    else:
+        assert "I'm missing permissions in #lab: Send Messages.**" in told
+    assert not live.shown("")
+
+
+@pytest.mark.parametrize("command", ["help", "models"])
+async def test_without_send_messages_a_slash_command_works(live: Live, command: str) -> None:
+    await deny(live, "send_messages", "embed_links")
+    before = len(live.world.messages[LAB])
+    slash(live, "ada", command)
+    answer = await live.until(
+        lambda: next((one for one in list(live.world.messages[LAB].values())[before:] if one.embeds), None),
+        "the answer",
+    )
+    assert "❌" not in text_of(answer)
+
+
+async def test_another_bots_command_is_not_answered_directly(live: Live) -> None:
+    await deny(live, "send_messages")
+    live.send("!frobnicate")
+    await live.handled()
+    assert not live.shown("", channel=live.dm("ada"))
+
+
+@pytest.mark.parametrize(
+    ("have", "named"),
+    [
+        (discord.Permissions.none(), "View Channel"),
+        (discord.Permissions(view_channel=True), "Send Messages"),
+        (
+            discord.Permissions(view_channel=True, send_messages=True, attach_files=True),
+            "Embed Links, Read Message History",
+        ),
+    ],
+)
+def test_only_what_is_surely_missing_is_named(have: discord.Permissions, named: str) -> None:
+    with pytest.raises(UserError) as refused:
+        checks.require_all(have, None)
+    assert refused.value.problem.endswith(f": {named}.")
+
+
+@pytest.mark.parametrize("typed", ["!train", "!model import"])
+async def test_a_second_file_is_not_passed_over(live: Live, typed: str) -> None:
+    files = [File(name, b"the sea " * 500) for name in ("one.txt", "two.txt")]
+    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], typed, files)
+    said = text_of(await live.until(lambda: live.answer(sent), "a refusal"))
+    assert "You attached 2 files" in said
