@@ -11,6 +11,7 @@ import copy
 import json
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ HEARTBEAT_MS = 41_250
 _ACK_DELAY_S = 0.05
 """An instant acknowledgement races discord.py's bookkeeping of its latency."""
 _CHUNK = 1_000
+_RESUMABLE_S = 120.0
+"""How long a session outlives its connection; events of that time are sent when it is resumed."""
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _MEMBERS, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 8, 9, 10, 11
 _CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
 
@@ -41,6 +44,9 @@ class Connection:
         self._world = world
         self._socket = socket
         self._sequence = 0
+        self.session_id = secrets.token_hex(16)
+        self.lost_at = 0.0
+        self._dispatched: deque[dict[str, Any]] = deque(maxlen=1_000)
         self.intents: discord.Intents | None = None
         """What the bot identified with; None before that."""
         # Events are made synchronously; one writer sends them in order.
@@ -63,7 +69,17 @@ class Connection:
     def dispatch(self, event: str, data: Any) -> None:
         """Queue an event for this connection alone."""
         self._sequence += 1
-        self._outbox.put_nowait({"op": _DISPATCH, "d": data, "s": self._sequence, "t": event})
+        self._dispatched.append({"op": _DISPATCH, "d": data, "s": self._sequence, "t": event})
+        self._outbox.put_nowait(self._dispatched[-1])
+
+    def resume(self, lost: Connection, seen: int) -> None:
+        """Go on where a connection that was lost has ended, for a bot that has seen so many events."""
+        self.session_id, self.intents = lost.session_id, lost.intents
+        self._sequence, self._dispatched = lost._sequence, lost._dispatched
+        for frame in self._dispatched:
+            if frame["s"] > seen:
+                self._outbox.put_nowait(frame)
+        self.dispatch("RESUMED", {})
 
     def feed(self, event: str, payload: Mapping[str, Any]) -> None:
         """Queue an event as far as the bot's intents let it see it."""
@@ -97,7 +113,7 @@ class Connection:
                 "v": 10,
                 "user": dict(serializers.user_payload(world.bot_user)),
                 "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in world.guilds],
-                "session_id": secrets.token_hex(16),
+                "session_id": self.session_id,
                 "resume_gateway_url": world.cdn.base_url.replace("http", "ws", 1) + "/gateway",
                 "shard": data.get("shard") or [0, 1],
                 "application": {"id": str(world.application_id), "flags": 0},
@@ -160,6 +176,7 @@ class Gateway:
         """The close code for every bot that identifies, such as 4011: it is in too many servers."""
         self._closed_until = 0.0
         self._connections: set[Connection] = set()
+        self._lost: dict[str, Connection] = {}
         self.presence_listeners: list[Callable[[], None]] = []
         world.subscribers.append(self._broadcast)
 
@@ -177,8 +194,14 @@ class Gateway:
             and not channel_accessible(self._world, channel_id, self._world.bot_user.id)
         ):
             return
-        for connection in self._connections:
+        self.forget_sessions(_RESUMABLE_S)
+        for connection in [*self._connections, *self._lost.values()]:
             connection.feed(event, payload)
+
+    def forget_sessions(self, older_than_s: float = 0.0) -> None:
+        """Let no connection that was lost so long ago be resumed."""
+        now = time.monotonic()
+        self._lost = {key: lost for key, lost in self._lost.items() if now - lost.lost_at < older_than_s}
 
     def _presence_changed(self) -> None:
         for listener in self.presence_listeners:
@@ -203,6 +226,8 @@ class Gateway:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
             if connection.intents is not None:
+                connection.lost_at = time.monotonic()
+                self._lost[connection.session_id] = connection
                 log.info("bot disconnected", close_code=socket.close_code)
                 self._presence_changed()
         return socket
@@ -228,12 +253,21 @@ class Gateway:
             elif opcode == _IDENTIFY:
                 await self._identify(connection, data)
             elif opcode == _RESUME:
-                # No session outlives its connection: the bot is to identify again.
-                connection.send(_INVALID, False)
+                self._resume(connection, data)
             elif opcode == _MEMBERS:
                 connection.send_members(data)
         except (ValueError, KeyError, TypeError, AttributeError):
             await connection.close(_CLOSE_DECODE, "Decode error")
+
+    def _resume(self, connection: Connection, data: dict[str, Any]) -> None:
+        self.forget_sessions(_RESUMABLE_S)
+        lost = self._lost.pop(str(data["session_id"]), None)
+        if lost is None or not token_accepted(str(data["token"])):
+            connection.send(_INVALID, False)  # the bot is to identify again
+            return
+        connection.resume(lost, int(data["seq"]))
+        log.info("bot resumed")
+        self._presence_changed()
 
     async def _identify(self, connection: Connection, data: dict[str, Any]) -> None:
         if not token_accepted(str(data.get("token", "")).removeprefix("Bot ").strip()):

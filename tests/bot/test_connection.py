@@ -62,16 +62,24 @@ def test_no_wait_for_discord_is_long(settings: Settings) -> None:
     assert len(set(waits[10:])) > 100, "they differ, so that not all bots come back at once"
 
 
-async def test_after_an_outage_it_hears_what_is_said(live: Live, soon: None, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("resumed", [True, False])
+async def test_after_an_outage_it_hears_what_is_said(
+    live: Live, soon: None, caplog: pytest.LogCaptureFixture, resumed: bool
+) -> None:
+    """Also what was said meanwhile, if Discord still has the session."""
     with unreachable() as logged:
         await live.gateway.drop(600)
         # By now discord.py itself would wait for minutes.
         await live.until(lambda: len(tries(logged)) >= 12, "twelve tries")
         assert live.bot.metrics.away_since is not None
         assert max(entry["try_again_s"] for entry in tries(logged)) <= connection.LONGEST_WAIT_S + 0.1
+        missed = live.send("!help", channel="library")
+        if not resumed:
+            live.gateway.forget_sessions()
         await live.gateway.drop(0)
         await live.until(lambda: live.bot.metrics.connected, "the bot to be back")
     assert "!train" in await live.ask("!help")
+    assert (live.answer(missed) is not None) == resumed
     assert connection.trouble(live.bot) is None
     assert not [record for record in caplog.records if record.exc_info]
 
