@@ -25,6 +25,7 @@ from bot.views.privacy import PRIVACY_ITEMS
 from bot.views.reading import StopReadingButton, UpdateButton
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.training import CancelButton, FinishButton, SamplesButton
+from bot.views.welcome import TasteButton
 from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
@@ -61,6 +62,7 @@ PRESSED = {
     "galvanic:models:1:1:>": PageButton,
     "galvanic:more:m1": MoreButton,
     "galvanic:stop-reading:a1": StopReadingButton,
+    "galvanic:taste": TasteButton,
     "galvanic:update:m1": UpdateButton,
     "galvanic:use:m1": UseButton,
     "galvanic:write:m1": GenerateButton,
