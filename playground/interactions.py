@@ -219,7 +219,7 @@ class Interactions:
                 else:
                     value = build.validate_option_value(command, option, raw)
             except OptionError as error:
-                raise UserError(f"{error}.") from error
+                raise _refused(option, kind, str(error)) from error
             if kind == OptionType.ATTACHMENT:
                 filename, content = value
                 value = build.store_interaction_attachment(self._world, channel_id, filename, content, resolved)
@@ -297,6 +297,18 @@ class Interactions:
             tell("failed")
         else:
             tell("modal" if record.modal is not None else "done")
+
+
+def _refused(option: dict[str, Any], kind: OptionType, otherwise: str) -> UserError:
+    """What a field does not take, as a person reads it."""
+    takes = {OptionType.INTEGER: "a whole number", OptionType.NUMBER: "a number", OptionType.BOOLEAN: "yes or no"}
+    if choices := option.get("choices"):
+        takes[kind] = "one of " + ", ".join(choice["name"] for choice in choices)
+    if kind not in takes:
+        return UserError(f"{otherwise}.")
+    limits = (("from", "min_value"), ("to", "max_value"))
+    said = "".join(f" {word} {option[limit]:,}" for word, limit in limits if limit in option)
+    return UserError(f"{option['name']} can't be that.", f"It takes {takes[kind]}{said}.")
 
 
 def _component(message: Message, custom_id: str, kinds: tuple[ComponentType, ...]) -> dict[str, Any]:

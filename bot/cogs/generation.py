@@ -9,11 +9,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.answers.ask import replying
+from bot.cards.writing import PRESSED
 from bot.commands import checks, mix
 from bot.commands.checks import Context
 from bot.commands.decorators import hybrid_command
-from bot.commands.options import HOTTEST, Options, number
+from bot.commands.options import HOTTEST, Options, fields, number
 from bot.people.requester import Requester
+from bot.types import Send
+from bot.views.options_form import OptionsForm
 from bot.writing import generating
 from bot.writing.generating import GenerateRequest
 from shared.errors import UserError
@@ -41,12 +44,14 @@ class GenerateFlags(Options):
         "Sampling": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
     }
 
+    in_form = ("top_k", "top_p", "min_p", "guard", "random_seed")
+
     seed: str | None = commands.flag(
         positional=True, default=None, description="The words to continue; without any: a random line of the text"
     )
     model: str | None = commands.flag(default=None, description="A model other than the channel's")
     mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
-    length: int | None = commands.flag(default=None, description="Maximum length in characters")
+    length: int | None = number("Maximum length in characters", 1)
     temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
     top_k: int | None = number("Draw only from this many of the likeliest symbols", 1, 1_000_000)
     top_p: float | None = number("Draw only from the likeliest symbols with this total probability", 0.001, 1.0)
@@ -61,6 +66,14 @@ class GenerateFlags(Options):
     )
 
 
+if TYPE_CHECKING:
+
+    class GenerateFields(GenerateFlags):  # noqa: D101
+        advanced: bool
+else:
+    GenerateFields = fields(GenerateFlags)
+
+
 class Generation(commands.Cog):
     """`generate`."""
 
@@ -73,15 +86,35 @@ class Generation(commands.Cog):
         description="Continue your words in the voice of a model",
     )
     @commands.guild_only()
-    async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
+    async def generate(self, ctx: Context, *, flags: GenerateFields) -> None:
         """Continue your words in the voice of the channel's model.
 
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
         checks.require_permissions(ctx)
+        options = GenerateFlags.completed(flags)
+        if ctx.interaction is not None and flags.advanced:
+
+            async def work(_bot: Galvanic, who: Requester, send: Send) -> None:
+                await generating.generate(self.bot, who, self._request(options), send, letter=PRESSED)
+
+            await ctx.interaction.response.send_modal(OptionsForm(ctx, options, work, text=True))
+            return
+        request = self._request(options)
+        who = Requester.of(ctx)
+        with self.bot.crowd.place(who.guild_id):
+            await ctx.defer()  # Redis may take longer than Discord's 3 s
+            await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))
+
+    def _request(self, flags: GenerateFlags) -> GenerateRequest:
+        """What the options ask for.
+
+        Raises:
+            UserError: they can't be used.
+        """
         self._check(flags)
-        request = GenerateRequest(
+        return GenerateRequest(
             seed=flags.seed or "",
             model=flags.model,
             mix=mix.parse(flags.mix) if flags.mix is not None else (),
@@ -95,10 +128,6 @@ class Generation(commands.Cog):
             guard=flags.guard,
             stop=flags.stop,
         )
-        who = Requester.of(ctx)
-        with self.bot.crowd.place(who.guild_id):
-            await ctx.defer()  # Redis may take longer than Discord's 3 s
-            await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))
 
     def _check(self, flags: GenerateFlags) -> None:
         """Refuse what can be refused without asking anybody."""

@@ -51,7 +51,7 @@ class MixFlags(Options):
     words: str = commands.flag(
         positional=True, default="", description="Models, each with its share, then the words to continue"
     )
-    length: int | None = commands.flag(default=None, description="Maximum length in characters")
+    length: int | None = number("Maximum length in characters", 1)
     temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
     stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
     random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)

@@ -15,12 +15,15 @@ from bot import cards
 from bot.commands import attached, checks, train_options
 from bot.commands.checks import Context
 from bot.commands.decorators import hybrid_command
+from bot.commands.options import fields
 from bot.commands.train_options import TrainFlags
 from bot.people.requester import Requester
 from bot.training.texts import text_again
 from bot.training.trainings import TrainRequest, begin
 from bot.transcripts import sources
 from bot.transcripts.plans import plan_for
+from bot.types import Send
+from bot.views.options_form import OptionsForm
 from shared import corpora
 from shared.errors import UserError
 
@@ -39,6 +42,14 @@ EXAMPLES = (
 )
 
 
+if TYPE_CHECKING:
+
+    class TrainFields(TrainFlags):  # noqa: D101
+        advanced: bool
+else:
+    TrainFields = fields(TrainFlags)
+
+
 class Training(commands.Cog):
     """`train` and `catalogue`."""
 
@@ -50,7 +61,7 @@ class Training(commands.Cog):
     )
     @commands.guild_only()
     @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
-    async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
+    async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFields) -> None:
         """Train a model on a text from the catalogue, on an attached `.txt` file, or on a channel.
 
         A channel is learned from where its server's admins allow it, and only from members who agreed.
@@ -60,17 +71,30 @@ class Training(commands.Cog):
         """
         checks.require_permissions(ctx)
         attached.require_one(ctx)
-        train_options.check(flags, self.bot.settings)
+        options = TrainFlags.completed(flags)
+        if ctx.interaction is not None and flags.advanced:
+
+            async def work(_bot: Galvanic, who: Requester, send: Send) -> None:
+                train_options.check(options, self.bot.settings)
+                await self._train(who, file, options, send, by_message=True)
+
+            await ctx.interaction.response.send_modal(OptionsForm(ctx, options, work))
+            return
+        train_options.check(options, self.bot.settings)
         await ctx.defer()
-        await self._check_source(ctx, file, flags)
-        who = Requester.of(ctx)
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
-            if file is None and flags.source is not None and sources.is_channel(flags.source):
-                plan = functools.partial(plan_for, self.bot, who, flags)
-                await self.bot.readings.begin(who, plan, ctx.send, by_message=ctx.interaction is None)
-                return
-            request = functools.partial(self._request, who, file, flags)
-            await begin(self.bot, who, request, ctx.send, by_message=ctx.interaction is None)
+            await self._train(Requester.of(ctx), file, options, ctx.send, by_message=ctx.interaction is None)
+
+    async def _train(
+        self, who: Requester, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
+    ) -> None:
+        await self._check_source(who, file, flags)
+        if file is None and flags.source is not None and sources.is_channel(flags.source):
+            plan = functools.partial(plan_for, self.bot, who, flags)
+            await self.bot.readings.begin(who, plan, send, by_message=by_message)
+            return
+        request = functools.partial(self._request, who, file, flags)
+        await begin(self.bot, who, request, send, by_message=by_message)
 
     async def _request(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         """What the options ask for, with its text."""
@@ -88,8 +112,8 @@ class Training(commands.Cog):
             options = options.model_copy(update={"name": name})
         return TrainRequest(corpus, options, parent)
 
-    async def _check_source(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        prefix = await self.bot.prefix(ctx.guild)
+    async def _check_source(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> None:
+        prefix = await self.bot.guild_settings.prefix(who.guild_id)
         if file is None and flags.source is None:
             raise UserError(
                 "What should I learn?",

@@ -184,6 +184,8 @@ def _parameter(parameter: commands.Parameter) -> str:
 
 def _kind(annotation: Any) -> str:
     """What a parameter takes, in plain words."""
+    if isinstance(annotation, commands.Range):  # type: ignore[arg-type]  # for type checkers it is no class
+        annotation = annotation.annotation
     if get_origin(annotation) is Literal:
         return _listed(map(code, get_args(annotation)), "or")
     if get_origin(annotation) in (Union, types.UnionType):

@@ -7,11 +7,12 @@ import itertools
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
 from discord.ext import commands
 
 from bot.commands.checks import as_limit, in_range
+from bot.commands.choices import label
 from bot.escape import code
 from shared.errors import UserError
 
@@ -34,14 +35,23 @@ class Number(commands.Flag):
     """An option whose value lies between two limits, both inclusive."""
 
     low: float = 0
-    high: float = 0
+    high: float | None = None
 
 
-def number(what: str, low: float, high: float, name: str | None = None) -> Any:
-    """An optional number; its description ends with the range."""
+class _Limits(commands.Range):  # type: ignore[valid-type,misc]  # for type checkers it is no class
+    """The limits that Discord holds of a slash command's field. What is typed is refused with its option's name."""
+
+    async def convert(self, _ctx: Any, value: str) -> Any:
+        """Called by discord.py for what was typed, which `_checked` has seen."""
+        return self.annotation(value)
+
+
+def number(what: str, low: float, high: float | None = None, name: str | None = None) -> Any:
+    """An optional number; its description ends with the range. `high` None: the operator's setting decides."""
     named = {} if name is None else {"name": name}
-    description = f"{what} ({as_limit(low)} to {as_limit(high)})"
-    return Number(default=None, description=description, low=low, high=high, **named)  # type: ignore[arg-type]
+    limits = _Limits(annotation=float if isinstance(low, float) else int, min=low, max=high)
+    description = what if high is None else f"{what} ({as_limit(low)} to {as_limit(high)})"
+    return Number(default=None, description=description, annotation=limits, low=low, high=high, **named)  # type: ignore[arg-type]
 
 
 class Options(commands.FlagConverter, prefix="--", delimiter=" "):
@@ -56,6 +66,9 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     """The positional part is prose, of which a `--word` may be meant to be a part."""
     groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
     """Headings of the help page, each with the attributes it stands over; the others stand under "Options"."""
+
+    in_form = tuple[str, ...]()
+    """Attributes that slash commands leave to a form (`fields`)."""
 
     @classmethod
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:
@@ -131,8 +144,16 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             UserError: one is out of its range.
         """
         for flag in self.get_flags().values():
-            if isinstance(flag, Number):
+            if isinstance(flag, Number) and flag.high is not None:
                 in_range(shown(flag), getattr(self, flag.attribute), flag.low, flag.high)
+
+    @classmethod
+    def completed(cls, given: Options) -> Self:
+        """What was given, with the defaults of what a slash command's fields leave out."""
+        made = cls.__new__(cls)
+        for flag in cls.get_flags().values():
+            setattr(made, flag.attribute, getattr(given, flag.attribute, flag.default))
+        return made
 
     @classmethod
     def described(cls) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -143,6 +164,24 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             typed = str(flag.name) if flag.positional else f"--{shown(flag)}"
             headings[heading].append((typed, str(flag.description)))
         return list(headings.items())
+
+
+def fields(full: type[Options]) -> Any:
+    """The options as the fields of a slash command: a switch `advanced` in the place of the advanced ones.
+
+    Typed after a prefix they are `full`. What a command gets of its fields, or of nothing typed, `completed` completes.
+    """
+
+    async def convert(_cls: Any, ctx: Any, argument: str) -> Options:
+        return await full.convert(ctx, argument)
+
+    kept = {flag.attribute: flag for flag in full.get_flags().values() if flag.attribute not in full.in_form}
+    names = ", ".join(shown(flag) for flag in full.get_flags().values() if flag.attribute in full.in_form)
+    kept["advanced"] = commands.flag(default=False, converter=bool, description=label(f"Open a form with {names}"))
+    hints = {attribute: flag.annotation for attribute, flag in kept.items()}
+    own = {"convert": classmethod(convert), "described": full.described}
+    kind: Any = type(Options)
+    return kind(full.__name__, (Options,), {"__module__": __name__, "__annotations__": hints, **kept, **own})
 
 
 def shown(flag: commands.Flag) -> str:
@@ -156,7 +195,7 @@ def _is_switch(flag: commands.Flag) -> bool:
 
 def _checked(flag: commands.Flag, value: str) -> str:
     """The value, checked here because discord.py's error does not name an option that is optional."""
-    kinds = get_args(flag.annotation)
+    kinds = (flag.annotation.annotation,) if isinstance(flag, Number) else get_args(flag.annotation)
     for kind in kinds:
         if kind in (int, float):
             try:

@@ -26,6 +26,18 @@ class TrainFlags(Options):
         "Network": ("layers", "units", "embedding", "encoding"),
         "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence", "speakers"),
     }
+    in_form = (
+        "layers",
+        "units",
+        "dropout",
+        "learning_rate",
+        "embedding",
+        "encoding",
+        "batch",
+        "length",
+        "random_seed",
+        "keep_licence",
+    )
 
     source: str | None = commands.flag(
         positional=True,
@@ -35,8 +47,8 @@ class TrainFlags(Options):
     recipe: RecipeName | None = commands.flag(
         default=None, description="char (default), word (whole words) or classic (the tutorial's network)"
     )
-    epochs: int | None = commands.flag(default=None, description="Epochs: how many times to read the text")
-    minutes: float | None = commands.flag(default=None, description="Maximum training time in minutes")
+    minutes: float | None = number("Maximum training time in minutes", 0.1)
+    epochs: int | None = number("Epochs: how many times to read the text", 1)
     name: str | None = commands.flag(default=None, description="What to call the model")
     parent: str | None = commands.flag(
         name="from", default=None, description="A model to start from, instead of a new one"

@@ -36,6 +36,41 @@ FORM_S = 3_600
 log = structlog.get_logger()
 
 
+class KeepsTyped(discord.ui.Modal):
+    """A form that can be opened again with what was typed, when something was wrong with that (`answering`)."""
+
+    _again: Callable[[], Self]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Remember what the form was made of."""
+        made = super().__new__(cls)
+        made._again = functools.partial(cls, *args, **options)
+        return made
+
+    def __init__(self, *, title: str) -> None:
+        super().__init__(title=title, timeout=FORM_S)
+
+    def _filled(self) -> Self:
+        form = self._again()
+        for typed, field in zip(self._fields(), form._fields(), strict=True):
+            field.default = typed.value
+        return form
+
+    def _fields(self) -> list[discord.ui.TextInput[Any]]:
+        return [item for item in self.walk_children() if isinstance(item, discord.ui.TextInput)]
+
+    def way_back(self) -> discord.ui.View:
+        """A button that opens it again."""
+        button: discord.ui.Button[Any] = discord.ui.Button(label="Back to the form")
+
+        async def reopen(interaction: discord.Interaction) -> None:
+            async with answering(interaction, "back to the form", defer=False):
+                await interaction.response.send_modal(self._filled())
+
+        button.callback = reopen  # type: ignore[method-assign]
+        return discord.ui.View(timeout=FORM_S).add_item(button)
+
+
 @asynccontextmanager
 async def answering(
     interaction: discord.Interaction,
@@ -44,6 +79,7 @@ async def answering(
     public: bool = False,
     defer: bool = True,
     update: bool = False,
+    form: KeepsTyped | None = None,
 ) -> AsyncIterator[Galvanic]:
     """Acknowledge an interaction at once and, should the work within fail, tell the person why.
 
@@ -54,6 +90,7 @@ async def answering(
         defer: acknowledge now: Redis may take longer than Discord's 3 s. False: the work answers, with a form.
         update: the message that carries the control is going to change, with `interaction.edit_original_response`;
             nothing is posted for it.
+        form: the form that was sent: a refusal comes with a button that opens it again, with what was typed.
 
     Yields:
         The bot. Answers go through `interaction.followup`.
@@ -66,19 +103,20 @@ async def answering(
     try:
         yield bot
     except Exception as error:  # discord.py would only log it
-        await tell(interaction, failures.explain(error, doing, bot.settings))
+        view = form.way_back() if form is not None and isinstance(error, UserError) else None
+        await tell(interaction, failures.explain(error, doing, bot.settings), view)
 
 
-async def tell(interaction: discord.Interaction, problem: UserError) -> None:
+async def tell(interaction: discord.Interaction, problem: UserError, view: discord.ui.View | None = None) -> None:
     """Tell one person what went wrong, whatever the interaction was answered with before.
 
-    Where Discord takes no answer to the interaction any more, it is said in the channel for a minute.
+    Where Discord takes no answer to the interaction any more, it is said in the channel for a minute, without `view`.
     """
     if isinstance(problem, failures.Told):
         return
     try:
         try:
-            await _tell(interaction, problem)
+            await _tell(interaction, problem, view)
         except discord.HTTPException as error:
             if error.code not in failures.TOO_LATE:
                 raise
@@ -88,10 +126,11 @@ async def tell(interaction: discord.Interaction, problem: UserError) -> None:
         log.warning("answer_not_posted", interaction_id=interaction.id, error=type(error).__name__)
 
 
-async def _tell(interaction: discord.Interaction, problem: UserError) -> None:
+async def _tell(interaction: discord.Interaction, problem: UserError, view: discord.ui.View | None) -> None:
+    options: dict[str, Any] = {"ephemeral": True} | ({"view": view} if view is not None else {})
     if not interaction.response.is_done():
         try:
-            await post_error(interaction.response.send_message, problem, ephemeral=True)
+            await post_error(interaction.response.send_message, problem, **options)
         except discord.HTTPException as error:
             if error.code != failures.ALREADY_ANSWERED:
                 raise
@@ -100,7 +139,7 @@ async def _tell(interaction: discord.Interaction, problem: UserError) -> None:
             return
     elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
         await _remove_placeholder(interaction)
-    await post_error(interaction.followup.send, problem, ephemeral=True)
+    await post_error(interaction.followup.send, problem, **options)
 
 
 async def _tell_in_channel(interaction: discord.Interaction, problem: UserError) -> None:
@@ -177,6 +216,7 @@ async def replying_to(
     work: Callable[[Galvanic, Requester, Send], Awaitable[None]],
     *,
     text: bool = False,
+    form: KeepsTyped | None = None,
 ) -> None:
     """Acknowledge a press, and have its answer posted as a message of its own, in reply to the one pressed.
 
@@ -188,8 +228,9 @@ async def replying_to(
         work: gets the bot, whoever pressed, and what posts the answer, be it that a worker failed. Its own errors are
             only for the person.
         text: the answer is a text, for which there are only so many places (`bot.writing.crowd`).
+        form: see `answering`.
     """
-    async with answering(interaction, doing, defer=False) as bot:
+    async with answering(interaction, doing, defer=False, form=form) as bot:
         with bot.crowd.place(interaction.guild_id or 0) if text else contextlib.nullcontext():
             await _reply(interaction, bot, work)
 

@@ -12,7 +12,7 @@ from bot.commands.checks import as_limit
 from bot.commands.wellformed import whole
 from bot.escape import code
 from bot.guild_settings import GuildSettings, checked_prefix
-from bot.views.base import FORM_S, answering
+from bot.views.base import KeepsTyped, answering
 from shared import blocklist
 from shared.errors import UserError
 
@@ -24,7 +24,7 @@ Change = Callable[..., Awaitable[None]]
 MOST_TYPED = 4_000  # Discord's limit on what one field of a form takes
 
 
-class Form(discord.ui.Modal, ABC):
+class Form(KeepsTyped, ABC):
     """A form that changes some settings.
 
     Args:
@@ -32,7 +32,7 @@ class Form(discord.ui.Modal, ABC):
     """
 
     def __init__(self, title: str, change: Change) -> None:
-        super().__init__(title=title, timeout=FORM_S)
+        super().__init__(title=title)
         self._change = change
 
     @classmethod
@@ -50,7 +50,7 @@ class Form(discord.ui.Modal, ABC):
 
     async def on_submit(self, interaction: discord.Interaction, /) -> None:
         """Keep what was typed."""
-        async with answering(interaction, type(self).__name__, update=True) as bot:
+        async with answering(interaction, type(self).__name__, update=True, form=self) as bot:
             await self._change(bot, interaction, **self.fields())
             await self.kept(bot, interaction)
 

@@ -14,7 +14,7 @@ from bot.commands.options import HOTTEST, temperature
 from bot.commands.wellformed import whole
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import FORM_S, ButtonItem, FromItsId, RequiresPlace, answering, chosen, replying_to
+from bot.views.base import ButtonItem, FromItsId, KeepsTyped, RequiresPlace, answering, chosen, replying_to
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -102,7 +102,7 @@ class GenerateButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:w
             await interaction.response.send_modal(GenerateForm(self.model_id))
 
 
-class GenerateForm(RequiresPlace, discord.ui.Modal, title="Generate a text"):
+class GenerateForm(RequiresPlace, KeepsTyped):
     """Asks for a seed and a temperature; the text is posted in the channel."""
 
     words: discord.ui.TextInput[GenerateForm] = discord.ui.TextInput(
@@ -122,7 +122,7 @@ class GenerateForm(RequiresPlace, discord.ui.Modal, title="Generate a text"):
     )
 
     def __init__(self, model_id: str) -> None:
-        super().__init__(timeout=FORM_S)
+        super().__init__(title="Generate a text")
         self.model_id = model_id
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
@@ -133,7 +133,7 @@ class GenerateForm(RequiresPlace, discord.ui.Modal, title="Generate a text"):
             hot = temperature(typed) if typed else None
             await bot.text_actions.generate_from_form(who, self.model_id, whole(self.words.value), hot, send)
 
-        await replying_to(interaction, "generate form", generate, text=True)
+        await replying_to(interaction, "generate form", generate, text=True, form=self)
 
 
 def job_of(message: discord.Message) -> str | None:

@@ -223,6 +223,7 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
         ("!halp", "no command `!halp`", "Did you mean `!help`?"),
         ("!Modles", "no command `!Modles`", "`!models`"),
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
+        ("!cancel", "You have no training here", "`!jobs` lists"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),
         ("!model use", "`NAME` is missing", "Usage: `!model use NAME`"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from playground.client import Message, text_of
-from tests.e2e.acts import TINY
+from tests.e2e.acts import TINY, submit
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
@@ -129,7 +129,8 @@ def test_only_the_likeliest_symbol_is_left_by_top_k_1(system: System, low: Messa
 
 def test_the_options_work_as_fields_of_slash_commands(system: System, low: Message) -> None:
     before = system.client.send("slash options follow")["id"]
-    system.client.slash("train", {"source": "more", "from": "low", "epochs": 1, "lr": 0.001, "name": "slashed"})
+    fields = {"source": "more", "from": "low", "epochs": 1, "name": "slashed", "advanced": True}
+    submit(system, system.client.slash("train", fields), {"lr": "0.001"})
     card = system.client.wait_for(lambda: system.answer_to(before), 60)
     card = system.wait_for_card(card, "continues `low`", timeout=60)
     assert "learning rate 0.001" in field_of(card, "How")

@@ -1,0 +1,114 @@
+"""Slash commands: the usual options as fields with their limits, the rest in a form that keeps what was typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from simcord.backend.models import Interaction
+
+from playground.places import CHANNEL_IDS, USER_IDS
+from shared.errors import UserError
+from shared.jobs import GenerateJob, TrainJob
+from tests.bot.live import Live
+from tests.bot.stand_in import StandIn
+
+ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
+
+
+def offered(live: Live, command: str) -> dict[str, dict[str, Any]]:
+    entry = next(one for one in live.acts.commands(ADA, LAB) if one["name"] == command)
+    return {option["name"]: option for option in entry["options"]}
+
+
+async def form_of(live: Live, command: str, **options: Any) -> Interaction:
+    record = live.acts.slash(ADA, LAB, command, {**options, "advanced": True}, {})
+    await live.until(lambda: record.modal, "the form")
+    return record
+
+
+def sent_off(live: Live, opened: Interaction, values: dict[str, str]) -> bool:
+    try:
+        live.acts.submit_modal(ADA, opened.id, values, {})
+    except UserError:  # the bot's library knows a form only once Discord has it
+        return False
+    return True
+
+
+async def submitted(live: Live, opened: Interaction, **values: str) -> None:
+    typed = {name.replace("_", "-"): value for name, value in values.items()}
+    await live.until(lambda: sent_off(live, opened, typed), "the form to be sent")
+
+
+async def test_the_usual_options_are_fields_with_their_limits(live: Live) -> None:
+    train, generate = offered(live, "train"), offered(live, "generate")
+    assert list(train) == ["file", "source", "recipe", "minutes", "epochs", "name", "from", "speakers", "advanced"]
+    assert list(generate) == ["seed", "model", "mix", "length", "temperature", "stop", "from_corpus", "advanced"]
+    assert train["minutes"]["min_value"] == 0.1
+    assert train["epochs"]["min_value"] == 1
+    assert (generate["temperature"]["min_value"], generate["temperature"]["max_value"]) == (0.0, 2.0)
+    assert (offered(live, "compare")["length"]["min_value"], offered(live, "compare")["length"]["max_value"]) == (
+        1,
+        800,
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "takes"),
+    [("epochs", "many", "a whole number from 1"), ("minutes", "x", "a number from 0.1"), ("recipe", "soup", "char")],
+)
+async def test_what_a_field_does_not_take_is_said_plainly(live: Live, option: str, value: str, takes: str) -> None:
+    with pytest.raises(UserError) as caught:
+        live.acts.slash(ADA, LAB, "train", {option: value}, {})
+    assert option in caught.value.problem
+    assert takes in caught.value.remedy
+    assert "canonical" not in str(caught.value)
+
+
+async def test_a_form_keeps_what_was_typed_when_one_field_is_wrong(live: Live) -> None:
+    StandIn(live.bot.settings)
+    opened = await form_of(live, "train", source="python-docs", epochs="2")
+    await submitted(live, opened, layers="9", units="64", rest="--batch 16 --keep-licence")
+    refusal = await live.until(lambda: live.whispered("ada", "`--layers` is 9"), "the refusal")
+    (button,) = refusal.components[0]["components"]
+    again = live.acts.click(ADA, LAB, refusal.id, button["custom_id"])
+    await live.until(lambda: again.modal, "the form again")
+    fields = [label["component"] for label in again.modal["components"]]  # type: ignore[index]
+    typed = {field["custom_id"]: field.get("value") for field in fields if field.get("value")}
+    assert typed == {"layers": "9", "units": "64", "rest": "--batch 16 --keep-licence"}
+    await submitted(live, again, **{**typed, "layers": "2"})
+    card = await live.until(lambda: live.showing("Learning"), "the card")
+    stored = await live.bot.queue.load(str(card.embeds[0]["footer"]["text"]).rpartition("job ")[2])
+    assert stored is not None
+    assert isinstance(stored.job, TrainJob)
+    options = stored.job.options
+    assert (options.layers, options.units, options.batch, options.epochs, options.keep_licence) == (2, 64, 16, 2, True)
+
+
+async def test_a_text_is_asked_for_by_form(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    worker.add_model()
+    opened = await form_of(live, "generate", seed="the sea", length="40")
+    await submitted(live, opened, top_k="5", guard="no")
+    job_id = await worker.asked(live)
+    stored = await live.bot.queue.load(job_id)
+    assert stored is not None
+    assert isinstance(stored.job, GenerateJob)
+    assert (stored.job.seed, stored.job.length, stored.job.top_k, stored.job.guard) == ("the sea", 40, 5, False)
+    worker.write(job_id)
+    await live.until(lambda: live.showing("the gulls went home"), "the text")
+
+
+async def test_the_servers_forms_keep_it_too(live: Live) -> None:
+    live.send("!settings")
+    panel = await live.until(lambda: live.showing("Where I may be used"), "the panel")
+    buttons = [item for row in panel.components for item in row["components"]]
+    quotas = next(item["custom_id"] for item in buttons if "quotas" in str(item.get("custom_id")))
+    opened = live.acts.click(ADA, LAB, panel.id, quotas)
+    await live.until(lambda: opened.modal, "the form")
+    await live.until(lambda: sent_off(live, opened, {"jobs_per_user": "2", "jobs_per_server": "x"}), "it to be sent")
+    refusal = await live.until(lambda: live.whispered("ada", "can't be `x`"), "the refusal")
+    again = live.acts.click(ADA, LAB, refusal.id, refusal.components[0]["components"][0]["custom_id"])
+    await live.until(lambda: again.modal, "the form again")
+    values = [label["component"].get("value") for label in again.modal["components"]]  # type: ignore[index]
+    assert values[:2] == ["2", "x"]
