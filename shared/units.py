@@ -10,6 +10,11 @@ _MOST_NATS = 20.0
 """Of a foreign file's loss, which may be anything."""
 
 
+def count(number: int, thing: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def choosing(nats: float) -> str:
     """What a loss means, in plain words: its perplexity."""
     choices = math.exp(min(nats, _MOST_NATS))

@@ -43,9 +43,10 @@ from bot.cards.training import (
     without_chart,
     without_samples,
 )
-from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, count, error, span
+from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, error, span
 from bot.cards.writing import chatted, compared, generated, surprised, variant_names
 from bot.escape import code, plain
+from shared.units import count
 
 __all__ = [
     "AMBER",

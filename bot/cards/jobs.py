@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, count, in_line, span
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, in_line, span
 from bot.escape import plain
 from bot.training.outlook import Outlook, Standing
+from shared.units import count
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import math
 import discord
 
 from bot.cards.training import copied
-from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, count
+from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY
 from bot.escape import clipped, plain
 from shared.jobs import CARD_FILE, RECIPE_WORDS
 from shared.models import ModelRecord
-from shared.units import MEGABYTE
+from shared.units import MEGABYTE, count
 
 PAGE = 8
 """Models on a page of the list."""
@@ -65,9 +65,10 @@ def model_info(
         gone_by: it learned words that were withdrawn, and is gone at that time; seconds since the epoch.
         expires: when its lifetime ends; None: never.
     """
+    made = "imported" if model.imported else "trained"
     said = [
         f"**{plain(model.corpus_title[:200])}**",
-        f"{model.corpus_chars:,} characters, {RECIPE_WORDS[model.recipe]}, <t:{int(model.created_at)}:R>",
+        f"{count(model.corpus_chars, 'character')}, {RECIPE_WORDS[model.recipe]}, {made} <t:{int(model.created_at)}:R>",
     ]
     if current:
         said.append("▶️ This channel's model.")
@@ -100,7 +101,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
-        ("Size", f"{model.parameters:,} weights, {size(model)}"),
+        ("Size", f"{count(model.parameters, 'weight')}, {size(model)}"),
         ("Continued from", facts.get("Goes back to") or parent),
         ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
@@ -115,7 +116,8 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
     embed = discord.Embed(
         title=f"Delete {model.name}?",
         description=(
-            f"It learned **{plain(model.corpus_title[:200])}** <t:{int(model.created_at)}:R> "
+            f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
+            f"<t:{int(model.created_at)}:R> "
             f"({quality(model)}, {size(model)}).\n"
             f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
         ),

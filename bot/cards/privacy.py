@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, count
+from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT
 from bot.escape import clipped
 from bot.privacy.consent import Allowed, Mode, Said
 from bot.privacy.held import Held, StaleModel, Words
+from shared.units import count
 
 _MOST_NAMED = 10
 _FIELD_CHARS = 700

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import AMBER, BLURPLE, GREY, RED, bar, count, duration
+from bot.cards.words import AMBER, BLURPLE, GREY, RED, bar, duration
 from shared.errors import UserError
+from shared.units import count
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def reading(facts: ReadingFacts, problem: str = "") -> discord.Embed:
     embed.add_field(name="Messages read", value=f"{facts.read:,}")
     embed.add_field(name="Reached", value=f"<t:{int(facts.reached)}:D>" if facts.reached is not None else "…")
     embed.add_field(name="Time left", value=duration(facts.left_s) if facts.left_s is not None else "…")
-    embed.add_field(name="Kept", value=f"{count(facts.lines, 'line')}, {facts.chars:,} characters")
+    embed.add_field(name="Kept", value=f"{count(facts.lines, 'line')}, {count(facts.chars, 'character')}")
     embed.add_field(name="Of", value=count(facts.people, "member") + " who agreed")
     if facts.places > 1:
         embed.add_field(name="Threads", value=f"{facts.place} of {facts.places}, the channel included")

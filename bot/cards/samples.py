@@ -6,23 +6,26 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, bits, count, quote, short_title
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, bits, quote, short_title
 from bot.jobs.jobview import JobView
 from shared.blocklist import Blocklist
 from shared.events import Sample
 from shared.jobs import TrainJob
+from shared.units import count
 
 MOST_SAMPLES = 7
 
 
 def samples(job: TrainJob, view: JobView, blocked: Blocklist) -> discord.Embed:
     """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
-    embed = discord.Embed(title=f"Learning to write like {short_title(job)}", colour=BLURPLE)
+    learning = "How it learned" if view.over else "Learning"
+    embed = discord.Embed(title=f"{learning} to write like {short_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):
         embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
         if len(embed.description) <= DESCRIPTION_LIMIT:
             break
-    embed.set_footer(text=f"{count(len(view.samples), 'sample')} so far · job {job.job_id}")
+    counted = count(len(view.samples), "sample") + ("" if view.over else " so far")
+    embed.set_footer(text=f"{counted} · job {job.job_id}")
     return embed
 
 

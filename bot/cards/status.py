@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import AMBER, GREEN, bar, count, duration, span
+from bot.cards.words import AMBER, GREEN, bar, duration, span
 from bot.escape import plain
 from bot.training.estimates import Estimate
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.units import count
 
 _MOST_LINES = 5
 _LITTLE_ROOM = 0.05

@@ -17,7 +17,6 @@ from bot.cards.words import (
     TITLE_LIMIT,
     bar,
     bits,
-    count,
     duration,
     figure,
     in_line,
@@ -34,7 +33,7 @@ from shared.blocklist import Blocklist
 from shared.events import Difficulty, Doing, Finished, Progress
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
-from shared.units import choosing
+from shared.units import choosing, count
 
 GAP_BITS = 0.15
 """A difference between training and held-out loss that the card mentions."""
@@ -118,7 +117,7 @@ def training(job: TrainJob, view: JobView, context: CardContext) -> discord.Embe
             embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=said, colour=GREY)
         case _:
             embed = _unfinished(job, view, context)
-    footer = [f"recipe {job.options.recipe}", f"{job.corpus.chars:,} characters", f"job {job.job_id}"]
+    footer = [f"recipe {job.options.recipe}", count(job.corpus.chars, "character"), f"job {job.job_id}"]
     embed.set_footer(text=" · ".join(footer))
     return embed
 
@@ -321,7 +320,7 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         )
     embed.add_field(name="Epochs", value=f"{model.epochs:,}" + (" in all" if model.parent is not None else ""))
     embed.add_field(name="Time", value=duration(end.seconds))
-    embed.add_field(name="Size", value=f"{model.parameters:,} weights")
+    embed.add_field(name="Size", value=count(model.parameters, "weight"))
     embed.add_field(name="Training loss", value=bits(model.train_loss))
     embed.add_field(name="Held-out loss", value=bits(model.heldout_loss))
     speed = progress.chars_per_s if progress is not None else None

@@ -99,11 +99,6 @@ def figure(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
-def count(number: int, thing: str) -> str:
-    """`1 layer`, `2 layers`."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
-
-
 def percent(share: float) -> str:
     """A share in whole per cent."""
     return "less than 1 %" if share < 0.005 else f"{100 * share:.0f} %"

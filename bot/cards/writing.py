@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, count, figure, percent
+from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent
 from bot.escape import clipped, fit, plain
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
-from shared.units import choosing
+from shared.units import choosing, count
 
 PRESSED = "b"
 """First letter of the ids of jobs that a button or a form asked for: their answers name the person."""

@@ -231,6 +231,9 @@ class LiveCard:
         """
         outlook = await self._bot.outlook.look()
         standing = outlook.of(self._job.job_id)
+        nobodys = standing is not None and (standing.lost or standing.place is not None)
+        if nobodys and await self._cancel_what_nobody_has():
+            return
         if standing is not None and not standing.lost and not (standing.place == 0 and outlook.idle):
             self._stuck_since = None
             return
@@ -248,6 +251,13 @@ class LiveCard:
         if outlook.idle:
             log.warning("training_nudged")
             await self._queue.nudge(self._job)
+
+    async def _cancel_what_nobody_has(self) -> bool:
+        """End a training that is to be cancelled, and whose worker is gone: no other may come to read the request."""
+        if self._view.state == "queued" or await self._queue.control(self._job.job_id) != "cancel":
+            return False
+        await self._queue.regain(self._job.job_id)
+        return await self._queue.cancel(self._job.job_id) == "cancelled"
 
     async def _give_up_if_unknown(self, stuck_s: float) -> None:
         if stuck_s <= (NUDGE_EVERY_S if self._view.state == "queued" else LOST_AFTER_S):

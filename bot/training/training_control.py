@@ -52,8 +52,8 @@ async def cancel(bot: Galvanic, job_id: str, guild_id: int | None, user: Person)
         case "cancelled":
             return "Cancelled before it started." if view.state == "queued" else "Cancelled."
         case "asked" if await bot.queue.has_worker(TRAIN_QUEUE):
-            return "Cancelling…"
-    return "No worker is running: it will be cancelled as soon as one is back."
+            return "I cancel it: its card shows when that is done."
+    return "No worker is running: it is cancelled within two minutes, or as soon as one is back."
 
 
 async def finish(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> str:

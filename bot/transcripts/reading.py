@@ -216,7 +216,8 @@ class Reading:
         prefix = await self._bot.guild_settings.prefix(info.guild_id)
         since = " since the last time" if info.after else ""
         return UserError(
-            f"I found {transcript.chars:,} characters{since} by {cards.count(people, 'member')} who agreed; "
+            f"I found {cards.count(transcript.chars, 'character')}{since} by {cards.count(people, 'member')} who "
+            "agreed; "
             f"at least {least:,} are needed.",
             f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
             if not info.after

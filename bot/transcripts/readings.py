@@ -227,7 +227,7 @@ class Readings:
         if not await self._store.cancel(transcript_id):  # before it is acknowledged: the bot may be killed now
             raise _over()
         self._cancelled.add(transcript_id)
-        return "Cancelling…"
+        return "I cancel it: its card shows when that is done."
 
     # ------------------------------------------------------------------ working
 

@@ -259,6 +259,24 @@ def test_a_long_list_of_jobs_fits_discord() -> None:
     assert " more." in (embed.description or "")
 
 
+def test_samples_are_not_so_far_once_the_training_is_over() -> None:
+    sample = Sample(epoch=1, text="whale!")
+    running = cards.samples(train_job(), view_of(sample), Blocklist(()))
+    over = cards.samples(train_job(), view_of(sample, finished()), Blocklist(()))
+    assert [(one.footer.text or "").split(" · ")[0] for one in (running, over)] == ["1 sample so far", "1 sample"]
+    assert (over.title or "").startswith("How it learned")
+
+
+def test_one_of_a_thing_is_no_plural_and_an_import_was_not_trained() -> None:
+    model = record(corpus_chars=1, parameters=1, imported=True, created_at=5.0)
+    shown = cards.model_info(model, current=False, prefix="!")
+    assert "1 character, " in (shown.description or "")
+    assert "imported <t:5:R>" in (shown.description or "")
+    assert "1 weight, " in (fields(shown)["Size"] or "")
+    assert ", imported <t:5:R>" in (cards.delete_question(model, USER, "!").description or "")
+    assert "trained <t:5:R>" in (cards.model_info(record(created_at=5.0), current=False, prefix="!").description or "")
+
+
 def test_spans_read_like_speech() -> None:
     spans = [words.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
     assert spans == ["under a minute", "under a minute", "about 1 min", "about 98 min", "about 1.7 h", "about 3 h"]

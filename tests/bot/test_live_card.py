@@ -17,7 +17,7 @@ from bot.jobs import follower, live_card
 from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
-from shared.events import Cancelled, Event, Failed, Finished, Started
+from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
@@ -319,3 +319,23 @@ async def test_a_training_that_redis_has_lost_is_given_up(
     await live.until(lambda: not live.bot.follower._followed, "the end of the job")
     assert worker.redis.hgetall(keys.ACTIVE) == {}
     assert not [key for key in worker.redis.keys("job:*") if worker.redis.ttl(key) == -1]
+
+
+async def test_a_cancelled_training_whose_worker_is_gone_does_not_stay_so(live: Live, worker: StandIn) -> None:
+    job = await begun(live, CHANNEL_IDS["lab"])
+    worker.claim().publish(progress(train_loss=1.5))
+    assert await live.bot.queue.cancel(job.job_id) == "asked"
+    worker.redis.delete(keys.job_hold(job.job_id))  # as when it is killed
+    await live.until(lambda: live.showing("Cancelled"), "the end")
+    await live.until(lambda: not worker.redis.hlen(keys.ACTIVE), "the end of the job")
+
+
+async def test_a_cancelled_training_that_was_handed_back_does_not_stay_so(live: Live, worker: StandIn) -> None:
+    job = await begun(live, CHANNEL_IDS["lab"])
+    log = worker.claim("token")
+    log.publish(progress(train_loss=1.5))
+    assert await live.bot.queue.cancel(job.job_id) == "asked"
+    log.publish(Interrupted())
+    log.hand_back("token")
+    await live.until(lambda: live.showing("Cancelled"), "the end")
+    await live.until(lambda: not worker.redis.hlen(keys.ACTIVE), "the end of the job")

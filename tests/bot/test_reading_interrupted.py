@@ -205,7 +205,7 @@ async def test_a_cancel_that_was_acknowledged_outlives_the_bot(live: Live, monke
     await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
     (transcript,) = await live.bot.transcripts.all()
     ada = await live.bot.fetch_user(USER_IDS["ada"])
-    assert "Cancelling" in await live.bot.readings.cancel(transcript.transcript_id, GUILD_ID, ada)
+    assert "I cancel it" in await live.bot.readings.cancel(transcript.transcript_id, GUILD_ID, ada)
     await start_again(live)
     await live.until(lambda: live.showing("Cancelled"), "the end")
     assert await live.bot.transcripts.all() == []

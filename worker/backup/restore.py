@@ -28,7 +28,7 @@ from shared.errors import UserError
 from shared.events import Interrupted, Queued
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
-from shared.units import MEGABYTE
+from shared.units import MEGABYTE, count
 from worker.backup.archive import CHECKPOINTS, MODELS, Description, Reader, Told, damaged
 from worker.backup.entries import Entry, commit, is_job, kept_keys, now_ms, settle, stage, unmark, unstage
 from worker.backup.keyspace import Kind, kind_of
@@ -229,7 +229,7 @@ def _require_empty(settings: Settings, client: redis.Redis, store: ModelStore) -
         what = ", ".join(f"{kind}: {count:,}" for kind, count in sorted(kinds.items()))
         found.append(f"Redis has {len(present):,} keys ({what})")
     if models := store.ids():
-        found.append(f"the model store {store.where} has {len(models):,} models")
+        found.append(f"the model store {store.where} has {count(len(models), 'model')}")
     checkpoints = JobFiles.of(settings, "any").folder.parent
     if checkpoints.is_dir() and any(checkpoints.iterdir()):
         found.append(f"{checkpoints} has checkpoints")

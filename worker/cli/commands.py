@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import UserError
 from shared.settings import get_settings
-from shared.units import MEGABYTE
+from shared.units import MEGABYTE, count
 from worker.cli.texts import find_source, find_text, report
 from worker.model import folder as model_folder
 from worker.model.export import SUFFIX, export_model, import_model
@@ -47,7 +47,7 @@ def inspect(options: argparse.Namespace) -> int:
         "notes": [*info.notes, *prepared.notes],
     }
     lines = [
-        f"text         {info.title}, {info.chars:,} characters as given",
+        f"text         {info.title}, {count(info.chars, 'character')} as given",
         f"recipe       {prepared.recipe}",
         f"characters   {prepared.characters:,}",
         *([f"symbols      {len(prepared.ids):,}"] if len(prepared.ids) != prepared.characters else []),
@@ -111,7 +111,8 @@ def evaluate(options: argparse.Namespace) -> int:
         "notes": [*info.notes, *score.notes],
     }
     lines = [
-        f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character over {score.chars:,} characters",
+        f"{score.nats_per_char:.4f} nats, {score.bits_per_char:.4f} bits a character over "
+        f"{count(score.chars, 'character')}",
         *info.notes,
         *score.notes,
     ]

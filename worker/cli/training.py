@@ -15,6 +15,7 @@ from tqdm import tqdm
 from shared.errors import UserError
 from shared.events import Difficulty, Progress, Sample
 from shared.jobs import TrainOptions
+from shared.units import count
 from worker.cli.texts import find_source, report
 from worker.model.folder import describe
 from worker.model.results import Control, TrainResult
@@ -98,7 +99,7 @@ def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
         given["recipe"] = describe(options.parent).recipe
     chosen = TrainOptions(**{name: value for name, value in given.items() if value is not None})
     checkpoint = out.with_name(f"{out.name}.checkpoint")
-    for line in (f"{info.title}: {info.chars:,} characters, recipe {chosen.recipe}", *info.notes):
+    for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)
 
     from worker.model.quiet import import_tensorflow
@@ -145,7 +146,7 @@ def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
     copied = "" if result.copy_share is None else f", {result.copy_share:.0%} of the samples copied"
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
-        f"training {result.train_loss:.4f}{heldout} nats a character, {result.epochs} epochs{before}, "
+        f"training {result.train_loss:.4f}{heldout} nats a character, {count(result.epochs, 'epoch')}{before}, "
         f"{result.parameters:,} parameters, {_clock(result.seconds)} min{copied}",
         f"model: {out}",
         *result.notes,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from shared.units import count
 from worker.model import folder as model_folder
 from worker.model.author import Author
 from worker.model.network import Weights
@@ -90,7 +91,8 @@ class TextModel(Author):
         notes = scoring.notes
         if len(known) < len(read):
             unknown = len(read) - len(known)
-            notes = (*notes, f"{unknown:,} characters that the model has never seen were charged as such.")
+            charged = "was charged" if unknown == 1 else "were charged"
+            notes = (*notes, f"{count(unknown, 'character')} that the model has never seen {charged} as such.")
         return scoring, nats, notes
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainOptions
+from shared.units import count
 from worker.model import folder as model_folder
 from worker.model.folder import Ancestor, Description
 from worker.model.plan import NetworkConfig, Plan
@@ -106,8 +107,8 @@ def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
     if new and parent.description.network.encoding == "scaled":
         # Its input is id / vocabulary size: with a new symbol every other one would enter as another number.
         raise UserError(
-            f"The text has {len(new):,} characters that {parent.name} has never seen, and `classic` cannot learn new "
-            f"ones.",
+            f"The text has {count(len(new), 'character')} that {parent.name} has never seen, and `classic` cannot "
+            "learn new ones.",
             "Train a new model, or start from one of the recipe `char`.",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.units import count
 from worker.model.copying import copy_score
 from worker.model.results import CurvePoint, best_point
 from worker.text import Prepared
@@ -45,6 +46,6 @@ def copying(samples: Sequence[str], prepared: Prepared) -> tuple[float, tuple[st
         return score.share, ()
     note = (
         f"{start}: {score.share:.0%} of what it wrote stands word for word in its text (the longest piece has "
-        f"{score.longest:,} characters). A longer text, fewer epochs or more dropout would help."
+        f"{count(score.longest, 'character')}). A longer text, fewer epochs or more dropout would help."
     )
     return score.share, (note,)

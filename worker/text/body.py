@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.errors import UserError
+from shared.units import count
 from worker.text import normalise
 from worker.text.codelength import adaptive_nats
 from worker.text.recipe import LEAST_CHARS, ScoringText, Seed, TextOptions, known_seed
@@ -52,7 +53,7 @@ class Body:
         self.alphabet = to_text(np.flatnonzero(seen))
         if self.characters < LEAST_CHARS or not self.alphabet.strip():
             raise UserError(
-                f"The text has {self.characters:,} characters, too few to learn from.",
+                f"The text has {count(self.characters, 'character')}, too few to learn from.",
                 f"Give one of at least {LEAST_CHARS:,}; 100,000 and more give good results.",
             )
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import regex
 
 from shared.errors import UserError
+from shared.units import count
 from worker.text.body import IdsWriter, grown
 from worker.text.codelength import adaptive_nats, spelled_nats
 from worker.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out, known_seed
@@ -96,7 +97,7 @@ class ClassicRecipe:
             alphabet.update(words)
         if characters < WINDOW + LEAST_PATTERNS:
             raise UserError(
-                f"Only {characters:,} characters are left once stop words and punctuation are removed.",
+                f"Without stop words and punctuation, {count(characters, 'character')} would be left.",
                 f"Give a longer text: `classic` needs at least {WINDOW + LEAST_PATTERNS} of them.",
             )
         vocabulary = CharVocabulary(grown(options.known, sorted(alphabet)))

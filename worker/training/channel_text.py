@@ -18,6 +18,7 @@ from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainJob, TranscriptRef
 from shared.settings import Settings
 from shared.transcripts import BeingChanged, Revision, TranscriptInfo, is_being_purged, revision_of, write_text
+from shared.units import count
 
 PURGED_WITHIN_S = 120.0
 """How long a training waits for words to be taken out before it reads the others."""
@@ -91,8 +92,8 @@ def read_channel(
     chars, digest = _measure(path)
     if chars < settings.corpus_min_chars:
         raise UserError(
-            f"What is left of the channel's messages is too short, because words were withdrawn: {chars:,} characters, "
-            f"and at least {settings.corpus_min_chars:,} are needed.",
+            f"What is left of the channel's messages is too short, because words were withdrawn: "
+            f"{count(chars, 'character')}, and at least {settings.corpus_min_chars:,} are needed.",
             "Try again when more members have agreed, or more was said.",
         )
     return job.corpus.model_copy(
