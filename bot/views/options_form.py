@@ -12,7 +12,7 @@ from bot.commands.options import Options, shown
 from bot.commands.wellformed import whole
 from bot.people.requester import Requester
 from bot.types import Send
-from bot.views.base import KeepsTyped, replying_to
+from bot.views.base import KeepsTyped, RequiresPlace, replying_to
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MOST = 5
 """Discord's limit on the fields of a form; of more options, the last of them takes the rest as after a prefix."""
 
 
-class OptionsForm(KeepsTyped):
+class OptionsForm(RequiresPlace, KeepsTyped):
     """Asks for the options that a slash command's fields leave out, then carries the command out.
 
     Args:
