@@ -66,7 +66,9 @@ _AMOUNT = (
     r"[1-9]\d{0,2}(?:,\d{3}){1,8}(?![,'’]?\d)|[1-9]\d{0,2}(?:['’]\d{3}){1,8}(?![,'’]?\d)"
     r"|[1-9]\d{0,2}(?:[ .]\d{3}){1,2},\d\d(?!\d)"
 )
-_BEGIN = rf"(?<!\d)(?<!\d[,'’])[(（]?(?!{_DATE}|{_YEARS}|{_AMOUNT})"
+_BEGIN = rf"[(（]?(?!{_DATE}|{_YEARS}|{_AMOUNT})"
+_OPENED = rf"(?<!\d)(?<!\d[,'’]){_BEGIN}"
+"""Where a comma or an apostrophe parts, nothing begins behind one: it may be within an amount."""
 _SIGNS = r"\u2190-\u2bff\ufe0f\u200d\U0001f000-\U0001faff"
 _PARTED = rf"(?:[\s().\-/_~‐‑‒–—−·•（）|{_SIGNS}]{{1,4}}(?!(?<=\s)(?:{_DATE}))|(?<=\d\d)['’](?=\d\d))?"
 _CODE_PARTED = rf"(?:(?:[^\w:%$€£+]|_){{1,4}}(?!(?<=\s)(?:{_DATE}|{_SHORT_DATE}))|(?<=\d{{3}}):|:(?=\d{{3}}))?"
@@ -77,9 +79,10 @@ _COORDINATES = (
     rf"[-+−]?{_DEGREES}(?:\s?°(?:\s?[NSEWOnsewo]\b)?)?"
 )
 NUMBER = re.compile(
-    rf"{_BEGIN}\d(?:{_PARTED}\d){{8,}}+"
-    rf"|{_BEGIN}\d\d(?:(?:,(?=\d\d))?\d){{7,}}+"
-    rf"|{_BEGIN}(?!{_SHORT_DATE})0[1-9](?:{_CODE_PARTED}\d){{7,}}+"
+    rf"(?<!\d)(?<!\d['’]){_BEGIN}\d(?:{_PARTED}\d){{8,}}+"
+    r"|(?<!\d)\d{9,}+"
+    rf"|{_OPENED}\d\d(?:(?:,(?=\d\d))?\d){{7,}}+"
+    rf"|{_OPENED}(?!{_SHORT_DATE})0[1-9](?:{_CODE_PARTED}\d){{7,}}+"
     rf"|(?<!\+)\+(?!{_AMOUNT})[(（]?\d(?:{_PARTED}\d){{6,}}+"
     rf"|(?<!\+)\+(?!{_AMOUNT})[(（]?\d(?:{_CODE_PARTED}\d){{8,}}+"
     r"|(?<![\d.,$€£])\d{3}[-‐‑–]\d{4}(?!\d)"

@@ -116,6 +116,8 @@ CLEANED = {
     f"my id {ID}": "my id some number",
     f"x{ID}y it is": "a secret it is",
     f"#{ID}# it is": "#some number# it is",
+    f"of 1,000,{ID} it is": "of 1,000,some number it is",
+    "of 5,044 668 18 00 it is": "of 5,some number it is",
     "card 4111 1111 1111 1111 ok": "card some number ok",
     "card 4111-1111-1111-1111 ok": "card some number ok",
     "to DE89 3704 0044 0532 0130 00 please": "to some number please",
