@@ -136,7 +136,7 @@ def restore(settings: Settings, client: redis.Redis, backup: Reader, say: Say, t
             _undo(settings, client, store, backup)
             raise
         say("Redis had taken its part by then: this goes on to the end")
-    say(f"Redis: {state.count:,} keys")
+    say(f"Redis: {count(state.count, 'key')}")
     done.expired, done.without_files = state.expired, state.without_files
     try:
         unmark(client)
@@ -227,7 +227,7 @@ def _require_empty(settings: Settings, client: redis.Redis, store: ModelStore) -
     if present := kept_keys(client):
         kinds = Counter(key.partition(b":")[0].decode() for key in present)
         what = ", ".join(f"{kind}: {count:,}" for kind, count in sorted(kinds.items()))
-        found.append(f"Redis has {len(present):,} keys ({what})")
+        found.append(f"Redis has {count(len(present), 'key')} ({what})")
     if models := store.ids():
         found.append(f"the model store {store.where} has {count(len(models), 'model')}")
     checkpoints = JobFiles.of(settings, "any").folder.parent

@@ -19,7 +19,7 @@ from shared import keys
 from shared.errors import UserError
 from shared.models import ModelRecord
 from shared.settings import Settings
-from shared.units import MEGABYTE
+from shared.units import MEGABYTE, count
 from worker.backup.archive import CHECKPOINTS, DESCRIPTION, MODELS, STATE, Description, Told, Writer
 from worker.backup.entries import Entry, Snapshot, jobs_of
 from worker.jobs.job_files import JobFiles
@@ -70,13 +70,13 @@ def take(settings: Settings, client: redis.Redis, file: IO[bytes], folder: Path,
     records = _records(snapshot.entries)
     jobs = jobs_of(snapshot.entries)
     with tempfile.TemporaryFile(dir=folder) as state:
-        count = _write_state(snapshot, state)
+        entries = _write_state(snapshot, state)
         size = state.tell()
-        say(f"Redis: {count:,} keys, {size / MEGABYTE:,.1f} MB")
+        say(f"Redis: {count(entries, 'key')}, {size / MEGABYTE:,.1f} MB")
         description = Description(
             taken_at=snapshot.taken_at,
             version=importlib.metadata.version("galvanic"),
-            entries=count,
+            entries=entries,
             models=len(records),
             trainings=len(jobs),
         )

@@ -20,7 +20,7 @@ import redis
 from shared.connect import connect_for_long_commands
 from shared.errors import UserError
 from shared.settings import Settings, get_settings
-from shared.units import MEGABYTE
+from shared.units import MEGABYTE, count
 from worker.backup.archive import Reader
 from worker.backup.restore import Restored, require_place, restore
 from worker.backup.take import Taken, take
@@ -73,29 +73,30 @@ def restore_command(options: argparse.Namespace) -> int:
 
 def _told_of_backup(taken: Taken, where: str, size: int | None) -> list[str]:
     description = taken.description
-    trainings = f", {_count(description.trainings, 'training')} not over" if description.trainings else ""
+    trainings = f", {count(description.trainings, 'training')} not over" if description.trainings else ""
     goes_on = f" ({taken.checkpoints} with a checkpoint)" if taken.checkpoints else ""
     lines = [
-        f"{where}: {f'{size / MEGABYTE:,.1f} MB, ' if size is not None else ''}{description.entries:,} keys of Redis, "
-        f"{_count(description.models - len(taken.missing), 'model')}{trainings}{goes_on}",
+        f"{where}: {f'{size / MEGABYTE:,.1f} MB, ' if size is not None else ''}"
+        f"{count(description.entries, 'key')} of Redis, "
+        f"{count(description.models - len(taken.missing), 'model')}{trainings}{goes_on}",
         "It has members' words in it: keep it where only you can read it, and no longer than you say in your policy.",
         "Not in it: .env, and your own texts in CORPORA_DIR.",
     ]
     if taken.missing:
         lines.append(f"The files of these models are not in the store: {', '.join(taken.missing)}")
     if taken.foreign:
-        lines.append(f"Left out: {taken.foreign:,} keys of Redis that are not Galvanic's")
+        lines.append(f"Left out: {count(taken.foreign, 'key')} of Redis that are not Galvanic's")
     return lines
 
 
 def _told_of_restore(restored: Restored) -> list[str]:
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.description.taken_at))
-    lines = [f"Restored as of {moment}: {_count(restored.models, 'model')}."]
+    lines = [f"Restored as of {moment}: {count(restored.models, 'model')}."]
     if restored.trainings:
         where = f", {restored.checkpoints} from a checkpoint" if restored.checkpoints else ""
-        lines.append(f"{_count(restored.trainings, 'training')} will go on at the next start{where}.")
+        lines.append(f"{count(restored.trainings, 'training')} will go on at the next start{where}.")
     if restored.expired:
-        lines.append(f"{_count(restored.expired, 'key')} of Redis had expired meanwhile and did not come back.")
+        lines.append(f"{count(restored.expired, 'key')} of Redis had expired meanwhile and did not come back.")
     if restored.without_files:
         names = ", ".join(restored.without_files)
         lines.append(f"The backup had no files of these models, so they are gone: {names}")
@@ -105,10 +106,6 @@ def _told_of_restore(restored: Restored) -> list[str]:
     )
     lines.append("Before you start: the installation that the backup was made of must not run any more.")
     return lines
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _say(line: str) -> None:

@@ -73,7 +73,7 @@ def test_models_come_from_and_go_to_a_remote_store(galvanic: Installation, s3: t
     galvanic.keep_models_in(f"s3://{bucket}/one")
     galvanic.store.save(FIXTURE, "m1")
     galvanic.back_up()
-    assert f"{bucket}/one has 1 models" in galvanic.not_restored()
+    assert f"{bucket}/one has 1 model" in galvanic.not_restored()
     galvanic.elsewhere()
     galvanic.keep_models_in(f"s3://{bucket}/two")
     assert "1 model." in galvanic.restored()
@@ -108,7 +108,7 @@ def test_what_only_lives_and_what_is_not_ours_stays_behind(galvanic: Installatio
     client.lpush("train", "a message")
     client.hset("unacked", "tag", "a message")
     client.set("somebody-elses", "x")
-    assert "Left out: 1 keys" in galvanic.back_up()
+    assert "Left out: 1 key of Redis" in galvanic.back_up()
     galvanic.elsewhere()
     galvanic.restored()
     assert sorted(client.keys()) == [keys.guild_models(900).encode(), keys.model("m1").encode()]

@@ -54,7 +54,7 @@ def test_only_onto_an_empty_installation(galvanic: Installation) -> None:
     galvanic.back_up()
     said = galvanic.not_restored()
     assert "Redis has 2 keys (guild: 1, model: 1)" in said
-    assert "has 1 models" in said
+    assert "has 1 model" in said
 
     galvanic.elsewhere()
     for service in (presence.BOT, "train", "generate"):
