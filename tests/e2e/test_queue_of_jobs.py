@@ -24,6 +24,9 @@ from tests.e2e.acts import (
 from tests.e2e.system import System, started
 from worker.jobs.joblog import JobLog, run_script
 
+TIMED = "!train harbour --minutes 1"
+"""Of one that ends with its time it is known when those behind it begin."""
+
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
@@ -67,9 +70,9 @@ def said(system: System, typed: str, **where: str) -> str:
 def test_the_list_tells_whose_they_are_how_far_and_when(strict: System) -> None:
     running = train(strict, "!train python-docs --minutes 5")
     strict.wait_for_card(running, "Training", "Epoch")
-    bens = train(strict, person="ben")
-    hidden = train(strict, person="ben", channel="cellar")
-    elsewhere = train(strict, person="ben", channel="atrium")
+    bens = train(strict, TIMED, person="ben")
+    hidden = train(strict, TIMED, person="ben", channel="cellar")
+    elsewhere = train(strict, TIMED, person="ben", channel="atrium")
     try:
         # The other server's only training does not wait for this one's two.
         strict.wait_for_card(elsewhere, "next in line, begins in", timeout=60, person="ben", channel="atrium")
@@ -107,8 +110,8 @@ def test_nobody_has_more_than_the_quotas_allow(strict: System) -> None:
     running = train(strict, "!train python-docs --minutes 5")
     strict.wait_for_card(running, "Training", "Epoch")
     try:
-        train(strict, person="ben")
-        second = train(strict, person="ben")
+        train(strict, TIMED, person="ben")
+        second = train(strict, TIMED, person="ben")
         rest(strict)
         before = len(strict.client.messages())
         refusal = said(strict, "!train harbour", person="ben")
