@@ -20,7 +20,8 @@ from tests.faults.moments import CHECKPOINT_S
 
 @pytest.fixture(scope="session")
 def _hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    yield from started(tmp_path_factory.mktemp("hurt"), CHECKPOINT_EVERY_S=str(CHECKPOINT_S))
+    own = {"CHECKPOINT_EVERY_S": str(CHECKPOINT_S), "GENERATE_MAX_LENGTH": "200000"}
+    yield from started(tmp_path_factory.mktemp("hurt"), **own)
 
 
 @pytest.fixture

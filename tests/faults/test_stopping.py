@@ -59,11 +59,14 @@ def test_the_train_worker_is_stopped(moment: str, system: System) -> None:
 
 def test_the_generate_worker_is_stopped_while_it_writes(system: System) -> None:
     system.add_model("poet")
-    asked = system.client.send("!generate the fog --length 2000")
+    system.ask("!generate the fog --length 20")  # it is loaded, and the next text is begun at once
+    worker = harm.worker(system, "generate")
+    # Long enough to be met on any machine.
+    asked = system.client.send("!generate the fog --length 200000")
     with system.redis as client:
         system.client.wait_for(lambda: client.scard("jobs:undelivered"), 30, "the request")
     since = time.monotonic()
-    stop(harm.worker(system, "generate"))
+    stop(worker)
     answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 100, "an answer")
     assert "the fog" in text_of(answer)
     record("SIGTERM to the generate worker", "writing a text", "answered", since=since)
