@@ -16,6 +16,13 @@ from redis.exceptions import RedisError
 
 from bot import connection
 from bot.answers.typing import Typing
+from bot.channels.consent import ConsentStore
+from bot.channels.leavers import Leavers
+from bot.channels.readings import Readings
+from bot.channels.recheck import Recheck
+from bot.channels.store import TranscriptStore
+from bot.channels.watch import Watch
+from bot.channels.withdrawals import Withdrawals
 from bot.commands import checks, message_text
 from bot.commands.choices import Offers
 from bot.commands.context import PatientContext
@@ -33,15 +40,8 @@ from bot.models.upkeep import Upkeep
 from bot.pacing import Pacing
 from bot.people.audience import Audience
 from bot.people.limits import Cooldowns
-from bot.privacy.consent import ConsentStore
-from bot.privacy.withdrawals import Withdrawals
 from bot.syncing import sync_commands
 from bot.training.outlook import OutlookCache
-from bot.transcripts.leavers import Leavers
-from bot.transcripts.readings import Readings
-from bot.transcripts.recheck import Recheck
-from bot.transcripts.store import TranscriptStore
-from bot.transcripts.watch import Watch
 from bot.views import DYNAMIC_ITEMS
 from bot.writing.crowd import Crowd
 from bot.writing.text_actions import TextActions
@@ -58,7 +58,7 @@ EXTENSIONS = (
     "bot.cogs.chat",
     "bot.cogs.models",
     "bot.cogs.settings",
-    "bot.cogs.privacy",
+    "bot.channels.cog",
     "bot.cogs.general",
     "bot.cogs.welcome",
 )
@@ -76,7 +76,7 @@ class Galvanic(commands.Bot):
             guild_messages=True,
             dm_messages=True,
             message_content=True,
-            # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.transcripts.leavers`.
+            # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.leavers`.
             moderation=learning,
             members=learning and settings.members_intent,
         )

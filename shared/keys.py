@@ -59,7 +59,7 @@ TRANSCRIPTS = "transcripts"
 """Hash: id of a transcript that is not forgotten yet -> id of its guild."""
 
 READINGS_ENDED = "transcripts:ended"
-"""Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.transcripts.endings`), until
+"""Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.endings`), until
 its card shows it."""
 
 
@@ -115,7 +115,7 @@ def transcript(transcript_id: str) -> str:
     `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words
     out. `withdrawn`: the revision at which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds.
     `left_out`: lines that were too many.
-    While it is being read also `reading` (JSON, `bot.transcripts.reader`): how far that is, and what is to come of it;
+    While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is, and what is to come of it;
     `card`: `channel:message` that shows it; and `cancelled`: `1` once somebody cancelled it.
     It lives as long as a model refers to it.
     """
@@ -154,7 +154,7 @@ def transcript_gone(transcript_id: str) -> str:
 
 
 def consent(guild_id: int) -> str:
-    """Hash: id of a member -> what they said about learning from their messages (JSON, `bot.privacy.consent`)."""
+    """Hash: id of a member -> what they said about learning from their messages (JSON, `bot.channels.consent`)."""
     return f"guild:{guild_id}:consent"
 
 
@@ -164,7 +164,7 @@ def consent_pattern() -> str:
 
 
 def allowed_channels(guild_id: int) -> str:
-    """Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.privacy.consent`)."""
+    """Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.channels.consent`)."""
     return f"guild:{guild_id}:allowed"
 
 

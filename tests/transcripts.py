@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.transcripts.store import Line, TranscriptStore
+from bot.channels.store import Line, TranscriptStore
 from shared import keys
 from shared.transcripts import TranscriptInfo
 

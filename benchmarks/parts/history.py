@@ -7,7 +7,7 @@ import functools
 
 from benchmarks.measure import alternate, medians, repeated
 from benchmarks.record import Context
-from bot.transcripts.cleaning import clean as cleaned
+from bot.channels.cleaning import clean as cleaned
 from playground.chatter import small_talk
 
 MESSAGES = 20_000

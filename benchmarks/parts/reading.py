@@ -18,7 +18,7 @@ import redis
 from benchmarks.parts.bot import every, largest
 from benchmarks.product import Product, started
 from benchmarks.record import Context
-from bot.privacy.consent import ConsentStore
+from bot.channels.consent import ConsentStore
 from playground.client import PlaygroundClient
 from shared import keys
 from shared.connect import connect_async

@@ -12,6 +12,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cards
+from bot.channels import sources
+from bot.channels.plans import plan_for
 from bot.commands import attached, checks, train_options
 from bot.commands.checks import Context
 from bot.commands.decorators import hybrid_command
@@ -20,8 +22,6 @@ from bot.commands.train_options import TrainFlags
 from bot.people.requester import Requester
 from bot.training.texts import text_again
 from bot.training.trainings import TrainRequest, begin
-from bot.transcripts import sources
-from bot.transcripts.plans import plan_for
 from bot.types import Send
 from bot.views.options_form import OptionsForm
 from shared import corpora

@@ -6,9 +6,9 @@ from typing import Final
 
 from discord.ext import commands
 
+from bot.channels.sources import is_channel
 from bot.commands import checks
 from bot.commands.options import Options, number
-from bot.transcripts.sources import is_channel
 from shared.errors import UserError
 from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord

@@ -17,12 +17,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import tasks
+from bot.channels import sources
+from bot.channels.readings import ReadingPlan
 from bot.failures import AWAY, TRANSIENT, passing
 from bot.people import access
 from bot.redis_reply import reply
 from bot.training import training_control
-from bot.transcripts import sources
-from bot.transcripts.readings import ReadingPlan
 from shared import keys
 from shared.errors import UserError
 from shared.models import ModelRecord

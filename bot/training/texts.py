@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bot.channels.store import TranscriptStore
 from bot.jobs.queue import JobQueue
-from bot.transcripts.store import TranscriptStore
 from shared import corpora
 from shared.errors import UserError
 from shared.jobs import CorpusInfo

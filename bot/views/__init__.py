@@ -1,10 +1,10 @@
 """Buttons, menus and forms. What must work after a restart carries all it needs in its custom id."""
 
+from bot.channels.buttons import PRIVACY_ITEMS
+from bot.channels.import_buttons import StopReadingButton, UpdateButton
 from bot.views.finished import MoreButton
 from bot.views.help import HelpMenu
 from bot.views.models import ConfirmButton, DeleteButton, ExportButton, KeepButton, PageButton, UseButton
-from bot.views.privacy import PRIVACY_ITEMS
-from bot.views.reading import StopReadingButton, UpdateButton
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.training import CancelButton, FinishButton, SamplesButton
 from bot.views.welcome import TasteButton

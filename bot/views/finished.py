@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.channels.import_buttons import UpdateButton
 from bot.people.requester import Requester
 from bot.training import trainings
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, replying_to
 from bot.views.models import UseButton
-from bot.views.reading import UpdateButton
 from bot.views.training import SamplesButton
 from bot.views.writing import GenerateButton
 from shared.models import ModelRecord

@@ -10,9 +10,9 @@ import pytest
 import redis.asyncio
 import yarl
 
+from bot.channels import leavers, recheck, watch
 from bot.client import Galvanic
 from bot.jobs import live_card
-from bot.transcripts import leavers, recheck, watch
 from playground.server import Playground, open_port
 from shared.connect import connect_async
 from shared.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 from simcord.backend.models import Message
 
-from bot.transcripts.store import Line
+from bot.channels.store import Line
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.jobs import GenerateJob, Place, TranscriptRef

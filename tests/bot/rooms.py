@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.channels.store import Line
 from bot.people.requester import Requester
-from bot.transcripts.store import Line
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
 from shared.connect import connect
 from shared.jobs import TrainJob, TranscriptRef

@@ -7,6 +7,7 @@ import redis
 import redis.asyncio
 
 from bot import cards
+from bot.channels.store import Line, TranscriptStore
 from bot.jobs import live_card, retention
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import JobQueue
@@ -14,7 +15,6 @@ from bot.people.requester import Requester
 from bot.training import trainings
 from bot.training.texts import text_again
 from bot.training.trainings import TrainRequest
-from bot.transcripts.store import Line, TranscriptStore
 from bot.writing.text_actions import at_temperature
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.transcripts import blocked, cleaning
-from bot.transcripts.cleaning import BLOCKED, clean, is_command
+from bot.channels import blocked, cleaning
+from bot.channels.cleaning import BLOCKED, clean, is_command
 from playground.chatter import small_talk
 from tests.bot.regex_work import Work
 

@@ -6,7 +6,7 @@ import discord
 import pytest
 import redis.asyncio
 
-from bot.privacy.consent import ConsentStore
+from bot.channels.consent import ConsentStore
 from shared import keys
 from shared.settings import Settings
 

@@ -10,11 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot import cards
-from bot.cards.privacy import Taken, Terms
-from bot.privacy import held
-from bot.privacy.consent import Allowed, Said
-from bot.privacy.export_data import packed
+from bot.channels import embeds, held
+from bot.channels.consent import Allowed, Said
+from bot.channels.embeds import Taken, Terms
+from bot.channels.export import packed
 from playground.places import ANNEX_ID, GUILD_ID
 from shared.jobs import TranscriptRef
 from shared.settings import Settings
@@ -131,13 +130,13 @@ async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
     terms = Terms("opt-out", 365.0, 3_650.0, 720.0, "!!!!!")
     taken = [Taken("*" * 100, 10, 10**9, ("n" * 32,) * 40)] * 40
     for embed in (
-        cards.privacy_page(full, terms),
-        cards.opted_out(taken, time.time(), terms),
-        cards.forgotten(taken, 10**6, time.time(), terms),
-        cards.forget_question(["*" * 100] * 40, terms),
-        cards.consent_question("*" * 100, full.channels, Said(state="out", at=1, since=10**18), terms),
-        cards.allowed_channels(dict.fromkeys(full.channels, Allowed(by=10**18, at=1)), 10**6, terms),
-        cards.training_notice("*" * 100, terms),
+        embeds.privacy_page(full, terms),
+        embeds.opted_out(taken, time.time(), terms),
+        embeds.forgotten(taken, 10**6, time.time(), terms),
+        embeds.forget_question(["*" * 100] * 40, terms),
+        embeds.consent_question("*" * 100, full.channels, Said(state="out", at=1, since=10**18), terms),
+        embeds.allowed_channels(dict.fromkeys(full.channels, Allowed(by=10**18, at=1)), 10**6, terms),
+        embeds.notice("*" * 100, terms),
     ):
         assert len(embed) <= 6_000
         assert len(embed.title or "") <= 256

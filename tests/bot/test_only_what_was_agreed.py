@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.transcripts.cleaning import BLOCKED
+from bot.channels.cleaning import BLOCKED
 from playground.chatter import Said
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys

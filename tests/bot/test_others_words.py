@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from simcord.backend.models import Message
 
-from bot.privacy.export_data import export
-from bot.privacy.requests import forget_requests
+from bot.channels.export import export
+from bot.channels.requests import forget_requests
 from playground.places import GUILD_ID
 from shared import keys
 from shared.settings import Settings

@@ -9,6 +9,8 @@ import pytest
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
+from bot.channels.buttons import PRIVACY_ITEMS
+from bot.channels.import_buttons import StopReadingButton, UpdateButton
 from bot.views import DYNAMIC_ITEMS
 from bot.views.finished import MoreButton
 from bot.views.help import HelpMenu
@@ -21,8 +23,6 @@ from bot.views.models import (
     UseButton,
     info_buttons,
 )
-from bot.views.privacy import PRIVACY_ITEMS
-from bot.views.reading import StopReadingButton, UpdateButton
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.training import CancelButton, FinishButton, SamplesButton
 from bot.views.welcome import TasteButton

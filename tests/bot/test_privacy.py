@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.privacy import consent_actions
-from bot.views.privacy import consent_buttons, forget_buttons
+from bot.channels import rights as consent_actions
+from bot.channels.buttons import consent_buttons, forget_buttons
 from playground.faults import Fault
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
@@ -120,7 +120,7 @@ async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None
 
 
 async def test_a_question_of_another_day_changes_nothing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.views.privacy.ANSWER_WITHIN", timedelta(0))
+    monkeypatch.setattr("bot.channels.buttons.ANSWER_WITHIN", timedelta(0))
     for command, label in (("optin", "I agree"), ("forget-me", "Forget me")):
         slash(live, "ben", command)
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")

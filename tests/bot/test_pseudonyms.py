@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.transcripts.pseudonyms import NAMES, Pseudonyms
+from bot.channels.pseudonyms import NAMES, Pseudonyms
 
 
 def test_names_are_short_and_different() -> None:

@@ -12,6 +12,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from bot.channels.store import TranscriptStore
 from bot.client import Galvanic
 from bot.guild_settings import GuildSettingsStore
 from bot.jobs.queue import JobQueue
@@ -19,7 +20,6 @@ from bot.jobs.understanding import NotUnderstood, events_of
 from bot.models.registry import Registry
 from bot.people.audience import Audience
 from bot.training.texts import text_again
-from bot.transcripts.store import TranscriptStore
 from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import Corpus, unpack

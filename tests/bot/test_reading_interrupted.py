@@ -9,8 +9,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from bot.transcripts import reading, readings
-from bot.transcripts.readings import Readings
+from bot.channels import reading, readings
+from bot.channels.readings import Readings
 from playground.faults import Fault
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
@@ -49,7 +49,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
 async def test_discord_in_trouble_interrupts_and_nothing_is_lost(
     live: Live, tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.transcripts.reading.RETRY_S", (0.1,))
+    monkeypatch.setattr("bot.channels.reading.RETRY_S", (0.1,))
     talk(live, 500)
     await agreed(live, "ada", "ben")
     fault = live.faults.add(Fault("GET", MESSAGES, status, times=7, late=True))

@@ -8,7 +8,7 @@ from simcord.backend.models import Overwrite
 from simcord.backend.models.message import Message
 from simcord.enums import OverwriteType
 
-from bot.transcripts import recheck
+from bot.channels import recheck
 from playground.faults import Fault
 from playground.places import USER_IDS
 from shared.settings import Settings

@@ -17,9 +17,9 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 from redis.asyncio.client import Pipeline
 
+from bot.channels.consent import ConsentStore
+from bot.channels.store import Line, TranscriptStore
 from bot.leader import Fence, Leader, Overtaken
-from bot.privacy.consent import ConsentStore
-from bot.transcripts.store import Line, TranscriptStore
 from shared import keys
 from shared.settings import Settings
 
@@ -100,13 +100,13 @@ class Bot:
                 await task
 
     async def withdraw(self, member: int) -> None:
-        """As `bot.privacy.withdrawals` does it."""
+        """As `bot.channels.withdrawals` does it."""
         await self.consents.refuse(GUILD, member, 10**9)
         await self.store.note_withdrawn(self._transcript_id, [member])
         self._later.append(asyncio.create_task(self.store.purge(self._transcript_id)))
 
     async def _read(self) -> None:
-        """As `bot.transcripts.reading` does it."""
+        """As `bot.channels.reading` does it."""
         while (now := await self.store.load(self._transcript_id)) is not None and now.reading is not None:
             start = int(now.reading)
             page = [Line(number, who, f"{who} says {number}") for number, who in MESSAGES[start : start + PAGE]]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
+from bot.channels.store import Line, TranscriptStore
 from bot.leader import Overtaken
-from bot.transcripts.store import Line, TranscriptStore
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError

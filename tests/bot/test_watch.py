@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.transcripts import watch
-from bot.transcripts.store import Line
+from bot.channels import watch
+from bot.channels.store import Line
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from bot.transcripts.store import Line, TranscriptStore
+from bot.channels.store import Line, TranscriptStore
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect

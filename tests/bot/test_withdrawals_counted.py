@@ -7,8 +7,8 @@ import asyncio
 import pytest
 import redis
 
-from bot.privacy.withdrawals import Withdrawn
-from bot.transcripts.store import Line
+from bot.channels.store import Line
+from bot.channels.withdrawals import Withdrawn
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.jobs import TranscriptRef

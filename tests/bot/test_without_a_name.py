@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.transcripts.reader import ReadingState
+from bot.channels.reader import ReadingState
 from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from bot.transcripts.store import Line, TranscriptStore
+from bot.channels.store import Line, TranscriptStore
 from playground.client import Message, text_of
 from shared import keys
 from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from bot.transcripts.store import Line, TranscriptStore
+from bot.channels.store import Line, TranscriptStore
 from shared import keys, turns
 from shared.connect import connect_async
 from shared.events import Event, Finished, Queued, Started, parse_event

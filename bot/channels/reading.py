@@ -12,14 +12,14 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import cards
+from bot.channels import import_embeds, sources
+from bot.channels.endings import Ending, tell
+from bot.channels.import_buttons import reading_buttons
+from bot.channels.reader import Reader, ReadingState, ServerAway
+from bot.channels.reading_card import card_nonce, facts_of
+from bot.channels.store import Transcript
 from bot.failures import AWAY, MISSING_ACCESS, MISSING_PERMISSIONS, TRANSIENT, is_gone, passing
 from bot.jobs.card_message import CardMessage
-from bot.transcripts import sources
-from bot.transcripts.endings import Ending, tell
-from bot.transcripts.reader import Reader, ReadingState, ServerAway
-from bot.transcripts.reading_card import card_nonce, facts_of
-from bot.transcripts.store import Transcript
-from bot.views.reading import reading_buttons
 from shared.corpora import unpacked_limit
 from shared.corpora.corpus import slugify
 from shared.errors import UserError
@@ -240,7 +240,11 @@ class Reading:
         if problem is None and await self._cancel_training(state.job_id, message.where):
             await self._store.forget(transcript.transcript_id)
             return
-        embed = cards.reading_failed(facts, problem) if problem is not None else cards.reading_cancelled(facts)
+        embed = (
+            import_embeds.reading_failed(facts, problem)
+            if problem is not None
+            else import_embeds.reading_cancelled(facts)
+        )
         ending = Ending(job_id=state.job_id, place=state.place, card=message.where, embed=embed.to_dict())
         await self._store.forget(transcript.transcript_id, ending.model_dump_json())
         log.info("reading_ended", transcript_id=transcript.transcript_id, cancelled=problem is None)
@@ -261,7 +265,7 @@ class Reading:
             current = await self._store.load(transcript.transcript_id)
             if current is None or current.reading is None:
                 return
-            embed = cards.reading(await facts_of(self._bot, current), problem)
+            embed = import_embeds.reading(await facts_of(self._bot, current), problem)
             await self._put(message, embed, reading_buttons(transcript.transcript_id))
             if message.where is not None and message.where != before:
                 await self._store.save_card(transcript.transcript_id, message.where)

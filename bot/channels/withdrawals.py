@@ -13,10 +13,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot import tasks
+from bot.channels.store import Transcript
 from bot.escape import plain
 from bot.failures import AWAY, TRANSIENT
 from bot.redis_reply import reply
-from bot.transcripts.store import Transcript
 from shared import keys
 from shared.models import ModelRecord
 

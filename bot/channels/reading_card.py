@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.cards.reading import ReadingFacts
+from bot.channels.import_embeds import ReadingFacts
+from bot.channels.reader import ReadingState
+from bot.channels.store import Transcript
 from bot.escape import plain
 from bot.jobs import queue
-from bot.transcripts.reader import ReadingState
-from bot.transcripts.store import Transcript
 
 if TYPE_CHECKING:
     from bot.client import Galvanic

@@ -1,6 +1,6 @@
 """What no transcript may hold: patterns of what names, finds or opens something of somebody's.
 
-All work on one line whose characters `bot.transcripts.cleaning` has made plain before. Each is linear in hostile input:
+All work on one line whose characters `bot.channels.cleaning` has made plain before. Each is linear in hostile input:
 an unbounded run begins only where no character of its kind stands before it, or else it is bounded.
 """
 

@@ -8,8 +8,8 @@ from typing import Any
 import discord
 
 from bot import cards
+from bot.channels import embeds, rights
 from bot.escape import NOBODY
-from bot.privacy import consent_actions
 from bot.views.base import USER, ButtonItem, FromItsId, answering
 from shared.errors import UserError
 
@@ -53,7 +53,7 @@ class AgreeButton(_Question, ButtonItem, template=rf"galvanic:optin:{_GUILD}:{US
             self.require_asked(interaction, f"{prefix}optin")
             assert interaction.message is not None
             asked = interaction.message.created_at
-            done = await consent_actions.agree(bot, self.guild_id, interaction.user, asked, interaction.id, prefix)
+            done = await rights.agree(bot, self.guild_id, interaction.user, asked, interaction.id, prefix)
             await interaction.edit_original_response(embed=done, view=None, allowed_mentions=NOBODY)
 
 
@@ -74,11 +74,11 @@ class ForgetButton(_Question, ButtonItem, template=rf"galvanic:forget-me:{_GUILD
             guild = bot.get_guild(self.guild_id)
             if self.guild_id and guild is None:
                 raise UserError("I'm not in that server any more.", f"`{prefix}forget-me` here is about all servers.")
-            servers = await consent_actions.servers_here(bot, guild, interaction.user, to_refuse=True)
-            done = await consent_actions.forget(bot, servers, interaction.user, prefix)
+            servers = await rights.servers_here(bot, guild, interaction.user, to_refuse=True)
+            done = await rights.forget(bot, servers, interaction.user, prefix)
             await _show_private(interaction, done)
             if not _is_direct(interaction):
-                await consent_actions.confirm(interaction.user, done)
+                await rights.confirm(interaction.user, done)
 
 
 class DeclineButton(_Question, ButtonItem, template=rf"galvanic:privacy-not:{USER}"):
@@ -92,7 +92,7 @@ class DeclineButton(_Question, ButtonItem, template=rf"galvanic:privacy-not:{USE
         """Take the question away."""
         async with answering(interaction, "privacy refusal", update=True) as bot:
             self.require_asked(interaction, f"{await bot.prefix(interaction.guild)}privacy")
-            await interaction.edit_original_response(embed=cards.not_agreed(), view=None, allowed_mentions=NOBODY)
+            await interaction.edit_original_response(embed=embeds.not_agreed(), view=None, allowed_mentions=NOBODY)
 
 
 PRIVACY_ITEMS = (AgreeButton, ForgetButton, DeclineButton)

@@ -9,15 +9,15 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cards
+from bot.channels import embeds, held, rights
+from bot.channels.buttons import consent_buttons, forget_buttons
+from bot.channels.export import export
+from bot.channels.rights import terms_of
 from bot.commands.checks import Context
 from bot.commands.choices import choices
 from bot.commands.decorators import hybrid_command
 from bot.models import sharing
 from bot.people import access, private
-from bot.privacy import consent_actions, held
-from bot.privacy.consent_actions import terms_of
-from bot.privacy.export_data import export
-from bot.views.privacy import consent_buttons, forget_buttons
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,16 +65,16 @@ class Privacy(commands.Cog):
         if channel is None:
             allowances = await self.bot.consents.allowances(ctx.guild.id)
             agreed = len((await self.bot.consents.of(ctx.guild.id)).agreed)
-            embed = cards.allowed_channels(allowances, agreed, terms_of(self.bot, prefix))
+            embed = embeds.allowed_channels(allowances, agreed, terms_of(self.bot, prefix))
             await ctx.send(embed=embed, ephemeral=True)
             return
         if _is_off(state):
             channel_id = await self._allowed_id(ctx, channel)
             here = access.channel_ids(ctx.channel)
-            said = await consent_actions.disallow(self.bot, ctx.guild.id, channel_id, ctx.author.id, prefix, here)
+            said = await rights.disallow(self.bot, ctx.guild.id, channel_id, ctx.author.id, prefix, here)
         else:
             room = _room(ctx.author, channel)
-            said = await consent_actions.allow(self.bot, room, ctx.author, prefix)
+            said = await rights.allow(self.bot, room, ctx.author, prefix)
         await ctx.send(said, ephemeral=True)
 
     async def _allowed_id(self, ctx: Context, typed: str) -> int:
@@ -115,9 +115,9 @@ class Privacy(commands.Cog):
         prefix = await self._private_prefix(ctx)
         said = await self.bot.consents.said(ctx.guild.id, ctx.author.id)
         if said is not None and said.state == "in" and self.bot.settings.channel_training != "off":
-            message: dict[str, Any] = {"embed": cards.agreed(ctx.guild.name, said, terms_of(self.bot, prefix))}
+            message: dict[str, Any] = {"embed": embeds.agreed(ctx.guild.name, said, terms_of(self.bot, prefix))}
         else:
-            question = await consent_actions.consent_question(self.bot, ctx.guild, ctx.author, prefix)
+            question = await rights.consent_question(self.bot, ctx.guild, ctx.author, prefix)
             message = {"embed": question, "view": consent_buttons(ctx.guild.id, ctx.author.id)}
         await private.tell(ctx, **message)
 
@@ -132,8 +132,8 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         prefix = await self._private_prefix(ctx)
-        servers = await consent_actions.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
-        embed = await consent_actions.opt_out(self.bot, servers, ctx.author, prefix)
+        servers = await rights.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
+        embed = await rights.opt_out(self.bot, servers, ctx.author, prefix)
         told = await private.answer(ctx, embed=embed)
         await private.note(
             ctx, f"Done. {private.SENT}" if told else f"Done. `/{ctx.command}` would tell you the details."
@@ -152,11 +152,11 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         prefix = await self._private_prefix(ctx)
-        servers = await consent_actions.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
-        names = [consent_actions.name_of(self.bot, guild_id) for guild_id in servers]
+        servers = await rights.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
+        names = [rights.name_of(self.bot, guild_id) for guild_id in servers]
         guild_id = ctx.guild.id if ctx.guild is not None else None
         question: dict[str, Any] = {
-            "embed": cards.forget_question(names, terms_of(self.bot, prefix)),
+            "embed": embeds.forget_question(names, terms_of(self.bot, prefix)),
             "view": forget_buttons(guild_id, ctx.author.id),
         }
         if await private.answer(ctx, **question):
@@ -174,11 +174,11 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         terms = terms_of(self.bot, await self._private_prefix(ctx))
-        servers = await consent_actions.servers_here(self.bot, ctx.guild, ctx.author)
+        servers = await rights.servers_here(self.bot, ctx.guild, ctx.author)
         pages = [
-            cards.privacy_page(await held.in_server(self.bot, guild_id, ctx.author), terms)
+            embeds.privacy_page(await held.in_server(self.bot, guild_id, ctx.author), terms)
             for guild_id in servers[:_MOST_PAGES]
-        ] or [cards.nothing_held(terms)]
+        ] or [embeds.nothing_held(terms)]
         more = len(servers) - len(pages)
         content = f"And {more} more servers: `{terms.prefix}export-data` tells of all." if more > 0 else None
         await private.tell(ctx, content=content, embed=pages[0])

@@ -11,17 +11,16 @@ import discord
 import structlog
 
 from bot import cards
-from bot.cards.privacy import Taken, Terms
+from bot.channels import embeds, held, sources
+from bot.channels.embeds import Taken, Terms
+from bot.channels.requests import forget_requests
 from bot.failures import TRANSIENT
 from bot.people import private
-from bot.privacy import held
-from bot.privacy.requests import forget_requests
-from bot.transcripts import sources
 from shared.errors import UserError
 
 if TYPE_CHECKING:
+    from bot.channels.held import Person
     from bot.client import Galvanic
-    from bot.privacy.held import Person
 
     Room = discord.TextChannel | discord.ForumChannel
 
@@ -57,7 +56,7 @@ async def consent_question(bot: Galvanic, guild: discord.Guild, user: Person, pr
     member = await held.member_in(guild, user)
     channels = [channel for channel in sorted(await bot.consents.allowed(guild.id)) if held.reads(member, channel)]
     said = await bot.consents.said(guild.id, user.id)
-    return cards.consent_question(guild.name, channels, said, terms_of(bot, prefix))
+    return embeds.consent_question(guild.name, channels, said, terms_of(bot, prefix))
 
 
 async def agree(
@@ -86,7 +85,7 @@ async def agree(
     if before is not None and before.state == "out" and before.at > asked.timestamp():
         raise UserError("You said no after this question.", f"If you want to agree, ask anew: `{prefix}optin`.")
     said = await bot.consents.agree(guild_id, user.id, pressed)
-    return cards.agreed(guild.name, said, terms_of(bot, prefix))
+    return embeds.agreed(guild.name, said, terms_of(bot, prefix))
 
 
 async def servers_here(
@@ -119,7 +118,7 @@ async def opt_out(bot: Galvanic, servers: Sequence[int], user: Person, prefix: s
         redis.RedisError: Redis cannot be reached.
     """
     taken = [await _withdraw(bot, guild_id, user, "optout") for guild_id in servers]
-    return cards.opted_out(taken, _due(bot), terms_of(bot, prefix))
+    return embeds.opted_out(taken, _due(bot), terms_of(bot, prefix))
 
 
 async def forget(bot: Galvanic, servers: Sequence[int], user: Person, prefix: str) -> discord.Embed:
@@ -131,7 +130,7 @@ async def forget(bot: Galvanic, servers: Sequence[int], user: Person, prefix: st
     taken = [await _withdraw(bot, guild_id, user, "forget-me") for guild_id in servers]
     requests = await forget_requests(bot.redis, user.id, servers)
     log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
-    return cards.forgotten(taken, requests, _due(bot), terms_of(bot, prefix))
+    return embeds.forgotten(taken, requests, _due(bot), terms_of(bot, prefix))
 
 
 async def confirm(user: Person, done: discord.Embed) -> None:
@@ -184,7 +183,7 @@ async def _post_notice(bot: Galvanic, channel: Room, prefix: str) -> bool:
     if isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
         return False
     try:
-        await channel.send(embed=cards.training_notice(channel.guild.name, terms_of(bot, prefix)))
+        await channel.send(embed=embeds.notice(channel.guild.name, terms_of(bot, prefix)))
     except (discord.HTTPException, *TRANSIENT) as error:
         log.info("notice_not_posted", channel_id=channel.id, error=type(error).__name__)
         return False

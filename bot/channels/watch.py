@@ -18,9 +18,9 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import tasks
+from bot.channels.cleaning import clean
+from bot.channels.reader import is_speech, prefixes_of
 from bot.people.membership import was_deleted
-from bot.transcripts.cleaning import clean
-from bot.transcripts.reader import is_speech, prefixes_of
 from shared.transcripts import TranscriptInfo
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot.privacy.held import Held, Words, in_server, servers_of
-from bot.privacy.requests import MOST_KEPT, requests_of
+from bot.channels.held import Held, Words, in_server, servers_of
+from bot.channels.requests import MOST_KEPT, requests_of
 from shared.jobs import Job, author_of
 from shared.units import MEGABYTE
 
 if TYPE_CHECKING:
+    from bot.channels.held import Person
     from bot.client import Galvanic
-    from bot.privacy.held import Person
 
 FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""

@@ -16,10 +16,10 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import tasks
+from bot.channels.reader import PAGE
+from bot.channels.store import Line
+from bot.channels.watch import Watch
 from bot.failures import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone, passing
-from bot.transcripts.reader import PAGE
-from bot.transcripts.store import Line
-from bot.transcripts.watch import Watch
 from shared.transcripts import TranscriptInfo
 
 if TYPE_CHECKING:

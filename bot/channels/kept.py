@@ -11,9 +11,9 @@ import redis.asyncio
 import structlog
 from pydantic import ValidationError
 
+from bot.channels.pages import Line, read_page
 from bot.jobs.understanding import card_of
 from bot.redis_reply import reply
-from bot.transcripts.pages import Line, read_page
 from shared import keys
 from shared.transcripts import Revision, TranscriptInfo, read_revision
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 import discord
 import structlog
 
+from bot.channels.consent import Allowed, Mode, Said
+from bot.channels.store import Transcript
 from bot.failures import TRANSIENT, passing
-from bot.privacy.consent import Allowed, Mode, Said
 from bot.redis_reply import reply
-from bot.transcripts.store import Transcript
 from shared import keys
 from shared.jobs import TrainJob
 from shared.models import ModelRecord

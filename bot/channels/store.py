@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import redis.asyncio
 from redis.asyncio.client import Pipeline
 
+from bot.channels.kept import KeptTranscripts, Transcript
+from bot.channels.pages import Line, as_noted, pack, read_page, said_by, sizes
 from bot.leader import Fence, Overtaken
 from bot.redis_reply import reply
-from bot.transcripts.kept import KeptTranscripts, Transcript
-from bot.transcripts.pages import Line, as_noted, pack, read_page, said_by, sizes
 from shared import keys
 from shared.transcripts import TranscriptInfo
 
 if TYPE_CHECKING:
-    from bot.privacy.consent import ConsentStore
+    from bot.channels.consent import ConsentStore
 
 __all__ = ["Line", "Transcript", "TranscriptStore", "said_by"]
 

@@ -13,19 +13,19 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot import cards, tasks
+from bot import tasks
+from bot.channels import endings, import_embeds, sources
+from bot.channels.import_buttons import reading_buttons
+from bot.channels.reader import ReadingState
+from bot.channels.reading import RETRY_S, Reading, state_of
+from bot.channels.reading_card import card_nonce, facts_of
+from bot.channels.store import Transcript
 from bot.jobs.queue import TRAINING
 from bot.people import access
 from bot.people.requester import Requester
 from bot.training import trainings
 from bot.training.training_control import moderates_place
-from bot.transcripts import endings, sources
-from bot.transcripts.reader import ReadingState
-from bot.transcripts.reading import RETRY_S, Reading, state_of
-from bot.transcripts.reading_card import card_nonce, facts_of
-from bot.transcripts.store import Transcript
 from bot.types import Send
-from bot.views.reading import reading_buttons
 from shared.errors import UserError
 from shared.jobs import Place, TrainOptions
 from shared.models import ModelRecord
@@ -115,7 +115,7 @@ class Readings:
                     send = functools.partial(send, nonce=card_nonce(job_id))
                 try:
                     message = await send(
-                        embed=cards.reading(await facts_of(self._bot, transcript)),
+                        embed=import_embeds.reading(await facts_of(self._bot, transcript)),
                         view=reading_buttons(transcript.transcript_id),
                     )
                 except BaseException:

@@ -13,17 +13,17 @@ import discord
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from bot.channels.cleaning import clean, is_command
+from bot.channels.pseudonyms import Pseudonyms
+from bot.channels.store import Line, said_by
 from bot.failures import is_gone
 from bot.people.membership import is_member
-from bot.transcripts.cleaning import clean, is_command
-from bot.transcripts.pseudonyms import Pseudonyms
-from bot.transcripts.store import Line, said_by
 from shared.jobs import ModelRef, Place, Snowflake, TrainOptions
 from shared.transcripts import TranscriptInfo
 
 if TYPE_CHECKING:
+    from bot.channels.consent import Consents
     from bot.client import Galvanic
-    from bot.privacy.consent import Consents
 
 PAGE = 100
 """Messages of one request: Discord's limit."""

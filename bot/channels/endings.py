@@ -11,10 +11,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from redis.exceptions import RedisError
 
+from bot.channels.reading_card import card_nonce
 from bot.failures import TRANSIENT, passing
 from bot.jobs.card_message import CardMessage
 from bot.redis_reply import reply
-from bot.transcripts.reading_card import card_nonce
 from shared import keys
 from shared.jobs import Place
 from shared.logging import job_context

@@ -9,8 +9,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from bot.transcripts import blocked
-from bot.transcripts.blocked import BLOCKED
+from bot.channels import blocked
+from bot.channels.blocked import BLOCKED
 
 __all__ = ["BLOCKED", "clean", "is_command"]
 

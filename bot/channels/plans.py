@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.channels import sources
+from bot.channels.readings import ReadingPlan
 from bot.commands import train_options
 from bot.commands.train_options import TrainFlags
 from bot.people.requester import Requester
 from bot.training.trainings import require_current
-from bot.transcripts import sources
-from bot.transcripts.readings import ReadingPlan
 from shared.errors import UserError
 from shared.models import ModelRecord
 

@@ -44,7 +44,7 @@ class UpdateButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:upd
         """Begin to read, if this person may."""
 
         async def update(bot: Galvanic, who: Requester, send: Send) -> None:
-            from bot.transcripts.plans import update_plan  # it needs the buttons
+            from bot.channels.plans import update_plan  # it needs the buttons
 
             plan = functools.partial(update_plan, bot, who, self.model_id)
             await bot.readings.begin(who, plan, send, by_message=True)

@@ -1,1 +1,0 @@
-"""What members say about learning from their messages, and what is held of them."""
