@@ -23,13 +23,8 @@ from bot.channels.recheck import Recheck
 from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
-from bot.commands import checks, message_text
-from bot.commands.choices import Offers
 from bot.commands.context import PatientContext
-from bot.commands.plain_words import PlainWords
-from bot.commands.wellformed import Tree, whole
 from bot.failures import passing
-from bot.guild_settings import GuildSettingsStore
 from bot.jobs.follower import Follower
 from bot.jobs.queue import JobQueue
 from bot.leader import Fence, Leader
@@ -37,9 +32,14 @@ from bot.metrics.numbers import BotMetrics
 from bot.models.model_actions import ModelActions
 from bot.models.registry import Registry
 from bot.models.upkeep import Upkeep
+from bot.options import checks, message_text
+from bot.options.autocomplete import Offers
+from bot.options.decoding import Tree, whole
+from bot.options.plain_words import PlainWords
 from bot.pacing import Pacing
 from bot.people.audience import Audience
-from bot.people.limits import Cooldowns
+from bot.servers.cooldowns import Cooldowns
+from bot.servers.settings import GuildSettingsStore
 from bot.syncing import sync_commands
 from bot.training.outlook import OutlookCache
 from bot.views import DYNAMIC_ITEMS

@@ -189,7 +189,7 @@ def channel(channel_id: int) -> str:
 
 
 def guild_settings(guild_id: int) -> str:
-    """String: what a server's admins have set (JSON, `bot.guild_settings.GuildSettings`)."""
+    """String: what a server's admins have set (JSON, `bot.servers.settings.GuildSettings`)."""
     return f"guild:{guild_id}:settings"
 
 

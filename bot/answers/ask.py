@@ -17,7 +17,7 @@ from shared.logging import job_context
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-    from bot.commands.checks import Context
+    from bot.options.checks import Context
 
 log = structlog.get_logger()
 

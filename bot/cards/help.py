@@ -9,8 +9,8 @@ import discord
 from discord.ext import commands
 
 from bot.cards.words import BLURPLE, FIELD_LIMIT
-from bot.commands.options import Options
 from bot.escape import plain
+from bot.options.options import Options
 
 HEADINGS = {
     "Training": ("train", "catalogue"),

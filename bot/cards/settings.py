@@ -9,7 +9,7 @@ import discord
 
 from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT
 from bot.escape import plain
-from bot.guild_settings import GuildSettings
+from bot.servers.settings import GuildSettings
 from shared.units import MEGABYTE
 
 _MOST_SHOWN = 12

@@ -13,11 +13,12 @@ from bot.channels import embeds, held, rights
 from bot.channels.buttons import consent_buttons, forget_buttons
 from bot.channels.export import export
 from bot.channels.rights import terms_of
-from bot.commands.checks import Context
-from bot.commands.choices import choices
-from bot.commands.decorators import hybrid_command
 from bot.models import sharing
-from bot.people import access, private
+from bot.options.autocomplete import choices
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.people import private
+from bot.servers import access
 from shared.errors import UserError
 
 if TYPE_CHECKING:

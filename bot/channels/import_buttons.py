@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, answering, replying_to
 
@@ -43,7 +43,7 @@ class UpdateButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:upd
     async def callback(self, interaction: discord.Interaction) -> None:
         """Begin to read, if this person may."""
 
-        async def update(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def update(bot: Galvanic, who: Actor, send: Send) -> None:
             from bot.channels.plans import update_plan  # it needs the buttons
 
             plan = functools.partial(update_plan, bot, who, self.model_id)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot import tasks
 from bot.failures import passing
-from bot.people.membership import is_member
+from bot.servers.membership import is_member
 from bot.training import training_control
 
 if TYPE_CHECKING:

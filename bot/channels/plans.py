@@ -8,7 +8,7 @@ from bot.channels import sources
 from bot.channels.readings import ReadingPlan
 from bot.commands import train_options
 from bot.commands.train_options import TrainFlags
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from bot.training.trainings import require_current
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bot.client import Galvanic
 
 
-async def plan_for(bot: Galvanic, who: Requester, flags: TrainFlags) -> ReadingPlan:
+async def plan_for(bot: Galvanic, who: Actor, flags: TrainFlags) -> ReadingPlan:
     """What `train #channel` asks for. From a model that learned this channel before: what was said since.
 
     Raises:
@@ -32,7 +32,7 @@ async def plan_for(bot: Galvanic, who: Requester, flags: TrainFlags) -> ReadingP
     return ReadingPlan(source, options, speakers=flags.speakers, parent=parent, after=after)
 
 
-async def update_plan(bot: Galvanic, who: Requester, model_id: str) -> ReadingPlan:
+async def update_plan(bot: Galvanic, who: Actor, model_id: str) -> ReadingPlan:
     """What "Learn new messages" asks for: what was said since, learned for as long as before.
 
     Raises:

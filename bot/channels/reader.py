@@ -17,7 +17,7 @@ from bot.channels.cleaning import clean, is_command
 from bot.channels.pseudonyms import Pseudonyms
 from bot.channels.store import Line, said_by
 from bot.failures import is_gone
-from bot.people.membership import is_member
+from bot.servers.membership import is_member
 from shared.jobs import ModelRef, Place, Snowflake, TrainOptions
 from shared.transcripts import TranscriptInfo
 

@@ -21,8 +21,8 @@ from bot.channels.reading import RETRY_S, Reading, state_of
 from bot.channels.reading_card import card_nonce, facts_of
 from bot.channels.store import Transcript
 from bot.jobs.queue import TRAINING
-from bot.people import access
-from bot.people.requester import Requester
+from bot.servers import access
+from bot.servers.actor import Actor
 from bot.training import trainings
 from bot.training.training_control import moderates_place
 from bot.types import Send
@@ -88,7 +88,7 @@ class Readings:
     # ------------------------------------------------------------------ beginning
 
     async def begin(
-        self, who: Requester, prepare: Callable[[], Awaitable[ReadingPlan]], send: Send, *, by_message: bool = False
+        self, who: Actor, prepare: Callable[[], Awaitable[ReadingPlan]], send: Send, *, by_message: bool = False
     ) -> None:
         """Check who may, post the card, and read on in the background; the training follows by itself.
 

@@ -10,9 +10,9 @@ import structlog
 from discord import app_commands
 
 from bot import failures
-from bot.commands.choices import choices
 from bot.escape import plain
-from bot.people.requester import Requester
+from bot.options.autocomplete import choices
+from bot.servers.actor import Actor
 from shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def require_on(bot: Galvanic) -> None:
         )
 
 
-async def find(bot: Galvanic, who: Requester, typed: str) -> Source:
+async def find(bot: Galvanic, who: Actor, typed: str) -> Source:
     """The channel or public thread that was named, if this person may have the bot read it, and show it here.
 
     Raises:
@@ -126,7 +126,7 @@ def require_readable(room: discord.TextChannel | discord.ForumChannel) -> None:
         )
 
 
-def looks_like(who: Requester, typed: str) -> str | None:
+def looks_like(who: Actor, typed: str) -> str | None:
     """The channel that somebody may have meant with a name that is no text's: `general` for `#general`."""
     guild = who.user.guild if isinstance(who.user, discord.Member) else None
     name = typed.strip().lower()
@@ -179,7 +179,7 @@ def _room(channel: Source) -> discord.TextChannel | discord.ForumChannel:
 
 
 async def _named(
-    bot: Galvanic, who: Requester, typed: str
+    bot: Galvanic, who: Actor, typed: str
 ) -> discord.abc.GuildChannel | discord.Thread | discord.abc.PrivateChannel | None:
     guild = bot.get_guild(who.guild_id)
     if guild is None:

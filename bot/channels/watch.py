@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from bot import tasks
 from bot.channels.cleaning import clean
 from bot.channels.reader import is_speech, prefixes_of
-from bot.people.membership import was_deleted
+from bot.servers.membership import was_deleted
 from shared.transcripts import TranscriptInfo
 
 if TYPE_CHECKING:

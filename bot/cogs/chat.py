@@ -13,12 +13,12 @@ from discord.ext import commands
 
 from bot import cards
 from bot.answers.ask import replying
-from bot.commands import checks
-from bot.commands.checks import Context
-from bot.commands.decorators import hybrid_command
-from bot.people import access
-from bot.people.limits import TooSoon
-from bot.people.requester import Requester
+from bot.options import checks
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.servers import access
+from bot.servers.actor import Actor
+from bot.servers.cooldowns import TooSoon
 from bot.writing import generating
 from shared.errors import UserError
 
@@ -102,7 +102,7 @@ class Chat(commands.Cog):
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         checks.require_permissions(ctx)
         await access.require_place(self.bot, ctx.author, ctx.channel)
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         choices = await self.bot.guild_settings.channel(who.here)
         refusal = await self._refusal(who)
         async with self._clock(who, refused=refusal is not None):
@@ -118,7 +118,7 @@ class Chat(commands.Cog):
                 embed = await self._hint(who, chat=choices.chat, alone=not words)
                 await ctx.send(embed=embed, **replying(ctx))
 
-    async def _refusal(self, who: Requester) -> UserError | None:
+    async def _refusal(self, who: Actor) -> UserError | None:
         """Why this person may not generate texts here; None if they may."""
         try:
             await generating.require_generate(self.bot, who)
@@ -126,14 +126,14 @@ class Chat(commands.Cog):
             return error
         return None
 
-    def _clock(self, who: Requester, *, refused: bool) -> AbstractAsyncContextManager[None]:
+    def _clock(self, who: Actor, *, refused: bool) -> AbstractAsyncContextManager[None]:
         """The channel's cooldown; people who may not generate have their own, or they could block the channel's."""
         wait, cooldowns = self.bot.settings.chat_cooldown_s, self.bot.cooldowns
         if refused:
             return cooldowns.spend("refused", who.guild_id, who.user.id, wait, request=who.request_id)
         return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id)
 
-    async def _hint(self, who: Requester, *, chat: bool, alone: bool) -> discord.Embed:
+    async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for a mention where chat is off, or without words."""
         prefix = await self.bot.guild_settings.prefix(who.guild_id)
         if alone:

@@ -17,9 +17,10 @@ from discord.ext import commands
 
 from bot import cards, failures
 from bot.answers.problems import post_error
-from bot.commands import checks, command_errors
-from bot.commands.checks import Context
-from bot.people import access
+from bot.commands import command_errors
+from bot.options import checks
+from bot.options.checks import Context
+from bot.servers import access
 from bot.views.base import tell
 from shared.errors import UserError
 

@@ -11,13 +11,13 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import cards
-from bot.commands import message_text
-from bot.commands.checks import Context
-from bot.commands.choices import choices
-from bot.commands.decorators import hybrid_command
 from bot.failures import TRANSIENT
 from bot.metrics.status import status_of
-from bot.people import access
+from bot.options import message_text
+from bot.options.autocomplete import choices
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.servers import access
 from bot.syncing import force_sync
 from bot.views.help import for_person, help_page
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE

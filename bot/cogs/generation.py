@@ -10,11 +10,11 @@ from discord.ext import commands
 
 from bot.answers.ask import replying
 from bot.cards.writing import PRESSED
-from bot.commands import checks, mix
-from bot.commands.checks import Context
-from bot.commands.decorators import hybrid_command
-from bot.commands.options import HOTTEST, Options, fields, number
-from bot.people.requester import Requester
+from bot.options import checks, mix
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.options.options import HOTTEST, Options, fields, number
+from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.options_form import OptionsForm
 from bot.writing import generating
@@ -96,13 +96,13 @@ class Generation(commands.Cog):
         options = GenerateFlags.completed(flags)
         if ctx.interaction is not None and flags.advanced:
 
-            async def work(_bot: Galvanic, who: Requester, send: Send) -> None:
+            async def work(_bot: Galvanic, who: Actor, send: Send) -> None:
                 await generating.generate(self.bot, who, self._request(options), send, letter=PRESSED)
 
             await ctx.interaction.response.send_modal(OptionsForm(ctx, options, work, text=True))
             return
         request = self._request(options)
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         with self.bot.crowd.place(who.guild_id):
             await ctx.defer()  # Redis may take longer than Discord's 3 s
             await generating.generate(self.bot, who, request, ctx.send, **replying(ctx))

@@ -9,9 +9,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cards
-from bot.commands.checks import Context
-from bot.commands.decorators import hybrid_command
-from bot.people.requester import Requester
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.servers.actor import Actor
 from bot.training import training_control
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Jobs(commands.Cog):
     async def jobs(self, ctx: Context) -> None:
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
-        who, private = Requester.of(ctx), ctx.interaction is not None
+        who, private = Actor.of(ctx), ctx.interaction is not None
         outlook = await self.bot.outlook.look(now=True)
         rows = [
             cards.Row(
@@ -88,8 +88,8 @@ class Jobs(commands.Cog):
         said = await training_control.finish(self.bot, job_id, who.guild_id, who.user)
         await ctx.send(said, ephemeral=True)
 
-    async def _meant(self, ctx: Context, job: str | None, doing: Literal["cancel", "finish"]) -> tuple[Requester, str]:
-        who = Requester.of(ctx)
+    async def _meant(self, ctx: Context, job: str | None, doing: Literal["cancel", "finish"]) -> tuple[Actor, str]:
+        who = Actor.of(ctx)
         if job is not None:
             return who, job.strip("` ")
         return who, await training_control.meant(self.bot, who, doing, private=ctx.interaction is not None)

@@ -11,14 +11,14 @@ from discord.ext import commands
 
 from bot import cards
 from bot.answers.ask import replying
-from bot.commands import attached, checks
-from bot.commands.checks import Context
-from bot.commands.choices import choices
-from bot.commands.decorators import hybrid_command, hybrid_group
-from bot.commands.options import HOTTEST, temperature
 from bot.models import sharing
-from bot.people import access
-from bot.people.requester import Requester
+from bot.options import attached, checks
+from bot.options.autocomplete import choices
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command, hybrid_group
+from bot.options.options import HOTTEST, temperature
+from bot.servers import access
+from bot.servers.actor import Actor
 from bot.views.models import list_page
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -65,7 +65,7 @@ class Models(commands.Cog):
     async def models(self, ctx: Context) -> None:
         """List the models that can be used in this channel, newest first."""
         await ctx.defer()
-        await ctx.send(**await list_page(self.bot, Requester.of(ctx), 0))
+        await ctx.send(**await list_page(self.bot, Actor.of(ctx), 0))
 
     @hybrid_group(
         invoke_without_command=True,
@@ -98,13 +98,13 @@ class Models(commands.Cog):
     async def _info(self, ctx: Context, name: str | None) -> None:
         checks.require_permissions(ctx)
         await ctx.defer()
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         model = await self.bot.registry.choose(who.guild_id, who.here, name)
         await self.bot.model_actions.show_info(who, model, ctx.send, **replying(ctx))
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """What may have been meant by `model WORDS`."""
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         prefix = await self.bot.guild_settings.prefix(who.guild_id)
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
@@ -153,7 +153,7 @@ class Models(commands.Cog):
         0 always takes the likeliest, 1 is as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         settings, prefix = self.bot.guild_settings, await self.bot.guild_settings.prefix(who.guild_id)
         if value is not None:
             await access.require(self.bot, "generate", who.user, who.channel)
@@ -272,7 +272,7 @@ class Models(commands.Cog):
         """
         checks.require_permissions(ctx)
         await ctx.defer()
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         if name is None:
             model = await self.bot.model_actions.exportable(who)
         else:
@@ -298,7 +298,7 @@ class Models(commands.Cog):
         checks.require_permissions(ctx)
         attached.require_one(ctx)
         await ctx.defer()
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         wanted = checks.model_name(name)
         if file is None:
             prefix = await self.bot.guild_settings.prefix(who.guild_id)
@@ -308,8 +308,8 @@ class Models(commands.Cog):
             )
         await self.bot.model_actions.import_file(who, file, wanted, ctx.send, **replying(ctx))
 
-    async def _named(self, ctx: Context, name: str) -> tuple[Requester, ModelRecord]:
-        who = Requester.of(ctx)
+    async def _named(self, ctx: Context, name: str) -> tuple[Actor, ModelRecord]:
+        who = Actor.of(ctx)
         return who, await self.bot.registry.choose(who.guild_id, who.here, name)
 
     # ------------------------------------------------------------------ while typing

@@ -9,11 +9,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.answers.ask import replying
-from bot.commands import checks, message_text, mix
-from bot.commands.checks import Context
-from bot.commands.decorators import hybrid_command
-from bot.commands.options import HOTTEST, Options, number, several, temperatures
-from bot.people.requester import Requester
+from bot.options import checks, message_text, mix
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.options.options import HOTTEST, Options, number, several, temperatures
+from bot.servers.actor import Actor
 from bot.views.writing import job_of
 from bot.writing import comparing, generating
 from bot.writing.generating import GenerateRequest
@@ -106,7 +106,7 @@ class Play(commands.Cog):
             )
         names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = temperatures(flags.temperatures, MOST_VARIANTS)
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         with self.bot.crowd.place(who.guild_id):
             await ctx.defer()
             await comparing.compare(
@@ -138,7 +138,7 @@ class Play(commands.Cog):
         checks.require_permissions(ctx)
         flags.check_limits()
         checks.in_range("length", flags.length, 1, self.bot.settings.generate_max_length)
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         known = {model.name for model in await self.bot.registry.usable(who.guild_id, who.here)}
         parts, words = mix.parse_words(flags.words, known, await self.bot.guild_settings.prefix(who.guild_id))
         request = GenerateRequest(
@@ -200,7 +200,7 @@ class Play(commands.Cog):
             random_seed=random_seed,
             stop=stop,
         )
-        who = Requester.of_interaction(interaction)
+        who = Actor.of_interaction(interaction)
         with self.bot.crowd.place(who.guild_id):
             await ctx.defer()
             await generating.generate(self.bot, who, request, ctx.send)
@@ -222,7 +222,7 @@ class Play(commands.Cog):
         Write the text after the command, or use the command in a reply to a message of your own or of mine.
         """
         checks.require_permissions(ctx)
-        who = Requester.of(ctx)
+        who = Actor.of(ctx)
         text, author_id = (flags.text or "").strip(), None
         if not text and (original := await message_text.replied_to(ctx.message)) is not None:
             author_id = await self._author(who, original)
@@ -243,7 +243,7 @@ class Play(commands.Cog):
             await ctx.defer()
             await comparing.surprise(self.bot, who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
 
-    async def _author(self, who: Requester, message: discord.Message) -> int:
+    async def _author(self, who: Actor, message: discord.Message) -> int:
         """Whose words a message has, which may be used: of one of the bot's, those of whoever asked for its text.
 
         Raises:

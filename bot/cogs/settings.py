@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from discord import app_commands
 from discord.ext import commands
 
-from bot.commands.checks import Context
-from bot.commands.decorators import hybrid_command
-from bot.people import access
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.servers import access
 from bot.views.settings import settings_panel
 
 if TYPE_CHECKING:

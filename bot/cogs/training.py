@@ -14,12 +14,13 @@ from discord.ext import commands
 from bot import cards
 from bot.channels import sources
 from bot.channels.plans import plan_for
-from bot.commands import attached, checks, train_options
-from bot.commands.checks import Context
-from bot.commands.decorators import hybrid_command
-from bot.commands.options import fields
+from bot.commands import train_options
 from bot.commands.train_options import TrainFlags
-from bot.people.requester import Requester
+from bot.options import attached, checks
+from bot.options.checks import Context
+from bot.options.decorators import hybrid_command
+from bot.options.options import fields
+from bot.servers.actor import Actor
 from bot.training.texts import text_again
 from bot.training.trainings import TrainRequest, begin
 from bot.types import Send
@@ -74,7 +75,7 @@ class Training(commands.Cog):
         options = TrainFlags.completed(flags)
         if ctx.interaction is not None and flags.advanced:
 
-            async def work(_bot: Galvanic, who: Requester, send: Send) -> None:
+            async def work(_bot: Galvanic, who: Actor, send: Send) -> None:
                 train_options.check(options, self.bot.settings)
                 await self._train(who, file, options, send, by_message=True)
 
@@ -83,10 +84,10 @@ class Training(commands.Cog):
         train_options.check(options, self.bot.settings)
         await ctx.defer()
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
-            await self._train(Requester.of(ctx), file, options, ctx.send, by_message=ctx.interaction is None)
+            await self._train(Actor.of(ctx), file, options, ctx.send, by_message=ctx.interaction is None)
 
     async def _train(
-        self, who: Requester, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
+        self, who: Actor, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
     ) -> None:
         await self._check_source(who, file, flags)
         if file is None and flags.source is not None and sources.is_channel(flags.source):
@@ -96,7 +97,7 @@ class Training(commands.Cog):
         request = functools.partial(self._request, who, file, flags)
         await begin(self.bot, who, request, send, by_message=by_message)
 
-    async def _request(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
+    async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         """What the options ask for, with its text."""
         bot, parent = self.bot, None
         if train_options.starts_from_model(flags):
@@ -112,7 +113,7 @@ class Training(commands.Cog):
             options = options.model_copy(update={"name": name})
         return TrainRequest(corpus, options, parent)
 
-    async def _check_source(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> None:
+    async def _check_source(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> None:
         prefix = await self.bot.guild_settings.prefix(who.guild_id)
         if file is None and flags.source is None:
             raise UserError(
@@ -131,7 +132,7 @@ class Training(commands.Cog):
                 ),
             )
 
-    async def _corpus(self, who: Requester, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
+    async def _corpus(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
         if file is None:
             assert flags.source is not None
             try:

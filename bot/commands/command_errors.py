@@ -11,9 +11,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.commands.options import Options, shown
 from bot.escape import code
-from bot.people import access
+from bot.options.options import Options, shown
+from bot.servers import access
 from shared.errors import UserError
 
 _KINDS = {int: "a whole number", float: "a number", bool: "yes or no", discord.Attachment: "a file", str: "text"}

@@ -7,8 +7,8 @@ from typing import Final
 from discord.ext import commands
 
 from bot.channels.sources import is_channel
-from bot.commands import checks
-from bot.commands.options import Options, number
+from bot.options import checks
+from bot.options.options import Options, number
 from shared.errors import UserError
 from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord

@@ -24,7 +24,7 @@ from shared.metrics.server import MetricsServer
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-    from bot.commands.checks import Context
+    from bot.options.checks import Context
 
 LAG_EVERY_S = 0.5
 LATELY_S = 600.0

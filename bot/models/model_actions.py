@@ -14,10 +14,10 @@ import structlog
 from bot import cards, failures
 from bot.answers.ask import ask, require_writer
 from bot.answers.models import post_info, refusal
-from bot.commands import attached
-from bot.people import access
-from bot.people.membership import was_deleted
-from bot.people.requester import Requester
+from bot.options import attached
+from bot.servers import access
+from bot.servers.actor import Actor
+from bot.servers.membership import was_deleted
 from bot.training import training_control
 from bot.types import Send
 from bot.views.models import question_buttons
@@ -63,7 +63,7 @@ class ModelActions:
         self._bot = bot
         self._sending = asyncio.Lock()
 
-    async def use(self, who: Requester, model: ModelRecord) -> None:
+    async def use(self, who: Actor, model: ModelRecord) -> None:
         """Make a model the current one of a channel; for those who may generate texts there.
 
         Raises:
@@ -72,7 +72,7 @@ class ModelActions:
         await access.require(self._bot, "generate", who.user, who.channel)
         await self._bot.registry.use(who.place.channel_id, model)
 
-    async def show_info(self, who: Requester, model: ModelRecord, send: Send, **options: Any) -> None:
+    async def show_info(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model's card: with its picture if a worker is there to draw it, else with what the registry knows.
 
         Raises:
@@ -88,7 +88,7 @@ class ModelActions:
                 without = Failed(problem=error.problem, remedy=error.remedy)
                 await post_info(self._bot, send, job, without, **options)
 
-    async def export(self, who: Requester, model: ModelRecord, send: Send, **options: Any) -> None:
+    async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it: one of a channel leaves only there.
 
         What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach.
@@ -102,7 +102,7 @@ class ModelActions:
         async with self._cooldown(who):
             await ask(self._bot, job, send, **options)
 
-    async def exportable(self, who: Requester) -> ModelRecord:
+    async def exportable(self, who: Actor) -> ModelRecord:
         """The only model that somebody may export here.
 
         Raises:
@@ -131,7 +131,7 @@ class ModelActions:
         )
 
     async def import_file(
-        self, who: Requester, file: discord.Attachment, name: str | None, send: Send, **options: Any
+        self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
         """Have an exported model checked and entered, for those who may train here.
 
@@ -184,7 +184,7 @@ class ModelActions:
             )
         return int(most * MEGABYTE)
 
-    async def rename(self, who: Requester, model: ModelRecord, name: str) -> None:
+    async def rename(self, who: Actor, model: ModelRecord, name: str) -> None:
         """Give a model another name; channels, buttons and trainings that use it know it by its id.
 
         Raises:
@@ -195,7 +195,7 @@ class ModelActions:
             raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
         await self._bot.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
 
-    async def question(self, who: Requester, model: ModelRecord) -> dict[str, Any]:
+    async def question(self, who: Actor, model: ModelRecord) -> dict[str, Any]:
         """Whether a model is really to be deleted, as a message to send.
 
         Raises:
@@ -208,7 +208,7 @@ class ModelActions:
             "view": question_buttons(model, who.user.id),
         }
 
-    async def delete(self, who: Requester, model: ModelRecord) -> None:
+    async def delete(self, who: Actor, model: ModelRecord) -> None:
         """Take a model out of the registry for good; its files follow as soon as a worker is there.
 
         Raises:
@@ -304,13 +304,13 @@ class ModelActions:
             await self._bot.queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
             await self._bot.registry.deletion_sent(job.model_id)
 
-    def _cooldown(self, who: Requester) -> Any:
+    def _cooldown(self, who: Actor) -> Any:
         """A cooldown of its own for pictures and files, as long as that for texts."""
         wait = self._bot.settings.generate_cooldown_s
         return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id)
 
 
-def _require_export(who: Requester, model: ModelRecord) -> None:
+def _require_export(who: Actor, model: ModelRecord) -> None:
     """Refuse who may not export a model, or not here.
 
     Raises:
@@ -325,7 +325,7 @@ def _require_export(who: Requester, model: ModelRecord) -> None:
     _require_origin(who, model)
 
 
-def _require_origin(who: Requester, model: ModelRecord) -> None:
+def _require_origin(who: Actor, model: ModelRecord) -> None:
     """Refuse to hand out here what was learned from a text that was shown elsewhere.
 
     Raises:
@@ -345,7 +345,7 @@ def _require_origin(who: Requester, model: ModelRecord) -> None:
     raise UserError(f"`{model.name}` learned from a text of another channel, so it can be exported only there.", where)
 
 
-def guild_of(bot: Galvanic, who: Requester) -> discord.Guild:
+def guild_of(bot: Galvanic, who: Actor) -> discord.Guild:
     """The server where somebody asks.
 
     Raises:

@@ -19,13 +19,13 @@ import structlog
 from discord import app_commands
 from pydantic import ValidationError
 
-from bot.commands.choices import choices
 from bot.escape import code
-from bot.guild_settings import ChannelChoices, GuildSettingsStore, read_choices
 from bot.jobs.queue import DELETED_WITHIN_S
-from bot.people import access
+from bot.options.autocomplete import choices
 from bot.people.audience import Audience
 from bot.redis_reply import reply
+from bot.servers import access
+from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
 from shared import keys
 from shared.errors import UserError
 from shared.jobs import DeleteJob

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.models.model_actions import channels_of, guild_of, require_owner
-from bot.people import access
-from bot.people.requester import Requester
+from bot.servers import access
+from bot.servers.actor import Actor
 from shared.errors import UserError
 from shared.models import ModelRecord
 
@@ -40,7 +40,7 @@ def visible_channels(guild: discord.Guild, user: discord.User | discord.Member) 
     ]
 
 
-def target(bot: Galvanic, who: Requester, typed: str) -> Target | None:
+def target(bot: Galvanic, who: Actor, typed: str) -> Target | None:
     """The channel that was named, by mention, name or id; None for the whole server.
 
     Raises:
@@ -61,7 +61,7 @@ def target(bot: Galvanic, who: Requester, typed: str) -> Target | None:
     )
 
 
-async def share(bot: Galvanic, who: Requester, model: ModelRecord, to: Target | None) -> ModelRecord:
+async def share(bot: Galvanic, who: Actor, model: ModelRecord, to: Target | None) -> ModelRecord:
     """Let a channel, or (None) the whole server, use a model.
 
     What learned from channels' messages is nobody's to share, not even an admin's.
@@ -108,7 +108,7 @@ def _require_shareable(model: ModelRecord) -> None:
         raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", _NOBODYS)
 
 
-async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
+async def unshare(bot: Galvanic, who: Actor, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
     """Stop sharing a model; channels that can no longer use it drop it as their current one.
 
     Args:
@@ -143,7 +143,7 @@ async def unshare(bot: Galvanic, who: Requester, model: ModelRecord, typed: str 
     return await bot.registry.amend(model.model_id, unshared, functools.partial(_without_access, guild)), whom
 
 
-def _unshared(bot: Galvanic, who: Requester, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
+def _unshared(bot: Galvanic, who: Actor, model: ModelRecord, typed: str | None) -> tuple[dict[str, object], str]:
     """The fields to change, and with whom the model is no longer shared."""
     if not model.shared_with and not model.for_server:
         raise UserError(f"`{model.name}` is not shared.", "It can be used only where it was trained.")

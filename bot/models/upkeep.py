@@ -20,8 +20,8 @@ from bot import tasks
 from bot.channels import sources
 from bot.channels.readings import ReadingPlan
 from bot.failures import AWAY, TRANSIENT, passing
-from bot.people import access
 from bot.redis_reply import reply
+from bot.servers import access
 from bot.training import training_control
 from shared import keys
 from shared.errors import UserError

@@ -11,7 +11,7 @@ from bot.failures import TAKES_NO_MESSAGES, TRANSIENT
 from shared.errors import UserError
 
 if TYPE_CHECKING:
-    from bot.commands.checks import Context
+    from bot.options.checks import Context
 
 SENT = "📬 I sent you a direct message."
 CLOSED = "I can't send you a direct message: you don't take any from me."

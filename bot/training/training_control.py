@@ -11,14 +11,14 @@ import structlog
 from discord import app_commands
 
 from bot import cards
-from bot.commands.choices import MOST, label
 from bot.escape import plain
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import TRAINING
-from bot.people import access
+from bot.options.autocomplete import MOST, label
 from bot.people.heard import heard_by, may_quote, samples_stand
-from bot.people.requester import Requester
 from bot.redis_reply import reply
+from bot.servers import access
+from bot.servers.actor import Actor
 from bot.training.outlook import Standing
 from shared import keys
 from shared.errors import UserError
@@ -84,7 +84,7 @@ async def finish(bot: Galvanic, job_id: str, guild_id: int | None, user: Person)
     return "Finishing: the best so far is kept."
 
 
-async def meant(bot: Galvanic, who: Requester, doing: Literal["cancel", "finish"], *, private: bool) -> str:
+async def meant(bot: Galvanic, who: Actor, doing: Literal["cancel", "finish"], *, private: bool) -> str:
     """The training that somebody means who names none: the only one of theirs in this server.
 
     Args:
@@ -125,7 +125,7 @@ async def meant(bot: Galvanic, who: Requester, doing: Literal["cancel", "finish"
     raise UserError(problem, "\n".join(lines))
 
 
-async def may_show(bot: Galvanic, who: Requester, job: TrainJob, *, private: bool) -> bool:
+async def may_show(bot: Galvanic, who: Actor, job: TrainJob, *, private: bool) -> bool:
     """Whether a list may say what a training is about: to the person and, unless it is private, to all others there."""
     if not sees(who.user, job):
         return False

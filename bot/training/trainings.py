@@ -14,8 +14,8 @@ from bot import cards
 from bot.commands import train_options
 from bot.failures import AWAY, passing
 from bot.jobs.queue import TRAINING, card_nonce
-from bot.people import access
-from bot.people.requester import Requester
+from bot.servers import access
+from bot.servers.actor import Actor
 from bot.training.texts import text_again
 from bot.types import Send
 from shared import corpora
@@ -61,7 +61,7 @@ class TrainRequest:
 
 async def begin(
     bot: Galvanic,
-    who: Requester,
+    who: Actor,
     prepare: Callable[[], Awaitable[TrainRequest]],
     send: Send,
     *,
@@ -109,7 +109,7 @@ async def begin(
 
 
 @asynccontextmanager
-async def admitted(bot: Galvanic, who: Requester) -> AsyncIterator[None]:
+async def admitted(bot: Galvanic, who: Actor) -> AsyncIterator[None]:
     """For what begins a training: who may, within the quotas and the person's cooldown.
 
     Raises:
@@ -122,7 +122,7 @@ async def admitted(bot: Galvanic, who: Requester) -> AsyncIterator[None]:
         yield
 
 
-async def more(bot: Galvanic, who: Requester, model_id: str) -> TrainRequest:
+async def more(bot: Galvanic, who: Actor, model_id: str) -> TrainRequest:
     """What "Train more" under a finished card asks for: the model's own text once more, for as long as before.
 
     Raises:
@@ -167,7 +167,7 @@ async def require_current(bot: Galvanic, model: ModelRecord) -> None:
         )
 
 
-async def _submit(bot: Galvanic, who: Requester, job: TrainJob, text: str | None, send: Send) -> bool:
+async def _submit(bot: Galvanic, who: Actor, job: TrainJob, text: str | None, send: Send) -> bool:
     """Enter the job first: a bot that dies in between posts the card after its next start.
 
     A card that was posted before would say "Queued" for ever. So would one that Discord took although it said
@@ -206,7 +206,7 @@ async def _limits(bot: Galvanic, guild_id: int) -> tuple[int, int]:
     return bot.guild_settings.jobs_per_user(own), bot.guild_settings.jobs_per_server(own)
 
 
-async def _require_room(bot: Galvanic, who: Requester) -> None:
+async def _require_room(bot: Galvanic, who: Actor) -> None:
     """Refuse early what the quotas would refuse: of trainings at once, and of the models' disk space.
 
     Raises:
@@ -229,7 +229,7 @@ async def _require_room(bot: Galvanic, who: Requester) -> None:
         )
 
 
-async def _no_room(bot: Galvanic, who: Requester, of_user: bool) -> UserError:
+async def _no_room(bot: Galvanic, who: Actor, of_user: bool) -> UserError:
     """Why there is no room for another training, and when to try again."""
     outlook = await bot.outlook.look(now=True)
     for_one, for_all = await _limits(bot, who.guild_id)

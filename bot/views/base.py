@@ -14,11 +14,11 @@ import structlog
 
 from bot import failures
 from bot.answers.problems import post_error
-from bot.commands import checks
 from bot.commands.context import acknowledge, addressed
 from bot.escape import NOBODY, plain
-from bot.people import access
-from bot.people.requester import Requester
+from bot.options import checks
+from bot.servers import access
+from bot.servers.actor import Actor
 from bot.types import Send
 from shared.errors import UserError
 
@@ -213,7 +213,7 @@ class RequiresPlace:
 async def replying_to(
     interaction: discord.Interaction,
     doing: str,
-    work: Callable[[Galvanic, Requester, Send], Awaitable[None]],
+    work: Callable[[Galvanic, Actor, Send], Awaitable[None]],
     *,
     text: bool = False,
     form: KeepsTyped | None = None,
@@ -236,10 +236,10 @@ async def replying_to(
 
 
 async def _reply(
-    interaction: discord.Interaction, bot: Galvanic, work: Callable[[Galvanic, Requester, Send], Awaitable[None]]
+    interaction: discord.Interaction, bot: Galvanic, work: Callable[[Galvanic, Actor, Send], Awaitable[None]]
 ) -> None:
     await acknowledge(interaction)
-    who = Requester.of_interaction(interaction)
+    who = Actor.of_interaction(interaction)
     checks.require_all(interaction.app_permissions, interaction.channel)
     options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
     if interaction.message is not None:

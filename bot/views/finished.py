@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.channels.import_buttons import UpdateButton
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from bot.training import trainings
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, replying_to
@@ -31,7 +31,7 @@ class MoreButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:more:
     async def callback(self, interaction: discord.Interaction) -> None:
         """Start the training, if this person may."""
 
-        async def train(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def train(bot: Galvanic, who: Actor, send: Send) -> None:
             more = functools.partial(trainings.more, bot, who, self.model_id)
             await trainings.begin(bot, who, more, send, by_message=True)
 

@@ -11,9 +11,9 @@ from discord.ext import commands
 
 from bot.cards import help as pages
 from bot.commands import command_errors
-from bot.commands.choices import MOST, label
 from bot.escape import NOBODY, code
-from bot.people import access
+from bot.options.autocomplete import MOST, label
+from bot.servers import access
 from bot.views.base import answering, chosen
 from shared.errors import UserError
 

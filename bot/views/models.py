@@ -9,7 +9,7 @@ import discord
 
 from bot import cards
 from bot.escape import NOBODY
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.base import USER, ButtonItem, FromItsId, RequiresPlace, answering, replying_to
 from bot.views.writing import GenerateButton
@@ -39,7 +39,7 @@ class UseButton(_ModelButton, ButtonItem, template=rf"galvanic:use:{_MODEL}"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Use it here, if this person may."""
 
-        async def use(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def use(bot: Galvanic, who: Actor, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await bot.model_actions.use(who, model)
             await send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
@@ -57,7 +57,7 @@ class ExportButton(_ModelButton, ButtonItem, template=rf"galvanic:export:{_MODEL
     async def callback(self, interaction: discord.Interaction) -> None:
         """Export it, if this person may."""
 
-        async def export(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def export(bot: Galvanic, who: Actor, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await bot.model_actions.export(who, model, send)
 
@@ -75,7 +75,7 @@ class DeleteButton(_ModelButton, ButtonItem, template=rf"galvanic:delete:{_MODEL
     async def callback(self, interaction: discord.Interaction) -> None:
         """Ask, if this person may delete it."""
 
-        async def ask(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def ask(bot: Galvanic, who: Actor, send: Send) -> None:
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await send(**await bot.model_actions.question(who, model))
 
@@ -94,7 +94,7 @@ class ConfirmButton(_ModelButton, ButtonItem, template=rf"galvanic:delete-now:{_
     async def callback(self, interaction: discord.Interaction) -> None:
         """Delete it, if this person was asked, in time, and still may."""
         async with answering(interaction, "delete confirmation", update=True) as bot:
-            who = Requester.of_interaction(interaction)
+            who = Actor.of_interaction(interaction)
             require_asked(self.user_id, interaction)
             await _require_in_time(bot, interaction)
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
@@ -133,14 +133,14 @@ class PageButton(_ModelButton, ButtonItem, template=r"galvanic:models:(?P<channe
     async def callback(self, interaction: discord.Interaction) -> None:
         """Show the page, of what may be used here now."""
         async with answering(interaction, "page button", update=True) as bot:
-            who = Requester.of_interaction(interaction)
+            who = Actor.of_interaction(interaction)
             if who.here[0] != self.channel_id:
                 prefix = await bot.guild_settings.prefix(who.guild_id)
                 raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
             await interaction.edit_original_response(**await list_page(bot, who, self.page), allowed_mentions=NOBODY)
 
 
-async def list_page(bot: Galvanic, who: Requester, page: int) -> dict[str, Any]:
+async def list_page(bot: Galvanic, who: Actor, page: int) -> dict[str, Any]:
     """One page of the models that may be used in a channel, to send or to edit a message to.
 
     Raises:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import discord
 
-from bot.commands.choices import label
-from bot.commands.options import Options, shown
-from bot.commands.wellformed import whole
-from bot.people.requester import Requester
+from bot.options.autocomplete import label
+from bot.options.decoding import whole
+from bot.options.options import Options, shown
+from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.base import KeepsTyped, RequiresPlace, replying_to
 from shared.errors import UserError
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-    from bot.commands.checks import Context
+    from bot.options.checks import Context
 
 _O = TypeVar("_O", bound=Options)
 _MOST = 5
@@ -38,7 +38,7 @@ class OptionsForm(RequiresPlace, KeepsTyped):
         self,
         ctx: Context,
         flags: _O,
-        work: Callable[[Galvanic, Requester, Send], Awaitable[None]],
+        work: Callable[[Galvanic, Actor, Send], Awaitable[None]],
         *,
         text: bool = False,
     ) -> None:
@@ -62,7 +62,7 @@ class OptionsForm(RequiresPlace, KeepsTyped):
     async def on_submit(self, interaction: discord.Interaction, /) -> None:
         """Carry the command out with what was typed."""
 
-        async def work(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def work(bot: Galvanic, who: Actor, send: Send) -> None:
             await self._add()
             await self._work(bot, who, send)
 

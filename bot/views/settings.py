@@ -10,10 +10,10 @@ import structlog
 
 from bot import cards
 from bot.cards.settings import Limits, Quotas
-from bot.commands.choices import MOST
 from bot.escape import NOBODY
-from bot.guild_settings import GuildSettings, UnreadableSettings
-from bot.people import access
+from bot.options.autocomplete import MOST
+from bot.servers import access
+from bot.servers.settings import GuildSettings, UnreadableSettings
 from bot.views.base import ButtonItem, FromItsId, answering
 from bot.views.settings_forms import FORMS, operators_limits, tell_prefix
 

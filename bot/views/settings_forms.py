@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.commands.checks import as_limit
-from bot.commands.wellformed import whole
 from bot.escape import code
-from bot.guild_settings import GuildSettings, checked_prefix
+from bot.options.checks import as_limit
+from bot.options.decoding import whole
+from bot.servers.settings import GuildSettings, checked_prefix
 from bot.views.base import KeepsTyped, answering
 from shared import blocklist
 from shared.errors import UserError

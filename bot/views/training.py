@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import discord
 
-from bot.people import access
+from bot.servers import access
 from bot.training import training_control
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, answering
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from bot.training import trainings
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, replying_to
@@ -26,7 +26,7 @@ class TasteButton(RequiresPlace, FromItsId, ButtonItem, template=r"galvanic:tast
         """Start the training, if this person may; tell them if it is another text."""
         begun: list[trainings.TrainRequest] = []
 
-        async def train(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def train(bot: Galvanic, who: Actor, send: Send) -> None:
             async def prepare() -> trainings.TrainRequest:
                 begun.append(await trainings.taste(bot))
                 return begun[0]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import discord
 
 from bot import cards
-from bot.commands.checks import SEED_LIMIT
-from bot.commands.choices import label
-from bot.commands.options import HOTTEST, temperature
-from bot.commands.wellformed import whole
-from bot.people.requester import Requester
+from bot.options.autocomplete import label
+from bot.options.checks import SEED_LIMIT
+from bot.options.decoding import whole
+from bot.options.options import HOTTEST, temperature
+from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, KeepsTyped, RequiresPlace, answering, chosen, replying_to
 from shared.events import Compared, Generated
@@ -46,7 +46,7 @@ class WrittenButton(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Generate the text, if this person may."""
 
-        async def generate(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def generate(bot: Galvanic, who: Actor, send: Send) -> None:
             await bot.text_actions.press(who, self.action, self.job_id, send)
 
         await replying_to(interaction, f"{self.action} button", generate, text=True)
@@ -79,7 +79,7 @@ class ComparedMenu(
     async def callback(self, interaction: discord.Interaction) -> None:
         """Continue the text that was chosen."""
 
-        async def continue_text(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def continue_text(bot: Galvanic, who: Actor, send: Send) -> None:
             await bot.text_actions.continue_compared(who, self.job_id, chosen(self.item.values), send)
 
         await replying_to(interaction, "compared menu", continue_text, text=True)
@@ -128,7 +128,7 @@ class GenerateForm(RequiresPlace, KeepsTyped):
     async def on_submit(self, interaction: discord.Interaction) -> None:
         """Generate the text."""
 
-        async def generate(bot: Galvanic, who: Requester, send: Send) -> None:
+        async def generate(bot: Galvanic, who: Actor, send: Send) -> None:
             typed = whole(self.temperature.value).strip()
             hot = temperature(typed) if typed else None
             await bot.text_actions.generate_from_form(who, self.model_id, whole(self.words.value), hot, send)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bot.commands.options import HOTTEST, TEMPERATURE_STEP
-from bot.people.requester import Requester
+from bot.options.options import HOTTEST, TEMPERATURE_STEP
+from bot.servers.actor import Actor
 from bot.types import Send
 from bot.writing.generating import ask_with_cooldown, default_temperature, require_generate
 from shared.errors import UserError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def compare(
     bot: Galvanic,
-    who: Requester,
+    who: Actor,
     seed: str,
     send: Send,
     *,
@@ -77,7 +77,7 @@ async def compare(
 
 async def surprise(
     bot: Galvanic,
-    who: Requester,
+    who: Actor,
     text: str,
     model: str | None,
     send: Send,

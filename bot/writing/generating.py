@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.ask import ask
-from bot.commands import mix
-from bot.people import access
-from bot.people.requester import Requester
+from bot.options import mix
+from bot.servers import access
+from bot.servers.actor import Actor
 from bot.types import Send
 from shared.errors import UserError
 from shared.jobs import CompareJob, GenerateJob, MixPart, StopAt, SurpriseJob
@@ -17,7 +17,7 @@ from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-    from bot.guild_settings import ChannelChoices
+    from bot.servers.settings import ChannelChoices
 
 CONTINUE_FROM = 1_000
 """Characters of a text that its continuation sees: more than a model remembers."""
@@ -53,7 +53,7 @@ class GenerateRequest:
 
 
 async def generate(
-    bot: Galvanic, who: Requester, request: GenerateRequest, send: Send, *, letter: str = "g", **options: Any
+    bot: Galvanic, who: Actor, request: GenerateRequest, send: Send, *, letter: str = "g", **options: Any
 ) -> None:
     """Generate a text and post it.
 
@@ -74,7 +74,7 @@ async def generate(
     await ask_with_cooldown(bot, who, job, send, **options)
 
 
-async def chat(bot: Galvanic, who: Requester, words: str, send: Send, **options: Any) -> None:
+async def chat(bot: Galvanic, who: Actor, words: str, send: Send, **options: Any) -> None:
     """Answer a mention with what the channel's model writes after its words.
 
     The cooldown is the caller's: it is the channel's, not the person's.
@@ -87,14 +87,14 @@ async def chat(bot: Galvanic, who: Requester, words: str, send: Send, **options:
     await ask(bot, await _job(bot, who, request, "c"), send, **options)
 
 
-async def require_generate(bot: Galvanic, who: Requester) -> None:
+async def require_generate(bot: Galvanic, who: Actor) -> None:
     """Refuse a person who may not generate texts here; raises as `access.require`."""
     await access.require(bot, "generate", who.user, who.channel)
 
 
 async def ask_with_cooldown(
     bot: Galvanic,
-    who: Requester,
+    who: Actor,
     job: GenerateJob | CompareJob | SurpriseJob,
     send: Send,
     *,
@@ -130,7 +130,7 @@ def default_temperature(bot: Galvanic, choices: ChannelChoices, model: ModelReco
     return choices.temperature if choices.temperature is not None else bot.settings.generate_temperature
 
 
-async def _job(bot: Galvanic, who: Requester, request: GenerateRequest, letter: str) -> GenerateJob:
+async def _job(bot: Galvanic, who: Actor, request: GenerateRequest, letter: str) -> GenerateJob:
     """The job for a request.
 
     Raises:
@@ -169,7 +169,7 @@ async def _job(bot: Galvanic, who: Requester, request: GenerateRequest, letter: 
     )
 
 
-async def _models(bot: Galvanic, who: Requester, request: GenerateRequest) -> list[tuple[ModelRecord, float]]:
+async def _models(bot: Galvanic, who: Actor, request: GenerateRequest) -> list[tuple[ModelRecord, float]]:
     """The models that are to write, each with its weight.
 
     Raises:

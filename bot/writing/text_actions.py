@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bot.cards.writing import CONTINUED_SHOWN, PRESSED
-from bot.commands.checks import SEED_LIMIT
-from bot.commands.options import HOTTEST, TEMPERATURE_STEP
-from bot.people.requester import Requester
+from bot.options.checks import SEED_LIMIT
+from bot.options.options import HOTTEST, TEMPERATURE_STEP
+from bot.servers.actor import Actor
 from bot.types import Send
 from bot.writing.generating import CONTINUE_FROM, GenerateRequest, ask_with_cooldown, generate, require_generate
 from shared.blocklist import MASK
@@ -31,7 +31,7 @@ class TextActions:
     def __init__(self, bot: Galvanic) -> None:
         self._bot = bot
 
-    async def press(self, who: Requester, action: TextAction, job_id: str, send: Send, **options: Any) -> None:
+    async def press(self, who: Actor, action: TextAction, job_id: str, send: Send, **options: Any) -> None:
         """Make another text of one: the same again, its continuation, or a hotter or cooler one.
 
         Args:
@@ -59,7 +59,7 @@ class TextActions:
                 changed = at_temperature(job, answer, answer.temperature - TEMPERATURE_STEP)
         await self._generate_again(who, changed, send, **options)
 
-    async def continue_compared(self, who: Requester, job_id: str, chosen: str, send: Send, **options: Any) -> None:
+    async def continue_compared(self, who: Actor, job_id: str, chosen: str, send: Send, **options: Any) -> None:
         """Continue one of the texts of a comparison; arguments and errors as of `press`.
 
         Args:
@@ -88,17 +88,17 @@ class TextActions:
         await self._generate_again(who, continued(one, job.seed + text.text), send, **options)
 
     async def generate_from_form(
-        self, who: Requester, model_id: str, seed: str, temperature: float | None, send: Send
+        self, who: Actor, model_id: str, seed: str, temperature: float | None, send: Send
     ) -> None:
         """Generate a text with the model that a form belongs to; raises as `generating.generate`."""
         request = GenerateRequest(seed=seed, model_id=model_id, temperature=temperature)
         await generate(self._bot, who, request, send, letter=PRESSED, nonce=_pressed_id(who))
 
-    async def author_of(self, who: Requester, job_id: str) -> int:
+    async def author_of(self, who: Actor, job_id: str) -> int:
         """Whose words a text of the bot's has; raises as `press`."""
         return author_of((await self._answered(who, job_id))[0])
 
-    async def _generate_again(self, who: Requester, job: GenerateJob, send: Send, **options: Any) -> None:
+    async def _generate_again(self, who: Actor, job: GenerateJob, send: Send, **options: Any) -> None:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
         await require_generate(self._bot, who)
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
@@ -119,7 +119,7 @@ class TextActions:
         changed = job.model_copy(update=fresh)
         await ask_with_cooldown(self._bot, who, changed, send, least_s=DOUBLE_CLICK_S, nonce=changed.job_id, **options)
 
-    async def _answered(self, who: Requester, job_id: str) -> tuple[Job, Event]:
+    async def _answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event."""
         stored, events = await asyncio.gather(self._bot.queue.load(job_id), self._bot.queue.events(job_id, "0"))
         if stored is None or not events:
@@ -159,7 +159,7 @@ def at_temperature(job: GenerateJob, answer: Generated, temperature: float) -> G
     return job.model_copy(update=changes)
 
 
-def _pressed_id(who: Requester) -> str:
+def _pressed_id(who: Actor) -> str:
     """The id of a job that a button or a form asked for."""
     return f"{PRESSED}-{who.request_id}"
 

@@ -10,7 +10,7 @@ from simcord.backend import serializers
 from simcord.backend.models import Message
 
 from bot.client import Galvanic
-from bot.commands.checks import Context
+from bot.options.checks import Context
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
 

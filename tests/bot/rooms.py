@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.channels.store import Line
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
 from shared.connect import connect
 from shared.jobs import TrainJob, TranscriptRef
@@ -64,8 +64,8 @@ async def known(live: Live, channel_id: int) -> None:
     await live.until(lambda: live.bot.get_channel(channel_id), "the bot to hear of the channel")
 
 
-async def who(live: Live, name: str, channel: str = "cellar") -> Requester:
-    return Requester.of(await context(live.bot, "!models", person=name, channel=channel))
+async def who(live: Live, name: str, channel: str = "cellar") -> Actor:
+    return Actor.of(await context(live.bot, "!models", person=name, channel=channel))
 
 
 async def begun(live: Live, where: int, **fields: Any) -> TrainJob:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot import cards
 from bot.cards.writing import fit
-from bot.commands.options import temperature
+from bot.options.options import temperature
 from bot.views.writing import written_buttons
 from bot.writing.comparing import temperatures_around
 from bot.writing.text_actions import at_temperature, continued

@@ -11,7 +11,7 @@ from bot.channels.store import Line, TranscriptStore
 from bot.jobs import live_card, retention
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import JobQueue
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from bot.training import trainings
 from bot.training.texts import text_again
 from bot.training.trainings import TrainRequest
@@ -180,7 +180,7 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     async def more() -> TrainRequest:
         return TrainRequest(told(info), TrainOptions(), model)
 
-    who = Requester.of(await context(live.bot, "!train more", person="ada"))
+    who = Actor.of(await context(live.bot, "!train more", person="ada"))
     send = live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [71])
     with pytest.raises(UserError, match="withdrawn since"):

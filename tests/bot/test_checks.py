@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.commands import checks
+from bot.options import checks
 from shared.errors import UserError
 
 

@@ -10,8 +10,8 @@ from discord import app_commands
 from redis.exceptions import ConnectionError as AwayError
 from structlog.testing import capture_logs
 
-from bot.commands import choices as module
-from bot.commands.choices import MOST, Offers, choices, label
+from bot.options import autocomplete as module
+from bot.options.autocomplete import MOST, Offers, choices, label
 from bot.views.writing import ComparedMenu
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live

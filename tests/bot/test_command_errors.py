@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from bot.cogs.errors import Errors
 from bot.cogs.generation import GenerateFlags
-from bot.commands import checks, command_errors
+from bot.commands import command_errors
 from bot.escape import code
+from bot.options import checks
 from tests.bot.live import Live
 from tests.bot.offline import context
 

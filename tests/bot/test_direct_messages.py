@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bot.people.access import IN_DIRECT_MESSAGES
+from bot.servers.access import IN_DIRECT_MESSAGES
 from playground.places import USER_IDS
 from tests.bot.live import Live
 

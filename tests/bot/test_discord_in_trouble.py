@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import failures
-from bot.commands import attached
+from bot.options import attached
 from bot.syncing import sync_commands
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS

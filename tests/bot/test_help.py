@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot.cards import help as pages
 from bot.client import Galvanic
-from bot.commands.options import Options
+from bot.options.options import Options
 from bot.views.help import for_person, help_page
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live

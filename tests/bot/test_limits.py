@@ -9,7 +9,7 @@ import redis.asyncio
 from redis.exceptions import ConnectionError as AwayError
 from structlog.testing import capture_logs
 
-from bot.people.limits import Cooldowns, TooSoon
+from bot.servers.cooldowns import Cooldowns, TooSoon
 from shared import keys
 
 KEY = keys.cooldown("train", 1, 2)

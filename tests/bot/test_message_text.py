@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot.cards.writing import generated
-from bot.commands import message_text
-from bot.commands.options import temperatures
+from bot.options import message_text
+from bot.options.options import temperatures
 from shared.errors import UserError
 from shared.events import Generated
 from tests.factories import generate_job

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import mix
+from bot.options import mix
 from shared.errors import UserError
 
 

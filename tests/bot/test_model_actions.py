@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.jobs.queue import DELETED_WITHIN_S
 from bot.models import sharing
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
@@ -96,7 +96,7 @@ async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) 
 
 async def test_two_who_take_back_at_once_both_do(live: Live) -> None:
     read_by_both = _registered(live, channel_id=LAB, shared_with=(LIBRARY, GONE), for_server=True)
-    who = Requester.of(await context(live.bot, "!model unshare tides", person="ada"))
+    who = Actor.of(await context(live.bot, "!model unshare tides", person="ada"))
     await sharing.unshare(live.bot, who, read_by_both, f"<#{LIBRARY}>")
     await sharing.unshare(live.bot, who, read_by_both, f"<#{GONE}>")
     after, whom = await sharing.unshare(live.bot, who, read_by_both, "server")

@@ -15,9 +15,9 @@ from bot.answers.models import refusal
 from bot.cards.models import quality
 from bot.cards.words import DESCRIPTION_LIMIT
 from bot.client import Galvanic
-from bot.guild_settings import GuildSettingsStore
 from bot.models.registry import Registry
 from bot.people.audience import Audience
+from bot.servers.settings import GuildSettingsStore
 from bot.views import DYNAMIC_ITEMS
 from bot.views.models import ConfirmButton, PageButton, in_time
 from shared import keys

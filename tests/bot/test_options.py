@@ -11,8 +11,8 @@ from discord.ext import commands
 from bot.cogs.generation import GenerateFlags, Generation
 from bot.cogs.play import CompareFlags
 from bot.cogs.training import Training
-from bot.commands.options import Options, number
 from bot.commands.train_options import TrainFlags
+from bot.options.options import Options, number
 from shared.errors import UserError
 from tests.bot.typed import typed
 

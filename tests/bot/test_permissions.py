@@ -7,7 +7,7 @@ import pytest
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.commands import checks
+from bot.options import checks
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.errors import UserError

@@ -14,11 +14,11 @@ import redis.asyncio
 
 from bot.channels.store import TranscriptStore
 from bot.client import Galvanic
-from bot.guild_settings import GuildSettingsStore
 from bot.jobs.queue import JobQueue
 from bot.jobs.understanding import NotUnderstood, events_of
 from bot.models.registry import Registry
 from bot.people.audience import Audience
+from bot.servers.settings import GuildSettingsStore
 from bot.training.texts import text_again
 from shared import keys, turns
 from shared.connect import connect

@@ -11,7 +11,7 @@ import pytest
 from simcord.backend.models import Message
 
 import bot
-from bot.guild_settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
+from bot.servers.settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
 from bot.views.base import FORM_S
 from bot.views.settings_forms import FORMS
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from bot.commands import train_options
-from bot.commands.options import Number, shown
 from bot.commands.train_options import TrainFlags
+from bot.options.options import Number, shown
 from shared import corpora
 from shared.errors import UserError
 from shared.jobs import TrainOptions

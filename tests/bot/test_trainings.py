@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from bot.jobs import live_card
-from bot.people.requester import Requester
+from bot.servers.actor import Actor
 from bot.training import trainings
 from bot.training.trainings import TrainRequest
 from playground.faults import Fault
@@ -40,8 +40,8 @@ async def _lesson() -> TrainRequest:
     return TrainRequest(Corpus(corpus(), "a tide " * 300), TrainOptions())
 
 
-async def _who(live: Live, person: str = "ada") -> Requester:
-    return Requester.of(await context(live.bot, "!train tides", person=person))
+async def _who(live: Live, person: str = "ada") -> Actor:
+    return Actor.of(await context(live.bot, "!train tides", person=person))
 
 
 def _job(job_id: str = "t-1") -> TrainJob:

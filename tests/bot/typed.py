@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from bot.commands.options import Options
+from bot.options.options import Options
 
 _O = TypeVar("_O", bound=Options)
 

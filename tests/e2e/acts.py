@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bot.guild_settings import GuildSettings
+from bot.servers.settings import GuildSettings
 from playground.client import Message, NotInTimeError, components, text_of
 from shared import keys, presence, turns
 from shared.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.guild_settings import GuildSettings
+from bot.servers.settings import GuildSettings
 from playground.client import text_of
 from shared import keys
 from shared.events import parse_event

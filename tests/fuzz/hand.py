@@ -13,7 +13,7 @@ from simcord.backend.errors import SetupError
 from simcord.backend.models import Interaction, Message
 from simcord.enums import InteractionType
 
-from bot.commands.wellformed import whole
+from bot.options.decoding import whole
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared.errors import UserError

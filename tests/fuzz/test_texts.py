@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from simcord.backend.models import Message
 
 from bot import cards
-from bot.commands.wellformed import whole
 from bot.escape import clipped, fit
 from bot.jobs.jobview import JobView
+from bot.options.decoding import whole
 from playground.places import BOT_ID
 from shared.events import Failed, Sample, Started
 from tests.bot.live import text_of

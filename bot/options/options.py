@@ -11,9 +11,9 @@ from typing import Any, Literal, Self, get_args, get_origin
 
 from discord.ext import commands
 
-from bot.commands.checks import as_limit, in_range
-from bot.commands.choices import label
 from bot.escape import code
+from bot.options.autocomplete import label
+from bot.options.checks import as_limit, in_range
 from shared.errors import UserError
 
 HOTTEST = 2.0

@@ -11,7 +11,7 @@ from bot.failures import TRANSIENT
 from shared.errors import UserError
 
 if TYPE_CHECKING:
-    from bot.commands.checks import Context
+    from bot.options.checks import Context
 
 log = structlog.get_logger()
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.people import access
+from bot.servers import access
 from shared.jobs import Place
 
 if TYPE_CHECKING:
-    from bot.commands.checks import Context
+    from bot.options.checks import Context
 
 
 @dataclass(frozen=True)
-class Requester:
+class Actor:
     """Who asks for something, and where.
 
     Attributes:
@@ -30,7 +30,7 @@ class Requester:
     message_id: int | None = None
 
     @classmethod
-    def of(cls, ctx: Context) -> Requester:
+    def of(cls, ctx: Context) -> Actor:
         """Whoever gave a command."""
         assert ctx.guild is not None
         if ctx.interaction is not None:
@@ -38,7 +38,7 @@ class Requester:
         return cls(ctx.author, ctx.channel, ctx.guild.id, ctx.message.id, ctx.message.id)
 
     @classmethod
-    def of_interaction(cls, interaction: discord.Interaction[Any]) -> Requester:
+    def of_interaction(cls, interaction: discord.Interaction[Any]) -> Actor:
         """Whoever pressed a button or sent a form.
 
         Raises:

@@ -9,7 +9,7 @@ import discord
 from discord.ext import commands
 
 from bot.escape import code
-from bot.people import access
+from bot.servers import access
 from shared.errors import UserError
 
 if TYPE_CHECKING:

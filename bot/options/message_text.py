@@ -6,8 +6,8 @@ import re
 
 import discord
 
-from bot.commands.wellformed import whole
 from bot.failures import passing
+from bot.options.decoding import whole
 
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
 

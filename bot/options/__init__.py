@@ -1,0 +1,1 @@
+"""Options as people type them: declared once, read, checked and completed."""

@@ -1,0 +1,1 @@
+"""Servers: their settings, who may do what where, cooldowns, and who asks."""
