@@ -42,7 +42,7 @@ from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.syncing import sync_commands
 from bot.training.outlook import OutlookCache
-from bot.views import DYNAMIC_ITEMS
+from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.writing.crowd import Crowd
 from bot.writing.text_actions import TextActions
 from shared import presence

@@ -18,7 +18,7 @@ from bot.client import Galvanic
 from bot.models.registry import Registry
 from bot.people.audience import Audience
 from bot.servers.settings import GuildSettingsStore
-from bot.views import DYNAMIC_ITEMS
+from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.views.models import ConfirmButton, PageButton, in_time
 from shared import keys
 from shared.connect import connect

@@ -11,7 +11,7 @@ from simcord.enums import OverwriteType
 
 from bot.channels.buttons import PRIVACY_ITEMS
 from bot.channels.import_buttons import StopReadingButton, UpdateButton
-from bot.views import DYNAMIC_ITEMS
+from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.views.finished import MoreButton
 from bot.views.help import HelpMenu
 from bot.views.models import (

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.views import DYNAMIC_ITEMS
+from bot.views.dynamic import DYNAMIC_ITEMS
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.fuzz import words
 from tests.fuzz.author import JOBS

@@ -1,0 +1,34 @@
+"""Buttons, menus and forms. What must work after a restart carries all it needs in its custom id."""
+
+from bot.channels.buttons import PRIVACY_ITEMS
+from bot.channels.import_buttons import StopReadingButton, UpdateButton
+from bot.views.finished import MoreButton
+from bot.views.help import HelpMenu
+from bot.views.models import ConfirmButton, DeleteButton, ExportButton, KeepButton, PageButton, UseButton
+from bot.views.settings import SETTINGS_ITEMS
+from bot.views.training import CancelButton, FinishButton, SamplesButton
+from bot.views.welcome import TasteButton
+from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton
+
+DYNAMIC_ITEMS = (
+    CancelButton,
+    ComparedMenu,
+    FinishButton,
+    GenerateButton,
+    HelpMenu,
+    MoreButton,
+    SamplesButton,
+    StopReadingButton,
+    TasteButton,
+    UpdateButton,
+    WrittenButton,
+    *SETTINGS_ITEMS,
+    *PRIVACY_ITEMS,
+    UseButton,
+    ExportButton,
+    DeleteButton,
+    ConfirmButton,
+    KeepButton,
+    PageButton,
+)
+"""What the bot listens to from its start on, whoever posted the message."""
