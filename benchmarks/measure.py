@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from worker.model.plan import NetworkConfig
+from galvanic.plan import NetworkConfig
 
 PAUSE_S = 0.1
 """Between the turns of two contestants: threads that spin after their work are to be asleep by then."""

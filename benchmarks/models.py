@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import texts
+from galvanic.learners import Learner
+from galvanic.network import Weights
+from galvanic.plan import Plan
+from galvanic.results import Control, NoHooks, TrainingCancelled
+from galvanic.text import Prepared
+from galvanic.training import train
 from shared.corpora import Corpus
 from shared.events import Progress
 from shared.jobs import CorpusInfo, RecipeName, TrainOptions
-from worker.model.learners import Learner
-from worker.model.network import Weights
-from worker.model.plan import Plan
-from worker.model.results import Control, NoHooks, TrainingCancelled
-from worker.model.train import train
-from worker.text import Prepared
 
 _TOLD_EVERY_S = 30.0
 

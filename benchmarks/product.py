@@ -176,7 +176,7 @@ class Product:
             corpus: what it learned.
             guild: key of the server whose it is.
         """
-        from worker.model.folder import describe
+        from galvanic.folder import describe
 
         shapes = describe(folder).network.shapes()
         model_id = hashlib.sha256(name.encode()).hexdigest()[:24]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from galvanic.text import TextOptions, prepare, until_line
 from shared.corpora import Corpus, resolve
 from shared.jobs import CorpusInfo
 from shared.settings import get_settings
-from worker.text import TextOptions, prepare, until_line
 
 BOOK = "frankenstein"
 LAST_CHAPTER_BEFORE = "Chapter 10"

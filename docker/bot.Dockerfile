@@ -19,6 +19,7 @@ RUN groupadd --gid 10001 galvanic \
     && useradd --uid 10001 --gid galvanic --home-dir /data --no-create-home --shell /usr/sbin/nologin galvanic \
     && install -d -o galvanic -g galvanic /data
 COPY --from=build /opt/galvanic /opt/galvanic
+COPY galvanic /opt/app/galvanic
 COPY shared /opt/app/shared
 COPY bot /opt/app/bot
 # Compiled here, because nothing can be written where it runs.

@@ -228,7 +228,7 @@ def test_images_of_others_are_pinned(file: str) -> None:
 def test_an_image_holds_its_own_side_only_and_runs_as_nobody(name: str, package: str) -> None:
     lines = (ROOT / "docker" / f"{name}.Dockerfile").read_text("utf-8").splitlines()
     code = [line.split()[1:] for line in lines if line.startswith("COPY ") and "/opt/app" in line]
-    assert code == [["shared", "/opt/app/shared"], [package, f"/opt/app/{package}"]]
+    assert code == [["galvanic", "/opt/app/galvanic"], ["shared", "/opt/app/shared"], [package, f"/opt/app/{package}"]]
     assert "USER 10001:10001" in lines
     (base,) = (line for line in lines if line.startswith("ARG PYTHON="))
     assert re.fullmatch(r"ARG PYTHON=3\.\d+\.\d+-slim-\w+", base)

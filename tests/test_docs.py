@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 IMAGES = DOCS / "images"
-MODULES = re.compile(r"`((?:bot|worker|shared|launcher|playground|benchmarks|tests|docker|docs)/[\w./-]*)`")
+MODULES = re.compile(r"`((?:galvanic|bot|worker|shared|launcher|playground|benchmarks|tests|docker|docs)/[\w./-]*)`")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from worker.model.room import is_full
+from galvanic.room import is_full
 
 if sys.platform != "win32":  # there, one process at a time is all that can be had
     import fcntl

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 import fsspec
 import structlog
 
+from galvanic.room import StoreAway, is_full
 from shared.errors import UserError
 from shared.settings import Settings
-from worker.model.room import StoreAway, is_full
 
 T = TypeVar("T")
 SUFFIX = ".tar"

@@ -206,4 +206,4 @@ def start_child() -> None:
 def _import_tensorflow(watched: Watched) -> None:
     """Five seconds that the first person to ask need not wait."""
     with watched.health.loading():
-        import worker.model.generate  # noqa: F401
+        import galvanic.generate  # noqa: F401

@@ -16,12 +16,12 @@ from typing import IO, Any, NamedTuple
 import structlog
 from fsspec.implementations.local import LocalFileSystem
 
+from galvanic.checkpoint import sync_folder
+from galvanic.room import StoreAway
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.units import MEGABYTE
 from worker.cache import PARTIAL, Held, ModelCache, temporary
-from worker.model.checkpoint import sync_folder
-from worker.model.room import StoreAway
 from worker.remote import RemoteStore, open_filesystem, pack, unpack
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

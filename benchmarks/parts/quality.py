@@ -11,10 +11,10 @@ from benchmarks.measure import medians
 from benchmarks.models import Made, Snapshot, Snapshots, Watcher, watched
 from benchmarks.parts.steps import FitTimes
 from benchmarks.record import Context
+from galvanic import folder as model_folder
+from galvanic.generate import TextModel, load_model
+from galvanic.training import train
 from shared.jobs import RecipeName, TrainOptions
-from worker.model import folder as model_folder
-from worker.model.generate import TextModel, load_model
-from worker.model.train import train
 
 TWO_NATS = 2.0
 TWO_NATS_MINUTES = 1.0

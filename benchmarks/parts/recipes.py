@@ -10,14 +10,14 @@ from pathlib import Path
 from benchmarks import texts
 from benchmarks.models import Watcher
 from benchmarks.record import Context
+from galvanic.copying import copy_score
+from galvanic.generate import TextModel, load_model
+from galvanic.request import WriteRequest
+from galvanic.training import train
 from shared.corpora import resolve
 from shared.errors import UserError
 from shared.jobs import TrainOptions
 from shared.settings import get_settings
-from worker.model.copying import copy_score
-from worker.model.generate import TextModel, load_model
-from worker.model.request import WriteRequest
-from worker.model.train import train
 
 BOOK_EPOCHS, BOOK_UNITS = 6, 256
 """Enough for words and a little of the voice. By epochs, as below: so nothing depends on what else the machine does."""

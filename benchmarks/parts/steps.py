@@ -18,8 +18,8 @@ from benchmarks import texts, tutorial
 from benchmarks.measure import PAUSE_S, alternate, medians, product_flops, repeated, seconds, training_flops
 from benchmarks.models import default_plan
 from benchmarks.record import Context
-from worker.model.learners import Learner, make_learner
-from worker.model.plan import Plan
+from galvanic.learners import Learner, make_learner
+from galvanic.plan import Plan
 
 PRODUCT = 2048
 """Rows and columns of the matrices whose product stands for what the machine can do."""

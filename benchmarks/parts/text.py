@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import texts
 from benchmarks.measure import alternate, medians, repeated
 from benchmarks.record import Context
-from worker.text import TextOptions, prepare
+from galvanic.text import TextOptions, prepare
 
 RECIPES = ("char", "classic")
 SMALL_MB = 1

@@ -15,9 +15,9 @@ from benchmarks.keys import PARTS, QUICK_PARTS, Part, Target, target_of
 from benchmarks.measure import alternate, medians, product_flops, repeated, training_flops
 from benchmarks.parts import find
 from benchmarks.record import Record
+from galvanic.plan import NetworkConfig
 from shared.jobs import TrainOptions
 from tests.worker.texts import babble
-from worker.model.plan import NetworkConfig
 
 STAMP = {"date": "2026-01-01T00:00:00+00:00", "commit": "abc", "load_before": 0.0, "seconds": 1.0}
 
@@ -178,7 +178,7 @@ def test_a_text_is_cut_where_the_measure_wants_it() -> None:
 def test_snapshots_of_a_training_are_scored(tmp_path: Path) -> None:
     from benchmarks.models import Made, Snapshots, watched
     from benchmarks.parts.quality import first_at_most
-    from worker.model.train import train
+    from galvanic.training import train
 
     text, unseen = babble(3_000), babble(1_000, seed=1)
     made = Made()

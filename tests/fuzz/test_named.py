@@ -96,7 +96,7 @@ async def _longest_pause() -> float:
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
 def test_one_long_line_is_read_by_every_recipe(recipe: Any) -> None:
-    from worker.text import TextOptions, prepare
+    from galvanic.text import TextOptions, prepare
 
     text = (LINE * (2 * MB // len(LINE)))[: 2 * MB]
     prepared = prepare(text, TextOptions(recipe))

@@ -246,7 +246,7 @@ def test_the_workers_image_trains_and_writes(worker_image: Image) -> None:
         assert process.returncode == 0, said
     # Pictures, and a model store on S3: imported when they are needed.
     for program in (
-        "from worker.model import chart, heatmap, card",
+        "from galvanic import chart, heatmap, card",
         "import fsspec; fsspec.filesystem('s3', anon=True)",
     ):
         assert worker_image.start(["python", "-c", program], {}).wait(120) == 0, program

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from bot.channels.store import Line, TranscriptStore
+from galvanic.learners import StreamsLearner
 from shared import keys, turns
 from shared.connect import connect_async
 from shared.events import Event, Finished, Queued, Started, parse_event
@@ -22,7 +23,6 @@ from tests.factories import CHANNEL, GUILD, place
 from tests.worker.texts import babble
 from worker.jobs.job_errors import HandBack
 from worker.jobs.joblog import run_script
-from worker.model.learners import StreamsLearner
 from worker.store import ModelStore
 from worker.training import hooks
 from worker.training.train_job import run_train

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from galvanic.results import TrainResult
 from shared.connect import connect
 from shared.jobs import TrainOptions
 from shared.settings import Settings
@@ -14,7 +15,6 @@ from shared.transcripts import TranscriptInfo
 from tests.worker.channels import transcribed
 from tests.worker.small import save_model
 from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
-from worker.model.results import TrainResult
 from worker.serving import warm
 from worker.store import ModelStore
 
@@ -22,7 +22,7 @@ from worker.store import ModelStore
 @pytest.fixture(scope="session")
 def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult, Recorder]:
     """A `char` model of one sentence repeated: its folder, its result, and what its hooks heard."""
-    from worker.model.train import train
+    from galvanic.training import train
 
     folder = tmp_path_factory.mktemp("memorised") / "model"
     hooks = Recorder()
@@ -34,9 +34,9 @@ def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResu
 @pytest.fixture(scope="session")
 def classic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult]:
     """A `classic` model of a few hundred windows, with the tutorial's network made narrow."""
-    from worker.model.plan import make_plan
-    from worker.model.train import train
-    from worker.text import TextOptions, prepare
+    from galvanic.plan import make_plan
+    from galvanic.text import TextOptions, prepare
+    from galvanic.training import train
 
     folder = tmp_path_factory.mktemp("classic") / "model"
     text = babble(1_500)

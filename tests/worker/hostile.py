@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic import folder as model_folder
+from galvanic.network import Weights
+from galvanic.plan import NetworkConfig
 from shared.jobs import RecipeName
 from tests.worker.small import LETTERS, fields_of, network, random_weights, windows
-from worker.model import folder as model_folder
-from worker.model.network import Weights
-from worker.model.plan import NetworkConfig
 
 
 def tutorial(units: tuple[int, ...], symbols: int = len(LETTERS)) -> NetworkConfig:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.folder import Description, TrainingRecord, save
+from galvanic.generate import TextModel
+from galvanic.network import Weights
+from galvanic.plan import NetworkConfig
 from shared.jobs import CorpusInfo, RecipeName
-from worker.model.folder import Description, TrainingRecord, save
-from worker.model.generate import TextModel
-from worker.model.network import Weights
-from worker.model.plan import NetworkConfig
 
 LETTERS = "\n !.abcdefghijklmnopqrstuvwxyz"
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from galvanic.folder import save
 from shared.blocklist import Blocklist
 from shared.events import Compared, Generated
 from shared.jobs import Variant
@@ -16,7 +17,6 @@ from shared.settings import Settings
 from tests.worker.jobs import compare_job, generate_job, run
 from tests.worker.small import biased, fields_of, network, windows
 from tests.worker.test_folder import FIXTURES
-from worker.model.folder import save
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.usefixtures("one_and_two")

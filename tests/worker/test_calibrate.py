@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from galvanic.calibrate import calibrate
+from galvanic.learners import make_learner
+from galvanic.plan import Budget, make_plan
+from galvanic.text import TextOptions, prepare
 from tests.worker.texts import babble
-from worker.model.calibrate import calibrate
-from worker.model.learners import make_learner
-from worker.model.plan import Budget, make_plan
-from worker.text import TextOptions, prepare
 
 
 @pytest.mark.parametrize("sureness", [0.75, *(pytest.param(at, marks=pytest.mark.long) for at in (1.0, 1.25))])

@@ -9,6 +9,9 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from galvanic.folder import load
+from galvanic.generate import load_model
+from galvanic.request import WriteRequest
 from shared import keys
 from shared.events import Finished
 from shared.jobs import TrainOptions
@@ -17,9 +20,6 @@ from shared.transcripts import TranscriptInfo
 from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
 from worker.jobs import lease
 from worker.jobs.job_files import JobFiles, remove_leftovers
-from worker.model.folder import load
-from worker.model.generate import load_model
-from worker.model.request import WriteRequest
 from worker.store import ModelStore
 
 

@@ -103,7 +103,7 @@ def test_who_withdraws_as_it_ends_makes_it_begin_anew(
     client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last samples are written after the last step."""
-    from worker.model.train import _Training
+    from galvanic.training import _Training
 
     save = _Training._save
     times: list[int] = []

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
+from galvanic.results import TrainResult
 from shared.settings import get_settings
 from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.cli import main
-from worker.model.results import TrainResult
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from galvanic import copying
+from galvanic.copying import CopyScore, copy_score
+from galvanic.text import TextOptions, prepare
 from shared.errors import UserError
 from tests.worker.texts import babble
-from worker.model import copying
-from worker.model.copying import CopyScore, copy_score
-from worker.text import TextOptions, prepare
 
 BOOK = babble(3_000, seed=1)
 OWN = "".join(chr(0x4E00 + i) for i in range(300))

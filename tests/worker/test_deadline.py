@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
+from galvanic import folder as model_folder
 from shared import keys
 from shared.events import Event, Failed, Generated, parse_event
 from shared.jobs import Job, MixPart, Variant
@@ -16,7 +17,6 @@ from shared.settings import Settings
 from tests.worker.hostile import tutorial
 from tests.worker.jobs import compare_job, generate_job, run, surprise_job
 from tests.worker.small import LETTERS, fields_of, random_weights, windows
-from worker.model import folder as model_folder
 from worker.serving.handlers import HANDLERS
 
 pytestmark = pytest.mark.usefixtures("one_and_two")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from galvanic import checkpoint
 from shared import keys
 from shared.corpora import pack
 from shared.events import Failed
@@ -20,7 +21,6 @@ from tests.worker.test_made import Killed
 from tests.worker.test_train import save_after_each_step
 from tests.worker.texts import babble, corpus
 from worker.jobs.job_files import JobFiles
-from worker.model import checkpoint
 from worker.training import hooks
 from worker.training.train_job import MAX_DEATHS, run_train
 

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from galvanic import export as exporting
+from galvanic import folder as model_folder
+from galvanic.export import export_model, import_model
+from galvanic.generate import load_model
+from galvanic.results import TrainResult
 from shared.errors import UserError
 from tests.fixtures.make_model import logits_of
 from tests.worker.texts import EPOCHS, Recorder
-from worker.model import export as exporting
-from worker.model import folder as model_folder
-from worker.model.export import export_model, import_model
-from worker.model.generate import load_model
-from worker.model.results import TrainResult
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SAVED = sorted(path.parent for path in FIXTURES.glob("format-*/*/model.json"))

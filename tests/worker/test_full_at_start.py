@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import redis
 
+from galvanic import checkpoint, room
+from galvanic import training as engine
 from shared import keys
 from shared.corpora import pack
 from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Trouble
@@ -21,8 +23,6 @@ from tests.worker.texts import babble, corpus
 from worker.jobs.job_errors import HandBack, answer_errors
 from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog
-from worker.model import checkpoint, room
-from worker.model import train as engine
 from worker.store import ModelStore
 from worker.training import attempt, channel_text, hooks
 from worker.training.train_job import run_train

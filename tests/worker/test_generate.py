@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from galvanic.generate import TextModel, load_model
+from galvanic.mixture import Mixture
+from galvanic.request import WriteRequest, cut
+from galvanic.results import Generation, TrainResult
 from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
 from tests.worker.texts import SENTENCE, Recorder, babble
-from worker.model.generate import TextModel, load_model
-from worker.model.mixture import Mixture
-from worker.model.request import WriteRequest, cut
-from worker.model.results import Generation, TrainResult
 from worker.serving.warm import WarmModels
 from worker.store import ModelStore
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import redis
 
+from galvanic.text import TextOptions, prepare
 from shared import keys
 from shared.errors import UserError
 from shared.events import Failed, Generated, Imported, Surprised
@@ -21,7 +22,6 @@ from tests.worker.hostile import model_file, tutorial, zeros
 from tests.worker.jobs import PLACE, generate_job, import_job, run, surprise_job
 from tests.worker.small import LETTERS, biased, network, random_weights
 from tests.worker.texts import SENTENCE, corpus
-from worker.text import TextOptions, prepare
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 
@@ -156,7 +156,7 @@ def test_a_text_gives_no_symbol_longer_than_is_imported(tmp_path: Path) -> None:
 
 
 def test_a_training_makes_nothing_that_could_not_be_imported(tmp_path: Path) -> None:
-    from worker.model.train import train
+    from galvanic.training import train
 
     text = SENTENCE * 50
     options = TrainOptions(recipe="classic", epochs=1, units=1_100)

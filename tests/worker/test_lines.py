@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from galvanic.generate import load_model
+from galvanic.lines import LONGEST, draw_line
+from galvanic.mixture import Mixture
+from galvanic.request import WriteRequest
 from shared.jobs import TrainOptions
 from tests.worker.small import model
 from tests.worker.texts import babble, corpus
-from worker.model.generate import load_model
-from worker.model.lines import LONGEST, draw_line
-from worker.model.mixture import Mixture
-from worker.model.request import WriteRequest
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_same_random_seed_gives_the_same_line_and_text() -> None:
 
 
 def test_lines_of_every_recipe_can_be_read(classic: tuple[Path, object], tmp_path: Path) -> None:
-    from worker.model.train import train
+    from galvanic.training import train
 
     text = babble(3_000)
     options = TrainOptions(recipe="word", epochs=1, random_seed=1, units=16)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from worker.model.lstm import LSTM, lstm
+from galvanic.lstm import LSTM, lstm
 
 TIME, BATCH, FEATURES, UNITS = 9, 3, 5, 7
 

@@ -41,12 +41,12 @@ def test_the_rest_is_done_by_the_next_attempt(
     files = JobFiles.of(settings, "t-1")
     made = Made.load(files.made)
     assert made is not None
-    import worker.model.train
+    import galvanic.training
 
     def trained_again(*_: Any, **__: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(worker.model.train, "train", trained_again)
+    monkeypatch.setattr(galvanic.training, "train", trained_again)
     event = train(client, "t-1", TEXT)
     assert isinstance(event, Finished)
     assert event.model.model_id == made.finished.model.model_id

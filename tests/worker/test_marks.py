@@ -11,6 +11,8 @@ from typing import Any, cast
 import pytest
 import redis
 
+from galvanic import folder as model_folder
+from galvanic.export import export_within
 from shared import keys
 from shared.events import Event, Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, TranscriptRef
@@ -19,8 +21,6 @@ from shared.transcripts import TranscriptInfo
 from tests.factories import record
 from tests.worker.jobs import PLACE, export_job, import_job, run
 from tests.worker.small import save_model
-from worker.model import folder as model_folder
-from worker.model.export import export_within
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.usefixtures("one_and_two")

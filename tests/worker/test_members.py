@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galvanic.folder import load
+from galvanic.generate import load_model
+from galvanic.network import Weights, join_members, split_members
+from galvanic.plan import NetworkConfig, Plan
+from galvanic.reader import Reader
+from galvanic.request import WriteRequest
+from galvanic.results import TrainingInterrupted, TrainResult
+from galvanic.training import train
 from shared.jobs import TrainOptions
 from tests.worker.texts import Recorder, babble, corpus
-from worker.model.folder import load
-from worker.model.generate import load_model
-from worker.model.network import Weights, join_members, split_members
-from worker.model.plan import NetworkConfig, Plan
-from worker.model.reader import Reader
-from worker.model.request import WriteRequest
-from worker.model.results import TrainingInterrupted, TrainResult
-from worker.model.train import train
 
 TEXT = babble(6_000)
 PLAN = Plan(

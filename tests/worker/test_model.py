@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from galvanic import folder as model_folder
+from galvanic.chart import loss_chart
+from galvanic.generate import load_model
+from galvanic.network import build, set_weights
+from galvanic.reader import Reader
+from galvanic.results import CurvePoint, TrainResult
+from galvanic.sampling import Sampling
+from galvanic.streams import CHUNK
+from galvanic.text.codelength import UNICODE_SCALARS
 from shared.errors import UserError
 from tests.worker.texts import SENTENCE, Recorder, babble
-from worker.model import folder as model_folder
-from worker.model.chart import loss_chart
-from worker.model.generate import load_model
-from worker.model.network import build, set_weights
-from worker.model.reader import Reader
-from worker.model.results import CurvePoint, TrainResult
-from worker.model.sampling import Sampling
-from worker.model.streams import CHUNK
-from worker.text.codelength import UNICODE_SCALARS
 
 Memorised = tuple[Path, TrainResult, Recorder]
 Classic = tuple[Path, TrainResult]

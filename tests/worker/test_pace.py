@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.model import pace
-from worker.model.pace import Limits, Pace
-from worker.model.plan import make_plan
+from galvanic import pace
+from galvanic.pace import Limits, Pace
+from galvanic.plan import make_plan
 
 PLAN = make_plan("char", 30, 5_000)
 MEASURED_S = 3.0

@@ -13,14 +13,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from galvanic.card import model_card
+from galvanic.chart import loss_chart
+from galvanic.facts import facts_of
+from galvanic.folder import Ancestor, Description
+from galvanic.heatmap import COLUMNS, surprise_map
+from galvanic.results import CurvePoint
 from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import fields_of, network
-from worker.model.card import model_card
-from worker.model.chart import loss_chart
-from worker.model.facts import facts_of
-from worker.model.folder import Ancestor, Description
-from worker.model.heatmap import COLUMNS, surprise_map
-from worker.model.results import CurvePoint
 
 pytestmark = pytest.mark.filterwarnings("error")
 ODD = "Grüße, שלום مرحبا 你好 😀👩\u200d👧 e\u0301\u0300\u0302 \x00\x1b\u202e\t\r\n﷽ $x^2$ \udc80"

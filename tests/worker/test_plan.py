@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from galvanic.machine import measure_machine
+from galvanic.network import build, get_weights
+from galvanic.plan import Budget, NetworkConfig, make_plan
 from shared.errors import UserError
-from worker.model.machine import measure_machine
-from worker.model.network import build, get_weights
-from worker.model.plan import Budget, NetworkConfig, make_plan
 
 BOOK = 400_000
 

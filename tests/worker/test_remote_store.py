@@ -12,6 +12,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from galvanic import room
+from galvanic.room import StoreAway
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
@@ -27,8 +29,6 @@ from worker import remote
 from worker.cli import main
 from worker.forgetting import Forgetter
 from worker.jobs.job_files import JobFiles
-from worker.model import room
-from worker.model.room import StoreAway
 from worker.remote import pack, unpack
 from worker.serving import warm
 from worker.store import ModelStore

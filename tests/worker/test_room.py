@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import safetensors
 
+from galvanic import checkpoint, folder, loop, room
+from galvanic.folder import load
+from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
+from galvanic.room import StoreAway, is_full, told_by_system, when_there_is_room
+from galvanic.text.body import IdsWriter
 from tests.worker.test_train import run, save_after_each_step
 from tests.worker.texts import Recorder
-from worker.model import checkpoint, folder, loop, room
-from worker.model.folder import load
-from worker.model.results import Control, TrainingCancelled, TrainingInterrupted
-from worker.model.room import StoreAway, is_full, told_by_system, when_there_is_room
-from worker.text.body import IdsWriter
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
+from galvanic import streams
+from galvanic.network import build, set_weights
+from galvanic.reader import Reader
+from galvanic.sampling import GUARD_LAGS, Sampling, new_guard, watch
+from galvanic.streams import Row
 from shared.errors import UserError
 from tests.worker.small import biased, network, random_weights
-from worker.model import streams
-from worker.model.network import build, set_weights
-from worker.model.reader import Reader
-from worker.model.sampling import GUARD_LAGS, Sampling, new_guard, watch
-from worker.model.streams import Row
 
 LOGITS = np.array([1.0, 0.0, -1.0, 0.5, 2.0, 1.9, -3.0], np.float32)
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from galvanic.text import CharVocabulary, TextOptions, get_recipe, prepare, until_line
+from galvanic.text.classic import WINDOW, pad, stop_words, windows, words_only
+from galvanic.text.codelength import adaptive_nats
+from galvanic.text.normalise import clean, looks_hard_wrapped, unwrap
 from shared.errors import UserError
 from tests.worker.texts import babble
-from worker.text import CharVocabulary, TextOptions, get_recipe, prepare, until_line
-from worker.text.classic import WINDOW, pad, stop_words, windows, words_only
-from worker.text.codelength import adaptive_nats
-from worker.text.normalise import clean, looks_hard_wrapped, unwrap
 
 PROSE = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(6))
 VERSE = "\n".join(f"The {a} goes down upon the {b} and all the world is long" for a in "abcdefgh" for b in "xyz")
@@ -163,8 +163,8 @@ def test_unknown_recipe_is_refused() -> None:
 def test_texts_and_command_line_work_without_tensorflow() -> None:
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
-        "import worker.text, worker.__main__\nfrom worker.cli import main\n"
-        "from worker.text import prepare\nprint(prepare('hello ' * 100).characters)"
+        "import galvanic.text, worker.__main__\nfrom worker.cli import main\n"
+        "from galvanic.text import prepare\nprint(prepare('hello ' * 100).characters)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "600"

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from galvanic.text import TextOptions, normalise, prepare, source
+from galvanic.text.classic import words_only
+from galvanic.text.normalise import unwrap_points, wrapping
+from galvanic.text.source import pieces
+from galvanic.text.vocabulary import to_points, to_text
 from shared.corpora.streaming import chunks, clean, cleaned
 from shared.errors import UserError
 from tests.worker.texts import babble
-from worker.text import TextOptions, normalise, prepare, source
-from worker.text.classic import words_only
-from worker.text.normalise import unwrap_points, wrapping
-from worker.text.source import pieces
-from worker.text.vocabulary import to_points, to_text
 
 RECIPES = ("char", "word", "classic")
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -106,7 +106,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         return pieces(text, size, 64 if isinstance(text, str) else 3)
 
     for module in ("body", "classic", "normalise"):
-        monkeypatch.setattr(f"worker.text.{module}.pieces", tiny)
+        monkeypatch.setattr(f"galvanic.text.{module}.pieces", tiny)
     monkeypatch.setattr(normalise, "SAMPLE", 1_500)
 
 
@@ -140,7 +140,7 @@ def test_wrapped_text_gives_the_same_whether_cut_or_not(monkeypatch: pytest.Monk
     text = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(40))
     whole = prepare(text)
     for module in ("body", "normalise"):
-        monkeypatch.setattr(f"worker.text.{module}.pieces", lambda text: pieces(text, 1_000))
+        monkeypatch.setattr(f"galvanic.text.{module}.pieces", lambda text: pieces(text, 1_000))
     cut = prepare(text)
     assert whole.unwrapped
     assert np.array_equal(whole.ids, cut.ids)

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
 
+from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare, word
+from galvanic.text.classic import stop_words, words_only
+from galvanic.text.normalise import clean
+from galvanic.text.recipe import held_out
+from galvanic.text.vocabulary import split
 from tests.worker.test_text_pieces import TEXT
 from tests.worker.texts import babble
-from worker.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare, word
-from worker.text.classic import stop_words, words_only
-from worker.text.normalise import clean
-from worker.text.recipe import held_out
-from worker.text.vocabulary import split
 
 ANY = st.text(st.characters(exclude_categories=[]))
 LETTERS = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ.,"

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from galvanic import checkpoint, training
+from galvanic.checkpoint import Arrays
+from galvanic.folder import load
+from galvanic.learners import StreamsLearner, WindowsLearner, make_learner
+from galvanic.plan import Plan, make_plan
+from galvanic.results import CurvePoint, TrainingCancelled, TrainResult, best_point
+from galvanic.text import TextOptions, prepare
+from galvanic.training import train
 from shared.errors import UserError
 from shared.jobs import TrainOptions
 from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
-from worker.model import checkpoint
-from worker.model import train as training
-from worker.model.checkpoint import Arrays
-from worker.model.folder import load
-from worker.model.learners import StreamsLearner, WindowsLearner, make_learner
-from worker.model.plan import Plan, make_plan
-from worker.model.results import CurvePoint, TrainingCancelled, TrainResult, best_point
-from worker.model.train import train
-from worker.text import TextOptions, prepare
 
 TEXT = babble(3_000)
 
@@ -249,7 +248,7 @@ def test_checkpoints_come_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_learning_by_heart_is_told_in_plain_words() -> None:
-    from worker.model.remarks import overfitting
+    from galvanic.remarks import overfitting
 
     curve = (CurvePoint(1, 2.0, 2.1), CurvePoint(2, 1.2, 1.9), CurvePoint(3, 0.6, 2.4))
     notes = overfitting(curve)
@@ -264,7 +263,7 @@ def test_learning_by_heart_is_told_in_plain_words() -> None:
 
 @pytest.mark.parametrize(("share", "word"), [(0.9, "recites"), (0.3, "copies"), (0.05, None)])
 def test_copying_is_told_in_plain_words(share: float, word: str | None) -> None:
-    from worker.model.remarks import copying
+    from galvanic.remarks import copying
 
     size = 3_000
     own = "".join(chr(0x4E00 + index) for index in range(int(size * (1 - share))))
@@ -315,7 +314,7 @@ def test_streams_fit_small_texts(characters: int) -> None:
 
 
 def test_heldout_is_read_once_and_whole() -> None:
-    from worker.model.learners import _heldout_streams
+    from galvanic.learners import _heldout_streams
 
     prepared = prepare(TEXT)
     judged = _heldout_streams(prepared, 32)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from galvanic import choices
+from galvanic.choices import apply_options, fit_to_text
+from galvanic.folder import load
+from galvanic.plan import Budget, Plan, make_plan
 from shared.errors import UserError
 from shared.jobs import TrainOptions
 from tests.worker.test_train import RECIPES, TEXT, run, small_plan
-from worker.model import choices
-from worker.model.choices import apply_options, fit_to_text
-from worker.model.folder import load
-from worker.model.plan import Budget, Plan, make_plan
 
 CHAR = make_plan("char", 80, 400_000, Budget(epochs=20))
 CLASSIC = make_plan("classic", 30, 90_000)
@@ -134,7 +134,7 @@ def test_a_chosen_network_is_trained_and_kept(encoding: str, tmp_path: Path) -> 
 def test_losses_are_told_per_character(recipe: str, tmp_path: Path) -> None:
     """With a learning rate of nothing each symbol costs what its frequency in the text says; with `classic`, which
     begins without frequencies, the log of how many symbols there are."""
-    from worker.text import TextOptions, prepare
+    from galvanic.text import TextOptions, prepare
 
     plan = small_plan(recipe).model_copy(update={"learning_rate": 1e-12})
     result = run(recipe, tmp_path / "model", plan=plan, epochs=1)

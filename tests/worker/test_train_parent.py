@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from galvanic.folder import load
+from galvanic.learners import StreamsLearner
+from galvanic.network import build, set_weights
+from galvanic.parent import child_plan, grown, load_parent
+from galvanic.results import TrainingInterrupted, TrainResult
+from galvanic.text import make_vocabulary
 from shared.errors import UserError
 from shared.jobs import TrainOptions
 from tests.worker.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder, babble
-from worker.model.folder import load
-from worker.model.learners import StreamsLearner
-from worker.model.network import build, set_weights
-from worker.model.parent import child_plan, grown, load_parent
-from worker.model.results import TrainingInterrupted, TrainResult
-from worker.text import make_vocabulary
 
 OTHER = babble(2_500, seed=4).replace("storm", "été ☔").replace("sailor", "Wächter")
 """A text with symbols that `TEXT` has not, and without some that it has."""

@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galvanic import checkpoint, training
+from galvanic.folder import load
+from galvanic.learners import make_learner
+from galvanic.results import TrainingInterrupted
+from galvanic.text import TextOptions, prepare
 from shared.errors import UserError
 from tests.worker.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder
-from worker.model import checkpoint
-from worker.model import train as training
-from worker.model.folder import load
-from worker.model.learners import make_learner
-from worker.model.results import TrainingInterrupted
-from worker.text import TextOptions, prepare
 
 
 @pytest.mark.parametrize(

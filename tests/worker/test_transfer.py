@@ -21,6 +21,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from galvanic import folder as model_folder
+from galvanic.compact import PACKINGS, Packing, pack
+from galvanic.export import export_compact, export_model, export_within, import_model
+from galvanic.generate import load_model
+from galvanic.limits import limits_for
 from shared import keys
 from shared.errors import UserError
 from shared.events import Exported, Failed, Generated, Imported
@@ -32,11 +37,6 @@ from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
 from tests.worker.test_folder import FIXTURES
 from tests.worker.texts import SENTENCE
-from worker.model import folder as model_folder
-from worker.model.compact import PACKINGS, Packing, pack
-from worker.model.export import export_compact, export_model, export_within, import_model
-from worker.model.generate import load_model
-from worker.model.limits import limits_for
 from worker.serving import warm
 from worker.store import ModelStore, folder_bytes
 

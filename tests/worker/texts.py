@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from galvanic.results import Control
 from shared.events import Difficulty, Progress, Sample
 from shared.jobs import CorpusInfo
-from worker.model.results import Control
 
 SENTENCE = "A small red boat left the harbour at dawn. "
 EPOCHS = 25

@@ -17,6 +17,7 @@ from typing import IO, BinaryIO, cast
 
 import redis
 
+from galvanic.checkpoint import sync_folder
 from shared.connect import connect_for_long_commands
 from shared.errors import UserError
 from shared.settings import Settings, get_settings
@@ -25,7 +26,6 @@ from worker.backup.archive import Reader
 from worker.backup.restore import Restored, require_place, restore
 from worker.backup.take import Taken, take
 from worker.cli.texts import report
-from worker.model.checkpoint import sync_folder
 
 _PIPE = "-"
 _TELL_EVERY_S = 2.0

@@ -8,17 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from galvanic import folder as model_folder
+from galvanic.export import SUFFIX, export_model, import_model
+from galvanic.text import TextOptions, prepare
 from shared.errors import UserError
 from shared.settings import get_settings
 from shared.units import MEGABYTE, count
 from worker.cli.texts import find_source, find_text, report
-from worker.model import folder as model_folder
-from worker.model.export import SUFFIX, export_model, import_model
-from worker.text import TextOptions, prepare
 
 if TYPE_CHECKING:
-    from worker.model.author import Author
-    from worker.model.generate import TextModel
+    from galvanic.author import Author
+    from galvanic.generate import TextModel
 
 DEMONSTRATION_LENGTH = 1_000
 """Characters that the tutorial writes from a window of its corpus."""
@@ -94,7 +94,7 @@ def _author(options: argparse.Namespace) -> tuple[Author, str]:
             "Leave out the model folder, and put the seed in quotes.",
         )
     models = [(_load(folder), weight) for folder, weight in options.mix]
-    from worker.model.mixture import Mixture
+    from galvanic.mixture import Mixture
 
     return Mixture(models), options.model or ""
 
@@ -161,9 +161,9 @@ def import_(options: argparse.Namespace) -> int:
 def _load(folder: Path) -> TextModel:
     """The model of a folder, which is checked before the seconds that TensorFlow takes to import."""
     model_folder.load(folder)
-    from worker.model.quiet import import_tensorflow
+    from galvanic.quiet import import_tensorflow
 
     import_tensorflow()
-    from worker.model.generate import load_model
+    from galvanic.generate import load_model
 
     return load_model(folder)

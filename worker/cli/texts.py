@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from galvanic.text import until_line
 from shared.corpora import check_length, from_file, resolve, sha256
 from shared.errors import UserError
 from shared.jobs import CorpusInfo
 from shared.settings import get_settings
-from worker.text import until_line
 
 
 def find_text(text: str) -> tuple[str, CorpusInfo]:

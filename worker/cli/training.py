@@ -12,13 +12,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from galvanic.folder import describe
+from galvanic.results import Control, TrainResult
 from shared.errors import UserError
 from shared.events import Difficulty, Progress, Sample
 from shared.jobs import TrainOptions
 from shared.units import count
 from worker.cli.texts import find_source, report
-from worker.model.folder import describe
-from worker.model.results import Control, TrainResult
 
 EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _RESOLUTION = 1_000
@@ -102,10 +102,10 @@ def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)
 
-    from worker.model.quiet import import_tensorflow
+    from galvanic.quiet import import_tensorflow
 
     import_tensorflow()
-    from worker.model.train import TrainingInterrupted, train
+    from galvanic.training import TrainingInterrupted, train
 
     hooks = TerminalHooks()
     former = {number: signal.signal(number, hooks.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -8,10 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from galvanic.choices import memory_bytes
 from shared.settings import Settings
 from shared.units import MEGABYTE
 from worker.doctor.findings import Finding, Level
-from worker.model.choices import memory_bytes
 from worker.store import ModelStore
 
 _PYTHONS = (3, 11), (3, 14)

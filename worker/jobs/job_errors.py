@@ -11,12 +11,12 @@ import redis
 import structlog
 from pydantic import ValidationError
 
+from galvanic.room import StoreAway, is_full
 from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import Job, is_job_id
 from shared.logging import job_context
 from worker.jobs.joblog import JobLog, Superseded
-from worker.model.room import StoreAway, is_full
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)

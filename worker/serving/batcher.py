@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 MOST_TOGETHER = 16
-"""As many as one batch of the writing loop has (`worker.model.streams.BUCKETS`): what is more waits for the next pass,
+"""As many as one batch of the writing loop has (`galvanic.streams.BUCKETS`): what is more waits for the next pass,
 and those of this one are answered meanwhile."""
 
 

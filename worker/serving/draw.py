@@ -20,7 +20,7 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
     Raises:
         UserError: the model cannot read the text, or is gone.
     """
-    from worker.model.heatmap import surprise_map
+    from galvanic.heatmap import surprise_map
 
     started = time.monotonic()
     found = context.models.use(job.model.model_id, lambda model: model.surprise(job.text, context.until))
@@ -42,9 +42,9 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
     Raises:
         UserError: the model is gone, or its files are damaged.
     """
-    from worker.model import folder as model_folder
-    from worker.model.card import model_card
-    from worker.model.facts import facts_of
+    from galvanic import folder as model_folder
+    from galvanic.card import model_card
+    from galvanic.facts import facts_of
 
     with context.models.store.reading(job.model.model_id) as folder:
         description = model_folder.describe(folder)

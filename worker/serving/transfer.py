@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import redis
 
+from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from shared import keys
 from shared.corpora.corpus import slugify
 from shared.errors import UserError
@@ -18,12 +19,11 @@ from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo, revision_of
 from shared.units import MEGABYTE
 from worker.jobs.joblog import Superseded
-from worker.model.facts import MOST_LICENCE, MOST_TITLE, one_line
 from worker.serving.context import JobContext
 from worker.store import folder_bytes
 
 if TYPE_CHECKING:
-    from worker.model.folder import Description
+    from galvanic.folder import Description
 
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
@@ -42,7 +42,7 @@ def export(job: ExportJob, context: JobContext) -> Exported:
         UserError: the store has no such model, its file is too large to be sent, or words that it learned were
             withdrawn.
     """
-    from worker.model.export import export_within
+    from galvanic.export import export_within
 
     data = cast(bytes | None, context.client.get(keys.model(job.model.model_id)))
     transcripts = ModelRecord.model_validate_json(data).transcripts if data is not None else ()
@@ -94,9 +94,9 @@ def import_(job: ImportJob, context: JobContext) -> None:
 
 def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelRecord:
     """Check a model's file and save the model; its record, under the name wished for."""
-    from worker.model import folder as model_folder
-    from worker.model.export import import_model
-    from worker.model.limits import limits_for
+    from galvanic import folder as model_folder
+    from galvanic.export import import_model
+    from galvanic.limits import limits_for
 
     model_id = context.joblog.model_id()
     with _unpacking, tempfile.TemporaryDirectory() as temporary:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from galvanic.room import StoreAway
 from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.hardware import cores
-from worker.model.room import StoreAway
 from worker.serving.batcher import Batcher
 from worker.store import ModelStore
 
 if TYPE_CHECKING:
-    from worker.model.generate import TextModel
-    from worker.model.request import WriteRequest
-    from worker.model.results import Generation
+    from galvanic.generate import TextModel
+    from galvanic.request import WriteRequest
+    from galvanic.results import Generation
 
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class _Slot:
             UserError: the store has no such model, or its files are damaged.
             StoreAway: a remote store cannot be used now.
         """
-        from worker.model.generate import load_model
+        from galvanic.generate import load_model
 
         with self._lock:
             if self._model is None:
@@ -147,7 +147,7 @@ class WarmModels:
         Raises:
             UserError: as `write`, or one of the models cannot be mixed.
         """
-        from worker.model.mixture import Mixture
+        from galvanic.mixture import Mixture
 
         with self._passes, contextlib.ExitStack() as used:
             slots = [(used.enter_context(self._slot(part.model_id)), part.weight) for part in parts]

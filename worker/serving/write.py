@@ -16,8 +16,8 @@ from worker.serving.context import JobContext
 from worker.serving.warm import WarmModels
 
 if TYPE_CHECKING:
-    from worker.model.request import WriteRequest
-    from worker.model.results import Generation
+    from galvanic.request import WriteRequest
+    from galvanic.results import Generation
 
 REDRAWS = 3
 """Further tries when a text has something of the server's blocklist; after these it is covered."""
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 def generate(job: GenerateJob, context: JobContext) -> Generated:
     """Write a text."""
-    from worker.model.request import WriteRequest
+    from galvanic.request import WriteRequest
 
     def write(random_seed: int) -> Generation:
         request = WriteRequest(
@@ -73,7 +73,7 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
     Raises:
         UserError: none of them could be written.
     """
-    from worker.model.request import WriteRequest
+    from galvanic.request import WriteRequest
 
     started = time.monotonic()
     blocklist = _blocklist(job.blocked)
@@ -122,7 +122,7 @@ def _write_variants(
 
 
 def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Blocklist) -> ComparedText:
-    from worker.model.author import DEFAULT_TEMPERATURE
+    from galvanic.author import DEFAULT_TEMPERATURE
 
     if isinstance(outcome, UserError):
         asked = variant.temperature

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, cast
 import redis
 import structlog
 
+from galvanic.results import TrainingCancelled, TrainingInterrupted
+from galvanic.room import when_there_is_room
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
@@ -24,8 +26,6 @@ from worker.jobs.job_errors import HandBack
 from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog, Superseded
 from worker.jobs.lease import Lease
-from worker.model.results import TrainingCancelled, TrainingInterrupted
-from worker.model.room import when_there_is_room
 from worker.store import ModelStore, folder_bytes
 from worker.training.channel_text import (
     Withdrawn,
@@ -40,7 +40,7 @@ from worker.training.hooks import JobHooks
 from worker.training.made import Made
 
 if TYPE_CHECKING:
-    from worker.model.results import TrainResult
+    from galvanic.results import TrainResult
 
 Anew = Literal["withdrawn", "changed"]
 
@@ -144,7 +144,7 @@ class _Attempt:
 
     def _deliver(self, made: Made, hooks: JobHooks) -> None:
         """Save a model that is made, and tell; safe to do again, wherever an attempt before was cut off."""
-        from worker.model.chart import loss_chart
+        from galvanic.chart import loss_chart
 
         record, store, joblog = made.finished.model, self.store, self.joblog
         joblog.require_standing()  # an attempt that was frozen may wake up when another one has ended
@@ -248,7 +248,7 @@ class _Attempt:
             Withdrawn: a member withdrew words that it has read.
             UserError: the text or the options cannot be used.
         """
-        from worker.model.train import OtherCheckpoint, train
+        from galvanic.training import OtherCheckpoint, train
 
         def attempt() -> TrainResult:
             return train(

@@ -18,12 +18,12 @@ from typing import cast
 import redis
 import structlog
 
+from galvanic.checkpoint import NAME, write_text
+from galvanic.room import StoreAway
 from shared import keys
 from shared.settings import Settings
 from worker.cache import temporary
 from worker.jobs.job_files import JobFiles
-from worker.model.checkpoint import NAME, write_text
-from worker.model.room import StoreAway
 from worker.remote import RemoteStore, pack, unpack
 from worker.store import ModelStore
 

@@ -9,12 +9,12 @@ from typing import Literal
 
 import structlog
 
+from galvanic.results import TrainingCancelled, TrainingInterrupted
 from shared.events import Difficulty, Doing, Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.jobs.joblog import AWAY, JobLog, Superseded
 from worker.jobs.lease import Lease
 from worker.metrics.told import TELLER
-from worker.model.results import TrainingCancelled, TrainingInterrupted
 from worker.stopping import stop_requested
 from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
 from worker.training.copies import CheckpointCopies

@@ -7,10 +7,10 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from galvanic.checkpoint import write_text
+from galvanic.results import CurvePoint
 from shared.events import Finished
 from shared.history import Past
-from worker.model.checkpoint import write_text
-from worker.model.results import CurvePoint
 
 log = structlog.get_logger()
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import redis
 import structlog
 
+from galvanic.room import StoreAway
 from shared import keys, turns
 from shared.connect import connect
 from shared.events import Failed
@@ -17,7 +18,6 @@ from worker.jobs.job_files import JobFiles, remove_leftovers
 from worker.jobs.joblog import JobLog, Superseded, run_script
 from worker.jobs.lease import Lease
 from worker.metrics.told import TELLER, outcome_of
-from worker.model.room import StoreAway
 from worker.stopping import StopDeadline
 from worker.store import ModelStore
 from worker.training.attempt import attempt_training

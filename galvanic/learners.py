@@ -1,0 +1,334 @@
+"""One step of learning, for each kind of network."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from galvanic.checkpoint import Arrays, grouped, within
+from galvanic.network import Weights, build, get_weights, join_members, set_weights, split_members
+from galvanic.plan import Plan
+from galvanic.text import Prepared
+from galvanic.text.classic import windows
+
+Tensor = Any
+HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64
+HELDOUT_MOST = 200_000
+"""A held-out part longer than this is judged by its beginning."""
+SHUFFLED_MOST = 10_000_000
+"""Windows up to this number are shuffled; of more, each step draws its own: the order alone would fill the memory."""
+_COUNTED_AT_ONCE = 2**22
+LEAD_IN = 128
+"""Characters read before each held-out stream, unscored, so that it does not begin from nothing."""
+
+
+class Learner(Protocol):
+    """A network with its data and its optimiser."""
+
+    steps: int
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Order the data for an epoch (from 1); the same order each time it is asked."""
+
+    def step(self, index: int, rate: float) -> tuple[float, int]:
+        """Learn from one batch. Returns its mean loss in nats and the number of predictions in it."""
+
+    def heldout(self, poll: Callable[[], object]) -> float | None:
+        """Mean loss on the held-out part, in nats per symbol; `poll` is called now and then."""
+
+    def weights(self) -> Weights:
+        """Copies of the weights."""
+
+    def set_weights(self, weights: Weights) -> None:
+        """Begin from these weights."""
+
+    def state(self) -> Arrays:
+        """Everything a resumed training needs: weights, optimiser, random and carried states."""
+
+    def restore(self, state: Arrays) -> None:
+        """Go back to such a state; `begin_epoch` comes first."""
+
+
+@dataclass
+class _Member:
+    """One network with its optimiser."""
+
+    model: Any
+    optimizer: Any
+
+    def __post_init__(self) -> None:
+        self.optimizer.build(self.model.trainable_variables)
+
+
+class _Base:
+    steps: int
+
+    def __init__(self, plan: Plan, random_seed: int, make_optimizer: Callable[[], Any]) -> None:
+        self.plan = plan
+        self.random_seed = random_seed
+        seeds = [(random_seed + 7919 * index) % 2**31 for index in range(plan.network.members)]
+        self.members = [_Member(build(plan.network, seed, plan.precision), make_optimizer()) for seed in seeds]
+        # One pass over each weight and its moments.
+        self._update = [
+            tf.function(self._updating(member), jit_compile=True, autograph=False) for member in self.members
+        ]
+
+    def weights(self) -> Weights:
+        """See `Learner.weights`."""
+        return join_members(self.plan.network, [get_weights(member.model) for member in self.members])
+
+    def set_weights(self, weights: Weights) -> None:
+        """See `Learner.set_weights`."""
+        for member, own in zip(self.members, split_members(self.plan.network, weights), strict=True):
+            set_weights(member.model, own)
+
+    def state(self) -> Arrays:
+        """See `Learner.state`."""
+        return grouped(
+            weights=self.weights(),
+            optimizer=_numbered(self._optimizer_variables()),
+            random=_numbered(self._random_variables()),
+        )
+
+    def restore(self, state: Arrays) -> None:
+        """See `Learner.restore`."""
+        self.set_weights(within(state, "weights"))
+        for group, variables in (
+            ("optimizer", self._optimizer_variables()),
+            ("random", self._random_variables()),
+        ):
+            arrays = within(state, group)
+            for index, variable in enumerate(variables):
+                variable.assign(arrays[str(index)])
+
+    def _optimizer_variables(self) -> list[Any]:
+        return [variable for member in self.members for variable in member.optimizer.variables]
+
+    def _random_variables(self) -> list[Any]:
+        return [variable for member in self.members for variable in member.model.non_trainable_variables]
+
+    def _set_rate(self, rate: float) -> None:
+        for member in self.members:
+            member.optimizer.learning_rate.assign(rate)
+
+    def _apply(self, index: int, tape: Any, loss: Tensor) -> None:
+        variables = self.members[index].model.trainable_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        self._update[index]([tf.convert_to_tensor(gradient) for gradient in gradients])
+
+    def _updating(self, member: _Member) -> Callable[[list[Tensor]], None]:
+        def clip_and_apply(gradients: list[Tensor]) -> None:
+            if self.plan.clip_norm:
+                gradients, _ = tf.clip_by_global_norm(gradients, self.plan.clip_norm)
+            member.optimizer.apply(gradients, member.model.trainable_variables)
+
+        return clip_and_apply
+
+
+def _numbered(variables: Any) -> Arrays:
+    return {str(index): np.array(variable.numpy()) for index, variable in enumerate(variables)}
+
+
+class WindowsLearner(_Base):
+    """The tutorial's: shuffled windows, one prediction each, Adam."""
+
+    def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
+        super().__init__(plan, random_seed, lambda: keras.optimizers.Adam(plan.learning_rate))
+        self._windows = windows(prepared.training)
+        self._heldout = windows(prepared.heldout) if len(prepared.heldout) > plan.network.window else None
+        self.steps = math.ceil(len(self._windows) / plan.batch)
+        signature = (
+            tf.TensorSpec((None, plan.network.window, 1), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+        )
+        self._step = tf.function(self._learn, input_signature=signature)
+        self._loss = tf.function(self._judge, input_signature=signature)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """See `Learner.begin_epoch`."""
+        self._epoch = epoch
+        if len(self._windows) <= SHUFFLED_MOST:
+            self._order = np.random.default_rng((self.random_seed, epoch)).permutation(len(self._windows))
+
+    def step(self, index: int, rate: float) -> tuple[float, int]:
+        """See `Learner.step`."""
+        self._set_rate(rate)
+        chosen = self._windows[self._places(index)]
+        return float(self._step(*self._batch(chosen))), len(chosen)
+
+    def heldout(self, poll: Callable[[], object]) -> float | None:
+        """See `Learner.heldout`."""
+        if self._heldout is None:
+            return None
+        total = 0.0
+        for start in range(0, len(self._heldout), self.plan.batch):
+            poll()
+            part = self._heldout[start : start + self.plan.batch]
+            total += float(self._loss(*self._batch(part))) * len(part)
+        return total / len(self._heldout)
+
+    def _places(self, index: int) -> npt.NDArray[np.int64]:
+        if len(self._windows) <= SHUFFLED_MOST:
+            return self._order[index * self.plan.batch : (index + 1) * self.plan.batch]
+        return np.random.default_rng((self.random_seed, self._epoch, index)).integers(
+            0, len(self._windows), self.plan.batch
+        )
+
+    def _batch(self, chosen: npt.NDArray[np.integer[Any]]) -> tuple[Tensor, Tensor]:
+        scaled = chosen[:, :-1, None].astype(np.float32) / self.plan.network.vocabulary
+        return tf.constant(scaled), tf.constant(chosen[:, -1].astype(np.int32))
+
+    def _learn(self, x: Tensor, y: Tensor) -> Tensor:
+        with tf.GradientTape() as tape:
+            loss = _loss(y, self.members[0].model(x, training=True))
+        self._apply(0, tape, loss)
+        return loss
+
+    def _judge(self, x: Tensor, y: Tensor) -> Tensor:
+        return _loss(y, self.members[0].model(x, training=False))
+
+
+class StreamsLearner(_Base):
+    """The text cut into parallel streams, each read from its beginning with carried state (truncated
+    back-propagation through time), AdamW (Loshchilov & Hutter 2019)."""
+
+    def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
+        def make_optimizer() -> Any:
+            optimizer = keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay)
+            optimizer.exclude_from_weight_decay(var_names=["bias", "embeddings"])
+            return optimizer
+
+        super().__init__(plan, random_seed, make_optimizer)
+        self.set_weights(self._with_frequencies(prepared))
+        self._ids = prepared.training
+        self._stream = len(self._ids) // plan.batch
+        self.steps = max(1, (self._stream - 1) // plan.length)
+        self._states: list[Tensor] = []
+        self._judged = _heldout_streams(prepared, JUDGED_LENGTH)
+        # One after the other: together they would only push each other's weights out of the processor's cache.
+        self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.members))]
+        self._losses = tf.function(self._judge, reduce_retracing=True)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """See `Learner.begin_epoch`."""
+        # Another beginning each time, so that steps do not always cut the text at the same places.
+        offset = int(np.random.default_rng((self.random_seed, epoch)).integers(0, self._stream))
+        self._starts = np.arange(self.plan.batch) * self._stream + offset
+        self._states = self._zero_states(self.plan.batch)
+
+    def step(self, index: int, rate: float) -> tuple[float, int]:
+        """See `Learner.step`."""
+        self._set_rate(rate)
+        places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
+        chosen = self._ids[places % len(self._ids)].astype(np.int32)
+        losses: list[float] = []
+        after: list[Tensor] = []
+        for member, learn in enumerate(self._steps):
+            loss, new = learn(tf.constant(chosen), self._own(self._states, member))
+            losses.append(float(loss))
+            after += new
+        self._states = after
+        return sum(losses) / len(losses), self.plan.batch * self.plan.length
+
+    def heldout(self, poll: Callable[[], object]) -> float | None:
+        """See `Learner.heldout`."""
+        if self._judged is None:
+            return None
+        inputs, targets, counted = self._judged
+        states = self._zero_states(len(inputs))
+        total = 0.0
+        for start in range(0, inputs.shape[1], JUDGED_LENGTH):
+            poll()
+            part = slice(start, start + JUDGED_LENGTH)
+            losses, states = self._losses(tf.constant(inputs[:, part]), tf.constant(targets[:, part]), states)
+            total += float(np.sum(losses.numpy() * counted[:, part], dtype=np.float64))
+        return total / float(counted.sum())
+
+    def state(self) -> Arrays:
+        """See `Learner.state`."""
+        carried = {str(index): np.array(state.numpy()) for index, state in enumerate(self._states)}
+        return {**super().state(), **grouped(carried=carried)}
+
+    def restore(self, state: Arrays) -> None:
+        """See `Learner.restore`."""
+        super().restore(state)
+        carried = within(state, "carried")
+        self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
+
+    def _with_frequencies(self, prepared: Prepared) -> Weights:
+        """Fresh weights that predict each symbol as often as it occurs: what takes a network its first steps."""
+        counts = symbol_counts(prepared.training, self.plan.network.vocabulary)
+        biases = np.log((counts + 0.5) / (counts.sum() + 0.5 * len(counts))).astype(np.float32)
+        weights = self.weights()
+        return {name: biases if name.endswith("output/bias") else weight for name, weight in weights.items()}
+
+    def _zero_states(self, batch: int) -> list[Tensor]:
+        network = self.plan.network
+        return [tf.zeros((batch, units)) for _ in range(network.members) for units in network.units for _ in range(2)]
+
+    def _learn(self, index: int, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """One member's loss, and its states."""
+        with tf.GradientTape() as tape:
+            logits, *after = self.members[index].model([chosen[:, :-1], *states], training=True)
+            loss = _loss(chosen[:, 1:], logits)
+        self._apply(index, tape, loss)
+        return loss, after
+
+    def _judge(self, inputs: Tensor, targets: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Losses of the members' mean prediction [streams, time], and all their states."""
+        log_probs: list[Tensor] = []
+        after: list[Tensor] = []
+        for index, member in enumerate(self.members):
+            logits, *new = member.model([inputs, *self._own(states, index)], training=False)
+            log_probs.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+            after += new
+        return math.log(len(log_probs)) - tf.reduce_logsumexp(tf.stack(log_probs), 0), after
+
+    def _own(self, states: list[Tensor], member: int) -> list[Tensor]:
+        each = 2 * len(self.plan.network.units)
+        return states[member * each : (member + 1) * each]
+
+
+def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | None:
+    """Inputs, targets and which of them count, [streams, time]; None when nothing is held out."""
+    amount = min(len(prepared.heldout), HELDOUT_MOST)
+    if not amount:
+        return None
+    streams = max(1, min(HELDOUT_STREAMS, amount // (2 * LEAD_IN)))
+    each = math.ceil(amount / streams)
+    lead = min(LEAD_IN, prepared.learned - 1)
+    steps = math.ceil((lead + each) / length) * length
+    first = prepared.learned + np.arange(streams)[:, None] * each - lead
+    places = first + np.arange(steps)
+    offset = np.arange(steps)
+    counted = (offset >= lead) & (offset < lead + each) & (places < prepared.learned + amount)
+    last = len(prepared.ids) - 1
+    inputs, targets = (prepared.ids[np.minimum(place, last)].astype(np.int32) for place in (places - 1, places))
+    return inputs, targets, counted
+
+
+def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
+    """How often each symbol stands in a text, shape [symbols]; a text in a file is read in parts."""
+    counts = np.zeros(symbols, np.int64)
+    for start in range(0, len(ids), _COUNTED_AT_ONCE):
+        counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
+    return counts
+
+
+def _loss(targets: Tensor, logits: Tensor) -> Tensor:
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+
+
+def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
+    """The learner for a plan."""
+    if plan.network.kind == "windows":
+        return WindowsLearner(plan, prepared, random_seed)
+    return StreamsLearner(plan, prepared, random_seed)

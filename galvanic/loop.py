@@ -1,0 +1,336 @@
+"""The training loop: epochs, best weights, checkpoints, and the person who may stop it.
+
+Knows nothing of how a step is made; that is the learner's.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from galvanic import checkpoint
+from galvanic.checkpoint import Arrays, grouped, within
+from galvanic.learners import Learner
+from galvanic.network import Weights
+from galvanic.pace import Limits, Pace, Position
+from galvanic.plan import Plan
+from galvanic.results import CurvePoint, Hooks, Stopped, TrainingCancelled, TrainingInterrupted
+from galvanic.room import is_full
+from shared.errors import UserError
+from shared.events import Doing, Progress, Sample
+
+PROGRESS_EVERY_S = 0.5
+SAMPLE_EVERY_S = 5.0
+CHECKPOINT_BETWEEN_EPOCHS_S = 10.0
+"""Short epochs are not worth a write to the disk each."""
+CHECKPOINT_AGAIN_S = 10.0
+"""Until another try when the disk was full."""
+MOST_STRAYS = 3
+"""A training whose loss was no number this often is given up."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Density:
+    """Symbols per character of the part to learn from and of the held-out part.
+
+    A loss per symbol, multiplied by it, is one per character.
+    """
+
+    learned: float = 1.0
+    heldout: float = 1.0
+
+
+class _Astray(Exception):
+    """The loss or a weight is no longer a number."""
+
+
+class Loop:
+    """Runs a learner to its end.
+
+    Args:
+        learner: makes the steps.
+        plan: of the learner.
+        limits: when to end.
+        hooks: whom to tell, and who may stop it.
+        sample: writes a few lines with the learner's present weights, after the epoch of this number.
+        folder: for checkpoints; None: none are written.
+        identity: what a checkpoint must agree with to be gone on from.
+        density: of the text.
+
+    Attributes:
+        curve: the epochs that were judged; losses per character.
+        best: the weights of the best of them.
+        notes: what went wrong and was mended, in plain words.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        plan: Plan,
+        limits: Limits,
+        hooks: Hooks,
+        sample: Callable[[Weights, int], str],
+        folder: Path | None,
+        identity: dict[str, Any],
+        density: Density,
+    ) -> None:
+        self.learner = learner
+        self.plan = plan
+        self.limits = limits
+        self.hooks = hooks
+        self.sample = sample
+        self.folder = folder
+        self.identity = identity
+        self.density = density
+        self.pace = Pace(plan, limits, learner.steps)
+        self.curve: list[CurvePoint] = []
+        self.best: Weights = {}
+        self.notes: list[str] = []
+        self._good: Arrays = {}
+        self._finish: Stopped | None = None
+        self._told = self._sampled = -math.inf
+        self._saved = time.monotonic()
+        self._unsaved = False  # because the disk is full
+
+    @property
+    def position(self) -> Position:
+        """Where the training stands."""
+        return self.pace.position
+
+    def restore(self, arrays: Arrays, record: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.pace.position = Position(**record["at"])
+        self.curve = [CurvePoint(*point) for point in record["curve"]]
+        self.notes = list(record["notes"])
+        self.best = within(arrays, "best")
+        self.learner.begin_epoch(self.position.epoch)
+        self.learner.restore(within(arrays, "learner"))
+
+    def run(self, *, start: float | None = None) -> Stopped:
+        """Train until the end; `best` and `curve` hold the outcome.
+
+        Args:
+            start: training loss of the weights that it begins with, when they count as the result of epoch 0.
+
+        Raises:
+            TrainingCancelled: a person cancelled it.
+            TrainingInterrupted: it is to pause; the checkpoint is saved.
+            UserError: the loss was no number too often, and nothing had been learned before.
+        """
+        self._saved = time.monotonic()
+        self.pace.start()
+        at = self.position
+        self.tell("learning")
+        if at.total_steps == 0:
+            self.learner.begin_epoch(at.epoch)
+            if start is not None and not self.curve:
+                self.curve = [CurvePoint(0, start, self._heldout())]
+                self.best = self.learner.weights()
+        self._good = self.learner.state()
+        while True:
+            try:
+                self._run_epoch()
+                self._judge()
+            except _Astray:
+                if self._go_back():
+                    continue
+                return "done"
+            stopped = self._over()
+            if stopped:
+                return stopped
+            at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
+            self.learner.begin_epoch(at.epoch)
+            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, self.limits.checkpoint_s):
+                self._save()
+
+    def _run_epoch(self) -> None:
+        at = self.position
+        while at.step < self.learner.steps:
+            self._poll()
+            self.pace.tick()
+            if self._finish or self.pace.out_of_time():
+                return
+            begun = time.monotonic()
+            loss, count = self.learner.step(at.step, self.pace.rate())
+            if not math.isfinite(loss):
+                raise _Astray
+            at.step, at.total_steps = at.step + 1, at.total_steps + 1
+            at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
+            self.pace.time_step(time.monotonic() - begun)
+            if time.monotonic() - self._told >= PROGRESS_EVERY_S:
+                self.tell("learning")
+            if time.monotonic() - self._saved >= self.limits.checkpoint_s:
+                self._save()
+
+    def _heldout(self) -> float | None:
+        loss = self.learner.heldout(self._poll)
+        return None if loss is None else loss * self.density.heldout
+
+    def _train_loss(self) -> float | None:
+        at = self.position
+        return at.loss_sum / at.loss_count * self.density.learned if at.loss_count else None
+
+    def _judge(self) -> None:
+        """End an epoch, or the part of one that there was time for."""
+        at = self.position
+        train_loss = self._train_loss()
+        if train_loss is None:
+            self.best = self.best or self.learner.weights()
+            return
+        self.tell("measuring")
+        heldout = self._heldout()
+        point = CurvePoint(at.epoch, train_loss, heldout)
+        weights = self.learner.weights()
+        if not math.isfinite(point.watched) or not _finite(weights):
+            raise _Astray
+        # The curve is remade when an interrupted judgement is repeated.
+        self.curve = [*(old for old in self.curve if old.epoch < at.epoch), point]
+        if not self.best or point.watched < min((old.watched for old in self.curve[:-1]), default=math.inf):
+            at.best_epoch = at.epoch
+            self.best = weights
+            self._good = self.learner.state()
+        if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
+            self.tell("sampling")
+            text = self.sample(weights, at.epoch)
+            event = Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
+            with self.pace.clock_stopped():
+                self.hooks.sample(event)
+            self._sampled = time.monotonic()
+        self.tell("learning")
+        self.pace.tick()
+
+    def _go_back(self) -> bool:
+        """Begin the epoch again, from the best state so far and at half the learning rate.
+
+        Returns:
+            False when that was done too often already, and the best so far is to be the result.
+
+        Raises:
+            UserError: there is none.
+        """
+        at = self.position
+        at.strays += 1
+        log.warning("loss_not_a_number", epoch=at.epoch, step=at.step, strays=at.strays)
+        if at.strays >= MOST_STRAYS and self.curve:
+            self.notes.append(
+                f"The loss stopped being a number {at.strays} times, the last in epoch {at.epoch}: the training ended "
+                "there. A smaller learning rate (--lr) would help."
+            )
+            return False
+        if at.strays >= MOST_STRAYS:
+            raise UserError(
+                f"The training diverged in epoch {at.epoch}: its loss was no longer a number, even at a quarter of "
+                f"the learning rate.",
+                "Choose a smaller learning rate (--lr), or start it again with another random seed.",
+            )
+        at.rate_share /= 2
+        self.notes.append(
+            f"In epoch {at.epoch} the loss stopped being a number: the training went back to the best state so far and "
+            "continued at half the learning rate."
+        )
+        at.step, at.loss_sum, at.loss_count = 0, 0.0, 0
+        self.learner.restore(self._good)
+        self.learner.begin_epoch(at.epoch)
+        return True
+
+    def _over(self) -> Stopped | None:
+        at = self.position
+        if self._finish:
+            return self._finish
+        if self.pace.out_of_time():
+            return "time"
+        if at.epoch >= self.limits.epochs:
+            return "done"
+        patience = max(4, math.ceil(self.plan.patience * self.pace.planned_epochs()))
+        if self.plan.patience and at.epoch - at.best_epoch >= patience:
+            return "early"
+        return None
+
+    def _poll(self) -> None:
+        with self.pace.clock_stopped():
+            request = self.hooks.control()
+        if request == "cancel":
+            raise TrainingCancelled
+        if request == "interrupt":
+            self.pace.tick()
+            self._save()
+            raise TrainingInterrupted
+        if request == "finish":
+            self._finish = "finish"
+
+    def tell(self, doing: Doing) -> None:
+        """Tell what it does now, and how far it has come."""
+        self._told = time.monotonic()
+        at, over = self.position, doing == "finishing"
+        speed = None
+        if self.pace.step_s and at.step:
+            speed = at.loss_count / at.step / self.pace.step_s / self.density.learned
+        event = Progress(
+            doing=doing,
+            done=1.0 if over else self.pace.done(),
+            epoch=at.epoch,
+            epochs=self.limits.epochs,
+            step=at.step,
+            steps=self.learner.steps,
+            train_loss=self._train_loss(),
+            heldout_loss=self.curve[-1].heldout_loss if self.curve else None,
+            eta_s=0.0 if over else self.pace.remaining(),
+            chars_per_s=speed,
+        )
+        with self.pace.clock_stopped():
+            self.hooks.progress(event)
+
+    def _save(self) -> None:
+        if self.folder is None:
+            return
+        state = self.learner.state()
+        if not _finite(state):
+            return  # the next step will find it out; what is on the disk is better
+        self.tell("saving")
+        self._good = state
+        record = {
+            "identity": self.identity,
+            "plan": self.plan.model_dump(mode="json"),
+            "at": asdict(self.position),
+            "curve": [[point.epoch, point.train_loss, point.heldout_loss] for point in self.curve],
+            "notes": self.notes,
+        }
+        try:
+            checkpoint.save(self.folder, grouped(learner=state, best=self.best), record)
+        except OSError as error:
+            self._not_saved(error)
+            return
+        self._saved = time.monotonic()
+        if self._unsaved:
+            log.info("checkpoint_saved_again")
+            self._unsaved = False
+            self.hooks.trouble(None)
+        with self.pace.clock_stopped():
+            self.hooks.saved()
+
+    def _not_saved(self, error: OSError) -> None:
+        """What was learned is still here, and the last checkpoint too: that the disk is full ends no training.
+
+        Raises:
+            OSError: the cause is another.
+        """
+        if not is_full(error):
+            raise error
+        self._saved = time.monotonic() - self.limits.checkpoint_s + CHECKPOINT_AGAIN_S
+        if not self._unsaved:
+            log.error("checkpoint_not_saved", reason="the disk is full")
+            self._unsaved = True
+            self.hooks.trouble("disk full")
+
+
+def _finite(arrays: Arrays) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in arrays.values() if array.dtype.kind == "f")

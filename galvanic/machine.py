@@ -1,0 +1,55 @@
+"""How fast this machine multiplies matrices, which decides how large a network a given time is worth."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from galvanic.lstm import Precision
+
+_SHAPE = 128, 576, 2048
+"""Of the product in one step of a middling network: streams, units and inputs, gates."""
+_ROUNDS, _PRODUCTS = 5, 4
+_LEAST_GAIN = 1.2
+"""bfloat16 costs some accuracy, so it must be faster by this much."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What was measured.
+
+    Attributes:
+        precision: the faster one for the products of a training.
+        flops: multiplications and additions a second in that precision, on products of an LSTM's step.
+        gpu: whether they were made on one.
+    """
+
+    precision: Precision
+    flops: float
+    gpu: bool
+
+
+@functools.cache
+def measure_machine() -> Machine:
+    """Time a few products in each precision, a tenth of a second in all; once in a process."""
+    kinds: tuple[Precision, ...] = ("float32", "bfloat16")
+    gpu = bool(tf.config.list_logical_devices("GPU"))
+    if gpu:
+        kinds = ("float32",)  # cuDNN's; TensorFlow lets it use TF32
+    rows, inner, columns = _SHAPE
+    matrices = {kind: (tf.ones((rows, inner), kind), tf.ones((inner, columns), kind)) for kind in kinds}
+    seconds = dict.fromkeys(kinds, float("inf"))
+    # In turns, and the fastest of each: others may be using the machine.
+    for _ in range(1 + _ROUNDS):
+        for kind, (left, right) in matrices.items():
+            begun = time.perf_counter()
+            for _ in range(_PRODUCTS):
+                product = left @ right
+            float(product[0, 0])  # waits for a GPU
+            seconds[kind] = min(seconds[kind], (time.perf_counter() - begun) / _PRODUCTS)
+    gain = seconds["float32"] / seconds.get("bfloat16", float("inf"))
+    best: Precision = "bfloat16" if gain > _LEAST_GAIN else "float32"
+    return Machine(best, 2 * rows * inner * columns / seconds[best], gpu)

@@ -1,0 +1,171 @@
+"""Going on from a model: its weights for a vocabulary that has grown, and what must stay as it was.
+
+What the parent knows is kept to the bit: the rows of its embedding (or, one-hot, of its first kernel), and the
+columns and biases of its output. So the logits of the known symbols are its own, and the probabilities too but for
+the share that the new symbols take.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from galvanic import folder as model_folder
+from galvanic.folder import Ancestor, Description
+from galvanic.plan import NetworkConfig, Plan
+from shared.errors import UserError
+from shared.jobs import CorpusInfo, TrainOptions
+from shared.units import count
+
+Weights = dict[str, npt.NDArray[np.float32]]
+RATE_SHARE = 0.5
+"""Of the usual learning rate: what is known already should be bent, not broken."""
+_NEW_STDDEV = 0.05
+"""Of the weights of new symbols: that of Keras' uniform embeddings is 0.03."""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A model to go on from.
+
+    Attributes:
+        name: as people call it.
+    """
+
+    name: str
+    description: Description
+    weights: Weights
+
+    @property
+    def lineage(self) -> tuple[Ancestor, ...]:
+        """The models that a child of this one goes back to, the oldest first."""
+        description = self.description
+        itself = Ancestor(
+            name=self.name,
+            weights_sha256=description.weights_sha256,
+            corpus=description.corpus,
+            epochs=description.training.epochs,
+        )
+        return (*description.lineage, itself)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of its training and of all those before."""
+        return self.description.training.epochs + self.description.training.epochs_before
+
+    def learned(self, corpus: CorpusInfo) -> bool:
+        """Whether it learned from this very text, prepared alike."""
+        theirs = self.description.corpus
+        return (theirs.sha256, theirs.hard_wrapped) == (corpus.sha256, corpus.hard_wrapped)
+
+
+def load_parent(folder: Path, name: str | None, options: TrainOptions) -> Parent:
+    """The model of a folder, if a training with these options can go on from it.
+
+    Raises:
+        UserError: there is no model, it is damaged, or the options want another recipe or network than its own.
+    """
+    description, weights, _ = model_folder.load(folder)
+    name = name or folder.name
+    if options.recipe != description.recipe:
+        raise UserError(
+            f"{name} is a model of the recipe `{description.recipe}`, not of `{options.recipe}`.",
+            f"Choose the recipe `{description.recipe}`, or train without it.",
+        )
+    network = description.network
+    wished: tuple[tuple[str, Any, Any], ...] = (
+        ("layers", options.layers, len(network.units)),
+        (
+            "units",
+            options.units,
+            network.units[0] if len(set(network.units)) == 1 else "/".join(map(str, network.units)),
+        ),
+        ("embedding", options.embedding, network.embedding),
+        ("encoding", options.encoding, network.encoding),
+    )
+    for option, wanted, has in wished:
+        if wanted is not None and wanted != has:
+            raise UserError(
+                f"{name} has --{option} {has}, which can't be changed to {wanted}.",
+                f"Leave --{option} out, or train without it.",
+            )
+    return Parent(name, description, weights)
+
+
+def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
+    """Whether the parent's network can learn these symbols.
+
+    Raises:
+        UserError: there are new ones, and it cannot.
+    """
+    new = set(symbols) - set(parent.description.symbols)
+    if new and parent.description.network.encoding == "scaled":
+        # Its input is id / vocabulary size: with a new symbol every other one would enter as another number.
+        raise UserError(
+            f"The text has {count(len(new), 'character')} that {parent.name} has never seen, and `classic` cannot "
+            "learn new ones.",
+            "Train a new model, or start from one of the recipe `char`.",
+        )
+
+
+def child_plan(plan: Plan, parent: Parent, vocabulary: int, options: TrainOptions) -> Plan:
+    """The plan for the new text, with the parent's network in place of the planned one.
+
+    How much is dropped may differ: that is no part of what the network has learned.
+    """
+    dropped = {name: getattr(plan.network, name) for name in NetworkConfig.model_fields if name.endswith("dropout")}
+    network = parent.description.network.model_copy(update={**dropped, "vocabulary": vocabulary})
+    rate = plan.learning_rate if options.learning_rate is not None else plan.learning_rate * RATE_SHARE
+    return plan.model_copy(update={"network": network, "learning_rate": rate})
+
+
+def grown(
+    parent: Parent, symbols: tuple[str, ...], counts: npt.NDArray[np.int64], random: np.random.Generator
+) -> Weights:
+    """The parent's weights for a vocabulary that holds its symbols and perhaps more.
+
+    Args:
+        symbols: all of them, by id.
+        counts: how often each stands in the new text, [symbols].
+        random: draws the weights of new symbols; small ones.
+    """
+    place = {symbol: index for index, symbol in enumerate(symbols)}
+    kept = np.array([place[symbol] for symbol in parent.description.symbols])
+    new = np.setdiff1d(np.arange(len(place)), kept)
+    network = parent.description.network
+    grown_shapes = network.model_copy(update={"vocabulary": len(place)}).shapes()
+    # The axis that stands for symbols is the one that a vocabulary of another size changes.
+    other_shapes = network.model_copy(update={"vocabulary": len(place) + 1}).shapes()
+    weights: Weights = {}
+    for name, shape in grown_shapes.items():
+        axes = [axis for axis, size in enumerate(shape) if size != other_shapes[name][axis]]
+        weights[name] = parent.weights[name].copy()
+        for axis in axes:
+            array = random.normal(0.0, _NEW_STDDEV, shape).astype(np.float32)
+            np.moveaxis(array, axis, 0)[kept] = np.moveaxis(parent.weights[name], axis, 0)
+            weights[name] = array
+    if len(new):
+        for prefix in network.prefixes():
+            bias = f"{prefix}output/bias"
+            weights[bias][new] = _new_biases(parent.weights[bias], counts[kept], counts[new])
+    return weights
+
+
+def _new_biases(
+    known: npt.NDArray[np.float32], known_counts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Biases that give new symbols, where the rest of the network says nothing, their share of the new text.
+
+    They stand to the log of the known symbols' total weight as their counts stand to the known symbols' count. A
+    symbol that only the held-out part has counts as seen half a time.
+    """
+    highest = float(known.max())
+    total = highest + math.log(float(np.exp(known.astype(np.float64) - highest).sum()))
+    biases: npt.NDArray[np.float64] = total + np.log(np.maximum(counts, 0.5) / max(1, int(known_counts.sum())))
+    # A text all of new symbols must not drown what is known.
+    return np.minimum(biases, highest)

@@ -1,0 +1,328 @@
+"""Which network, and how it is trained: every default number of the engine, and why. Works without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from galvanic.text.classic import WINDOW
+from shared.errors import UserError
+
+MOST_PRODUCTS = 600_000_000
+"""Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""
+
+
+class NetworkConfig(BaseModel):
+    """All that is needed to rebuild a network.
+
+    Attributes:
+        kind: `streams` reads a text once with carried state and predicts after every character; `windows` reads a
+            window of fixed length from a zero state and predicts one character (the tutorial's).
+        encoding: how a symbol enters: through a learned `embedding`, as `one-hot` vector, or `scaled`: id / vocabulary
+            size as one float (the tutorial's, `windows` only).
+        embedding: width of the embedding; 0 for the other encodings.
+        units: of each LSTM layer, from the first.
+        members: networks of this shape that learn side by side from different random numbers and predict together:
+            the mean of their probabilities (Hansen & Salamon 1990, "Neural Network Ensembles").
+        window: length of the window; 0 for `streams`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["streams", "windows"]
+    vocabulary: int = Field(ge=1, le=0x110000)
+    encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"
+    embedding: int = Field(ge=0, le=8192)
+    units: tuple[int, ...] = Field(min_length=1, max_length=16)
+    members: int = Field(1, ge=1, le=16)
+    window: int = Field(0, ge=0, le=10_000)
+    input_dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    recurrent_weight_dropout: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NetworkConfig:
+        windows = self.kind == "windows"
+        if not windows == (self.encoding == "scaled") == (self.window > 0) or (windows and self.members > 1):
+            raise ValueError("only a network of windows has a window and scaled symbols, and it is one")
+        if (self.encoding == "embedding") != (self.embedding > 0):
+            raise ValueError("an embedding has a width, and nothing else has one")
+        return self
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every weight, of all members."""
+        one = self._shapes()
+        return {prefix + name: shape for prefix in self.prefixes() for name, shape in one.items()}
+
+    def prefixes(self) -> tuple[str, ...]:
+        """What the names of each member's weights begin with: nothing when there is one."""
+        return ("",) if self.members == 1 else tuple(f"member_{index}/" for index in range(self.members))
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {}
+        width = {"embedding": self.embedding, "one-hot": self.vocabulary, "scaled": 1}[self.encoding]
+        if self.encoding == "embedding":
+            shapes["embedding/embeddings"] = (self.vocabulary, self.embedding)
+        for index, units in enumerate(self.units):
+            shapes[f"lstm_{index}/lstm_cell/kernel"] = (width, 4 * units)
+            shapes[f"lstm_{index}/lstm_cell/recurrent_kernel"] = (units, 4 * units)
+            shapes[f"lstm_{index}/lstm_cell/bias"] = (4 * units,)
+            width = units
+        shapes["output/kernel"] = (width, self.vocabulary)
+        shapes["output/bias"] = (self.vocabulary,)
+        return shapes
+
+    def parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(math.prod(shape) for shape in self.shapes().values())
+
+    def products(self) -> int:
+        """Multiplications to read one symbol and foresee the next one."""
+        kernels = [shape for name, shape in self.shapes().items() if name.endswith("kernel")]
+        return max(1, self.window) * sum(math.prod(shape) for shape in kernels)
+
+    def flops(self) -> int:
+        """Additions and multiplications to learn from one symbol: forward once, and twice that for the gradients."""
+        return 6 * self.products()
+
+    def check_pace(self) -> None:
+        """Refuse a network that writes too slowly for anybody who waits.
+
+        Raises:
+            UserError: it does.
+        """
+        if self.products() > MOST_PRODUCTS:
+            raise UserError(
+                f"This network needs {self.products() / 1e6:,.0f} million multiplications for a character, and I can "
+                f"write with at most {MOST_PRODUCTS / 1e6:,.0f} million.",
+                "Take one with fewer layers or units.",
+            )
+
+
+class Plan(BaseModel):
+    """How a network is trained.
+
+    Attributes:
+        batch: examples or streams in a step.
+        length: characters that each of them shows in a step.
+        schedule: `constant`, or `cosine` down to nothing at the planned end.
+        epochs: to train at most, when the person names no number.
+        timed: ends by the clock when the person names no number of epochs.
+        patience: stop after this share of the planned epochs without progress (0: never).
+        precision: of the products while training on a CPU.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    network: NetworkConfig
+    batch: int
+    length: int
+    learning_rate: float
+    schedule: Literal["constant", "cosine"]
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    epochs: int
+    timed: bool
+    patience: float = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def memory(self) -> int:
+        """Bytes that its training takes, roughly."""
+        network = self.network
+        steps = self.batch * (network.window or self.length)
+        logits = network.vocabulary * (self.batch if network.window else steps)
+        kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits)
+        return 4 * (_COPIES * network.parameters() + kept)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a training may cost.
+
+    Attributes:
+        minutes: of training; None: as long as the epochs take.
+        epochs: that the person named; None: as many as the time allows.
+        flops: additions and multiplications a second in the machine's matrix products (`galvanic.machine`).
+        precision: of these products.
+        gpu: whether they run on one.
+        memory: bytes that it may take; None: as many as it needs.
+    """
+
+    minutes: float | None = None
+    epochs: int | None = None
+    flops: float = 100e9
+    precision: Literal["float32", "bfloat16"] = "float32"
+    gpu: bool = False
+    memory: int | None = None
+
+
+_COPIES = 8
+"""Copies of the weights in memory while they learn: themselves, their gradient, two moments of the optimiser, the
+best so far with its moments, and what is being written to a checkpoint."""
+_ACTIVATIONS = 12
+"""Numbers kept of every unit at every step for the gradient: four gates, cell, output, and what is derived of them."""
+_LOGITS = 4
+"""Numbers kept of every symbol at every step: logits, probabilities, and their gradients."""
+_BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
+    (200_000, 60, ((768, 3), (768, 2), (768, 1), (512, 1), (384, 1), (256, 1), (128, 1))),
+    (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
+    (0, 30, ((256, 4), (256, 3), (256, 2), (256, 1), (128, 1))),
+)
+"""Characters at least; epochs at most; LSTM units and members, from the costliest. On a short text a wider network
+learns more by heart, and so does a longer training. More members than these would write less than some thousand
+characters a second."""
+_BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
+"""Symbols at least, and LSTM units for somebody who names the epochs."""
+_EMBEDDING = {"char": 64, "word": 256}
+_CHARACTERS = {"char": 1, "word": 3}
+"""To a symbol, roughly."""
+_STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
+_LEAST_STREAMS = 8
+_LEAST_STEPS = 75
+"""A text is cut into fewer streams until an epoch has so many steps."""
+_ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
+"""A costlier network is only worth its time if it sees the text so often, or so many symbols for each parameter of a
+member."""
+_DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
+"""Times that a text is seen at least; share of outputs and of recurrent weights dropped."""
+_MORE_DROPOUT = {"char": 0.0, "word": 0.2}
+"""A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
+_LONG, _WIDE = 200_000, 768
+"""A narrower network on a text as long as this overfits less: it drops what a wide one drops that sees less."""
+
+
+def make_plan(
+    recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None, network: NetworkConfig | None = None
+) -> Plan:
+    """The default plan for a text.
+
+    Args:
+        recipe: name of the recipe.
+        vocabulary: different symbols.
+        symbols: of the text, to learn from.
+        budget: None: of a machine of middling speed, without a limit of time.
+        network: of the model to go on from; None: a new one is chosen.
+
+    Raises:
+        UserError: there is no such recipe.
+    """
+    budget = budget or Budget()
+    if recipe == "classic":
+        return _classic(vocabulary, budget)
+    if recipe in _EMBEDDING:
+        return _streams(recipe, vocabulary, symbols, budget, network)
+    raise UserError(f'There is no recipe "{recipe}".', "Choose `char`, `word` or `classic`.")
+
+
+def _classic(vocabulary: int, budget: Budget) -> Plan:
+    """The tutorial's own numbers; Adam's learning rate is Keras' default."""
+    network = NetworkConfig(
+        kind="windows",
+        vocabulary=vocabulary,
+        encoding="scaled",
+        embedding=0,
+        units=(256, 256, 128),
+        window=WINDOW,
+        dropout=0.2,
+    )
+    return Plan(
+        network=network,
+        batch=256,
+        length=1,
+        learning_rate=1e-3,
+        schedule="constant",
+        epochs=4,
+        timed=False,
+        precision=budget.precision,
+    )
+
+
+def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: NetworkConfig | None) -> Plan:
+    batch, length = _streams_and_length(symbols, budget.gpu)
+    base = NetworkConfig(
+        kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
+    )
+    most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols * _CHARACTERS[recipe] >= row[0])
+    if given is not None:
+        networks = [given.model_copy(update={"vocabulary": vocabulary})]
+    elif budget.epochs is not None:
+        # The same network on every machine that has the memory for it.
+        networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
+    else:
+        networks = _by_time(base, sizes, symbols, budget)
+    plans = [
+        _plan(recipe, network, (streams, length), symbols, most_epochs, budget)
+        for network in networks
+        for streams in _halved(batch)
+    ]
+    # When not even the least of them fits, whoever builds it says what is wrong.
+    return next((plan for plan in plans if budget.memory is None or plan.memory() <= budget.memory), plans[-1])
+
+
+def _plan(
+    recipe: str, network: NetworkConfig, shape: tuple[int, int], symbols: int, most_epochs: int, budget: Budget
+) -> Plan:
+    batch, length = shape
+    epochs: float = budget.epochs or min(_affordable(network, budget) / max(1, symbols), most_epochs)
+    row = next(index for index, row in enumerate(_DROPOUT) if epochs >= row[0])
+    if symbols * _CHARACTERS[recipe] >= _LONG and network.units[0] < _WIDE:
+        row = min(row + 1, len(_DROPOUT) - 1)
+    _, dropout, recurrent = _DROPOUT[row]
+    if dropout:
+        dropout += _MORE_DROPOUT[recipe]
+    return Plan(
+        network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
+        batch=batch,
+        length=length,
+        learning_rate=3e-3,
+        schedule="cosine",
+        weight_decay=0.05,
+        clip_norm=1.0,
+        epochs=most_epochs,
+        timed=True,
+        patience=0.25,
+        precision=budget.precision,
+    )
+
+
+def _by_time(
+    base: NetworkConfig, sizes: tuple[tuple[int, int], ...], symbols: int, budget: Budget
+) -> list[NetworkConfig]:
+    """The networks that get to see enough within the time, from the costliest; at least the cheapest."""
+    networks = [base.model_copy(update={"units": (units,), "members": members}) for units, members in sizes]
+    return [network for network in networks if _sees_enough(network, symbols, budget)] or networks[-1:]
+
+
+def _sees_enough(network: NetworkConfig, symbols: int, budget: Budget) -> bool:
+    enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters() / network.members)
+    return _affordable(network, budget) >= enough
+
+
+def _halved(batch: int) -> Iterator[int]:
+    """The number of streams, and fewer, which cost little of what is learned."""
+    yield batch
+    while (batch := batch // 2) >= _LEAST_STREAMS:
+        yield batch
+
+
+def _streams_and_length(symbols: int, gpu: bool) -> tuple[int, int]:
+    batch, length = _STREAMS_GPU if gpu else _STREAMS, _LENGTH
+    while batch > _LEAST_STREAMS and symbols < _LEAST_STEPS * batch * length:
+        batch //= 2
+    # Never streams shorter than a step.
+    while batch > 1 and symbols // batch <= 2 * length:
+        batch //= 2
+    return batch, min(length, max(1, symbols // batch - 1))
+
+
+def _affordable(network: NetworkConfig, budget: Budget) -> float:
+    """Symbols that can be learned from within the time."""
+    if budget.minutes is None:
+        return math.inf
+    # Wide products run nearer to the machine's best. Measured at 128 to 1,024 units.
+    share = min(0.65, 0.3 + 0.0007 * network.units[0])
+    return budget.minutes * 60 * share * budget.flops / network.flops()

@@ -1,0 +1,70 @@
+"""What is asked of a model that writes. Works without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from shared.errors import UserError
+from shared.jobs import StopAt
+
+_SENTENCE_END = re.compile(
+    r"""[.!?…]+["'”’»)\]*_]*(?=\s|\Z)"""  # of scripts with spaces
+    r"""|[。！？…]+["'”’」』》）]*"""  # of Chinese and Japanese
+)
+
+
+@dataclass(frozen=True)
+class WriteRequest:
+    """A text to be written.
+
+    Attributes:
+        seed: the text to continue; ignored with `from_corpus` and `from_line`.
+        length: characters to write, at most.
+        temperature: 0 to 2; 0: always the likeliest symbol; None: the recipe's default.
+        random_seed: the same one gives the same text; None: drawn, and reported.
+        from_corpus: begin with a random window of the corpus instead (the tutorial's demonstration).
+        top_k, top_p, min_p: what may be drawn, see `galvanic.sampling.Sampling`.
+        guard: break out of loops; None: the recipe's default (all but `classic`).
+        stop: end at the last end of a sentence or line; if there is none, the text is as long as it is.
+        until: give up at this time (`time.monotonic`): nobody waits any more.
+        from_line: begin with the beginning of a random line or sentence of the corpus instead (`galvanic.lines`).
+    """
+
+    seed: str
+    length: int
+    temperature: float | None = None
+    random_seed: int | None = None
+    from_corpus: bool = False
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    guard: bool | None = None
+    stop: StopAt | None = None
+    from_line: bool = False
+    until: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise UserError("The length must be at least 1.", "Choose how many characters to write.")
+
+
+def too_slow() -> UserError:
+    """How a request ends that is not done when nobody waits any more."""
+    return UserError(
+        "That wasn't done in time: this model writes too slowly, or too many people wait.",
+        "Ask for a shorter text, or take a smaller model.",
+    )
+
+
+def cut(text: str, stop: StopAt | None) -> str:
+    """The text up to the last end of a sentence (with its closing quotes) or line; all of it if there is none."""
+    if stop == "sentence":
+        ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    elif stop == "line":
+        ends = [match.start() for match in re.finditer("\n", text)]
+    else:
+        return text
+    shorter = text[: ends[-1]] if ends else ""
+    return shorter if shorter.strip() else text

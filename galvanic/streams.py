@@ -1,0 +1,309 @@
+"""Networks that carry their state along: writing a batch of texts and reading one, each in a compiled loop.
+
+The loops are compiled once for each shape (network, batch, filtered or not) and shared by all models of that shape:
+weights are arguments. The first layer's input product is a table with a row for each symbol, so that a learned
+embedding and a one-hot input are the same code.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from galvanic.network import Weights
+from galvanic.plan import NetworkConfig
+from galvanic.request import too_slow
+from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
+
+Tensor = Any
+Network = dict[str, Any]
+Ids = npt.NDArray[np.int32]
+CHUNK = 64
+"""Steps in one call of the writing loop: long enough to hide the call, short enough to waste little."""
+READ_CHUNK = 256
+"""Steps in one call of the reading loop; their output products are done at once."""
+BUCKETS = (2, 4, 16)
+"""Batches are padded to one of these, and longer ones are cut. In this range the products of a row come out the same
+to the last bit whatever the other rows are, for all usual sizes; one row alone, and 32 or more, are summed in another
+order. Where they do differ, one draw in about a million falls the other way."""
+_DRAW = -1
+
+
+@dataclass
+class Row:
+    """A text to be written.
+
+    Attributes:
+        seed: ids of what is read first, at least one.
+        sampling: how to go on.
+        random: where the randomness comes from.
+        enough: whether the ids written so far will do; asked after every chunk.
+        until: it is given up at this time (`time.monotonic`), which is looked at before every chunk.
+        late: it was given up.
+    """
+
+    seed: Ids
+    sampling: Sampling
+    random: np.random.Generator
+    enough: Callable[[Ids], bool]
+    until: float = math.inf
+    late: bool = False
+
+    def give_up(self) -> bool:
+        """Whether its time is over; it is then `late`."""
+        self.late = self.late or time.monotonic() > self.until
+        return self.late
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How the predictions of several networks are mixed.
+
+    Attributes:
+        weights: [networks], sums to 1.
+        ids: for each network [symbols of the mixture, padded], the network's id of each; -1 for what it lacks.
+    """
+
+    weights: Tensor
+    ids: tuple[Tensor, ...]
+
+
+def prepare(config: NetworkConfig, weights: Weights) -> Network:
+    """The weights as the loops take them, padded to `padded(config.vocabulary)` symbols."""
+    more = padded(config.vocabulary) - config.vocabulary
+    kernel, bias = weights["lstm_0/lstm_cell/kernel"], weights["lstm_0/lstm_cell/bias"]
+    table = (weights["embedding/embeddings"] @ kernel if config.encoding == "embedding" else kernel) + bias
+    names = [f"lstm_{index}/lstm_cell" for index in range(len(config.units))]
+    arrays = {
+        "table": np.pad(table, ((0, more), (0, 0))),
+        "recurrent": [weights[f"{name}/recurrent_kernel"] for name in names],
+        "kernels": [weights[f"{name}/kernel"] for name in names[1:]],
+        "biases": [weights[f"{name}/bias"] for name in names[1:]],
+        "output": np.pad(weights["output/kernel"], ((0, 0), (0, more))),
+        "output_bias": np.pad(weights["output/bias"], (0, more), constant_values=NEVER),
+    }
+    network: Network = tf.nest.map_structure(lambda array: tf.constant(array, tf.float32), arrays)
+    return network
+
+
+def even_mix(config: NetworkConfig) -> Mix:
+    """The plain mean of the members of one network."""
+    more = padded(config.vocabulary) - config.vocabulary
+    ids = tf.constant(np.pad(np.arange(config.vocabulary, dtype=np.int32), (0, more), constant_values=-1))
+    return Mix(tf.fill((config.members,), 1 / config.members), (ids,) * config.members)
+
+
+def write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None = None) -> list[Ids]:
+    """Continue all seeds at once; what each row gets does not depend on the others.
+
+    Args:
+        networks: of `prepare`; several only with a mixture.
+        rows: any number of texts.
+        mix: how to mix several; seeds and results are then in the mixture's ids.
+
+    Returns:
+        What was written in each row: at least as much as was enough, unless the row is `late`.
+    """
+    written: list[Ids] = []
+    for start in range(0, len(rows), BUCKETS[-1]):
+        written += _write(networks, rows[start : start + BUCKETS[-1]], mix)
+    return written
+
+
+def _write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None) -> list[Ids]:
+    batch = next(bucket for bucket in BUCKETS if bucket >= len(rows))
+    filtered = any(row.sampling.filtered for row in rows)
+    idle = [Sampling(0.0)] * (batch - len(rows))
+    settings = settings_of([*(row.sampling for row in rows), *idle])
+    first = [int(row.seed[0]) for row in rows] + [0] * len(idle)
+    state = {
+        "symbol": tf.constant(first, tf.int32),
+        "forbidden": tf.fill((batch,), -1),
+        "guard": new_guard(batch),
+        "layers": [_zero_states(network, batch) for network in networks],
+    }
+    mixing = None if mix is None else (mix.weights, mix.ids)
+    texts = [np.zeros(0, np.int32) for _ in rows]
+    done = [False] * len(rows)
+    at = 1
+    while True:
+        done = [over or row.give_up() for over, row in zip(done, rows, strict=True)]
+        if all(done):
+            return texts
+        given = np.full((CHUNK, batch), _DRAW, np.int32)
+        uniform = np.zeros((CHUNK, batch), np.float32)
+        for index, row in enumerate(rows):
+            part = row.seed[at : at + CHUNK]
+            given[: len(part), index] = part
+            uniform[:, index] = row.random.random(CHUNK, np.float32)
+        state, chosen = write_chunk(
+            tuple(networks), mixing, settings, state, tf.constant(given), tf.constant(uniform), filtered
+        )
+        ids = chosen.numpy()
+        for index, row in enumerate(rows):
+            fresh = ids[max(0, len(row.seed) - at) :, index]
+            if not done[index] and len(fresh):
+                texts[index] = np.concatenate([texts[index], fresh])
+                done[index] = row.enough(texts[index])
+        at += CHUNK
+
+
+@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+def write_chunk(
+    networks: tuple[Network, ...],
+    mixing: tuple[Tensor, tuple[Tensor, ...]] | None,
+    settings: dict[str, Tensor],
+    state: dict[str, Any],
+    given: Tensor,
+    uniform: Tensor,
+    filtered: bool,
+) -> tuple[dict[str, Any], Tensor]:
+    """Read the present symbol and take the next one, `CHUNK` times.
+
+    Args:
+        networks, mixing: what predicts, as in `write`.
+        settings: of the rows.
+        state: present symbol [batch], the guard's memory, and for each network hidden and cell states.
+        given: [CHUNK, batch], the next symbol, or -1: draw it.
+        uniform: [CHUNK, batch], random numbers to draw with.
+        filtered: whether any row asks for top-k, top-p or min-p.
+
+    Returns:
+        The state after it, and the symbols [CHUNK, batch].
+    """
+
+    def step(t: Tensor, symbol: Tensor, forbidden: Tensor, guard: Any, layers: Any, out: Any) -> Any:
+        if mixing is None:
+            layers = [_advance(networks[0], layers[0], symbol)]
+            logits = _logits(networks[0], layers[0][-1][0])
+        else:
+            weights, maps = mixing
+            layers = [
+                _advance_known(network, states, tf.gather(ids, symbol))
+                for network, states, ids in zip(networks, layers, maps, strict=True)
+            ]
+            logits = _mixed(networks, layers, weights, maps)
+        # Gather, not indexing: XLA wants the place of a slice at compile time, and compiles again for each value.
+        now = tf.gather(given, t)
+        drawn = choose(logits, tf.gather(uniform, t), settings, forbidden, filtered)
+        symbol = tf.where(now >= 0, now, drawn)
+        guard, loops = watch(guard, symbol, now < 0)
+        return t + 1, symbol, tf.where(settings["guard"], loops, -1), guard, layers, out.write(t, symbol)
+
+    out = tf.TensorArray(tf.int32, CHUNK)
+    begin = (0, state["symbol"], state["forbidden"], state["guard"], state["layers"], out)
+    loop = tf.while_loop(lambda t, *_: t < CHUNK, step, begin, maximum_iterations=CHUNK)
+    _, symbol, forbidden, guard, layers, out = loop
+    return {"symbol": symbol, "forbidden": forbidden, "guard": guard, "layers": layers}, out.stack()
+
+
+def read(network: Network, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
+    """Log probability of each symbol of a text after those before it, shape [len(ids) - 1]; from a zero state.
+
+    Raises:
+        UserError: it was not done until then (`time.monotonic`).
+    """
+    states = _zero_states(network, 1)
+    steps = len(ids) - 1
+    log_probs = np.zeros(-(-steps // READ_CHUNK) * READ_CHUNK, np.float32)
+    for start in range(0, steps, READ_CHUNK):
+        if time.monotonic() > until:
+            raise too_slow()
+        part = np.zeros(READ_CHUNK + 1, np.int32)
+        here = ids[start : start + READ_CHUNK + 1]
+        part[: len(here)] = here
+        states, found = read_chunk(network, states, tf.constant(part))
+        log_probs[start : start + READ_CHUNK] = found.numpy()
+    return log_probs[:steps]
+
+
+@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+def read_chunk(network: Network, states: Any, ids: Tensor) -> tuple[Any, Tensor]:
+    """Log probability of `ids[1:]`, each after those before it; only what is recurrent is computed step by step.
+
+    Args:
+        network: of `prepare`.
+        states: hidden and cell state of each layer, [1, units].
+        ids: [READ_CHUNK + 1].
+
+    Returns:
+        The states, and log probabilities [READ_CHUNK].
+    """
+    inputs = tf.gather(network["table"], ids[:-1])
+    after: list[tuple[Tensor, Tensor]] = []
+    for index, recurrent in enumerate(network["recurrent"]):
+        if index:
+            inputs = inputs @ network["kernels"][index - 1] + network["biases"][index - 1]
+        hidden, last = _read_layer(inputs, states[index], recurrent)
+        inputs = hidden
+        after.append(last)
+    log_probs = tf.nn.log_softmax(_logits(network, inputs))
+    return after, tf.gather(log_probs, ids[1:], batch_dims=1)
+
+
+def _read_layer(inputs: Tensor, state: Any, recurrent: Tensor) -> tuple[Tensor, Any]:
+    """Hidden states [READ_CHUNK, units] from input products [READ_CHUNK, 4 units], and the last state."""
+
+    def step(t: Tensor, hidden: Tensor, cell: Tensor, out: Any) -> Any:
+        hidden, cell = _cell(tf.gather(inputs, t)[None] + hidden @ recurrent, cell)
+        return t + 1, hidden, cell, out.write(t, hidden[0])
+
+    begin = (0, *state, tf.TensorArray(tf.float32, READ_CHUNK))
+    _, hidden, cell, out = tf.while_loop(lambda t, *_: t < READ_CHUNK, step, begin, maximum_iterations=READ_CHUNK)
+    return out.stack(), (hidden, cell)
+
+
+def _zero_states(network: Network, batch: int) -> list[tuple[Tensor, Tensor]]:
+    sizes = [recurrent.shape[0] for recurrent in network["recurrent"]]
+    return [(tf.zeros((batch, units)), tf.zeros((batch, units))) for units in sizes]
+
+
+def _advance(network: Network, states: Any, symbol: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Read one symbol in each row: hidden and cell state of each layer after it."""
+    z = tf.gather(network["table"], symbol)
+    after: list[tuple[Tensor, Tensor]] = []
+    for index, recurrent in enumerate(network["recurrent"]):
+        hidden, cell = states[index]
+        if index:
+            z = after[-1][0] @ network["kernels"][index - 1] + network["biases"][index - 1]
+        after.append(_cell(z + hidden @ recurrent, cell))
+    return after
+
+
+def _cell(z: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """An LSTM cell's hidden and cell state from its gates' inputs, ordered i, f, g, o as in Keras."""
+    i, f, g, o = tf.split(z, 4, axis=1)
+    cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
+    return tf.sigmoid(o) * tf.tanh(cell), cell
+
+
+def _logits(network: Network, hidden: Tensor) -> Tensor:
+    return hidden @ network["output"] + network["output_bias"]
+
+
+def _advance_known(network: Network, states: Any, ids: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """As `_advance`, but rows whose symbol the network lacks (-1) stay as they are."""
+    known = (ids >= 0)[:, None]
+    after = _advance(network, states, tf.maximum(ids, 0))
+    chosen: list[tuple[Tensor, Tensor]] = tf.nest.map_structure(
+        lambda new, old: tf.where(known, new, old), after, list(states)
+    )
+    return chosen
+
+
+def _mixed(networks: Sequence[Network], layers: Any, weights: Tensor, maps: Sequence[Tensor]) -> Tensor:
+    """Log of the weighted mean of the networks' probabilities, over the symbols of the mixture."""
+    total: Tensor = 0.0
+    for index, (network, states, ids) in enumerate(zip(networks, layers, maps, strict=True)):
+        probabilities = tf.nn.softmax(_logits(network, states[-1][0]))
+        # The last symbol is padding and has no probability.
+        place = tf.where(ids >= 0, ids, int(probabilities.shape[1]) - 1)
+        total += weights[index] * tf.gather(probabilities, place, axis=1)
+    return tf.where(total > 0, tf.math.log(total), NEVER)

@@ -1,0 +1,143 @@
+"""A text as written, unwrapped if it is wrapped: what `char` and `word` read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from galvanic.text import normalise
+from galvanic.text.codelength import adaptive_nats
+from galvanic.text.recipe import LEAST_CHARS, ScoringText, Seed, TextOptions, known_seed
+from galvanic.text.source import Source, pieces
+from galvanic.text.vocabulary import AnyIds, Points, Vocabulary, id_type, to_points, to_text
+from shared.errors import UserError
+from shared.units import count
+
+_NEWLINE = ord("\n")
+
+
+class Body:
+    """The text of a source, piece by piece, as often as asked. It is read once to begin with.
+
+    Attributes:
+        characters: of the whole.
+        alphabet: its different characters, by code point.
+        unwrapped: line breaks within paragraphs were turned into spaces.
+
+    Raises:
+        UserError: too little text, or the file cannot be read.
+    """
+
+    def __init__(self, source: Source, options: TextOptions) -> None:
+        self._source = source
+        self._width = 0
+        if options.hard_wrapped is not False:
+            wrapping = normalise.wrapping(pieces(source))
+            self._width = wrapping.width if wrapping.hard or options.hard_wrapped else 0
+        self.characters = 0
+        breaks = breaks_left = 0
+        seen = np.zeros(0x110000, bool)
+        for piece in pieces(source):
+            points = normalise.unwrap_points(to_points(piece), self._width)
+            seen[points] = True
+            self.characters += len(points)
+            if self._width:
+                breaks += piece.count("\n")
+                breaks_left += int(np.count_nonzero(points == _NEWLINE))
+        self.unwrapped = breaks != breaks_left
+        self.alphabet = to_text(np.flatnonzero(seen))
+        if self.characters < LEAST_CHARS or not self.alphabet.strip():
+            raise UserError(
+                f"The text has {count(self.characters, 'character')}, too few to learn from.",
+                f"Give one of at least {LEAST_CHARS:,}; 100,000 and more give good results.",
+            )
+
+    def __iter__(self) -> Iterator[Points]:
+        return (normalise.unwrap_points(to_points(piece), self._width) for piece in pieces(self._source))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the text, in plain words."""
+        return ("Lines broken for a fixed width were joined into paragraphs.",) if self.unwrapped else ()
+
+
+class IdsWriter:
+    """Collects the ids of a text, in memory or in a file.
+
+    Args:
+        symbols: size of the vocabulary.
+        workdir: folder for the file; None: in memory.
+    """
+
+    def __init__(self, symbols: int, workdir: Path | None) -> None:
+        self._type = id_type(symbols)
+        self._parts: list[npt.NDArray[Any]] = []
+        self._path: Path | None = None
+        if workdir is not None:
+            workdir.mkdir(parents=True, exist_ok=True)
+            self._path = workdir / "text.ids"
+            self._path.unlink(missing_ok=True)  # what is mapped from a former one stays as it is
+
+    def append(self, ids: npt.NDArray[Any]) -> None:
+        """Add ids, none of them `UNKNOWN`."""
+        ids = ids.astype(self._type, copy=False)
+        if self._path is None:
+            self._parts.append(ids)
+        else:
+            with self._path.open("ab") as file:
+                file.write(np.ascontiguousarray(ids).data)  # an error of `tofile` does not say that the disk is full
+
+    def ids(self) -> AnyIds:
+        """All of them; there must be some."""
+        if self._path is not None:
+            return np.memmap(self._path, self._type, "r")
+        whole: AnyIds = np.concatenate(self._parts)
+        return whole
+
+
+def grown(known: tuple[str, ...], symbols: list[str]) -> tuple[str, ...]:
+    """The known symbols, and behind them those that are new."""
+    had = set(known)
+    return (*known, *(symbol for symbol in symbols if symbol not in had))
+
+
+def read_seed(seed: str, vocabulary: Vocabulary) -> Seed:
+    """See `Recipe.seed`."""
+    cleaned = normalise.clean(seed)
+    if not cleaned:
+        raise UserError("The seed is empty.", "Give a few words to continue.")
+    return known_seed(cleaned, vocabulary)
+
+
+def read_scoring(text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
+    r"""See `Recipe.scoring`.
+
+    `\r\n` throughout counts as one way of writing `\n`. A model of unwrapped text reads wrapped text unwrapped, and
+    pays for telling which spaces were line breaks.
+    """
+    if not text:
+        raise UserError("The text to score is empty.", "Give one with some characters.")
+    body, side = text, 0.0
+    notes: list[str] = []
+    shortened = "\r\n" in body and body.count("\r\n") == body.count("\n")
+    if shortened:
+        body, side = body.replace("\r\n", "\n"), side + math.log(2)
+    breaks_at = np.flatnonzero(to_points(body) == _NEWLINE)
+    if unwrapped and normalise.looks_hard_wrapped(body):
+        joined = normalise.unwrap(body)
+        spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
+        cost = math.log(2) + adaptive_nats((spaces, breaks))
+        notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
+        body, side = joined, side + cost
+    ids = vocabulary.encode(body)
+    lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    if shortened:  # each line break so far was one character more
+        starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
+    return ScoringText(ids, len(text), side, starts, ends - starts, tuple(notes))

@@ -1,0 +1,177 @@
+"""Recipe `classic`: the tutorial's. Lower case, words only, stop words removed, joined by spaces."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+from galvanic.text.body import IdsWriter, grown
+from galvanic.text.codelength import adaptive_nats, spelled_nats
+from galvanic.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out, known_seed
+from galvanic.text.source import Source, clean, pieces
+from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary, to_points, to_text
+from shared.errors import UserError
+from shared.units import count
+
+WINDOW = 100
+"""Characters that the network reads before it predicts one."""
+LEAST_PATTERNS = 100
+# The engine that NLTK has: for it combining marks and joiners are part of a word.
+WORD = regex.compile(r"\w+")
+_DATA = Path(__file__).parent / "nltk_data"
+
+
+@functools.cache
+def stop_words() -> frozenset[str]:
+    """NLTK's English stop words: from the person's own NLTK data where installed, else from ours."""
+    import nltk
+    from nltk.corpus import stopwords
+
+    # Last in the path, so that a full data folder wins.
+    if str(_DATA) not in nltk.data.path:
+        nltk.data.path.append(str(_DATA))
+    return frozenset(stopwords.words("english"))
+
+
+def _kept_spans(lowered: str) -> list[tuple[int, int]]:
+    stop = stop_words()
+    return [match.span() for match in WORD.finditer(lowered) if match[0] not in stop]
+
+
+@functools.cache
+def _word_points() -> npt.NDArray[np.uint8]:
+    """Whether `WORD` matches each code point: 1 or 0, or 2 where that was never asked."""
+    return np.full(0x110000, 2, np.uint8)
+
+
+def words_only(text: str) -> str:
+    r"""The tutorial's pipeline: lower case, tokens of `\w+`, no stop words, joined by single spaces.
+
+    The tokens are those of NLTK's `RegexpTokenizer`; blanking out all that is no word and splitting is several times
+    faster.
+    """
+    points = to_points(text.lower())
+    word = _word_points()
+    for point in np.unique(points[word[points] == 2]):
+        word[point] = WORD.match(chr(point)) is not None
+    tokens = to_text(np.where(word[points], points, ord(" "))).split()
+    stop = stop_words()
+    return " ".join([token for token in tokens if token not in stop])
+
+
+def _bodies(source: Source) -> Iterator[str]:
+    """`words_only` of a source, in parts."""
+    between = ""
+    for piece in pieces(source):
+        if words := words_only(piece):
+            yield between + words
+            between = " "
+
+
+def windows(ids: AnyIds) -> AnyIds:
+    """All windows with their next character, shape [patterns, WINDOW + 1]: a view, nothing is copied."""
+    return np.lib.stride_tricks.sliding_window_view(ids, WINDOW + 1)
+
+
+def pad(ids: Ids) -> Ids:
+    """At least WINDOW ids: a shorter seed is preceded by id 0, which is the space (the tutorial's 0.0)."""
+    return np.concatenate([np.zeros(max(0, WINDOW - len(ids)), np.int32), ids])
+
+
+class ClassicRecipe:
+    """The tutorial's: windows of 100 characters, each id divided by the size of the vocabulary."""
+
+    name = "classic"
+
+    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
+        """See `Recipe.prepare`. Learns from all of the text unless told otherwise, as the tutorial does."""
+        characters, alphabet = 0, set[str]()
+        for words in _bodies(source):
+            characters += len(words)
+            alphabet.update(words)
+        if characters < WINDOW + LEAST_PATTERNS:
+            raise UserError(
+                f"Without stop words and punctuation, {count(characters, 'character')} would be left.",
+                f"Give a longer text: `classic` needs at least {WINDOW + LEAST_PATTERNS} of them.",
+            )
+        vocabulary = CharVocabulary(grown(options.known, sorted(alphabet)))
+        writer = IdsWriter(len(vocabulary), workdir)
+        for words in _bodies(source):
+            writer.append(vocabulary.encode(words))
+        heldout = held_out(characters, options.heldout or 0.0)
+        learned = characters - heldout
+        return Prepared(
+            recipe=self.name,
+            ids=writer.ids(),
+            vocabulary=vocabulary,
+            learned=learned,
+            learned_chars=learned,
+            heldout_chars=heldout,
+            patterns=learned - WINDOW,
+        )
+
+    def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
+        """See `Recipe.seed`. A seed shorter than the window is padded on the left."""
+        body = words_only(clean(seed))
+        if not body and not seed.strip():
+            raise UserError("The seed is empty.", "Give a few words to continue.")
+        if not body:
+            raise UserError(
+                "Nothing is left of this seed: it is all stop words (such as 'the' and 'is') or punctuation.",
+                "Give at least one other word.",
+            )
+        known = known_seed(body, vocabulary)
+        read = vocabulary.decode(known.ids)
+        notes = known.notes if read == seed else (*known.notes, f'The model reads this seed as "{read}".')
+        return Seed(pad(known.ids), notes)
+
+    def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:  # noqa: ARG002
+        """See `Recipe.scoring`. Case, stop words, punctuation and spacing are all paid for."""
+        lowered, origin = _lowered(text)
+        spans = _kept_spans(lowered)
+        if not spans:
+            raise UserError("The text to score has only stop words and punctuation.", "Give a longer one.")
+        body = " ".join(lowered[start:end] for start, end in spans)
+        side = _lost_nats(text)
+        note = (
+            f"{side:,.0f} nats of the score are for the case, stop words, punctuation and spacing that it leaves out."
+        )
+        # A space reaches from the end of one word to the beginning of the next.
+        places = [place for start, end in spans for place in range(start, end + 1)]
+        starts = origin[places]
+        lengths = np.maximum(1, np.diff(starts, append=0)[:-1])  # "İ" becomes two, which share it
+        return ScoringText(vocabulary.encode(body), len(text), side, starts[:-1], lengths, (note,))
+
+
+def _lowered(text: str) -> tuple[str, npt.NDArray[np.int64]]:
+    """The text in lower case, and where in the text each of its characters comes from, [len(lowered) + 1]."""
+    lowered = text.lower()
+    each = np.ones(len(text), np.int64) if len(lowered) == len(text) else [len(char.lower()) for char in text]
+    return lowered, np.append(np.repeat(np.arange(len(text)), each), len(text))
+
+
+def _lost_nats(text: str) -> float:
+    """Nats to restore `text` from `words_only(text)`.
+
+    Three adaptive codes without context: which characters were kept, which of the kept were not in lower case, and
+    what the dropped ones are.
+    """
+    # Character by character, so that places in the lowered text are places in the text ("İ" lowers to two).
+    lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+    kept = np.zeros(len(text), bool)
+    for start, end in _kept_spans(lowered):
+        kept[start:end] = True
+    changed = sum(1 for char, low, keep in zip(text, lowered, kept, strict=True) if keep and char != low)
+    dropped = Counter(char for char, keep in zip(text, kept, strict=True) if not keep)
+    n_kept = int(kept.sum())
+    return (
+        adaptive_nats((n_kept, len(text) - n_kept))
+        + adaptive_nats((n_kept - changed, changed))
+        + spelled_nats(dropped.values())
+    )

@@ -1,0 +1,136 @@
+"""Networks that read a window of fixed length from a zero state for each prediction (the tutorial's)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from galvanic.network import Weights
+from galvanic.plan import NetworkConfig
+from galvanic.request import too_slow
+from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
+from galvanic.streams import CHUNK, Ids, Row
+
+Tensor = Any
+_DRAW = -1
+# XLA joins the many small operations of drawing; the windows' large products run better on TensorFlow's own threads.
+_choose = tf.function(choose, jit_compile=True)
+_watch = tf.function(watch, jit_compile=True)
+
+
+class Windows:
+    """Writes and reads with such a network.
+
+    Rather than reading every window from its beginning, all the windows that a character is part of are advanced
+    together, one row each: the same sums, as one large product instead of many small ones.
+
+    Args:
+        config: the network's settings.
+        weights: its weights, by name.
+    """
+
+    def __init__(self, config: NetworkConfig, weights: Weights) -> None:
+        self._config = config
+        self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
+
+    def set_weights(self, weights: Weights) -> None:
+        """Use other weights of the same shapes; nothing is compiled again."""
+        self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
+
+    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
+        """Log probability of each symbol of a text after those before it, shape [len(ids) - 1].
+
+        Raises:
+            UserError: it was not done until then (`time.monotonic`).
+        """
+        row = Row(ids, Sampling(0.0), np.random.default_rng(0), lambda _: True, until)
+        log_probs = self._run(row, drawing=False)[1]
+        if row.late:
+            raise too_slow()
+        return log_probs
+
+    def write(self, row: Row) -> Ids:
+        """Continue a seed."""
+        return self._run(row, drawing=True)[0]
+
+    def _run(self, row: Row, *, drawing: bool) -> tuple[Ids, npt.NDArray[np.float32]]:
+        config, window = self._config, self._config.window
+        settings = settings_of([row.sampling])
+        states = [tf.zeros((window, units)) for units in config.units for _ in "hc"]
+        state = (tf.constant([int(row.seed[0])]), tf.constant(0), tf.constant([-1]), new_guard(1), states)
+        written, log_probs = np.zeros(0, np.int32), np.zeros(0, np.float32)
+        at = 1
+        while not row.give_up():
+            given = np.full((CHUNK, 1), _DRAW, np.int32)
+            part = row.seed[at : at + CHUNK]
+            given[: len(part), 0] = part
+            uniform = row.random.random((CHUNK, 1), np.float32)
+            state, ids, logs = _run_chunk(
+                window,
+                config.vocabulary,
+                self._weights,
+                settings,
+                state,
+                tf.constant(given),
+                tf.constant(uniform),
+                row.sampling.filtered,
+            )
+            log_probs = np.concatenate([log_probs, logs.numpy()])
+            written = np.concatenate([written, ids.numpy()[max(0, len(row.seed) - at) :]])
+            at += CHUNK
+            if (len(written) and row.enough(written)) if drawing else at >= len(row.seed):
+                break
+        return written, log_probs[: len(row.seed) - 1]
+
+
+@tf.function  # type: ignore[untyped-decorator]
+def _run_chunk(
+    window: int,
+    vocabulary: int,
+    weights: Any,
+    settings: Any,
+    state: Any,
+    given: Tensor,
+    uniform: Tensor,
+    filtered: bool,
+) -> tuple[Any, Tensor, Tensor]:
+    """Made once for each shape, not for each model: what TensorFlow makes of a function it does not give back."""
+
+    def step(t: Tensor, symbol: Tensor, at: Tensor, forbidden: Tensor, guard: Any, states: Any, *out: Any) -> Any:
+        states, logits = _advance(window, vocabulary, weights, states, symbol[0], at)
+        drawn = _choose(logits[None], uniform[t], settings, forbidden, filtered)
+        symbol = tf.where(given[t] >= 0, given[t], drawn)
+        guard, loops = _watch(guard, symbol, given[t] < 0)
+        log_prob = tf.nn.log_softmax(logits)[symbol[0]]
+        forbidden = tf.where(settings["guard"], loops, -1)
+        written = out[0].write(t, symbol[0]), out[1].write(t, log_prob)
+        return t + 1, symbol, at + 1, forbidden, guard, states, *written
+
+    arrays = tf.TensorArray(tf.int32, CHUNK), tf.TensorArray(tf.float32, CHUNK)
+    *after, ids, logs = tf.while_loop(lambda t, *_: t < CHUNK, step, (0, *state, *arrays), maximum_iterations=CHUNK)
+    return tuple(after[1:]), ids.stack(), logs.stack()
+
+
+def _advance(
+    window: int, vocabulary: int, weights: Any, states: Any, symbol: Tensor, at: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    x = tf.fill((window, 1), tf.cast(symbol, tf.float32) / vocabulary)
+    # The window that begins with this character takes the row of the one that has just been finished.
+    others = tf.cast(tf.range(window) != at % window, tf.float32)[:, None]
+    after: list[Tensor] = []
+    for index in range(len(states) // 2):
+        name = f"lstm_{index}/lstm_cell"
+        hidden, cell = (part * others for part in states[2 * index : 2 * index + 2])
+        z = x @ weights[f"{name}/kernel"] + hidden @ weights[f"{name}/recurrent_kernel"] + weights[f"{name}/bias"]
+        i, f, g, o = tf.split(z, 4, axis=1)
+        cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
+        x = tf.sigmoid(o) * tf.tanh(cell)
+        after += [x, cell]
+    whole = x[(at + 1) % window]
+    logits = tf.linalg.matvec(weights["output/kernel"], whole, transpose_a=True) + weights["output/bias"]
+    more = padded(vocabulary) - vocabulary
+    return after, tf.pad(logits, [[0, more]], constant_values=NEVER)
