@@ -27,6 +27,7 @@ from bot.commands.context import PatientContext
 from bot.failures import passing
 from bot.jobs.follower import Follower
 from bot.jobs.queue import JobQueue
+from bot.jobs.queue_view import OutlookCache
 from bot.leader import Fence, Leader
 from bot.metrics.numbers import BotMetrics
 from bot.models.model_actions import ModelActions
@@ -41,7 +42,6 @@ from bot.people.audience import Audience
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.syncing import sync_commands
-from bot.training.outlook import OutlookCache
 from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.writing.crowd import Crowd
 from bot.writing.text_actions import TextActions

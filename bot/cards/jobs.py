@@ -10,7 +10,7 @@ import discord
 
 from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, in_line, span
 from bot.escape import plain
-from bot.training.outlook import Outlook, Standing
+from bot.jobs.queue_view import Outlook, Standing
 from shared.units import count
 
 

@@ -11,7 +11,7 @@ import discord
 
 from bot.cards.words import AMBER, GREEN, bar, duration, span
 from bot.escape import plain
-from bot.training.estimates import Estimate
+from bot.jobs.fairness import Estimate
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.units import count
 

@@ -27,8 +27,8 @@ from bot.cards.words import (
     span,
 )
 from bot.escape import clipped
+from bot.jobs.fairness import Estimate
 from bot.jobs.jobview import JobView
-from bot.training.estimates import Estimate
 from shared.blocklist import Blocklist
 from shared.events import Difficulty, Doing, Finished, Progress
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions

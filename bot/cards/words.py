@@ -7,7 +7,7 @@ import math
 import discord
 
 from bot.escape import clipped, plain
-from bot.training.estimates import Estimate
+from bot.jobs.fairness import Estimate
 from shared.errors import UserError
 from shared.jobs import TrainJob
 

@@ -16,10 +16,10 @@ from bot import cards
 from bot.escape import NOBODY
 from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, is_gone, passing
 from bot.jobs.card_message import CardMessage
+from bot.jobs.fairness import estimate
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import card_nonce
 from bot.people.heard import heard_by, may_quote, samples_stand
-from bot.training.estimates import estimate
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
 from shared.connect import takes_nothing

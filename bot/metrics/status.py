@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 from redis.exceptions import ResponseError
 
 from bot.cards.status import Running, Status
+from bot.jobs.fairness import Estimate
+from bot.jobs.queue_view import Outlook
 from bot.redis_reply import reply
-from bot.training.estimates import Estimate
-from bot.training.outlook import Outlook
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics.registry import disk, version_of

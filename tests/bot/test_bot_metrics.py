@@ -10,11 +10,11 @@ import redis.asyncio
 from prometheus_client import generate_latest
 
 from bot.cards.status import Running, Status, size, status
+from bot.jobs.fairness import Estimate
 from bot.metrics import numbers
 from bot.metrics.health import BotHealth
 from bot.metrics.numbers import Lately, route_of
 from bot.metrics.status import status_of
-from bot.training.estimates import Estimate
 from playground.faults import Fault
 from shared import keys
 from tests.bot.live import Live

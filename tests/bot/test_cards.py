@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from bot import cards
 from bot.cards import words
 from bot.cards.training import copied
+from bot.jobs.fairness import Estimate
 from bot.jobs.jobview import JobView
-from bot.training.estimates import Estimate
-from bot.training.outlook import Outlook, Standing
+from bot.jobs.queue_view import Outlook, Standing
 from shared.blocklist import Blocklist
 from shared.errors import UserError
 from shared.events import Doing, Failed, Generated, Interrupted, Sample, Started

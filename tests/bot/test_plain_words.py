@@ -13,7 +13,7 @@ from bot import cards
 from bot.cards.words import TITLE_LIMIT
 from bot.escape import clipped, fit
 from bot.jobs.jobview import JobView
-from bot.training.outlook import Outlook, Standing
+from bot.jobs.queue_view import Outlook, Standing
 from playground.markdown import render, render_inline
 from tests.factories import corpus, finished, progress, record, train_job
 from tests.factories import place as place_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.training.estimates import Estimate, beside, estimate, schedule
+from bot.jobs.fairness import Estimate, beside, estimate, schedule
 from shared.history import Past
 from shared.jobs import TrainOptions
 

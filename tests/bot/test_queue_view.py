@@ -9,7 +9,7 @@ import redis
 import redis.asyncio
 
 from bot.jobs.queue import JobQueue
-from bot.training.outlook import OutlookCache
+from bot.jobs.queue_view import OutlookCache
 from shared import keys, turns
 from shared.connect import connect
 from shared.events import Started
