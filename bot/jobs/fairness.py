@@ -1,15 +1,107 @@
-"""Predicts how long a training takes from earlier ones, and when waiting ones begin. Pure functions."""
+"""Whose training is next, who may have how many, and when each will be done. Pure functions.
+
+Servers take turns by start-time fair queueing (Goyal, Vin & Cheng 1996), all trainings counted as equally long: a
+server's next training gets the start tag after that of its last one, but never one before the virtual time at which it
+was entered. So having been idle is no credit, and between two servers that both wait nobody gets two more than the
+other. See docs/decisions/040-fair-turns.md.
+"""
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from shared.history import Past
 from shared.jobs import TrainOptions
+
+
+@dataclass(frozen=True)
+class Served:
+    """The training of a server that was sent last: its start tag, and how many had been sent by then, it included."""
+
+    start_tag: int
+    order: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A training that waits.
+
+    Attributes:
+        arrived: the virtual time when it was entered.
+        start_tag: which it had when it was sent before; None: it was not.
+    """
+
+    job_id: str
+    guild_id: int
+    arrived: int = 0
+    start_tag: int | None = None
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a training is."""
+
+    guild_id: int
+    user_id: int
+
+
+def virtual_time(served: Mapping[int, Served]) -> int:
+    """The start tag of the training that was sent last."""
+    return max((one.start_tag for one in served.values()), default=0)
+
+
+def serve(served: Mapping[int, Served], guild_id: int, start_tag: int) -> Served:
+    """What is to be kept of a server whose training is sent now."""
+    order = 1 + max((one.order for one in served.values()), default=0)
+    before = served.get(guild_id)
+    return Served(max(start_tag, before.start_tag) if before is not None else start_tag, order)
+
+
+def in_order(waiting: Iterable[Waiting], served: Mapping[int, Served]) -> list[tuple[Waiting, int]]:
+    """Trainings in the order in which they are sent, each with its start tag.
+
+    Those that were sent before come first, with the tag that they had. Of equal tags the server comes first that has
+    waited longest since it was served: so each round has the order of the last one. Nothing is kept of one that waits
+    but when it came, so when another is cancelled those of its server move up.
+    """
+    resumed, fresh = [], []
+    last = {guild_id: one.start_tag for guild_id, one in served.items()}
+    for one in sorted(waiting, key=lambda one: (one.arrived, len(one.job_id), one.job_id)):
+        if one.start_tag is not None:
+            resumed.append((one, one.start_tag))
+            continue
+        start_tag = max(one.arrived, last.get(one.guild_id, -1) + 1)
+        last[one.guild_id] = start_tag
+        fresh.append((one, start_tag))
+    found = sorted(resumed, key=lambda pair: pair[1])
+    now = dict(served)
+    for _, round_ in itertools.groupby(sorted(fresh, key=lambda pair: pair[1]), key=lambda pair: pair[1]):
+        order = {guild_id: one.order for guild_id, one in now.items()}
+        for one, start_tag in sorted(round_, key=lambda pair: order.get(pair[0].guild_id, 0)):
+            now[one.guild_id] = serve(now, one.guild_id, start_tag)
+            found.append((one, start_tag))
+    return found
+
+
+def refused(active: Iterable[Owner], who: Owner, limits: tuple[int, int]) -> Literal["user", "guild"] | None:
+    """Whose limit one more training would break; None: it may come.
+
+    Args:
+        active: of all trainings that are not over.
+        who: who asks for one.
+        limits: trainings that may be active at once: of this person in this server, and of all its members together.
+    """
+    own = [one for one in active if one.guild_id == who.guild_id]
+    if own.count(who) >= limits[0]:
+        return "user"
+    return "guild" if len(own) >= limits[1] else None
+
 
 RECENT = 9
 """Only this many of the newest trainings count, because machines and habits change."""

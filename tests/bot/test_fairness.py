@@ -1,12 +1,26 @@
-"""What is expected of a training, by the stated rule."""
+"""Whose training is next, and what is expected of it, by the stated rules."""
 
 from __future__ import annotations
+
+import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.jobs.fairness import Estimate, beside, estimate, schedule
+from bot.jobs.fairness import (
+    Estimate,
+    Owner,
+    Served,
+    Waiting,
+    beside,
+    estimate,
+    in_order,
+    refused,
+    schedule,
+    serve,
+    virtual_time,
+)
 from shared.history import Past
 from shared.jobs import TrainOptions
 
@@ -121,3 +135,111 @@ def test_a_training_that_waits_never_begins_later_because_time_passes(
     before, after = schedule(running, waiting, workers), schedule(later, waiting, workers)
     for (first, _), (second, _) in zip(before, after, strict=True):
         assert first is None or (second is not None and second.seconds <= first.seconds + 1e-6)
+
+
+A, B, C = 101, 102, 103
+
+
+class Line:
+    """Trainings that come and go, as Redis keeps them."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, Waiting] = {}
+        self.served: dict[int, Served] = {}
+        self._number = itertools.count()
+
+    def enter(self, guild_id: int, count: int = 1) -> None:
+        for _ in range(count):
+            job_id = f"{'abc'[guild_id - A]}{next(self._number)}"
+            self.waiting[job_id] = Waiting(job_id, guild_id, virtual_time(self.served))
+
+    def order(self) -> list[str]:
+        return [one.job_id for one, _ in in_order(self.waiting.values(), self.served)]
+
+    def send(self) -> Waiting:
+        one, start_tag = in_order(self.waiting.values(), self.served)[0]
+        del self.waiting[one.job_id]
+        self.served[one.guild_id] = serve(self.served, one.guild_id, start_tag)
+        return Waiting(one.job_id, one.guild_id, one.arrived, start_tag)
+
+
+def test_one_training_of_a_server_does_not_wait_for_ten_of_another() -> None:
+    line = Line()
+    line.enter(A, 10)
+    line.enter(B)
+    assert line.order() == ["a0", "b10", *(f"a{number}" for number in range(1, 10))]
+
+
+def test_who_comes_later_does_not_catch_up_on_what_others_had_before() -> None:
+    line = Line()
+    line.enter(A, 6)
+    assert [line.send().job_id for _ in range(3)] == ["a0", "a1", "a2"]
+    line.enter(B, 3)
+    assert line.order() == ["b6", "a3", "b7", "a4", "b8", "a5"]
+
+
+def test_whoever_cancels_what_waits_keeps_the_turn_for_the_next() -> None:
+    line = Line()
+    line.enter(A, 4)
+    line.enter(B, 2)
+    assert line.send().job_id == "a0"
+    del line.waiting["a1"], line.waiting["a2"]
+    assert line.order() == ["b4", "a3", "b5"]
+
+
+def test_who_was_last_in_a_round_is_not_first_in_the_next() -> None:
+    line = Line()
+    line.enter(A)
+    assert line.send().job_id == "a0"
+    line.enter(B, 3)
+    line.enter(A, 2)
+    assert line.order() == ["b1", "a4", "b2", "a5", "b3"]
+
+
+def test_what_was_sent_before_is_first_in_its_old_order() -> None:
+    line = Line()
+    line.enter(A, 2)
+    line.enter(B, 2)
+    again = [line.send(), line.send(), line.send()]
+    for one in reversed(again):
+        line.waiting[one.job_id] = one
+    assert line.order() == [*(one.job_id for one in again), "b3"]
+
+
+@given(st.lists(st.sampled_from([A, B, C, 0, -A, -B]), min_size=1, max_size=40))
+def test_between_servers_that_wait_nobody_gets_two_more(steps: list[int]) -> None:
+    """Goyal et al.: while two servers both wait, what they were given differs by one training at most, each way.
+
+    A step is the server that enters a training, 0 for one that is sent, below 0 the server that cancels its oldest.
+    """
+    line = Line()
+    lead: dict[tuple[int, int], int] = {}  # of each pair, since both wait: how many more the first was given
+    for step in [*steps, *([0] * 40)]:
+        if step > 0:
+            line.enter(step)
+        elif step < 0:
+            for one in list(line.waiting.values()):
+                if one.guild_id == -step:
+                    del line.waiting[one.job_id]
+                    break
+        elif line.waiting:
+            rest = line.order()[1:]
+            sent = line.send().guild_id
+            assert line.order() == rest, "sending one changes the order of the others"
+            lead = {pair: gap + (sent == pair[0]) - (sent == pair[1]) for pair, gap in lead.items()}
+            assert all(abs(gap) <= 1 for gap in lead.values())
+        there = {one.guild_id for one in line.waiting.values()}
+        lead = {pair: lead.get(pair, 0) for pair in itertools.combinations((A, B, C), 2) if set(pair) <= there}
+    assert not line.waiting
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=20), st.integers(1, 4), st.integers(1, 8))
+def test_a_limit_that_is_kept_stays_kept(asked: list[tuple[int, int]], own: int, all_: int) -> None:
+    active: list[Owner] = []
+    for guild_id, user_id in asked:
+        who = Owner(guild_id, user_id)
+        verdict = refused(active, who, (own, all_))
+        of_guild = sum(one.guild_id == guild_id for one in active)
+        assert (verdict is None) == (active.count(who) < own and of_guild < all_)
+        if verdict is None:
+            active.append(who)
