@@ -30,7 +30,8 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache
 from bot.leader import Fence, Leader
 from bot.metrics.numbers import BotMetrics
-from bot.models.model_actions import ModelActions
+from bot.models.actions import ModelActions
+from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.models.upkeep import Upkeep
 from bot.options import checks, message_text
@@ -38,13 +39,12 @@ from bot.options.autocomplete import Offers
 from bot.options.decoding import Tree, whole
 from bot.options.plain_words import PlainWords
 from bot.pacing import Pacing
-from bot.people.audience import Audience
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.syncing import sync_commands
 from bot.views.dynamic import DYNAMIC_ITEMS
+from bot.write.again import TextActions
 from bot.writing.crowd import Crowd
-from bot.writing.text_actions import TextActions
 from shared import presence
 from shared.connect import connect_async
 from shared.settings import Settings
@@ -53,10 +53,10 @@ EXTENSIONS = (
     "bot.cogs.errors",
     "bot.cogs.training",
     "bot.cogs.jobs",
-    "bot.cogs.generation",
-    "bot.cogs.play",
-    "bot.cogs.chat",
-    "bot.cogs.models",
+    "bot.write.cog_generate",
+    "bot.write.cog_play",
+    "bot.write.cog_chat",
+    "bot.models.cog",
     "bot.cogs.settings",
     "bot.channels.cog",
     "bot.cogs.general",

@@ -9,8 +9,9 @@ import discord
 
 from bot import cards
 from bot.answers.problems import post_error
+from bot.models import embeds as model_embeds
+from bot.models.views import imported_buttons, info_buttons
 from bot.types import Send
-from bot.views.models import imported_buttons, info_buttons
 from shared.errors import UserError
 from shared.events import Event, Exported, Failed, Imported, Pictured
 from shared.jobs import CARD_FILE, MODEL_FILE, ExportJob, ImportJob, PictureJob
@@ -52,7 +53,7 @@ async def post_info(bot: Galvanic, send: Send, job: PictureJob, event: Event | N
     here = await bot.registry.channel_models(place.guild_id, place.channel_ids)
     picture = await bot.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
     missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
-    embed = cards.model_info(
+    embed = model_embeds.model_info(
         model,
         current=here.current is not None and here.current.model_id == model.model_id,
         prefix=await bot.guild_settings.prefix(place.guild_id),
@@ -77,7 +78,7 @@ async def post_export(bot: Galvanic, send: Send, job: ExportJob, event: Exported
     if model is None or model.is_stale(await bot.transcripts.revisions([ref.transcript_id for ref in refs])):
         await post_error(send, _WITHDRAWN, **options)
         return
-    said = cards.exported(job.model.name, event.size, prefix, messages=bool(refs))
+    said = model_embeds.exported(job.model.name, event.size, prefix, messages=bool(refs))
     await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.galvanic"), **options)
 
 
@@ -92,7 +93,7 @@ async def post_import(bot: Galvanic, send: Send, job: ImportJob, event: Imported
         return
     prefix = await bot.guild_settings.prefix(place.guild_id)
     current = await bot.guild_settings.channel([place.channel_id])
-    embed = cards.imported(event.model, event.notes, prefix, current=current.model == event.model.model_id)
+    embed = model_embeds.imported(event.model, event.notes, prefix, current=current.model == event.model.model_id)
     await send(embed=embed, view=imported_buttons(event.model.model_id), **options)
 
 

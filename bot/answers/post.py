@@ -14,7 +14,8 @@ from bot.answers.models import post_export, post_import, post_info, post_refusal
 from bot.answers.problems import post_error
 from bot.pacing import each_request_within
 from bot.types import Send
-from bot.views.writing import compared_menu, written_buttons
+from bot.write import embeds as write_embeds
+from bot.write.views import compared_menu, written_buttons
 from shared.errors import UserError
 from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Surprised
 from shared.jobs import (
@@ -113,11 +114,11 @@ def _withheld(prefix: str) -> UserError:
 async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
     event = await _masked(bot, job, event)
     options["view"] = written_buttons(job, event)
-    embed = cards.generated(job, event)
+    embed = write_embeds.generated(job, event)
     if embed is not None:
         await send(embed=embed, **options)
         return
-    beginning = cards.generated(job, event, beginning=True)
+    beginning = write_embeds.generated(job, event, beginning=True)
     assert beginning is not None
     guild = bot.get_guild(job.place.guild_id)
     most = guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
@@ -144,7 +145,7 @@ async def _masked(bot: Galvanic, job: GenerateJob, event: Generated) -> Generate
 
 async def _chatted(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
     # Plain text, as people talk; a link that the model made up gets no preview.
-    await send(cards.chatted(await _masked(bot, job, event)), suppress_embeds=True, **options)
+    await send(write_embeds.chatted(await _masked(bot, job, event)), suppress_embeds=True, **options)
 
 
 async def _compared(bot: Galvanic, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
@@ -156,14 +157,14 @@ async def _compared(bot: Galvanic, send: Send, job: CompareJob, event: Compared,
     seed, notes = blocked.mask(event.seed), tuple(map(blocked.mask, event.notes))
     masked = event.masked or (seed, texts) != (event.seed, event.texts)
     event = event.model_copy(update={"seed": seed, "texts": texts, "notes": notes, "masked": masked})
-    await send(embed=cards.compared(job, event), view=compared_menu(job.job_id, event), **options)
+    await send(embed=write_embeds.compared(job, event), view=compared_menu(job.job_id, event), **options)
 
 
 async def _surprised(bot: Galvanic, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
     blocked = await bot.guild_settings.blocklist(job.place.guild_id)
     event = event.model_copy(update={"notes": tuple(map(blocked.mask, event.notes))})
     picture = await bot.queue.artifact(job.job_id, SURPRISE_FILE)
-    embed = cards.surprised(job, event)
+    embed = write_embeds.surprised(job, event)
     if picture is None:
         embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
         await send(embed=embed, **options)

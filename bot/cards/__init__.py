@@ -2,18 +2,6 @@
 
 from bot.cards.help import welcome
 from bot.cards.jobs import Row, choice, jobs
-from bot.cards.models import (
-    delete_question,
-    deleted,
-    exported,
-    imported,
-    model_info,
-    model_list,
-    not_deleted,
-    pages,
-    shared,
-    unshared,
-)
 from bot.cards.samples import samples
 from bot.cards.settings import panel as settings_panel
 from bot.cards.settings import reset_question as settings_reset_question
@@ -30,9 +18,8 @@ from bot.cards.training import (
     without_chart,
     without_samples,
 )
-from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, RED, error, span
-from bot.cards.writing import chatted, compared, generated, surprised, variant_names
 from bot.escape import code, plain
+from bot.words import AMBER, BLURPLE, GREEN, GREY, RED, error, span
 from shared.units import count
 
 __all__ = [
@@ -45,37 +32,22 @@ __all__ = [
     "CardContext",
     "Row",
     "channel_gone",
-    "chatted",
     "choice",
     "code",
-    "compared",
     "count",
-    "delete_question",
-    "deleted",
     "end_without_channel",
     "error",
-    "exported",
     "foreign",
-    "generated",
-    "imported",
     "jobs",
-    "model_info",
-    "model_list",
-    "not_deleted",
     "outage",
-    "pages",
     "plain",
     "plain_end",
     "samples",
     "settings_panel",
     "settings_reset_question",
-    "shared",
     "span",
     "status",
-    "surprised",
     "training",
-    "unshared",
-    "variant_names",
     "welcome",
     "without_chart",
     "without_samples",

@@ -8,9 +8,9 @@ from typing import Any
 import discord
 from discord.ext import commands
 
-from bot.cards.words import BLURPLE, FIELD_LIMIT
 from bot.escape import plain
 from bot.options.options import Options
+from bot.words import BLURPLE, FIELD_LIMIT
 
 HEADINGS = {
     "Training": ("train", "catalogue"),

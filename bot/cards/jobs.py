@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, in_line, span
 from bot.escape import plain
 from bot.jobs.queue_view import Outlook, Standing
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, in_line, span
 from shared.units import count
 
 

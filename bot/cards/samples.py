@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, bits, quote, short_title
 from bot.jobs.jobview import JobView
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, bits, quote, short_title
 from shared.blocklist import Blocklist
 from shared.events import Sample
 from shared.jobs import TrainJob

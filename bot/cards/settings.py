@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import discord
 
-from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT
 from bot.escape import plain
 from bot.servers.settings import GuildSettings
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT
 from shared.units import MEGABYTE
 
 _MOST_SHOWN = 12

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import AMBER, GREEN, bar, duration, span
 from bot.escape import plain
 from bot.jobs.fairness import Estimate
+from bot.words import AMBER, GREEN, bar, duration, span
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.units import count
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import (
+from bot.escape import clipped
+from bot.jobs.fairness import Estimate
+from bot.jobs.jobview import JobView
+from bot.models.embeds import copied
+from bot.words import (
     AMBER,
     BLURPLE,
     FIELD_LIMIT,
@@ -21,14 +25,10 @@ from bot.cards.words import (
     figure,
     in_line,
     limit,
-    percent,
     quote,
     short_title,
     span,
 )
-from bot.escape import clipped
-from bot.jobs.fairness import Estimate
-from bot.jobs.jobview import JobView
 from shared.blocklist import Blocklist
 from shared.events import Difficulty, Doing, Finished, Progress
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
@@ -394,10 +394,3 @@ def _choices(options: TrainOptions, most_minutes: float) -> list[str]:
     if options.keep_licence:
         said.append("licence kept")
     return said
-
-
-def copied(share: float) -> str:
-    """How much a model's samples copy of its text, in plain words."""
-    if share <= 0:
-        return "nothing in its samples is copied word for word from the text"
-    return f"{percent(share)} of the characters in its samples are copied word for word from the text"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT
 from bot.channels.consent import Allowed, Mode, Said
 from bot.channels.held import Held, StaleModel, Words
 from bot.escape import clipped
+from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT
 from shared.units import count
 
 _MOST_NAMED = 10

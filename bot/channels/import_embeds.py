@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.cards.words import AMBER, BLURPLE, GREY, RED, bar, duration
+from bot.words import AMBER, BLURPLE, GREY, RED, bar, duration
 from shared.errors import UserError
 from shared.units import count
 

@@ -19,7 +19,7 @@ from bot.jobs.card_message import CardMessage
 from bot.jobs.fairness import estimate
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import card_nonce
-from bot.people.heard import heard_by, may_quote, samples_stand
+from bot.models.heard import heard_by, may_quote, samples_stand
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
 from shared.connect import takes_nothing

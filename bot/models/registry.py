@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from bot.escape import code
 from bot.jobs.queue import DELETED_WITHIN_S
+from bot.models.audience import Audience
 from bot.options.autocomplete import choices
-from bot.people.audience import Audience
 from bot.redis_reply import reply
 from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
@@ -130,7 +130,7 @@ class Registry:
         """Those of the models that may be used in a channel now: the one place where that is decided.
 
         It must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
-        everybody there could have read (`bot.people.audience`).
+        everybody there could have read (`bot.models.audience`).
 
         Args:
             guild_id: the server; None: outside of servers, where there are no models.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.models.model_actions import channels_of, guild_of, require_owner
+from bot.models.actions import channels_of, guild_of, require_owner
 from bot.servers import access
 from bot.servers.actor import Actor
 from shared.errors import UserError

@@ -15,8 +15,8 @@ from bot.escape import plain
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import TRAINING
 from bot.jobs.queue_view import Standing
+from bot.models.heard import heard_by, may_quote, samples_stand
 from bot.options.autocomplete import MOST, label
-from bot.people.heard import heard_by, may_quote, samples_stand
 from bot.redis_reply import reply
 from bot.servers import access
 from bot.servers.actor import Actor

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.channels.import_buttons import UpdateButton
+from bot.models.views import UseButton
 from bot.servers.actor import Actor
 from bot.training import trainings
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, replying_to
-from bot.views.models import UseButton
 from bot.views.training import SamplesButton
-from bot.views.writing import GenerateButton
+from bot.write.views import GenerateButton
 from shared.models import ModelRecord
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bot.cards.words import duration
+from bot.words import duration
 from shared.errors import UserError
 from shared.settings import Settings
 

@@ -18,7 +18,7 @@ from bot.answers import typing
 from bot.answers.ask import ask as ask_for
 from bot.jobs import follower
 from bot.views.training import job_buttons
-from bot.views.writing import WrittenButton
+from bot.write.views import WrittenButton
 from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys

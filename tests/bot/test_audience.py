@@ -9,7 +9,7 @@ import discord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.people.audience import Audience
+from bot.models.audience import Audience
 from shared.jobs import TranscriptRef
 from shared.settings import Settings
 from tests.factories import record

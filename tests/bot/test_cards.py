@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import cards
-from bot.cards import words
-from bot.cards.training import copied
+from bot import cards, words
 from bot.jobs.fairness import Estimate
 from bot.jobs.jobview import JobView
 from bot.jobs.queue_view import Outlook, Standing
+from bot.models import embeds as model_embeds
+from bot.models.embeds import copied
+from bot.write import embeds as write_embeds
 from shared.blocklist import Blocklist
 from shared.errors import UserError
 from shared.events import Doing, Failed, Generated, Interrupted, Sample, Started
@@ -269,12 +270,14 @@ def test_samples_are_not_so_far_once_the_training_is_over() -> None:
 
 def test_one_of_a_thing_is_no_plural_and_an_import_was_not_trained() -> None:
     model = record(corpus_chars=1, parameters=1, imported=True, created_at=5.0)
-    shown = cards.model_info(model, current=False, prefix="!")
+    shown = model_embeds.model_info(model, current=False, prefix="!")
     assert "1 character, " in (shown.description or "")
     assert "imported <t:5:R>" in (shown.description or "")
     assert "1 weight, " in (fields(shown)["Size"] or "")
-    assert ", imported <t:5:R>" in (cards.delete_question(model, USER, "!").description or "")
-    assert "trained <t:5:R>" in (cards.model_info(record(created_at=5.0), current=False, prefix="!").description or "")
+    assert ", imported <t:5:R>" in (model_embeds.delete_question(model, USER, "!").description or "")
+    assert "trained <t:5:R>" in str(
+        model_embeds.model_info(record(created_at=5.0), current=False, prefix="!").description
+    )
 
 
 def test_spans_read_like_speech() -> None:
@@ -305,7 +308,7 @@ def generated(**changes: object) -> Generated:
 
 
 def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:
-    embed = cards.generated(generate_job(), generated())
+    embed = write_embeds.generated(generate_job(), generated())
     assert embed is not None
     assert embed.description == "**the sea** was calm"
     assert "random seed 7" in (embed.footer.text or "")
@@ -314,7 +317,7 @@ def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:
 def test_a_text_of_several_voices_names_them_with_their_shares() -> None:
     mix = (MixPart(model_id="m1", name="tides", weight=2.1), MixPart(model_id="m2", name="alice", weight=0.9))
     job = generate_job(mix=mix, top_k=40, min_p=0.05, guard=False)
-    embed = cards.generated(job, generated())
+    embed = write_embeds.generated(job, generated())
     assert embed is not None
     assert embed.footer.text == (
         "tides 70 % + alice 30 % · temperature 0.8 · top-k 40 · min-p 0.05 · loop guard off · random seed 7 · 0.20 s"
@@ -322,7 +325,7 @@ def test_a_text_of_several_voices_names_them_with_their_shares() -> None:
 
 
 def test_generated_text_cannot_mention_or_format() -> None:
-    embed = cards.generated(generate_job(), generated(text="@everyone <@123> **bold** ||spoiler||"))
+    embed = write_embeds.generated(generate_job(), generated(text="@everyone <@123> **bold** ||spoiler||"))
     assert embed is not None
     description = (embed.description or "").removeprefix("**the sea**")
     assert "@everyone" not in description
@@ -331,7 +334,7 @@ def test_generated_text_cannot_mention_or_format() -> None:
 
 
 def test_text_too_long_for_an_embed_is_left_to_a_file() -> None:
-    assert cards.generated(generate_job(), generated(text="*" * 4_000)) is None
+    assert write_embeds.generated(generate_job(), generated(text="*" * 4_000)) is None
 
 
 @given(title=st.text(min_size=1, max_size=60), samples=st.lists(st.text(max_size=3_000), min_size=3, max_size=3))

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import cards
-from bot.cards.writing import fit
 from bot.options.options import temperature
-from bot.views.writing import written_buttons
-from bot.writing.comparing import temperatures_around
-from bot.writing.text_actions import at_temperature, continued
+from bot.write import embeds as write_embeds
+from bot.write.again import at_temperature, continued
+from bot.write.compare import temperatures_around
+from bot.write.embeds import fit
+from bot.write.views import written_buttons
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
@@ -45,7 +46,7 @@ def comparison(texts: list[str]) -> tuple[CompareJob, Compared]:
 
 @given(st.lists(nasty, min_size=2, max_size=6))
 def test_a_comparison_fits_one_embed(texts: list[str]) -> None:
-    embed = cards.compared(*comparison(texts))
+    embed = write_embeds.compared(*comparison(texts))
     assert len(embed) <= 6_000
     assert [field.name for field in embed.fields][-1] == "Worth knowing"
     assert all(0 < len(field.value or "") <= 1_024 for field in embed.fields)
@@ -60,29 +61,29 @@ def test_what_fits_is_a_beginning_of_the_text(text: str, limit: int) -> None:
 
 @given(nasty)
 def test_a_chat_answer_fits_a_message(text: str) -> None:
-    said = cards.chatted(written(text=text))
+    said = write_embeds.chatted(written(text=text))
     assert 0 < len(said) <= 2_000
 
 
 def test_a_variant_that_failed_says_why() -> None:
     job, answer = comparison(["good", ""])
     texts = (answer.texts[0], answer.texts[1].model_copy(update={"problem": "Its files are damaged."}))
-    embed = cards.compared(job, answer.model_copy(update={"texts": texts}))
+    embed = write_embeds.compared(job, answer.model_copy(update={"texts": texts}))
     assert embed.fields[1].value == "❌ Its files are damaged."
 
 
 def test_covered_words_are_explained() -> None:
-    embed = cards.generated(generate_job(), written(masked=True))
+    embed = write_embeds.generated(generate_job(), written(masked=True))
     assert embed is not None
     assert embed.fields[0].value == "Words on this server's blocklist are covered."
     job, answer = comparison(["good", "better"])
-    assert "blocklist" not in str(cards.compared(job, answer).to_dict())
-    covered = cards.compared(job, answer.model_copy(update={"masked": True}))
+    assert "blocklist" not in str(write_embeds.compared(job, answer).to_dict())
+    covered = write_embeds.compared(job, answer.model_copy(update={"masked": True}))
     assert (covered.fields[-1].value or "").startswith(embed.fields[0].value)
 
 
 def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
-    embed = cards.generated(generate_job(shown=3), written())
+    embed = write_embeds.generated(generate_job(shown=3), written())
     assert embed is not None
     assert embed.description == "**… sea** was calm"
 
@@ -90,7 +91,7 @@ def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
 def test_a_surprise_is_told_in_bits_and_in_choices() -> None:
     job = SurpriseJob(job_id="s-1", place=place(), model=ModelRef(model_id="m", name="tides"), text="abc")
     answer = Surprised(nats_per_char=2.0794415, chars=3, most=(("z", 4.0), (" ", 3.0), ("z", 2.0)), seconds=0.1)
-    embed = cards.surprised(job, answer)
+    embed = write_embeds.surprised(job, answer)
     assert "**3.00 bits per character** over 3 characters" in (embed.description or "")
     assert "among 8.0 equally likely characters" in (embed.description or "")
     assert embed.fields[0].value == "**z** 5.8 bits · space 4.3 bits"

@@ -15,7 +15,7 @@ from bot.servers.actor import Actor
 from bot.training import trainings
 from bot.training.texts import text_again
 from bot.training.trainings import TrainRequest
-from bot.writing.text_actions import at_temperature
+from bot.write.again import at_temperature
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.corpora import Corpus

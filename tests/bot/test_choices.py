@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bot.options import autocomplete as module
 from bot.options.autocomplete import MOST, Offers, choices, label
-from bot.views.writing import ComparedMenu
+from bot.write.views import ComparedMenu
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 

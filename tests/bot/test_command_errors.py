@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.cogs.errors import Errors
-from bot.cogs.generation import GenerateFlags
 from bot.commands import command_errors
 from bot.escape import code
 from bot.options import checks
+from bot.write.cog_generate import GenerateFlags
 from tests.bot.live import Live
 from tests.bot.offline import context
 

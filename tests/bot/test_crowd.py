@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.views.writing import written_buttons
+from bot.write.views import written_buttons
 from bot.writing import crowd as crowd_module
 from bot.writing.crowd import Crowd
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.cards.writing import generated
 from bot.options import message_text
 from bot.options.options import temperatures
+from bot.write.embeds import generated
 from shared.errors import UserError
 from shared.events import Generated
 from tests.factories import generate_job

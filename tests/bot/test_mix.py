@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.options import mix
+from bot.write import mix
 from shared.errors import UserError
 
 

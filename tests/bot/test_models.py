@@ -10,16 +10,16 @@ from typing import cast
 import pytest
 import redis.asyncio
 
-from bot import cards
 from bot.answers.models import refusal
-from bot.cards.models import quality
-from bot.cards.words import DESCRIPTION_LIMIT
 from bot.client import Galvanic
+from bot.models import embeds as model_embeds
+from bot.models.audience import Audience
+from bot.models.embeds import quality
 from bot.models.registry import Registry
-from bot.people.audience import Audience
+from bot.models.views import ConfirmButton, PageButton, in_time
 from bot.servers.settings import GuildSettingsStore
 from bot.views.dynamic import DYNAMIC_ITEMS
-from bot.views.models import ConfirmButton, PageButton, in_time
+from bot.words import DESCRIPTION_LIMIT
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
@@ -223,15 +223,15 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
     models = [
         record(model_id=f"m{number}", name=f"{'n' * 29}-{number:02d}", corpus_title="*" * 300) for number in range(20)
     ]
-    assert cards.pages(models) == 3
+    assert model_embeds.pages(models) == 3
     for page in range(3):
-        embed = cards.model_list(models, models[0], [CHANNEL], page, "!")
+        embed = model_embeds.model_list(models, models[0], [CHANNEL], page, "!")
         assert embed.description is not None
         assert embed.description.count("`n") == (4 if page == 2 else 8)
         assert len(embed.description) <= DESCRIPTION_LIMIT
         assert len(embed) <= 6_000
-    assert "▶️ **`" in (cards.model_list(models, models[0], [CHANNEL], 0, "!").description or "")
-    assert "▶️ **`" not in (cards.model_list(models, models[0], [CHANNEL], 1, "!").description or "")
+    assert "▶️ **`" in (model_embeds.model_list(models, models[0], [CHANNEL], 0, "!").description or "")
+    assert "▶️ **`" not in (model_embeds.model_list(models, models[0], [CHANNEL], 1, "!").description or "")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
     ],
 )
 def test_the_list_tells_where_a_model_may_be_used(changes: dict[str, object], said: str) -> None:
-    embed = cards.model_list([record(**changes)], None, [CHANNEL], 0, "!")
+    embed = model_embeds.model_list([record(**changes)], None, [CHANNEL], 0, "!")
     assert (embed.description or "").endswith(f" · {said}")
 
 
@@ -255,8 +255,8 @@ def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
     )
     model = record(corpus_title="**T**" * 100, parent="old", copy_share=0.02, shared_with=tuple(range(50)))
     for embed in (
-        cards.model_info(model, current=True, prefix="?", facts=facts),
-        cards.model_info(model, current=False, prefix="?", no_picture="Nobody draws. " * 100),
+        model_embeds.model_info(model, current=True, prefix="?", facts=facts),
+        model_embeds.model_info(model, current=False, prefix="?", no_picture="Nobody draws. " * 100),
     ):
         assert len(embed) <= 6_000
         assert all(len(field.value or "") <= 1_024 for field in embed.fields)

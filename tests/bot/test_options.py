@@ -8,11 +8,11 @@ from typing import Literal
 import pytest
 from discord.ext import commands
 
-from bot.cogs.generation import GenerateFlags, Generation
-from bot.cogs.play import CompareFlags
 from bot.cogs.training import Training
 from bot.commands.train_options import TrainFlags
 from bot.options.options import Options, number
+from bot.write.cog_generate import GenerateFlags, Generation
+from bot.write.cog_play import CompareFlags
 from shared.errors import UserError
 from tests.bot.typed import typed
 

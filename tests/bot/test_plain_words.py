@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import cards
-from bot.cards.words import TITLE_LIMIT
 from bot.escape import clipped, fit
 from bot.jobs.jobview import JobView
 from bot.jobs.queue_view import Outlook, Standing
+from bot.models import embeds as model_embeds
+from bot.words import TITLE_LIMIT
 from playground.markdown import render, render_inline
 from tests.factories import corpus, finished, progress, record, train_job
 from tests.factories import place as place_of
@@ -111,10 +112,10 @@ def test_no_card_makes_a_link_of_a_title() -> None:
     embeds = [
         cards.training(job, running, cards.CardContext()),
         cards.training(job, done, cards.CardContext()),
-        cards.model_list([model], None, [1], 0, "!"),
-        cards.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
-        cards.delete_question(model, 1, "!"),
-        cards.imported(model, (EVIL,), "!", current=False),
+        model_embeds.model_list([model], None, [1], 0, "!"),
+        model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
+        model_embeds.delete_question(model, 1, "!"),
+        model_embeds.imported(model, (EVIL,), "!", current=False),
         cards.jobs([cards.Row(standing, False, True)], Outlook((standing,)), 1, "!"),
     ]
     for embed in embeds:

@@ -11,10 +11,7 @@ from simcord.enums import OverwriteType
 
 from bot.channels.buttons import PRIVACY_ITEMS
 from bot.channels.import_buttons import StopReadingButton, UpdateButton
-from bot.views.dynamic import DYNAMIC_ITEMS
-from bot.views.finished import MoreButton
-from bot.views.help import HelpMenu
-from bot.views.models import (
+from bot.models.views import (
     ConfirmButton,
     DeleteButton,
     ExportButton,
@@ -23,10 +20,13 @@ from bot.views.models import (
     UseButton,
     info_buttons,
 )
+from bot.views.dynamic import DYNAMIC_ITEMS
+from bot.views.finished import MoreButton
+from bot.views.help import HelpMenu
 from bot.views.settings import SETTINGS_ITEMS
 from bot.views.training import CancelButton, FinishButton, SamplesButton
 from bot.views.welcome import TasteButton
-from bot.views.writing import ComparedMenu, GenerateButton, WrittenButton
+from bot.write.views import ComparedMenu, GenerateButton, WrittenButton
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 

@@ -16,8 +16,8 @@ from bot.channels.store import TranscriptStore
 from bot.client import Galvanic
 from bot.jobs.queue import JobQueue
 from bot.jobs.understanding import NotUnderstood, events_of
+from bot.models.audience import Audience
 from bot.models.registry import Registry
-from bot.people.audience import Audience
 from bot.servers.settings import GuildSettingsStore
 from bot.training.texts import text_again
 from shared import keys, turns

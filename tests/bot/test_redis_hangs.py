@@ -13,7 +13,7 @@ import redis
 
 from bot.views.settings import SettingsButton
 from bot.views.training import job_buttons
-from bot.views.writing import GenerateButton
+from bot.write.views import GenerateButton
 from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 

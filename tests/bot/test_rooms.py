@@ -5,9 +5,10 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot import cards
 from bot.answers.post import post_answer
-from bot.models import model_actions, sharing
+from bot.models import actions as model_actions
+from bot.models import embeds as model_embeds
+from bot.models import sharing
 from playground.places import CHANNEL_IDS, GUILDS
 from shared import keys
 from shared.connect import connect
@@ -253,11 +254,11 @@ async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
 
 def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:
     fields = {"name": "whispers", "transcripts": (ref(), ref(LAB))}
-    said = cards.model_info(record(**fields), current=False, prefix="!").to_dict()["fields"]
+    said = model_embeds.model_info(record(**fields), current=False, prefix="!").to_dict()["fields"]
     where = next(field["value"] for field in said if field["name"] == "Can be used")
     assert where.endswith(f"could have read <#{CELLAR}>, <#{LAB}>")
-    assert "keeps a copy" in str(cards.delete_question(record(), ADA, "!").description)
-    assert "keeps a copy" not in str(cards.delete_question(record(**fields), ADA, "!").description)
+    assert "keeps a copy" in str(model_embeds.delete_question(record(), ADA, "!").description)
+    assert "keeps a copy" not in str(model_embeds.delete_question(record(**fields), ADA, "!").description)
 
 
 # ---------------------------------------------------------------------- a channel that is gone

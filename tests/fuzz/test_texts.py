@@ -15,6 +15,7 @@ from simcord.backend.models import Message
 from bot import cards
 from bot.escape import clipped, fit
 from bot.jobs.jobview import JobView
+from bot.models import embeds as model_embeds
 from bot.options.decoding import whole
 from playground.places import BOT_ID
 from shared.events import Failed, Sample, Started
@@ -77,7 +78,7 @@ def _training_cards(says: str) -> None:
             cards.channel_gone(job, kept=True),
             cards.end_without_channel(cards.training(job, view, cards.CardContext()), job, view),
             cards.samples(job, view, NOT_BLOCKED),
-            cards.model_info(end.model, current=True, prefix="!", facts=(("Rights", says),), no_picture=says),
+            model_embeds.model_info(end.model, current=True, prefix="!", facts=(("Rights", says),), no_picture=says),
         ):
             assert len(embed) <= 6_000
             for text in (embed.description, *(field.value for field in embed.fields)):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.cards.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent
 from bot.escape import clipped, fit, plain
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
 from shared.units import choosing, count

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bot.options.options import HOTTEST, TEMPERATURE_STEP
 from bot.servers.actor import Actor
 from bot.types import Send
-from bot.writing.generating import ask_with_cooldown, default_temperature, require_generate
+from bot.write.generate import ask_with_cooldown, default_temperature, require_generate
 from shared.errors import UserError
 from shared.jobs import CompareJob, StopAt, SurpriseJob, Variant
 

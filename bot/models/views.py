@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot import cards
 from bot.escape import NOBODY
+from bot.models import embeds
 from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.base import USER, ButtonItem, FromItsId, RequiresPlace, answering, replying_to
-from bot.views.writing import GenerateButton
+from bot.write.views import GenerateButton
 from shared.errors import UserError
 from shared.models import ModelRecord
 
@@ -100,7 +100,7 @@ class ConfirmButton(_ModelButton, ButtonItem, template=rf"galvanic:delete-now:{_
             model = await bot.registry.by_id(who.guild_id, who.here, self.model_id)
             await bot.model_actions.delete(who, model)
             await interaction.edit_original_response(
-                embed=cards.deleted(model, who.user.id), view=None, allowed_mentions=NOBODY
+                embed=embeds.deleted(model, who.user.id), view=None, allowed_mentions=NOBODY
             )
 
 
@@ -116,7 +116,7 @@ class KeepButton(_ModelButton, ButtonItem, template=rf"galvanic:delete-not:{USER
         async with answering(interaction, "delete refusal", update=True):
             require_asked(self.user_id, interaction)
             await interaction.edit_original_response(
-                embed=cards.not_deleted(interaction.user.id), view=None, allowed_mentions=NOBODY
+                embed=embeds.not_deleted(interaction.user.id), view=None, allowed_mentions=NOBODY
             )
 
 
@@ -154,10 +154,10 @@ async def list_page(bot: Galvanic, who: Actor, page: int) -> dict[str, Any]:
             f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
             f"`{prefix}model import` imports one that was exported.",
         )
-    last = cards.pages(here.models) - 1
+    last = embeds.pages(here.models) - 1
     page = min(page, last)
     return {
-        "embed": cards.model_list(here.models, here.current, who.here, page, prefix),
+        "embed": embeds.model_list(here.models, here.current, who.here, page, prefix),
         "view": _page_buttons(who.here[0], page, last),
     }
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.ask import ask
-from bot.options import mix
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.types import Send
+from bot.write import mix
 from shared.errors import UserError
 from shared.jobs import CompareJob, GenerateJob, MixPart, StopAt, SurpriseJob
 from shared.models import ModelRecord

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot import cards, failures
+from bot import failures
 from bot.answers.ask import ask, require_writer
 from bot.answers.models import post_info, refusal
+from bot.models import embeds
+from bot.models.views import question_buttons
 from bot.options import attached
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.servers.membership import was_deleted
 from bot.training import training_control
 from bot.types import Send
-from bot.views.models import question_buttons
 from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE, MODEL_FILE, DeleteJob, ExportJob, ImportJob, PictureJob, Place
@@ -204,7 +205,7 @@ class ModelActions:
         require_owner(model, who.user, "delete it")
         prefix = await self._bot.guild_settings.prefix(who.guild_id)
         return {
-            "embed": cards.delete_question(model, who.user.id, prefix),
+            "embed": embeds.delete_question(model, who.user.id, prefix),
             "view": question_buttons(model, who.user.id),
         }
 

@@ -6,9 +6,8 @@ import math
 
 import discord
 
-from bot.cards.training import copied
-from bot.cards.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY
 from bot.escape import clipped, plain
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, percent
 from shared.jobs import CARD_FILE, RECIPE_WORDS
 from shared.models import ModelRecord
 from shared.units import MEGABYTE, count
@@ -211,6 +210,13 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
     return embed
+
+
+def copied(share: float) -> str:
+    """How much a model's samples copy of its text, in plain words."""
+    if share <= 0:
+        return "nothing in its samples is copied word for word from the text"
+    return f"{percent(share)} of the characters in its samples are copied word for word from the text"
 
 
 def quality(model: ModelRecord) -> str:

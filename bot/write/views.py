@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import discord
 
-from bot import cards
 from bot.options.autocomplete import label
 from bot.options.checks import SEED_LIMIT
 from bot.options.decoding import whole
@@ -15,6 +14,7 @@ from bot.options.options import HOTTEST, temperature
 from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, KeepsTyped, RequiresPlace, answering, chosen, replying_to
+from bot.write import embeds
 from shared.events import Compared, Generated
 from shared.jobs import GenerateJob
 
@@ -162,5 +162,5 @@ def written_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
 def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
     """The menu under a comparison."""
     view = discord.ui.View(timeout=None)
-    view.add_item(ComparedMenu(job_id, cards.variant_names(answer)))
+    view.add_item(ComparedMenu(job_id, embeds.variant_names(answer)))
     return view

@@ -6,12 +6,12 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
-from bot.cards.writing import CONTINUED_SHOWN, PRESSED
 from bot.options.checks import SEED_LIMIT
 from bot.options.options import HOTTEST, TEMPERATURE_STEP
 from bot.servers.actor import Actor
 from bot.types import Send
-from bot.writing.generating import CONTINUE_FROM, GenerateRequest, ask_with_cooldown, generate, require_generate
+from bot.write.embeds import CONTINUED_SHOWN, PRESSED
+from bot.write.generate import CONTINUE_FROM, GenerateRequest, ask_with_cooldown, generate, require_generate
 from shared.blocklist import MASK
 from shared.errors import UserError
 from shared.events import Compared, Event, Generated
@@ -19,7 +19,7 @@ from shared.jobs import CompareJob, GenerateJob, Job, author_of
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
-    from bot.views.writing import TextAction
+    from bot.write.views import TextAction
 
 DOUBLE_CLICK_S = 1.0
 """A second press by the same person within this time counts as a double click, even where there is no cooldown."""

@@ -11,7 +11,8 @@ from discord.ext import commands
 
 from bot import cards
 from bot.answers.ask import replying
-from bot.models import sharing
+from bot.models import embeds, sharing
+from bot.models.views import list_page
 from bot.options import attached, checks
 from bot.options.autocomplete import choices
 from bot.options.checks import Context
@@ -19,7 +20,6 @@ from bot.options.decorators import hybrid_command, hybrid_group
 from bot.options.options import HOTTEST, temperature
 from bot.servers import access
 from bot.servers.actor import Actor
-from bot.views.models import list_page
 from shared.errors import UserError
 from shared.models import ModelRecord
 
@@ -233,7 +233,7 @@ class Models(commands.Cog):
         prefix = await self.bot.guild_settings.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         back = f"{prefix}model unshare {shared.name} {sharing.SERVER if to is None else f'#{to.name}'}"
-        await ctx.send(embed=cards.shared(shared, there, back))
+        await ctx.send(embed=embeds.shared(shared, there, back))
 
     @model.command(  # type: ignore[arg-type]
         name="unshare",
@@ -252,7 +252,7 @@ class Models(commands.Cog):
         await ctx.defer()
         who, model = await self._named(ctx, name)
         after, whom = await sharing.unshare(self.bot, who, model, where)
-        await ctx.send(embed=cards.unshared(after, whom))
+        await ctx.send(embed=embeds.unshared(after, whom))
 
     # ------------------------------------------------------------------ files
 

@@ -9,16 +9,17 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.answers.ask import replying
-from bot.cards.writing import PRESSED
-from bot.options import checks, mix
+from bot.options import checks
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
 from bot.options.options import HOTTEST, Options, fields, number
 from bot.servers.actor import Actor
 from bot.types import Send
 from bot.views.options_form import OptionsForm
-from bot.writing import generating
-from bot.writing.generating import GenerateRequest
+from bot.write import generate as generating
+from bot.write import mix
+from bot.write.embeds import PRESSED
+from bot.write.generate import GenerateRequest
 from shared.errors import UserError
 from shared.jobs import StopAt
 

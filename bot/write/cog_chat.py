@@ -19,7 +19,7 @@ from bot.options.decorators import hybrid_command
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.servers.cooldowns import TooSoon
-from bot.writing import generating
+from bot.write import generate as generating
 from shared.errors import UserError
 
 if TYPE_CHECKING:

@@ -9,14 +9,16 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.answers.ask import replying
-from bot.options import checks, message_text, mix
+from bot.options import checks, message_text
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
 from bot.options.options import HOTTEST, Options, number, several, temperatures
 from bot.servers.actor import Actor
-from bot.views.writing import job_of
-from bot.writing import comparing, generating
-from bot.writing.generating import GenerateRequest
+from bot.write import compare as comparing
+from bot.write import generate as generating
+from bot.write import mix
+from bot.write.generate import GenerateRequest
+from bot.write.views import job_of
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
 

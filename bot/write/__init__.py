@@ -1,0 +1,1 @@
+"""Texts: generated, continued, compared, mixed, measured for surprise, and the chat."""
