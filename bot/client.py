@@ -112,7 +112,7 @@ class Galvanic(commands.Bot):
         fence = Fence(self.redis, lambda: self.leader)
         self.consents = ConsentStore(settings, self.redis, fence)
         self.transcripts = TranscriptStore(self.redis, fence)
-        self.audience = Audience(self)
+        self.audience = Audience(self, settings)
         self.registry = Registry(self.redis, self.guild_settings, self.audience)
         self.model_actions = ModelActions(self)
         self.text_actions = TextActions(self)

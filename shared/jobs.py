@@ -188,6 +188,7 @@ class TrainJob(_Message):
 
     Attributes:
         parent: the model to start from (`--from`, `train more`); None: from nothing.
+        parent_transcripts: the messages that the parent learned from; None: nobody can tell.
         replaces: id of the stale model whose place the new one takes; None: of none.
     """
 
@@ -198,7 +199,16 @@ class TrainJob(_Message):
     corpus: CorpusInfo
     options: TrainOptions
     parent: ModelRef | None = None
+    parent_transcripts: tuple[TranscriptRef, ...] | None = None
     replaces: str | None = None
+
+    @property
+    def transcripts(self) -> tuple[TranscriptRef, ...] | None:
+        """The messages that it learns from, those of its parent included; None: nobody can tell."""
+        own = (self.corpus.transcript,) if self.corpus.transcript is not None else ()
+        if self.parent is None:
+            return own
+        return None if self.parent_transcripts is None else (*own, *self.parent_transcripts)
 
 
 class MixPart(ModelRef):

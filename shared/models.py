@@ -66,7 +66,7 @@ class ModelRecord(BaseModel):
     def usable_in(self, channel_ids: Iterable[int]) -> bool:
         """Whether it may be used in a channel of its guild; for a thread, give its parent's id as well.
 
-        Who could read the messages that it learned from (`transcripts`) is another question: `bot.people.audience`.
+        Who could read the messages that it learned from (`transcripts`) is another question: `bot.models.audience`.
         """
         if self.scope == "guild" or self.for_server:
             return True

@@ -25,6 +25,7 @@ from shared.corpora.corpus import slugify
 from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainJob
 from shared.logging import job_context
+from shared.models import ModelRecord
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -169,7 +170,8 @@ class Reading:
             return
         current = await self._store.load(info.transcript_id)
         assert current is not None
-        job = self._job(current, state)
+        parent = await self._bot.registry.record(state.parent.model_id) if state.parent is not None else None
+        job = self._job(current, state, parent)
         if current.chars < self._bot.settings.corpus_min_chars:
             raise await self._too_short(current)
         queue, follower = self._bot.queue, self._bot.follower
@@ -189,7 +191,7 @@ class Reading:
         async with self._store.lock(self._transcript_id):
             await self._store.drop_oldest(self._transcript_id, unpacked_limit(self._bot.settings))
 
-    def _job(self, transcript: Transcript, state: ReadingState) -> TrainJob:
+    def _job(self, transcript: Transcript, state: ReadingState, parent: ModelRecord | None) -> TrainJob:
         since = " (newer messages)" if transcript.info.after else ""
         newest = " (its newest part)" if transcript.left_out else ""
         return TrainJob(
@@ -207,6 +209,7 @@ class Reading:
             ),
             options=state.options,
             parent=state.parent,
+            parent_transcripts=parent.transcripts if parent is not None else None,
             replaces=state.replaces,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +18,8 @@ from shared.events import (
     Started,
     Trouble,
 )
+from shared.jobs import TrainJob
+from shared.transcripts import Revision
 
 State = Literal["queued", "reading", "training", "interrupted", "finished", "failed", "cancelled"]
 
@@ -78,3 +81,23 @@ class JobView:
                 self.state = "cancelled"
             case _:
                 pass  # queued is where it begins; a generate job's answer has no card
+
+    def samples_stand(self, job: TrainJob, revisions: Mapping[str, Revision]) -> bool:
+        """Whether no member has withdrawn words that the training had read when it wrote its samples.
+
+        One that waits to go on, because its worker is gone, begins anew only when another takes it up. Of one that is
+        over there is nothing to say: a model is made again as a whole.
+
+        Args:
+            job: the training.
+            revisions: where its transcripts stand now; one that is missing is forgotten.
+        """
+        if not self.samples or self.over:
+            return True
+        if (learned := job.transcripts) is None:
+            return False
+        read, own = self.samples[-1].revision, job.corpus.transcript
+        if own is not None and read is not None:
+            learned = (own.model_copy(update={"revision": read}), *learned[1:])
+        found = ((ref, revisions.get(ref.transcript_id)) for ref in learned)
+        return all(now is not None and not now.withdraws(ref) for ref, now in found)

@@ -19,7 +19,6 @@ from bot.jobs.card_message import CardMessage
 from bot.jobs.fairness import estimate
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import card_nonce
-from bot.models.heard import heard_by, may_quote, samples_stand
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
 from shared.connect import takes_nothing
@@ -54,9 +53,10 @@ async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Car
     """
     guild_id = job.place.guild_id
     prefix, blocked = await bot.guild_settings.prefix(guild_id), await bot.guild_settings.blocklist(guild_id)
-    quotable = await may_quote(bot, job, view, job.place.channel_ids) and await samples_stand(bot, job, view)
+    revisions = await bot.transcripts.revisions([ref.transcript_id for ref in job.transcripts or ()])
+    quotable = bot.audience.may_quote(job, job.place.channel_ids) and view.samples_stand(job, revisions)
     if view.over:
-        off = bot.settings.channel_training == "off" and bool(await heard_by(bot, job, view))
+        off = bot.settings.channel_training == "off" and bool(job.transcripts)
         return cards.CardContext(prefix=prefix, blocked=blocked, quotable=quotable, off=off)
     outlook = await bot.outlook.look()
     standing = outlook.of(job.job_id)
@@ -369,7 +369,7 @@ class LiveCard:
 
         They may have lost their way into a channel that was learned from: they get no texts of such a model.
         """
-        if await heard_by(self._bot, self._job, self._view) != ():
+        if self._job.transcripts != ():
             embed = cards.without_samples(embed)
         await self._write_to_owner(embed, files, self._job.job_id)
         self._told = True

@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import discord
 
-from shared.jobs import TranscriptRef
+from shared.jobs import TrainJob, TranscriptRef
 from shared.models import ModelRecord
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
+from shared.settings import Settings
 
 _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value
@@ -32,29 +30,25 @@ class Audience:
     combination of roles, and it works without that intent.
     """
 
-    def __init__(self, bot: Galvanic) -> None:
-        self._bot = bot
+    def __init__(self, client: discord.Client, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
 
     def allows(self, guild_id: int, channel_ids: Sequence[int], record: ModelRecord) -> bool:
-        """Whether a model may be used in a place, by what it learned from channels' messages.
+        """Whether a model may be used in a place, by what it learned from channels' messages alone.
 
         Where it may be used by what else it learned from is another question (`ModelRecord.usable_in`); for both at
-        once ask the registry.
-
-        Args:
-            guild_id: the server of the place.
-            channel_ids: the channel, and for a thread also its parent.
-            record: the model.
+        once ask the registry. `channel_ids`: the channel, and for a thread also its parent.
         """
         return self.allows_words(guild_id, channel_ids, record.transcripts)
 
     def allows_words(self, guild_id: int, channel_ids: Sequence[int], transcripts: Iterable[TranscriptRef]) -> bool:
-        """Whether all who read a place could have read these transcripts; arguments as of `allows`."""
+        """As `allows`, of transcripts."""
         refs = tuple(transcripts)
         if not refs:
             return True
-        guild = self._bot.get_guild(guild_id)
-        if guild is None or guild.unavailable or self._bot.settings.channel_training == "off":
+        guild = self._client.get_guild(guild_id)
+        if guild is None or guild.unavailable or self._settings.channel_training == "off":
             return False
         if any(ref.guild_id != guild_id for ref in refs):
             return False
@@ -63,6 +57,11 @@ class Audience:
             self._reads(guild, place, guild.get_channel_or_thread(source_id))
             for source_id in {ref.channel_id for ref in refs}
         )
+
+    def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
+        """Whether all who read a place of the training's server could have read what the training learns from."""
+        learned = job.transcripts
+        return learned is not None and self.allows_words(job.place.guild_id, channel_ids, learned)
 
     def among(self, guild_id: int, channel_ids: Sequence[int], records: Iterable[ModelRecord]) -> list[ModelRecord]:
         """Those of the models that `allows` says yes to. Each set of sources is looked at once."""
@@ -92,12 +91,7 @@ class Audience:
         Where that does not tell, the answer is no: nothing is known of either channel, or not of the same server. A
         thread has the readers of its parent, at most; a private thread as a source can be read only in itself. What
         is age-restricted stays in such places. What is said in a channel can be read there and in its threads, even
-        where some may not see its history.
-
-        Args:
-            guild: the server.
-            place: a channel or thread, of which only the id and, of a thread, the parent's is believed.
-            source: another one, or the same.
+        where some may not see its history. Of the place only the id and, of a thread, the parent's is believed.
         """
         if place is None or source is None:
             return False
@@ -123,7 +117,7 @@ class Audience:
         needed = [_VIEW, _HISTORY]
         if isinstance(source, discord.VoiceChannel | discord.StageChannel):
             needed.append(_CONNECT)
-        me = self._bot.user.id if self._bot.user is not None else 0
+        me = self._client.user.id if self._client.user is not None else 0
         return not any(
             person.holds(_VIEW, 0) and not person.holds(bit, 1)
             for bit in needed

@@ -15,7 +15,6 @@ from bot.escape import plain
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import TRAINING
 from bot.jobs.queue_view import Standing
-from bot.models.heard import heard_by, may_quote, samples_stand
 from bot.options.autocomplete import MOST, label
 from bot.redis_reply import reply
 from bot.servers import access
@@ -131,7 +130,7 @@ async def may_show(bot: Galvanic, who: Actor, job: TrainJob, *, private: bool) -
         return False
     if private and job.place.user_id == who.user.id:
         return True
-    return await may_quote(bot, job, JobView(), who.here)
+    return bot.audience.may_quote(job, who.here)
 
 
 async def samples(
@@ -154,12 +153,13 @@ async def samples(
     if not sees(user, job):
         raise _unknown(job_id)
     view = await _view(bot, job_id)
-    if not await may_quote(bot, job, view, channel_ids):
+    if not bot.audience.may_quote(job, channel_ids):
         raise UserError(
             "I can't show these samples here.",
             "They come from messages that not everybody who reads this channel could have read.",
         )
-    if not await samples_stand(bot, job, view):
+    revisions = await bot.transcripts.revisions([ref.transcript_id for ref in job.transcripts or ()])
+    if not view.samples_stand(job, revisions):
         raise UserError(
             "I don't show these samples: a member whose words the training had read has withdrawn since.",
             "New ones come when it has begun anew without them.",
@@ -276,7 +276,7 @@ async def cancel_hearing(bot: Galvanic, concerns: Callable[[TranscriptRef], bool
     """
     for one in (await bot.outlook.look(now=True)).standings:
         job = one.job
-        if any(map(concerns, await heard_by(bot, job, JobView()) or ())):
+        if any(map(concerns, job.transcripts or ())):
             await bot.queue.cancel(job.job_id)
             where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
             log.info("channel_training_cancelled", job_id=job.job_id, **where)

@@ -96,6 +96,7 @@ async def begin(
             corpus=request.info,
             options=request.options,
             parent=parent.ref if parent is not None else None,
+            parent_transcripts=parent.transcripts if parent is not None else None,
         )
         if parent is not None:
             await require_current(bot, parent)

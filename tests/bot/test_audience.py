@@ -46,7 +46,7 @@ class Server:
 
     def __init__(self, place: Rules, source: Rules, roles: dict[int, int], *, kind: int = TEXT, **more: Any) -> None:
         self.bot = Bot()
-        self.audience = Audience(self.bot)  # type: ignore[arg-type]
+        self.audience = Audience(self.bot, self.bot.settings)
         everyone = {"id": GUILD, "name": "@everyone", "permissions": str(roles.get(GUILD, READ)), "position": 0}
         own = {"id": MY_ROLE, "name": "me", "permissions": "0", "position": 9, "tags": {"bot_id": str(ME)}}
         others = [

@@ -7,11 +7,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+import discord
 import pytest
 import redis.asyncio
 
 from bot.answers.models import refusal
-from bot.client import Galvanic
 from bot.models import embeds as model_embeds
 from bot.models.audience import Audience
 from bot.models.embeds import quality
@@ -37,7 +37,7 @@ SNOWFLAKE = 1_297_000_000_000_000_011
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
-    return Registry(client, GuildSettingsStore(settings, client), Audience(cast(Galvanic, None)))
+    return Registry(client, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), Settings()))
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 from typing import cast
 
+import discord
 import pytest
 import redis
 import redis.asyncio
 
 from bot.channels.store import TranscriptStore
-from bot.client import Galvanic
 from bot.jobs.queue import JobQueue
 from bot.jobs.understanding import NotUnderstood, events_of
 from bot.models.audience import Audience
@@ -203,7 +203,7 @@ async def test_a_training_of_an_older_version_is_counted_until_it_is_over(queue:
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis) -> Registry:
-    return Registry(client, GuildSettingsStore(Settings(), client), Audience(cast(Galvanic, None)))
+    return Registry(client, GuildSettingsStore(Settings(), client), Audience(cast(discord.Client, None), Settings()))
 
 
 async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:

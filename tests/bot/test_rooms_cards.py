@@ -10,7 +10,6 @@ from simcord.enums import OverwriteType
 from bot.training import training_control
 from shared.errors import UserError
 from shared.events import Interrupted, Sample, Started
-from shared.jobs import ModelRef
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing, who
 from tests.bot.stand_in import StandIn
@@ -41,8 +40,8 @@ async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_t
 async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discreet(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     model = heard(live)
-    for number, (parent, shown) in enumerate([(model.ref, False), (ModelRef(model_id="x", name="x"), False)]):
-        await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=parent)
+    for number, (learned, shown) in enumerate([(model.transcripts, False), (None, False), ((), True)]):
+        await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=model.ref, parent_transcripts=learned)
         log = worker.claim()
         log.publish(progress(step=40 + number))
         log.publish(Sample(epoch=1, text=SECRET))

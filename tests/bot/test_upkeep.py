@@ -344,7 +344,7 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
     parent = model_of(live, "sea", info.ref(0))
     jobs = [
         factories.train_job(job_id="t-77", place=place, corpus=told),
-        factories.train_job(job_id="t-78", place=place, parent=parent.ref),
+        factories.train_job(job_id="t-78", place=place, parent=parent.ref, parent_transcripts=parent.transcripts),
         factories.train_job(job_id="t-79", place=place),
     ]
     for job in jobs:
