@@ -3,8 +3,8 @@
 #   make run                      start everything on this machine
 #   make run PORT=9000            the playground's port
 #   make run DATA_DIR=/some/where another data folder
-#   make backup FILE=/some/where/galvanic.tar
-#   make restore FILE=/some/where/galvanic.tar DATA_DIR=/an/empty/folder
+#   make backup FILE=/some/where/galvanic.zip
+#   make restore FILE=/some/where/galvanic.zip DATA_DIR=/an/empty/folder
 #   make install PYTHON=python3.12
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
 #   make test PYTEST_ARGS="tests/bot -n 0"    some tests, in one process

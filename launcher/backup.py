@@ -39,8 +39,8 @@ def run_backup(arguments: list[str]) -> int:
     parser.add_argument("file", nargs="?", metavar="FILE", help=f"default: a new one in the folder {_FOLDER}")
     options = parser.parse_args(arguments)
     if options.command == RESTORE and options.file is None:
-        raise UserError("Say which backup is to be restored.", f"For example: make {RESTORE} FILE={_FOLDER}/NAME.tar")
-    name = options.file or f"{_FOLDER}/galvanic-{time.strftime('%Y%m%d-%H%M%S')}.tar"
+        raise UserError("Say which backup is to be restored.", f"For example: make {RESTORE} FILE={_FOLDER}/NAME.zip")
+    name = options.file or f"{_FOLDER}/galvanic-{time.strftime('%Y%m%d-%H%M%S')}.zip"
     settings = read_settings()
     if options.command == BACKUP:
         return _backup(settings, name)

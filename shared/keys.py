@@ -52,9 +52,6 @@ WITHDRAWALS = "withdrawals:open"
 PROBE = "probe"
 """String: written to see whether Redis takes anything."""
 
-RESTORED = "restored"
-"""String: random, of the restore that has just given all keys their names. Gone at its end, or after a day."""
-
 TRANSCRIPTS = "transcripts"
 """Hash: id of a transcript that is not forgotten yet -> id of its guild."""
 

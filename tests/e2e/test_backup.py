@@ -41,7 +41,7 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
     with lost.redis as client:  # which the bot of now has read already
         client.set(keys.guild_settings(guild_id), GuildSettings(prefix="?").model_dump_json(exclude_defaults=True))
 
-    backup = tmp_path / "galvanic.tar"
+    backup = tmp_path / "galvanic.zip"
     made = lost.launcher("backup", str(backup))
     assert made.returncode == 0, made.stderr
     assert "1 model, 2 trainings not over (1 with a checkpoint)" in made.stdout
@@ -52,7 +52,7 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
 
     done = empty.launcher("restore", str(backup))
     assert done.returncode == 0, done.stderr
-    assert "2 trainings will go on" in done.stdout
+    assert "2 trainings not over" in done.stdout
     assert empty.processes() == []
     # Discord is not part of a machine.
     shutil.copytree(lost.data / "playground", empty.data / "playground")
@@ -75,7 +75,7 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
 
 @pytest.mark.faults
 def test_what_does_not_run_is_backed_up_and_restored(lost: System, empty: System, tmp_path: Path) -> None:
-    backup = tmp_path / "galvanic.tar"
+    backup = tmp_path / "galvanic.zip"
     nothing = empty.launcher("backup", str(backup))
     assert nothing.returncode == 2
     assert "nothing to back up" in nothing.stderr
@@ -91,5 +91,5 @@ def test_what_does_not_run_is_backed_up_and_restored(lost: System, empty: System
         assert (done.returncode == 0) is (system is empty), done.stderr
         assert system.processes() == []
     assert "onto an empty installation only" in lost.launcher("restore", str(backup)).stderr
-    again = empty.launcher("backup", str(tmp_path / "again.tar"))
+    again = empty.launcher("backup", str(tmp_path / "again.zip"))
     assert ", 1 model" in again.stdout

@@ -102,6 +102,6 @@ def test_nothing_is_left_of_one_that_is_stopped(
 
 def test_what_is_missing_is_said(data: Path) -> None:
     assert "Say which backup" in run(data, "restore").stderr
-    assert "There is no file" in run(data, "restore", str(data / "nothing.tar")).stderr
+    assert "There is no file" in run(data, "restore", str(data / "nothing.zip")).stderr
     assert "nothing to back up in" in run(data, "backup").stderr
     assert not data.exists()

@@ -12,10 +12,9 @@ import pytest
 import redis
 
 from shared import keys
-from shared.connect import connect_for_long_commands
-from shared.settings import read_settings
+from shared.settings import get_settings
 from tests.safety.server import FOLDER, START, USERS, Server
-from worker.backup.entries import Snapshot, commit, kept_keys, settle, stage, unmark, unstage
+from worker.cli import main
 
 TRANSCRIPT = "0123456789abcdef01234567"
 DANGEROUS = (
@@ -122,7 +121,8 @@ def test_a_worker_reads_the_words_of_a_transcript_and_whether_they_stand(server:
 
 
 @pytest.mark.parametrize(
-    "command", ["HGETALL unacked", "ZADD unacked_index 1 a", "SET restored 1", "PUBLISH /0.celery.pidbox x", "GET a:b"]
+    "command",
+    ["HGETALL unacked", "ZADD unacked_index 1 a", "SET restoring:a 1", "PUBLISH /0.celery.pidbox x", "GET a:b"],
 )
 def test_the_bot_does_not_touch_what_is_the_workers(server: Server, command: str) -> None:
     refused(server, "bot", command)
@@ -133,18 +133,17 @@ def test_not_even_the_operators_user_changes_the_server(server: Server, command:
     refused(server, "admin", command)
 
 
-def test_the_operators_user_makes_and_restores_backups(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operators_user_makes_and_restores_backups(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name, value in server.settings("admin").items():
         monkeypatch.setenv(name, value)
-    with connect_for_long_commands(read_settings()) as client:
-        found = list(Snapshot(client).entries)
-        assert keys.consent(1).encode() in {entry.key for entry in found}
-        client.delete(*kept_keys(client))
-        unstage(client)
-        stage(client, found, "mark")
-        assert commit(client, "mark") is None
-        assert settle(client, "mark")
-        unmark(client)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    get_settings.cache_clear()
+    assert main(["backup", str(tmp_path / "galvanic.zip")]) == 0
+    with server.client("admin") as client:
+        client.flushdb()
+        assert main(["restore", str(tmp_path / "galvanic.zip")]) == 0
         assert client.hgetall(keys.consent(1)) == {b"2": b"{}"}
 
 

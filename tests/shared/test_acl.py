@@ -105,7 +105,8 @@ def test_what_people_said_and_chose_is_the_bots_alone() -> None:
 
 
 def test_nobody_but_the_operator_enters_a_backup(admin: redis.Redis) -> None:
-    for key in (keys.RESTORED, keys.staged("model:a")):
-        assert may(admin, "admin", "SET", key, "1")
-        assert not may(admin, "bot", "SET", key, "1")
-        assert not may(admin, "worker", "SET", key, "1")
+    key = keys.staged("model:a")
+    assert may(admin, "admin", "RESTORE", key, "0", "x")
+    for user in ("bot", "worker"):
+        assert not may(admin, user, "SET", key, "1")
+        assert not may(admin, user, "RESTORE", keys.model("a"), "0", "x")

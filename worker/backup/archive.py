@@ -1,34 +1,37 @@
-"""The file: a tar of what it is, Redis' part, models, checkpoints, and last of all the checksums of these.
-
-Any tar program unpacks it, and `sha256sum --check SHA256SUMS` checks it then.
+"""The file: a zip of what it is, Redis' entries as `DUMP` gives them, models, and checkpoints. Any unzip program checks
+it: each part has a checksum, and the list of all parts stands last, so one that was cut off has none.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
+import json
 import re
-import tarfile
-from collections.abc import Iterator
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, BinaryIO, Protocol
+from typing import IO, BinaryIO, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import UserError
 
 FORMAT = 1
-DESCRIPTION, STATE, SUMS = "backup.json", "redis.jsonl.gz", "SHA256SUMS"
+DESCRIPTION, RECORDS, TEXTS = "backup.json", "redis/records", "redis/texts"
 MODELS, CHECKPOINTS = "models", "checkpoints"
-_MOST_SMALL = 100_000_000
-"""Bytes of the description, or of the checksums: more is no such thing."""
-_CHUNK = 1 << 20
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _NAME = re.compile(
-    rf"{re.escape(DESCRIPTION)}|{re.escape(STATE)}|{SUMS}|{MODELS}/{_PART}/{_PART}|{CHECKPOINTS}/{_PART}(/{_PART}){{1,2}}"
+    rf"{re.escape(DESCRIPTION)}|{RECORDS}|{TEXTS}|{MODELS}(/{_PART}){{2}}|{CHECKPOINTS}(/{_PART}){{2,3}}"
 )
-_BROKEN = (tarfile.TarError, EOFError, OverflowError, ValueError)
+_MOST_SMALL = 1_000_000
+"""Bytes of the description: more is no such thing."""
+_HEAD = struct.Struct(">IIQ")
+"""Before each entry: bytes of its key, bytes of its value, and when it expires (see `Entry`; 0: never)."""
+
+Progress = Callable[[int], None]
+"""Hears that so many bytes more are done."""
 
 
 class Description(BaseModel):
@@ -38,6 +41,7 @@ class Description(BaseModel):
         format: how it is laid out; a larger number than `FORMAT` is a newer version's.
         taken_at: the moment that it shows, seconds since the epoch.
         version: of the product.
+        redis: version of the server whose entries these are.
         entries: keys of Redis.
         models: that the registry names; fewer may be in it.
         trainings: that were not over.
@@ -48,222 +52,93 @@ class Description(BaseModel):
     format: int = Field(FORMAT, ge=1)
     taken_at: float
     version: str
+    redis: str
     entries: int = Field(ge=0)
     models: int = Field(ge=0)
     trainings: int = Field(ge=0)
 
 
-class Told(Protocol):
-    """Hears how far the work is."""
+class Entry(NamedTuple):
+    """One key of Redis: its name, what `DUMP` gives for it, and when it is to go: milliseconds since the epoch, or
+    None for never.
+    """
 
-    def __call__(self, count: int) -> None:
-        """So many bytes more are done."""
-
-
-class Writer:
-    """Writes a backup, one part after the other; whole when it leaves its context without an error."""
-
-    def __init__(self, file: IO[bytes], moment: float, told: Told) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115  # see `__exit__`
-        self._moment = moment
-        self._told = told
-        self._sums: list[str] = []
-
-    def add(self, name: str, size: int, source: IO[bytes]) -> None:
-        """Add a part.
-
-        Raises:
-            OSError: the source cannot be read, or has another size; or the backup cannot be written.
-        """
-        if not _NAME.fullmatch(name):
-            raise OSError(f"a file with an unexpected name: {name}")
-        reader = _Hashing(source, self._told)
-        self._tar.addfile(self._info(name, size), reader)
-        self._sums.append(f"{reader.digest}  {name}\n")
-
-    def add_bytes(self, name: str, data: bytes) -> None:
-        """Add a part that is at hand."""
-        self.add(name, len(data), io.BytesIO(data))
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Add the checksums, without which it is not whole, and close."""
-        with self._tar:
-            if kind is None:
-                data = "".join(self._sums).encode()
-                self._tar.addfile(self._info(SUMS, len(data)), io.BytesIO(data))
-
-    def _info(self, name: str, size: int) -> tarfile.TarInfo:
-        info = tarfile.TarInfo(name)
-        info.size, info.mtime, info.mode = size, int(self._moment), 0o600
-        return info
+    key: bytes
+    value: bytes
+    expires_ms: int | None
 
 
-class Reader:
-    """A backup that is whole: everything in it was read once, and is as it was written.
+def write_entries(archive: zipfile.ZipFile, name: str, entries: Iterable[Entry]) -> None:
+    """Add a part with entries."""
+    with archive.open(name, "w", force_zip64=True) as part:
+        for entry in entries:
+            part.write(_HEAD.pack(len(entry.key), len(entry.value), entry.expires_ms or 0) + entry.key + entry.value)
+
+
+class Backup:
+    """A backup to be read.
 
     Attributes:
         description: what it is.
-        sizes: bytes of each part, by name.
+        bytes: of all that is in it.
         models, jobs: ids of the models, and of the trainings with a checkpoint, that are in it.
     """
 
-    def __init__(self, file: BinaryIO, told: Told) -> None:
-        """Check it.
+    def __init__(self, file: BinaryIO) -> None:
+        """Look at what it says of itself.
 
         Raises:
-            UserError: it is no backup, a newer version's, or damaged.
+            UserError: it is no backup, not all of one, a newer version's, or has what none has.
             OSError: it cannot be read.
         """
-        self._file = file
-        self.sizes: dict[str, int] = {}
-        try:
-            self.description = self._check(told)
-        except _BROKEN as error:
-            raise (damaged() if self.sizes else _no_backup()) from error
+        with _damage_told(_no_backup):
+            self._zip = zipfile.ZipFile(file)
+            self.description = _described(self._zip)
+        parts = self._zip.infolist()
+        names = [part.filename for part in parts]
+        if not all(map(_NAME.fullmatch, names)) or len(names) != len(set(names)) or not {RECORDS, TEXTS} < set(names):
+            raise damaged()
+        self.bytes = sum(part.file_size for part in parts)
+        self._files = [name for name in names if name.startswith((f"{MODELS}/", f"{CHECKPOINTS}/"))]
         self.models = self._ids(MODELS)
         self.jobs = self._ids(CHECKPOINTS)
 
-    def _check(self, told: Told) -> Description:
-        found: dict[str, str] = {}
-        description = sums = None
-        with self._open() as tar:
-            for member in tar:
-                name = member.name
-                if not self.sizes and name != DESCRIPTION:
-                    raise _no_backup()
-                if not member.isreg() or not _NAME.fullmatch(name) or name in self.sizes or sums is not None:
-                    raise damaged()
-                self.sizes[name] = member.size
-                source = tar.extractfile(member)
-                assert source is not None  # of a regular file there is one
-                if name in (DESCRIPTION, SUMS):
-                    if member.size > _MOST_SMALL:
-                        raise damaged()
-                    data = source.read()
-                    found[name] = hashlib.sha256(data).hexdigest()
-                    if name == SUMS:
-                        sums = data.decode()
-                    else:
-                        description = _described(data)
-                    continue
-                reader = _Hashing(source, told)
-                while reader.read(_CHUNK):
-                    pass
-                found[name] = reader.digest
-        if description is None:
-            raise _no_backup()
-        del self.sizes[DESCRIPTION]
-        if sums is None:
-            raise UserError(
-                "This backup is not whole: it ends too early.", "Take another one, or copy the file here once more."
-            )
-        del self.sizes[SUMS], found[SUMS]
-        if "".join(f"{digest}  {name}\n" for name, digest in found.items()) != sums or STATE not in self.sizes:
-            raise damaged()
-        return description
-
-    def state(self) -> tuple[tarfile.TarFile, IO[bytes]]:
-        """Redis' part, and what is to be closed after it."""
-        tar = self._open()
-        source = tar.extractfile(STATE)
-        assert source is not None  # it was there when it was checked
-        return tar, source
-
-    def unpack(self, folder: Path, told: Told) -> Iterator[Path]:
-        """Unpack models and checkpoints, one after the other.
-
-        Args:
-            folder: where.
-            told: hears of it.
-
-        Yields:
-            `models/ID` or `checkpoints/ID` within it, when all of that is there.
+    def entries(self, name: str) -> Iterator[Entry]:
+        """A part with entries.
 
         Raises:
+            UserError: it is damaged, which may be told only after the last of them.
+        """
+        with _damage_told(damaged), self._zip.open(name) as part:
+            while head := part.read(_HEAD.size):
+                key_size, size, expires_ms = _HEAD.unpack(head)
+                key, value = part.read(key_size), part.read(size)
+                if len(key) < key_size or len(value) < size:
+                    raise damaged()
+                yield Entry(key, value, expires_ms or None)
+
+    def unpack(self, folder: Path, progress: Progress) -> None:
+        """Unpack models and checkpoints, as `models/ID/NAME` and `checkpoints/ID/...` of a folder.
+
+        Raises:
+            UserError: one is damaged.
             OSError: it cannot be written.
         """
-        before: Path | None = None
-        with self._open() as tar:
-            for member in tar:
-                parts = member.name.split("/")
-                if len(parts) < 3:
-                    continue
-                place = folder / parts[0] / parts[1]
-                if before is not None and before != place:
-                    yield before
-                before = place
-                tar.extract(member, folder, filter="data")
-                told(member.size)
-        if before is not None:
-            yield before
+        for name in self._files:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _damage_told(damaged), self._zip.open(name) as part, path.open("wb") as file:
+                copy(part, file, progress)
 
     def _ids(self, kind: str) -> set[str]:
-        return {name.split("/")[1] for name in self.sizes if name.startswith(f"{kind}/")}
-
-    def _open(self) -> tarfile.TarFile:
-        self._file.seek(0)
-        return tarfile.open(fileobj=self._file, mode="r:")
+        return {name.split("/")[1] for name in self._files if name.startswith(f"{kind}/")}
 
 
-class _Hashing(io.RawIOBase):
-    """Reads from another file, and knows the checksum of what was read."""
-
-    def __init__(self, source: IO[bytes], told: Told) -> None:
-        self._source = source
-        self._told = told
-        self._hash = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        """See `io.RawIOBase.read`."""
-        data = self._source.read(size)
-        self._hash.update(data)
-        self._told(len(data))
-        return data
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-
-def _described(data: bytes) -> Description:
-    """What `backup.json` says.
-
-    Raises:
-        UserError: another version wrote it.
-    """
-    try:
-        description = Description.model_validate_json(data)
-    except ValidationError as error:
-        raise (_newer("") if _format_of(data) > FORMAT else _no_backup()) from error
-    if description.format > FORMAT:
-        raise _newer(f" ({description.version})")
-    return description
-
-
-class _AnyFormat(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    format: int
-
-
-def _format_of(data: bytes) -> int:
-    try:
-        return _AnyFormat.model_validate_json(data).format
-    except ValidationError:
-        return 0
-
-
-def _newer(version: str) -> UserError:
-    return UserError(
-        f"This backup was made by a newer version of Galvanic{version}.", "Update this installation, then restore."
-    )
-
-
-def _no_backup() -> UserError:
-    return UserError("This file is no backup of Galvanic.", "Give one that `backup` made.")
+def copy(source: IO[bytes], target: IO[bytes], progress: Progress) -> None:
+    """Copy what is left of a file."""
+    while piece := source.read(1 << 20):
+        target.write(piece)
+        progress(len(piece))
 
 
 def damaged() -> UserError:
@@ -271,3 +146,36 @@ def damaged() -> UserError:
     return UserError(
         "This backup is damaged: its checksums don't match.", "Take another one, or copy the file here once more."
     )
+
+
+def _no_backup() -> UserError:
+    return UserError(
+        "This file is no backup of Galvanic, or not the whole of one.",
+        "Give one that `backup` made, or copy it here once more.",
+    )
+
+
+@contextmanager
+def _damage_told(told: Callable[[], UserError]) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise told() from error
+
+
+def _described(archive: zipfile.ZipFile) -> Description:
+    """What `backup.json` says.
+
+    Raises:
+        UserError: there is no such thing, or another version wrote it.
+    """
+    try:
+        with archive.open(DESCRIPTION) as part:
+            found = json.loads(part.read(_MOST_SMALL))
+        if found["format"] > FORMAT:
+            raise UserError(
+                "This backup was made by a newer version of Galvanic.", "Update this installation, then restore."
+            )
+        return Description.model_validate(found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_backup() from error

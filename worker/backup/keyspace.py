@@ -24,7 +24,7 @@ KEPT = frozenset(
 KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
 # The doorbell rings for nobody, and no task of before has a training: one that ran waits again. What was sent to
 # Discord as the list of commands may be newer there by now, so it is sent again; so is what removes models' files.
-_PASSING = frozenset({keys.DOORBELL, keys.CLAIMS, keys.DELETION_SENT, keys.PROBE, keys.RESTORED})
+_PASSING = frozenset({keys.DOORBELL, keys.CLAIMS, keys.DELETION_SENT, keys.PROBE})
 _PASSING_BEGIN = ("cooldown:", "workers:", "bot:", keys.staged(""))
 _HOLD = re.compile(r"job:[^:]+:hold")
 # Deliveries name processes of before. The trainings that wait are sent again (`restore.py`).

@@ -1,48 +1,38 @@
-"""Restores a backup onto an empty installation: files first, then Redis in one step, then what was running goes on."""
+"""Restores a backup onto an empty installation: files first, then all of Redis in one step. Nothing is sent: the bot
+finds what waits and what ran, and lets it go on.
+"""
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
-import secrets
 import shutil
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import redis
-import structlog
-from celery import Celery
-from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
-from shared import keys, messages, presence, turns
+from shared import keys, presence
 from shared.errors import UserError
-from shared.events import Interrupted, Queued
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from shared.units import MEGABYTE, count
-from worker.backup.archive import CHECKPOINTS, MODELS, Description, Reader, Told, damaged
-from worker.backup.entries import Entry, commit, is_job, kept_keys, now_ms, settle, stage, unmark, unstage
+from worker.backup.archive import CHECKPOINTS, MODELS, RECORDS, TEXTS, Backup, Description, Entry, Progress, damaged
 from worker.backup.keyspace import Kind, kind_of
 from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import run_script
 from worker.store import ModelStore
 
 Say = Callable[[str], None]
 _TEMPORARY = "restoring-"
-_ROOM_BYTES = 50_000_000
-_SETTLED_WITHIN_S = 30.0
-"""So long Redis is asked whether it has taken all, when its answer was lost."""
+_SPARE_BYTES = 50_000_000
 _CHOICES = re.compile(rb"guild:\d+:models|channel:\d+")
-log = structlog.get_logger()
 
 
 @dataclass
@@ -52,170 +42,184 @@ class Restored:
     Attributes:
         description: what it says of itself.
         models: that are there again.
-        trainings: that wait again.
-        checkpoints: of them, those that go on where they were.
+        checkpoints: trainings that go on where they were.
+        trainings: that are there again and not over.
         expired: keys of Redis whose time was over by now.
         without_files: names of models that the backup had no files of; they are not in the registry any more.
     """
 
     description: Description
-    models: int = 0
+    models: int
+    checkpoints: int
     trainings: int = 0
-    checkpoints: int = 0
     expired: int = 0
     without_files: list[str] = field(default_factory=list)
 
 
-def require_place(settings: Settings, client: redis.Redis, size: int) -> None:
-    """See that there is nothing in the way of a backup, before it is read.
+def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say, progress: Progress) -> Restored:
+    """Bring everything back, or leave nothing behind.
 
-    Args:
-        settings: where models and checkpoints are to be.
-        client: of Redis.
-        size: bytes of the backup.
-
-    Raises:
-        UserError: there is something already, somebody is at work there, or the disk is full.
-        redis.RedisError: Redis cannot be reached.
-    """
-    _require_nobody(client)
-    _require_empty(settings, client, ModelStore(settings))
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.data_dir).free
-    if free < size + _ROOM_BYTES:
-        raise UserError(
-            f"The disk of {settings.data_dir} has {free / MEGABYTE:,.0f} MB free, and the backup needs "
-            f"{(size + _ROOM_BYTES) / MEGABYTE:,.0f} MB.",
-            "Free some space, or choose a folder on another disk with DATA_DIR.",
-        )
-
-
-def restore(settings: Settings, client: redis.Redis, backup: Reader, say: Say, told: Told) -> Restored:
-    """Bring everything back, or leave nothing behind. `require_place` comes before.
-
-    What breaks off when Redis has taken all is brought to its end. Should it not say whether it has, files stay.
+    Should Redis not say at the end whether it has taken its part, files stay.
 
     Args:
         settings: where models and checkpoints are to be.
         client: of Redis; one that waits long for a reply.
-        backup: checked.
+        backup: what is to be restored.
         say: takes lines about what is done.
-        told: hears how far it is.
+        progress: hears how far it is.
 
     Raises:
-        UserError: somebody is at work there by now, or the backup cannot be read.
+        UserError: there is something already, somebody is at work there, the disk is full, or the backup is damaged.
         redis.RedisError: Redis cannot be reached.
         OSError: something cannot be written.
     """
     store = ModelStore(settings)
-    state = _State(backup, settings, now_ms(client))
-    done = Restored(backup.description, len(backup.models), checkpoints=len(backup.jobs))
-    mark, committing = secrets.token_hex(16), False
+    require_nobody(client)
+    _require_empty(settings, client, store)
+    _require_space(settings.data_dir, backup.bytes)
+    for left in settings.data_dir.glob(f"{_TEMPORARY}*"):  # by one that was killed
+        shutil.rmtree(left)
+    done = Restored(backup.description, len(backup.models), len(backup.jobs))
+    entries = _Staged(client)
+    committing = False
     try:
-        _restore_files(settings, store, backup, told)
+        with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=settings.data_dir) as temporary:
+            backup.unpack(Path(temporary), progress)
+            entries.stage(settings, backup, done)
+            _move(settings, store, Path(temporary), backup)
         say(f"models: {done.models:,}, checkpoints: {done.checkpoints:,}")
-        unstage(client)
-        unmark(client)
-        stage(client, state.entries(), mark)
         os.sync()  # before anything names them
-        _require_nobody(client)
+        require_nobody(client)
         committing = True
-        if (key := commit(client, mark)) is not None:
-            raise UserError("Somebody began to use this Redis meanwhile.", f"Restore onto an empty one (`{key!r}`).")
+        entries.commit()
     except BaseException:
-        committed = _is_committed(client, mark) if committing else False
-        if committed is None:
+        if committing:
             say(
                 "Redis doesn't say whether it has taken its part, so models and checkpoints stay where they are. Once "
                 "it is there again, give this command again: if it finds keys in Redis, all is restored, and you can "
                 "start; if it finds only files, delete them, and restore again."
             )
             raise
-        if not committed:
-            say("breaking off: what was restored so far is removed")
-            _undo(settings, client, store, backup)
-            raise
-        say("Redis had taken its part by then: this goes on to the end")
-    say(f"Redis: {count(state.count, 'key')}")
-    done.expired, done.without_files = state.expired, state.without_files
-    try:
-        unmark(client)
-        done.trainings = _go_on(settings, client)
-        with suppress(redis.ResponseError):  # asked of a server that knows the command, and has an append-only file
-            client.execute_command("WAITAOF", 1, 0, 10_000)
-    except redis.RedisError as error:
-        say(f"All is restored, but Redis went away then ({type(error).__name__}): the bot will send what waits")
+        say("breaking off: what was restored so far is removed")
+        for model_id in backup.models:
+            store.delete(model_id)
+        for job_id in backup.jobs:
+            JobFiles.of(settings, job_id).discard()
+        entries.drop()
+        raise
+    say(f"Redis: {count(len(entries.names), 'key')}")
+    with suppress(redis.RedisError):  # a server that knows it, and has an append-only file
+        client.waitaof(1, 0, 10_000)
     return done
 
 
-class _State:
-    """Redis' part of a backup, read once to see that all of it can be used, and then again to be entered."""
+class _Staged:
+    """Redis' part of a backup, where nobody reads it, until it gets its own names in one step.
 
-    def __init__(self, backup: Reader, settings: Settings, now: int) -> None:
-        self._backup = backup
-        self._settings = settings
-        self._now = now
-        self.count = self.expired = 0
-        self.without_files: list[str] = []
-        self._gone: set[bytes] = set()
-        prefix = keys.model("").encode()
-        for entry in self._read():
-            if kind_of(entry.key) is not Kind.KEPT:
-                raise damaged()
-            model_id = entry.key.removeprefix(prefix)
-            if entry.key.startswith(prefix) and model_id.decode() not in backup.models:
-                self._gone.add(model_id)
-                with suppress(ValueError, KeyError):  # another version's: then its id must do
-                    self.without_files.append(str(json.loads(entry.values[0])["name"]))
+    Attributes:
+        names: the keys' own names.
+    """
 
-    def entries(self) -> Iterator[Entry]:
-        """What is to be entered: nothing whose time is over, and no model without files."""
-        needed: set[bytes] = set()
-        for found in self._read():
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self.names: list[bytes] = []
+
+    def stage(self, settings: Settings, backup: Backup, done: Restored) -> None:
+        """Enter all but what has expired, and models without files; texts that trainings need live on for a while.
+
+        Raises:
+            UserError: the backup is damaged, or a newer server's.
+            redis.RedisError: Redis cannot be reached.
+        """
+        self.drop()
+        seconds, microseconds = self._redis.time()
+        now_ms = seconds * 1_000 + microseconds // 1_000
+        for entry in backup.entries(RECORDS):
+            self._add(entry, now_ms, done)
+        self._forget_models(backup.models, done)
+        active = cast(list[bytes], self._redis.hkeys(_staged(keys.ACTIVE)))
+        done.trainings = len(active)
+        needed = {keys.corpus(sha256).encode() for job_id in active if (sha256 := self._text(job_id.decode()))}
+        kept_ms = now_ms + int(3_600_000 * settings.corpus_ttl_hours)
+        for found in backup.entries(TEXTS):
             entry = found
-            if is_job(entry):
-                needed |= _texts(entry)
             if entry.key in needed and entry.expires_ms is not None:
                 # A training that is not over needs its text; what it was before is one more sign of life.
-                ttl_ms = int(3_600_000 * self._settings.corpus_ttl_hours)
-                entry = replace(entry, expires_ms=max(entry.expires_ms, self._now + ttl_ms))
-            if entry.expires_ms is not None and entry.expires_ms <= self._now:
-                self.expired += 1
-                continue
-            if entry.key.removeprefix(keys.model("").encode()) in self._gone:
-                continue
-            if self._gone and _CHOICES.fullmatch(entry.key):
-                left = {name: value for name, value in entry.pairs.items() if value not in self._gone}
-                entry = replace(entry, values=tuple(part for pair in left.items() for part in pair))
-            self.count += 1
-            yield entry
+                entry = entry._replace(expires_ms=max(entry.expires_ms, kept_ms))
+            self._add(entry, now_ms, done)
 
-    def _read(self) -> Iterator[Entry]:
-        tar, source = self._backup.state()
-        with tar, source, gzip.open(source) as lines:
-            try:
-                for line in lines:
-                    yield Entry.from_line(line)
-            except (ValueError, EOFError, OSError) as error:
-                raise damaged() from error
+    def commit(self) -> None:
+        """Give all keys their own names.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached; it may have done it, or do it yet.
+        """
+        with self._redis.pipeline(transaction=True) as pipe:
+            for name in self.names:
+                pipe.rename(_staged(name), name)
+            pipe.execute(raise_on_error=False)  # one may have expired
+
+    def drop(self) -> None:
+        """Drop what was staged, by this process or by one that was killed."""
+        for name in cast(Iterable[bytes], self._redis.scan_iter(match=keys.staged("*"), count=1_000)):
+            self._redis.unlink(name)
+
+    def _add(self, entry: Entry, now_ms: int, done: Restored) -> None:
+        if kind_of(entry.key) is not Kind.KEPT:
+            raise damaged()
+        if entry.expires_ms is not None and entry.expires_ms <= now_ms:
+            done.expired += 1
+            return
+        try:
+            self._redis.restore(_staged(entry.key), entry.expires_ms or 0, entry.value, absttl=True)
+        except redis.ResponseError as error:
+            if "payload" not in str(error):
+                raise
+            raise UserError(
+                f"This Redis does not take the entries of the backup, which is of Redis {done.description.redis}.",
+                "Restore onto the same or a newer version of Redis.",
+            ) from error
+        self.names.append(entry.key)
+
+    def _forget_models(self, there: set[str], done: Restored) -> None:
+        """Take models without files out of the registry, and of what channels have chosen."""
+        prefix = keys.model("").encode()
+        gone = {name for name in self.names if name.startswith(prefix) and name[len(prefix) :].decode() not in there}
+        if not gone:
+            return
+        for name in sorted(gone):
+            record = cast(bytes, self._redis.getdel(_staged(name)))
+            with suppress(ValueError, KeyError):  # another version's
+                done.without_files.append(str(json.loads(record)["name"]))
+        ids = {name.removeprefix(prefix) for name in gone}
+        for name in filter(_CHOICES.fullmatch, self.names):
+            fields = cast(dict[bytes, bytes], self._redis.hgetall(_staged(name)))
+            if chosen := [one for one, value in fields.items() if value in ids]:
+                self._redis.hdel(_staged(name), *chosen)
+        self.names = [name for name in self.names if name not in gone]
+
+    def _text(self, job_id: str) -> str | None:
+        """The hash of the text that a training needs, other than a channel's words, which are kept as long as was
+        promised and no longer.
+        """
+        try:
+            job = TrainJob.model_validate_json(cast(bytes, self._redis.hget(_staged(keys.job(job_id)), "job")) or b"")
+        except ValidationError:  # gone, or another version's
+            return None
+        return None if job.corpus.transcript is not None else job.corpus.sha256
 
 
-def _texts(job: Entry) -> set[bytes]:
-    """The text, other than a channel's words, that a job needs if it is a training that is not over."""
-    fields = job.pairs
-    if b"job" not in fields or b"over" in fields:
-        return set()
-    try:
-        training = TrainJob.model_validate_json(fields[b"job"])
-    except ValidationError:  # it is no training, or another version's
-        return set()
-    if training.corpus.transcript is not None:  # what members said is kept as long as was promised, and no longer
-        return set()
-    return {keys.corpus(training.corpus.sha256).encode()}
+def _staged(name: bytes | str) -> bytes:
+    return keys.staged("").encode() + (name if isinstance(name, bytes) else name.encode())
 
 
-def _require_nobody(client: redis.Redis) -> None:
-    """Refuse while somebody is at work."""
+def require_nobody(client: redis.Redis) -> None:
+    """Refuse while somebody is at work.
+
+    Raises:
+        UserError: somebody is.
+        redis.RedisError: Redis cannot be reached.
+    """
     for service, name in ((presence.BOT, "a bot"), (TRAIN_QUEUE, "a train worker"), (GENERATE_QUEUE, "a worker")):
         if presence.alive(client, service):
             raise UserError(f"There is {name} at work on this Redis.", "Stop bot and workers, and try again.")
@@ -224,7 +228,8 @@ def _require_nobody(client: redis.Redis) -> None:
 def _require_empty(settings: Settings, client: redis.Redis, store: ModelStore) -> None:
     """Refuse to mix two installations."""
     found = []
-    if present := kept_keys(client):
+    present = [name for name in cast(Iterable[bytes], client.scan_iter(count=1_000)) if kind_of(name) is Kind.KEPT]
+    if present:
         kinds = Counter(key.partition(b":")[0].decode() for key in present)
         what = ", ".join(f"{kind}: {count:,}" for kind, count in sorted(kinds.items()))
         found.append(f"Redis has {count(len(present), 'key')} ({what})")
@@ -241,62 +246,21 @@ def _require_empty(settings: Settings, client: redis.Redis, store: ModelStore) -
         )
 
 
-def _restore_files(settings: Settings, store: ModelStore, backup: Reader, told: Told) -> None:
-    for left in settings.data_dir.glob(f"{_TEMPORARY}*"):  # by one that was killed
-        shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=settings.data_dir) as temporary:
-        for folder in backup.unpack(Path(temporary), told):
-            if folder.parent.name == MODELS:
-                store.save(folder, folder.name)
-            elif folder.parent.name == CHECKPOINTS:
-                place = JobFiles.of(settings, folder.name).folder
-                place.parent.mkdir(parents=True, exist_ok=True)
-                folder.rename(place)
-                continue
-            shutil.rmtree(folder)
+def _require_space(folder: Path, size: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free, needed = shutil.disk_usage(folder).free, size + _SPARE_BYTES
+    if free < needed:
+        raise UserError(
+            f"The disk of {folder} has {free / MEGABYTE:,.0f} MB free, and the backup needs "
+            f"{needed / MEGABYTE:,.0f} MB.",
+            "Free some space, or choose a folder on another disk with DATA_DIR.",
+        )
 
 
-def _is_committed(client: redis.Redis, mark: str) -> bool | None:
-    """Whether Redis has taken all; None: it does not say. Its files are worth a wait, as for a restart of it."""
-    give_up = time.monotonic() + _SETTLED_WITHIN_S
-    while True:
-        try:
-            return settle(client, mark)
-        except redis.RedisError as error:
-            log.warning("redis_unreachable", error=type(error).__name__)
-            if time.monotonic() >= give_up:
-                return None
-        time.sleep(1)
-
-
-def _undo(settings: Settings, client: redis.Redis, store: ModelStore, backup: Reader) -> None:
-    for model_id in backup.models:
-        store.delete(model_id)
-    for job_id in backup.jobs:
-        JobFiles.of(settings, job_id).discard()
-    unstage(client)
-
-
-def _go_on(settings: Settings, client: redis.Redis) -> int:
-    """Let what ran wait again, as after an orderly stop, and send all that wait; how many do.
-
-    Should this be cut short, the bot does the same for each, later (`LiveCard`).
-    """
-    active = cast(list[bytes], client.hkeys(keys.ACTIVE))
-    for job_id in (name.decode() for name in active):
-        if not client.hexists(keys.job(job_id), "job"):  # a month has passed
-            run_script(client, turns.close(job_id))
-        elif client.zscore(keys.WAITING, job_id) is None:
-            client.hset(keys.job(job_id), "deaths", "0")  # its worker was well
-            run_script(client, turns.regain(job_id, Interrupted().model_dump_json(), Queued().model_dump_json()))
-    waiting = cast(list[bytes], client.zrange(keys.WAITING, 0, -1))
-    celery = Celery("galvanic-restore", broker=settings.broker_url)
-    celery.conf.update(task_serializer="json", task_ignore_result=True, broker_use_ssl=settings.redis_tls)
-    with celery:
-        for job_id in (name.decode() for name in waiting):
-            data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
-            try:
-                messages.send(celery, TrainJob.model_validate_json(data or b""), job_id)
-            except (ValidationError, OperationalError) as error:
-                log.warning("token_not_sent", job_id=job_id, error=type(error).__name__)
-    return len(waiting)
+def _move(settings: Settings, store: ModelStore, folder: Path, backup: Backup) -> None:
+    for model_id in sorted(backup.models):
+        store.take(folder / MODELS / model_id, model_id)
+    for job_id in sorted(backup.jobs):
+        place = JobFiles.of(settings, job_id).folder
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (folder / CHECKPOINTS / job_id).rename(place)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib.metadata
-import os
-import tempfile
-from collections.abc import Callable, Iterable
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import redis
 from pydantic import ValidationError
@@ -20,12 +18,26 @@ from shared.errors import UserError
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.units import MEGABYTE, count
-from worker.backup.archive import CHECKPOINTS, DESCRIPTION, MODELS, STATE, Description, Told, Writer
-from worker.backup.entries import Entry, Snapshot, jobs_of
+from worker.backup.archive import (
+    CHECKPOINTS,
+    DESCRIPTION,
+    MODELS,
+    RECORDS,
+    TEXTS,
+    Description,
+    Entry,
+    Progress,
+    copy,
+    write_entries,
+)
+from worker.backup.keyspace import Kind, is_large, kind_of
 from worker.jobs.job_files import JobFiles
 from worker.store import ModelStore
 
 Say = Callable[[str], None]
+_PAUSE_S = 30
+"""So long nothing may be written to Redis at most: what it is like is read at one moment."""
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -45,117 +57,159 @@ class Taken:
     foreign: int
 
 
-def take(settings: Settings, client: redis.Redis, file: IO[bytes], folder: Path, say: Say, told: Told) -> Taken:
-    """Write a backup; whatever goes on meanwhile goes on.
+@dataclass(frozen=True)
+class Snapshot:
+    """What Redis knew at one moment.
+
+    Attributes:
+        taken_at: that moment, seconds since the epoch.
+        records: all that may change: what waits and runs, registries, settings, consents, transcripts.
+        large: keys of the texts and files of that moment; none of these changes, but some may go.
+        jobs: ids of the trainings that were not over.
+        models: ids of the registry's models.
+        foreign: keys that are not ours.
+    """
+
+    taken_at: float
+    records: list[Entry]
+    large: list[bytes]
+    jobs: list[str]
+    models: list[str]
+    foreign: int
+
+
+def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say, progress: Progress) -> Taken:
+    """Write a backup. Whoever writes to Redis waits for a moment; all else goes on.
 
     Args:
         settings: where models and checkpoints are.
         client: of Redis; one that waits long for a reply.
         file: takes the backup; it need not be seekable.
-        folder: for what is too large for memory; nothing is left in it.
         say: takes lines about what is done.
-        told: hears how far it is.
+        progress: hears how far it is.
 
     Raises:
-        UserError: there is nothing to back up, or none of the models is there.
+        UserError: there is nothing to back up, none of the models is there, or Redis is too slow.
         redis.RedisError: Redis cannot be reached.
         OSError: something cannot be read or written.
     """
-    snapshot = Snapshot(client)
-    if not snapshot.entries:
+    snapshot = take_snapshot(client)
+    if not snapshot.records:
         raise UserError(
             "There is nothing to back up: this Redis knows no model, no training and no setting.",
             "Check REDIS_URL and DATA_DIR.",
         )
-    records = _records(snapshot.entries)
-    jobs = jobs_of(snapshot.entries)
-    with tempfile.TemporaryFile(dir=folder) as state:
-        entries = _write_state(snapshot, state)
-        size = state.tell()
-        say(f"Redis: {count(entries, 'key')}, {size / MEGABYTE:,.1f} MB")
-        description = Description(
-            taken_at=snapshot.taken_at,
-            version=importlib.metadata.version("galvanic"),
-            entries=entries,
-            models=len(records),
-            trainings=len(jobs),
-        )
-        with Writer(file, snapshot.taken_at, told) as writer:
-            writer.add_bytes(DESCRIPTION, description.model_dump_json(indent=1).encode() + b"\n")
-            state.seek(0)
-            writer.add(STATE, size, state)
-            missing = _add_models(writer, ModelStore(settings), records, say)
-            checkpoints = sum(_add_checkpoint(writer, JobFiles.of(settings, job_id), job_id) for job_id in sorted(jobs))
+    description = Description(
+        taken_at=snapshot.taken_at,
+        version=importlib.metadata.version("galvanic"),
+        redis=client.info("server")["redis_version"],
+        entries=len(snapshot.records) + len(snapshot.large),
+        models=len(snapshot.models),
+        trainings=len(snapshot.jobs),
+    )
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(DESCRIPTION, description.model_dump_json(indent=1) + "\n")
+        write_entries(archive, RECORDS, snapshot.records)
+        write_entries(archive, TEXTS, (entry for key in snapshot.large for entry in _dumped(client, [key])))
+        say(f"Redis: {count(description.entries, 'key')}")
+        missing = _add_models(archive, ModelStore(settings), client, snapshot.models, say, progress)
+        checkpoints = sum(_add_checkpoint(archive, JobFiles.of(settings, one), one, progress) for one in snapshot.jobs)
     return Taken(description, checkpoints, missing, snapshot.foreign)
 
 
-def _write_state(snapshot: Snapshot, file: IO[bytes]) -> int:
-    """Write Redis' part; the number of its keys. What is open comes before the texts that it needs."""
-    count = 0
-    # Texts are compressed as they are; the fastest way undoes what base64 adds.
-    with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=1, mtime=int(snapshot.taken_at)) as packed:
-        for entries in (snapshot.entries, snapshot.rest()):
-            for entry in entries:
-                packed.write(entry.to_line())
-                count += 1
-    return count
+def take_snapshot(client: redis.Redis) -> Snapshot:
+    """Read what hangs together while nobody may write.
 
-
-def _records(entries: Iterable[Entry]) -> dict[str, str]:
-    """The registry's models: name by id."""
+    Raises:
+        UserError: it took too long.
+        redis.RedisError: Redis cannot be reached, or does not let this user.
+    """
+    moment = time.time()
+    begun = time.monotonic()
+    client.client_pause(_PAUSE_S * 1_000, all=False)
+    try:
+        names = sorted(set(cast(Iterable[bytes], client.scan_iter(count=10_000))))
+        kept = [name for name in names if kind_of(name) is Kind.KEPT]
+        records = list(_dumped(client, [name for name in kept if not is_large(name)]))
+        jobs = sorted(name.decode() for name in cast(list[bytes], client.hkeys(keys.ACTIVE)))
+        in_time = time.monotonic() - begun < _PAUSE_S
+    finally:
+        client.client_unpause()
+    if not in_time:
+        raise UserError(f"Redis could not be read within {_PAUSE_S} seconds.", "Try again when less goes on.")
     prefix = keys.model("").encode()
-    found = {}
-    for entry in entries:
-        if entry.key.startswith(prefix):
-            model_id = entry.key.removeprefix(prefix).decode()
-            try:
-                found[model_id] = ModelRecord.model_validate_json(entry.values[0]).name
-            except ValidationError:  # another version's
-                found[model_id] = model_id
-    return found
+    models = [name.removeprefix(prefix).decode() for name in kept if name.startswith(prefix)]
+    foreign = sum(kind_of(name) is Kind.FOREIGN for name in names)
+    return Snapshot(moment, records, [name for name in kept if is_large(name)], jobs, models, foreign)
 
 
-def _add_models(writer: Writer, store: ModelStore, records: dict[str, str], say: Say) -> tuple[str, ...]:
+def _dumped(client: redis.Redis, names: list[bytes]) -> Iterator[Entry]:
+    """The entries of those that are there."""
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        with client.pipeline(transaction=False) as pipe:
+            for name in some:
+                pipe.dump(name)
+                pipe.pexpiretime(name.decode())
+            found = pipe.execute()
+        for name, value, expires_ms in zip(some, found[::2], found[1::2], strict=True):
+            if value is not None:
+                yield Entry(name, value, expires_ms if expires_ms > 0 else None)
+
+
+def _name(client: redis.Redis, model_id: str) -> str:
+    try:
+        return ModelRecord.model_validate_json(cast(bytes, client.get(keys.model(model_id))) or b"").name
+    except ValidationError:  # another version's, or deleted meanwhile
+        return model_id
+
+
+def _add_models(
+    archive: zipfile.ZipFile, store: ModelStore, client: redis.Redis, ids: list[str], say: Say, progress: Progress
+) -> tuple[str, ...]:
     """Add the models; names of those that are not in the store.
 
     Raises:
         UserError: none is, or the store cannot be read.
     """
     missing, size = [], 0
-    for model_id, name in records.items():
+    for model_id in ids:
         with ExitStack() as opened:
             try:
                 files = store.open_files(model_id)
             except UserError:
-                missing.append(name)
+                missing.append(_name(client, model_id))
                 continue
             for file in files:
                 opened.enter_context(file.source)
             for file in files:
-                writer.add(f"{MODELS}/{model_id}/{file.name}", file.size, file.source)
+                _add(archive, f"{MODELS}/{model_id}/{file.name}", file.source, progress)
                 size += file.size
-    if records and len(missing) == len(records):
+    if ids and len(missing) == len(ids):
         raise UserError(
-            f"None of the {len(records)} models is in the model store ({store.where}).",
+            f"None of the {len(ids)} models is in the model store ({store.where}).",
             "Run this where the models are, and check DATA_DIR and MODEL_STORE.",
         )
-    say(f"models: {len(records) - len(missing):,}, {size / MEGABYTE:,.1f} MB")
+    say(f"models: {len(ids) - len(missing):,}, {size / MEGABYTE:,.1f} MB")
     return tuple(missing)
 
 
-def _add_checkpoint(writer: Writer, files: JobFiles, job_id: str) -> bool:
+def _add_checkpoint(archive: zipfile.ZipFile, files: JobFiles, job_id: str, progress: Progress) -> bool:
     """Add what a training of this host goes on from, if there is such a thing. The text comes from Redis again."""
     with ExitStack() as opened:
         try:
-            paths = [
-                path for path in sorted(files.checkpoint.iterdir()) if not path.name.startswith(".")
-            ]  # half written
+            # What begins with a dot is half written.
+            paths = [path for path in sorted(files.checkpoint.iterdir()) if not path.name.startswith(".")]
             paths += [files.learned] if files.learned.exists() else []
             # All are opened before one is read: what is replaced or removed meanwhile stays as it was.
             found = [(path, opened.enter_context(path.open("rb"))) for path in paths]
         except FileNotFoundError:  # it has none yet, or ended just now
             return False
         for path, source in found:
-            name = f"{CHECKPOINTS}/{job_id}/{path.relative_to(files.folder).as_posix()}"
-            writer.add(name, os.fstat(source.fileno()).st_size, source)
+            _add(archive, f"{CHECKPOINTS}/{job_id}/{path.relative_to(files.folder).as_posix()}", source, progress)
     return bool(found)
+
+
+def _add(archive: zipfile.ZipFile, name: str, source: IO[bytes], progress: Progress) -> None:
+    with archive.open(name, "w", force_zip64=True) as part:
+        copy(source, part, progress)

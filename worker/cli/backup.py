@@ -12,18 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import IO, BinaryIO, cast
 
 import redis
 
 from galvanic.checkpoint import sync_folder
-from shared.connect import connect_for_long_commands
+from shared.connect import connect_for_long_commands, explain
 from shared.errors import UserError
 from shared.settings import Settings, get_settings
 from shared.units import MEGABYTE, count
-from worker.backup.archive import Reader
-from worker.backup.restore import Restored, require_place, restore
+from worker.backup.archive import Backup
+from worker.backup.restore import Restored, require_nobody, restore
 from worker.backup.take import Taken, take
 from worker.cli.texts import report
 
@@ -38,15 +37,14 @@ def backup_command(options: argparse.Namespace) -> int:
     with _told_to_stop(), _redis_of(settings) as client:
         if options.file == _PIPE:
             if sys.stdout.isatty():
-                raise UserError("A backup is no text for a terminal.", "Write it to a file: `> galvanic.tar`.")
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-            taken = take(settings, client, sys.stdout.buffer, settings.data_dir, _say, _Progress("written"))
+                raise UserError("A backup is no text for a terminal.", "Write it to a file: `> galvanic.zip`.")
+            taken = take(settings, client, sys.stdout.buffer, _say, _Progress("written"))
             sys.stdout.buffer.flush()
             _say("\n".join(_told_of_backup(taken, "the backup", None)))
             return 0
         path = Path(options.file).expanduser().absolute()
         with _whole_or_not(path) as file:
-            taken = take(settings, client, file, path.parent, _say, _Progress("written"))
+            taken = take(settings, client, file, _say, _Progress("written"))
     size = path.stat().st_size
     values = {**taken.description.model_dump(), "file": str(path), "bytes": size, "missing": taken.missing}
     report(options.json, values, _told_of_backup(taken, str(path), size))
@@ -56,11 +54,10 @@ def backup_command(options: argparse.Namespace) -> int:
 def restore_command(options: argparse.Namespace) -> int:
     """Bring a backup back onto an empty installation."""
     settings = get_settings()
-    with _told_to_stop(), _redis_of(settings) as client, _opened(settings, options.file) as file:
-        require_place(settings, client, file.seek(0, os.SEEK_END))
-        _say("checking the backup")
-        backup = Reader(file, _Progress("checked"))
-        restored = restore(settings, client, backup, _say, _Progress("unpacked"))
+    with _told_to_stop(), _redis_of(settings) as client:
+        require_nobody(client)
+        with _opened(settings, options.file) as file:
+            restored = restore(settings, client, Backup(file), _say, _Progress("unpacked"))
     values = {
         **restored.description.model_dump(),
         "restored_models": restored.models,
@@ -94,7 +91,7 @@ def _told_of_restore(restored: Restored) -> list[str]:
     lines = [f"Restored as of {moment}: {count(restored.models, 'model')}."]
     if restored.trainings:
         where = f", {restored.checkpoints} from a checkpoint" if restored.checkpoints else ""
-        lines.append(f"{count(restored.trainings, 'training')} will go on at the next start{where}.")
+        lines.append(f"{count(restored.trainings, 'training')} not over: will go on at the next start{where}.")
     if restored.expired:
         lines.append(f"{count(restored.expired, 'key')} of Redis had expired meanwhile and did not come back.")
     if restored.without_files:
@@ -136,10 +133,7 @@ def _redis_of(settings: Settings) -> Iterator[redis.Redis]:
     try:
         yield client
     except redis.RedisError as error:
-        # The type only: the message may hold the address, and that a password.
-        raise UserError(
-            f"Redis cannot be reached, or refuses ({type(error).__name__}).", "Start it, or correct REDIS_URL."
-        ) from error
+        raise explain(error, settings) from error
     finally:
         client.close()
 
@@ -147,14 +141,10 @@ def _redis_of(settings: Settings) -> Iterator[redis.Redis]:
 @contextmanager
 def _told_to_stop() -> Iterator[None]:
     """SIGTERM, and the end of the terminal, stop it in the same orderly way as Ctrl-C."""
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-        raise KeyboardInterrupt
-
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # nohup
-            signal.signal(number, stop)
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -178,13 +168,10 @@ def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise UserError(
-            f"There is {partial} of a backup that is being made, or was killed.", "If none is being made, delete it."
-        ) from None
     except OSError as error:
         raise UserError(
-            f"{partial} cannot be written: {error.strerror}.", "Choose another folder, or - for standard output."
+            f"{partial} cannot be written: {error.strerror}.",
+            "Choose another folder, or - for standard output. If a killed backup left it, delete it.",
         ) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -199,7 +186,7 @@ def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _opened(settings: Settings, name: str) -> Iterator[BinaryIO]:
-    """A backup that can be read twice: what comes on standard input is laid on the disk first.
+    """A backup, whose end is read first: what comes on standard input is laid on the disk.
 
     Raises:
         UserError: it cannot be read.
@@ -213,7 +200,7 @@ def _opened(settings: Settings, name: str) -> Iterator[BinaryIO]:
             yield file
         return
     if sys.stdin.isatty():
-        raise UserError("There is no backup on standard input.", "Give one: `< galvanic.tar`.")
+        raise UserError("There is no backup on standard input.", "Give one: `< galvanic.zip`.")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     _say("waiting for the backup on standard input")
     with tempfile.TemporaryFile(dir=settings.data_dir) as spooled:

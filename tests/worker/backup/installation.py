@@ -41,7 +41,7 @@ class Installation:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         self.client = client
-        self.backup = folder / "kept" / "galvanic.tar"
+        self.backup = folder / "kept" / "galvanic.zip"
         self._elsewhere = folder / "other"
         self._monkeypatch = monkeypatch
         self._capsys = capsys
