@@ -7,7 +7,6 @@ from pathlib import Path
 
 _TOOL = """#!/bin/sh
 case "$*" in
-*compute_cap*) {capabilities};;
 *query-gpu*) {cards};;
 *compute-apps*) ;;
 *) echo "| NVIDIA-SMI {driver}   Driver Version: {driver}   CUDA Version: {cuda} |";;
@@ -33,7 +32,6 @@ def gpu_machine(folder: Path, *cards: str, driver: str = "550.90.07") -> dict[st
     tool.write_text(
         _TOOL.format(
             cards="; ".join(f"echo '{row}'" for row in rows),
-            capabilities="; ".join(f"echo 'GPU-000{n}-x, 8.6'" for n in numbers),
             driver=driver,
             cuda="12.4" if driver > "525" else "11.4",
         ),

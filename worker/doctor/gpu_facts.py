@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import getpass
 import importlib.metadata
 import importlib.util
 import os
@@ -16,10 +17,9 @@ from typing import Any
 from worker import gpus
 from worker.gpus import Gpu
 
-_NVIDIA, _AMD = "0x10de", "0x1002"  # PCI vendors
+_NVIDIA = "0x10de"  # as a PCI vendor
 _DISPLAY = "0x03"  # how the PCI classes of graphics cards begin, those without a screen too
 _IN_CONTAINER = re.compile(r"docker|containerd|kubepods|libpod|lxc")
-_TOLD_CUDA = re.compile(r"CUDA Version:\s*(\d+)\.(\d+)")
 _REQUIREMENT = re.compile(r"^(nvidia[\w-]*)")
 
 
@@ -41,20 +41,16 @@ class GpuFacts:
         system, machine: as `platform` names them.
         python: how this Python is started, for commands that a person types.
         checkout: whether it runs from the project's folder (`make`), and not from an image.
-        cards: NVIDIA's cards on the bus; AMD's, which are of no use here, in `amd`.
-        wsl: Linux within Windows; `wsl_gpu`: Windows offers it a GPU; `wsl_cuda`: and its driver's libraries.
+        card: whether an NVIDIA card is on the bus, or the driver is loaded.
         container: within one.
         tool: NVIDIA's tool is there; `tool_says`: what it said as it failed, empty when it works.
-        module: the version of the driver in the kernel, empty if none is loaded.
         devices: NVIDIA's files in /dev; `denied`: those that this user may not open.
         user: that user's name.
-        gpus: as the tool lists them; `capabilities`: compute capability by UUID.
-        cuda_of_driver: the highest CUDA version that the driver supports.
+        gpus: as the tool lists them.
         programs: that have memory of a GPU.
         visible: `CUDA_VISIBLE_DEVICES`; None: not set.
         tensorflow: whether it is installed.
         cuda_of_build: CUDA version that TensorFlow was built with; empty: the build for CPUs.
-        built_for: compute capabilities of that build, as `sm_60` or `compute_90`.
         missing: Python packages with CUDA's libraries that TensorFlow wants and that are not installed.
         seen: the GPUs that TensorFlow itself finds; None: it was not asked.
     """
@@ -63,33 +59,25 @@ class GpuFacts:
     machine: str = "x86_64"
     python: str = ".venv/bin/python"
     checkout: bool = True
-    cards: tuple[str, ...] = ()
-    amd: bool = False
-    wsl: bool = False
-    wsl_gpu: bool = False
-    wsl_cuda: bool = False
+    card: bool = False
     container: bool = False
     tool: bool = False
     tool_says: str = ""
-    module: str = ""
     devices: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     user: str = "me"
     gpus: tuple[Gpu, ...] = ()
-    capabilities: tuple[tuple[str, str], ...] = ()
-    cuda_of_driver: tuple[int, int] | None = None
     programs: tuple[Program, ...] = ()
     visible: str | None = None
     tensorflow: bool = True
     cuda_of_build: str = ""
-    built_for: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     seen: tuple[str, ...] | None = None
 
     @property
     def has_card(self) -> bool:
         """Whether there is an NVIDIA card, as far as one can tell."""
-        return bool(self.cards or self.gpus or self.module or self.wsl_gpu)
+        return bool(self.card or self.gpus)
 
 
 def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFacts:
@@ -99,12 +87,8 @@ def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFact
         root: where /proc, /sys and /dev are.
         seen: the GPUs that TensorFlow finds, if it was asked.
     """
-    cards, amd = _on_the_bus(root)
     works, told = gpus.ask()
-    version = _read(root / "proc/version")
-    wsl = "microsoft" in version.lower()
     devices = tuple(sorted(path for path in (root / "dev").glob("nvidia*") if not path.is_dir()))
-    cuda = _TOLD_CUDA.search(told)
     build = _build_info()
     found = gpus.installed() if works else []
     return GpuFacts(
@@ -112,49 +96,29 @@ def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFact
         machine=platform.machine(),
         python=".venv/bin/python" if Path(".venv/bin/python").exists() else "python",
         checkout=Path("Makefile").exists() and Path("launcher").is_dir(),
-        cards=cards,
-        amd=amd,
-        wsl=wsl,
-        wsl_gpu=wsl and (root / "dev/dxg").exists(),
-        wsl_cuda=(root / "usr/lib/wsl/lib/libcuda.so.1").exists(),
+        card=_on_the_bus(root) or (root / "proc/driver/nvidia/version").exists(),
         container=_in_container(root),
         tool=gpus.tool() is not None,
         tool_says="" if works else " ".join(told.split()),
-        module=_kernel_module(root),
         devices=tuple(path.name for path in devices),
         denied=tuple(path.name for path in devices if not os.access(path, os.R_OK | os.W_OK)),
         user=_user(),
         gpus=tuple(found),
-        capabilities=tuple((row[0], row[1]) for row in gpus.table("--query-gpu", ("uuid", "compute_cap")))
-        if found
-        else (),
-        cuda_of_driver=(int(cuda[1]), int(cuda[2])) if works and cuda else None,
         programs=tuple(_programs(root)) if found else (),
         visible=os.environ.get("CUDA_VISIBLE_DEVICES"),
         tensorflow=build is not None,
         cuda_of_build=str((build or {}).get("cuda_version", "")),
-        built_for=tuple((build or {}).get("cuda_compute_capabilities", ())),
         missing=tuple(_missing_libraries()) if (build or {}).get("is_cuda_build") else (),
         seen=None if seen is None else tuple(seen),
     )
 
 
-def _on_the_bus(root: Path) -> tuple[tuple[str, ...], bool]:
-    """The addresses of NVIDIA's graphics cards, and whether there is one of AMD's."""
-    cards, amd = [], False
-    for device in sorted((root / "sys/bus/pci/devices").glob("*")):
-        if _read(device / "class").startswith(_DISPLAY):
-            vendor = _read(device / "vendor")
-            amd |= vendor == _AMD
-            if vendor == _NVIDIA:
-                cards.append(device.name)
-    return tuple(cards), amd
-
-
-def _kernel_module(root: Path) -> str:
-    """`NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug ...` gives the number."""
-    found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", _read(root / "proc/driver/nvidia/version"))
-    return found[1] if found else ""
+def _on_the_bus(root: Path) -> bool:
+    """Whether there is a graphics card of NVIDIA's."""
+    return any(
+        _read(device / "class").startswith(_DISPLAY) and _read(device / "vendor") == _NVIDIA
+        for device in (root / "sys/bus/pci/devices").glob("*")
+    )
 
 
 def _in_container(root: Path) -> bool:
@@ -208,8 +172,6 @@ def _missing_libraries() -> Iterable[str]:
 
 
 def _user() -> str:
-    import getpass
-
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a number without a name, as in a container
