@@ -15,7 +15,8 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import connection
-from bot.answers.typing import Typing
+from bot.admin.cog_errors import Errors
+from bot.background import is_transient
 from bot.channels.consent import ConsentStore
 from bot.channels.leavers import Leavers
 from bot.channels.readings import Readings
@@ -23,8 +24,7 @@ from bot.channels.recheck import Recheck
 from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
-from bot.commands.context import PatientContext
-from bot.failures import passing
+from bot.components import Components
 from bot.jobs.follower import Follower
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache
@@ -34,11 +34,12 @@ from bot.models.actions import ModelActions
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.models.upkeep import Upkeep
-from bot.options import checks, message_text
+from bot.options import decoding
 from bot.options.autocomplete import Offers
-from bot.options.decoding import Tree, whole
-from bot.options.plain_words import PlainWords
+from bot.options.decoding import PlainWords, Tree, replace_surrogates
 from bot.pacing import Pacing
+from bot.responder import PatientContext, Responder, Typing
+from bot.servers.access import Access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.syncing import sync_commands
@@ -50,7 +51,6 @@ from shared.connect import connect_async
 from shared.settings import Settings
 
 EXTENSIONS = (
-    "bot.cogs.errors",
     "bot.cogs.training",
     "bot.cogs.jobs",
     "bot.write.cog_generate",
@@ -105,6 +105,9 @@ class Galvanic(commands.Bot):
         self.leader: Leader | None = None
         self.queue = JobQueue(settings, self.redis, self.metrics.ended)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
+        self.access = Access(self.guild_settings)
+        self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
+        self.components = Components(self, self.responder, self.access)
         self.cooldowns = Cooldowns(self.redis)
         self.crowd = Crowd(settings)
         self.offers = Offers()
@@ -121,7 +124,7 @@ class Galvanic(commands.Bot):
         self.readings = Readings(self)
         self.upkeep = Upkeep(self)
         self.typing = Typing(self)
-        self.add_check(checks.works_here, call_once=True)
+        self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
         self.identifies = connection.Identifies()
         self._presence: asyncio.Task[None] | None = None
@@ -130,11 +133,12 @@ class Galvanic(commands.Bot):
         """Load the commands before the gateway opens."""
         for extension in EXTENSIONS:
             await self.load_extension(extension)
+        await self.add_cog(Errors(self, self.guild_settings, self.access, self.responder))
         watch = Watch(self)
         await self.add_cog(watch)
         await self.add_cog(Recheck(self, watch))
         await self.add_cog(Leavers(self))
-        self.add_dynamic_items(*DYNAMIC_ITEMS)
+        self.add_dynamic_items(*DYNAMIC_ITEMS, self.components.item())
         await asyncio.gather(sync_commands(self), self.queue.warm())
 
     async def connect(self, *, reconnect: bool = True) -> None:
@@ -171,9 +175,9 @@ class Galvanic(commands.Bot):
         """Run a message's command; words to the bot that are none go to the chat."""
         if message.author.bot or message.webhook_id is not None:
             return
-        message.content = whole(message.content)
+        message.content = replace_surrogates(message.content)
         ctx: commands.Context[Galvanic] = await self.get_context(message)
-        words = message_text.to_bot(message, self.user.id) if ctx.command is None and self.user else None
+        words = decoding.to_bot(message, self.user.id) if ctx.command is None and self.user else None
         if words is not None:
             self.dispatch("addressed", ctx, words)
         else:
@@ -229,7 +233,7 @@ class Galvanic(commands.Bot):
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
         """Log what a listener did not expect, with its traceback unless it will pass."""
         error = sys.exc_info()[1]
-        if error is not None and passing(error):
+        if error is not None and is_transient(error):
             log.warning("listener_interrupted", listener=event_method, error=type(error).__name__)
         else:
             log.exception("listener_failed", listener=event_method)

@@ -1,14 +1,5 @@
-"""What runs in the background of the bot, and has to end with it."""
+"""Old name of what is in `bot.background`."""
 
-from __future__ import annotations
+from bot.background import end
 
-import asyncio
-from typing import Any
-
-
-async def end(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel tasks and wait until all have ended, however; None: one that was never begun."""
-    begun = [task for task in tasks if task is not None]
-    for task in begun:
-        task.cancel()
-    await asyncio.gather(*begun, return_exceptions=True)
+__all__ = ["end"]

@@ -11,9 +11,10 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import cards
+from bot.errors import WORKS_DIRECTLY
 from bot.failures import TRANSIENT
 from bot.metrics.status import status_of
-from bot.options import message_text
+from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
@@ -102,18 +103,14 @@ class General(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         """Tell somebody who writes to me directly what I can do there; commands and mentions are answered elsewhere."""
         assert self.bot.user is not None
-        if (
-            message.guild is not None
-            or message.author.bot
-            or message_text.to_bot(message, self.bot.user.id) is not None
-        ):
+        if message.guild is not None or message.author.bot or decoding.to_bot(message, self.bot.user.id) is not None:
             return
         ctx: Context = await self.bot.get_context(message)
         if ctx.command is None and not ctx.invoked_with:
             prefix = await self.bot.prefix(None)
             await ctx.send(
                 f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
-                f"{access.WORKS_DIRECTLY}."
+                f"{WORKS_DIRECTLY}."
             )
 
 

@@ -70,7 +70,7 @@ class ModelActions:
         Raises:
             UserError: this person may not.
         """
-        await access.require(self._bot, "generate", who.user, who.channel)
+        await self._bot.access.require("generate", who.user, who.channel)
         await self._bot.registry.use(who.place.channel_id, model)
 
     async def show_info(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
@@ -140,7 +140,7 @@ class ModelActions:
             UserError: this person may not, the file is too large, or the server has no room for it.
         """
         settings = self._bot.settings
-        await access.require(self._bot, "train", who.user, who.channel)
+        await self._bot.access.require("train", who.user, who.channel)
         most = settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(

@@ -18,7 +18,6 @@ from bot.options.autocomplete import choices
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command, hybrid_group
 from bot.options.options import HOTTEST, temperature
-from bot.servers import access
 from bot.servers.actor import Actor
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -156,7 +155,7 @@ class Models(commands.Cog):
         who = Actor.of(ctx)
         settings, prefix = self.bot.guild_settings, await self.bot.guild_settings.prefix(who.guild_id)
         if value is not None:
-            await access.require(self.bot, "generate", who.user, who.channel)
+            await self.bot.access.require("generate", who.user, who.channel)
             if value.strip().lower() in ("default", "usual", "reset"):
                 await settings.forget_temperature(who.here[0])
             else:

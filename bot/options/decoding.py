@@ -1,32 +1,109 @@
-"""Half a character is nobody's text: nothing can store it or send it on."""
+"""What people write, as it comes from Discord: lone surrogates, quotation marks, mentions, replies, formatting."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 import discord
 from discord import app_commands
+from discord.ext import commands
+from discord.ext.commands.view import StringView
+
+from bot.background import is_transient
 
 _D = TypeVar("_D")
+_ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
 
 
-def whole(data: _D) -> _D:
-    """The same data, with U+FFFD in all its texts for each lone surrogate; JSON lets these through."""
+def replace_surrogates(data: _D) -> _D:
+    """The same data, with U+FFFD in all its texts for each lone surrogate: JSON lets these through, UTF-8 does not."""
     made: Any = data
     match data:
         case str() if not data.isascii():
             made = data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         case dict():
-            made = {name: whole(value) for name, value in data.items()}
+            made = {name: replace_surrogates(value) for name, value in data.items()}
         case list():
-            made = [whole(value) for value in data]
+            made = [replace_surrogates(value) for value in data]
     return made  # type: ignore[no-any-return]
 
 
 class Tree(app_commands.CommandTree[Any]):
-    """The slash commands; their options hold whole characters only."""
+    """The slash commands; their options hold no lone surrogates."""
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Called by discord.py before it reads the options."""
-        interaction.data = whole(interaction.data)
+        interaction.data = replace_surrogates(interaction.data)
         return True
+
+
+class PlainWords(StringView):
+    """discord.py's reader of a message's words, without its errors about quotation marks.
+
+    `"two words"` is still one argument; but a phone types ``don’t`` with a mark that discord.py would refuse.
+
+    Args:
+        view: the message's own, of which some may have been read.
+    """
+
+    def __init__(self, view: StringView) -> None:
+        super().__init__(view.buffer)
+        self.index, self.previous = view.index, view.previous
+
+    def get_quoted_word(self) -> str | None:
+        """The next word, or what is within a pair of quotation marks."""
+        begin = self.index
+        try:
+            return super().get_quoted_word()
+        except commands.ArgumentParsingError:
+            self.index = begin
+            return self.get_word()
+
+
+def to_bot(message: discord.Message, bot_id: int) -> str | None:
+    """The words of a message to the bot, without its mention; None when the message is not to the bot.
+
+    It is when it mentions the bot, or replies with a mention to something that the bot said in a chat.
+    """
+    mention = re.compile(rf"<@!?{bot_id}>")
+    if mention.search(message.content):
+        return " ".join(mention.sub(" ", message.content).split())
+    if any(user.id == bot_id for user in message.mentions) and _is_chat(message, bot_id):
+        return message.content.strip()
+    return None
+
+
+def _is_chat(message: discord.Message, bot_id: int) -> bool:
+    """Whether a message replies to the bot's own words in a chat: chat answers have no embed."""
+    original = message.reference.resolved if message.reference is not None else None
+    return (
+        isinstance(original, discord.Message)
+        and original.author.id == bot_id
+        and bool(original.content)
+        and not original.embeds
+    )
+
+
+async def replied_to(message: discord.Message) -> discord.Message | None:
+    """The message that another replies to, None when it replies to none, or that one can't be fetched."""
+    reference = message.reference
+    if reference is None or reference.message_id is None:
+        return None
+    if isinstance(reference.resolved, discord.Message):
+        return reference.resolved
+    try:
+        return await message.channel.fetch_message(reference.message_id)
+    except discord.HTTPException as error:
+        if is_transient(error):
+            raise
+        return None
+
+
+def of_message(message: discord.Message) -> str:
+    """The words of a message: what it says, or of an embed of the bot's what stands in it, without formatting."""
+    if not message.embeds or (message.content and not message.author.bot):
+        return replace_surrogates(message.content)
+    description = re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
+    bare = re.sub(r"(?<!\\)\*\*", "", description)
+    return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, get_args, get_origin
 
 from discord.ext import commands
 
+from bot.errors import shown as shown
 from bot.escape import code
 from bot.options.autocomplete import label
 from bot.options.checks import as_limit, in_range
@@ -182,11 +183,6 @@ def fields(full: type[Options]) -> Any:
     own = {"convert": classmethod(convert), "described": full.described}
     kind: Any = type(Options)
     return kind(full.__name__, (Options,), {"__module__": __name__, "__annotations__": hints, **kept, **own})
-
-
-def shown(flag: commands.Flag) -> str:
-    """A flag's name as people type it."""
-    return str(flag.name).replace("_", "-")
 
 
 def _is_switch(flag: commands.Flag) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import discord
 
+from bot.errors import Refused, WrongPlace, servers_only
 from bot.escape import plain
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Context, User
 from shared.errors import UserError
 from shared.jobs import Place
 
 if TYPE_CHECKING:
-    from bot.client import Galvanic
-
     Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
 Action = Literal["train", "generate"]
@@ -22,20 +23,14 @@ ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "o
 """Commands that work in any channel: they show or change settings, or are a member's right, and use no model."""
 IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync", *_PRIVACY})
 """Commands that need no server. The others work on a server's models, jobs or settings."""
-WORKS_DIRECTLY = "`help`, `status`, `catalogue`, `privacy`, `optout`, `forget-me` and `export-data`"
-"""Those of them that are for everybody, in words."""
-
-
-class WrongPlace(UserError):
-    """The server's admins do not want the bot in this channel."""
-
-
-def servers_only() -> UserError:
-    """The error for a command outside of a server that needs one."""
-    return UserError(
-        "This works in servers, not in direct messages.",
-        f"Use it in a server's channel. Here I can do {WORKS_DIRECTLY}.",
-    )
+_NEEDED = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "embed_links": "Embed Links",
+    "attach_files": "Attach Files",
+    "read_message_history": "Read Message History",
+}
+_WITHOUT_WHICH_NOTHING = ("View Channel", "Send Messages", "Send Messages in Threads")
 
 
 def channel_ids(channel: Where) -> list[int]:
@@ -52,12 +47,12 @@ def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
     return Place(guild_id=guild_id, channel_id=here, user_id=user_id, parent_channel_id=above[0] if above else None)
 
 
-def is_admin(user: discord.User | discord.Member) -> bool:
+def is_admin(user: User) -> bool:
     """Whether a person has the permission Manage Server."""
     return isinstance(user, discord.Member) and user.guild_permissions.manage_guild
 
 
-def require_admin(user: discord.User | discord.Member) -> None:
+def require_admin(user: User) -> None:
     """Refuse a person without the permission Manage Server.
 
     Raises:
@@ -67,67 +62,106 @@ def require_admin(user: discord.User | discord.Member) -> None:
         raise UserError("Only members with Manage Server can see or change my settings.", "Ask one of them.")
 
 
-async def require_command(
-    bot: Galvanic, command: str, user: discord.User | discord.Member, guild: discord.Guild | None, channel: Where
-) -> None:
-    """Refuse a command that does not work here. `require` checks who may train or generate texts.
+class Access:
+    """Who may do what in a server, as its admins have set it. They themselves may do everything, everywhere."""
 
-    Args:
-        bot: the bot.
-        command: its first word.
-        user: who gave it.
-        guild: the server, None in direct messages.
-        channel: where.
+    def __init__(self, servers: GuildSettingsStore) -> None:
+        self._servers = servers
+
+    async def works_here(self, ctx: Context) -> bool:
+        """The check before every command: the server's admins allow it here, or it works in direct messages.
+
+        Raises:
+            Refused: holds the reason, or that Redis is away.
+        """
+        assert ctx.command is not None
+        name = (ctx.command.root_parent or ctx.command).name
+        try:
+            if ctx.guild is None and name not in IN_DIRECT_MESSAGES:
+                raise servers_only()
+            if ctx.guild is not None and name not in ANYWHERE:
+                await self.require_place(ctx.author, ctx.channel)
+        except Exception as error:
+            raise Refused(error) from error
+        return True
+
+    async def require_place(self, user: User, channel: Where) -> None:
+        """Refuse what the server's admins do not want in this channel.
+
+        Raises:
+            WrongPlace: says where the bot may be used.
+            redis.RedisError: the server's settings are not known yet and Redis is away.
+        """
+        if not isinstance(user, discord.Member) or is_admin(user):
+            return
+        settings = await self._servers.get(user.guild.id)
+        if not settings.channels or set(settings.channels) & set(channel_ids(channel)):
+            return
+        seen = [
+            place.mention
+            for place in map(user.guild.get_channel_or_thread, settings.channels)
+            if place is not None and place.permissions_for(user).view_channel
+        ]
+        chosen = f"This server's admins allow me in {' and '.join(seen[:5])}."
+        remedy = chosen if seen else "Ask a server admin where I can be used."
+        raise WrongPlace("I'm not allowed in this channel.", remedy)
+
+    async def require(self, action: Action, user: User, channel: Where) -> None:
+        """Refuse a person who may not do this here.
+
+        Raises:
+            WrongPlace: see `require_place`.
+            UserError: says who may.
+            redis.RedisError: the server's settings are not known yet and Redis is away.
+        """
+        if not isinstance(user, discord.Member) or is_admin(user):
+            return
+        await self.require_place(user, channel)
+        settings = await self._servers.get(user.guild.id)
+        wanted = settings.train_roles if action == "train" else settings.generate_roles
+        if wanted and not {role.id for role in user.roles} & set(wanted):
+            names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
+            those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
+            raise UserError(
+                f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
+            )
+
+
+def require_permissions(ctx: Context) -> None:
+    """Refuse a command where the bot could not post its answer; see `require_all`."""
+    require_all(ctx.bot_permissions, ctx.channel)
+
+
+def require_all(have: discord.Permissions, channel: Where) -> None:
+    """Refuse where the bot lacks a permission that its answers need.
 
     Raises:
-        WrongPlace: see `require_place`.
-        UserError: it needs a server.
-        redis.RedisError: the server's settings are not known yet and Redis is away.
+        UserError: names the permissions that are missing.
     """
-    if guild is not None:
-        if command not in ANYWHERE:
-            await require_place(bot, user, channel)
-    elif command not in IN_DIRECT_MESSAGES:
-        raise servers_only()
-
-
-async def require_place(bot: Galvanic, user: discord.User | discord.Member, channel: Where) -> None:
-    """Refuse what the server's admins do not want in this channel. They themselves may use the bot everywhere.
-
-    Raises:
-        WrongPlace: says where the bot may be used.
-        redis.RedisError: the server's settings are not known yet and Redis is away.
-    """
-    if not isinstance(user, discord.Member) or is_admin(user):
-        return
-    settings = await bot.guild_settings.get(user.guild.id)
-    if not settings.channels or set(settings.channels) & set(channel_ids(channel)):
-        return
-    seen = [
-        place.mention
-        for place in map(user.guild.get_channel_or_thread, settings.channels)
-        if place is not None and place.permissions_for(user).view_channel
-    ]
-    chosen = f"This server's admins allow me in {' and '.join(seen[:5])}."
-    raise WrongPlace("I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used.")
-
-
-async def require(bot: Galvanic, action: Action, user: discord.User | discord.Member, channel: Where) -> None:
-    """Refuse a person who may not do this here, by what the server's admins have set. Admins always may.
-
-    Raises:
-        WrongPlace: see `require_place`.
-        UserError: says who may.
-        redis.RedisError: the server's settings are not known yet and Redis is away.
-    """
-    if not isinstance(user, discord.Member) or is_admin(user):
-        return
-    await require_place(bot, user, channel)
-    settings = await bot.guild_settings.get(user.guild.id)
-    wanted = settings.train_roles if action == "train" else settings.generate_roles
-    if wanted and not {role.id for role in user.roles} & set(wanted):
-        names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
-        those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
+    needed = dict(_NEEDED)
+    if isinstance(channel, discord.Thread):
+        needed = {"view_channel": "View Channel", "send_messages_in_threads": "Send Messages in Threads", **needed}
+        del needed["send_messages"]
+    missing = [title for name, title in needed.items() if not getattr(have, name)]
+    if missing:
+        # Without it the others seem to be missing, too, whether they are granted or not.
+        missing = next(([title] for title in missing if title in _WITHOUT_WHICH_NOTHING), missing)
         raise UserError(
-            f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
+            f"I'm missing permissions in #{channel}: {', '.join(missing)}.",
+            "A server admin can give them to my role in the channel's settings.",
+        )
+
+
+def require_writer(interaction: discord.Interaction[Any]) -> None:
+    """Refuse a press or a form of somebody who could not write the command in its channel.
+
+    Raises:
+        UserError: they may only read there.
+    """
+    may = interaction.permissions  # none outside of servers
+    in_thread = isinstance(interaction.channel, discord.Thread)
+    if interaction.guild_id is not None and not (may.send_messages_in_threads if in_thread else may.send_messages):
+        raise UserError(
+            "You can't send messages in this channel, so this does nothing for you.",
+            "Use my commands in a channel where you may write.",
         )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 
+from bot.errors import servers_only
 from bot.servers import access
+from bot.types import Context, User
 from shared.jobs import Place
-
-if TYPE_CHECKING:
-    from bot.options.checks import Context
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Actor:
         message_id: see `Place`.
     """
 
-    user: discord.User | discord.Member
+    user: User
     channel: access.Where
     guild_id: int
     request_id: int
@@ -45,7 +44,7 @@ class Actor:
             UserError: it was outside of a server.
         """
         if interaction.guild_id is None or interaction.channel is None:
-            raise access.servers_only()
+            raise servers_only()
         pressed = interaction.message.id if interaction.message is not None else None
         return cls(interaction.user, interaction.channel, interaction.guild_id, interaction.id, pressed)
 

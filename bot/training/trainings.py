@@ -14,7 +14,6 @@ from bot import cards
 from bot.commands import train_options
 from bot.failures import AWAY, passing
 from bot.jobs.queue import TRAINING, card_nonce
-from bot.servers import access
 from bot.servers.actor import Actor
 from bot.training.texts import text_again
 from bot.types import Send
@@ -116,7 +115,7 @@ async def admitted(bot: Galvanic, who: Actor) -> AsyncIterator[None]:
     Raises:
         UserError: they may not, not here, or not yet.
     """
-    await access.require(bot, "train", who.user, who.channel)
+    await bot.access.require("train", who.user, who.channel)
     await _require_room(bot, who)
     wait = bot.settings.train_cooldown_s
     async with bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):

@@ -10,13 +10,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import discord
-import structlog
 
-from bot import failures
-from bot.answers.problems import post_error
-from bot.commands.context import acknowledge, addressed
-from bot.escape import NOBODY, plain
-from bot.options import checks
+from bot.responder import acknowledge
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.types import Send
@@ -29,11 +24,8 @@ ButtonItem = discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]]
 """What a button is made of that works after a restart: all that it needs stands in its custom id."""
 USER = r"(?P<user>\d{1,20})"
 """Of a custom id's template: whom the control is for."""
-_SAID_FOR_S = 60.0
 FORM_S = 3_600
 """How long a form may stay open. Discord does not tell when somebody closes one: it would be kept for ever."""
-
-log = structlog.get_logger()
 
 
 class KeepsTyped(discord.ui.Modal):
@@ -100,68 +92,8 @@ async def answering(
     elif defer:
         await acknowledge(interaction, ephemeral=not public, thinking=True)
     bot = cast("Galvanic", interaction.client)
-    try:
+    async with bot.responder.answering(interaction, doing, way_back=form.way_back if form is not None else None):
         yield bot
-    except Exception as error:  # discord.py would only log it
-        view = form.way_back() if form is not None and isinstance(error, UserError) else None
-        await tell(interaction, failures.explain(error, doing, bot.settings), view)
-
-
-async def tell(interaction: discord.Interaction, problem: UserError, view: discord.ui.View | None = None) -> None:
-    """Tell one person what went wrong, whatever the interaction was answered with before.
-
-    Where Discord takes no answer to the interaction any more, it is said in the channel for a minute, without `view`.
-    """
-    if isinstance(problem, failures.Told):
-        return
-    try:
-        try:
-            await _tell(interaction, problem, view)
-        except discord.HTTPException as error:
-            if error.code not in failures.TOO_LATE:
-                raise
-            log.info("interaction_too_late", interaction_id=interaction.id, code=error.code)
-            await _tell_in_channel(interaction, problem)
-    except (discord.HTTPException, *failures.TRANSIENT) as error:
-        log.warning("answer_not_posted", interaction_id=interaction.id, error=type(error).__name__)
-
-
-async def _tell(interaction: discord.Interaction, problem: UserError, view: discord.ui.View | None) -> None:
-    options: dict[str, Any] = {"ephemeral": True} | ({"view": view} if view is not None else {})
-    if not interaction.response.is_done():
-        try:
-            await post_error(interaction.response.send_message, problem, **options)
-        except discord.HTTPException as error:
-            if error.code != failures.ALREADY_ANSWERED:
-                raise
-            log.info("interaction_answered_elsewhere", interaction_id=interaction.id)
-        else:
-            return
-    elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-        await _remove_placeholder(interaction)
-    await post_error(interaction.followup.send, problem, **options)
-
-
-async def _tell_in_channel(interaction: discord.Interaction, problem: UserError) -> None:
-    if interaction.channel_id is None:
-        log.warning("answer_not_posted", interaction_id=interaction.id, error="no channel")
-        return
-    client = cast("Galvanic", interaction.client)
-    channel = client.get_partial_messageable(interaction.channel_id, guild_id=interaction.guild_id)
-    send = addressed(channel.send, f"**{plain(interaction.user.display_name)}**")
-    await post_error(send, problem, delete_after=_SAID_FOR_S)
-
-
-async def _remove_placeholder(interaction: discord.Interaction) -> None:
-    """Take a public "is thinking" away: what replaces it would be public, too."""
-    try:
-        placeholder = await interaction.original_response()
-        if placeholder.flags.loading and not placeholder.flags.ephemeral:
-            # As long as it is thinking, the next answer would go into its place, even after it was deleted.
-            await placeholder.edit(content="❌", allowed_mentions=NOBODY)
-            await placeholder.delete()
-    except discord.NotFound as error:  # it is gone already
-        log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
 
 
 def chosen(values: Sequence[str]) -> str:
@@ -201,11 +133,11 @@ class RequiresPlace:
         """Whether the control works here; if not, the person is told. Called by discord.py before the callback."""
         bot = cast("Galvanic", interaction.client)
         try:
-            await access.require_place(bot, interaction.user, interaction.channel)
+            await bot.access.require_place(interaction.user, interaction.channel)
             if not self.for_readers:
-                checks.require_writer(interaction)
+                access.require_writer(interaction)
         except Exception as error:  # discord.py would drop it
-            await tell(interaction, failures.explain(error, type(self).__name__, bot.settings))
+            await bot.responder.tell(interaction, bot.responder.explain(error, type(self).__name__))
             return False
         return True
 
@@ -240,7 +172,7 @@ async def _reply(
 ) -> None:
     await acknowledge(interaction)
     who = Actor.of_interaction(interaction)
-    checks.require_all(interaction.app_permissions, interaction.channel)
+    access.require_all(interaction.app_permissions, interaction.channel)
     options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
     if interaction.message is not None:
         options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)

@@ -10,7 +10,7 @@ import discord
 from discord.ext import commands
 
 from bot.cards import help as pages
-from bot.commands import command_errors
+from bot.errors import nearest
 from bot.escape import NOBODY, code
 from bot.options.autocomplete import MOST, label
 from bot.servers import access
@@ -103,7 +103,7 @@ def _find(bot: Galvanic, typed: str, prefix: str) -> commands.Command[Any, ..., 
     command = bot.get_command(name)
     if command is None:
         known = [command.qualified_name for command in bot.walk_commands() if not command.hidden]
-        near = command_errors.nearest(name, known)
+        near = nearest(name, known)
         remedy = f"Did you mean {near}? " if near else ""
         raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
     return command

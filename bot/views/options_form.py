@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import discord
 
 from bot.options.autocomplete import label
-from bot.options.decoding import whole
+from bot.options.decoding import replace_surrogates
 from bot.options.options import Options, shown
 from bot.servers.actor import Actor
 from bot.types import Send
@@ -70,9 +70,9 @@ class OptionsForm(RequiresPlace, KeepsTyped):
 
     async def _add(self) -> None:
         kind = type(self._flags)
-        values = {name: whole(field.value).strip() for name, field in self._typed.items()}
+        values = {name: replace_surrogates(field.value).strip() for name, field in self._typed.items()}
         line = " ".join(f"--{name} {value}" for name, value in values.items() if value)
-        line += f" {whole(self._rest.value).strip()}" if self._rest is not None else ""
+        line += f" {replace_surrogates(self._rest.value).strip()}" if self._rest is not None else ""
         given = kind.parse_flags(line)
         if any(flag.positional for flag in kind.get_flags().values() if flag.name in given):
             raise UserError(

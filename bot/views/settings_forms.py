@@ -10,7 +10,7 @@ import discord
 
 from bot.escape import code
 from bot.options.checks import as_limit
-from bot.options.decoding import whole
+from bot.options.decoding import replace_surrogates
 from bot.servers.settings import GuildSettings, checked_prefix
 from bot.views.base import KeepsTyped, answering
 from shared import blocklist
@@ -79,7 +79,7 @@ class PrefixForm(Form):
 
     def fields(self) -> dict[str, Any]:
         """The prefix; the default is stored as None, so that it follows the operator's setting."""
-        prefix = checked_prefix(whole(self._typed.value))
+        prefix = checked_prefix(replace_surrogates(self._typed.value))
         return {"prefix": prefix if prefix != self._usual else None}
 
     async def kept(self, bot: Galvanic, interaction: discord.Interaction) -> None:
@@ -124,7 +124,7 @@ class QuotasForm(Form):
         }
 
     def _number(self, name: str, what: str, least: int) -> float | None:
-        typed = whole(self._typed[name].value).strip()
+        typed = replace_surrogates(self._typed[name].value).strip()
         if not typed:
             return None
         most = self._most[name]
@@ -164,7 +164,7 @@ class BlocklistForm(Form):
 
     def fields(self) -> dict[str, Any]:
         """The entries, checked."""
-        entries = blocklist.parse(whole(self._typed.value))
+        entries = blocklist.parse(replace_surrogates(self._typed.value))
         if len("\n".join(entries)) > MOST_TYPED:  # else the next form would show, and keep, a part of them
             raise UserError("That blocklist is too long.", f"Use at most {MOST_TYPED:,} characters.")
         return {"blocklist": entries}

@@ -101,7 +101,7 @@ class Chat(commands.Cog):
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         checks.require_permissions(ctx)
-        await access.require_place(self.bot, ctx.author, ctx.channel)
+        await self.bot.access.require_place(ctx.author, ctx.channel)
         who = Actor.of(ctx)
         choices = await self.bot.guild_settings.channel(who.here)
         refusal = await self._refusal(who)

@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.answers.ask import replying
-from bot.options import checks, message_text
+from bot.options import checks, decoding
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
 from bot.options.options import HOTTEST, Options, number, several, temperatures
@@ -226,9 +226,9 @@ class Play(commands.Cog):
         checks.require_permissions(ctx)
         who = Actor.of(ctx)
         text, author_id = (flags.text or "").strip(), None
-        if not text and (original := await message_text.replied_to(ctx.message)) is not None:
+        if not text and (original := await decoding.replied_to(ctx.message)) is not None:
             author_id = await self._author(who, original)
-            text = message_text.of_message(original).strip()
+            text = decoding.of_message(original).strip()
         if not text:
             prefix = await self.bot.prefix(ctx.guild)
             raise UserError(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.ask import ask
-from bot.servers import access
 from bot.servers.actor import Actor
 from bot.types import Send
 from bot.write import mix
@@ -89,7 +88,7 @@ async def chat(bot: Galvanic, who: Actor, words: str, send: Send, **options: Any
 
 async def require_generate(bot: Galvanic, who: Actor) -> None:
     """Refuse a person who may not generate texts here; raises as `access.require`."""
-    await access.require(bot, "generate", who.user, who.channel)
+    await bot.access.require("generate", who.user, who.channel)
 
 
 async def ask_with_cooldown(

@@ -9,7 +9,7 @@ import discord
 
 from bot.options.autocomplete import label
 from bot.options.checks import SEED_LIMIT
-from bot.options.decoding import whole
+from bot.options.decoding import replace_surrogates
 from bot.options.options import HOTTEST, temperature
 from bot.servers.actor import Actor
 from bot.types import Send
@@ -129,9 +129,11 @@ class GenerateForm(RequiresPlace, KeepsTyped):
         """Generate the text."""
 
         async def generate(bot: Galvanic, who: Actor, send: Send) -> None:
-            typed = whole(self.temperature.value).strip()
+            typed = replace_surrogates(self.temperature.value).strip()
             hot = temperature(typed) if typed else None
-            await bot.text_actions.generate_from_form(who, self.model_id, whole(self.words.value), hot, send)
+            await bot.text_actions.generate_from_form(
+                who, self.model_id, replace_surrogates(self.words.value), hot, send
+            )
 
         await replying_to(interaction, "generate form", generate, text=True, form=self)
 

@@ -13,8 +13,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from bot import failures
-from bot.answers import typing
+from bot import background, responder
 from bot.answers.ask import ask as ask_for
 from bot.jobs import follower
 from bot.views.training import job_buttons
@@ -35,7 +34,7 @@ FOLLOWUP = r"/webhooks/\d+/[^/]+"
 
 @pytest.fixture
 def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(failures, "PAUSES_S", (0.05, 0.05))
+    monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
     monkeypatch.setattr(follower, "_RETRY_S", 0.05)
     worker = StandIn(settings)
     worker.add_model()
@@ -249,7 +248,7 @@ async def test_a_press_that_cannot_be_acknowledged_is_no_error(
 
 
 async def test_one_sign_of_typing_for_all_who_wait(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(typing, "TYPING_AFTER_S", 0.0)
+    monkeypatch.setattr(responder, "TYPING_AFTER_S", 0.0)
     lab = CHANNEL_IDS["lab"]
 
     def signs() -> list[Any]:

@@ -10,7 +10,7 @@ import discord
 import pytest
 from structlog.testing import capture_logs
 
-from bot import failures
+from bot import background, errors
 from bot.options import attached
 from bot.syncing import sync_commands
 from playground.faults import Fault
@@ -44,7 +44,7 @@ def refused(kind: type[discord.HTTPException], status: int) -> discord.HTTPExcep
 )
 def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception) -> None:
     with capture_logs() as logged:
-        assert "Discord is having trouble" in failures.explain(error, "help", Settings(_env_file=None)).problem
+        assert "Discord is having trouble" in errors.explain(error, "help", Settings(_env_file=None)).problem
     assert [entry["log_level"] for entry in logged] == ["warning"]
     assert "exc_info" not in logged[0]
 
@@ -52,7 +52,7 @@ def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception) -> None:
 @pytest.mark.parametrize("error", [FileNotFoundError(), refused(discord.HTTPException, 400), KeyError()])
 def test_what_does_not_pass_is_logged_with_its_traceback(error: Exception) -> None:
     with capture_logs() as logged:
-        assert "Something went wrong" in failures.explain(error, "help", Settings(_env_file=None)).problem
+        assert "Something went wrong" in errors.explain(error, "help", Settings(_env_file=None)).problem
     assert [entry["exc_info"] for entry in logged] == [error]
 
 
@@ -61,7 +61,7 @@ def test_what_does_not_pass_is_logged_with_its_traceback(error: Exception) -> No
 async def test_a_command_that_discord_does_not_take_is_no_error(
     live: Live, monkeypatch: pytest.MonkeyPatch, status: int, times: int
 ) -> None:
-    monkeypatch.setattr(failures, "PAUSES_S", (0.05, 0.05))
+    monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
     fault = live.faults.add(Fault("POST", POST, status, times=times))
     with capture_logs() as logged:
         live.send("!help")
@@ -103,7 +103,7 @@ async def test_an_error_that_a_closed_channel_does_not_take_goes_to_the_person(l
 
 
 async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "PAUSES_S", (0.05, 0.05))
+    monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
     fault = live.faults.add(Fault("POST", POST, 0, late=True))
     live.send("!generate the sea")
     await live.until(lambda: not fault.times, "the fault")

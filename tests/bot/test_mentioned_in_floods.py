@@ -8,7 +8,6 @@ from redis.exceptions import ConnectionError as AwayError
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.cogs import errors
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from tests.bot.live import Live
@@ -23,7 +22,7 @@ async def told(live: Live, channel: int, words: str) -> int:
     for number in range(5):
         live.send(f"{MENTION} hello {number}", person="ben", channel=channel)
     await live.handled()
-    await live.until(lambda: not errors._turns, "the refusals, which go to a channel one at a time")
+    await live.until(lambda: not live.bot.responder._turns, "the refusals, which go to a channel one at a time")
     new = [message for number, message in live.world.messages[channel].items() if number not in before]
     answers = [message for message in new if message.author_id == BOT_ID]
     assert all(words in str(answer.embeds) + answer.content for answer in answers)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.options import message_text
+from bot.options import decoding
 from bot.options.options import temperatures
 from bot.write.embeds import generated
 from shared.errors import UserError
@@ -32,11 +32,11 @@ def message(content: str, mentions: tuple[int, ...] = ()) -> Any:
     ],
 )
 def test_words_to_the_bot(content: str, words: str | None) -> None:
-    assert message_text.to_bot(message(content), BOT) == words
+    assert decoding.to_bot(message(content), BOT) == words
 
 
 def test_a_mention_without_its_words_is_to_the_bot_only_in_a_chat() -> None:
-    assert message_text.to_bot(message("hello", (BOT,)), BOT) is None
+    assert decoding.to_bot(message("hello", (BOT,)), BOT) is None
 
 
 def test_the_words_of_a_card_are_those_that_were_written() -> None:
@@ -44,7 +44,7 @@ def test_the_words_of_a_card_are_those_that_were_written() -> None:
     answer = Generated(seed=seed, text=text, temperature=0.8, random_seed=7, seconds=0.2)
     embed = generated(generate_job(job_id="b-1"), answer)
     card: Any = SimpleNamespace(content="", embeds=[embed])
-    assert message_text.of_message(card) == seed + text
+    assert decoding.of_message(card) == seed + text
 
 
 def test_temperatures_are_numbers_each_once() -> None:

@@ -7,7 +7,7 @@ import pytest
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.options import checks
+from bot.servers import access
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.errors import UserError
@@ -80,7 +80,7 @@ async def test_another_bots_command_is_not_answered_directly(live: Live) -> None
 )
 def test_only_what_is_surely_missing_is_named(have: discord.Permissions, named: str) -> None:
     with pytest.raises(UserError) as refused:
-        checks.require_all(have, None)
+        access.require_all(have, None)
     assert refused.value.problem.endswith(f": {named}.")
 
 

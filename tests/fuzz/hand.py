@@ -13,7 +13,7 @@ from simcord.backend.errors import SetupError
 from simcord.backend.models import Interaction, Message
 from simcord.enums import InteractionType
 
-from bot.options.decoding import whole
+from bot.options.decoding import replace_surrogates
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared.errors import UserError
@@ -64,7 +64,7 @@ class Hand:
 
     async def attach(self, content: str, name: str, data: bytes) -> None:
         """Write a message with a file, of any name and size, and wait for an answer."""
-        attachments = self.live.world.store_attachments(self._channel, [(whole(name), data)])
+        attachments = self.live.world.store_attachments(self._channel, [(replace_surrogates(name), data)])
         sent = self.live.world.create_message(self._channel, USER_IDS["ada"], content[:2_000], attachments=attachments)
         await self.live.until(lambda: self.live.answer(sent), "an answer")
         await self.settled()

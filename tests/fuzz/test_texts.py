@@ -16,7 +16,7 @@ from bot import cards
 from bot.escape import clipped, fit
 from bot.jobs.jobview import JobView
 from bot.models import embeds as model_embeds
-from bot.options.decoding import whole
+from bot.options.decoding import replace_surrogates
 from playground.places import BOT_ID
 from shared.events import Failed, Sample, Started
 from tests.bot.live import text_of
@@ -32,9 +32,12 @@ NOT_BLOCKED = cards.CardContext().blocked
 PRESSES = ("again", "continue", "hotter", "samples")
 
 cases = st.one_of(
-    st.builds(lambda says: {"says": whole(says)}, words.text(20)),
-    st.builds(lambda says: {"says": whole(says)}, st.lists(st.sampled_from(words.MARKS), max_size=30).map("".join)),
-    st.builds(lambda unit, times: {"says": whole(unit) * times}, words.bits, st.integers(1, 900)),
+    st.builds(lambda says: {"says": replace_surrogates(says)}, words.text(20)),
+    st.builds(
+        lambda says: {"says": replace_surrogates(says)},
+        st.lists(st.sampled_from(words.MARKS), max_size=30).map("".join),
+    ),
+    st.builds(lambda unit, times: {"says": replace_surrogates(unit) * times}, words.bits, st.integers(1, 900)),
 )
 
 

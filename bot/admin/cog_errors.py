@@ -1,0 +1,126 @@
+"""Answers failed commands, unknown commands, and buttons and forms that no longer work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot.background import DISCORD_ERRORS, is_transient
+from bot.errors import TOO_LATE, WrongPlace, cause_of, nearest, post_error
+from bot.escape import code
+from bot.responder import Interaction, Responder, is_mention
+from bot.servers.access import Access, require_permissions
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Context
+from shared.errors import UserError
+
+log = structlog.get_logger()
+
+_TREE_LOG = logging.getLogger("discord.app_commands.tree")
+_WORD = re.compile(r"[^\W\d_][\w-]+")
+_UNANSWERED_S = 2.0
+"""A control that nobody has answered until then is answered here, within Discord's 3 s."""
+
+
+class Errors(commands.Cog):
+    """Turns every error of a command into a message to the person who typed it; an unknown one gets the nearest."""
+
+    def __init__(self, bot: commands.Bot, servers: GuildSettingsStore, access: Access, responder: Responder) -> None:
+        self._bot = bot
+        self._servers = servers
+        self._access = access
+        self._responder = responder
+
+    async def cog_load(self) -> None:
+        """Answer what fails before a slash command is reached, too."""
+        self._bot.tree.error(self._on_tree_error)
+        _TREE_LOG.addFilter(_unless_choices_not_taken)
+
+    @commands.Cog.listener()
+    async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
+        """Answer the failed command."""
+        unknown = isinstance(error, commands.CommandNotFound)
+        problem = await self.unknown(ctx) if unknown else await self.explain(ctx, error)
+        if problem is not None:
+            await self._responder.respond(ctx, problem)
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Answer a button, a menu or a form that this run of the bot knows nothing of."""
+        if interaction.type not in (discord.InteractionType.component, discord.InteractionType.modal_submit):
+            return
+        await asyncio.sleep(_UNANSWERED_S)
+        if interaction.response.is_done():
+            return
+        if interaction.type is discord.InteractionType.modal_submit:
+            problem = UserError(
+                "This form no longer works: I was restarted, or it was open for too long.", "Open it again."
+            )
+        else:
+            problem = UserError(
+                "This button or menu no longer works: I was restarted or updated.", "Run the command again."
+            )
+        try:
+            await post_error(interaction.response.send_message, problem, ephemeral=True)
+        except (discord.InteractionResponded, *DISCORD_ERRORS) as error:
+            log.info("interaction_answered_elsewhere", interaction_id=interaction.id, error=type(error).__name__)
+
+    async def _on_tree_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
+        if interaction.command is None:  # Discord still shows a command that this version no longer has
+            problem = UserError("This command no longer exists.", "Type `/` to see all my commands.")
+            await self._responder.tell(interaction, problem)
+            return
+        ctx: Context = await self._bot.get_context(interaction)
+        await self._responder.respond(ctx, await self.explain(ctx, error))
+
+    async def explain(self, ctx: Context, error: Exception) -> UserError:
+        """What to tell the person. Logs what they cannot mend."""
+        cause = cause_of(error)
+        if isinstance(cause, discord.Forbidden) and not is_transient(cause) and ctx.guild is not None:
+            try:
+                require_permissions(ctx)
+            except UserError as missing:
+                return missing
+        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild is not None else None)
+        usage = f"`{prefix}help` shows how commands are used."
+        if ctx.command is not None:
+            usage = f"Usage: `{prefix}{ctx.command.extras.get('usage', ctx.command.qualified_name)}`"
+        return self._responder.explain(cause, str(ctx.command), usage)
+
+    async def unknown(self, ctx: Context) -> UserError | None:
+        """What to say to a command that does not exist; None for what is not meant as one, or is another bot's."""
+        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild is not None else None)
+        typed = ctx.invoked_with or ""
+        # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
+        meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not is_mention(ctx.prefix)
+        word = meant and _WORD.fullmatch(typed) is not None
+        known = [command for command in self._bot.walk_commands() if not command.hidden]
+        names = [name for command in known for name in (command.qualified_name, *command.aliases)]
+        near = nearest(typed, names, prefix, 0.55 if meant else 0.8)
+        if not near and not word and ctx.guild is not None:
+            return None
+        try:
+            await self._access.require_place(ctx.author, ctx.channel)
+        except WrongPlace as wrong:
+            return wrong if near else None
+        except Exception as error:
+            return await self.explain(ctx, error)
+        remedy = f"Did you mean {near}? " if near else ""
+        return UserError(f"There is no command {code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` lists them all.")
+
+
+def _unless_choices_not_taken(record: logging.LogRecord) -> bool:
+    """Whether discord.py is to log this: not that Discord took no choices any more, somebody types faster than that."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, DISCORD_ERRORS):
+        return True
+    if getattr(error, "code", None) not in TOO_LATE and not is_transient(error):
+        return True
+    log.info("choices_not_taken", error=type(error).__name__, code=getattr(error, "code", None))
+    return False

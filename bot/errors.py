@@ -1,0 +1,223 @@
+"""What to tell a person when something went wrong: one funnel for every error, and one look."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot.background import REDIS_DOWN, is_transient
+from bot.escape import code
+from bot.types import Send
+from shared.connect import takes_nothing
+from shared.errors import UserError
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+RED = discord.Colour(0xDA373C)
+MISSING_PERMISSIONS = 50_013
+"""Discord's error for a permission that the bot lacks."""
+ARCHIVED = 50_083
+"""Discord's error for a change of a message in an archived thread."""
+ALREADY_ANSWERED = 40_060
+UNKNOWN_CHANNEL = 10_003
+MISSING_ACCESS = 50_001
+"""Discord's error for a channel that the bot does not see."""
+TAKES_NO_MESSAGES = frozenset({50_007, 50_278})
+"""Discord's errors for somebody who takes no direct messages from the bot, or is in no server with it any more."""
+TOO_LATE = frozenset({10_062, 10_015, 50_027})
+"""Discord's errors for an interaction that cannot be answered any more: unknown, or its token has expired."""
+CLOSED = TAKES_NO_MESSAGES | {UNKNOWN_CHANNEL, MISSING_ACCESS, ARCHIVED}
+"""Discord's errors for where the bot can say nothing at all, in whatever way."""
+WORKS_DIRECTLY = "`help`, `status`, `catalogue`, `privacy`, `optout`, `forget-me` and `export-data`"
+"""The commands for everybody that need no server."""
+_MOST_CHARS = 2_000  # Discord's
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
+
+
+class AlreadyReported(UserError):
+    """An error that its person has been told of, or will be: it undoes what errors undo, and nobody says it again."""
+
+
+class WrongPlace(UserError):
+    """The server's admins do not want the bot in this channel."""
+
+
+class Refused(commands.CheckFailure):
+    """Wraps a check's error in the type that discord.py expects checks to raise.
+
+    Attributes:
+        original: what the check raised.
+    """
+
+    def __init__(self, original: Exception) -> None:
+        super().__init__(str(original))
+        self.original = original
+
+
+_WRAPPERS = (
+    commands.CommandInvokeError,
+    commands.HybridCommandError,
+    commands.ConversionError,
+    app_commands.CommandInvokeError,
+    Refused,
+)
+
+
+def servers_only() -> UserError:
+    """The error for a command outside of a server that needs one."""
+    remedy = f"Use it in a server's channel. Here I can do {WORKS_DIRECTLY}."
+    return UserError("This works in servers, not in direct messages.", remedy)
+
+
+def too_late() -> UserError:
+    """What to tell somebody whose interaction Discord lets nobody answer any more."""
+    return UserError(
+        "Discord didn't let me answer this in time.", "It may be done all the same; if it is not, try again."
+    )
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether Discord says that a channel is not there any more."""
+    return isinstance(error, discord.HTTPException) and error.code == UNKNOWN_CHANNEL
+
+
+def explain(error: BaseException, doing: str, settings: Settings, usage: str = "") -> UserError:
+    """What to tell a person about `error`, which is logged unless it is their own.
+
+    Args:
+        error: with or without discord.py's wrappers.
+        doing: what failed, for the log: a command's or a button's name.
+        settings: of the bot.
+        usage: how the command is used, a sentence of its own.
+    """
+    error = cause_of(error)
+    match error:
+        case UserError():
+            return error
+        case commands.CommandError() | app_commands.AppCommandError() if problem := _of_command(error, usage):
+            return problem
+        case _ if isinstance(error, REDIS_DOWN) and takes_nothing(error, settings):
+            log.warning("redis_takes_nothing", doing=doing)
+            return UserError(
+                "My job queue (Redis) takes nothing right now: its disk or its memory is full.",
+                "Nothing was started or lost; the bot's operator has to make room.",
+            )
+        case _ if isinstance(error, REDIS_DOWN):
+            log.warning("redis_unreachable", doing=doing, error=type(error).__name__)
+            return UserError(
+                "My job queue (Redis) can't be reached right now.",
+                "Nothing was started or lost; try again in a minute. If it keeps happening, tell the bot's operator.",
+            )
+        case discord.Forbidden() if not is_transient(error):
+            log.warning("discord_forbidden", doing=doing, code=error.code)
+            return UserError(
+                "Discord doesn't let me do that here.", "A server admin can check my permissions in this channel."
+            )
+        case discord.HTTPException() if error.code in TOO_LATE:
+            log.info("interaction_too_late", doing=doing, code=error.code)
+            return too_late()
+        case _ if _of_discord(error):
+            status = getattr(error, "status", None)
+            log.warning("discord_unreachable", doing=doing, error=type(error).__name__, status=status)
+            return UserError(
+                "Discord is having trouble right now, so I couldn't finish this.",
+                "See whether it was done; if it was not, try again in a minute.",
+            )
+        case _:
+            log.error("failed", doing=doing, exc_info=error)
+            return UserError(
+                "Something went wrong on my side.",
+                "It was logged; try again, and tell the bot's operator if it keeps happening.",
+            )
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What is below discord.py's wrappers."""
+    while isinstance(error, _WRAPPERS):
+        error = error.original
+    if isinstance(error, app_commands.TransformerError) and isinstance(error.__cause__, commands.CommandError):
+        return error.__cause__
+    return error
+
+
+def _of_discord(error: BaseException) -> bool:
+    """Whether it is a passing trouble of Discord, or of the way to it. Not of any file, as an OSError may be."""
+    kinds = (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, ConnectionError, TimeoutError)
+    return isinstance(error, kinds) or (isinstance(error, discord.HTTPException) and is_transient(error))
+
+
+def _of_command(error: Exception, usage: str) -> UserError | None:
+    """What was wrong with a command as it was given; None when it is not the person's doing."""
+    match error:
+        case commands.NoPrivateMessage() | app_commands.NoPrivateMessage():
+            return servers_only()
+        case commands.NotOwner():
+            return UserError("Only the bot's operator can do that.", "Ask them, if you need it.")
+        case commands.CheckFailure() | app_commands.CheckFailure():
+            return UserError("You may not use this command here.", "Ask a server admin.")
+        case commands.MissingFlagArgument():
+            return UserError(f"`--{shown(error.flag)}` needs a value after it.", usage)
+        case commands.TooManyFlags():
+            return UserError(f"`--{shown(error.flag)}` was given more than once.", "Give it once.")
+        case commands.BadFlagArgument():
+            name, kind = shown(error.flag), getattr(error.flag.annotation, "annotation", None)
+            takes = f"It takes {_KINDS.get(kind, 'another value')}. `--{name}`: {error.flag.description}.\n{usage}"
+            return UserError(f"`--{name}` can't be {code(error.argument)}.", takes)
+        case commands.MissingRequiredArgument():
+            name = (error.param.displayed_name or error.param.name).upper()
+            return UserError(f"`{name}` is missing.", usage)
+        case commands.TooManyArguments():
+            return UserError("That is more than this command takes.", usage)
+        case commands.BadBoolArgument():
+            return UserError(f"{code(error.argument)} is neither yes nor no.", usage)
+        case commands.UserInputError():
+            return UserError("I can't read this command's arguments.", usage)
+        case app_commands.TransformerError():
+            return UserError(f"I can't use {code(error.value)} here.", usage)
+        case app_commands.CommandSignatureMismatch():
+            return UserError(
+                "Discord shows an older version of this command.",
+                "Restart Discord, or try again in a few minutes.",
+            )
+        case app_commands.CommandNotFound():
+            return UserError("This command no longer exists.", "Type `/` to see all my commands.")
+    return None
+
+
+def shown(flag: commands.Flag) -> str:
+    """A flag's name as people type it."""
+    return str(flag.name).replace("_", "-")
+
+
+def nearest(typed: str, known: Iterable[str], prefix: str = "", likeness: float = 0.55) -> str:
+    """Up to two of `known` that resemble what was typed, as `a or b`; empty when none does."""
+    near = difflib.get_close_matches(typed.lower(), list(known), n=2, cutoff=likeness)
+    return " or ".join(f"`{prefix}{name}`" for name in near)
+
+
+def error_embed(problem: UserError) -> discord.Embed:
+    """An error message: what was wrong, and what to do."""
+    return discord.Embed(description=f"❌ **{problem.problem}**\n{problem.remedy}".strip(), colour=RED)
+
+
+async def post_error(send: Send, problem: UserError, **options: Any) -> None:
+    """Post an error, as plain text where Discord refuses its embed.
+
+    Raises:
+        discord.HTTPException: Discord takes neither, or is in trouble.
+    """
+    try:
+        await send(embed=error_embed(problem), **options)
+    except discord.HTTPException as error:
+        if is_transient(error) or error.code in CLOSED | TOO_LATE | {ALREADY_ANSWERED}:
+            raise
+        log.info("embed_refused", status=error.status, code=error.code)
+        await send(f"❌ {problem}"[:_MOST_CHARS], **options)

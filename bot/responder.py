@@ -1,0 +1,378 @@
+"""One way to answer whatever people do - a command, a button, a form, a mention - in time, and whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from weakref import WeakValueDictionary
+
+import discord
+import structlog
+from discord.ext import commands
+
+from bot.background import DISCORD_ERRORS, TRANSIENT, is_transient, retry
+from bot.errors import (
+    ALREADY_ANSWERED,
+    TAKES_NO_MESSAGES,
+    TOO_LATE,
+    AlreadyReported,
+    WrongPlace,
+    explain,
+    post_error,
+    too_late,
+)
+from bot.escape import NOBODY, plain
+from bot.types import Context, Send, User
+from shared.errors import UserError
+from shared.settings import Settings
+
+Interaction = discord.Interaction[Any]
+WRONG_PLACE_S = 10.0
+"""How long a refusal stands in a channel that the bot is not for: a reaction would not say why, and the
+admins do not want lasting messages of the bot there."""
+TYPING_AFTER_S = 0.4
+"""Most answers are there sooner, and the request that shows "is typing" would only delay them."""
+SENT = "📬 I sent you a direct message."
+NOT_SENT = "I can't send you a direct message: you don't take any from me."
+_TYPING_EVERY_S = 8.0
+_SAID_FOR_S = 60.0
+_STEP_BACK_S = 0.1
+
+log = structlog.get_logger()
+
+
+async def acknowledge(interaction: Interaction, **options: Any) -> None:
+    """Tell Discord that an interaction is being seen to. If that fails it is seen to all the same.
+
+    Args:
+        interaction: what somebody did.
+        options: of `interaction.response.defer`.
+    """
+    try:
+        await interaction.response.defer(**options)
+    except DISCORD_ERRORS as error:
+        # 3 s were over before it came here, or another process of this bot was faster.
+        code = getattr(error, "code", None)
+        log.info("not_acknowledged", interaction_id=interaction.id, error=type(error).__name__, code=code)
+
+
+def addressed(send: Send, name: str) -> Send:
+    """A `send` whose messages begin with whom they are for, where there is no message to reply to."""
+
+    async def send_to(content: str | None = None, **options: Any) -> Any:
+        return await send(f"For {name}:" if content is None else f"For {name}:\n{content}", **options)
+
+    return send_to
+
+
+def replying(ctx: Context) -> dict[str, Any]:
+    """Options of a `send` with which an answer to a message refers to it, and is never posted twice."""
+    if ctx.interaction is not None:
+        return {}
+    return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}
+
+
+class PatientContext(commands.Context[commands.Bot]):
+    """Answers in the channel where the interaction's own answer is refused: it is unknown, or 15 minutes old."""
+
+    async def defer(self, *, ephemeral: bool = False) -> None:
+        """Acknowledge a slash command; see `acknowledge`."""
+        if self.interaction is not None:
+            await acknowledge(self.interaction, ephemeral=ephemeral)
+
+    async def send(self, content: str | None = None, **options: Any) -> discord.Message:
+        """As discord.py's.
+
+        Raises:
+            UserError: it was for one person only, and Discord offers no way to that person any more.
+            discord.HTTPException: Discord did not take it.
+        """
+        if self.interaction is None:
+            return await super().send(content, **options)
+        if not self.interaction.is_expired():
+            try:
+                return await super().send(content, **options)
+            except DISCORD_ERRORS as error:
+                if isinstance(error, TRANSIENT) and (posted := await self._posted()) is not None:
+                    return posted
+                code = getattr(error, "code", None)
+                if code != ALREADY_ANSWERED and code not in TOO_LATE:
+                    raise
+                log.info("answer_goes_to_the_channel", interaction_id=self.interaction.id, code=code)
+        if options.pop("ephemeral", False):
+            raise too_late()
+        for file in (*(options.get("files") or ()), options.get("file")):
+            if file is not None:
+                file.reset()
+        send = addressed(self.channel.send, f"**{plain(self.author.display_name)}**")
+        given = {name: value for name, value in options.items() if value is not None}
+        message: discord.Message = await send(content, **given)
+        return message
+
+    async def _posted(self) -> discord.Message | None:
+        """The answer, should Discord have taken it although its word about that was lost: it is not to come twice."""
+        assert self.interaction is not None
+        if self.interaction.response.type is not discord.InteractionResponseType.deferred_channel_message:
+            return None
+        try:
+            answer = await self.interaction.original_response()
+        except DISCORD_ERRORS as error:
+            log.info("answer_not_looked_up", interaction_id=self.interaction.id, error=type(error).__name__)
+            return None
+        return None if answer.flags.loading else answer
+
+
+class Responder:
+    """Answers in time, and tells the person of every failure.
+
+    Args:
+        settings: of the bot.
+        refused: is told of each command that was answered with an error.
+    """
+
+    def __init__(self, settings: Settings, refused: Callable[[Context], None] = lambda _: None) -> None:
+        self._settings = settings
+        self._refused = refused
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    def explain(self, error: BaseException, doing: str, usage: str = "") -> UserError:
+        """See `bot.errors.explain`."""
+        return explain(error, doing, self._settings, usage)
+
+    @asynccontextmanager
+    async def answering(
+        self,
+        interaction: Interaction,
+        doing: str,
+        *,
+        defer: dict[str, Any] | None = None,
+        way_back: Callable[[], discord.ui.View] | None = None,
+    ) -> AsyncIterator[None]:
+        """Acknowledge an interaction at once and, should the work within fail, tell the person why.
+
+        Args:
+            interaction: the press of a button, a choice, a form that was sent.
+            doing: its name, for the log.
+            defer: how it is acknowledged, now: Redis may take longer than Discord's 3 s. None: the work answers.
+            way_back: of a form that was sent: a refusal comes with this, which opens it again with what was typed.
+        """
+        if defer is not None:
+            await acknowledge(interaction, **defer)
+        try:
+            yield
+        except Exception as error:  # discord.py would only log it
+            view = way_back() if way_back is not None and isinstance(error, UserError) else None
+            await self.tell(interaction, self.explain(error, doing), view)
+
+    async def tell(self, interaction: Interaction, problem: UserError, view: discord.ui.View | None = None) -> None:
+        """Tell one person what went wrong, whatever the interaction was answered with before.
+
+        Where Discord takes no answer to the interaction any more, it is said in the channel for a minute, without
+        `view`.
+        """
+        if isinstance(problem, AlreadyReported):
+            return
+        try:
+            try:
+                await _tell(interaction, problem, view)
+            except discord.HTTPException as error:
+                if error.code not in TOO_LATE:
+                    raise
+                log.info("interaction_too_late", interaction_id=interaction.id, code=error.code)
+                await _tell_in_channel(interaction, problem)
+        except DISCORD_ERRORS as error:
+            log.warning("answer_not_posted", interaction_id=interaction.id, error=type(error).__name__)
+
+    async def respond(self, ctx: Context, problem: UserError) -> None:
+        """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""
+        if isinstance(problem, AlreadyReported):
+            self._refused(ctx)
+            return
+        try:
+            async with self._turn(ctx):
+                await retry(functools.partial(self._respond, ctx, problem), unless=ctx.bot.is_closed)
+                self._refused(ctx)
+        except DISCORD_ERRORS as error:
+            status, code = getattr(error, "status", None), getattr(error, "code", None)
+            kind = type(error).__name__
+            log.warning("answer_not_posted", channel_id=ctx.channel.id, error=kind, status=status, code=code)
+
+    @asynccontextmanager
+    async def _turn(self, ctx: Context) -> AsyncIterator[None]:
+        """One refusal at a time goes to a channel: many at once would keep all answers there waiting."""
+        if ctx.interaction is not None:  # which has a way of its own
+            yield
+            return
+        async with self._turns.setdefault(ctx.channel.id, asyncio.Lock()):
+            yield
+            # In discord.py whoever comes right after a post goes before those who wait, and sends them to the end.
+            await asyncio.sleep(_STEP_BACK_S)
+
+    async def _respond(self, ctx: Context, problem: UserError) -> None:
+        if ctx.interaction is not None and not ctx.interaction.is_expired():
+            await self.tell(ctx.interaction, problem)
+            return
+        permissions = ctx.bot_permissions
+        in_thread = isinstance(ctx.channel, discord.Thread)
+        nonce = f"e-{ctx.message.id}"
+        if permissions.send_messages_in_threads if in_thread else permissions.send_messages:
+            gone_after = WRONG_PLACE_S if isinstance(problem, WrongPlace) else None
+            try:
+                await post_error(ctx.send, problem, reference=_reference(ctx), delete_after=gone_after, nonce=nonce)
+            except discord.Forbidden as error:
+                if is_transient(error):
+                    raise
+                log.info("error_goes_to_the_person", channel_id=ctx.channel.id, code=error.code)
+            else:
+                return
+        if ctx.command is None and ctx.prefix is not None and not is_mention(ctx.prefix):
+            log.info("unknown_command_not_answered", channel_id=ctx.channel.id)  # it may be another bot's
+            return
+        await post_error(ctx.author.send, problem, nonce=nonce)
+
+
+def is_mention(prefix: str | None) -> bool:
+    """Whether a command began with a mention of the bot."""
+    return prefix is not None and prefix.startswith("<@")
+
+
+def _reference(ctx: Context) -> discord.MessageReference | None:
+    if ctx.interaction is not None:  # there is no message to refer to
+        return None
+    if ctx.guild is not None and not ctx.bot_permissions.read_message_history:
+        return None
+    return ctx.message.to_reference(fail_if_not_exists=False)
+
+
+async def _tell(interaction: Interaction, problem: UserError, view: discord.ui.View | None) -> None:
+    options: dict[str, Any] = {"ephemeral": True} | ({"view": view} if view is not None else {})
+    if not interaction.response.is_done():
+        try:
+            await post_error(interaction.response.send_message, problem, **options)
+        except discord.HTTPException as error:
+            if error.code != ALREADY_ANSWERED:
+                raise
+            log.info("interaction_answered_elsewhere", interaction_id=interaction.id)
+        else:
+            return
+    elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        await _remove_placeholder(interaction)
+    await post_error(interaction.followup.send, problem, **options)
+
+
+async def _tell_in_channel(interaction: Interaction, problem: UserError) -> None:
+    if interaction.channel_id is None:
+        log.warning("answer_not_posted", interaction_id=interaction.id, error="no channel")
+        return
+    client = cast(discord.Client, interaction.client)
+    channel = client.get_partial_messageable(interaction.channel_id, guild_id=interaction.guild_id)
+    send = addressed(channel.send, f"**{plain(interaction.user.display_name)}**")
+    await post_error(send, problem, delete_after=_SAID_FOR_S)
+
+
+async def _remove_placeholder(interaction: Interaction) -> None:
+    """Take a public "is thinking" away: what replaces it would be public, too."""
+    try:
+        placeholder = await interaction.original_response()
+        if placeholder.flags.loading and not placeholder.flags.ephemeral:
+            # As long as it is thinking, the next answer would go into its place, even after it was deleted.
+            await placeholder.edit(content="❌", allowed_mentions=NOBODY)
+            await placeholder.delete()
+    except discord.NotFound as error:  # it is gone already
+        log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
+
+
+class Typing:
+    """Shows "is typing" while something takes long: one sign for each channel, however many wait there."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+        self._waiting: Counter[int] = Counter()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    @asynccontextmanager
+    async def shown(self, channel_id: int) -> AsyncIterator[None]:
+        """Show it in a channel for as long as this lasts."""
+        self._waiting[channel_id] += 1
+        if channel_id not in self._tasks:
+            self._tasks[channel_id] = asyncio.create_task(self._show(channel_id))
+        try:
+            yield
+        finally:
+            self._waiting[channel_id] -= 1
+            if not self._waiting[channel_id]:
+                del self._waiting[channel_id]
+                self._tasks.pop(channel_id).cancel()
+
+    async def _show(self, channel_id: int) -> None:
+        await asyncio.sleep(TYPING_AFTER_S)
+        channel = self._client.get_partial_messageable(channel_id)
+        while True:
+            try:
+                await channel.typing()
+            except DISCORD_ERRORS as error:
+                log.info("typing_not_shown", channel_id=channel_id, error=type(error).__name__)
+            await asyncio.sleep(_TYPING_EVERY_S)
+
+
+# ------------------------------------------- answers that are one person's own business
+
+
+def is_elsewhere(ctx: Context) -> bool:
+    """Whether the private answer goes to another place than the command: a command that was typed in a channel."""
+    return ctx.interaction is None and ctx.guild is not None
+
+
+async def write_to(user: User, **message: Any) -> bool:
+    """Send a direct message; False when the person takes none.
+
+    Raises:
+        discord.HTTPException: Discord is in trouble.
+    """
+    try:
+        await user.send(**message)
+    except discord.HTTPException as error:
+        if error.code not in TAKES_NO_MESSAGES:
+            raise
+        log.info("direct_message_refused", user_id=user.id, code=error.code)
+        return False
+    return True
+
+
+async def answer_privately(ctx: Context, **message: Any) -> bool:
+    """Answer a command so that only the person sees it; False when they take no direct messages.
+
+    Raises:
+        discord.HTTPException: Discord did not take the answer.
+    """
+    if is_elsewhere(ctx):
+        return await write_to(ctx.author, **message)
+    await ctx.send(**message, ephemeral=True)
+    return True
+
+
+async def note_sent(ctx: Context, said: str = SENT) -> None:
+    """Say in the channel that the answer to a command went to the person, if it did. Says nothing about them."""
+    if not is_elsewhere(ctx):
+        return
+    try:
+        await ctx.send(said)
+    except DISCORD_ERRORS as error:  # the person has their answer
+        log.info("note_not_posted", channel_id=ctx.channel.id, error=type(error).__name__)
+
+
+async def tell_privately(ctx: Context, **message: Any) -> None:
+    """As `answer_privately` and `note_sent`, of what cannot be said in the channel.
+
+    Raises:
+        UserError: they take no direct messages; says how else.
+        discord.HTTPException: Discord did not take the answer.
+    """
+    if not await answer_privately(ctx, **message):
+        name = ctx.command.qualified_name if ctx.command is not None else ""
+        raise UserError(NOT_SENT, f"Use `/{name}`: only you see the answer.")
+    await note_sent(ctx)
