@@ -16,6 +16,8 @@ JOB_TTL_S = 30 * 24 * 3600
 DOORBELL = "events"
 """Stream: one entry `{job: id}` for each event of any job, trimmed; tells a reader which job's stream grew."""
 
+NOTIFICATIONS = DOORBELL
+
 UNDELIVERED = "jobs:undelivered"
 """Set of job ids whose final result the bot has not shown yet; it follows them again after a restart. No deletions."""
 
@@ -89,6 +91,11 @@ def job_events(job_id: str) -> str:
 def job_hold(job_id: str) -> str:
     """String: token of the task that runs a training; expires unless its worker renews it (`shared.turns`)."""
     return f"job:{job_id}:hold"
+
+
+def job_lease(job_id: str) -> str:
+    """String: `attempt:nonce` of the attempt that has the job; expires unless its worker renews it (`lifecycle`)."""
+    return f"job:{job_id}:lease"
 
 
 def job_control(job_id: str) -> str:
@@ -198,6 +205,11 @@ def cooldown(what: str, guild_id: int, who: int) -> str:
 def worker_info(queue: str) -> str:
     """Hash: name of a worker -> what it runs on, in plain words."""
     return f"workers:{queue}:info"
+
+
+def worker_states(queue: str) -> str:
+    """Hash: name of a worker -> `free`, `busy JOB ATTEMPT` or `draining`."""
+    return f"workers:{queue}:state"
 
 
 def workers(queue: str) -> str:
