@@ -1,1 +1,1 @@
-"""The Discord side: commands, cards, and the follower that keeps cards current."""
+"""The Discord side: commands, cards, and the delivery of what jobs become."""

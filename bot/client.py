@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
 import time
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 
 from bot import connection
 from bot.admin.cog_errors import Errors
+from bot.answers import post
 from bot.background import is_transient
 from bot.channels.consent import ConsentStore
 from bot.channels.leavers import Leavers
@@ -25,7 +27,7 @@ from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
 from bot.components import Components
-from bot.jobs.follower import Follower
+from bot.jobs.delivery import Delivery
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache
 from bot.leader import Fence, Leader
@@ -43,11 +45,14 @@ from bot.servers.access import Access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.syncing import sync_commands
+from bot.train.card import TrainingCards
 from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.write.again import TextActions
 from bot.writing.crowd import Crowd
 from shared import presence
 from shared.connect import connect_async
+from shared.events import Event, Failed
+from shared.jobs import Job, TrainJob
 from shared.settings import Settings
 
 EXTENSIONS = (
@@ -119,11 +124,15 @@ class Galvanic(commands.Bot):
         self.registry = Registry(self.redis, self.guild_settings, self.audience)
         self.model_actions = ModelActions(self)
         self.text_actions = TextActions(self)
-        self.follower = Follower(self)
         self.withdrawals = Withdrawals(self)
         self.readings = Readings(self)
         self.upkeep = Upkeep(self)
         self.typing = Typing(self)
+        self.delivery = Delivery(self, self.queue, settings, self.typing.shown)
+        self.training_cards = TrainingCards(self)
+        self.delivery.show_trainings(self.training_cards)
+        self.delivery.subscribe(self._job_delivered)
+        post.register(self)
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
         self.identifies = connection.Identifies()
@@ -159,7 +168,7 @@ class Galvanic(commands.Bot):
     async def on_ready(self) -> None:
         """Follow the jobs of the last run, once; say in Redis that the bot is there."""
         if self._presence is None:
-            self.follower.start()
+            self.delivery.start()
             self.readings.start()
             self.upkeep.start()
             self._presence = asyncio.create_task(self._say_present())
@@ -170,6 +179,14 @@ class Galvanic(commands.Bot):
     async def on_words_withdrawn(self, _guild_id: int) -> None:
         """Models learned words that were withdrawn since."""
         self.upkeep.ring()
+
+    def _job_delivered(self, job: Job, event: Event | None, seconds: float | None) -> None:
+        if seconds is not None:
+            self.metrics.answered(job.kind, seconds)
+            if not isinstance(event, Failed):
+                self.crowd.answered()
+        if isinstance(job, TrainJob) and job.replaces is not None:
+            self.upkeep.ring()
 
     async def process_commands(self, message: discord.Message) -> None:
         """Run a message's command; words to the bot that are none go to the chat."""
@@ -194,9 +211,10 @@ class Galvanic(commands.Bot):
         await self.upkeep.stop()
         await self.readings.stop()
         await self.withdrawals.stop()
-        await self.follower.stop()
+        await self.delivery.stop()
         await super().close()
-        await self.follower.note_delivered()  # what was posted while the others were being stopped
+        with contextlib.suppress(RedisError):
+            await self.delivery.note_delivered()  # what was posted while the others were being stopped
         if self.leader is not None:
             await self.leader.leave()
         await self.redis.aclose()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -12,12 +13,11 @@ import structlog
 from bot import cards, failures
 from bot.answers.models import post_export, post_import, post_info, post_refusal
 from bot.answers.problems import post_error
-from bot.pacing import each_request_within
 from bot.types import Send
 from bot.write import embeds as write_embeds
 from bot.write.views import compared_menu, written_buttons
 from shared.errors import UserError
-from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Surprised
+from shared.events import Compared, Event, Exported, Failed, Generated, Imported, Pictured, Surprised
 from shared.jobs import (
     SURPRISE_FILE,
     Asked,
@@ -32,56 +32,32 @@ from shared.jobs import (
 if TYPE_CHECKING:
     from bot.client import Galvanic
 
-POSTED_WITHIN_S = 60.0
-
 log = structlog.get_logger()
 
 
-def posting(job: Asked) -> AbstractAsyncContextManager[None]:
-    """How long Discord may take for an answer before it is asked again; a model's file takes as long as it takes."""
-    return nullcontext() if isinstance(job, ExportJob) else each_request_within(POSTED_WITHIN_S)
+def register(bot: Galvanic) -> None:
+    """Have delivery post each kind of answer."""
+    delivery = bot.delivery
 
+    def guarded(present: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def post(send: Send, job: Asked, event: Event, **options: Any) -> None:
+            if await _may_be_shown(bot, job):
+                await present(bot, send, job, event, **options)
+                return
+            # Its place may have been opened to others since it was asked for, above all when it comes late.
+            await post_error(send, _withheld(await bot.guild_settings.prefix(job.place.guild_id)), **options)
 
-async def post_answer(bot: Galvanic, send: Send, job: Asked, event: Event | None, **options: Any) -> None:
-    """Show the end of a job that somebody waits for, or what went wrong.
+        return post
 
-    Args:
-        bot: the bot.
-        send: a `send` of discord.py's; `options` are passed on to it.
-        job: what was asked for.
-        event: the final event, None when none came in time.
-        options: see `send`.
-    """
-    if event is not None and not isinstance(event, Failed) and not await _may_be_shown(bot, job):
-        # Its place may have been opened to others since it was asked for, above all when it comes late.
-        prefix = await bot.guild_settings.prefix(job.place.guild_id)
-        await post_error(send, _withheld(prefix), **options)
-        return
-    match job, event:
-        case GenerateJob(), Generated() if job.shown == 0:
-            await _chatted(bot, send, job, event, **options)
-        case GenerateJob(), Generated():
-            await _generated(bot, send, job, event, **options)
-        case CompareJob(), Compared():
-            await _compared(bot, send, job, event, **options)
-        case SurpriseJob(), Surprised():
-            await _surprised(bot, send, job, event, **options)
-        case PictureJob(), _:
-            await post_info(bot, send, job, event, **options)
-        case ExportJob(), Exported():
-            await post_export(bot, send, job, event, **options)
-        case ImportJob(), Imported():
-            await post_import(bot, send, job, event, **options)
-        case ImportJob(), Failed():
-            await post_refusal(send, job, event, **options)
-        case _:
-            ended = event if isinstance(event, Failed) else too_slow()
-            await post_error(send, UserError(ended.problem, ended.remedy), **options)
-
-
-def too_slow() -> Failed:
-    """How a job ends for whoever waits for it when its worker says nothing in time."""
-    return Failed(problem="The worker took too long to answer.", remedy="Try again, or ask for a shorter text.")
+    delivery.present(GenerateJob, Generated, guarded(_written))
+    delivery.present(CompareJob, Compared, guarded(_compared))
+    delivery.present(SurpriseJob, Surprised, guarded(_surprised))
+    delivery.present(ExportJob, Exported, guarded(post_export), slow=True)  # a model's file takes as long as it takes
+    # These ask themselves what may be shown: they have more to say.
+    for end in (Pictured, Failed):
+        delivery.present(PictureJob, end, functools.partial(post_info, bot))
+    delivery.present(ImportJob, Imported, functools.partial(post_import, bot))
+    delivery.present(ImportJob, Failed, post_refusal)
 
 
 async def _may_be_shown(bot: Galvanic, job: Asked) -> bool:
@@ -100,7 +76,7 @@ def _models_of(job: Asked) -> set[str]:
             return {variant.model_id for variant in job.variants}
         case SurpriseJob() | ExportJob():
             return {job.model.model_id}
-        case PictureJob() | ImportJob():  # their presenters ask themselves: they have more to say
+        case PictureJob() | ImportJob():
             return set()
 
 
@@ -109,6 +85,10 @@ def _withheld(prefix: str) -> UserError:
         "I can't post this here: its model was deleted in the meantime, or may no longer be used in this channel.",
         f"`{prefix}models` lists those that may.",
     )
+
+
+async def _written(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
+    await (_chatted if job.shown == 0 else _generated)(bot, send, job, event, **options)
 
 
 async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:

@@ -174,13 +174,13 @@ class Reading:
         job = self._job(current, state, parent)
         if current.chars < self._bot.settings.corpus_min_chars:
             raise await self._too_short(current)
-        queue, follower = self._bot.queue, self._bot.follower
-        with follower.reserved(job.job_id):
+        queue, delivery = self._bot.queue, self._bot.delivery
+        with delivery.reserved(job.job_id):
             card = message.where
             await queue.submit_train(job, None, card, (_NO_LIMIT, _NO_LIMIT), entry=info.transcript_id)
             if await self._store.complete(info.transcript_id):
                 await queue.cancel(job.job_id)
-            follower.follow(job, card)
+            delivery.follow(job, card)
         log.info(
             "reading_done", messages=state.read, lines=current.lines, chars=current.chars, left_out=current.left_out
         )
@@ -258,7 +258,7 @@ class Reading:
         if stored is None or not isinstance(stored.job, TrainJob):
             return False
         await self._bot.queue.cancel(job_id)
-        self._bot.follower.follow(stored.job, card)
+        self._bot.delivery.follow(stored.job, card)
         return True
 
     async def _show(self, transcript: Transcript, message: CardMessage, problem: str = "") -> None:

@@ -185,13 +185,16 @@ class JobQueue:
         except RedisError:
             self._retract_later(job_id, "")
 
-    async def give_up(self, job_id: str) -> bool:
+    async def give_up(self, job: Job) -> bool:
         """End a job that its person is told took too long, so that it does not come about after all.
 
         Returns:
             False when it had its end already: that is then what is true.
         """
-        return bool(await self._run(entering.give_up(job_id)) == b"given up")
+        if await self._run(entering.give_up(job.job_id)) != b"given up":
+            return False
+        self._ended(job.kind, "expired")
+        return True
 
     def _retract_later(self, job_id: str, entry: str) -> None:
         """Should the bot end first, the job stays, and is shown and goes on after the next start."""

@@ -12,7 +12,6 @@ import discord
 import structlog
 
 from bot import failures
-from bot.answers.ask import ask, require_writer
 from bot.answers.models import post_info, refusal
 from bot.models import embeds
 from bot.models.views import question_buttons
@@ -82,7 +81,7 @@ class ModelActions:
         job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
         async with self._cooldown(who):
             try:
-                await ask(self._bot, job, send, **options)
+                await self._bot.delivery.ask(job, send, **options)
             except failures.Told:  # the card is there, and says why it has no picture
                 return
             except UserError as error:
@@ -101,7 +100,7 @@ class ModelActions:
         most = guild_of(self._bot, who).filesize_limit
         job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
         async with self._cooldown(who):
-            await ask(self._bot, job, send, **options)
+            await self._bot.delivery.ask(job, send, **options)
 
     async def exportable(self, who: Actor) -> ModelRecord:
         """The only model that somebody may export here.
@@ -147,7 +146,7 @@ class ModelActions:
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        await require_writer(self._bot)
+        await self._bot.delivery.require_writer()
         disk_bytes = await self.require_room(who.guild_id, file.size)
         wait = settings.train_cooldown_s
         async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
@@ -160,7 +159,7 @@ class ModelActions:
                 disk_bytes=disk_bytes,
             )
             try:
-                await ask(self._bot, job, send, files={MODEL_FILE: data}, **options)
+                await self._bot.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
             except failures.Told:
                 raise
             except UserError as error:

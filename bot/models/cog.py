@@ -10,7 +10,6 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cards
-from bot.answers.ask import replying
 from bot.models import embeds, sharing
 from bot.models.views import list_page
 from bot.options import attached, checks
@@ -18,6 +17,7 @@ from bot.options.autocomplete import choices
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command, hybrid_group
 from bot.options.options import HOTTEST, temperature
+from bot.responder import replying
 from bot.servers.actor import Actor
 from shared.errors import UserError
 from shared.models import ModelRecord

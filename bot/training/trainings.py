@@ -171,22 +171,22 @@ async def _submit(bot: Galvanic, who: Actor, job: TrainJob, text: str | None, se
     """Enter the job first: a bot that dies in between posts the card after its next start.
 
     A card that was posted before would say "Queued" for ever. So would one that Discord took although it said
-    nothing, if the job were taken back: while it is in trouble, the job stays and the follower posts the card.
+    nothing, if the job were taken back: while it is in trouble, the job stays and delivery posts the card.
 
     Returns:
-        False when the follower has to do that.
+        False when delivery has to do that.
     """
     limits = await _limits(bot, who.guild_id)
     place = job.place
     context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
-    with context, bot.follower.reserved(job.job_id) as ours:
+    with context, bot.delivery.reserved(job.job_id) as ours:
         entry = await bot.queue.submit_train(job, text, None, limits) if ours else "known"
         if entry == "known":
             return True
         if entry != "entered":  # another one was entered since the first look
             raise await _no_room(bot, who, entry == "user")
         try:
-            message = await bot.follower.post(job, send)
+            message = await bot.training_cards.post(job, send)
         except Exception as error:
             if bot.is_closed():
                 log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
@@ -195,9 +195,9 @@ async def _submit(bot: Galvanic, who: Actor, job: TrainJob, text: str | None, se
                 await bot.queue.retract(job.job_id)
                 raise
             log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
-            bot.follower.follow(job, None)
+            bot.delivery.follow(job, None)
             return False
-        bot.follower.follow(job, (message.channel.id, message.id))
+        bot.delivery.follow(job, (message.channel.id, message.id))
         return True
 
 

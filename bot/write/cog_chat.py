@@ -12,10 +12,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cards
-from bot.answers.ask import replying
 from bot.options import checks
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
+from bot.responder import replying
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.servers.cooldowns import TooSoon

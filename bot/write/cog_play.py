@@ -8,11 +8,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers.ask import replying
 from bot.options import checks, decoding
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
 from bot.options.options import HOTTEST, Options, number, several, temperatures
+from bot.responder import replying
 from bot.servers.actor import Actor
 from bot.write import compare as comparing
 from bot.write import generate as generating

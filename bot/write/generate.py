@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.answers.ask import ask
 from bot.servers.actor import Actor
 from bot.types import Send
 from bot.write import mix
@@ -83,7 +82,7 @@ async def chat(bot: Galvanic, who: Actor, words: str, send: Send, **options: Any
     """
     await require_generate(bot, who)
     request = GenerateRequest(seed=f"{words[-CONTINUE_FROM:]}\n", length=CHAT_LENGTH, stop="sentence", shown=0)
-    await ask(bot, await _job(bot, who, request, "c"), send, **options)
+    await bot.delivery.ask(await _job(bot, who, request, "c"), send, **options)
 
 
 async def require_generate(bot: Galvanic, who: Actor) -> None:
@@ -115,7 +114,7 @@ async def ask_with_cooldown(
     """
     wait = max(bot.settings.generate_cooldown_s, least_s)
     async with bot.cooldowns.spend("generate", who.guild_id, who.user.id, wait, request=who.request_id):
-        await ask(bot, job, send, **options)
+        await bot.delivery.ask(job, send, **options)
 
 
 def default_temperature(bot: Galvanic, choices: ChannelChoices, model: ModelRecord) -> float | None:

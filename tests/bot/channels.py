@@ -59,7 +59,7 @@ async def queued(live: Live, sent_id: int) -> TrainJob:
     """The training that follows a reading, once it waits in the queue."""
 
     job_id = f"t-{sent_id}"
-    await live.until(lambda: job_id in live.bot.follower._followed, "the training")
+    await live.until(lambda: job_id in live.bot.delivery.in_background, "the training")
     stored = await live.bot.queue.load(job_id)
     assert stored is not None
     assert isinstance(stored.job, TrainJob)

@@ -12,7 +12,7 @@ import yarl
 
 from bot.channels import leavers, recheck, watch
 from bot.client import Galvanic
-from bot.jobs import live_card
+from bot.train import card as live_card
 from playground.server import Playground, open_port
 from shared.connect import connect_async
 from shared.settings import Settings
@@ -83,5 +83,4 @@ async def live(settings: Settings, playground: Playground) -> AsyncIterator[Live
 
 def _has_begun(bot: Galvanic) -> bool:
     """Whether it has looked for jobs of an earlier run: those of a test are not to be taken for such."""
-    tasks = (task.get_coro() for task in bot.follower._tasks)
-    return bot._presence is not None and not any(getattr(task, "__name__", "") == "_resume" for task in tasks)
+    return bot._presence is not None and bot.delivery.has_looked

@@ -69,6 +69,11 @@ class Live:
         marker = self.send("!help handled", channel="library")
         await self.until(lambda: self.answer(marker), "an answer to the marker")
 
+    async def start_again(self) -> None:
+        """Have the bot take up what an earlier run left, as at its start."""
+        self.bot.delivery._seen = None
+        await self.bot.delivery.look()
+
     async def until(self, predicate: Callable[[], T | None], what: str) -> T:
         """Wait until `predicate` returns something true."""
         deadline = asyncio.get_running_loop().time() + PATIENCE_S

@@ -14,8 +14,7 @@ import redis
 from structlog.testing import capture_logs
 
 from bot import background, responder
-from bot.answers.ask import ask as ask_for
-from bot.jobs import follower
+from bot.jobs import delivery
 from bot.views.training import job_buttons
 from bot.write.views import WrittenButton
 from playground.faults import Fault
@@ -35,7 +34,7 @@ FOLLOWUP = r"/webhooks/\d+/[^/]+"
 @pytest.fixture
 def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
-    monkeypatch.setattr(follower, "_RETRY_S", 0.05)
+    monkeypatch.setattr(delivery, "_RETRY_S", 0.05)
     worker = StandIn(settings)
     worker.add_model()
     return worker
@@ -176,7 +175,7 @@ async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(liv
     handlers = [task for task in asyncio.all_tasks() if task.get_name().startswith("discord.py: ")]
     await asyncio.gather(*handlers, return_exceptions=True)
     assert worker.waiting() == {job_id}
-    assert not live.bot.follower._delivered
+    assert not live.bot.delivery._to_note
 
 
 async def test_redis_that_fails_after_the_post_is_told_later(
@@ -280,7 +279,7 @@ async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(
         if restarted:
             job = generate_job(job_id="g-1", place=lab())
             await live.bot.queue.submit(job)
-            live.bot.follower.answer_later(job)
+            live.bot.delivery.deliver_later(job)
         else:
             live.send("!generate the sea")
         worker.write(await worker.asked(live))
@@ -307,10 +306,10 @@ async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
         patched.setattr(live.bot.queue, "events", fail)
         if restarted:
             await live.bot.queue.submit(job)
-            live.bot.follower.answer_later(job)
+            live.bot.delivery.deliver_later(job)
             await live.until(lambda: failures, "the outage")
         else:
-            await ask_for(live.bot, job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
+            await live.bot.delivery.ask(job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
     await live.until(lambda: live.showing(why), "the reason")
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert len(live.shown("❌")) == 1
@@ -320,12 +319,12 @@ async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live.bot.settings.generate_timeout_s = 1
-    monkeypatch.setattr(follower, "LATE_ANSWER_S", 0)
+    monkeypatch.setattr(delivery, "LATE_ANSWER_S", 0)
     monkeypatch.setattr(live.bot.queue, "events", AsyncMock(side_effect=redis.ConnectionError))
     job = generate_job(job_id="g-1", place=lab())
     await live.bot.queue.submit(job)
     with capture_logs() as logged:
-        live.bot.follower.answer_later(job)
+        live.bot.delivery.deliver_later(job)
         await live.until(lambda: not worker.waiting(), "the end of the job")
     assert "answer_too_late" in [entry["event"] for entry in logged]
     assert not live.shown("❌")
@@ -336,12 +335,12 @@ async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worke
     job_id = await worker.asked(live)
     worker.write(job_id)
     await answered(live, worker)
-    await live.until(lambda: not live.bot.follower._delivered, "the note to be over")
+    await live.until(lambda: not live.bot.delivery._to_note, "the note to be over")
     # Redis did not hear of it, and what an earlier run left is looked through once more.
     worker.redis.sadd(keys.UNDELIVERED, job_id)
-    live.bot.follower._delivered.add(job_id)
-    await live.bot.follower._take_up(job_id)
-    live.bot.follower.delivered(job_id)
+    live.bot.delivery._to_note[job_id] = None
+    await live.bot.delivery.take_up(job_id)
+    live.bot.delivery.delivered(job_id)
     await answered(live, worker)
 
 
@@ -362,7 +361,7 @@ async def test_a_late_answer_that_discord_refuses_is_told_where_that_can_be(
     assert (lost is not None) == told
     assert code != 50_013 or (lost is not None and lost.content.startswith("❌")), "as text, where no embed may be"
     assert not live.shown(TEXT)
-    assert not live.bot.follower._late
+    assert not live.bot.delivery.in_background
 
 
 async def test_a_request_that_discord_delivers_twice_gets_one_answer(live: Live, worker: StandIn) -> None:

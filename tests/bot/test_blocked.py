@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bot import cards
-from bot.answers.post import post_answer
 from bot.jobs.jobview import JobView
 from playground.places import CHANNEL_IDS, GUILDS
 from shared.blocklist import Blocklist
@@ -53,7 +52,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
     )
     send = live.bot.get_partial_messageable(LAB).send
     for (job, event), words in zip(answers, ("first", "second", "third"), strict=True):
-        await post_answer(live.bot, send, job, event)
+        await live.bot.delivery.post(job, event, send)
         message = live.showing(words)
         assert message is not None
         assert "damn" not in text_of(message)

@@ -8,10 +8,11 @@ import redis.asyncio
 
 from bot import cards
 from bot.channels.store import Line, TranscriptStore
-from bot.jobs import live_card, retention
+from bot.jobs import retention
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import JobQueue
 from bot.servers.actor import Actor
+from bot.train import card
 from bot.training import trainings
 from bot.training.texts import text_again
 from bot.training.trainings import TrainRequest
@@ -122,14 +123,14 @@ async def test_letting_go_twice_keeps_messages_no_longer(
 async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(card, "LOOK_AGAIN_S", 0.05)
     live.bot.settings.channel_corpus_days = 0
     live.bot.settings.card_interval_s = 0.05
     info = await transcribed(live.bot.transcripts, GUILDS[0].id)
     here = place(guild_id=GUILDS[0].id, channel_id=CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
     job = train_job(job_id="t-77", place=here, corpus=told(info))
     await live.bot.queue.submit_train(job, None, None, (9, 9))
-    live.bot.follower.follow(job, None)
+    live.bot.delivery.follow(job, None)
     assert await live.bot.transcripts.has_text(info.transcript_id)
     await live.bot.queue.cancel(job.job_id)
     while await live.bot.queue.awaits_delivery(job.job_id):

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from bot.answers.ask import ask
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Generated, Imported
-from shared.jobs import GENERATE_QUEUE
+from shared.jobs import GENERATE_QUEUE, Job
 from tests.bot.live import Live, text_of
 from tests.factories import generate_job, place, record
 from tests.registered import register
@@ -37,14 +36,14 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
     send = bot.queue._send
 
     async def slowly(*arguments: Any) -> None:
-        await bot.follower._resume()  # the job is entered, and nobody listens yet
+        await live.start_again()  # the job is entered, and nobody listens yet
         await send(*arguments)
 
     monkeypatch.setattr(bot.queue, "_send", slowly)
     channel = bot.get_channel(LAB)
-    asked = asyncio.create_task(ask(bot, job, channel.send))  # type: ignore[union-attr]
+    asked = asyncio.create_task(bot.delivery.ask(job, channel.send))  # type: ignore[union-attr]
     await live.until(lambda: worker.llen(GENERATE_QUEUE), "the job")
-    await ask(bot, job, channel.send)  # type: ignore[union-attr]  # Discord delivered it twice
+    await bot.delivery.ask(job, channel.send)  # type: ignore[union-attr]  # Discord delivered it twice
     log = JobLog(worker, job.job_id)
     log.begin()
     log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
@@ -55,12 +54,12 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
 
 
 async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> None:
-    follower, worker = live.bot.follower, connect(live.bot.settings)
+    delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.queue.submit(job)
     log = JobLog(worker, job.job_id)
     log.begin()
-    assert await follower.answer(job.job_id, 0.05) is None
+    assert await delivery.end_of(job, 0.05) is None
     with pytest.raises(Superseded):
         log.enter(Imported(model=record(model_id="m9", guild_id=GUILDS[0].id)))
     assert not worker.exists(keys.model("m9"))
@@ -68,30 +67,30 @@ async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> N
 
 
 async def test_what_came_at_the_last_moment_is_the_answer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    follower, worker = live.bot.follower, connect(live.bot.settings)
+    delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.queue.submit(job)
     give_up = live.bot.queue.give_up
 
-    async def just_before(job_id: str) -> bool:
-        log = JobLog(worker, job_id)
+    async def just_before(job: Job) -> bool:
+        log = JobLog(worker, job.job_id)
         log.begin()
         log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
-        return await give_up(job_id)
+        return await give_up(job)
 
     monkeypatch.setattr(live.bot.queue, "give_up", just_before)
-    event = await follower.answer(job.job_id, 0.05)
+    event = await delivery.end_of(job, 0.05)
     assert event is not None
     assert event.kind == "generated"
 
 
 async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
-    follower, worker = live.bot.follower, connect(live.bot.settings)
+    delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.queue.submit(job)
-    first = asyncio.create_task(follower.answer(job.job_id, 600))
-    second = asyncio.create_task(follower.answer(job.job_id, 600))
-    early = asyncio.create_task(follower.answer(job.job_id, 0.01))
+    first = asyncio.create_task(delivery.end_of(job, 600))
+    second = asyncio.create_task(delivery.end_of(job, 600))
+    early = asyncio.create_task(delivery.end_of(job, 0.01))
     assert await early is None
     assert not first.done()
     await live.handled()
@@ -101,50 +100,50 @@ async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
     found = await asyncio.wait_for(asyncio.gather(first, second), 20)
     assert found[0] is not None
     assert found[0] == found[1]
-    assert follower._bells == {}
+    assert delivery._news == {}
 
 
 async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    follower, worker = live.bot.follower, connect(live.bot.settings)
+    delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.queue.submit(job)
     undelivered = live.bot.queue.undelivered
 
     async def meanwhile() -> list[str]:
         found = await undelivered()
-        follower.answer_later(job)  # whoever asked for it could not post it
+        delivery.deliver_later(job)  # whoever asked for it could not post it
         return found
 
     with monkeypatch.context() as patched:
         patched.setattr(live.bot.queue, "undelivered", meanwhile)
-        await follower._take_up(job.job_id)
-    assert len([task for task in follower._tasks if "_answer_late" in str(task.get_coro())]) == 1
+        await delivery.take_up(job.job_id)
+    assert len([task for task in delivery._tasks if task.get_name().startswith("deliver")]) == 1
     log = JobLog(worker, job.job_id)
     log.begin()
     log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
-    await live.until(lambda: not follower._late, "the end of it")
+    await live.until(lambda: not delivery.in_background, "the end of it")
     await live.handled()
     assert sum("was calm" in text_of(message) for message in live.world.messages[LAB].values()) == 1
 
 
 async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    follower = live.bot.follower
+    delivery = live.bot.delivery
 
     async def broken(*_: Any) -> Any:
         raise ValueError
 
     monkeypatch.setattr(live.bot.queue, "events", broken)
-    follower.answer_later(generate_job())
-    await live.until(lambda: not follower._late, "the end of it")
-    assert follower._bells == {}
-    assert not follower._delivered
+    delivery.deliver_later(generate_job())
+    await live.until(lambda: not delivery.in_background, "the end of it")
+    assert delivery._news == {}
+    assert not delivery._to_note
 
 
 async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.queue.submit(job)
-    await live.bot.follower.stop()
-    live.bot.follower.answer_later(job)
-    assert not live.bot.follower._tasks
-    assert not live.bot.follower._late
+    await live.bot.delivery.stop()
+    live.bot.delivery.deliver_later(job)
+    assert not live.bot.delivery._tasks
+    assert not live.bot.delivery.in_background
     assert await live.bot.queue.undelivered() == [job.job_id]

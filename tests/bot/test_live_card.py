@@ -13,7 +13,8 @@ from simcord.backend.models import Channel, Overwrite
 from simcord.enums import OverwriteType
 from structlog.testing import capture_logs
 
-from bot.jobs import follower, live_card
+from bot.jobs import delivery
+from bot.train import card as live_card
 from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
@@ -33,7 +34,7 @@ def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> S
     live.bot.settings.card_interval_s = 0.05
     monkeypatch.setattr(live_card, "RETRY_S", 0.05)
     monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
-    monkeypatch.setattr(follower, "_RETRY_S", 0.05)
+    monkeypatch.setattr(delivery, "_RETRY_S", 0.05)
     return StandIn(settings)
 
 
@@ -41,10 +42,10 @@ async def begun(live: Live, channel_id: int, source: str = "catalogue", job_id: 
     """A training whose card is there."""
     job = train_job(job_id=job_id, place=lab(channel_id), corpus=corpus(source=source))
     channel = live.bot.get_partial_messageable(channel_id)
-    message = await live.bot.follower.post(job, channel.send)
+    message = await live.bot.training_cards.post(job, channel.send)
     card = (channel_id, message.id)
     assert await live.bot.queue.submit_train(job, "text", card, (9, 9)) == "entered"
-    live.bot.follower.follow(job, card)
+    live.bot.delivery.follow(job, card)
     return job
 
 
@@ -168,10 +169,10 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     else:
         await live.until(lambda: refusal.times < 1_000, "the first word that nobody takes")
     for _ in range(2):
-        await bot.follower.stop()
-        bot.follower = follower.Follower(bot)
-        bot.follower.start()
-        await live.until(lambda: bot.follower._followed, "the next run to follow it")
+        await bot.delivery.stop()
+        bot.delivery._stopped, bot.delivery._seen = False, None
+        bot.delivery.start()
+        await live.until(lambda: bot.delivery.in_background, "the next run to follow it")
         await asyncio.sleep(0.3)
     assert worker.waiting() == {job.job_id}
     if takes_messages:
@@ -316,7 +317,7 @@ async def test_a_training_that_redis_has_lost_is_given_up(
     await live.until(lambda: live.showing("Queued"), "the card")
     worker.redis.flushdb()
     await live.until(lambda: live.showing("has lost this training"), "the end")
-    await live.until(lambda: not live.bot.follower._followed, "the end of the job")
+    await live.until(lambda: not live.bot.delivery.in_background, "the end of the job")
     assert worker.redis.hgetall(keys.ACTIVE) == {}
     assert not [key for key in worker.redis.keys("job:*") if worker.redis.ttl(key) == -1]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.jobs import follower as following
+from bot.jobs import delivery
 from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.events import Failed, Generated, Queued
@@ -24,13 +24,14 @@ LAB = CHANNEL_IDS["lab"]
 
 @pytest.fixture
 def worker(live: Live, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(following, "_LOST_S", 0.1)
+    monkeypatch.setattr(delivery, "_LOST_S", 0.1)
     return StandIn(live.bot.settings)
 
 
 async def waits_for(live: Live, job_id: str) -> asyncio.Task[Any]:
-    await live.bot.queue.submit(generate_job(job_id=job_id, place=lab()))
-    return asyncio.create_task(live.bot.follower.answer(job_id, 60))
+    job = generate_job(job_id=job_id, place=lab())
+    await live.bot.queue.submit(job)
+    return asyncio.create_task(live.bot.delivery.end_of(job, 60))
 
 
 async def test_it_is_asked_again_when_its_worker_was_killed(live: Live, worker: StandIn) -> None:
@@ -94,34 +95,32 @@ async def test_an_end_of_a_kind_that_is_not_known_is_an_end(live: Live, worker: 
 async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr(delivery, "_LOOK_AGAIN_S", 0.1)
     worker.add_model()
-    follower = live.bot.follower
     followed = train_job(job_id="t-1", place=lab())
     await live.bot.queue.submit_train(followed, "text", None, (9, 9))
-    follower.follow(followed, None)
+    live.bot.delivery.follow(followed, None)
     worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:5"})
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
     worker.redis.sadd(keys.UNDELIVERED, "t-9")
     for job_id in ("g-others", "g-own"):
         await live.bot.queue.submit(generate_job(job_id=job_id, place=lab()))
         worker.write(job_id)
-    with follower.reserved("g-own"), capture_logs() as logs:
-        follower._spawn(follower._look_again())
+    with live.bot.delivery.reserved("g-own"), capture_logs() as logs:
+        live.bot.delivery._spawn(live.bot.delivery._go_on(live.bot.delivery.look, 0.1))
         await live.until(lambda: live.showing(TEXT), "the answer")
         await asyncio.sleep(0.5)
     assert len(live.shown(TEXT)) == 1
     assert worker.waiting() == {"g-own", "t-1", "t-9"}
     assert len(live.shown("job t-1")) == 1
-    assert len([task for task in follower._tasks if "_show" in str(task.get_coro())]) == 1
+    assert len([task for task in live.bot.delivery._tasks if task.get_name() == "deliver t-1"]) == 1
     assert [entry["job_id"] for entry in logs if entry["event"] == "job_not_understood"] == ["t-9"], "told once"
 
 
 async def test_what_is_just_being_taken_back_is_not_taken_up(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_LOOK_AGAIN_S", 0.5)
-    follower = live.bot.follower
+    monkeypatch.setattr(delivery, "_LOOK_AGAIN_S", 0.5)
     undelivered, looks = live.bot.queue.undelivered, 0
 
     async def counted() -> list[str]:
@@ -132,11 +131,11 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
 
     monkeypatch.setattr(live.bot.queue, "undelivered", counted)
     await live.bot.queue.submit_train(train_job(job_id="t-1", place=lab()), "text", None, (9, 9))
-    follower._spawn(follower._look_again())
+    live.bot.delivery._spawn(live.bot.delivery._go_on(live.bot.delivery.look, 0.1))
     await live.until(lambda: looks, "the first look")
     await live.bot.queue.retract("t-1")
     await live.until(lambda: looks >= 3, "two more")
-    assert not follower._followed
+    assert not live.bot.delivery.in_background
     assert not live.shown("job t-1")
 
 
@@ -145,6 +144,6 @@ async def test_the_card_of_a_training_that_another_version_began_says_so(live: L
     worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:{message.id}"})
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
     worker.redis.sadd(keys.UNDELIVERED, "t-9")
-    await live.bot.follower._take_up("t-9")
+    await live.bot.delivery.take_up("t-9")
     assert "Another version of me began this training" in text_of(live.world.messages[LAB][message.id])
     assert worker.redis.sismember(keys.UNDELIVERED, "t-9"), "that version goes on with it"

@@ -87,7 +87,7 @@ async def learned(live: Live, channel_id: int) -> TrainJob | None:
     def ended() -> bool:
         refused = ("Could not learn", "No member of this server has agreed")
         said = any(live.showing(words, channel=channel_id) for words in refused)
-        return said or job_id in live.bot.follower._followed
+        return said or job_id in live.bot.delivery.in_background
 
     await live.until(ended, "the end of the reading")
     stored = await live.bot.queue.load(job_id)

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from bot.answers import post
+from bot.jobs import delivery
 from bot.pacing import Pacing, each_request_within
 from playground.faults import Fault
 from shared.settings import Settings
@@ -71,7 +71,7 @@ async def test_waiting_in_line_is_not_waiting_for_discord(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One channel's posts go one after the other, and the last waits for longer than one of them may take."""
-    monkeypatch.setattr(post, "POSTED_WITHIN_S", 2.0)
+    monkeypatch.setattr(delivery, "POSTED_WITHIN_S", 2.0)
     jobs = await ask(live, worker, 30)
     live.faults.add(Fault("POST", POST, 200, times=MANY, wait_s=0.15))
     with capture_logs() as logged:

@@ -192,7 +192,7 @@ async def test_it_can_be_cancelled_to_the_very_end(live: Live, monkeypatch: pyte
     live.send("!train #lab")
     await live.until(lambda: live.showing("ancelled"), "the end")
     assert await live.bot.readings.of_guild(GUILD_ID) == []
-    assert not live.bot.follower._followed
+    assert not live.bot.delivery.in_background
     assert not live.bot.readings._cancelled
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.answers.post import post_answer
 from bot.models import actions as model_actions
 from bot.models import embeds as model_embeds
 from bot.models import sharing
@@ -136,13 +135,13 @@ async def test_an_answer_is_not_posted_where_others_can_read_it_by_then(live: Li
         return [(text_of(message), len(message.attachments) + len(message.embeds)) for message in messages]
 
     for job, event in answers(where):
-        await post_answer(live.bot, send, job, event)
+        await live.bot.delivery.post(job, event, send)
     before = posted()
     assert sum(SECRET in words for words, _ in before) == len(before) - 1  # the export has it in its file
     assert any("beyond my reach" in words for words, _ in before)
     await opened(live, where)
     for job, event in answers(where):
-        await post_answer(live.bot, send, job, event)
+        await live.bot.delivery.post(job, event, send)
     late = posted()[len(before) :]
     assert len(late) == len(before)
     assert all(SECRET not in words and "in the meantime" in words and count == 1 for words, count in late)
@@ -154,7 +153,7 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
     await live.bot.transcripts.note_withdrawn(ref().transcript_id, [BEN])
     job, event = answers(CELLAR)[-1]
-    await post_answer(live.bot, live.bot.get_partial_messageable(CELLAR).send, job, event)
+    await live.bot.delivery.post(job, event, live.bot.get_partial_messageable(CELLAR).send)
     (message,) = live.shown("were withdrawn in the meantime", channel="cellar")
     assert not message.attachments
 
@@ -166,14 +165,14 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     job = generate_job(place=place(guild_id=GUILD, channel_id=where, user_id=BEN))
     await live.bot.queue.submit(job)
     await opened(live, where)
-    live.bot.follower.answer_later(job)
+    live.bot.delivery.deliver_later(job)
     StandIn(live.bot.settings).tell(
         job.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1)
     )
     await live.until(lambda: live.showing("can't post this here", channel=where), "the refusal")
     assert not live.shown(SECRET, channel=where)
-    await live.until(lambda: not live.bot.follower._late, "the end of it")
-    await live.bot.follower.note_delivered()
+    await live.until(lambda: not live.bot.delivery.in_background, "the end of it")
+    await live.bot.delivery.note_delivered()
     assert await live.bot.queue.undelivered() == []
 
 
@@ -245,7 +244,7 @@ async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
     model = heard(live, scope="channel", channel_id=LAB, imported=True)
     job = ImportJob(job_id="i-1", place=place(guild_id=GUILD, channel_id=LAB, user_id=BEN), file_name="a.galvanic")
     for _ in range(2):  # an answer may be tried again
-        await post_answer(live.bot, live.bot.get_partial_messageable(LAB).send, job, Imported(model=model))
+        await live.bot.delivery.post(job, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
     assert all("didn't keep it" in text_of(message) for message in live.shown("", channel="lab"))
     assert not live.shown("#cellar")
     assert await live.bot.registry.record(model.model_id) is None

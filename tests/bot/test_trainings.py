@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from bot.jobs import live_card
 from bot.servers.actor import Actor
+from bot.train import card as live_card
 from bot.training import trainings
 from bot.training.trainings import TrainRequest
 from playground.faults import Fault
@@ -63,7 +63,7 @@ async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)
     (card,) = _cards(live, "Learning")
     job_id = f"t-{who.request_id}"
-    await live.until(lambda: not live.bot.follower._own, "the end of the request")
+    await live.until(lambda: not live.bot.delivery._asking, "the end of the request")
     stored = await live.bot.queue.load(job_id)
     while stored is None or stored.card is None:
         await live.handled()
@@ -105,7 +105,7 @@ async def test_a_training_that_is_refused_late_has_no_card(
 
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
     assert await live.bot.queue.submit_train(_job(), "text", None, (9, 9)) == "entered"
-    await live.bot.follower._resume()
+    await live.start_again()
     card = await live.until(lambda: live.showing("job t-1"), "the card")
     stored = await live.bot.queue.load("t-1")
     while stored is None or stored.card is None:
@@ -124,7 +124,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
 
     with pytest.raises(SystemExit):
         await trainings.begin(live.bot, who, _lesson, dies, by_message=True)
-    await live.bot.follower._resume()
+    await live.start_again()
     job_id = f"t-{who.request_id}"
     stored = await live.bot.queue.load(job_id)
     while stored is None or stored.card is None:
@@ -136,8 +136,8 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
 
 async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) -> None:
     async def send(**options: Any) -> Any:
-        await live.bot.follower._resume()
-        assert not live.bot.follower._followed
+        await live.start_again()
+        assert not live.bot.delivery.in_background
         return await _in_lab(live)(**options)
 
     await trainings.begin(live.bot, await _who(live), _lesson, send)
@@ -164,7 +164,7 @@ async def test_a_training_whose_token_is_gone_goes_on(
             log.publish(Interrupted())
             log.hand_back("t-1")
     worker.delete(TRAIN_QUEUE)
-    live.bot.follower.follow(_job(), None)
+    live.bot.delivery.follow(_job(), None)
     await live.until(
         lambda: worker.llen(TRAIN_QUEUE) > 0 and run_script(worker, turns.claim("spare")) == b"t-1", "a spare token"
     )
@@ -185,7 +185,7 @@ async def test_a_training_that_runs_is_left_alone(
     log.begin()
     log.publish(Started(worker="w"))
     worker.delete(TRAIN_QUEUE)
-    live.bot.follower.follow(_job(), None)
+    live.bot.delivery.follow(_job(), None)
     await live.until(lambda: live.showing("Reading"), "the card")
     for _ in range(5):
         await live.handled()

@@ -68,7 +68,7 @@ async def names(live: Live) -> list[str]:
 
 async def queued(live: Live) -> TrainJob:
     """The training for a model that is made again, once it waits in the queue."""
-    followed = live.bot.follower._followed
+    followed = live.bot.delivery.in_background
     job_id = await live.until(lambda: next(iter(followed), None), "the training")
     stored = await live.bot.queue.load(job_id)
     assert stored is not None
@@ -187,8 +187,8 @@ async def test_models_of_one_server_are_made_again_one_after_another(live: Live)
         assert len(await live.bot.readings.of_guild(GUILD_ID)) == 1
     first = await queued(live)
     await look(live)
-    await live.until(lambda: len(live.bot.follower._followed) == 2, "the second training")
-    jobs = [await live.bot.queue.load(job_id) for job_id in live.bot.follower._followed]
+    await live.until(lambda: len(live.bot.delivery.in_background) == 2, "the second training")
+    jobs = [await live.bot.queue.load(job_id) for job_id in live.bot.delivery.in_background]
     assert {job.job.replaces for job in jobs if job and isinstance(job.job, TrainJob)} == {"one", "two"}
     assert first.replaces in {"one", "two"}
 
@@ -349,7 +349,7 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
     ]
     for job in jobs:
         await live.bot.queue.submit_train(job, None, None, (9, 9))
-        live.bot.follower.follow(job, None)
+        live.bot.delivery.follow(job, None)
     live.bot.settings.channel_training = "off"
     live.bot.upkeep.ring()
     words = "turned off learning from channels"

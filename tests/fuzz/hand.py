@@ -151,8 +151,8 @@ class Hand:
 
     def forget(self) -> None:
         """Drop what the last case has left, in the local Discord, in Redis and in the logs."""
-        for task in self.live.bot.follower._tasks:
-            if getattr(task.get_coro(), "__name__", "") == "_show":  # a card, whose training is lost in a moment
+        for task in self.live.bot.delivery._tasks:
+            if task.get_name().startswith("deliver t-"):  # a card, whose training is lost in a moment
                 task.cancel()
         world = self.live.world
         for messages in world.messages.values():

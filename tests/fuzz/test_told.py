@@ -69,7 +69,7 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     """Have the bot take the job up, and people ask about it; it must still do its work for others."""
     hand.forget()
     bot, redis, job_id = hand.live.bot, hand.author.redis, case["job_id"]
-    bot.follower._followed.clear()
+    bot.delivery.in_background.clear()
     redis.hset(keys.job(job_id), "job", _bytes(case["job"]))
     if case["card"] is not None:
         redis.hset(keys.job(job_id), "card", _bytes(case["card"]))
@@ -81,8 +81,8 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     redis.hset(keys.job("g-8"), "job", generate_job(job_id="g-8", place=PLACE, model_name="a").model_dump_json())
     hand.author._answer(generate_job(job_id="g-8", place=PLACE))
     redis.xadd(keys.DOORBELL, {"job": job_id})
-    before = set(bot.follower._tasks)
-    await asyncio.wait_for(bot.follower._resume(), 20)
+    before = set(bot.delivery._tasks)
+    await asyncio.wait_for(hand.live.start_again(), 20)
     await hand.live.until(lambda: not redis.sismember(keys.UNDELIVERED, "g-8"), "the answer to another job")
     for asked in ("!jobs", f"!cancel {job_id}", f"!finish {job_id}"):
         await hand.write(asked)
@@ -96,7 +96,7 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
         message.components = [{"type": 1, "components": [control]}]
         chosen = {"values": ["0"]} if kind == "compared" else {}
         await hand.press(message, {"custom_id": custom_id, "component_type": control["type"], **chosen})
-    tasks = bot.follower._tasks - before
+    tasks = bot.delivery._tasks - before
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -19,6 +19,7 @@ from bot.jobs.card_message import CardMessage
 from bot.jobs.fairness import estimate
 from bot.jobs.jobview import JobView
 from bot.jobs.queue import card_nonce
+from bot.types import Send
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
 from shared.connect import takes_nothing
@@ -86,6 +87,36 @@ def buttons_of(job: TrainJob, view: JobView) -> discord.ui.View | None:
     return None if view.over else job_buttons(job.job_id)
 
 
+class TrainingCards:
+    """The cards of all trainings."""
+
+    def __init__(self, bot: Galvanic) -> None:
+        self._bot = bot
+
+    async def post(self, job: TrainJob, send: Send) -> discord.Message:
+        """Post the first card of a training that was entered.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached; there is no card then.
+        """
+        view = JobView()
+        embed = cards.training(job, view, await card_context(self._bot, job, view))
+        message: discord.Message = await send(embed=embed, view=buttons_of(job, view))
+        return message
+
+    async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
+        """See `bot.jobs.delivery.TrainingCards`."""
+        await LiveCard(self._bot, job, card, news).keep()
+
+    async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
+        """See `bot.jobs.delivery.TrainingCards`."""
+        channel = self._bot.get_partial_messageable(card[0])
+        try:
+            await channel.get_partial_message(card[1]).edit(embed=cards.foreign(job_id), allowed_mentions=NOBODY)
+        except (discord.HTTPException, *TRANSIENT) as error:
+            log.warning("card_not_edited", job_id=job_id, error=type(error).__name__)
+
+
 class LiveCard:
     """The message of one training.
 
@@ -113,14 +144,13 @@ class LiveCard:
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
-        self._told = False  # the end, to somebody: nothing more is shown
-        self._noted = False  # and Redis knows
+        self._told = False  # the end, to somebody
         self._refusals = 0  # of the end
         self._full = False  # Redis, since it was last heard of
 
     async def keep(self) -> None:
         """Show every change until the end has been shown; no trouble on the way ends it."""
-        while not self._noted:
+        while not self._told:
             self._bell.clear()
             try:
                 wait = await self._update()
@@ -128,8 +158,7 @@ class LiveCard:
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 self._stuck_since = None  # its worker could not say either that it is there
-                if not self._told:
-                    await self._say_outage(error)
+                await self._say_outage(error)
                 wait = RETRY_S
             except Exception as error:  # a card that stands still for good would be worse than one that is late
                 if passing(error):
@@ -143,16 +172,10 @@ class LiveCard:
     async def _update(self) -> float:
         """Show what is new, if it is time to; the seconds until the next look."""
         await self._record()
-        if not self._told and (wait := await self._show()) is not None:
+        if (wait := await self._show()) is not None:
             return wait
-        await self._record()
-        if self._told:
-            if self._view.over:
-                await self._queue.close(self._job.job_id)
-                await self._queue.release_text(self._job)
-            await self._queue.delivered(self._job.job_id)
-            log.info("job_delivered")
-            self._noted = True
+        if not self._told:
+            await self._record()
         return LOOK_AGAIN_S
 
     async def _show(self) -> float | None:
@@ -202,7 +225,7 @@ class LiveCard:
 
     async def _sleep(self, seconds: float) -> None:
         """Until something rings, or when an edit has to wait, until then."""
-        if self._noted:
+        if self._told:
             return
         if seconds != LOOK_AGAIN_S:
             await asyncio.sleep(max(seconds, 0.05))

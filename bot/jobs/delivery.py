@@ -1,0 +1,522 @@
+"""Brings what became of each job to whoever asked for it, once.
+
+Who asks waits for it (`ask`); what is put off by trouble of Discord's or Redis', and what an earlier run of the bot
+left, is brought in the background. Trainings have a card, which is kept current until it shows the end. How an answer
+or a card looks is for those who register it (`present`, `show_trainings`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from typing import Any, Protocol, TypeVar
+
+import discord
+import structlog
+from redis.exceptions import RedisError
+
+from bot import tasks
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, is_transient, retry
+from bot.errors import CLOSED, AlreadyReported, post_error
+from bot.escape import NOBODY
+from bot.jobs.queue import TRAINING, JobQueue
+from bot.jobs.understanding import NotUnderstood
+from bot.pacing import each_request_within
+from bot.responder import addressed
+from bot.types import Send
+from shared.errors import UserError
+from shared.events import TERMINAL, Event, Failed
+from shared.jobs import GENERATE_QUEUE, Asked, DeleteJob, Job, Place, TrainJob
+from shared.logging import job_context
+from shared.settings import Settings
+
+LATE_ANSWER_S = 3_600
+"""An answer that is older than this is dropped: people no longer expect it."""
+POSTED_WITHIN_S = 60.0
+"""How long Discord may take for an answer before it is asked again."""
+
+_LOST_S = 4.0
+"""A job without news for so long may have been lost with its worker, so somebody looks."""
+_MOST_AGAIN = 2
+_RETRY_S = 5.0
+_RETRY_AT_MOST_S = 60.0
+_LOOK_AGAIN_S = 60.0
+"""Between two looks for jobs that nobody delivers."""
+J = TypeVar("J", bound=Asked, contravariant=True)
+E = TypeVar("E", bound=Event, contravariant=True)
+Ended = Callable[[Job, Event | None, float | None], None]
+"""Hears of a job that was delivered; of one that was answered how it ended, and if that was not put off, in how many
+seconds."""
+log = structlog.get_logger()
+
+
+class Presenter(Protocol[J, E]):
+    """Posts how a job ended with `send`, which takes `options` besides. It asks whether it may be shown there."""
+
+    def __call__(self, send: Send, job: J, event: E, **options: Any) -> Awaitable[None]:
+        """Post it."""
+
+
+class TrainingCards(Protocol):
+    """Shows trainings."""
+
+    async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
+        """Keep a card (channel id, message id; None: there is none yet) current until its end has been shown."""
+
+    async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
+        """Tell on a card that another version of the bot has to keep it."""
+
+
+class Delivery:
+    """Delivers jobs."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        queue: JobQueue,
+        settings: Settings,
+        waiting: Callable[[int], AbstractAsyncContextManager[None]],
+    ) -> None:
+        """`waiting`: shows in a channel that somebody waits there."""
+        self._client = client
+        self._queue = queue
+        self._settings = settings
+        self._waiting = waiting
+        self._presenters: dict[tuple[type, type], Presenter[Any, Any]] = {}
+        self._slow: set[type] = set()
+        self._cards: TrainingCards | None = None
+        self._subscribers: list[Ended] = []
+        self._news: dict[str, set[asyncio.Event]] = {}
+        self._position: str | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[str] = set()
+        self.in_background: set[str] = set()
+        """Ids of the jobs that are delivered in the background."""
+        self._to_note: dict[str, TrainJob | None] = {}
+        self._any_to_note = asyncio.Event()
+        self._foreign: set[str] = set()
+        self._seen: set[str] | None = None
+        self._stopped = False
+
+    def present(self, job: type[J], event: type[E], presenter: Presenter[J, E], *, slow: bool = False) -> None:
+        """Have an end of a kind of job posted by `presenter`; an end without one is posted as an error.
+
+        Args:
+            job: the kind of job.
+            event: the kind of end.
+            presenter: posts it.
+            slow: Discord may take as long as it takes for it.
+        """
+        self._presenters[job, event] = presenter
+        if slow:
+            self._slow.add(job)
+
+    def show_trainings(self, cards: TrainingCards) -> None:
+        """Have trainings shown by these cards."""
+        self._cards = cards
+
+    def subscribe(self, subscriber: Ended) -> None:
+        """Tell somebody of each job that was delivered."""
+        self._subscribers.append(subscriber)
+
+    def start(self) -> None:
+        """Begin to listen, and take up the jobs of an earlier run."""
+        for step, pause_s in ((self._listen, 0.0), (self.look, _LOOK_AGAIN_S), (self._note, 0.0)):
+            self._spawn(self._go_on(step, pause_s))
+
+    async def stop(self) -> None:
+        """End all tasks; what was not delivered yet is after the next start."""
+        self._stopped = True
+        await tasks.end(*self._tasks)
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether the jobs of an earlier run have been taken up."""
+        return self._seen is not None
+
+    # ------------------------------------------------------------------ for those who ask
+
+    async def require_writer(self) -> None:
+        """Refuse when no generate worker is running.
+
+        Raises:
+            UserError: says who can start one.
+        """
+        if not await self._queue.has_worker(GENERATE_QUEUE):
+            raise UserError(
+                "No generate worker is running, so I can't do this now.",
+                "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
+            )
+
+    async def ask(self, job: Asked, send: Send, *, files: dict[str, bytes] | None = None, **options: Any) -> None:
+        """Send a job, wait for its end, and post that.
+
+        Args:
+            job: what is asked for.
+            send: a `send` of discord.py's, for all to see: an answer that is put off is posted in the channel.
+            files: files that the worker needs, by name (`keys.artifact`).
+            options: are passed on to `send`.
+
+        Raises:
+            AlreadyReported: the worker refused the job, or did not answer in time. That is posted as an answer is, so
+                that no trouble of Discord's loses it.
+            UserError: no worker is there, or Discord refuses the end of one that failed.
+            redis.RedisError: Redis cannot be reached, so nothing was sent. Later on the answer is put off.
+        """
+        place = job.place
+        context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
+        with context, self.reserved(job.job_id) as ours:
+            if not ours:
+                return  # Discord delivered this message before
+            await self.require_writer()
+            if await self._queue.submit(job, files=files):  # else it did so before the bot was started
+                await self._deliver(job, send, options)
+
+    @contextmanager
+    def reserved(self, job_id: str) -> Iterator[bool]:
+        """While a job is entered and shown by whoever asked for it: the bot's start must not take it for an old one.
+
+        Gives False if somebody does that already: Discord delivered the request twice.
+        """
+        if job_id in self._asking:
+            yield False
+            return
+        self._asking.add(job_id)
+        try:
+            yield True
+        finally:
+            self._asking.discard(job_id)
+
+    def follow(self, job: TrainJob, card: tuple[int, int] | None) -> None:
+        """Keep the card (channel id, message id) of a training current until its end; None posts a fresh one."""
+        self._in_background(job, self._show(job, card))
+
+    async def end_of(self, job: Asked, timeout_s: float) -> Event | None:
+        """Wait for the final event of a job.
+
+        Returns:
+            The event, or None when there was none in time: then the job is given up, and comes about no more.
+
+        Raises:
+            redis.RedisError: Redis could not be asked at last, so that there may be one.
+        """
+        away: RedisError | None = None
+        again = 0
+        try:
+            async with asyncio.timeout(timeout_s):
+                with self._news_of(job.job_id) as news:
+                    while True:
+                        news.clear()
+                        try:
+                            if (event := await self._final(job.job_id)) is not None:
+                                return event
+                            away = None
+                        except RedisError as error:
+                            away = error
+                            log.warning("redis_unreachable", job_id=job.job_id, error=type(error).__name__)
+                            await asyncio.sleep(1)
+                            continue
+                        if not await _rings(news, _LOST_S) and again < _MOST_AGAIN:
+                            again += await self._ask_again(job.job_id)
+        except TimeoutError:
+            if away is not None:
+                raise away from None
+            return None if await self._queue.give_up(job) else await self._final(job.job_id)
+
+    async def _final(self, job_id: str) -> Event | None:
+        return next((event for _, event in await self._queue.events(job_id, "0") if event.kind in TERMINAL), None)
+
+    async def _ask_again(self, job_id: str) -> bool:
+        """Have a job done by another worker if that which had it was killed; whether it was sent."""
+        try:
+            if not await self._queue.is_lost(job_id):
+                return False
+            log.warning("asked_again", job_id=job_id)
+            await self._queue.ask_again(job_id)
+        except REDIS_DOWN as error:
+            log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
+            return False
+        return True
+
+    @contextmanager
+    def _news_of(self, job_id: str) -> Iterator[asyncio.Event]:
+        """What is set when there is news of a job. Each who waits for it has their own."""
+        news = asyncio.Event()
+        self._news.setdefault(job_id, set()).add(news)
+        try:
+            yield news
+        finally:
+            self._news[job_id].discard(news)
+            if not self._news[job_id]:
+                del self._news[job_id]
+
+    # ------------------------------------------------------------------ answers
+
+    async def _deliver(self, job: Asked, send: Send, options: dict[str, Any]) -> None:
+        """Wait for a job's end and post it, for whoever asked just now; raises as `ask`."""
+        begun = time.monotonic()
+        # That of the answer after a restart, so that Discord takes only one of the two (for a few minutes).
+        options["nonce"] = job.job_id
+        event: Event | None = None
+        try:
+            async with self._waiting(job.place.channel_id):
+                event = end = await self.end_of(job, self._settings.generate_timeout_s) or _too_slow()
+            await retry(lambda: self.post(job, end, send, **options), unless=self._client.is_closed)
+        except Exception as error:
+            if self._client.is_closed():
+                log.info("answer_left_to_the_next_start", error=type(error).__name__)
+                return
+            if not is_transient(error):
+                # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
+                # bot is being stopped (CancelledError, too): then the next run posts it.
+                self.delivered(job.job_id)
+                if isinstance(event, Failed):  # errors have other ways to their person
+                    raise UserError(event.problem, event.remedy) from error
+                raise
+            log.warning("answer_put_off", error=type(error).__name__)
+            self.deliver_later(job, event)
+        else:
+            self._tell(job, event, time.monotonic() - begun)
+        if isinstance(event, Failed):
+            raise AlreadyReported(event.problem, event.remedy)
+
+    def deliver_later(self, job: Asked, event: Event | None = None) -> None:
+        """Post the answer to a job as soon as Discord and Redis are well again, be it after the next start.
+
+        Args:
+            job: what was asked for.
+            event: how it ended; None: that has to be asked.
+        """
+        # Whoever asked for one of this run reserves it.
+        otherwise = _too_slow() if job.job_id in self._asking else _restarted()
+        self._in_background(job, self._deliver_late(job, event, otherwise))
+
+    async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
+        """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is let go."""
+        give_up, wait_s = time.monotonic() + LATE_ANSWER_S, _RETRY_S
+        send = self._reply_to(job.place)
+        while True:
+            try:
+                # An outage of Redis does not count: only a worker that says nothing takes too long.
+                event = event or await self.end_of(job, self._settings.generate_timeout_s) or otherwise
+                # Discord knows a nonce for some minutes only. Should it have taken an answer and lost its own reply,
+                # and be away for longer than that, the answer is there twice.
+                await self.post(job, event, send, nonce=job.job_id)
+                break
+            except Exception as error:
+                transient = is_transient(error) or isinstance(error, RedisError)
+                if event is None and not transient:
+                    raise
+                if not transient or time.monotonic() >= give_up:
+                    _log_lost(error, transient)
+                    if not transient and getattr(error, "code", None) not in CLOSED:
+                        await self._say_lost(job, send)
+                    self.delivered(job.job_id)
+                    return
+                log.warning("answer_not_posted_yet", error=type(error).__name__)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _RETRY_AT_MOST_S)
+        self._tell(job, event, None)
+
+    async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
+        """Post how a job ended. `options` are passed on to `send`."""
+        async with nullcontext() if type(job) in self._slow else each_request_within(POSTED_WITHIN_S):
+            if (presenter := self._presenters.get((type(job), type(event)))) is not None:
+                await presenter(send, job, event, **options)
+                return
+            failed = event if isinstance(event, Failed) else _too_slow()
+            await post_error(send, UserError(failed.problem, failed.remedy), **options)
+
+    def _reply_to(self, place: Place) -> Send:
+        """What posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""
+        channel = self._client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        if place.message_id is None:
+            return addressed(channel.send, f"<@{place.user_id}>")
+        asked = discord.MessageReference(
+            message_id=place.message_id,
+            channel_id=place.channel_id,
+            guild_id=place.guild_id,
+            fail_if_not_exists=False,
+        )
+        return functools.partial(channel.send, reference=asked)
+
+    async def _say_lost(self, job: Asked, send: Send) -> None:
+        """The answer itself cannot be posted, but its person is to hear of that."""
+        problem = UserError(
+            f"I couldn't post what <@{job.place.user_id}> asked for.",
+            "A server admin can check my permissions in this channel. If they are right, the cause is in my log.",
+        )
+        try:
+            await post_error(send, problem, nonce=job.job_id, allowed_mentions=NOBODY)
+        except DISCORD_ERRORS as error:
+            log.warning("loss_not_told", job_id=job.job_id, error=type(error).__name__)
+
+    # ------------------------------------------------------------------ in the background
+
+    def _in_background(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+        if job.job_id in self.in_background or self._stopped:
+            work.close()
+            return
+        self.in_background.add(job.job_id)
+
+        async def deliver() -> None:
+            try:
+                with job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id):
+                    await work
+            finally:
+                self.in_background.discard(job.job_id)
+
+        self._spawn(deliver(), f"deliver {job.job_id}")
+
+    async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
+        assert self._cards is not None
+        with self._news_of(job.job_id) as news:
+            await self._cards.keep(job, card, news)
+        self._tell(job, None, None)
+
+    def _tell(self, job: Job, event: Event | None, seconds: float | None) -> None:
+        self.delivered(job.job_id, job if isinstance(job, TrainJob) else None)
+        for subscriber in self._subscribers:
+            subscriber(job, event, seconds)
+
+    def delivered(self, job_id: str, training: TrainJob | None = None) -> None:
+        """Somebody has seen how a job ended. Redis is told in the background, again and again while it is away."""
+        log.info("job_delivered", job_id=job_id)
+        self._to_note[job_id] = training
+        self._any_to_note.set()
+
+    async def note_delivered(self) -> None:
+        """Tell Redis now what `delivered` was told; what it does not take is kept for the next time.
+
+        Raises:
+            redis.RedisError: it does not.
+        """
+        self._any_to_note.clear()
+        try:
+            for job_id, training in list(self._to_note.items()):
+                if training is not None:
+                    await self._queue.close(job_id)
+                    await self._queue.release_text(training)
+                await self._queue.delivered(job_id)
+                del self._to_note[job_id]
+        finally:
+            if self._to_note:
+                self._any_to_note.set()
+
+    async def _note(self) -> None:
+        await self._any_to_note.wait()
+        await self.note_delivered()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery_failed", exc_info=error)
+
+    async def _go_on(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        reachable = True
+        while True:
+            try:
+                await step()
+                reachable = True
+                await asyncio.sleep(pause_s)
+            except RedisError as error:
+                if reachable:
+                    log.warning("redis_unreachable", error=type(error).__name__, doing=step.__name__)
+                reachable = False
+                await asyncio.sleep(min(1.0, _RETRY_S))
+
+    async def _listen(self) -> None:
+        try:
+            if self._position is None:
+                self._position = await self._queue.doorbell_position()
+                ids = set(self._news)  # there may have been news while nobody listened
+            else:
+                self._position, ids = await self._queue.listen(self._position)
+        except RedisError:
+            self._position = None
+            raise
+        for job_id in ids:
+            for news in self._news.get(job_id, ()):
+                news.set()
+
+    async def look(self) -> None:
+        """Take up what nobody delivers: at the start all, later what a bot entered that had lost the lead already.
+
+        Later only what was there at the look before, too: what is just being entered or taken back is somebody's.
+        """
+        found = set(await self._queue.undelivered())
+        for job_id in sorted((found if self._seen is None else found & self._seen) - self._foreign):
+            await self.take_up(job_id)
+        self._seen = found
+
+    async def take_up(self, job_id: str) -> None:
+        """Deliver a job of an earlier run, unless this one does already.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        if self._is_ours(job_id):
+            return
+        try:
+            stored = await self._queue.load(job_id)
+            entered_at = await self._queue.entered_at(job_id)
+            old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
+        except NotUnderstood as error:
+            # Written by another version of the bot, which may come back: it stays in Redis. Its card is told once.
+            self._foreign.add(job_id)
+            log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
+            card = await self._queue.card(job_id)
+            if card is not None and self._cards is not None:
+                await self._cards.show_foreign(job_id, card)
+            return
+        if not old or self._is_ours(job_id):
+            return
+        if stored is None or entered_at is None or isinstance(stored.job, DeleteJob):
+            self.delivered(job_id)
+            if stored is None and job_id.startswith(TRAINING):
+                await self._queue.close(job_id)
+        elif isinstance(stored.job, TrainJob):
+            await self._queue.adopt(stored.job)
+            self.follow(stored.job, stored.card)
+        elif time.time() - entered_at < LATE_ANSWER_S:
+            self.deliver_later(stored.job)
+        else:
+            log.warning("answer_too_late", job_id=job_id)
+            self.delivered(job_id)
+
+    def _is_ours(self, job_id: str) -> bool:
+        """Whether this run delivers or has delivered a job, or somebody just asks for it."""
+        return job_id in self._asking or job_id in self.in_background or job_id in self._to_note
+
+
+async def _rings(news: asyncio.Event, within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            return await news.wait()
+    except TimeoutError:
+        return False
+
+
+def _too_slow() -> Failed:
+    return Failed(problem="The worker took too long to answer.", remedy="Try again, or ask for a shorter text.")
+
+
+def _restarted() -> Failed:
+    return Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
+
+
+def _log_lost(error: Exception, transient: bool) -> None:
+    if isinstance(error, discord.HTTPException):
+        log.warning("answer_not_posted", status=error.status, code=error.code)
+    elif transient:
+        log.warning("answer_too_late", error=type(error).__name__)
+    else:
+        log.error("answer_not_posted", exc_info=error)

@@ -1,0 +1,1 @@
+"""Trainings: begun, shown while they learn, ended, and made again when words are withdrawn."""
