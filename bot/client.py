@@ -35,7 +35,6 @@ from bot.metrics.numbers import BotMetrics
 from bot.models.actions import ModelActions
 from bot.models.audience import Audience
 from bot.models.registry import Registry
-from bot.models.upkeep import Upkeep
 from bot.options import decoding
 from bot.options.autocomplete import Offers
 from bot.options.decoding import PlainWords, Tree, replace_surrogates
@@ -46,6 +45,7 @@ from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.syncing import sync_commands
 from bot.train.card import TrainingCards
+from bot.train.remake import Upkeep
 from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.write.again import TextActions
 from bot.writing.crowd import Crowd
@@ -56,7 +56,7 @@ from shared.jobs import Job, TrainJob
 from shared.settings import Settings
 
 EXTENSIONS = (
-    "bot.cogs.training",
+    "bot.train.cog",
     "bot.cogs.jobs",
     "bot.write.cog_generate",
     "bot.write.cog_play",

@@ -22,6 +22,7 @@ SAMPLE_CHARS = 280
 DESCRIPTION_LIMIT = 4_096  # Discord's
 FIELD_LIMIT = 1_024  # Discord's
 TITLE_LIMIT = 256  # Discord's
+NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
 
 
 def error(problem: UserError) -> discord.Embed:

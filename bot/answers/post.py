@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 import structlog
 
-from bot import cards, failures
+from bot import failures, words
 from bot.answers.models import post_export, post_import, post_info, post_refusal
 from bot.answers.problems import post_error
 from bot.types import Send
@@ -109,7 +109,7 @@ async def _generated(bot: Galvanic, send: Send, job: GenerateJob, event: Generat
         if error.code != failures.MISSING_PERMISSIONS:
             raise
         log.warning("file_not_attached", job_id=job.job_id)
-        said = f"The rest would be a file, and {cards.NO_FILES}"
+        said = f"The rest would be a file, and {words.NO_FILES}"
         beginning.add_field(name="Only the beginning", value=said, inline=False)
         await send(embed=beginning, **options)
 

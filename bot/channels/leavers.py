@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from bot import tasks
 from bot.failures import passing
 from bot.servers.membership import is_member
-from bot.training import training_control
+from bot.train import control
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -133,7 +133,7 @@ class Leavers(commands.Cog):
 
         In this order: after a crash in between, what is left is what `look_for_lost_servers` finds it by.
         """
-        await training_control.cancel_hearing(self.bot, lambda ref: ref.guild_id == guild_id)
+        await control.cancel_hearing(self.bot, lambda ref: ref.guild_id == guild_id)
         for model in await self.bot.registry.all(guild_id):
             if model.transcripts:
                 await self.bot.model_actions.drop(model)

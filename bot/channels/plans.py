@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from bot.channels import sources
 from bot.channels.readings import ReadingPlan
-from bot.commands import train_options
-from bot.commands.train_options import TrainFlags
 from bot.servers.actor import Actor
-from bot.training.trainings import require_current
+from bot.train import options as train_options
+from bot.train.options import TrainFlags
+from bot.train.start import require_current
 from shared.errors import UserError
 from shared.models import ModelRecord
 

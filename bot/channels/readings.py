@@ -23,8 +23,8 @@ from bot.channels.store import Transcript
 from bot.jobs.queue import TRAINING
 from bot.servers import access
 from bot.servers.actor import Actor
-from bot.training import trainings
-from bot.training.training_control import moderates_place
+from bot.train import start as trainings
+from bot.train.control import moderates_place
 from bot.types import Send
 from shared.errors import UserError
 from shared.jobs import Place, TrainOptions

@@ -12,7 +12,7 @@ from bot import cards
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
 from bot.servers.actor import Actor
-from bot.training import training_control
+from bot.train import control
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -42,7 +42,7 @@ class Jobs(commands.Cog):
             cards.Row(
                 one,
                 own=one.job.place.user_id == who.user.id,
-                visible=await training_control.may_show(self.bot, who, one.job, private=private),
+                visible=await control.may_show(self.bot, who, one.job, private=private),
             )
             for one in outlook.standings
             if one.job.place.guild_id == who.guild_id
@@ -66,7 +66,7 @@ class Jobs(commands.Cog):
         """End your training (moderators: any training) and keep nothing of it."""
         await ctx.defer(ephemeral=True)
         who, job_id = await self._meant(ctx, job, "cancel")
-        said = await training_control.cancel(self.bot, job_id, who.guild_id, who.user)
+        said = await control.cancel(self.bot, job_id, who.guild_id, who.user)
         await ctx.send(said, ephemeral=True)
 
     @hybrid_command(
@@ -85,19 +85,19 @@ class Jobs(commands.Cog):
         """End your training (moderators: any training) now, and keep the best model so far."""
         await ctx.defer(ephemeral=True)
         who, job_id = await self._meant(ctx, job, "finish")
-        said = await training_control.finish(self.bot, job_id, who.guild_id, who.user)
+        said = await control.finish(self.bot, job_id, who.guild_id, who.user)
         await ctx.send(said, ephemeral=True)
 
     async def _meant(self, ctx: Context, job: str | None, doing: Literal["cancel", "finish"]) -> tuple[Actor, str]:
         who = Actor.of(ctx)
         if job is not None:
             return who, job.strip("` ")
-        return who, await training_control.meant(self.bot, who, doing, private=ctx.interaction is not None)
+        return who, await control.meant(self.bot, who, doing, private=ctx.interaction is not None)
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
     async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.offers.in_time(training_control.offered(self.bot, interaction, typed))
+        return await self.bot.offers.in_time(control.offered(self.bot, interaction, typed))
 
 
 async def setup(bot: Galvanic) -> None:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from bot import cards
 from bot.failures import TRANSIENT
 from bot.redis_reply import reply
-from bot.training.trainings import TASTE_MINUTES
+from bot.train.start import TASTE_MINUTES
 from bot.views.welcome import TasteButton
 from shared import keys
 

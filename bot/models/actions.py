@@ -19,7 +19,7 @@ from bot.options import attached
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.servers.membership import was_deleted
-from bot.training import training_control
+from bot.train import control
 from bot.types import Send
 from shared.errors import UserError
 from shared.events import Failed
@@ -240,7 +240,7 @@ class ModelActions:
 
     async def _forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
         await self._bot.registry.forget_channel(channel_id)
-        await training_control.cancel_hearing(self._bot, lambda ref: ref.channel_id == channel_id)
+        await control.cancel_hearing(self._bot, lambda ref: ref.channel_id == channel_id)
         left = [known for known in channels_of(guild) if known != channel_id]
         for model in await self._bot.registry.all(guild.id):
             lost = model.channel_id == channel_id and not model.usable_in(left)

@@ -12,13 +12,13 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot import cards
 from bot.escape import NOBODY
 from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, is_gone, passing
 from bot.jobs.card_message import CardMessage
 from bot.jobs.fairness import estimate
-from bot.jobs.jobview import JobView
 from bot.jobs.queue import card_nonce
+from bot.train import embeds
+from bot.train.state import TrainingState
 from bot.types import Send
 from bot.views.finished import finished_buttons
 from bot.views.training import job_buttons
@@ -46,7 +46,7 @@ _REFUSED = frozenset({400, 413})
 log = structlog.get_logger()
 
 
-async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.CardContext:
+async def card_context(bot: Galvanic, job: TrainJob, view: TrainingState) -> embeds.CardContext:
     """What the card of a training shows besides its own events.
 
     Raises:
@@ -58,14 +58,14 @@ async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Car
     quotable = bot.audience.may_quote(job, job.place.channel_ids) and view.samples_stand(job, revisions)
     if view.over:
         off = bot.settings.channel_training == "off" and bool(job.transcripts)
-        return cards.CardContext(prefix=prefix, blocked=blocked, quotable=quotable, off=off)
+        return embeds.CardContext(prefix=prefix, blocked=blocked, quotable=quotable, off=off)
     outlook = await bot.outlook.look()
     standing = outlook.of(job.job_id)
     if standing is None and view.state == "queued":  # it was entered a moment ago
         outlook = await bot.outlook.look(now=True)
         standing = outlook.of(job.job_id)
     waits = standing is not None and view.state == "queued"
-    return cards.CardContext(
+    return embeds.CardContext(
         prefix=prefix,
         worker_there=await bot.queue.has_worker(TRAIN_QUEUE),
         place=standing.place if standing is not None and waits else None,
@@ -80,7 +80,7 @@ async def card_context(bot: Galvanic, job: TrainJob, view: JobView) -> cards.Car
     )
 
 
-def buttons_of(job: TrainJob, view: JobView) -> discord.ui.View | None:
+def buttons_of(job: TrainJob, view: TrainingState) -> discord.ui.View | None:
     """The buttons that go with a card."""
     if view.finished is not None:
         return finished_buttons(view.finished.model, job.job_id)
@@ -99,8 +99,8 @@ class TrainingCards:
         Raises:
             redis.RedisError: Redis cannot be reached; there is no card then.
         """
-        view = JobView()
-        embed = cards.training(job, view, await card_context(self._bot, job, view))
+        view = TrainingState()
+        embed = embeds.training(job, view, await card_context(self._bot, job, view))
         message: discord.Message = await send(embed=embed, view=buttons_of(job, view))
         return message
 
@@ -112,7 +112,7 @@ class TrainingCards:
         """See `bot.jobs.delivery.TrainingCards`."""
         channel = self._bot.get_partial_messageable(card[0])
         try:
-            await channel.get_partial_message(card[1]).edit(embed=cards.foreign(job_id), allowed_mentions=NOBODY)
+            await channel.get_partial_message(card[1]).edit(embed=embeds.foreign(job_id), allowed_mentions=NOBODY)
         except (discord.HTTPException, *TRANSIENT) as error:
             log.warning("card_not_edited", job_id=job_id, error=type(error).__name__)
 
@@ -134,7 +134,7 @@ class LiveCard:
         self._message = CardMessage(bot, job.place, where, functools.partial(card_nonce, job.job_id))
         self._bell = bell
         self._interval = bot.settings.card_interval_s
-        self._view = JobView()
+        self._view = TrainingState()
         self._cursor = "0"
         self._shown: Any = None
         # A card that was just posted counts as an edit.
@@ -245,7 +245,7 @@ class LiveCard:
         if not self._view.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
-        return cards.training(self._job, self._view, await card_context(self._bot, self._job, self._view))
+        return embeds.training(self._job, self._view, await card_context(self._bot, self._job, self._view))
 
     async def _unstick(self) -> None:
         """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle.
@@ -301,7 +301,7 @@ class LiveCard:
             if error.code != MISSING_PERMISSIONS or not files:
                 raise
             log.warning("chart_not_attached")
-            await self._message.put(cards.without_chart(embed), [], self._buttons())
+            await self._message.put(embeds.without_chart(embed), [], self._buttons())
         except discord.HTTPException as error:
             if error.code != ARCHIVED or not self._view.over:
                 raise
@@ -313,7 +313,7 @@ class LiveCard:
 
     async def _end_plainly(self) -> None:
         """Show the end without all that Discord may have refused; where it refuses that, too, it goes to the owner."""
-        embed = cards.plain_end(self._job, self._view)
+        embed = embeds.plain_end(self._job, self._view)
         try:
             await self._message.put(embed, [], None)
         except discord.HTTPException as error:
@@ -339,7 +339,7 @@ class LiveCard:
     async def _say_outage(self, error: RedisError) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""
         self._full = self._full or takes_nothing(error, self._bot.settings)  # silent afterwards, it is no less full
-        embed = cards.outage(self._job, full=self._full)
+        embed = embeds.outage(self._job, full=self._full)
         if self._gone or self._message.where is None or embed.to_dict() == self._shown:
             return
         if time.monotonic() - self._edited < self._interval:
@@ -359,7 +359,7 @@ class LiveCard:
         A model that is this channel's alone goes with it (`ModelActions.forget_channel`): it is not worth the wait.
         """
         if self._view.over:
-            await self._tell_owner(cards.end_without_channel(embed, self._job, self._view), await self._files())
+            await self._tell_owner(embeds.end_without_channel(embed, self._job, self._view), await self._files())
         elif not self._gone:
             await self._begin_to_end()
             self._gone = True
@@ -373,7 +373,7 @@ class LiveCard:
             return
         kept = await self._queue.control(self._job.job_id) == "finish"  # somebody may have cancelled it
         log.info("training_ended_with_its_channel", kept=kept)
-        told = await self._write_to_owner(cards.channel_gone(self._job, kept=kept), [], f"{self._job.job_id}-g")
+        told = await self._write_to_owner(embeds.channel_gone(self._job, kept=kept), [], f"{self._job.job_id}-g")
         if told is not None:
             self._message.where = (told.channel.id, told.id)
 
@@ -393,7 +393,7 @@ class LiveCard:
         They may have lost their way into a channel that was learned from: they get no texts of such a model.
         """
         if self._job.transcripts != ():
-            embed = cards.without_samples(embed)
+            embed = embeds.without_samples(embed)
         await self._write_to_owner(embed, files, self._job.job_id)
         self._told = True
 

@@ -10,7 +10,7 @@ import discord
 from bot.channels.import_buttons import UpdateButton
 from bot.models.views import UseButton
 from bot.servers.actor import Actor
-from bot.training import trainings
+from bot.train import start as trainings
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, replying_to
 from bot.views.training import SamplesButton

@@ -7,7 +7,7 @@ from typing import ClassVar
 import discord
 
 from bot.servers import access
-from bot.training import training_control
+from bot.train import control
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, answering
 
 
@@ -32,7 +32,7 @@ class CancelButton(_JobButton, template=r"galvanic:cancel:(?P<job>[a-z0-9-]+)"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Cancel, if this person may."""
         async with answering(interaction, "cancel button") as bot:
-            said = await training_control.cancel(bot, self.job_id, interaction.guild_id, interaction.user)
+            said = await control.cancel(bot, self.job_id, interaction.guild_id, interaction.user)
             await interaction.followup.send(said, ephemeral=True)
 
 
@@ -44,7 +44,7 @@ class FinishButton(_JobButton, template=r"galvanic:finish:(?P<job>[a-z0-9-]+)"):
     async def callback(self, interaction: discord.Interaction) -> None:
         """Finish, if this person may."""
         async with answering(interaction, "finish button") as bot:
-            said = await training_control.finish(bot, self.job_id, interaction.guild_id, interaction.user)
+            said = await control.finish(bot, self.job_id, interaction.guild_id, interaction.user)
             await interaction.followup.send(said, ephemeral=True)
 
 
@@ -58,7 +58,7 @@ class SamplesButton(_JobButton, template=r"galvanic:samples:(?P<job>[a-z0-9-]+)"
         """Show them, to this person alone."""
         async with answering(interaction, "samples button") as bot:
             here = access.channel_ids(interaction.channel) if interaction.channel is not None else []
-            embed = await training_control.samples(bot, self.job_id, interaction.guild_id, interaction.user, here)
+            embed = await control.samples(bot, self.job_id, interaction.guild_id, interaction.user, here)
             await interaction.followup.send(embed=embed, ephemeral=True)
 
 

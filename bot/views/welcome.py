@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.servers.actor import Actor
-from bot.training import trainings
+from bot.train import start as trainings
 from bot.types import Send
 from bot.views.base import ButtonItem, FromItsId, RequiresPlace, replying_to
 

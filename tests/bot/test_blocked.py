@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot import cards
-from bot.jobs.jobview import JobView
+from bot.train import embeds
+from bot.train.state import TrainingState
 from playground.places import CHANNEL_IDS, GUILDS
 from shared.blocklist import Blocklist
 from shared.connect import connect
@@ -60,9 +60,9 @@ async def test_notes_are_covered_too(live: Live) -> None:
 
 
 def test_notes_of_a_training_are_covered_too() -> None:
-    view = JobView()
+    view = TrainingState()
     view.apply(finished(notes=(NOTE,)))
-    embed = cards.training(train_job(), view, cards.CardContext(blocked=Blocklist(("damn",))))
+    embed = embeds.training(train_job(), view, embeds.CardContext(blocked=Blocklist(("damn",))))
     assert "████ it" in str(embed.to_dict())
     assert "damn" not in str(embed.to_dict())
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from bot import cards, words
 from bot.jobs.fairness import Estimate
-from bot.jobs.jobview import JobView
 from bot.jobs.queue_view import Outlook, Standing
 from bot.models import embeds as model_embeds
 from bot.models.embeds import copied
+from bot.train import embeds
+from bot.train.state import TrainingState
 from bot.write import embeds as write_embeds
 from shared.blocklist import Blocklist
 from shared.errors import UserError
@@ -25,12 +26,12 @@ from tests.factories import CHANNEL, GUILD, USER, corpus, finished, generate_job
 from tests.factories import place as place_of
 
 
-def card(view: JobView, **around: object) -> discord.Embed:
-    return cards.training(train_job(), view, cards.CardContext(**around))  # type: ignore[arg-type]
+def card(view: TrainingState, **around: object) -> discord.Embed:
+    return embeds.training(train_job(), view, embeds.CardContext(**around))  # type: ignore[arg-type]
 
 
-def view_of(*events: object) -> JobView:
-    view = JobView()
+def view_of(*events: object) -> TrainingState:
+    view = TrainingState()
     for event in events:
         view.apply(event)  # type: ignore[arg-type]
     return view
@@ -42,7 +43,7 @@ def fields(embed: discord.Embed) -> dict[str | None, str | None]:
 
 def test_a_queued_card_tells_the_place_in_the_queue() -> None:
     def said(**around: object) -> str:
-        return card(JobView(), **around).description or ""
+        return card(TrainingState(), **around).description or ""
 
     assert said() == "🕓 **Queued**…"
     assert said(place=0, waiting=3) == "🕓 **Queued**: next in line."
@@ -58,7 +59,9 @@ def test_a_queued_card_tells_the_place_in_the_queue() -> None:
 def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
     job = train_job(options=TrainOptions(minutes=1.5))
     machines = ("2 cores of AMD EPYC", "NVIDIA H100")
-    shown = fields(cards.training(job, JobView(), cards.CardContext(takes=Estimate(90, False), machines=machines)))
+    shown = fields(
+        embeds.training(job, TrainingState(), embeds.CardContext(takes=Estimate(90, False), machines=machines))
+    )
     assert shown["Text"] == "12,345 characters"
     assert shown["Takes"] == "at most 1.5 minutes"
     assert shown["Runs on"] == "2 cores of AMD EPYC or NVIDIA H100"
@@ -85,8 +88,8 @@ def test_a_card_tells_what_was_asked_of_its_training() -> None:
 def test_how_long_it_takes_does_not_contradict_what_was_asked(
     options: TrainOptions, takes: Estimate | None, how: str, said: str
 ) -> None:
-    context = cards.CardContext(takes=takes, most_minutes=180)
-    shown = fields(cards.training(train_job(options=options), JobView(), context))
+    context = embeds.CardContext(takes=takes, most_minutes=180)
+    shown = fields(embeds.training(train_job(options=options), TrainingState(), context))
     assert shown["How"] == f"character by character · {how}"
     assert shown["Takes"] == said
 
@@ -105,7 +108,7 @@ def test_time_is_estimated_only_once_it_was_measured() -> None:
 
 def test_where_time_decides_no_number_of_epochs_is_promised() -> None:
     options = TrainOptions(minutes=8)
-    shown = fields(cards.training(train_job(options=options), view_of(progress()), cards.CardContext()))
+    shown = fields(embeds.training(train_job(options=options), view_of(progress()), embeds.CardContext()))
     assert shown["Epoch"] == "2"
 
 
@@ -115,14 +118,14 @@ def test_once_a_training_is_resumed_the_card_says_that_it_reads() -> None:
 
 
 def test_a_card_without_a_worker_says_so_and_what_to_do() -> None:
-    description = card(JobView(), worker_there=False).description or ""
+    description = card(TrainingState(), worker_there=False).description or ""
     assert "No worker is running" in description
     assert "make run" in description
 
 
 def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     job = train_job(options=TrainOptions(epochs=4))
-    embed = cards.training(job, view_of(Started(worker="w"), progress()), cards.CardContext())
+    embed = embeds.training(job, view_of(Started(worker="w"), progress()), embeds.CardContext())
     assert "38 %" not in (embed.description or "")
     assert f"{math.floor(100 * (1 + 0.5) / 4)} %" in (embed.description or "")
     shown = fields(embed)
@@ -157,8 +160,8 @@ def test_a_card_tells_how_in_plain_words() -> None:
         recipe="word", epochs=1, layers=2, units=512, encoding="one-hot", dropout=0.4, learning_rate=0.002, batch=64
     )
     job = train_job(parent=parent, options=options)
-    for view in (JobView(), view_of(progress())):
-        said = fields(cards.training(job, view, cards.CardContext()))["How"]
+    for view in (TrainingState(), view_of(progress())):
+        said = fields(embeds.training(job, view, embeds.CardContext()))["How"]
         assert said == (
             "word by word · continues `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
             "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
@@ -167,7 +170,7 @@ def test_a_card_tells_how_in_plain_words() -> None:
 
 def test_a_card_without_options_tells_recipe_and_time() -> None:
     job = train_job(options=TrainOptions(minutes=8))
-    shown = fields(cards.training(job, JobView(), cards.CardContext()))
+    shown = fields(embeds.training(job, TrainingState(), embeds.CardContext()))
     assert shown["How"] == "character by character · at most 8 minutes"
 
 
@@ -204,7 +207,7 @@ def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
     blocked = Blocklist(("whale",))
     live = card(view_of(progress(), Sample(epoch=1, text="a whale")), blocked=blocked)
     end = card(view_of(finished(samples=("the whale", "x", "y"))), blocked=blocked)
-    all_of_it = cards.samples(train_job(), view_of(Sample(epoch=1, text="whale!")), blocked)
+    all_of_it = embeds.samples(train_job(), view_of(Sample(epoch=1, text="whale!")), blocked)
     for embed in (live, end, all_of_it):
         assert "whale" not in str(embed.to_dict())
         assert "█████" in str(embed.to_dict())
@@ -212,7 +215,7 @@ def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
 
 def test_samples_are_first_newest_and_some_between() -> None:
     view = view_of(*(Sample(epoch=n, text=f"text {n}.", heldout_loss=2.0) for n in range(1, 40)))
-    said = cards.samples(train_job(), view, Blocklist(())).description or ""
+    said = embeds.samples(train_job(), view, Blocklist(())).description or ""
     assert said.startswith("**After epoch 1** · 2.89 bits (2.000 nats)\n> text 1")
     assert said.count("**After epoch") == 7
     assert said.endswith("> text 39.")
@@ -220,7 +223,7 @@ def test_samples_are_first_newest_and_some_between() -> None:
 
 def test_samples_fit_discord_however_long_they_are() -> None:
     view = view_of(*(Sample(epoch=n, text="*" * 3_000) for n in range(1, 40)))
-    said = cards.samples(train_job(), view, Blocklist(())).description or ""
+    said = embeds.samples(train_job(), view, Blocklist(())).description or ""
     assert len(said) <= 4_096
     assert "**After epoch 1**" in said
     assert "**After epoch 39**" in said
@@ -262,8 +265,8 @@ def test_a_long_list_of_jobs_fits_discord() -> None:
 
 def test_samples_are_not_so_far_once_the_training_is_over() -> None:
     sample = Sample(epoch=1, text="whale!")
-    running = cards.samples(train_job(), view_of(sample), Blocklist(()))
-    over = cards.samples(train_job(), view_of(sample, finished()), Blocklist(()))
+    running = embeds.samples(train_job(), view_of(sample), Blocklist(()))
+    over = embeds.samples(train_job(), view_of(sample, finished()), Blocklist(()))
     assert [(one.footer.text or "").split(" · ")[0] for one in (running, over)] == ["1 sample so far", "1 sample"]
     assert (over.title or "").startswith("How it learned")
 
@@ -297,7 +300,7 @@ def test_a_failed_card_shows_problem_and_remedy() -> None:
 
 
 def test_every_card_names_its_job() -> None:
-    for view in (JobView(), view_of(progress()), view_of(finished()), view_of(Failed(problem="p"))):
+    for view in (TrainingState(), view_of(progress()), view_of(finished()), view_of(Failed(problem="p"))):
         assert "job t-1" in (card(view).footer.text or "")
 
 
@@ -341,7 +344,7 @@ def test_text_too_long_for_an_embed_is_left_to_a_file() -> None:
 def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> None:
     view = view_of(finished(samples=tuple(samples), model=record(corpus_title=title), notes=("x" * 2_000,)))
     job = train_job(corpus=corpus(title=title))
-    embed = cards.training(job, view, cards.CardContext())
+    embed = embeds.training(job, view, embeds.CardContext())
     assert len(embed) <= 6_000
     assert len(embed.description or "") <= 4_096
     assert all(len(field.value or "") <= 1_024 for field in embed.fields)

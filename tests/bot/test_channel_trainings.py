@@ -6,16 +6,15 @@ import pytest
 import redis
 import redis.asyncio
 
-from bot import cards
 from bot.channels.store import Line, TranscriptStore
 from bot.jobs import retention
-from bot.jobs.jobview import JobView
 from bot.jobs.queue import JobQueue
 from bot.servers.actor import Actor
-from bot.train import card
-from bot.training import trainings
-from bot.training.texts import text_again
-from bot.training.trainings import TrainRequest
+from bot.train import card, embeds
+from bot.train import start as trainings
+from bot.train.start import TrainRequest
+from bot.train.state import TrainingState
+from bot.train.texts import text_again
 from bot.write.again import at_temperature
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
@@ -206,8 +205,8 @@ def test_a_request_has_its_words_or_knows_where_they_are() -> None:
 # ---------------------------------------------------------------------- cards
 
 
-def view_of(*events: Event) -> JobView:
-    view = JobView()
+def view_of(*events: Event) -> TrainingState:
+    view = TrainingState()
     for event in events:
         view.apply(event)
     return view
@@ -217,20 +216,20 @@ def test_a_card_tells_that_a_member_withdrew_and_forgets_what_was_there() -> Non
     begun = (Started(worker="w"), progress(), Sample(epoch=1, text="their words"))
     view = view_of(*begun, Started(worker="w", anew="withdrawn"))
     assert (view.state, view.progress, view.samples, view.resumed) == ("reading", None, [], False)
-    said = cards.training(train_job(), view, cards.CardContext()).to_dict()
+    said = embeds.training(train_job(), view, embeds.CardContext()).to_dict()
     assert "A member withdrew: I begin again without their words." in said["description"]
     assert "their words" not in str(said["fields"])
     for later in (progress(), Started(worker="w", resumed=True)):  # it stays true
         view.apply(later)
-        embed = cards.training(train_job(), view, cards.CardContext())
+        embed = embeds.training(train_job(), view, embeds.CardContext())
         assert "A member withdrew" in (embed.description or "")
     view.apply(Cancelled())
-    assert "withdrew" not in str(cards.training(train_job(), view, cards.CardContext()).to_dict())
+    assert "withdrew" not in str(embeds.training(train_job(), view, embeds.CardContext()).to_dict())
 
 
 def test_a_card_tells_that_messages_changed_before_it_could_go_on() -> None:
     view = view_of(Started(worker="w", resumed=True), Started(worker="w", anew="changed"))
-    said = cards.training(train_job(), view, cards.CardContext()).description or ""
+    said = embeds.training(train_job(), view, embeds.CardContext()).description or ""
     assert "Messages were deleted or changed" in said
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 from discord.ext import commands
 
-from bot.cogs.training import Training
-from bot.commands.train_options import TrainFlags
 from bot.options.options import Options, number
+from bot.train.cog import Training
+from bot.train.options import TrainFlags
 from bot.write.cog_generate import GenerateFlags, Generation
 from bot.write.cog_play import CompareFlags
 from shared.errors import UserError

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from bot import cards
 from bot.escape import clipped, fit
-from bot.jobs.jobview import JobView
 from bot.jobs.queue_view import Outlook, Standing
 from bot.models import embeds as model_embeds
+from bot.train import embeds as train_embeds
+from bot.train.state import TrainingState
 from bot.words import TITLE_LIMIT
 from playground.markdown import render, render_inline
 from tests.factories import corpus, finished, progress, record, train_job
@@ -105,13 +106,13 @@ EVIL = "Alice](https://evil.example/x) [by"
 def test_no_card_makes_a_link_of_a_title() -> None:
     model = record(corpus_title=EVIL)
     job = train_job(corpus=corpus(title=EVIL), place=place_of())
-    running, done = JobView(), JobView()
+    running, done = TrainingState(), TrainingState()
     running.apply(progress())
     done.apply(finished(model=model))
     standing = Standing(job=job, card=(1, 2), place=None, takes=None, progress=progress())
     embeds = [
-        cards.training(job, running, cards.CardContext()),
-        cards.training(job, done, cards.CardContext()),
+        train_embeds.training(job, running, train_embeds.CardContext()),
+        train_embeds.training(job, done, train_embeds.CardContext()),
         model_embeds.model_list([model], None, [1], 0, "!"),
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
         model_embeds.delete_question(model, 1, "!"),

@@ -19,7 +19,7 @@ from bot.jobs.understanding import NotUnderstood, events_of
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
-from bot.training.texts import text_again
+from bot.train.texts import text_again
 from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import Corpus, unpack

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot.commands import train_options
-from bot.commands.train_options import TrainFlags
 from bot.options.options import Number, shown
+from bot.train import options as train_options
+from bot.train.options import TrainFlags
 from shared import corpora
 from shared.errors import UserError
 from shared.jobs import TrainOptions

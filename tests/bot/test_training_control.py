@@ -6,7 +6,7 @@ import discord
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.training import training_control
+from bot.train import control
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from tests.bot.live import Live
@@ -30,24 +30,24 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
     thread = train_job(place=place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"]))
     nowhere = train_job(place=place(**where, channel_id=GONE))
     ada, ben, cleo, dora = [await _person(live, name) for name in ("ada", "ben", "cleo", "dora")]
-    assert all(training_control.sees(person, lab) for person in (ada, ben, cleo, dora))
+    assert all(control.sees(person, lab) for person in (ada, ben, cleo, dora))
     for job in (thread, nowhere):
-        assert training_control.sees(cleo, job)
-        assert not training_control.sees(ben, job)
-        assert training_control.sees(ada, job)  # she runs the server
-        assert training_control.moderates(ada, job)
+        assert control.sees(cleo, job)
+        assert not control.sees(ben, job)
+        assert control.sees(ada, job)  # she runs the server
+        assert control.moderates(ada, job)
     # Manage Messages alone opens no private thread.
-    assert training_control.moderates(dora, lab)
-    assert training_control.moderates(dora, thread)
+    assert control.moderates(dora, lab)
+    assert control.moderates(dora, thread)
     denied = discord.Permissions(manage_threads=True).value
     channel = live.world.get_channel(CHANNEL_IDS["lab"])
     channel.overwrites.append(Overwrite(dora.id, OverwriteType.MEMBER, allow=0, deny=denied))
     live.world.announce_channel_update(channel.id)
-    await live.until(lambda: not training_control.sees(dora, thread), "the new permissions")
-    assert training_control.moderates(dora, lab)
-    assert not training_control.sees(dora, thread)
-    assert not training_control.moderates(dora, thread)
-    assert not training_control.sees(dora, nowhere)
+    await live.until(lambda: not control.sees(dora, thread), "the new permissions")
+    assert control.moderates(dora, lab)
+    assert not control.sees(dora, thread)
+    assert not control.moderates(dora, thread)
+    assert not control.sees(dora, nowhere)
 
 
 async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live) -> None:

@@ -14,9 +14,10 @@ from simcord.backend.models import Message
 
 from bot import cards
 from bot.escape import clipped, fit
-from bot.jobs.jobview import JobView
 from bot.models import embeds as model_embeds
 from bot.options.decoding import replace_surrogates
+from bot.train import embeds
+from bot.train.state import TrainingState
 from playground.places import BOT_ID
 from shared.events import Failed, Sample, Started
 from tests.bot.live import text_of
@@ -28,7 +29,7 @@ from tests.fuzz.hand import Hand
 from tests.fuzz.reading import require_in_place, require_plain
 from tests.fuzz.saved import because, saved
 
-NOT_BLOCKED = cards.CardContext().blocked
+NOT_BLOCKED = embeds.CardContext().blocked
 PRESSES = ("again", "continue", "hotter", "samples")
 
 cases = st.one_of(
@@ -71,16 +72,16 @@ def _training_cards(says: str) -> None:
     sample = Sample(epoch=1, text=says, train_loss=1.0)
     end = finished(model=record(corpus_title=says), samples=(says,) * 3, notes=(says,) * 3)
     for last in (sample, end, Failed(problem="It failed.", remedy="Try again.")):
-        view = JobView()
+        view = TrainingState()
         for event in (Started(worker=says), progress(), sample, last):
             view.apply(event)
         for embed in (
-            cards.training(job, view, cards.CardContext(machines=(says,))),
-            cards.plain_end(job, view),
-            cards.outage(job),
-            cards.channel_gone(job, kept=True),
-            cards.end_without_channel(cards.training(job, view, cards.CardContext()), job, view),
-            cards.samples(job, view, NOT_BLOCKED),
+            embeds.training(job, view, embeds.CardContext(machines=(says,))),
+            embeds.plain_end(job, view),
+            embeds.outage(job),
+            embeds.channel_gone(job, kept=True),
+            embeds.end_without_channel(embeds.training(job, view, embeds.CardContext()), job, view),
+            embeds.samples(job, view, NOT_BLOCKED),
             model_embeds.model_info(end.model, current=True, prefix="!", facts=(("Rights", says),), no_picture=says),
         ):
             assert len(embed) <= 6_000

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot import cards
-from bot.commands import train_options
 from bot.failures import AWAY, passing
 from bot.jobs.queue import TRAINING, card_nonce
 from bot.servers.actor import Actor
-from bot.training.texts import text_again
+from bot.train import options as train_options
+from bot.train.texts import text_again
 from bot.types import Send
 from shared import corpora
 from shared.corpora import Corpus

@@ -14,15 +14,15 @@ from discord.ext import commands
 from bot import cards
 from bot.channels import sources
 from bot.channels.plans import plan_for
-from bot.commands import train_options
-from bot.commands.train_options import TrainFlags
 from bot.options import attached, checks
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
 from bot.options.options import fields
 from bot.servers.actor import Actor
-from bot.training.texts import text_again
-from bot.training.trainings import TrainRequest, begin
+from bot.train import options as train_options
+from bot.train.options import TrainFlags
+from bot.train.start import TrainRequest, begin
+from bot.train.texts import text_again
 from bot.types import Send
 from bot.views.options_form import OptionsForm
 from shared import corpora

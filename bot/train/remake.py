@@ -22,7 +22,7 @@ from bot.channels.readings import ReadingPlan
 from bot.failures import AWAY, TRANSIENT, passing
 from bot.redis_reply import reply
 from bot.servers import access
-from bot.training import training_control
+from bot.train import control
 from shared import keys
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -71,8 +71,8 @@ class Upkeep:
             wait = EVERY_S
             try:
                 if self._bot.settings.channel_training == "off":
-                    await self._attempt("off", training_control.cancel_hearing(self._bot, lambda _: True), None)
-                await self._attempt("close", training_control.close_unknown(self._bot), None)
+                    await self._attempt("off", control.cancel_hearing(self._bot, lambda _: True), None)
+                await self._attempt("close", control.close_unknown(self._bot), None)
                 await self._attempt("resume", self._bot.withdrawals.resume(), None)
                 for guild in list(self._bot.guilds):
                     wait = min(wait, await self._attempt("look", self.look(guild), EVERY_S))

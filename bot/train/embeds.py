@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import discord
 
 from bot.escape import clipped
 from bot.jobs.fairness import Estimate
-from bot.jobs.jobview import JobView
 from bot.models.embeds import copied
+from bot.train.state import TrainingState
 from bot.words import (
     AMBER,
     BLURPLE,
+    DESCRIPTION_LIMIT,
     FIELD_LIMIT,
     GREEN,
     GREY,
+    NO_FILES,
     RED,
     TITLE_LIMIT,
     bar,
@@ -30,14 +33,13 @@ from bot.words import (
     span,
 )
 from shared.blocklist import Blocklist
-from shared.events import Difficulty, Doing, Finished, Progress
+from shared.events import Difficulty, Doing, Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.units import choosing, count
 
 GAP_BITS = 0.15
 """A difference between training and held-out loss that the card mentions."""
-NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
 _ANEW = {
     "withdrawn": "A member withdrew: I begin again without their words.",
     "changed": "Messages were deleted or changed meanwhile: I begin again with what is there now.",
@@ -59,6 +61,7 @@ _DOING: dict[Doing, str] = {
     "saving": "💾 **Saving** what it has learned so far",
     "finishing": "🏁 **Finishing**: I measure the model, have it write its samples, and save it.",
 }
+MOST_SAMPLES = 7
 _SOON = "a moment"
 _NOTHING_BLOCKED = Blocklist(())
 _SAMPLE = "Sample"
@@ -98,7 +101,7 @@ class CardContext:
     off: bool = False
 
 
-def training(job: TrainJob, view: JobView, context: CardContext) -> discord.Embed:
+def training(job: TrainJob, view: TrainingState, context: CardContext) -> discord.Embed:
     """The card of a training: what was asked for, how far it has come, and its place in the queue."""
     match view.state:
         case "finished":
@@ -160,7 +163,7 @@ def without_samples(embed: discord.Embed) -> discord.Embed:
     return shown
 
 
-def plain_end(job: TrainJob, view: JobView) -> discord.Embed:
+def plain_end(job: TrainJob, view: TrainingState) -> discord.Embed:
     """How a training ended, in three short lines: for when Discord does not take its card."""
     if view.finished is not None:
         title = f"Learned {short_title(job)}"
@@ -189,7 +192,7 @@ def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
     return embed.set_footer(text=f"job {job.job_id}")
 
 
-def end_without_channel(embed: discord.Embed, job: TrainJob, view: JobView) -> discord.Embed:
+def end_without_channel(embed: discord.Embed, job: TrainJob, view: TrainingState) -> discord.Embed:
     """The card of a training that is over, for the person who began it: its channel was deleted."""
     said = embed.description or ""
     if view.finished is not None:
@@ -204,7 +207,7 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, view: JobView) -> d
     return shown
 
 
-def _unfinished(job: TrainJob, view: JobView, context: CardContext) -> discord.Embed:
+def _unfinished(job: TrainJob, view: TrainingState, context: CardContext) -> discord.Embed:
     embed = discord.Embed(title=f"Learning {short_title(job)}", colour=BLURPLE)
     progress = view.progress
     if not context.worker_there:
@@ -394,3 +397,29 @@ def _choices(options: TrainOptions, most_minutes: float) -> list[str]:
     if options.keep_licence:
         said.append("licence kept")
     return said
+
+
+def samples(job: TrainJob, view: TrainingState, blocked: Blocklist) -> discord.Embed:
+    """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
+    learning = "How it learned" if view.over else "Learning"
+    embed = discord.Embed(title=f"{learning} to write like {short_title(job)}", colour=BLURPLE)
+    for most in range(MOST_SAMPLES, 1, -1):
+        embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
+        if len(embed.description) <= DESCRIPTION_LIMIT:
+            break
+    counted = count(len(view.samples), "sample") + ("" if view.over else " so far")
+    embed.set_footer(text=f"{counted} · job {job.job_id}")
+    return embed
+
+
+def spread(found: Sequence[Sample], most: int) -> list[Sample]:
+    """At most `most` of the samples, evenly spread, the first and the last among them."""
+    if len(found) <= most:
+        return list(found)
+    return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]
+
+
+def _sample(sample: Sample, blocked: Blocklist) -> str:
+    known = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
+    after = "" if known is None else f" · {bits(known)}"
+    return f"**After epoch {sample.epoch}**{after}\n{quote(blocked.mask(sample.text))}"

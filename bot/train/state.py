@@ -25,7 +25,7 @@ State = Literal["queued", "reading", "training", "interrupted", "finished", "fai
 
 
 @dataclass
-class JobView:
+class TrainingState:
     """The state of one training.
 
     Attributes:

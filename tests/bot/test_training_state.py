@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobs.jobview import JobView
+from bot.train.state import TrainingState
 from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Sample, Started
 from tests.factories import finished, progress
 
 
-def fold(*events: Event) -> JobView:
-    view = JobView()
+def fold(*events: Event) -> TrainingState:
+    view = TrainingState()
     for event in events:
         view.apply(event)
     return view

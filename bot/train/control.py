@@ -12,13 +12,14 @@ from discord import app_commands
 
 from bot import cards
 from bot.escape import plain
-from bot.jobs.jobview import JobView
 from bot.jobs.queue import TRAINING
 from bot.jobs.queue_view import Standing
 from bot.options.autocomplete import MOST, label
 from bot.redis_reply import reply
 from bot.servers import access
 from bot.servers.actor import Actor
+from bot.train import embeds
+from bot.train.state import TrainingState
 from shared import keys
 from shared.errors import UserError
 from shared.jobs import TRAIN_QUEUE, Place, TrainJob, TranscriptRef
@@ -167,7 +168,7 @@ async def samples(
     if not view.samples:
         remedy = "The training ended without one." if view.over else "The first one comes after an epoch, on its card."
         raise UserError("There are no samples yet.", remedy)
-    return cards.samples(job, view, await bot.guild_settings.blocklist(guild_id))
+    return embeds.samples(job, view, await bot.guild_settings.blocklist(guild_id))
 
 
 async def offered(bot: Galvanic, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -227,7 +228,7 @@ def _rights(user: Person, place: Place) -> discord.Permissions | None:
     return rights if rights.view_channel and (rights.manage_threads or not private) else None
 
 
-async def _load_own(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> tuple[TrainJob, JobView]:
+async def _load_own(bot: Galvanic, job_id: str, guild_id: int | None, user: Person) -> tuple[TrainJob, TrainingState]:
     """A training that is not over, if this person may end it."""
     job = await _load(bot, job_id, guild_id)
     if job.place.user_id != user.id and not moderates(user, job):
@@ -247,8 +248,8 @@ async def _load(bot: Galvanic, job_id: str, guild_id: int | None) -> TrainJob:
     return stored.job
 
 
-async def _view(bot: Galvanic, job_id: str) -> JobView:
-    view = JobView()
+async def _view(bot: Galvanic, job_id: str) -> TrainingState:
+    view = TrainingState()
     for _, event in await bot.queue.events(job_id, "0"):
         view.apply(event)
     return view

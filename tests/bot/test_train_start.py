@@ -11,8 +11,8 @@ import redis
 
 from bot.servers.actor import Actor
 from bot.train import card as live_card
-from bot.training import trainings
-from bot.training.trainings import TrainRequest
+from bot.train import start as trainings
+from bot.train.start import TrainRequest
 from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys, turns

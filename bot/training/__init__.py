@@ -1,1 +1,0 @@
-"""Trainings: started, cancelled and finished, and when each will be done."""
