@@ -40,7 +40,7 @@ DOCS_PORT ?= 8766
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 
-# What looks through the product's packages, apart from them.
+# What looks through the packages, apart from them; pip-licenses' options are in pyproject.toml.
 AUDIT_VENV := .venv-audit
 AUDIT_INSTALLED := $(AUDIT_VENV)/.installed
 
@@ -152,11 +152,19 @@ compose-config:  ## check the Docker Compose files
 	check bot.compose.yml none; \
 	check bot.compose.yml admin,monitoring
 
-audit: $(INSTALLED) $(AUDIT_INSTALLED)  ## known holes and licences of all that is installed (needs the internet)
-	@$(AUDIT_VENV)/bin/python tools/audit.py --python $(PY)
+audit: $(INSTALLED) $(AUDIT_INSTALLED)  ## known holes and licences of all that is pinned (needs the internet)
+	@$(AUDIT_VENV)/bin/pip-licenses --python $(PY) --summary
+ifeq ($(AUDIT_OFFLINE),ok)
+	@echo "known holes: NOT AUDITED, because AUDIT_OFFLINE=ok says that no advisory service can be asked from here"
+else
+	@$(AUDIT_VENV)/bin/pip-audit -r constraints.txt --no-deps --disable-pip --strict --progress-spinner=off
+endif
 
-licences: $(INSTALLED) $(AUDIT_INSTALLED)  ## write docs/licences.md anew
-	@$(AUDIT_VENV)/bin/python tools/audit.py --python $(PY) --write
+licences: $(INSTALLED) $(AUDIT_INSTALLED)  ## write the table in docs/licences.md anew
+	@sed -n '1,/^<!-- pip-licenses -->/p' docs/licences.md > docs/licences.md.new
+	@echo >> docs/licences.md.new
+	@$(AUDIT_VENV)/bin/pip-licenses --python $(PY) --format=markdown >> docs/licences.md.new
+	@mv docs/licences.md.new docs/licences.md
 
 clean:  ## remove the environments and what the tools left; data stays
 	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(AUDIT_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info

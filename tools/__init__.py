@@ -1,1 +1,0 @@
-"""Programs for those who work on Galvanic; no part of it."""
