@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from shared.corpora.catalogue import CatalogueEntry
-from shared.corpora.decoding import check_size, decode_text
-from shared.corpora.formats import refuse_formats
-from shared.corpora.gutenberg import find_books, strip_gutenberg
-from shared.corpora.streaming import chunks
+from shared.corpora.packing import size_limit
+from shared.corpora.reading import Text, read, sha256
 from shared.errors import UserError
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
+from shared.units import MEGABYTE
 
+LIMIT = 2_000 * MEGABYTE
+"""Largest file on this machine, in bytes."""
+STREAM_ABOVE = 4 * MEGABYTE
+"""Files larger than this are not read into memory."""
 MAX_NAME = 32
 _MAX_TITLE = 100
 GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
@@ -38,36 +40,6 @@ def slugify(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")[:MAX_NAME].strip("-")
 
 
-def make_corpus(
-    text: str,
-    *,
-    name: str,
-    title: str,
-    source: Source,
-    settings: Settings,
-    licence: str = "",
-    hard_wrapped: bool | None = None,
-    left_out: int = 0,
-) -> Corpus:
-    """Put a text and its description together.
-
-    Raises:
-        UserError: shorter than `settings.corpus_min_chars`.
-    """
-    check_length(len(text), settings)
-    info = CorpusInfo(
-        name=slugify(name) or "text",
-        title=title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "…",
-        source=source,
-        chars=len(text),
-        sha256=hashlib.sha256(text.encode("utf-8")).hexdigest(),
-        licence=licence,
-        hard_wrapped=hard_wrapped,
-        left_out=left_out,
-    )
-    return Corpus(info, text)
-
-
 def check_length(characters: int, settings: Settings) -> None:
     """Refuse a text with too little to learn from.
 
@@ -81,6 +53,19 @@ def check_length(characters: int, settings: Settings) -> None:
         )
 
 
+def check_size(n_bytes: int, settings: Settings) -> None:
+    """Refuse a file that is too large, before it is read.
+
+    Raises:
+        UserError: over `settings.corpus_max_mb` (megabytes of a million bytes).
+    """
+    if n_bytes > size_limit(settings):
+        raise UserError(
+            f"The file is too large: {n_bytes / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
+            "Send a part of it, or ask the bot's operator to raise CORPUS_MAX_MB.",
+        )
+
+
 def from_entry(
     data: bytes, entry: CatalogueEntry, source: Source, settings: Settings, *, keep_licence: bool = False
 ) -> Corpus:
@@ -89,25 +74,22 @@ def from_entry(
     Raises:
         UserError: not a text, or too short.
     """
-    text = decode_text(data, f"{entry.name}.txt")
-    refuse_formats(text, f"{entry.name}.txt")
-    return make_corpus(
-        text if keep_licence else strip_gutenberg(text),
-        name=entry.name,
-        title=entry.full_title,
-        source=source,
-        settings=settings,
-        licence=entry.licence,
-        hard_wrapped=not entry.verse,
-    )
+    text = read(data, f"{entry.name}.txt", keep_licence=keep_licence)
+    text = replace(text, books=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
+    info = _info(text, entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
+    return _checked(text, info, settings)
+
+
+def from_text(text: str, entry: CatalogueEntry, title: str, settings: Settings) -> Corpus:
+    """A catalogue text that comes with Python."""
+    read = Text(text, len(text), sha256(text))
+    return _checked(read, _info(read, entry.name, title, "python-docs", entry.licence), settings)
 
 
 def from_bytes(
     data: bytes, filename: str, source: Source, settings: Settings, *, licence: str, keep_licence: bool = False
 ) -> Corpus:
     """A text of unknown nature: its file name names it.
-
-    Project Gutenberg's headers and licences are taken off unless `keep_licence`; that of a single book gives the title.
 
     Raises:
         UserError: too large, empty, not a text, or too short.
@@ -116,34 +98,72 @@ def from_bytes(
     # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
     stem = PurePosixPath(base).stem
-    shown = " ".join(base.split()).replace("`", "'")
-    text = decode_text(data, shown)
-    refuse_formats(text, shown)
-    books = find_books(chunks(text))
-    body = text if books is None or keep_licence else "".join(books.only(chunks(text)))
-    return make_corpus(
-        body,
-        name=stem,
-        title=stem if books is None else books.titled(stem),
-        source=source,
-        settings=settings,
-        licence=GUTENBERG_LICENCE if books is not None and books.count else licence,
-        left_out=len(text) - len(body),
-    )
+    text = read(data, " ".join(base.split()).replace("`", "'"), keep_licence=keep_licence)
+    return _checked(text, _info(text, stem, stem, source, licence), settings)
 
 
 def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence: bool = False) -> Corpus:
-    """The text of a file that a member attached.
-
-    Call `check_size` on the size Discord states before downloading the file.
-
-    Args:
-        filename: as the member called it; the corpus takes its name from it.
-        data: the whole file.
-        keep_licence: keep Project Gutenberg's headers and licences.
+    """The text of a file that a member attached, and called so. `check_size` comes before it is downloaded.
 
     Raises:
         UserError: too large, empty, not a text, or too short.
     """
     licence = "Uploaded by a member; rights unknown."
     return from_bytes(data, filename, "upload", settings, licence=licence, keep_licence=keep_licence)
+
+
+def from_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = False) -> tuple[str | Path, CorpusInfo]:
+    r"""The text of a file on this machine, and what is known of it.
+
+    Args:
+        path: of the file.
+        workdir: a folder, made if need be, where a large file is rewritten that is not UTF-8, or of which something is
+            left out. None: any file is read into memory.
+        keep_licence: keep Project Gutenberg's headers and licences.
+
+    Returns:
+        The text with `\n` line ends; of a large file the path of a text in UTF-8, its own or that of the rewritten
+        one. The description is the same either way.
+
+    Raises:
+        UserError: it cannot be read, or is too large, empty, damaged or not a text.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LIMIT:
+            raise UserError(
+                f"{path.name} is too large: {size / MEGABYTE:,.0f} MB, and the limit is {LIMIT / MEGABYTE:,.0f} MB.",
+                "Give a part of it.",
+            )
+        if workdir is not None and size > STREAM_ABOVE:
+            text = read(path, path.name, workdir, keep_licence=keep_licence)
+        else:
+            text = read(path.read_bytes(), path.name, keep_licence=keep_licence)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
+    return text.body, _info(text, path.stem, path.name, "file", "")
+
+
+def _info(
+    text: Text, name: str, title: str, source: Source, licence: str, hard_wrapped: bool | None = None
+) -> CorpusInfo:
+    """What is known of a text: a single book of Project Gutenberg's gives the title."""
+    if text.books is not None:
+        title = text.books.titled(title)
+        licence = GUTENBERG_LICENCE if text.books.count else licence
+    return CorpusInfo(
+        name=slugify(name) or "text",
+        title=title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "…",
+        source=source,
+        chars=text.chars,
+        sha256=text.sha256,
+        licence=licence,
+        hard_wrapped=hard_wrapped,
+        left_out=text.left_out,
+    )
+
+
+def _checked(text: Text, info: CorpusInfo, settings: Settings) -> Corpus:
+    assert isinstance(text.body, str)  # what comes from memory stays there
+    check_length(text.chars, settings)
+    return Corpus(info, text.body)

@@ -13,9 +13,9 @@ import aiohttp
 import structlog
 
 from shared.corpora.catalogue import CatalogueEntry
-from shared.corpora.decoding import decode_text
 from shared.corpora.gutenberg import why_not_book
 from shared.corpora.packing import size_limit
+from shared.corpora.reading import decode_text
 from shared.errors import UserError
 from shared.settings import Settings
 

@@ -153,18 +153,6 @@ def find_books(parts: Iterable[str]) -> Books | None:
     return Books(tuple(spans), count, _title(head[:first_start]) if whole else "")
 
 
-def strip_gutenberg(text: str) -> str:
-    """A text without Project Gutenberg's headers, licences and credits paragraphs ("Produced by ...").
-
-    One without their marks is returned as it is.
-
-    Args:
-        text: with `\n` line ends.
-    """
-    books = find_books(chunks(text))
-    return text if books is None else "".join(books.only(chunks(text)))
-
-
 def _marks(parts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
     """Kind, begin and end of each mark in a text, in characters."""
     text, begin, place = "", 0, 0  # `text` begins at `begin` in the whole; `place` in it is where to go on

@@ -10,8 +10,7 @@ from pathlib import Path
 import structlog
 
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
-from shared.corpora.corpus import Corpus, from_bytes, from_entry, make_corpus, slugify
-from shared.corpora.decoding import check_size
+from shared.corpora.corpus import Corpus, check_size, from_bytes, from_entry, from_text, slugify
 from shared.corpora.fetch import FetchError, Progress, fetch_book, is_book, write_atomically
 from shared.errors import UserError
 from shared.settings import Settings
@@ -147,11 +146,4 @@ def _python_docs(entry: CatalogueEntry, settings: Settings) -> Corpus:
 
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = "\n\n".join(topics[topic].strip() for topic in sorted(topics))
-    return make_corpus(
-        text,
-        name=entry.name,
-        title=f"{entry.title} (Python {version})",
-        source="python-docs",
-        settings=settings,
-        licence=entry.licence,
-    )
+    return from_text(text, entry, f"{entry.title} (Python {version})", settings)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.corpora import decode_text, files, from_file
+from shared.corpora import corpus, decode_text, from_file
 from shared.errors import UserError
 
 SCRIPTS = "Ein „schöner“ Tag.\r\nUn café déjà vu €5\rПривет, мир! 漢字 👍🏽\n\n"
@@ -20,7 +20,7 @@ RUSSIAN = "".join(random.Random(1).choices("абвгдежзиклмнопрст
 
 @pytest.fixture
 def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "STREAM_ABOVE", 0)
+    monkeypatch.setattr(corpus, "STREAM_ABOVE", 0)
 
 
 def read(source: str | Path) -> str:
@@ -169,7 +169,7 @@ def test_files_far_larger_than_an_upload_are_taken_up_to_a_limit(tmp_path: Path)
     path = tmp_path / "large.txt"
     path.write_bytes(b"a line of words\n" * 300_000)
     assert from_file(path, tmp_path)[0] == path
-    os.truncate(path, files.LIMIT + 1)  # sparse: nothing is written
+    os.truncate(path, corpus.LIMIT + 1)  # sparse: nothing is written
     with pytest.raises(UserError, match=r"2,000 MB, and the limit is 2,000 MB"):
         from_file(path, tmp_path)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.corpora import strip_gutenberg
 from shared.corpora.gutenberg import _LONGEST, _WINDOW, find_books, why_not_book
+from shared.corpora.streaming import chunks
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."
 HEADER = "The Project Gutenberg eBook of The Tin Lighthouse\n\nTitle: The Tin Lighthouse\n\nAuthor: A. Nobody\n\n"
@@ -17,6 +17,12 @@ NUMBER = "Release date: May 1, 1999 [eBook #90001]\n\n"
 START = "*** START OF THE PROJECT GUTENBERG EBOOK THE TIN LIGHTHOUSE ***"
 END = "*** END OF THE PROJECT GUTENBERG EBOOK THE TIN LIGHTHOUSE ***"
 FOOTER = "\n\nUpdated editions will replace the previous one.\n"
+
+
+def strip_gutenberg(text: str) -> str:
+    """The books of a text, or all of one that has no mark."""
+    books = find_books(chunks(text))
+    return text if books is None else "".join(books.only(chunks(text)))
 
 
 def book(start: str = START, end: str = END, *, number: str = NUMBER, body: str = BODY) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.corpora import files
+from shared.corpora import corpus
 from shared.errors import UserError
 from worker.cli.texts import find_source, find_text
 
@@ -33,7 +33,7 @@ def test_a_small_file_is_its_text(book: Path) -> None:
 
 
 def test_a_large_file_is_its_path_unless_a_part_is_wanted(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "STREAM_ABOVE", 0)
+    monkeypatch.setattr(corpus, "STREAM_ABOVE", 0)
     work = book.parent / "work"
     source, info = find_source(str(book), work, to_learn=False)
     assert source == book

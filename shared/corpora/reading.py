@@ -1,0 +1,275 @@
+"""From a file, in memory or on the disk, to its text: in parts, so that it may be larger than the memory.
+
+The rules, in order:
+
+1. What looks like a PDF, an archive, a picture or a program is refused, by its first bytes.
+2. A byte order mark says UTF-8, UTF-16 or UTF-32, and is not part of the text.
+3. NUL bytes at every second place say UTF-16 without a mark.
+4. What is valid UTF-8 is UTF-8; a file cut off within its last character loses that one.
+5. When at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer says which of
+   the usual encodings of Cyrillic, Greek, Hebrew, Arabic, Japanese, Chinese or Korean it is.
+6. Anything else is cp1252, or Latin-1 when it has one of the five bytes that cp1252 lacks. (For Latin scripts
+   charset-normalizer guesses worse: docs/decisions/021-encodings.md.)
+7. Line ends become `\\n`. A NUL means nothing in a text: a stray one is dropped, more than one in a thousand and the
+   file is taken for binary. So it is when more than one in twenty is some other control character.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import charset_normalizer
+
+from shared.corpora.binary import refuse_binary, refuse_unknown
+from shared.corpora.formats import HEAD, refuse_formats
+from shared.corpora.gutenberg import Books, find_books
+from shared.corpora.streaming import CHUNK, chunks, cleaned
+from shared.errors import UserError
+from shared.units import MEGABYTE
+
+_NUL_SHARE = 1 / 1000
+_CONTROL_SHARE = 1 / 20
+# Tab, line feed, form feed and carriage return belong to texts; C0, DEL and C1 otherwise do not.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+# The UTF-32 mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# UTF-16 shows when at least one unit in a hundred (a space, a line end) has a zero half, always on the same side.
+_UTF16_MIN_SHARE = 1 / 100
+_UTF16_SIDES_RATIO = 20
+_NOT_LATIN_SHARE = 1 / 4
+_NOT_LATIN = (
+    *("cp1251", "koi8_r", "cp866"),  # Cyrillic
+    *("cp1253", "cp1255", "cp1256"),  # Greek, Hebrew, Arabic
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
+)
+_LOOKED_AT = MEGABYTE
+"""Bytes at a file's beginning by which its encoding is chosen."""
+_SAMPLE = 200_000
+"""Bytes that charset-normalizer gets; more does not make its guess better."""
+
+
+@dataclass(frozen=True)
+class Text:
+    r"""A text that was read.
+
+    Attributes:
+        body: it, with `\n` line ends; or the path of it in UTF-8.
+        chars: how long it is.
+        sha256: hash of it in UTF-8, hexadecimal.
+        books: those of Project Gutenberg in it.
+        left_out: characters of their headers and licences.
+    """
+
+    body: str | Path
+    chars: int
+    sha256: str
+    books: Books | None = None
+    left_out: int = 0
+
+
+def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_licence: bool = False) -> Text:
+    """The text of a file, without Project Gutenberg's headers and licences, by the rules at the top of this module.
+
+    Args:
+        source: its bytes; or its path, with `workdir`.
+        name: its name, for messages.
+        workdir: a folder where the text is written if it is not the file as it is.
+        keep_licence: leave headers and licences in.
+
+    Raises:
+        UserError: empty, damaged, or no text; or one that is made for programs.
+        OSError: it cannot be read, or written.
+    """
+    text = _decode(source, name, workdir)
+    refuse_formats("".join(_first(_parts(text.body), HEAD)), name)
+    books = find_books(_parts(text.body))
+    if books is None or keep_licence:
+        return Text(text.body, text.chars, text.sha256, books)
+    out = _Output(workdir and workdir / "books.txt")
+    body = out.take(books.only(_parts(text.body)))
+    if isinstance(text.body, Path) and text.body != source:
+        text.body.unlink()
+    return Text(body, out.chars, out.sha256, books, text.chars - out.chars)
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """All of the text of a file, whatever is in it.
+
+    Raises:
+        UserError: empty, not a text, or damaged.
+    """
+    body = _decode(data, name, None).body
+    assert isinstance(body, str)
+    return body
+
+
+def sha256(text: str) -> str:
+    """Hash of a text in UTF-8, hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if not size:
+        raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
+    with _opened(source) as file:
+        head = file.read(_LOOKED_AT)
+        file.seek(max(0, size - 3))
+        cut = _cut_off(file.read())
+    refuse_binary(head, name)
+    says, guesses = _encodings(head, size)
+    for encoding in guesses:
+        until = size - cut if encoding == "utf-8" else size
+        as_it_is = source if isinstance(source, Path) and (encoding, until) == ("utf-8", size) else None
+        out = _Output(workdir / "corpus.txt" if workdir and not as_it_is else None, keep=as_it_is is None)
+        seen = _Seen()
+        try:
+            body = out.take(cleaned(seen.raw(_decoded(source, encoding, until))))
+        except UnicodeDecodeError as error:
+            if says:
+                raise UserError(
+                    f"`{name}` says that it is {encoding.upper()}, but a part is not.",
+                    "It may be damaged or cut off: save it again, as UTF-8, and send that.",
+                ) from error
+            continue
+        # One odd byte at the end of plain ASCII is more likely an accent of cp1252.
+        if until < size and out.chars == out.bytes and not says:
+            continue
+        if seen.nuls > seen.chars * _NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
+            refuse_unknown(name)
+        if out.blank:
+            raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")
+        return Text(as_it_is or body, out.chars, out.sha256)
+    raise AssertionError("latin-1 reads everything")
+
+
+class _Seen:
+    """Counts what `cleaned` takes away."""
+
+    def __init__(self) -> None:
+        self.chars = self.nuls = 0
+
+    def raw(self, parts: Iterable[str]) -> Iterator[str]:
+        for part in parts:
+            self.chars += len(part)
+            self.nuls += part.count("\0")
+            yield part
+
+
+class _Output:
+    """Takes a text, and counts what tells it from a binary file.
+
+    Args:
+        path: where it is written; None: it is kept in memory.
+        keep: false: it is only counted.
+    """
+
+    def __init__(self, path: Path | None, *, keep: bool = True) -> None:
+        self._path = path
+        self._keep = keep
+        self._hash = hashlib.sha256()
+        self.chars = self.bytes = self.controls = 0
+        self.blank = True
+
+    def take(self, parts: Iterable[str]) -> str | Path:
+        """The text in memory, or the path of it."""
+        kept: list[str] = []
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.nullcontext() if self._path is None else self._path.open("wb") as file:
+            for part in parts:
+                data = part.encode("utf-8")
+                self._count(part, data)
+                if file is not None:
+                    file.write(data)
+                elif self._keep:
+                    kept.append(part)
+        return "".join(kept) if self._path is None else self._path
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def _count(self, part: str, data: bytes) -> None:
+        self._hash.update(data)
+        self.bytes += len(data)
+        self.chars += len(part)
+        # In parts: `re` lets no other thread run meanwhile, and the bot's event loop is one.
+        for start in range(0, len(part), CHUNK):
+            self.controls += len(_CONTROL.findall(part, start, start + CHUNK))
+        self.blank = self.blank and not part.strip()
+
+
+def _parts(body: str | Path) -> Iterator[str]:
+    return cleaned(chunks(body))
+
+
+def _first(parts: Iterable[str], most: int) -> Iterator[str]:
+    for part in parts:
+        yield part[:most]
+        most -= len(part)
+        if most <= 0:
+            return
+
+
+def _opened(source: bytes | Path) -> io.BufferedIOBase:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _decoded(source: bytes | Path, encoding: str, until: int) -> Iterator[str]:
+    """A file's first bytes as text, in parts: codecs take long for some encodings, and let no other thread run."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with _opened(source) as file:
+        while data := file.read(min(CHUNK, until)):
+            until -= len(data)
+            yield decoder.decode(data)
+    yield decoder.decode(b"", final=True)
+
+
+def _cut_off(end: bytes) -> int:
+    """How many of a file's last bytes are the beginning of a character in UTF-8 of which the rest is missing."""
+    decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+    decoder.decode(end)
+    return len(decoder.getstate()[0])
+
+
+def _encodings(head: bytes, size: int) -> tuple[bool, tuple[str, ...]]:
+    """Whether a file says itself what it is, and the encodings to try on it, in this order."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return True, (encoding,)
+    if size % 2 == 0 and (unmarked := _utf16_without_mark(head[: len(head) // 2 * 2])) is not None:
+        return True, (unmarked,)
+    return False, ("utf-8", *filter(None, [_not_latin(head, size)]), "cp1252", "latin-1")
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    high_first, low_first = head[0::2].count(0), head[1::2].count(0)
+    if max(high_first, low_first) < len(head) / 2 * _UTF16_MIN_SHARE:
+        return None
+    if low_first >= _UTF16_SIDES_RATIO * high_first:
+        return "utf-16-le"
+    return "utf-16-be" if high_first >= _UTF16_SIDES_RATIO * low_first else None
+
+
+def _not_latin(head: bytes, size: int) -> str | None:
+    sample = head[:_SAMPLE]
+    if size > _SAMPLE and b"\n" in sample:  # a newline is never half a character in these encodings
+        sample = sample[: sample.rindex(b"\n")]
+    if sum(byte >= 0x80 for byte in sample) < len(sample) * _NOT_LATIN_SHARE:
+        return None
+    best = charset_normalizer.from_bytes(sample, cp_isolation=list(_NOT_LATIN)).best()
+    return best.encoding if best is not None else None
