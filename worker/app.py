@@ -1,8 +1,14 @@
-"""The Celery application of both worker services. Imports no TensorFlow: the tasks do, when they run."""
+"""The Celery application of both worker services: `celery -A worker.app worker -Q train -c 1`, or `-Q generate`.
+
+Light, because whoever asks the workers something (`celery -A worker.app inspect active`) imports it, too; what a worker
+needs is set up when Celery says by its signals that it is one.
+"""
 
 from __future__ import annotations
 
-from celery import Celery
+from typing import Any
+
+from celery import Celery, signals
 
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import get_settings
@@ -38,7 +44,27 @@ app.conf.update(
     worker_pool_start_method="spawn",
     worker_proc_alive_timeout=60,
     worker_hijack_root_logger=False,
-    worker_send_task_events=False,
-    # Nobody asks a worker that way, and each would leave a queue of its own in Redis when it is killed.
-    worker_enable_remote_control=False,
+    worker_concurrency="auto",  # until `worker.serve.set_up` says how many; a number is what somebody asked for
+    # For `celery inspect` and Flower.
+    worker_enable_remote_control=True,
+    worker_send_task_events=True,
 )
+
+
+@signals.setup_logging.connect
+def _keep_logging(**_: Any) -> None:
+    """Connected, it keeps Celery from setting up logging its own way, in the pool's child, too."""
+
+
+@signals.worker_init.connect
+def _set_up(sender: Any, **_: Any) -> None:
+    from worker.serve import set_up
+
+    set_up(sender)
+
+
+@signals.worker_process_init.connect
+def _start_child(**_: Any) -> None:
+    from worker.serve import start_child
+
+    start_child()

@@ -1,4 +1,8 @@
-"""Runs one worker service: Celery with the options that its queue needs."""
+"""One worker service: what is set up around Celery's worker, and the health check of its container.
+
+Celery's own command starts it, `celery -A worker.app worker -Q train -c 1` or `-Q generate`, with nothing but the
+settings; `python -m worker serve QUEUE` is the same with a GPU or a number of cores chosen.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import socket
 import sys
 import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import redis
 import structlog
@@ -21,68 +26,94 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.metrics.asking import ask_health
 from shared.settings import Settings, get_settings
-from worker import hardware
-from worker.doctor.gpu import why_unused
-from worker.doctor.gpu_facts import gather
-from worker.forgetting import Forgetter
-from worker.heap import Trimmer
-from worker.jobs.job_files import remove_leftovers
-from worker.metrics.served import Watched
-from worker.pool_log import join_our_log
-from worker.serving.warm import warm_models
-from worker.stderr import die_with
-from worker.stopping import STOP_FILE_VARIABLE
-from worker.store import ModelStore
-from worker.training.copies import remove_left_copies
+from worker.stderr import run_recorded
 
-PARENT_VARIABLE = "GALVANIC_SERVICE_PID"
+if TYPE_CHECKING:
+    from worker.metrics.served import Watched
+
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
 then, which costs a crowd that asks at once up to half a second each time."""
+EX_CONFIG = 78
+"""sysexits.h: a restart cannot help."""
+STOP_FILE = "stop"
+_POOLS = {TRAIN_QUEUE: "prefork", GENERATE_QUEUE: "threads"}
 
 log = structlog.get_logger()
 
 
-def serve(queue: str, folder: Path, cores: int | None = None) -> int:
-    """Serve `queue` until SIGTERM; then finish or hand back what is running, and return the exit status.
-
-    Args:
-        queue: `train` or `generate`.
-        folder: for temporary files; whoever started this removes it when this process and its children are gone.
-        cores: that it may compute on; None: all.
-
-    `train`: one process, replaced after each job (the dependable way to give a GPU's memory back), spawned because
-    TensorFlow does not survive a fork. `generate`: threads around warm models.
-    """
-    settings = get_settings()
-    configure_logging(queue, settings)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if cores is not None:
-        hardware.limit_cores(cores)
-    if queue != TRAIN_QUEUE and "CUDA_VISIBLE_DEVICES" not in os.environ and not settings.generate_on_gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # at batch 1 the CPU is faster, and the training keeps the GPU
-    os.environ[STOP_FILE_VARIABLE] = str(folder / "stop")
-    os.environ[PARENT_VARIABLE] = str(os.getpid())
-    # TensorFlow leaves generated sources in the temporary folder of a process that does not end by itself.
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+def serve(queue: str) -> int:
+    """Run Celery's worker for `queue` until it is told to stop, and return the exit status."""
     from worker.app import app
 
-    name = node_name(settings, queue)
-    os.environ[presence.NAME_VARIABLE] = f"{name}:{os.getpid()}"
-    watched = Watched(settings, queue, f"{name}:{os.getpid()}", folder)
-    _connect_signals(settings, queue, name, watched)
-    arguments = ["--quiet", "worker", "-Q", queue, "-n", name, "--without-gossip", "--without-mingle"]
-    if queue == TRAIN_QUEUE:
-        arguments += ["--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1"]
-    else:
-        arguments += ["--pool", "threads", "--concurrency", str(GENERATE_THREADS)]
-    arguments += ["--loglevel", settings.log_level]
+    configure_logging(queue, get_settings())  # for what Celery says before it is a worker
     try:
-        with watched:
-            app.start(argv=arguments)
+        app.start(argv=["worker", "-Q", queue])
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0
+
+
+def set_up(worker: Any) -> None:
+    """Make one of ours of the worker that Celery is about to start: its pool, name, output, metrics and heartbeat.
+
+    `train`: one process, replaced after each job (the dependable way to give a GPU's memory back), spawned because
+    TensorFlow does not survive a fork. `generate`: threads around warm models, whose texts are written together.
+
+    Args:
+        worker: Celery's `WorkController`, before its pool is made; there is one thread.
+
+    Raises:
+        SystemExit: its options do not go with its queue; a sentence on standard error says so.
+    """
+    queue = _queue(worker)
+    settings = get_settings()
+    folder = run_recorded(queue)
+    from worker.stopping import STOP_FILE_VARIABLE
+
+    configure_logging(queue, settings)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if queue != TRAIN_QUEUE and "CUDA_VISIBLE_DEVICES" not in os.environ and not settings.generate_on_gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # at batch 1 the CPU is faster, and the training keeps the GPU
+    os.environ[STOP_FILE_VARIABLE] = str(folder / STOP_FILE)
+    # TensorFlow leaves generated sources in the temporary folder of a process that does not end by itself.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    worker.pool_cls = _POOLS[queue]
+    worker.concurrency = GENERATE_THREADS if queue == GENERATE_QUEUE else 1
+    worker.pool_start_method = "spawn"
+    worker.max_tasks_per_child = 1 if queue == TRAIN_QUEUE else None
+    worker.options |= {"without_gossip": True, "without_mingle": True, "autoscale": None}  # workers need not agree
+    worker.quiet = True
+    if worker.hostname.startswith("celery@"):  # nobody gave it another name
+        worker.hostname = node_name(settings, queue)
+    name = os.environ[presence.NAME_VARIABLE] = f"{worker.hostname}:{os.getpid()}"
+    _connect_signals(settings, queue, name, folder)
+
+
+def _queue(worker: Any) -> str:
+    """The one queue that a worker serves; refuses what would not work."""
+    queues = sorted(worker.app.amqp.queues.consume_from)
+    if len(queues) != 1 or queues[0] not in _POOLS:
+        _refuse(
+            f"A worker serves one queue, and these are {', '.join(queues)}. Start one with -Q train, or -Q generate."
+        )
+    queue = str(queues[0])
+    pool = getattr(worker.pool_cls, "__module__", worker.pool_cls)
+    if not pool.endswith(("prefork", _POOLS[queue].removesuffix("s"))):
+        _refuse(
+            f"A worker for {queue} works with --pool {_POOLS[queue]} alone, which is its default. Leave --pool out."
+        )
+    if queue == TRAIN_QUEUE and worker.concurrency not in ("auto", 1):
+        _refuse(
+            "A train worker trains one model at a time: say -c 1, or leave it out. "
+            "For several GPUs start a worker for each (docs/gpu.md)."
+        )
+    return queue
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(EX_CONFIG)
 
 
 def health(queue: str) -> int:
@@ -112,18 +143,25 @@ def node_name(settings: Settings, queue: str) -> str:
     return f"{queue}-{settings.worker_name or secrets.token_hex(4)}@{socket.gethostname()}"
 
 
-def _connect_signals(settings: Settings, queue: str, name: str, watched: Watched) -> None:
-    heartbeat = presence.Heartbeat(settings, queue, f"{name}:{os.getpid()}")
+def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
+    """Have all that runs beside Celery's worker start with it, and end with it."""
+    from worker.forgetting import Forgetter
+    from worker.heap import Trimmer
+    from worker.metrics.served import Watched
+    from worker.pool_log import join_our_log
+    from worker.serving.warm import warm_models
+
+    watched = Watched(settings, queue, name, folder)
+    heartbeat = presence.Heartbeat(settings, queue, name)
     trimmer = Trimmer()
     forgetter = Forgetter(settings, warm_models() if queue == GENERATE_QUEUE else None)
-
-    def keep_logging(**_: Any) -> None:
-        """Connecting this signal keeps Celery from setting up logging its own way."""
+    beside = ExitStack()
+    beside.enter_context(watched)
 
     def ready(**_: Any) -> None:
         heartbeat.start()
         forgetter.start()
-        _announce(settings, queue, f"{name}:{os.getpid()}")
+        _announce(settings, queue, name)
         _tidy(settings)
         if queue == TRAIN_QUEUE:
             _clean_up(settings)
@@ -136,14 +174,14 @@ def _connect_signals(settings: Settings, queue: str, name: str, watched: Watched
         trimmer.worked()
 
     def stopping(**_: Any) -> None:
-        Path(os.environ[STOP_FILE_VARIABLE]).touch()
+        (folder / STOP_FILE).touch()
 
     def stopped(**_: Any) -> None:
         forgetter.stop()
         if heartbeat.is_alive():
             heartbeat.stop()
+        beside.close()
 
-    signals.setup_logging.connect(keep_logging, weak=False)
     signals.celeryd_after_setup.connect(join_our_log, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.task_postrun.connect(worked, weak=False)
@@ -168,15 +206,22 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
 
 def _runs_on(queue: str) -> str:
     """What this worker runs on. Of a train worker that leaves a card alone the log says why, in one line."""
+    from worker.doctor.gpu import why_unused
+    from worker.doctor.gpu_facts import gather
+    from worker.hardware import describe
+
     facts = gather()
     cause = why_unused(facts) if queue == TRAIN_QUEUE else None
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
-    return hardware.describe(facts)
+    return describe(facts)
 
 
 def _clean_up(settings: Settings) -> None:
     """What an earlier run left of trainings that are over must not lie about: it may have members' words in it."""
+    from worker.jobs.job_files import remove_leftovers
+    from worker.training.copies import remove_left_copies
+
     client = connect(settings)
     try:
         remove_leftovers(settings, client)
@@ -189,6 +234,8 @@ def _clean_up(settings: Settings) -> None:
 
 def _tidy(settings: Settings) -> None:
     """What an earlier run was writing into the model store when it was killed must not take room for ever."""
+    from worker.store import ModelStore
+
     try:
         ModelStore(settings).tidy()
     except Exception as error:  # each kind of store has errors of its own; jobs meet them again
@@ -196,11 +243,12 @@ def _tidy(settings: Settings) -> None:
 
 
 def start_child() -> None:
-    """Prepare a pool child: its own logging, and on Linux an end when its parent is killed."""
-    settings = get_settings()
-    configure_logging(TRAIN_QUEUE, settings)
+    """Prepare a pool child: its own logging, and what a training needs, so that none waits for it."""
+    from worker.pool_log import join_our_log
+
+    configure_logging(TRAIN_QUEUE, get_settings())
     join_our_log()
-    die_with(int(os.environ[PARENT_VARIABLE]))
+    import worker.training.train_job  # noqa: F401
 
 
 def _import_tensorflow(watched: Watched) -> None:

@@ -8,7 +8,6 @@ service, so the last words of a crash are in the log, too, and whoever captures 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import logging
 import os
@@ -23,12 +22,12 @@ from types import FrameType
 from typing import IO
 
 import structlog
+from celery.platforms import set_pdeathsig
 
 from shared.logging import configure_logging, renderer
 from shared.settings import get_settings
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _LEFT_OPEN_S = 2.0
 """How long the pipe is read after the service's end, should a process that it started hold it open."""
 _LONGEST_LINE = 2**20
@@ -69,17 +68,11 @@ def run_recorded(queue: str) -> Path:
     os.close(writing)
     os.setpgid(0, 0)  # a Ctrl-C in the terminal comes once, from the parent
     os.environ["LOG_FORMAT"] = "json"  # by which the parent knows our records
-    die_with(parent)
+    set_pdeathsig("SIGKILL")  # only Linux can
+    if os.getppid() != parent:  # it was gone before the call
+        os.kill(os.getpid(), signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
     return Path(folder)
-
-
-def die_with(parent: int) -> None:
-    """Have this process killed when its parent is gone; only Linux can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before the call
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> None:

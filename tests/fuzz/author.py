@@ -67,8 +67,7 @@ class Author(StandIn):
             message = json.loads(base64.b64decode(json.loads(raw)["body"]))[1]["job"]
             job = _job.validate_python(message, strict=False)
             if isinstance(job, ImportJob):
-                (handler,) = (one for one in HANDLERS if one.kind is ImportJob)
-                await asyncio.to_thread(handler.run, message)
+                await asyncio.to_thread(HANDLERS["import"].run, message)
             else:
                 self._answer(job)
 

@@ -100,7 +100,7 @@ def cases(draw: Any) -> dict[str, Any]:
     return case
 
 
-KINDS = {handler.kind.model_fields["kind"].default: handler for handler in HANDLERS}
+KINDS = HANDLERS
 
 
 def carry_out(client: redis.Redis, settings: Settings, case: dict[str, Any]) -> None:  # noqa: F811

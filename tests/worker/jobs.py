@@ -35,8 +35,7 @@ def run(client: redis.Redis, job: Job) -> Event:
 
 def run_message(kind: Job, message: dict[str, Any]) -> None:
     """Run a message with the task of a job of that kind."""
-    (handler,) = (one for one in HANDLERS if one.kind is type(kind))
-    handler.run(message)
+    HANDLERS[kind.kind].run(message)
 
 
 def generate_job(number: int = 0, **fields: Any) -> GenerateJob:

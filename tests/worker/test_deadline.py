@@ -29,7 +29,7 @@ VARIANTS = (Variant(model_id="one", name="one", temperature=0.5),)
 
 def run_until(client: redis.Redis, job: Job, seconds: float) -> Event:
     """Run a job that expires in so many seconds; its last event."""
-    (handler,) = (one for one in HANDLERS if one.kind is type(job))
+    handler = HANDLERS[job.kind]
     handler.run(job.model_dump(mode="json"), datetime.now(UTC) + timedelta(seconds=seconds))
     entries = client.xrevrange(keys.job_events(job.job_id), count=1)
     return parse_event(entries[0][1][b"event"])  # type: ignore[index]

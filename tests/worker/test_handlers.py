@@ -47,7 +47,7 @@ def _picture(client: redis.Redis, job_id: str, name: str) -> Image.Image:
 
 
 def test_every_kind_of_job_has_its_task() -> None:
-    assert tasks.HANDLERS
+    assert tasks.app is app
     jobs: list[tuple[Job, bool]] = [
         (generate_job(), False),
         (compare_job(variants=_variants(("one", 1.0))), False),
@@ -152,6 +152,6 @@ def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: 
         later.publish(Deleted())
         return Deleted()
 
-    Handler(type(job), work, late=True).run(job.model_dump(mode="json"))
+    Handler(type(job), work).run(job.model_dump(mode="json"))
     told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events(job.job_id)))]
     assert [event.kind for event in told] == ["deleted"]

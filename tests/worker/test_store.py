@@ -16,7 +16,6 @@ from shared.settings import Settings
 from tests.worker.test_room import full
 from worker import serve
 from worker import store as store_module
-from worker.metrics.served import Watched
 from worker.store import ModelStore
 
 
@@ -173,7 +172,7 @@ def test_a_worker_tidies_when_it_starts(
     queue: str, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     connected: dict[str, Callable[[], None]] = {}
-    for name in ("setup_logging", "worker_ready", "task_postrun", "worker_shutting_down", "worker_shutdown"):
+    for name in ("celeryd_after_setup", "worker_ready", "task_postrun", "worker_shutting_down", "worker_shutdown"):
         signal = getattr(serve.signals, name)
         monkeypatch.setattr(signal, "connect", lambda act, *, name=name, weak: connected.update({name: act}))
     monkeypatch.setattr(serve, "_import_tensorflow", lambda: None)
@@ -181,7 +180,7 @@ def test_a_worker_tidies_when_it_starts(
     store = ModelStore(settings)
     store.save(folder, "abc")
     killed_while_replacing(store, folder, "abc")
-    serve._connect_signals(settings, queue, f"{queue}@here", Watched(settings, queue, f"{queue}@here:1", tmp_path))
+    serve._connect_signals(settings, queue, f"{queue}@here:1", tmp_path)
     try:
         connected["worker_ready"]()
     finally:

@@ -75,16 +75,18 @@ def _run(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     """What is wrong with the settings is told to whoever started it; all after that is in the log."""
-    from worker import gpus
-    from worker.stderr import run_recorded
-
     read_settings()
     if options.gpu is not None:
+        from worker import gpus
+
         gpus.use(options.gpu)
-    folder = run_recorded(options.queue)
+    if options.cores is not None:
+        from worker.hardware import limit_cores
+
+        limit_cores(options.cores)
     from worker.serve import serve
 
-    return serve(options.queue, folder, cores=options.cores)
+    return serve(options.queue)
 
 
 def _parser() -> argparse.ArgumentParser:

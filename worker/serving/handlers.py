@@ -25,7 +25,6 @@ from shared.jobs import (
     ImportJob,
     PictureJob,
     SurpriseJob,
-    task_name,
 )
 from shared.settings import get_settings
 from worker.jobs.job_errors import J, answer_errors, in_context, unpack_message
@@ -51,21 +50,13 @@ class Handler(NamedTuple, Generic[J]):
     Attributes:
         kind: its message.
         work: what it does; gives the job's last event, unless it has told that itself.
-        late: acknowledged when it is over, so that a dying worker gives it back. What a person waits for is worth
-            nothing a minute later and is never delivered again.
         gathered: those that wait for the same model are served together (`worker.serving.batcher`), so any number
             may be under way; of all others only `AT_ONCE` are.
     """
 
     kind: type[J]
     work: Callable[[J, JobContext], Event | None]
-    late: bool = False
     gathered: bool = False
-
-    @property
-    def task(self) -> str:
-        """Name of its Celery task."""
-        return task_name(self.kind.model_fields["kind"].default)
 
     def run(self, message: dict[str, Any], expires: datetime | None = None) -> None:
         """Do the job and publish what came of it. Many threads may do so at once.
@@ -101,15 +92,15 @@ class Handler(NamedTuple, Generic[J]):
             context.joblog.publish(event)
 
 
-HANDLERS: tuple[Handler[Any], ...] = (
-    Handler(GenerateJob, write.generate, gathered=True),
-    Handler(CompareJob, write.compare, gathered=True),
-    Handler(SurpriseJob, draw.surprise),
-    Handler(PictureJob, draw.picture),
-    Handler(ExportJob, transfer.export),
-    Handler(ImportJob, transfer.import_),
-    Handler(DeleteJob, transfer.delete, late=True),
-)
+HANDLERS: dict[str, Handler[Any]] = {
+    "generate": Handler(GenerateJob, write.generate, gathered=True),
+    "compare": Handler(CompareJob, write.compare, gathered=True),
+    "surprise": Handler(SurpriseJob, draw.surprise),
+    "picture": Handler(PictureJob, draw.picture),
+    "export": Handler(ExportJob, transfer.export),
+    "import": Handler(ImportJob, transfer.import_),
+    "delete": Handler(DeleteJob, transfer.delete),
+}
 
 
 def _until(expires: datetime | None) -> float:

@@ -1,0 +1,121 @@
+"""Celery's own commands, with nothing but the settings and the Redis user of workers: they start workers, and ask."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+
+from shared import presence
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.settings import Settings
+from tests.launcher.running import wait_until
+from tests.safety.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")
+OPTIONS = {TRAIN_QUEUE: ("-Q", TRAIN_QUEUE, "-c", "1"), GENERATE_QUEUE: ("-Q", GENERATE_QUEUE)}
+EX_CONFIG = 78
+
+
+class Started(NamedTuple):
+    process: subprocess.Popen[bytes]
+    data: Path
+
+    @property
+    def log(self) -> str:
+        return (self.data / "log").read_text("utf-8")
+
+
+def environment(server: Server, user: str, data: Path) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    return own | server.settings(user) | {"DATA_DIR": str(data)}
+
+
+def asked(server: Server, user: str, data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*CELERY, *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(server, user, data), capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.fixture(scope="module")
+def workers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Started]]:
+    """One for each queue."""
+    started = {}
+    for queue, options in OPTIONS.items():
+        data = tmp_path_factory.mktemp(queue)
+        command = [*CELERY, "worker", *options]
+        with (data / "log").open("wb") as log:
+            own = environment(server, "worker", data)
+            started[queue] = Started(subprocess.Popen(command, cwd=ROOT, env=own, stdout=log, stderr=log), data)
+    with server.client("admin") as client:
+        wait_until(lambda: all(presence.alive(client, queue) for queue in OPTIONS), 60)
+        yield started
+        for one in started.values():
+            one.process.terminate()
+        assert [one.process.wait(30) for one in started.values()] == [0, 0]
+        assert not client.acl_log(), "a user was refused something"
+
+
+def test_each_has_the_pool_that_its_queue_needs(workers: dict[str, Started], server: Server) -> None:
+    done = asked(server, "worker", workers[TRAIN_QUEUE].data, "inspect", "stats", "--json")
+    pools = {name.partition("-")[0]: stats["pool"] for name, stats in json.loads(done.stdout).items()}
+    assert pools[TRAIN_QUEUE]["implementation"].endswith("prefork:TaskPool")
+    assert pools[TRAIN_QUEUE]["max-concurrency"] == 1
+    assert pools[TRAIN_QUEUE]["max-tasks-per-child"] == 1
+    assert pools[GENERATE_QUEUE]["implementation"].endswith("thread:TaskPool")
+    assert pools[GENERATE_QUEUE]["max-concurrency"] > 1
+
+
+@pytest.mark.parametrize("user", ["worker", "admin"])
+def test_they_answer_whoever_may_ask(workers: dict[str, Started], server: Server, user: str, tmp_path: Path) -> None:
+    for command, expected in (
+        ("ping", "pong"),
+        ("registered", "* worker.train"),
+        ("active", "- empty -"),
+    ):
+        done = asked(server, user, tmp_path, "inspect", command)
+        assert done.returncode == 0, done.stderr
+        assert set(re.findall(r"->  (\w+)-\w+@", done.stdout)) == {*OPTIONS}
+        assert done.stdout.count(expected) == 2
+
+
+def test_a_trainings_process_stays(workers: dict[str, Started]) -> None:
+    (serving,) = psutil.Process(workers[TRAIN_QUEUE].process.pid).children()
+    children = [one for one in serving.children() if "spawn_main" in " ".join(one.cmdline())]
+    assert len(children) == 1
+
+
+def test_all_that_they_say_is_a_record(workers: dict[str, Started]) -> None:
+    for queue, one in workers.items():
+        lines = [line for line in one.log.splitlines() if line.startswith("{")]
+        assert {json.loads(line)["service"] for line in lines} == {queue}
+        assert "worker_ready" in one.log
+        # As root, Celery warns before a worker is set up.
+        assert os.geteuid() == 0 or len(lines) == len(one.log.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-Q", "train", "-c", "2"), "one model at a time"),
+        (("-Q", "train,generate"), "serves one queue"),
+        (("-Q", "other"), "serves one queue"),
+        (("-Q", "train", "-P", "threads"), "--pool prefork alone"),
+        (("-Q", "generate", "-P", "solo"), "--pool threads alone"),
+    ],
+)
+def test_what_would_not_work_is_refused(options: tuple[str, ...], said: str, server: Server, tmp_path: Path) -> None:
+    done = asked(server, "worker", tmp_path, "worker", *options)
+    assert done.returncode == EX_CONFIG
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
