@@ -21,14 +21,14 @@ import redis
 from launcher.parts import Part
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.system import system_plan
-from playground.client import WorldInfo
 from shared import keys
 from shared.connect import connect
 from shared.jobs import CorpusInfo, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
+from tests.driver import ENVIRONMENT
+from tests.driver.client import WorldInfo
 
-ROOT = Path(__file__).resolve().parent.parent
 _START_S = 60.0
 _LOOK_EVERY_S = 0.02
 _PROBED = (sys.executable, "-m", "benchmarks.loop_probe", "--to")
@@ -88,7 +88,7 @@ class Product:
         self.folders = prepare_folders(folder)
         self.sockets = sockets_folder(self.folders)
         inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
-        own = {"DATA_DIR": str(folder), "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), **environment}
+        own = {"DATA_DIR": str(folder), "LOG_FORMAT": "json", **ENVIRONMENT, **environment}
         settings = Settings(_env_file=None, data_dir=folder, redis_url=None, discord_token=None, PORT=0)
         plan = system_plan(settings, self.folders, self.sockets, lambda _: None)
         self._parts = {part.name: part for part in plan.parts}

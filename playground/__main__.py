@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from shared.logging import configure_logging
 from shared.settings import get_settings
 
 REFUSE_INTENTS = "GALVANIC_PLAYGROUND_REFUSE_INTENTS"
+EXTENSION = "GALVANIC_PLAYGROUND_EXTENSION"
+"""Names a module whose `extend` gets the playground before it is served."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,6 +43,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     folder = None if arguments.forget else settings.data_dir / "playground"
     listener = open_port(port, insist=insist)
     playground = Playground(listener, folder, refuse_privileged=arguments.refuse_intents)
+    if extension := os.environ.get(EXTENSION):
+        importlib.import_module(extension).extend(playground)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

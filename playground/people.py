@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simcord.backend.access import channel_accessible, message_accessible
-from simcord.backend.models import Message
+from simcord.backend.models import Channel, Message
+from simcord.enums import ChannelType
 
 from playground.places import file_limit
 from playground.rest import MAX_FILES
@@ -16,6 +17,8 @@ from playground.world import World
 from shared.errors import UserError
 
 MAX_CONTENT = 2_000
+MAX_NAME = 100
+"""Characters of the name of a channel, a thread or a role."""
 
 
 @dataclass(frozen=True)
@@ -78,23 +81,25 @@ class People:
         attachments = self._world.store_attachments(channel_id, [(file.filename, file.data) for file in files])
         return self._world.create_message(channel_id, user_id, content, attachments=attachments, reference=reference)
 
-    def edit(self, user_id: int, channel_id: int, message_id: int, content: str) -> Message:
-        """Change what a message of this person says."""
-        message = self.visible_message(user_id, channel_id, message_id)
-        if message.author_id != user_id:
-            raise UserError("You can edit your own messages only.")
-        _check_content(content)
-        if not content.strip() and not message.attachments:
-            raise UserError("The message is empty.", "Type something, or delete it.")
-        return self._world.edit_message(channel_id, message_id, {"content": content})
-
-    def delete(self, message_id: int) -> None:
-        """Remove a message, whoever wrote it."""
-        for channel_id, messages in self._world.messages.items():
-            if message_id in messages:
-                self._world.delete_message(channel_id, message_id)
-                return
-        raise UserError("There is no such message here.", "It may have been deleted.")
+    def create_thread(
+        self, user_id: int, channel_id: int, name: str, *, message_id: int | None = None, private: bool = False
+    ) -> Channel:
+        """Start a thread as a person: from a message, or of its own."""
+        world = self._world
+        parent = world.get_channel(channel_id)
+        if parent.guild_id is None or parent.is_thread:
+            raise UserError("A thread starts in a channel of a server.")
+        needed = "create_private_threads" if private else "create_public_threads"
+        if not world.may(user_id, channel_id, "view_channel", needed):
+            raise UserError("You do not have permission to start threads in this channel.")
+        if not 1 <= len(name) <= MAX_NAME or any(channel.name == name for channel in world.channels.values()):
+            raise UserError(f"A thread cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters.")
+        if message_id is not None:
+            world.get_message(channel_id, message_id)
+            if message_id in world.channels:
+                raise UserError("This message has a thread already.")
+        kind = ChannelType.PRIVATE_THREAD if private else ChannelType.PUBLIC_THREAD
+        return world.create_thread(channel_id, name, user_id, type=kind, message_id=message_id)
 
     def check_files(self, channel_id: int, files: list[File]) -> None:
         """Refuse more or larger files than a message may carry here."""

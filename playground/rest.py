@@ -6,12 +6,13 @@ and replies need.
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import io
 import json
 import mimetypes
 import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -23,16 +24,18 @@ from simcord.backend.errors import BackendError
 from simcord.http import router
 from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
 
-from playground.faults import OK, Faults
 from playground.history import page
 from playground.limits import check_request, settle_ids
 from playground.places import BOT_ID, USER_IDS, file_limit
-from playground.requests import MALFORMED, RequestLog
 from playground.world import World
 
 log = structlog.get_logger()
 
 API_PREFIX = "/api/v10"
+MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
+"""What a request whose fields are of no such kind, or nested too deep, comes to: simcord's routes look at no types."""
+Around = Callable[[web.Request, str, str | bytes, list[str], Callable[[], web.Response]], Awaitable[web.Response]]
+"""Gets a request, its path, its body as it came, the names of its files, and what answers it."""
 REFUSED_TOKEN = "bad-token"  # noqa: S105 - the one token that is refused, so that this path can be tested
 NONCE_S = 300.0
 """How long a nonce is remembered; Discord says "a few minutes"."""
@@ -64,11 +67,14 @@ def token_accepted(token: str) -> bool:
 
 
 class Rest:
-    """Request handlers for `/api/v10` and `/cdn`."""
+    """Request handlers for `/api/v10` and `/cdn`.
 
-    def __init__(self, world: World, base_url: str, requests: RequestLog) -> None:
-        self.requests = requests
-        self.faults = Faults()
+    Attributes:
+        around: answers requests in place of `Rest` itself, as a Discord in trouble does; None: nothing does.
+    """
+
+    def __init__(self, world: World, base_url: str) -> None:
+        self.around: Around | None = None
         self._world = world
         self._base_url = base_url
         self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
@@ -90,22 +96,12 @@ class Rest:
             return _json(self._gateway_info())
         try:
             body, files, raw = await _read_body(request, self._file_limit(path))
-            sent = self.requests.add(request.method, path, raw, [file.filename for file in files])
         except (BackendError, *MALFORMED) as error:
             return _refused(error)
-        fault = self.faults.take(request.method, path)
-        if fault is None or fault.late or fault.status == OK:
-            response = self._respond(request, path, body, files)
-        if fault is not None and fault.wait_s:
-            await asyncio.sleep(fault.wait_s)
-        if fault is not None and fault.status != OK:
-            if fault.status == 0:
-                assert request.transport is not None
-                request.transport.close()
-            response = _json(fault.body, status=fault.status or 500)
-            response.headers.update(fault.headers)
-        sent.status = response.status
-        return response
+        respond = functools.partial(self._respond, request, path, body, files)
+        if self.around is None:
+            return respond()
+        return await self.around(request, path, raw, [file.filename for file in files], respond)
 
     def _respond(self, request: web.Request, path: str, body: Any, files: list[Upload]) -> web.Response:
         try:

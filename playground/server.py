@@ -8,18 +8,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from playground.admin import Admin
 from playground.control import Control, plain_errors
-from playground.fault_control import FaultControl
 from playground.gateway import Gateway
 from playground.guard import guard
 from playground.interactions import Interactions
 from playground.live import Live
 from playground.people import People
-from playground.requests import RequestLog
 from playground.resolve import Resolver
 from playground.rest import Rest
-from playground.server_control import ServerControl
 from playground.storage import Storage
 from playground.world import World
 from shared.errors import UserError
@@ -64,6 +60,9 @@ class Playground:
         listener: a bound socket (`open_port`).
         folder: where messages are kept; None keeps nothing.
         refuse_privileged: act as a Discord whose portal has no privileged intent enabled.
+
+    Attributes:
+        app: the aiohttp application; routes can be added until it is served.
     """
 
     def __init__(self, listener: socket.socket, folder: Path | None, *, refuse_privileged: bool = False) -> None:
@@ -76,26 +75,21 @@ class Playground:
             self.world.settle_history()
         if self._storage is not None:
             self.world.invite_bot()
-        self._gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
-        resolver = Resolver(self.world)
-        requests = RequestLog()
-        people = People(self.world)
-        interactions = Interactions(self.world, self._gateway, people, resolver)
-        self._live = Live(self.world, self._gateway, people, interactions, resolver)
-        self._app = web.Application(middlewares=[guard, plain_errors], client_max_size=_MAX_REQUEST)
-        rest = Rest(self.world, self.url, requests)
-        self.faults = rest.faults
-        self._app.add_routes(rest.routes())
-        self._app.add_routes([web.get("/gateway", self._gateway.handle), web.get("/gateway/", self._gateway.handle)])
-        control = Control(self.world, self._gateway, people, interactions, resolver, requests)
-        self._app.add_routes(control.routes())
-        self._app.add_routes(FaultControl(self.faults, self._gateway).routes())
-        self._app.add_routes(ServerControl(self.world, Admin(self.world), resolver).routes())
-        self._app.add_routes(self._live.routes())
+        self.gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
+        self.resolver = Resolver(self.world)
+        self.people = People(self.world)
+        self.interactions = Interactions(self.world, self.gateway, self.people, self.resolver)
+        self._live = Live(self.world, self.gateway, self.people, self.interactions, self.resolver)
+        self.app = web.Application(middlewares=[guard, plain_errors], client_max_size=_MAX_REQUEST)
+        self.rest = Rest(self.world, self.url)
+        self.app.add_routes(self.rest.routes())
+        self.app.add_routes([web.get("/gateway", self.gateway.handle), web.get("/gateway/", self.gateway.handle)])
+        self.app.add_routes(Control(self.world, self.people, self.interactions, self.resolver).routes())
+        self.app.add_routes(self._live.routes())
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set."""
-        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         if self._storage is not None:
             self._storage.watch()
@@ -104,7 +98,7 @@ class Playground:
             await stop.wait()
         finally:
             await self._live.close()
-            await self._gateway.close()
+            await self.gateway.close()
             await runner.cleanup()
             if self._storage is not None:
                 self._storage.save()

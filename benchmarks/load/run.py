@@ -24,7 +24,7 @@ from benchmarks.load.plan import PEOPLE, Ask, How, draw
 from benchmarks.load.turns import Turns, largest_lead
 from benchmarks.models import default_model
 from benchmarks.product import Product, started
-from playground.client import PlaygroundClient
+from tests.driver.client import PlaygroundClient
 
 TEXT = "harbour"
 TINY = f"{TEXT} --epochs 1 --layers 1 --units 32 --batch 8"

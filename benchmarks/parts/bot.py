@@ -21,9 +21,9 @@ from benchmarks.models import default_model
 from benchmarks.product import Product, started
 from benchmarks.record import Context
 from benchmarks.standin import StandIn
-from playground.client import PlaygroundClient
 from shared import keys
 from shared.events import Generated, Queued, parse_event
+from tests.driver.client import PlaygroundClient
 
 MODEL = "frankenstein"
 SEED = "It was already one in the morning"

@@ -19,10 +19,10 @@ from benchmarks.parts.bot import every, largest
 from benchmarks.product import Product, started
 from benchmarks.record import Context
 from bot.channels.consent import ConsentStore
-from playground.client import PlaygroundClient
 from shared import keys
 from shared.connect import connect_async
 from shared.jobs import TrainJob
+from tests.driver.client import PlaygroundClient
 
 MESSAGES = 100_000
 QUICK_MESSAGES = 20_000

@@ -18,7 +18,7 @@ from benchmarks.measure import percentile
 from benchmarks.parts.bot import TEXT, card_of, largest
 from benchmarks.product import StartError, started
 from benchmarks.standin import StandIn
-from playground.client import PlaygroundClient, text_of
+from tests.driver.client import PlaygroundClient, text_of
 from tests.worker.texts import babble
 
 

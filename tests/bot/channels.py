@@ -14,12 +14,12 @@ import redis
 from simcord.backend.serializers import guild_create_payload
 
 from playground.chatter import Said
-from playground.faults import OK, Fault
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.transcripts import write_text
 from tests.bot.live import PATIENCE_S, Live
+from tests.driver.faults import OK, Fault
 from tests.transcripts import words
 
 LAB = CHANNEL_IDS["lab"]

@@ -17,6 +17,7 @@ from playground.server import Playground, open_port
 from shared.connect import connect_async
 from shared.settings import Settings
 from tests.bot.live import Live
+from tests.driver.control import Driver, extend
 
 
 @pytest.fixture
@@ -52,21 +53,22 @@ async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
 
 
 @pytest.fixture
-async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playground]:
+async def driver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driver]:
     """A local Discord, where bots of this process connect to."""
     playground = Playground(open_port(0, insist=False), None)
+    driver = extend(playground)
     monkeypatch.setattr(discord.http.Route, "BASE", f"{playground.url}/api/v10")
     gateway = yarl.URL(playground.url.replace("http", "ws", 1) + "/gateway")
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
     stop = asyncio.Event()
     served = asyncio.create_task(playground.serve(stop))
-    yield playground
+    yield driver
     stop.set()
     await served
 
 
 @pytest.fixture
-async def live(settings: Settings, playground: Playground) -> AsyncIterator[Live]:
+async def live(settings: Settings, driver: Driver) -> AsyncIterator[Live]:
     """A connected bot, and the world that it is in."""
     bot = Galvanic(settings)
     bot._connection.guild_ready_timeout = 0.05
@@ -74,7 +76,7 @@ async def live(settings: Settings, playground: Playground) -> AsyncIterator[Live
     ready = asyncio.create_task(bot.wait_until_ready())
     done, _ = await asyncio.wait({running, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"
-    live = Live(bot, playground)
+    live = Live(bot, driver)
     await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")
     yield live
     await bot.close()

@@ -10,7 +10,7 @@ from simcord.backend.models import Message
 
 from bot.client import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
-from playground.server import Playground
+from tests.driver.control import Driver
 
 T = TypeVar("T")
 PATIENCE_S = 60.0
@@ -19,13 +19,14 @@ PATIENCE_S = 60.0
 class Live:
     """The bot, and the people around it."""
 
-    def __init__(self, bot: Galvanic, playground: Playground) -> None:
+    def __init__(self, bot: Galvanic, driver: Driver) -> None:
         self.bot = bot
+        playground = driver.playground
         self.world = playground.world
-        self.faults = playground.faults
-        self.gateway = playground._gateway
-        self.people = playground._live._people
-        self.acts = playground._live._interactions
+        self.faults = driver.faults
+        self.gateway = playground.gateway
+        self.people = playground.people
+        self.acts = playground.interactions
 
     def send(
         self, content: str, *, person: str = "ada", channel: str | int = "lab", reply_to: Message | None = None

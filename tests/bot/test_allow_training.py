@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, TAVERN, model_of, stored
+from tests.driver.faults import Fault
 
 
 @pytest.fixture

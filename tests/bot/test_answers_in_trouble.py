@@ -17,13 +17,13 @@ from bot import background, responder
 from bot.jobs import delivery
 from bot.views.training import job_buttons
 from bot.write.views import WrittenButton
-from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.events import Failed, Generated
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
+from tests.driver.faults import Fault
 from tests.factories import generate_job
 
 POST = r"/channels/\d+/messages"

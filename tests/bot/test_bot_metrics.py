@@ -15,9 +15,9 @@ from bot.metrics import numbers
 from bot.metrics.health import BotHealth
 from bot.metrics.numbers import Lately, route_of
 from bot.metrics.status import status_of
-from playground.faults import Fault
 from shared import keys
 from tests.bot.live import Live
+from tests.driver.faults import Fault
 from tests.e2e.system import free_port
 
 WELL = Status(

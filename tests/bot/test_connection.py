@@ -22,11 +22,11 @@ from bot.__main__ import _serve
 from bot.client import Galvanic
 from bot.connection import Identifies
 from launcher.system import Trouble
-from playground.faults import Fault
-from playground.server import Playground
 from shared.connect import connect
 from shared.settings import Settings
 from tests.bot.live import Live
+from tests.driver.control import Driver
+from tests.driver.faults import Fault
 from tests.launcher.running import wait_until
 from tests.s3 import free_port
 
@@ -85,22 +85,22 @@ async def test_after_an_outage_it_hears_what_is_said(
 
 
 async def test_a_start_while_discord_is_away_waits_for_it(
-    settings: Settings, playground: Playground, soon: None, caplog: pytest.LogCaptureFixture
+    settings: Settings, driver: Driver, soon: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """First its REST interface is, then its gateway."""
     away = [Fault("GET", "/users/@me", status, times=2) for status in (0, 503, 403)]
     for fault in away:
-        playground.faults.add(fault)
-    await playground._gateway.drop(600)
+        driver.faults.add(fault)
+    await driver.playground.gateway.drop(600)
     async with Galvanic(settings) as bot:
         bot.metrics.leads = True
         with unreachable() as logged:
             running = asyncio.create_task(_serve(bot, "any-token"))
-            live = Live(bot, playground)
+            live = Live(bot, driver)
             await live.until(lambda: running.done() or len(tries(logged)) >= 10, "ten tries")
             assert not running.done(), running.exception()
             assert not any(fault.times for fault in away)
-            await playground._gateway.drop(0)
+            await driver.playground.gateway.drop(0)
             await live.until(bot.is_ready, "the bot")
         assert "!train" in await live.ask("!help")
     await running

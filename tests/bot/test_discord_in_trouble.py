@@ -13,12 +13,12 @@ from structlog.testing import capture_logs
 from bot import background, errors
 from bot.options import attached
 from bot.syncing import sync_commands
-from playground.faults import Fault
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import Live
+from tests.driver.faults import Fault
 
 ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"

@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 
 from bot.jobs import delivery
 from bot.train import card as live_card
-from playground.faults import Fault
 from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Started
@@ -23,6 +22,7 @@ from shared.jobs import LOSS_FILE, TrainJob
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
+from tests.driver.faults import Fault
 from tests.factories import corpus, finished, progress, record, train_job
 
 ADA = USER_IDS["ada"]

@@ -10,7 +10,6 @@ from typing import Any
 from bot.jobs.queue import DELETED_WITHIN_S
 from bot.models import sharing
 from bot.servers.actor import Actor
-from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect
@@ -18,6 +17,7 @@ from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
 from shared.models import ModelRecord
 from tests.bot.live import Live
 from tests.bot.offline import context
+from tests.driver.faults import Fault
 from tests.factories import record
 from tests.registered import register
 

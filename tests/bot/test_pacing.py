@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 
 from bot.jobs import delivery
 from bot.pacing import Pacing, each_request_within
-from playground.faults import Fault
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn
+from tests.driver.faults import Fault
 
 POST = r"/channels/\d+/messages"
 MANY = 1_000_000

@@ -10,7 +10,6 @@ import pytest
 
 from bot.channels import rights as consent_actions
 from bot.channels.buttons import consent_buttons, forget_buttons
-from playground.faults import Fault
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.settings import Settings
@@ -32,6 +31,7 @@ from tests.bot.members import (
     slash,
     stored,
 )
+from tests.driver.faults import Fault
 
 
 @pytest.fixture

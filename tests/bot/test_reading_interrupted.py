@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from bot.channels import reading, readings
 from bot.channels.readings import Readings
-from playground.faults import Fault
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
@@ -19,6 +18,7 @@ from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests.bot.channels import LAB, MESSAGES, Pages, agreed, lines_of, queued, talk, transcript_words
 from tests.bot.live import Live, text_of
+from tests.driver.faults import Fault
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from simcord.backend.models.message import Message
 from simcord.enums import OverwriteType
 
 from bot.channels import recheck
-from playground.faults import Fault
 from playground.places import USER_IDS
 from shared.settings import Settings
 from tests.bot.channels import (
@@ -27,6 +26,7 @@ from tests.bot.channels import (
     until,
 )
 from tests.bot.live import Live
+from tests.driver.faults import Fault
 
 ADA = USER_IDS["ada"]
 

@@ -13,7 +13,6 @@ from bot.servers.actor import Actor
 from bot.train import card as live_card
 from bot.train import start as trainings
 from bot.train.start import TrainRequest
-from playground.faults import Fault
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys, turns
 from shared.connect import connect
@@ -24,6 +23,7 @@ from shared.jobs import TRAIN_QUEUE, TrainJob, TrainOptions
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
+from tests.driver.faults import Fault
 from tests.factories import corpus, place, train_job
 from worker.jobs.joblog import JobLog, run_script
 

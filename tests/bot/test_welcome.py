@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from playground.admin import Admin
 from playground.places import USER_IDS
 from tests.bot.live import Live, text_of
+from tests.driver.admin import Admin
 
 
 async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> None:

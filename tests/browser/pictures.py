@@ -18,9 +18,9 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from playground.client import Message, text_of
 from tests.browser.conftest import FLAGS
 from tests.browser.page import PlaygroundPage
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import slash
 from tests.e2e.system import System
 

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from playground.client import text_of
 from tests.browser.conftest import FLAGS
 from tests.browser.pictures import IMAGES, Photographer
+from tests.driver.client import text_of
 from tests.e2e.system import System, free_port
 
 RULES = Path(__file__).parent.parent.parent / "docker" / "prometheus" / "alerts.yml"

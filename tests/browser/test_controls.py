@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from playground.client import PlaygroundClient
 from tests.browser.tab import Tab, payload
+from tests.driver.client import PlaygroundClient
 from tests.playground.processes import Bot, Server, online, serving
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from bot.servers.settings import GuildSettings
-from playground.client import Message, NotInTimeError, components, text_of
 from shared import keys, presence, turns
 from shared.errors import UserError
 from shared.events import Failed
+from tests.driver.client import Message, NotInTimeError, components, text_of
 from tests.e2e.system import ANSWER_S, System
 from worker.jobs.joblog import JobLog, run_script
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.client import Message, components, text_of
 from shared import keys
 from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo
 from tests import factories
+from tests.driver.client import Message, components, text_of
 from tests.e2e.acts import newest, rest, user, whisper, written
 from tests.e2e.system import System
 

@@ -21,11 +21,12 @@ import psutil
 import redis
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
-from playground.client import Message, PlaygroundClient, text_of
 from shared import keys
 from shared.jobs import TrainOptions
 from shared.models import ModelRecord
 from tests import factories
+from tests.driver import ENVIRONMENT
+from tests.driver.client import Message, PlaygroundClient, text_of
 from tests.e2e.texts import harbour
 from tests.s3 import free_port
 
@@ -92,7 +93,7 @@ class System:
         own |= {f"{what}_COOLDOWN_S": "0" for what in ("TRAIN", "GENERATE", "CHAT")}
         own |= {"TRAIN_JOBS_PER_USER": "50", "TRAIN_JOBS_PER_SERVER": "50", "TRAIN_MAX_EPOCHS": "1000000"}
         own |= {"DATA_DIR": str(self.data), "CORPORA_DIR": str(self.corpora), "PORT": str(self.port)}
-        return own | self._environment
+        return own | ENVIRONMENT | self._environment
 
     def launcher(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command of the launcher on the same data folder, to its end."""

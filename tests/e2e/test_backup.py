@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.servers.settings import GuildSettings
-from playground.client import text_of
 from shared import keys
 from shared.events import parse_event
+from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting, training_of
 from tests.e2e.system import System, prepared, started
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from playground.client import text_of
+from tests.driver.client import text_of
 from tests.e2e.acts import TINY
 from tests.e2e.system import System
 from tests.e2e.texts import harbour

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.client import Message, text_of
 from shared import keys
 from shared.models import ModelRecord
 from shared.transcripts import unpack_page
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, assert_refused, labels, press, restart_bot, slash, start_bot, stop_bot, written
 from tests.e2e.system import System, started
 from tests.faults import harm

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.client import Message, text_of
 from shared import keys
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import settings_of_the_server
 from tests.e2e.system import System
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from playground.client import Message, text_of
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, submit
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from playground.client import Message, pictures_of, text_of
+from tests.driver.client import Message, pictures_of, text_of
 from tests.e2e.acts import TINY, labels, lasting
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour

@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from playground.client import Message, components, text_of
 from shared import keys
 from shared.jobs import GenerateJob
 from shared.models import ModelRecord
+from tests.driver.client import Message, components, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
     assert_refused,

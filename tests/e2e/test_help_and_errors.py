@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from playground.client import components, text_of
 from shared.errors import UserError
+from tests.driver.client import components, text_of
 from tests.e2e.acts import whisper, whispered
 from tests.e2e.system import System
 

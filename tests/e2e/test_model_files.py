@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from playground.client import text_of
 from shared import keys
+from tests.driver.client import text_of
 from tests.e2e.acts import ask, exported, press, start_bot, stop_bot, undelivered, user
 from tests.e2e.system import ANSWER_S, System, field_of, started
 from tests.worker.hostile import model_file, tutorial, zeros

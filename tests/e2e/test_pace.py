@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.client import Message, text_of
 from shared import keys
 from shared.jobs import MODEL_FILE
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import assert_refused, press
 from tests.e2e.system import System, started
 

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from playground.client import Message, components, pictures_of, text_of
 from shared import keys
+from tests.driver.client import Message, components, pictures_of, text_of
 from tests.e2e.acts import (
     assert_refused,
     labels,

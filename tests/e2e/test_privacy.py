@@ -12,8 +12,8 @@ import pytest
 import redis.asyncio
 
 from bot.channels.store import Line, TranscriptStore
-from playground.client import Message, text_of
 from shared import keys
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered
 from tests.e2e.system import System, started
 from tests.transcripts import expire

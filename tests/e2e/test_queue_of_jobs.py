@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.client import Message, components, text_of
 from shared import keys, turns
 from shared.events import Started
+from tests.driver.client import Message, components, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
     TINY,

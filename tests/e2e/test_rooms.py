@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from bot.jobs.queue import TRAINING
-from playground.client import text_of
 from shared import keys
 from shared.errors import UserError
 from shared.events import Sample
 from shared.jobs import TrainOptions, TranscriptRef
 from tests import factories
+from tests.driver.client import text_of
 from tests.e2e.acts import (
     ask,
     filled,

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from playground.client import Message, text_of
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, lasting, training_of
 from tests.e2e.system import System, free_port, started
 

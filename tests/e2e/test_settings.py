@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.client import Message, text_of
 from shared.errors import UserError
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import restart_bot, submit, whisper, whispered
 from tests.e2e.system import System
 

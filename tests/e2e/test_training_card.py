@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 
-from playground.client import Message, pictures_of, text_of
 from shared import keys
 from shared.models import ModelRecord
+from tests.driver.client import Message, pictures_of, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
     filled,

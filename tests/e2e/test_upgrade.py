@@ -15,9 +15,9 @@ from typing import Any, cast
 import pytest
 import redis
 
-from playground.client import Message, text_of
 from shared import keys
 from shared.events import Finished, Started, parse_event
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import start_bot, start_worker, stop_bot
 from tests.e2e.system import TRAIN_S, System
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from playground.client import NotInTimeError
 from shared import keys
+from tests.driver.client import NotInTimeError
 from tests.e2e.acts import forget_models, rest
 from tests.e2e.conftest import _show_logs, pytest_runtest_makereport  # noqa: F401  # they show the logs of failed tests
 from tests.e2e.system import System, started

@@ -8,9 +8,9 @@ from typing import Any, Literal, cast
 
 import redis
 
-from playground.client import Message, components, text_of
 from shared import keys
 from shared.events import TERMINAL, kind_of
+from tests.driver.client import Message, components, text_of
 from tests.e2e.system import System
 
 

@@ -15,9 +15,9 @@ from typing import Any, cast
 import psutil
 import redis
 
-from playground.client import Message, NotInTimeError, text_of
 from shared import keys
 from shared.events import TERMINAL, Event, Progress, Started, parse_event
+from tests.driver.client import Message, NotInTimeError, text_of
 from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System
 from tests.faults import harm

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from playground.client import NotInTimeError
 from shared.errors import UserError
+from tests.driver.client import NotInTimeError
 from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System, started
 from tests.faults import harm

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from playground.client import NotInTimeError, text_of
+from tests.driver.client import NotInTimeError, text_of
 from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
 from tests.faults.cells import record

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from playground.client import text_of
+from tests.driver.client import text_of
 from tests.e2e.acts import lasting
 from tests.e2e.system import System, started
 from tests.faults import harm

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from playground.client import text_of
+from tests.driver.client import text_of
 from tests.e2e.acts import TINY
 from tests.e2e.system import System
 from tests.faults import harm

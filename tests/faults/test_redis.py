@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from playground.client import text_of
 from shared.events import Progress
+from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
 from tests.faults import harm

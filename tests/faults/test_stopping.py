@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from playground.client import text_of
 from shared.events import Interrupted
+from tests.driver.client import text_of
 from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System, started
 from tests.faults import harm

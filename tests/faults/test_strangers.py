@@ -13,10 +13,10 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from playground.client import text_of
 from shared import keys
 from shared.events import Failed, Progress
 from shared.turns import HOLD_S
+from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
 from tests.faults import harm

@@ -19,6 +19,7 @@ import pytest
 from launcher.system import find_redis_server
 from tests import compose
 from tests.compose import ROOT
+from tests.driver import ENVIRONMENT
 from tests.e2e.system import free_port
 from tests.images.image import Image, build
 
@@ -161,7 +162,7 @@ def redis_service(secrets: Path) -> Iterator[RedisService]:
 def discord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The settings that lead the bot to a local Discord."""
     port = free_port()
-    environment = os.environ | {"DATA_DIR": str(tmp_path_factory.mktemp("playground"))}
+    environment = os.environ | ENVIRONMENT | {"DATA_DIR": str(tmp_path_factory.mktemp("playground"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "playground", "--port", str(port), "--forget"],
         env=environment,

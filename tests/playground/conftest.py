@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from playground.client import PlaygroundClient
+from tests.driver.client import PlaygroundClient
 from tests.playground.processes import Server, online, serving
 
 

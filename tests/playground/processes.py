@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playground.client import PlaygroundClient, read_port
+from tests.driver import ENVIRONMENT
+from tests.driver.client import PlaygroundClient, read_port
 
 BOT = Path(__file__).with_name("tiny_bot.py")
 
@@ -22,7 +23,8 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         port_file = folder / "port"
         port_file.unlink(missing_ok=True)
-        env = {name: value for name, value in os.environ.items() if name != "PORT"} | {"DATA_DIR": str(folder)}
+        inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
+        env = inherited | ENVIRONMENT | {"DATA_DIR": str(folder)}
         command = [sys.executable, "-m", "playground", "--port", "0", "--port-file", str(port_file), *options]
         with (folder / "log").open("w") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playground.client import PlaygroundClient, pictures_of, text_of
 from playground.server import open_port
+from tests.driver.client import PlaygroundClient, pictures_of, text_of
 from tests.playground.processes import Bot, Server
 from tests.playground.tiny_bot import PIXEL
 

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from playground.client import PlaygroundClient
 from playground.guard import CONTROL_HEADER
 from shared.errors import UserError
+from tests.driver.client import PlaygroundClient
 from tests.playground.processes import Server
 
 HEADER = {CONTROL_HEADER: "1"}

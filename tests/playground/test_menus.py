@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from playground.client import Message, PlaygroundClient, components, text_of
 from shared.errors import UserError
+from tests.driver.client import Message, PlaygroundClient, components, text_of
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from playground.client import PlaygroundClient, text_of
 from playground.places import ANNEX_ID, GUILD_ID
 from shared.errors import UserError
+from tests.driver.client import PlaygroundClient, text_of
 from tests.playground.processes import online, serving
 
 

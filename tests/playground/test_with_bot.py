@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from playground.client import Message, PlaygroundClient, components, pictures_of, text_of
 from playground.places import BOT_ID, GUILD_ID
 from shared.errors import UserError
+from tests.driver.client import Message, PlaygroundClient, components, pictures_of, text_of
 from tests.playground.tiny_bot import PIXEL
 
 

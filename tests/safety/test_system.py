@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from playground.client import text_of
 from shared.jobs import GENERATE_QUEUE
+from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting, slash, training_of, written
 from tests.e2e.system import ANSWER_S, started
 from tests.safety.system import TOKEN, GuardedSystem

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEPT = 500
-MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
-"""What a request whose fields are of no such kind, or nested too deep, comes to: simcord's routes look at no types."""
 _TOKEN = re.compile(r"(/(?:interactions|webhooks)/\d+/)[^/]+")
 
 

@@ -1,16 +1,18 @@
-"""A client of the control API for tests and scripts; standard library only, blocking."""
+"""A client of the playground's control API and of what `tests.driver.control` adds to it; blocking."""
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from playground.admin_client import AdminClient
-from playground.caller import attachment
+from playground.guard import CONTROL_HEADER
 from shared.errors import UserError
 
 T = TypeVar("T")
@@ -54,10 +56,38 @@ class NotInTimeError(AssertionError):
     """Something that was waited for did not come."""
 
 
-class PlaygroundClient(AdminClient):
-    """Drives a running playground: what people do and see, and waiting for it. `Caller` tells the arguments."""
+class PlaygroundClient:
+    """Drives a running playground that `tests.driver.control` extends: what people and admins do and see.
 
-    # ------------------------------------------------------------------ actions
+    Args:
+        url: its address, such as `http://127.0.0.1:8765`.
+        person: who acts unless a call says otherwise.
+        channel: where, unless a call says otherwise: a name, an id, or `dm` for direct messages with the bot.
+        timeout: seconds that one request may take.
+    """
+
+    def __init__(self, url: str, *, person: str = "ada", channel: str = "lab", timeout: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self.person = person
+        self.channel = channel
+        self._timeout = timeout
+
+    def _place(self, person: str | None, channel: str | None) -> dict[str, str]:
+        return {"as": person or self.person, "channel": channel or self.channel}
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, extra_s: float = 0) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {CONTROL_HEADER: "1", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout + extra_s) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            text = error.read().decode("utf-8", "replace")
+            if error.code != 400:
+                raise RuntimeError(f"{method} {path}: {error.code} {text}") from error
+            reply = json.loads(text)
+            raise UserError(reply["problem"], reply["remedy"]) from error
 
     def world(self) -> WorldInfo:
         """Who and what there is."""
@@ -192,7 +222,7 @@ class PlaygroundClient(AdminClient):
         self._call("POST", "/control/intents", {"privileged": enabled})
 
     def add_fault(self, method: str, path: str, status: int, **fields: Any) -> None:
-        """Let the bot's next requests of a kind fail: see `playground.faults.Fault`."""
+        """Let the bot's next requests of a kind fail: see `tests.driver.faults.Fault`."""
         self._call("POST", "/control/faults", {"method": method, "path": path, "status": status, **fields})
 
     def clear_faults(self) -> None:
@@ -219,11 +249,9 @@ class PlaygroundClient(AdminClient):
 
     def fetch(self, url: str) -> bytes:
         """Bytes of an attachment or a picture."""
-        with urllib.request.urlopen(url, timeout=self._timeout) as response:  # noqa: S310 - our own server's http URL
+        with urllib.request.urlopen(url, timeout=self._timeout) as response:
             data: bytes = response.read()
             return data
-
-    # ------------------------------------------------------------------ waiting
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
         """Call `predicate` until it returns something true, and return that.
@@ -280,6 +308,92 @@ class PlaygroundClient(AdminClient):
             edits = len(self.edit_times(message["id"]))
             lines.append(f"{message['author']['username']} ({edits} edits): {text_of(message)!r}")
         return "\n".join(lines)
+
+    def deny_bot(self, *permissions: str, channel: str | None = None) -> None:
+        """Take permissions (`send_messages`, `embed_links`, ...) from the bot in a channel; none gives back all."""
+        self.set_permissions("bot", deny=permissions, channel=channel)
+
+    def set_permissions(
+        self, target: str, *, allow: Iterable[str] = (), deny: Iterable[str] = (), channel: str | None = None
+    ) -> None:
+        """Allow or deny a person, a role or the `bot` something in a channel; nothing: as it was at first."""
+        body = {"channel": channel or self.channel, "target": target, "allow": list(allow), "deny": list(deny)}
+        self._call("POST", "/control/permissions", body)
+
+    def create_role(self, name: str, *permissions: str, guild: str | None = None) -> str:
+        """Make a role; its id."""
+        body = {"guild": guild, "name": name, "permissions": list(permissions)}
+        return str(self._call("POST", "/control/roles", body)["id"])
+
+    def give_role(self, person: str, role: str, *, guild: str | None = None) -> None:
+        """Give a member a role, by name or id; `guild` is a key (`annex`) or id."""
+        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": True})
+
+    def take_role(self, person: str, role: str, *, guild: str | None = None) -> None:
+        """Take a role from a member."""
+        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": False})
+
+    def leave(self, person: str, *, guild: str | None = None) -> None:
+        """Let a person leave a server."""
+        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": False})
+
+    def join(self, person: str, *, guild: str | None = None) -> None:
+        """Let a person join a server, with the roles that they had at first."""
+        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": True})
+
+    def open_dms(self, person: str, opened: bool = True) -> None:
+        """Let a person take direct messages from the bot; with `False`, Discord refuses them (50007)."""
+        self._call("POST", "/control/dms", {"person": person, "open": opened})
+
+    def create_server(self, name: str, *, channel: str, owner: str | None = None, members: Iterable[str] = ()) -> str:
+        """Make a server that the bot is in; its id. It is gone after a restart of the playground.
+
+        Args:
+            name: of the server, also its key; no other may have it.
+            channel: name of its text channel; no other may have it.
+            owner: whose it is.
+            members: who else is in it.
+        """
+        body = {"name": name, "channel": channel, "owner": owner or self.person, "members": list(members)}
+        return str(self._call("POST", "/control/servers", body)["id"])
+
+    def create_channel(self, name: str, *, only: Iterable[str] = (), guild: str | None = None, history: int = 0) -> str:
+        """Make a text channel that all see, or the owner, the bot and these people only; its id.
+
+        Args:
+            name: of the channel; no other may have it.
+            only: who sees it.
+            guild: key or id of the server.
+            history: so many messages of small talk, or a few more, that it begins with.
+        """
+        body = {"guild": guild, "name": name, "only": list(only), "history": history}
+        return str(self._call("POST", "/control/channels", body, extra_s=history / 2_000)["id"])
+
+    def rename_channel(self, channel: str, name: str) -> None:
+        """Give a channel or thread another name."""
+        self._call("PATCH", "/control/channels", {"channel": channel, "name": name})
+
+    def delete_channel(self, channel: str) -> None:
+        """Delete a channel that was made by `create_channel`, or a thread."""
+        self._call("DELETE", f"/control/channels/{urllib.parse.quote(channel)}")
+
+    def create_thread(
+        self,
+        name: str,
+        *,
+        message_id: str | None = None,
+        private: bool = False,
+        person: str | None = None,
+        channel: str | None = None,
+    ) -> str:
+        """Start a thread, from a message or of its own; its id."""
+        body = {**self._place(person, channel), "name": name, "message_id": message_id, "private": private}
+        return str(self._call("POST", "/control/threads", body)["id"])
+
+
+def attachment(name: str, data: bytes) -> dict[str, str]:
+    """A file as the control API takes it."""
+    return {"filename": name, "content_base64": base64.b64encode(data).decode("ascii")}
 
 
 def components(message: Message) -> Iterator[dict[str, Any]]:

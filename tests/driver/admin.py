@@ -1,6 +1,6 @@
 """What is changed about the servers themselves: permissions, roles, members, servers, channels and threads.
 
-On Discord a server's admins do this in its settings; here the control API does it, whoever asks.
+On Discord a server's admins do this in its settings; here a test does it.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 import discord
 from simcord.backend import serializers
-from simcord.backend.models import Channel, Overwrite
+from simcord.backend.models import Overwrite
 from simcord.enums import ChannelType, OverwriteType
 
 from playground.chatter import small_talk
+from playground.people import MAX_NAME
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS, GuildSpec, join, private_to, settle_guild
 from playground.world import World
 from shared.errors import UserError
 
-MAX_NAME = 100
 _MAX_HISTORY = 200_000
 
 
@@ -156,26 +156,6 @@ class Admin:
             raise UserError("The playground's own channels stay.", "Delete one that was made later.")
         self._world.remove_channel(channel_id)
         self._first.pop(channel_id, None)
-
-    def create_thread(
-        self, user_id: int, channel_id: int, name: str, *, message_id: int | None = None, private: bool = False
-    ) -> Channel:
-        """Start a thread as a person: from a message, or of its own."""
-        world = self._world
-        parent = world.get_channel(channel_id)
-        if parent.guild_id is None or parent.is_thread:
-            raise UserError("A thread starts in a channel of a server.")
-        needed = "create_private_threads" if private else "create_public_threads"
-        if not world.may(user_id, channel_id, "view_channel", needed):
-            raise UserError("You do not have permission to start threads in this channel.")
-        if not 1 <= len(name) <= MAX_NAME or name in self._names():
-            raise UserError(f"A thread cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters.")
-        if message_id is not None:
-            world.get_message(channel_id, message_id)
-            if message_id in world.channels:
-                raise UserError("This message has a thread already.")
-        kind = ChannelType.PRIVATE_THREAD if private else ChannelType.PUBLIC_THREAD
-        return world.create_thread(channel_id, name, user_id, type=kind, message_id=message_id)
 
     def _check_channel(self, name: str) -> None:
         if not 1 <= len(name) <= MAX_NAME or name in self._names():

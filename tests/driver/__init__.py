@@ -1,0 +1,11 @@
+"""Drives a playground: what people do and see there, and what goes wrong with Discord."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ENVIRONMENT = {
+    "GALVANIC_PLAYGROUND_EXTENSION": "tests.driver.control",
+    "PYTHONPATH": str(Path(__file__).parents[2]),
+}
+"""For whatever starts a playground that is to be driven."""
