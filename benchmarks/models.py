@@ -15,11 +15,10 @@ from benchmarks import texts
 from galvanic.learners import Learner
 from galvanic.network import Weights
 from galvanic.plan import Plan
-from galvanic.results import Control, NoHooks, TrainingCancelled
+from galvanic.results import Control, NoHooks, Progress, TrainingCancelled
 from galvanic.text import Prepared
 from galvanic.training import train
 from shared.corpora import Corpus
-from shared.events import Progress
 from shared.jobs import CorpusInfo, RecipeName, TrainOptions
 
 _TOLD_EVERY_S = 30.0

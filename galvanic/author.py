@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from galvanic.errors import UserError
 from galvanic.lines import draw_line
+from galvanic.options import RecipeName, StopAt
 from galvanic.request import WriteRequest, cut, too_slow
 from galvanic.results import Generation
 from galvanic.sampling import Sampling
 from galvanic.streams import Ids, Row
 from galvanic.text import Seed, Vocabulary
-from shared.errors import UserError
-from shared.jobs import RecipeName, StopAt
 
 DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
 """`classic` takes the likeliest character each time, as the tutorial does."""

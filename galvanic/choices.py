@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from galvanic.errors import UserError
+from galvanic.options import TrainOptions, refuse_for_classic
 from galvanic.plan import Plan
-from shared.errors import UserError
-from shared.jobs import TrainOptions, refuse_for_classic
 
 DEFAULT_EMBEDDING = 64
 """Width of the embedding where the plan had another encoding."""

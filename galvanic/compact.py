@@ -21,8 +21,8 @@ import safetensors.numpy
 from pydantic import BaseModel
 
 from galvanic import folder as model_folder
+from galvanic.errors import UserError
 from galvanic.folder import WEIGHTS, WINDOWS, Description
-from shared.errors import UserError
 
 FORMAT = 3
 Packing = Literal["float16", "int8"]

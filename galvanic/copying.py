@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.source import chunks, cleaned
 from galvanic.text import Prepared
-from galvanic.text.source import chunks, cleaned
 from galvanic.text.vocabulary import Points, to_points
 
 RUN = 30

@@ -17,11 +17,11 @@ from pathlib import Path
 from galvanic import compact
 from galvanic import folder as model_folder
 from galvanic.compact import PACKINGS, Packing
+from galvanic.errors import UserError
 from galvanic.folder import DESCRIPTION, MOST_DESCRIPTION_BYTES, WEIGHTS, Description
 from galvanic.limits import Limits, check
-from shared.errors import UserError
-from shared.jobs import TranscriptRef
-from shared.units import MEGABYTE
+from galvanic.options import TranscriptRef
+from galvanic.units import MEGABYTE
 
 SUFFIX = ".galvanic"
 _CHUNK = 2**20

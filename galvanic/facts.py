@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from galvanic.folder import Description
-from shared.units import choosing
+from galvanic.units import choosing
 
 Facts = tuple[tuple[str, str], ...]
 MOST_TITLE, MOST_LICENCE = 100, 200

@@ -18,11 +18,11 @@ import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.checkpoint import sync_folder, write_file
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 from galvanic.plan import NetworkConfig
 from galvanic.results import TrainResult
 from galvanic.text import make_vocabulary
-from shared.errors import UserError
-from shared.jobs import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 
 FORMAT = 2
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"

@@ -19,7 +19,7 @@ from galvanic.streams import Ids, Row
 from galvanic.text import ScoringText, Seed, get_recipe, make_vocabulary
 from galvanic.text.classic import pad
 from galvanic.text.codelength import UNICODE_SCALARS
-from shared.units import count
+from galvanic.units import count
 
 
 class TextModel(Author):

@@ -6,10 +6,10 @@ import math
 import time
 from dataclasses import dataclass
 
+from galvanic.errors import UserError
 from galvanic.folder import Description, weights_bytes
 from galvanic.text.classic import WINDOW
-from shared.errors import UserError
-from shared.units import MEGABYTE
+from galvanic.units import MEGABYTE
 
 _DESCRIPTION_BYTES = 4 * 2**20
 """Several times what the largest vocabulary of words takes."""

@@ -17,14 +17,22 @@ import structlog
 
 from galvanic import checkpoint
 from galvanic.checkpoint import Arrays, grouped, within
+from galvanic.errors import UserError
 from galvanic.learners import Learner
 from galvanic.network import Weights
 from galvanic.pace import Limits, Pace, Position
 from galvanic.plan import Plan
-from galvanic.results import CurvePoint, Hooks, Stopped, TrainingCancelled, TrainingInterrupted
+from galvanic.results import (
+    CurvePoint,
+    Doing,
+    Hooks,
+    Progress,
+    Sample,
+    Stopped,
+    TrainingCancelled,
+    TrainingInterrupted,
+)
 from galvanic.room import is_full
-from shared.errors import UserError
-from shared.events import Doing, Progress, Sample
 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
@@ -165,7 +173,9 @@ class Loop:
                 raise _Astray
             at.step, at.total_steps = at.step + 1, at.total_steps + 1
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
-            self.pace.time_step(time.monotonic() - begun)
+            seconds = time.monotonic() - begun
+            self.pace.time_step(seconds)
+            self.hooks.stepped(seconds)
             if time.monotonic() - self._told >= PROGRESS_EVERY_S:
                 self.tell("learning")
             if time.monotonic() - self._saved >= self.limits.checkpoint_s:

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from galvanic import streams
 from galvanic.author import Author
+from galvanic.errors import UserError
 from galvanic.generate import TextModel
 from galvanic.sampling import padded
 from galvanic.streams import Ids, Mix, Row
 from galvanic.text import CharVocabulary, Seed, get_recipe
-from shared.errors import UserError
 
 
 class Mixture(Author):

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from galvanic.plan import Plan
-from worker.metrics.steps import STEPS
 
 _WARM_UP_STEPS = 50
 _UNTIMED_STEPS = 2
@@ -100,7 +99,6 @@ class Pace:
 
     def time_step(self, seconds: float) -> None:
         """A step took so long."""
-        STEPS.add(seconds)
         self._steps_here += 1
         if self._steps_here > _UNTIMED_STEPS:
             # A moving average over some tens of steps: the machine may be shared.

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic import folder as model_folder
+from galvanic.errors import UserError
 from galvanic.folder import Ancestor, Description
+from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan
-from shared.errors import UserError
-from shared.jobs import CorpusInfo, TrainOptions
-from shared.units import count
+from galvanic.units import count
 
 Weights = dict[str, npt.NDArray[np.float32]]
 RATE_SHARE = 0.5

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from galvanic.errors import UserError
 from galvanic.text.classic import WINDOW
-from shared.errors import UserError
 
 MOST_PRODUCTS = 600_000_000
 """Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from galvanic.copying import copy_score
 from galvanic.results import CurvePoint, best_point
 from galvanic.text import Prepared
-from shared.units import count
+from galvanic.units import count
 
 _WORSE_NATS = 0.03
 """Held-out loss that must be lost after the best epoch for the end to count as learning by heart."""

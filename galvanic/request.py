@@ -6,8 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-from shared.errors import UserError
-from shared.jobs import StopAt
+from galvanic.errors import UserError
+from galvanic.options import StopAt
 
 _SENTENCE_END = re.compile(
     r"""[.!?…]+["'”’»)\]*_]*(?=\s|\Z)"""  # of scripts with spaces

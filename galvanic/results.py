@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from shared.events import Difficulty, Progress, Sample
-
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
+Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
+Difficulty = Literal["disk full", "store away"]
+"""What keeps a training from saving."""
 
 
 class TrainingCancelled(Exception):
@@ -18,6 +19,42 @@ class TrainingCancelled(Exception):
 
 class TrainingInterrupted(Exception):
     """The training was asked to pause; its checkpoint is saved and it can go on from there."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training has come. Losses are in nats per character, None until known.
+
+    Attributes:
+        doing: what it does now; it learns nothing more once it is finishing.
+        done: share of its learning that is done, by whichever limit comes first.
+        epoch: the running epoch, from 1.
+        epochs: the most that there will be; time may end it sooner.
+        step, steps: position within the epoch, in batches.
+        eta_s: seconds of learning that are left, never more than its time limit leaves; None: not measured yet.
+        chars_per_s: speed of learning.
+    """
+
+    doing: Doing
+    done: float
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    train_loss: float | None = None
+    heldout_loss: float | None = None
+    eta_s: float | None = None
+    chars_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A few lines that the model wrote after an epoch, with that epoch's losses (nats per character)."""
+
+    epoch: int
+    text: str
+    train_loss: float
+    heldout_loss: float | None
 
 
 class Hooks(Protocol):
@@ -34,6 +71,9 @@ class Hooks(Protocol):
 
     def saved(self) -> None:
         """Take note that a checkpoint is on the disk."""
+
+    def stepped(self, seconds: float) -> None:
+        """Take note that a step took so long."""
 
     def control(self) -> Control | None:
         """Say whether to go on (None), cancel, finish now, or save and pause; asked between batches."""
@@ -52,6 +92,9 @@ class NoHooks:
         """Ignore it: the log has it."""
 
     def saved(self) -> None:
+        """Ignore it."""
+
+    def stepped(self, seconds: float) -> None:
         """Ignore it."""
 
     def control(self) -> Control | None:

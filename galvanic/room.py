@@ -1,4 +1,4 @@
-"""What a training does while the disk is full or the model store away: it tells, waits, and loses nothing meanwhile."""
+"""What a training does while the disk is full: it tells, waits, and loses nothing meanwhile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import TypeVar
 import safetensors
 import structlog
 
-from galvanic.results import Hooks, TrainingCancelled, TrainingInterrupted
-from shared.events import Difficulty
+from galvanic.results import Difficulty, Hooks, TrainingCancelled, TrainingInterrupted
 
 T = TypeVar("T")
 AGAIN_S = 5.0
@@ -24,29 +23,13 @@ _CODE = re.compile(r"\(os error (\d+)\)")
 log = structlog.get_logger()
 
 
-class StoreAway(OSError):
-    """The remote model store cannot be used now: it does not answer, takes no keys, or has no such place.
-
-    Attributes:
-        problem: in plain words.
-        cause: in the store's own word.
-    """
-
-    def __init__(self, problem: str, cause: str) -> None:
-        super().__init__(f"{problem} ({cause}).")
-        self.problem = problem
-        self.cause = cause
-
-
 def is_full(error: OSError) -> bool:
     """Whether a file could not be written because the disk, or what this user may have of it, is full."""
     return error.errno in _FULL
 
 
-def difficulty(error: OSError) -> Difficulty | None:
+def disk_full(error: OSError) -> Difficulty | None:
     """What can be waited out in an error; None: it will be no other the next time."""
-    if isinstance(error, StoreAway):
-        return "store away"
     return "disk full" if is_full(error) else None
 
 
@@ -66,15 +49,18 @@ def told_by_system() -> Iterator[None]:
         raise OSError(int(found[1]), str(error)) from error
 
 
-def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
-    """Write something without which a training cannot go on, and wait while there is no room, or no model store.
+def when_there_is_room(
+    write: Callable[[], T], hooks: Hooks, difficulty: Callable[[OSError], Difficulty | None] = disk_full
+) -> T:
+    """Write something without which a training cannot go on, and wait while there is no room.
 
-    As long as it takes: to give up would help nobody, since the training that comes next finds the same disk and the
-    same store, and what this one has learned before would be lost. Who does not want to wait can cancel it.
+    As long as it takes: to give up would help nobody, since the training that comes next finds the same disk,
+    and what this one has learned before would be lost. Who does not want to wait can cancel it.
 
     Args:
         write: writes it, and can be called again.
         hooks: are told, and may end it.
+        difficulty: what can be waited out.
 
     Raises:
         TrainingCancelled: a person cancelled it.
@@ -90,7 +76,7 @@ def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
             if what is None:
                 raise
             if told != what:
-                log.error(what.replace(" ", "_"), error=str(error) if isinstance(error, StoreAway) else None)
+                log.error(what.replace(" ", "_"), error=str(error))
                 hooks.trouble(what)
                 told = what
             _wait(hooks)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 Tensor = Any
 NEVER = -1e9

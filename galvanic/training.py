@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from galvanic import checkpoint, folder
 from galvanic.calibrate import calibrate
 from galvanic.choices import apply_options, fit_to_text, spare_memory
+from galvanic.errors import UserError
 from galvanic.learners import make_learner, symbol_counts
 from galvanic.loop import Density, Loop
 from galvanic.machine import measure_machine
+from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Limits
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import Budget, Plan, make_plan
@@ -34,9 +36,6 @@ from galvanic.results import (
 from galvanic.room import when_there_is_room
 from galvanic.samples import SAMPLE_CHARS, SampleWriter, line_start
 from galvanic.text import Prepared, TextOptions, prepare
-from shared.errors import UserError
-from shared.jobs import CorpusInfo, TrainOptions
-from shared.settings import get_settings
 
 __all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train"]
 
@@ -60,6 +59,7 @@ def train(
     out: Path,
     checkpoint: Path | None = None,
     hooks: Hooks | None = None,
+    limits: TrainLimits | None = None,
     plan: Plan | None = None,
     parent: Path | None = None,
     parent_name: str | None = None,
@@ -68,11 +68,12 @@ def train(
 
     Args:
         text: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole.
-        options: what the person chose. Without epochs and minutes, a timed plan runs for `Settings.train_minutes`.
+        options: what the person chose. Without epochs and minutes, a timed plan runs for `limits.minutes`.
         corpus: what is known of the text; kept with the model.
         out: the model folder to write.
         checkpoint: folder for checkpoints; if it holds one of the same text and settings, training goes on there.
         hooks: whom to tell, and who may stop it.
+        limits: what this installation allows.
         plan: network and numbers to use in place of the defaults; the options are laid over it.
         parent: model folder to go on from. On the text that it learned from, the result is never worse than it.
         parent_name: what to call that model; None: as its folder.
@@ -93,7 +94,7 @@ def train(
         _check_text(prepared)
         if ancestor:
             check_symbols(ancestor, prepared.vocabulary.symbols)
-        return _Training(prepared, options, corpus, plan, ancestor).run(out, checkpoint, hooks)
+        return _Training(prepared, options, corpus, plan, ancestor, limits or TrainLimits()).run(out, checkpoint, hooks)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
 
@@ -108,12 +109,14 @@ class _Training:
         corpus: CorpusInfo,
         plan: Plan | None,
         parent: Parent | None,
+        allowed: TrainLimits,
     ) -> None:
         self._prepared = prepared
         self._options = options
         self._corpus = corpus
         self._given_plan = plan
         self._parent = parent
+        self._allowed = allowed
         self._counts = symbol_counts(prepared.ids, len(prepared.vocabulary))
 
     def run(self, out: Path, place: Path | None, hooks: Hooks) -> TrainResult:
@@ -132,7 +135,9 @@ class _Training:
             prepared.learned / max(1, prepared.learned_chars),
             (len(prepared.ids) - prepared.learned) / max(1, prepared.heldout_chars),
         )
-        loop = Loop(learner, plan, _limits(self._options, plan), hooks, writer.one, place, identity, density)
+        loop = Loop(
+            learner, plan, _limits(self._options, plan, self._allowed), hooks, writer.one, place, identity, density
+        )
         loop.notes += plan_notes
         if saved:
             try:
@@ -174,7 +179,9 @@ class _Training:
         """A new plan, and notes about it."""
         options, symbols = self._options, len(self._prepared.vocabulary)
         network = self._parent.description.network if self._parent else None
-        plan = self._given_plan or make_plan(options.recipe, symbols, self._prepared.learned, _budget(options), network)
+        plan = self._given_plan or make_plan(
+            options.recipe, symbols, self._prepared.learned, _budget(options, self._allowed), network
+        )
         plan = apply_options(plan, options)
         if self._parent:
             plan = child_plan(plan, self._parent, symbols, options)
@@ -257,28 +264,27 @@ def _check_text(prepared: Prepared) -> None:
         raise UserError("The text contains broken characters (lone surrogates).", "Save it as UTF-8 again.") from None
 
 
-def _budget(options: TrainOptions) -> Budget:
+def _budget(options: TrainOptions, allowed: TrainLimits) -> Budget:
     minutes = options.minutes
     if minutes is None and options.epochs is None:
-        minutes = get_settings().train_minutes
+        minutes = allowed.minutes
     machine = measure_machine()
     return Budget(minutes, options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
 
 
-def _limits(options: TrainOptions, plan: Plan) -> Limits:
-    settings = get_settings()
-    if options.epochs is not None and options.epochs > settings.train_max_epochs:
+def _limits(options: TrainOptions, plan: Plan, allowed: TrainLimits) -> Limits:
+    if options.epochs is not None and options.epochs > allowed.most_epochs:
         raise UserError(
-            f"{options.epochs:,} epochs are too many.", f"This installation allows {settings.train_max_epochs:,}."
+            f"{options.epochs:,} epochs are too many.", f"This installation allows {allowed.most_epochs:,}."
         )
-    if options.minutes is not None and options.minutes > settings.train_max_minutes:
+    if options.minutes is not None and options.minutes > allowed.most_minutes:
         raise UserError(
-            f"{options.minutes:g} minutes are too long.", f"This installation allows {settings.train_max_minutes:g}."
+            f"{options.minutes:g} minutes are too long.", f"This installation allows {allowed.most_minutes:g}."
         )
     minutes = options.minutes
     if minutes is None and options.epochs is None and plan.timed:
-        minutes = settings.train_minutes
-    return Limits(options.epochs or plan.epochs, minutes, settings.checkpoint_every_s)
+        minutes = allowed.minutes
+    return Limits(options.epochs or plan.epochs, minutes, allowed.checkpoint_s)
 
 
 def _ended_before_its_time(loop: Loop) -> tuple[str, ...]:

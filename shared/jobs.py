@@ -11,7 +11,16 @@ from typing import Annotated, Final, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.errors import UserError
+from galvanic.options import NOT_FOR_CLASSIC as NOT_FOR_CLASSIC
+from galvanic.options import RECIPE_WORDS as RECIPE_WORDS
+from galvanic.options import RECIPES as RECIPES
+from galvanic.options import CorpusInfo as CorpusInfo
+from galvanic.options import Encoding as Encoding
+from galvanic.options import RecipeName as RecipeName
+from galvanic.options import StopAt as StopAt
+from galvanic.options import TrainOptions as TrainOptions
+from galvanic.options import TranscriptRef as TranscriptRef
+from galvanic.options import refuse_for_classic as refuse_for_classic
 
 JOB_VERSION: Final = 1
 
@@ -21,16 +30,6 @@ JobId = Annotated[str, Field(pattern=f"^{_JOB_ID}$")]
 """Part of keys in Redis, and the name of a folder: nothing that leads elsewhere."""
 MOST_LENGTH = 1_000_000
 """Characters of a text that a job may ask for; the operator's limit may be lower."""
-RecipeName = Literal["char", "word", "classic"]
-RECIPE_WORDS: dict[RecipeName, str] = {
-    "char": "character by character",
-    "word": "word by word",
-    "classic": "the tutorial's way",
-}
-"""How each recipe reads a text, in plain words."""
-RECIPES: tuple[RecipeName, ...] = tuple(RECIPE_WORDS)
-Encoding = Literal["embedding", "one-hot"]
-StopAt = Literal["sentence", "line"]
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
 MOST_VARIANTS = 6
@@ -43,117 +42,6 @@ LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "m
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class TranscriptRef(_Message):
-    """A transcript (`shared.transcripts`) as a model learned it.
-
-    Attributes:
-        transcript_id: which.
-        revision: its revision then. A later one has lost words, so that what learned from this one is stale.
-        guild_id: the server whose members wrote it.
-        channel_id: who reads this channel, or this private thread, may read the transcript.
-    """
-
-    transcript_id: str = Field(max_length=32, pattern=r"^[A-Za-z0-9-]+$")
-    revision: int = Field(ge=0)
-    guild_id: Snowflake
-    channel_id: Snowflake
-
-
-class CorpusInfo(_Message):
-    """A text, without its words: what is known of it and may be shown and logged.
-
-    Attributes:
-        name: short name, also the default name of a model (`frankenstein`).
-        title: how a person would call it ("Frankenstein, by Mary Shelley").
-        source: where it came from.
-        chars: length in characters, as given.
-        sha256: of the UTF-8 text, hexadecimal; also the text's address in Redis. Empty for a channel's messages, which
-            change when somebody withdraws.
-        licence: one line about the rights in it.
-        hard_wrapped: lines are broken for a fixed width (a book), so that prose may be unwrapped; None: find out.
-        transcript: where a channel's messages are; None: it is no such text.
-        left_out: characters of a file that are not of its text: Project Gutenberg's headers and licences.
-    """
-
-    name: str
-    title: str
-    source: Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
-    chars: int = Field(ge=0)
-    sha256: str
-    licence: str = ""
-    hard_wrapped: bool | None = None
-    transcript: TranscriptRef | None = None
-    # Not written where it says nothing, so that the version before can read it.
-    left_out: int = Field(0, ge=0, exclude_if=lambda characters: characters == 0)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was done to the text before it came here, in plain words."""
-        if not self.left_out:
-            return ()
-        return (f"Left out: Project Gutenberg's header and licence, {self.left_out:,} characters.",)
-
-
-class TrainOptions(_Message):
-    """What a person chose. None: chosen by the size of the text and the speed of the machine.
-
-    Attributes:
-        layers, units: LSTM layers, and units in each.
-        embedding: width of the input embedding.
-        encoding: how a symbol enters the network.
-        dropout: share of each layer's outputs dropped while learning.
-        batch: texts read side by side (streams), or windows in a step (`classic`).
-        length: symbols that each stream reads in a step.
-        learning_rate: the largest of the schedule.
-    """
-
-    recipe: RecipeName = "char"
-    epochs: int | None = Field(None, ge=1)
-    minutes: float | None = Field(None, gt=0)
-    layers: int | None = Field(None, ge=1, le=8)
-    units: int | None = Field(None, ge=8, le=4096)
-    embedding: int | None = Field(None, ge=1, le=4096)
-    encoding: Encoding | None = None
-    dropout: float | None = Field(None, ge=0, le=0.9)
-    batch: int | None = Field(None, ge=1, le=4096)
-    length: int | None = Field(None, ge=8, le=4096)
-    learning_rate: float | None = Field(None, gt=0, le=1)
-    random_seed: int | None = Field(None, ge=0, lt=2**32)
-    name: str | None = None
-    keep_licence: bool = False
-    """Keep Project Gutenberg's headers and licences, as the tutorial did (`classic`)."""
-
-    @property
-    def by_epochs(self) -> bool:
-        """Whether it reads the text a number of times; else it learns until its time is up, or nothing gets better."""
-        return self.epochs is not None or self.recipe == "classic"
-
-
-NOT_FOR_CLASSIC = {
-    "encoding": "puts each character in as one number",
-    "embedding": "puts each character in as one number",
-    "length": "always reads windows of 100 characters",
-}
-"""Options that would change nothing in the recipe `classic`, and why."""
-
-
-def refuse_for_classic(chosen: object) -> None:
-    """Refuse what the recipe `classic` has no use for.
-
-    Args:
-        chosen: has an attribute for each of `NOT_FOR_CLASSIC`, None where nothing was chosen.
-
-    Raises:
-        UserError: something was.
-    """
-    for name, why in NOT_FOR_CLASSIC.items():
-        if getattr(chosen, name) is not None:
-            raise UserError(
-                f"`--{name}` doesn't go with the recipe `classic`: it {why}.",
-                f"Leave out `--{name}`, or take the recipe `char`.",
-            )
 
 
 class Place(_Message):

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from galvanic.options import TrainLimits
 from shared.errors import UserError
 
 ANSWER_WITHIN_S = 840
@@ -293,6 +294,16 @@ class Settings(BaseSettings):
     def broker_url(self) -> str:
         """`redis_address` as Celery wants it: kombu calls a Unix socket `redis+socket://`."""
         return self.redis_address.replace("unix://", "redis+socket://", 1)
+
+    @property
+    def train_limits(self) -> TrainLimits:
+        """What the engine may spend on a training."""
+        return TrainLimits(
+            minutes=self.train_minutes,
+            most_minutes=self.train_max_minutes,
+            most_epochs=self.train_max_epochs,
+            checkpoint_s=self.checkpoint_every_s,
+        )
 
     @property
     def model_store_url(self) -> str:

@@ -12,10 +12,10 @@ import time
 import redis
 import structlog
 
-from galvanic.room import StoreAway
 from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
+from worker.remote import StoreAway
 from worker.serving.warm import WarmModels
 from worker.store import ModelStore
 

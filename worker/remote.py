@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 import fsspec
 import structlog
 
-from galvanic.room import StoreAway, is_full
+from galvanic.results import Difficulty, Hooks
+from galvanic.room import disk_full, is_full
+from galvanic.room import when_there_is_room as _when_there_is_room
 from shared.errors import UserError
 from shared.settings import Settings
 
@@ -29,6 +31,30 @@ _PLACE_OF = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated"
 """What tells versions of an object apart: the first of these that the file system knows."""
 
 log = structlog.get_logger()
+
+
+class StoreAway(OSError):
+    """The remote model store cannot be used now: it does not answer, takes no keys, or has no such place.
+
+    Attributes:
+        problem: in plain words.
+        cause: in the store's own word.
+    """
+
+    def __init__(self, problem: str, cause: str) -> None:
+        super().__init__(f"{problem} ({cause}).")
+        self.problem = problem
+        self.cause = cause
+
+
+def difficulty(error: OSError) -> Difficulty | None:
+    """What can be waited out in an error; None: it will be no other the next time."""
+    return "store away" if isinstance(error, StoreAway) else disk_full(error)
+
+
+def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
+    """As the engine's, and also while the model store is away."""
+    return _when_there_is_room(write, hooks, difficulty)
 
 
 class Found(NamedTuple):

@@ -17,12 +17,11 @@ import structlog
 from fsspec.implementations.local import LocalFileSystem
 
 from galvanic.checkpoint import sync_folder
-from galvanic.room import StoreAway
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.units import MEGABYTE
 from worker.cache import PARTIAL, Held, ModelCache, temporary
-from worker.remote import RemoteStore, open_filesystem, pack, unpack
+from worker.remote import RemoteStore, StoreAway, open_filesystem, pack, unpack
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL = PARTIAL

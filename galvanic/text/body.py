@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.errors import UserError
+from galvanic.source import Source, pieces
 from galvanic.text import normalise
 from galvanic.text.codelength import adaptive_nats
 from galvanic.text.recipe import LEAST_CHARS, ScoringText, Seed, TextOptions, known_seed
-from galvanic.text.source import Source, pieces
 from galvanic.text.vocabulary import AnyIds, Points, Vocabulary, id_type, to_points, to_text
-from shared.errors import UserError
-from shared.units import count
+from galvanic.units import count
 
 _NEWLINE = ord("\n")
 

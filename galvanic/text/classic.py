@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
+from galvanic.errors import UserError
+from galvanic.source import Source, clean, pieces
 from galvanic.text.body import IdsWriter, grown
 from galvanic.text.codelength import adaptive_nats, spelled_nats
 from galvanic.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out, known_seed
-from galvanic.text.source import Source, clean, pieces
 from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary, to_points, to_text
-from shared.errors import UserError
-from shared.units import count
+from galvanic.units import count
 
 WINDOW = 100
 """Characters that the network reads before it predicts one."""

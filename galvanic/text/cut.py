@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 
 def until_line(text: str, start: str) -> str:

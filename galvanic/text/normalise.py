@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.text.source import clean, pieces
+from galvanic.source import clean, pieces
 from galvanic.text.vocabulary import Points, to_points, to_text
 
 __all__ = ["Wrapping", "clean", "looks_hard_wrapped", "unwrap", "unwrap_points", "wrapping"]

@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.text.source import Source
+from galvanic.errors import UserError
+from galvanic.source import Source
 from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary
-from shared.errors import UserError
 
 LEAST_CHARS = 200
 """Below this there is nothing to hold out and little to learn."""

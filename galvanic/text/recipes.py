@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from galvanic.errors import UserError
+from galvanic.source import Source
 from galvanic.text.char import CharRecipe
 from galvanic.text.classic import ClassicRecipe
 from galvanic.text.recipe import Prepared, Recipe, TextOptions
-from galvanic.text.source import Source
 from galvanic.text.word import WordRecipe
-from shared.errors import UserError
 
 _RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (CharRecipe(), WordRecipe(), ClassicRecipe())}
 

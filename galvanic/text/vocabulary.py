@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 Ids = npt.NDArray[np.int32]
 """Ids as a model reads them; those of a whole text are kept in fewer bytes (`id_type`)."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from galvanic.source import Source
 from galvanic.text.body import Body, IdsWriter, grown, read_scoring, read_seed
 from galvanic.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out
-from galvanic.text.source import Source
 from galvanic.text.vocabulary import Vocabulary, WordVocabulary, split, to_text
 
 MOST_WORDS = 8_000

@@ -27,10 +27,10 @@ from pathlib import Path
 
 import charset_normalizer
 
+from galvanic.source import CHUNK, chunks, cleaned
 from shared.corpora.binary import refuse_binary, refuse_unknown
 from shared.corpora.formats import HEAD, refuse_formats
 from shared.corpora.gutenberg import Books, find_books
-from shared.corpora.streaming import CHUNK, chunks, cleaned
 from shared.errors import UserError
 from shared.units import MEGABYTE
 

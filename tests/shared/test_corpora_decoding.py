@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from galvanic.source import CHUNK
 from shared.corpora import check_size, decode_text
-from shared.corpora.streaming import CHUNK
 from shared.errors import UserError
 from shared.settings import Settings
 

@@ -13,7 +13,6 @@ import redis
 from structlog.testing import capture_logs
 
 from galvanic import room
-from galvanic.room import StoreAway
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
@@ -29,7 +28,7 @@ from worker import remote
 from worker.cli import main
 from worker.forgetting import Forgetter
 from worker.jobs.job_files import JobFiles
-from worker.remote import pack, unpack
+from worker.remote import StoreAway, pack, unpack
 from worker.serving import warm
 from worker.store import ModelStore
 

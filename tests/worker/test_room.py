@@ -15,10 +15,11 @@ import safetensors
 from galvanic import checkpoint, folder, loop, room
 from galvanic.folder import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
-from galvanic.room import StoreAway, is_full, told_by_system, when_there_is_room
+from galvanic.room import is_full, told_by_system
 from galvanic.text.body import IdsWriter
 from tests.worker.test_train import run, save_after_each_step
 from tests.worker.texts import Recorder
+from worker.remote import StoreAway, when_there_is_room
 
 
 @pytest.fixture(autouse=True)

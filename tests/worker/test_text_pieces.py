@@ -14,12 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from galvanic.source import chunks, clean, cleaned, pieces
 from galvanic.text import TextOptions, normalise, prepare, source
 from galvanic.text.classic import words_only
 from galvanic.text.normalise import unwrap_points, wrapping
-from galvanic.text.source import pieces
 from galvanic.text.vocabulary import to_points, to_text
-from shared.corpora.streaming import chunks, clean, cleaned
 from shared.errors import UserError
 from tests.worker.texts import babble
 

@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from galvanic.results import Control
-from shared.events import Difficulty, Progress, Sample
+from galvanic.results import Control, Difficulty, Progress, Sample
 from shared.jobs import CorpusInfo
 
 SENTENCE = "A small red boat left the harbour at dawn. "
@@ -70,6 +69,9 @@ class Recorder:
 
     def saved(self) -> None:
         self.saves += 1
+
+    def stepped(self, seconds: float) -> None:
+        pass
 
     def control(self) -> Control | None:
         self.asked += 1

@@ -13,10 +13,10 @@ from typing import Any
 from tqdm import tqdm
 
 from galvanic.folder import describe
-from galvanic.results import Control, TrainResult
+from galvanic.results import Control, Difficulty, Progress, Sample, TrainResult
 from shared.errors import UserError
-from shared.events import Difficulty, Progress, Sample
 from shared.jobs import TrainOptions
+from shared.settings import get_settings
 from shared.units import count
 from worker.cli.texts import find_source, report
 
@@ -34,7 +34,7 @@ class TerminalHooks:
 
     def progress(self, event: Progress) -> None:
         """Move the bar."""
-        self._bar.n = min(_RESOLUTION, int(event.share * _RESOLUTION))
+        self._bar.n = min(_RESOLUTION, int(event.done * _RESOLUTION))
         parts: list[str] = [event.doing] if event.doing != "learning" else []
         parts += [f"epoch {event.epoch} step {event.step}/{event.steps}"]
         parts += [f"training {event.train_loss:.3f}"] if event.train_loss is not None else []
@@ -54,6 +54,9 @@ class TerminalHooks:
         self._bar.write(said, file=sys.stderr)
 
     def saved(self) -> None:
+        """Nothing to print."""
+
+    def stepped(self, seconds: float) -> None:
         """Nothing to print."""
 
     def control(self) -> Control | None:
@@ -107,10 +110,12 @@ def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
     import_tensorflow()
     from galvanic.training import TrainingInterrupted, train
 
-    hooks = TerminalHooks()
+    hooks, limits = TerminalHooks(), get_settings().train_limits
     former = {number: signal.signal(number, hooks.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        result = train(text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, parent=options.parent)
+        result = train(
+            text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, limits=limits, parent=options.parent
+        )
     except (TrainingInterrupted, KeyboardInterrupt):
         hooks.close()
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."

@@ -11,12 +11,13 @@ import redis
 import structlog
 from pydantic import ValidationError
 
-from galvanic.room import StoreAway, is_full
+from galvanic.room import is_full
 from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import Job, is_job_id
 from shared.logging import job_context
 from worker.jobs.joblog import JobLog, Superseded
+from worker.remote import StoreAway
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)

@@ -12,10 +12,10 @@ import structlog
 from pydantic import ValidationError
 
 from galvanic.checkpoint import write_text
-from galvanic.room import StoreAway
 from shared import keys
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
+from worker.remote import StoreAway
 from worker.store import ModelStore
 
 log = structlog.get_logger()

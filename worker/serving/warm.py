@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from galvanic.room import StoreAway
 from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.hardware import cores
+from worker.remote import StoreAway
 from worker.serving.batcher import Batcher
 from worker.store import ModelStore
 

@@ -13,7 +13,6 @@ import redis
 import structlog
 
 from galvanic.results import TrainingCancelled, TrainingInterrupted
-from galvanic.room import when_there_is_room
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
@@ -26,6 +25,7 @@ from worker.jobs.job_errors import HandBack
 from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog, Superseded
 from worker.jobs.lease import Lease
+from worker.remote import when_there_is_room
 from worker.store import ModelStore, folder_bytes
 from worker.training.channel_text import (
     Withdrawn,
@@ -258,6 +258,7 @@ class _Attempt:
                 out=self.files.model,
                 checkpoint=self.files.checkpoint,
                 hooks=hooks,
+                limits=self.settings.train_limits,
                 parent=parent_folder,
                 parent_name=parent.name if parent else None,
             )

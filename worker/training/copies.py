@@ -19,12 +19,11 @@ import redis
 import structlog
 
 from galvanic.checkpoint import NAME, write_text
-from galvanic.room import StoreAway
 from shared import keys
 from shared.settings import Settings
 from worker.cache import temporary
 from worker.jobs.job_files import JobFiles
-from worker.remote import RemoteStore, pack, unpack
+from worker.remote import RemoteStore, StoreAway, pack, unpack
 from worker.store import ModelStore
 
 _FOLDER = "checkpoints"

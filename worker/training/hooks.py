@@ -9,11 +9,13 @@ from typing import Literal
 
 import structlog
 
-from galvanic.results import TrainingCancelled, TrainingInterrupted
-from shared.events import Difficulty, Doing, Event, Progress, Sample, Trouble
+from galvanic import results
+from galvanic.results import Difficulty, Doing, TrainingCancelled, TrainingInterrupted
+from shared.events import Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.jobs.joblog import AWAY, JobLog, Superseded
 from worker.jobs.lease import Lease
+from worker.metrics.steps import STEPS
 from worker.metrics.told import TELLER
 from worker.stopping import stop_requested
 from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
@@ -60,8 +62,9 @@ class JobHooks:
         """From now on its own words are these."""
         self._own = own
 
-    def progress(self, event: Progress) -> None:
+    def progress(self, told: results.Progress) -> None:
         """See `Hooks.progress`."""
+        event = Progress(**vars(told))
         self._lease.touch()
         TELLER.progress(event)
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
@@ -71,11 +74,11 @@ class JobHooks:
             self._joblog.publish(event)
             self._published[event.doing] = time.monotonic()
 
-    def sample(self, event: Sample) -> None:
+    def sample(self, event: results.Sample) -> None:
         """See `Hooks.sample`."""
         self._lease.touch()
         revision = self._own.revision if self._own is not None else None
-        self._tell(event.model_copy(update={"revision": revision}))
+        self._tell(Sample(**vars(event), revision=revision))
 
     def trouble(self, what: Difficulty | None) -> None:
         """See `Hooks.trouble`."""
@@ -91,6 +94,10 @@ class JobHooks:
             self._first_saved = now
         elif not self._got_on and now - self._first_saved >= HEADWAY_S:
             self._got_on = self._joblog.get_on()
+
+    def stepped(self, seconds: float) -> None:
+        """See `Hooks.stepped`."""
+        STEPS.add(seconds)
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """See `Hooks.control`.

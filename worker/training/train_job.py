@@ -7,7 +7,6 @@ from typing import Any, cast
 import redis
 import structlog
 
-from galvanic.room import StoreAway
 from shared import keys, turns
 from shared.connect import connect
 from shared.events import Failed
@@ -18,6 +17,7 @@ from worker.jobs.job_files import JobFiles, remove_leftovers
 from worker.jobs.joblog import JobLog, Superseded, run_script
 from worker.jobs.lease import Lease
 from worker.metrics.told import TELLER, outcome_of
+from worker.remote import StoreAway
 from worker.stopping import StopDeadline
 from worker.store import ModelStore
 from worker.training.attempt import attempt_training

@@ -1,4 +1,7 @@
-"""Reading a text in parts, so that one larger than the memory can be used."""
+"""Reading a text in parts, so that one larger than the memory can be used; the bot reads so, too.
+
+A piece is the same whether the text lies in memory or in a file, and however it was read.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 Source = str | os.PathLike[str]
 """A text, or the path of one in UTF-8."""
 CHUNK = 2**18
 """Bytes (of a file) or characters (of a text) read at once."""
+PIECE = 2**18
+"""Longest piece, in characters."""
 
 
 def clean(text: str) -> str:
@@ -77,3 +82,31 @@ def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
         raise UserError(f"{path.name} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path.name} isn't UTF-8 text.", "Save it as UTF-8 and give that.") from error
+
+
+def pieces(source: Source, size: int = PIECE, chunk: int = CHUNK) -> Iterator[str]:
+    r"""The cleaned text in pieces of at most `size` characters, none of them empty.
+
+    Cut behind an empty line where there is one, so that paragraphs stay whole; else behind a line, else before a
+    space, else anywhere.
+
+    Raises:
+        UserError: the file cannot be read, or is not UTF-8.
+    """
+    buffer = ""
+    for text in cleaned(chunks(source, chunk)):
+        buffer += text
+        while len(buffer) > size:
+            cut = _cut(buffer, size)
+            yield buffer[:cut]
+            buffer = buffer[cut:]
+    if buffer:
+        yield buffer
+
+
+def _cut(text: str, size: int) -> int:
+    for mark, after in (("\n\n", 2), ("\n", 1), (" ", 0)):
+        place = text.rfind(mark, 0, size)
+        if place + after > 0 and place >= 0:
+            return place + after
+    return size

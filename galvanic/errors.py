@@ -1,0 +1,23 @@
+"""Errors that a person caused or can mend."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something the person who asked can put right.
+
+    Whatever raises it - a command, a corpus reader, a recipe, the command line - its two sentences are shown
+    to that person as they are, so they name no internals.
+
+    Args:
+        problem: what was wrong, one sentence.
+        remedy: what to do about it, one sentence; may be empty.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}".strip()

@@ -1,0 +1,22 @@
+"""Units of what people set and read."""
+
+from __future__ import annotations
+
+import math
+
+MEGABYTE = 1_000_000
+"""Bytes, as disks and downloads are sold, and as every setting and every message counts them."""
+_MOST_NATS = 20.0
+"""Of a foreign file's loss, which may be anything."""
+
+
+def count(number: int, thing: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def choosing(nats: float) -> str:
+    """What a loss means, in plain words: its perplexity."""
+    choices = math.exp(min(nats, _MOST_NATS))
+    said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
+    return f"as if choosing among {said} equally likely characters"
