@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from galvanic import source
 from galvanic.source import chunks, clean, cleaned, pieces
-from galvanic.text import TextOptions, normalise, prepare, source
+from galvanic.text import TextOptions, normalise, prepare
 from galvanic.text.classic import words_only
 from galvanic.text.normalise import unwrap_points, wrapping
 from galvanic.text.vocabulary import to_points, to_text

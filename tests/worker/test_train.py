@@ -19,6 +19,7 @@ from galvanic.text import TextOptions, prepare
 from galvanic.training import train
 from shared.errors import UserError
 from shared.jobs import TrainOptions
+from shared.settings import Settings
 from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
 
 TEXT = babble(3_000)
@@ -37,7 +38,7 @@ def small_plan(recipe: str, text: str = TEXT) -> Plan:
 
 def run(recipe: str, out: Path, hooks: Recorder | None = None, **options: Any) -> TrainResult:
     text = options.pop("text", TEXT)
-    others = {name: options.pop(name) for name in ("checkpoint", "parent") if name in options}
+    others = {name: options.pop(name) for name in ("checkpoint", "limits", "parent") if name in options}
     plan = options.pop("plan", small_plan(recipe, text))
     chosen = TrainOptions(**{"recipe": recipe, "epochs": 2, "random_seed": 5, **options})
     return train(text, chosen, corpus(text), out=out, hooks=hooks, plan=plan, **others)
@@ -63,7 +64,7 @@ def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]
     assert hooks.samples
     assert {one.doing for one in hooks.progressed} == {"learning", "measuring", "sampling", "finishing"}
     assert (last.doing, last.share, last.eta_s) == ("finishing", 1.0, 0.0)
-    shares = [one.share for one in hooks.progressed]
+    shares = [one.done for one in hooks.progressed]
     assert shares == sorted(shares)
     assert {one.epochs for one in hooks.progressed} == {EPOCHS}
 
@@ -131,7 +132,7 @@ def test_no_progress_stops_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("options", [{"epochs": 10**6}, {"minutes": 1e6}])
 def test_options_out_of_range_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="allows"):
-        run("char", tmp_path / "model", **options)
+        run("char", tmp_path / "model", limits=Settings(_env_file=None).train_limits, **options)
 
 
 def stray_at(monkeypatch: pytest.MonkeyPatch, *calls: int) -> list[float]:
