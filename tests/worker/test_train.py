@@ -63,7 +63,7 @@ def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]
     assert last.step == last.steps
     assert hooks.samples
     assert {one.doing for one in hooks.progressed} == {"learning", "measuring", "sampling", "finishing"}
-    assert (last.doing, last.share, last.eta_s) == ("finishing", 1.0, 0.0)
+    assert (last.doing, last.done, last.eta_s) == ("finishing", 1.0, 0.0)
     shares = [one.done for one in hooks.progressed]
     assert shares == sorted(shares)
     assert {one.epochs for one in hooks.progressed} == {EPOCHS}
