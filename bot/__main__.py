@@ -13,8 +13,9 @@ import redis
 import structlog
 import yarl
 
-from bot import connection
+from bot.background import run_forever
 from bot.client import Galvanic
+from bot.gateway import connection
 from bot.leader import Leader
 from shared import presence
 from shared.connect import connect, explain
@@ -90,13 +91,13 @@ async def _run(settings: Settings) -> None:
     assert settings.discord_token is not None
     loop = asyncio.get_running_loop()
     async with Galvanic(settings) as bot:
-        with bot.metrics.served(bot):
+        with bot.metrics.served(settings, bot, bot.crowd):
             task = asyncio.create_task(_serve(bot, settings.discord_token.get_secret_value()))
             if sys.platform != "win32":
                 import signal
 
                 loop.add_signal_handler(signal.SIGTERM, task.cancel)
-            telling = asyncio.create_task(connection.tell_trouble(bot))
+            telling = asyncio.create_task(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
             try:
                 await task
             except asyncio.CancelledError:
@@ -106,7 +107,7 @@ async def _run(settings: Settings) -> None:
 
 
 async def _serve(bot: Galvanic, token: str) -> None:
-    await connection.log_in(bot, token)
+    await connection.log_in(bot, token, bot.metrics.missed)
     bot.metrics.logged_in = True
     assert bot.application_id is not None
     bot.leader = Leader(bot.redis, bot.application_id)

@@ -15,8 +15,12 @@ from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import connection
 from bot.admin.cog_errors import Errors
+from bot.admin.cog_general import General
+from bot.admin.cog_settings import ServerSettings
+from bot.admin.cog_welcome import Welcome
+from bot.admin.metrics import BotMetrics
+from bot.admin.status import StatusReport
 from bot.answers import post
 from bot.background import is_transient
 from bot.channels.consent import ConsentStore
@@ -26,24 +30,27 @@ from bot.channels.recheck import Recheck
 from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
-from bot.components import Components
+from bot.components import Components, Press
+from bot.escape import replace_surrogates
+from bot.gateway import connection
+from bot.gateway.pacing import Pacing
+from bot.gateway.syncing import CommandSync
+from bot.help import Help
 from bot.jobs.delivery import Delivery
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache
 from bot.leader import Fence, Leader
-from bot.metrics.numbers import BotMetrics
 from bot.models.actions import ModelActions
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.options import decoding
 from bot.options.autocomplete import Offers
-from bot.options.decoding import PlainWords, Tree, replace_surrogates
-from bot.pacing import Pacing
+from bot.options.decoding import PlainWords, Tree
 from bot.responder import PatientContext, Responder, Typing
 from bot.servers.access import Access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
-from bot.syncing import sync_commands
+from bot.train import start as trainings
 from bot.train.card import TrainingCards
 from bot.train.remake import Upkeep
 from bot.views.dynamic import DYNAMIC_ITEMS
@@ -62,10 +69,7 @@ EXTENSIONS = (
     "bot.write.cog_play",
     "bot.write.cog_chat",
     "bot.models.cog",
-    "bot.cogs.settings",
     "bot.channels.cog",
-    "bot.cogs.general",
-    "bot.cogs.welcome",
 )
 
 log = structlog.get_logger()
@@ -142,13 +146,39 @@ class Galvanic(commands.Bot):
         """Load the commands before the gateway opens."""
         for extension in EXTENSIONS:
             await self.load_extension(extension)
-        await self.add_cog(Errors(self, self.guild_settings, self.access, self.responder))
+        sync, pages = CommandSync(self.tree, self.redis), Help(self, self.guild_settings)
+        report = StatusReport(self, self.redis, self.metrics, self.outlook, self.crowd, self.settings.data_dir)
+        panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
+        taste_minutes = trainings.TASTE_MINUTES
+        for cog in (
+            Errors(self, self.guild_settings, self.access, self.responder),
+            General(self, self.guild_settings, pages, report, self.queue.has_worker, sync.force),
+            panel,
+            Welcome(self, self.settings, self.redis, self.guild_settings, taste_minutes),
+        ):
+            await self.add_cog(cog)
+        panel.register(self.components)
+        self.components.add("help", pages.turn, who="anybody", how="help")
+        self.components.add("taste", self._taste)
         watch = Watch(self)
         await self.add_cog(watch)
         await self.add_cog(Recheck(self, watch))
         await self.add_cog(Leavers(self))
         self.add_dynamic_items(*DYNAMIC_ITEMS, self.components.item())
-        await asyncio.gather(sync_commands(self), self.queue.warm())
+        await asyncio.gather(sync.if_changed(), self.queue.warm())
+
+    async def _taste(self, press: Press) -> None:
+        """Begin a newcomer's first training; tell them if it is of another text."""
+        begun: list[trainings.TrainRequest] = []
+
+        async def prepare() -> trainings.TrainRequest:
+            begun.append(await trainings.taste(self))
+            return begun[0]
+
+        await trainings.begin(self, press.actor, prepare, press.send, by_message=True)
+        if begun and begun[0].info.source == "python-docs":
+            said = "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it lies on this machine."
+            await press.interaction.followup.send(said, ephemeral=True)
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """As discord.py's, which ends with this error when a first connection fails: it has no session to resume."""
@@ -218,6 +248,11 @@ class Galvanic(commands.Bot):
         if self.leader is not None:
             await self.leader.leave()
         await self.redis.aclose()
+
+    async def tell_trouble(self) -> None:
+        """Say in Redis, while it is so, that Discord cannot be reached: `make run` shows that."""
+        if (said := connection.trouble(self.metrics.away_since)) is not None:
+            await presence.beat_async(self.redis, presence.TROUBLE, said)
 
     async def _say_present(self) -> None:
         reachable = True

@@ -17,9 +17,7 @@ from typing import Any, Literal, Self
 
 import discord
 
-from bot.escape import NOBODY
-from bot.options.autocomplete import MOST, label
-from bot.options.decoding import replace_surrogates
+from bot.escape import MOST, NOBODY, label, replace_surrogates
 from bot.responder import Interaction, Responder, acknowledge
 from bot.servers.access import Access, require_all, require_writer
 from bot.servers.actor import Actor
@@ -33,7 +31,7 @@ GUILD = r"(?P<guild>\d{1,20})"
 """Of custom ids: patterns of their arguments, to be joined with `:`."""
 FORM_S = 3_600
 """How long a form may stay open. Discord does not tell when somebody closes one: it would be kept for ever."""
-_ID = re.compile(r"galvanic:(?P<action>[a-z-]+)(?::(?P<arguments>.*))?", re.DOTALL)
+_PREFIX = "galvanic:"
 
 Who = Literal["writers", "readers", "anybody"]
 """Who may press it: whoever could give a command in the channel, who may use the bot there, or everybody. The work
@@ -123,7 +121,8 @@ class Field:
 
     Attributes:
         name: by which `Press.typed` has it.
-        label, explained: above it, and below that.
+        label: above it, up to 45 characters.
+        explained: below that.
         most: characters.
         long: of several lines.
     """
@@ -140,11 +139,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Form:
-    """A form. One that is sent after a restart, or too late, is refused (`bot.app`).
+    """A form. One that is sent after a restart, or too late, is refused (`bot.admin.cog_errors`).
 
     Attributes:
         name: for the log.
-        work: gets what was typed, as people write: without lone surrogates, and stripped unless the field is long.
+        work: gets what was typed, without lone surrogates.
         who, how, hold: see `Action`; `how`: reply or update.
     """
 
@@ -174,37 +173,37 @@ class Components:
         """The class for `Client.add_dynamic_items`."""
         carry_out = self._pressed
 
-        class Control(discord.ui.DynamicItem[discord.ui.Item[Any]], template=_ID):
+        class Control(discord.ui.DynamicItem[discord.ui.Item[Any]], template=rf"(?s:{_PREFIX}.+)"):
             @classmethod
-            async def from_custom_id(cls, _: Interaction, item: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-                made = cls(item)
-                made.match = match  # type: ignore[attr-defined]
-                return made
+            async def from_custom_id(cls, _: Interaction, item: discord.ui.Item[Any], __: re.Match[str]) -> Self:
+                return cls(item)
 
             async def callback(self, interaction: Interaction) -> None:
-                await carry_out(interaction, self.match, getattr(self.item, "values", ()))  # type: ignore[attr-defined]
+                await carry_out(interaction, self.custom_id, getattr(self.item, "values", ()))
 
         return Control
 
-    def found(self, custom_id: str) -> tuple[str, Action, dict[str, str]] | None:
-        """The action that a custom id names, with its arguments; None: this version knows none."""
-        match = _ID.fullmatch(custom_id)
-        action = self.actions.get(match["action"]) if match is not None else None
-        arguments = re.fullmatch(action.arguments, match["arguments"] or "") if match and action else None
-        if match is None or action is None or arguments is None:
-            return None
-        return match["action"], action, arguments.groupdict()
+    def patterns(self) -> list[re.Pattern[str]]:
+        """Of all custom ids that do something."""
+        named = ((re.escape(_PREFIX + name), action.arguments) for name, action in self.actions.items())
+        return [re.compile(f"{name}:{arguments}" if arguments else name) for name, arguments in named]
+
+    def find(self, custom_id: str) -> tuple[str, Action, dict[str, str]] | None:
+        """The action that a custom id stands for, its name before and its arguments after it; None: there is none."""
+        rest = custom_id.removeprefix(_PREFIX)
+        name, _, given = (rest, "", "") if rest in self.actions else rest.partition(":")
+        action = self.actions.get(name)
+        arguments = re.fullmatch(action.arguments, given) if action is not None else None
+        return (name, action, arguments.groupdict()) if action is not None and arguments is not None else None
 
     async def open(self, interaction: Interaction, form: Form) -> None:
         """Show a form."""
         await interaction.response.send_modal(_Modal(form, self))
 
-    async def _pressed(self, interaction: Interaction, match: re.Match[str], values: Sequence[Any]) -> None:
-        if (found := self.found(match[0])) is None:
-            return  # `bot.app` tells the person that it no longer works
-        name, action, arguments = found
-        press = Press(interaction, arguments, replace_surrogates(list(values)))
-        await self._carry_out(f"{name} component", action, press)
+    async def _pressed(self, interaction: Interaction, custom_id: str, values: Sequence[Any]) -> None:
+        if (found := self.find(custom_id)) is not None:  # else `bot.admin.cog_errors` says that it no longer works
+            name, action, arguments = found
+            await self._carry_out(name, action, Press(interaction, arguments, replace_surrogates(list(values))))
 
     async def _carry_out(self, doing: str, action: Action | Form, press: Press, sent: _Modal | None = None) -> None:
         interaction, how = press.interaction, action.how
@@ -290,7 +289,7 @@ class _Modal(discord.ui.Modal):
 
 def custom_id(action: str, *arguments: object) -> str:
     """The custom id of a control."""
-    return ":".join(("galvanic", action, *map(str, arguments)))
+    return _PREFIX + ":".join((action, *map(str, arguments)))
 
 
 def button(

@@ -13,7 +13,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.background import REDIS_DOWN, is_transient
-from bot.escape import code
+from bot.escape import RED, code
 from bot.types import Send
 from shared.connect import takes_nothing
 from shared.errors import UserError
@@ -21,7 +21,6 @@ from shared.settings import Settings
 
 log = structlog.get_logger()
 
-RED = discord.Colour(0xDA373C)
 MISSING_PERMISSIONS = 50_013
 """Discord's error for a permission that the bot lacks."""
 ARCHIVED = 50_083

@@ -1,12 +1,27 @@
-"""Text that anybody may have written, made harmless for Discord. Pure functions."""
+"""What Discord takes and how it looks: limits, colours, and text of anybody, made harmless. Pure functions."""
 
 from __future__ import annotations
 
 import re
+from typing import Any, TypeVar
 
 import discord
 from discord.utils import escape_mentions
 
+_D = TypeVar("_D")
+MOST = 25
+"""Discord's limit: of the choices offered while somebody types, of a menu's options, and of what one menu takes."""
+LABEL_LIMIT = 100
+"""Discord's limit on the characters of a choice, of an option's label and of its description."""
+DESCRIPTION_LIMIT = 4_096
+FIELD_LIMIT = 1_024
+TITLE_LIMIT = 256
+"""Discord's limits on the characters of an embed's parts."""
+BLURPLE = discord.Colour(0x5865F2)
+AMBER = discord.Colour(0xF0B232)
+GREEN = discord.Colour(0x23A559)
+RED = discord.Colour(0xDA373C)
+GREY = discord.Colour(0x80848E)
 NOBODY = discord.AllowedMentions.none()
 """For every edit: unlike a `send`, an edit of embeds alone does not take the client's own."""
 # Marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
@@ -42,3 +57,22 @@ def code(typed: object, limit: int = 40) -> str:
     """What somebody typed, or the beginning of it, in code style: shown as it is, in one line."""
     text = " ".join(str(typed).split()).replace("`", "'")
     return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
+
+
+def label(text: str) -> str:
+    """A name as Discord takes it for a choice or an option: in one line, not empty, and not too long."""
+    line = " ".join(text.split())
+    return (line if len(line) <= LABEL_LIMIT else f"{line[: LABEL_LIMIT - 1].rstrip()}…") or "-"
+
+
+def replace_surrogates(data: _D) -> _D:
+    """The same data, with U+FFFD in all its texts for each lone surrogate: JSON lets these through, UTF-8 does not."""
+    made: Any = data
+    match data:
+        case str() if not data.isascii():
+            made = data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            made = {name: replace_surrogates(value) for name, value in data.items()}
+        case list():
+            made = [replace_surrogates(value) for value in data]
+    return made  # type: ignore[no-any-return]

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import math
 
-import discord
-
-from bot.escape import clipped, plain
+from bot.errors import error_embed as error
+from bot.escape import AMBER, BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, GREEN, GREY, RED, TITLE_LIMIT, clipped, plain
 from bot.jobs.fairness import Estimate
-from shared.errors import UserError
 from shared.jobs import TrainJob
 
-BLURPLE = discord.Colour(0x5865F2)
-AMBER = discord.Colour(0xF0B232)
-GREEN = discord.Colour(0x23A559)
-RED = discord.Colour(0xDA373C)
-GREY = discord.Colour(0x80848E)
-
+__all__ = [
+    "AMBER", "BLURPLE", "DESCRIPTION_LIMIT", "FIELD_LIMIT", "GREEN", "GREY", "RED", "TITLE_LIMIT", "error",
+]  # fmt: skip
 BAR_CELLS = 20
 SAMPLE_CHARS = 280
-DESCRIPTION_LIMIT = 4_096  # Discord's
-FIELD_LIMIT = 1_024  # Discord's
-TITLE_LIMIT = 256  # Discord's
 NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
-
-
-def error(problem: UserError) -> discord.Embed:
-    """An error message: what was wrong, and what to do."""
-    return discord.Embed(description=f"❌ **{problem.problem}**\n{problem.remedy}".strip(), colour=RED)
 
 
 def bar(share: float) -> str:

@@ -22,9 +22,9 @@ from bot import tasks
 from bot.background import DISCORD_ERRORS, REDIS_DOWN, is_transient, retry
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
+from bot.gateway.pacing import each_request_within
 from bot.jobs.queue import TRAINING, JobQueue
 from bot.jobs.understanding import NotUnderstood
-from bot.pacing import each_request_within
 from bot.responder import addressed
 from bot.types import Send
 from shared.errors import UserError

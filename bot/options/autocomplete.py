@@ -10,20 +10,12 @@ import structlog
 from discord import app_commands
 from redis.exceptions import RedisError
 
-MOST = 25
-"""Discord's limit: of the choices offered while somebody types, of a menu's options, and of what one menu takes."""
-_LONGEST = 100
-"""Discord's limit on the characters of a choice, of an option's label and of its description."""
+from bot.escape import LABEL_LIMIT, MOST, label
+
 _OFFERED_S = 2.0
 """Discord waits 3 s for choices, and shows an error after that."""
 
 log = structlog.get_logger()
-
-
-def label(text: str) -> str:
-    """A name as Discord takes it for a choice or an option: in one line, not empty, and not too long."""
-    line = " ".join(text.split())
-    return (line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1].rstrip()}…") or "-"
 
 
 def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
@@ -36,7 +28,7 @@ def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_comm
     """
     wanted = typed.strip().lower()
     pairs = ((entry, entry) if isinstance(entry, str) else entry for entry in known)
-    near = ((name, value) for name, value in pairs if wanted in name.lower() and 0 < len(value) <= _LONGEST)
+    near = ((name, value) for name, value in pairs if wanted in name.lower() and 0 < len(value) <= LABEL_LIMIT)
     return [app_commands.Choice(name=label(name), value=value) for name, value in itertools.islice(near, MOST)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -11,22 +11,9 @@ from discord.ext import commands
 from discord.ext.commands.view import StringView
 
 from bot.background import is_transient
+from bot.escape import replace_surrogates
 
-_D = TypeVar("_D")
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
-
-
-def replace_surrogates(data: _D) -> _D:
-    """The same data, with U+FFFD in all its texts for each lone surrogate: JSON lets these through, UTF-8 does not."""
-    made: Any = data
-    match data:
-        case str() if not data.isascii():
-            made = data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case dict():
-            made = {name: replace_surrogates(value) for name, value in data.items()}
-        case list():
-            made = [replace_surrogates(value) for value in data]
-    return made  # type: ignore[no-any-return]
 
 
 class Tree(app_commands.CommandTree[Any]):

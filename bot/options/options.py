@@ -12,8 +12,7 @@ from typing import Any, Literal, Self, get_args, get_origin
 from discord.ext import commands
 
 from bot.errors import shown as shown
-from bot.escape import code
-from bot.options.autocomplete import label
+from bot.escape import code, label
 from bot.options.checks import as_limit, in_range
 from shared.errors import UserError
 

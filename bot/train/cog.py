@@ -14,9 +14,11 @@ from discord.ext import commands
 from bot import cards
 from bot.channels import sources
 from bot.channels.plans import plan_for
+from bot.components import Press
 from bot.options import attached, checks
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
+from bot.options.form import options_form
 from bot.options.options import fields
 from bot.servers.actor import Actor
 from bot.train import options as train_options
@@ -24,7 +26,6 @@ from bot.train.options import TrainFlags
 from bot.train.start import TrainRequest, begin
 from bot.train.texts import text_again
 from bot.types import Send
-from bot.views.options_form import OptionsForm
 from shared import corpora
 from shared.errors import UserError
 
@@ -75,11 +76,11 @@ class Training(commands.Cog):
         options = TrainFlags.completed(flags)
         if ctx.interaction is not None and flags.advanced:
 
-            async def work(_bot: Galvanic, who: Actor, send: Send) -> None:
+            async def work(press: Press) -> None:
                 train_options.check(options, self.bot.settings)
-                await self._train(who, file, options, send, by_message=True)
+                await self._train(press.actor, file, options, press.send, by_message=True)
 
-            await ctx.interaction.response.send_modal(OptionsForm(ctx, options, work))
+            await self.bot.components.open(ctx.interaction, options_form(ctx, options, work))
             return
         train_options.check(options, self.bot.settings)
         await ctx.defer()

@@ -11,10 +11,9 @@ import structlog
 from discord import app_commands
 
 from bot import cards
-from bot.escape import plain
+from bot.escape import MOST, label, plain
 from bot.jobs.queue import TRAINING
 from bot.jobs.queue_view import Standing
-from bot.options.autocomplete import MOST, label
 from bot.redis_reply import reply
 from bot.servers import access
 from bot.servers.actor import Actor

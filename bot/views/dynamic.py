@@ -4,10 +4,7 @@ from bot.channels.buttons import PRIVACY_ITEMS
 from bot.channels.import_buttons import StopReadingButton, UpdateButton
 from bot.models.views import ConfirmButton, DeleteButton, ExportButton, KeepButton, PageButton, UseButton
 from bot.views.finished import MoreButton
-from bot.views.help import HelpMenu
-from bot.views.settings import SETTINGS_ITEMS
 from bot.views.training import CancelButton, FinishButton, SamplesButton
-from bot.views.welcome import TasteButton
 from bot.write.views import ComparedMenu, GenerateButton, WrittenButton
 
 DYNAMIC_ITEMS = (
@@ -15,14 +12,11 @@ DYNAMIC_ITEMS = (
     ComparedMenu,
     FinishButton,
     GenerateButton,
-    HelpMenu,
     MoreButton,
     SamplesButton,
     StopReadingButton,
-    TasteButton,
     UpdateButton,
     WrittenButton,
-    *SETTINGS_ITEMS,
     *PRIVACY_ITEMS,
     UseButton,
     ExportButton,

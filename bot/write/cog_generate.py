@@ -8,14 +8,14 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.components import Press
 from bot.options import checks
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
+from bot.options.form import options_form
 from bot.options.options import HOTTEST, Options, fields, number
 from bot.responder import replying
 from bot.servers.actor import Actor
-from bot.types import Send
-from bot.views.options_form import OptionsForm
 from bot.write import generate as generating
 from bot.write import mix
 from bot.write.embeds import PRESSED
@@ -97,10 +97,11 @@ class Generation(commands.Cog):
         options = GenerateFlags.completed(flags)
         if ctx.interaction is not None and flags.advanced:
 
-            async def work(_bot: Galvanic, who: Actor, send: Send) -> None:
-                await generating.generate(self.bot, who, self._request(options), send, letter=PRESSED)
+            async def work(press: Press) -> None:
+                await generating.generate(self.bot, press.actor, self._request(options), press.send, letter=PRESSED)
 
-            await ctx.interaction.response.send_modal(OptionsForm(ctx, options, work, text=True))
+            form = options_form(ctx, options, work, hold=self.bot.crowd.place)
+            await self.bot.components.open(ctx.interaction, form)
             return
         request = self._request(options)
         who = Actor.of(ctx)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import discord
 
-from bot.options.autocomplete import label
+from bot.escape import label, replace_surrogates
 from bot.options.checks import SEED_LIMIT
-from bot.options.decoding import replace_surrogates
 from bot.options.options import HOTTEST, temperature
 from bot.servers.actor import Actor
 from bot.types import Send

@@ -7,14 +7,12 @@ import time
 
 import pytest
 import redis.asyncio
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
-from bot.cards.status import Running, Status, size, status
+from bot.admin import metrics as numbers
+from bot.admin.metrics import BotHealth, Lately, route_of
+from bot.admin.status import Running, Status, StatusReport, size, status
 from bot.jobs.fairness import Estimate
-from bot.metrics import numbers
-from bot.metrics.health import BotHealth
-from bot.metrics.numbers import Lately, route_of
-from bot.metrics.status import status_of
 from shared import keys
 from tests.bot.live import Live
 from tests.driver.faults import Fault
@@ -39,8 +37,12 @@ WELL = Status(
 )
 
 
+def registry_of(live: Live) -> CollectorRegistry:
+    return live.bot.metrics.registry(live.bot.settings, live.bot, live.bot.crowd)
+
+
 def series(live: Live, name: str) -> float | None:
-    return live.bot.metrics.registry(live.bot).get_sample_value(name)
+    return registry_of(live).get_sample_value(name)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +68,14 @@ async def test_commands_and_discords_answers_are_counted(live: Live) -> None:
     await live.ask("!frobnicate")
 
     def counted() -> bool:
-        page = generate_latest(live.bot.metrics.registry(live.bot)).decode()
+        page = generate_latest(registry_of(live)).decode()
         return all(
             f'galvanic_command_seconds_count{{command="{command}",outcome="{outcome}"}} 1.0' in page
             for command, outcome in (("help", "done"), ("generate", "refused"), ("unknown", "refused"))
         )
 
     await live.until(counted, "the commands to be counted")
-    page = generate_latest(live.bot.metrics.registry(live.bot)).decode()
+    page = generate_latest(registry_of(live)).decode()
     assert 'galvanic_discord_requests_total{method="POST",route="channels/messages",status="200"}' in page
     assert "galvanic_discord_connected 1.0" in page
 
@@ -82,7 +84,7 @@ async def test_a_429_is_counted_although_discord_py_waits_it_out(live: Live) -> 
     live.faults.add(Fault("POST", r"/channels/\d+/messages", 429, retry_after=0.05))
     assert "learns to write" in await live.ask("!help")
     labels = {"method": "POST", "route": "channels/messages", "status": "429"}
-    registry = live.bot.metrics.registry(live.bot)
+    registry = registry_of(live)
     assert registry.get_sample_value("galvanic_discord_requests_total", labels) == 1
 
 
@@ -90,7 +92,7 @@ async def test_an_answer_that_never_came_is_counted(live: Live) -> None:
     live.faults.add(Fault("POST", r"/channels/\d+/messages", 0))
     assert "having trouble" in await live.ask("!help")
     labels = {"method": "POST", "route": "channels/messages", "status": "none"}
-    registry = live.bot.metrics.registry(live.bot)
+    registry = registry_of(live)
     assert registry.get_sample_value("galvanic_discord_requests_total", labels) == 1
 
 
@@ -106,7 +108,7 @@ async def test_the_loop_says_how_late_it_came_round(live: Live, monkeypatch: pyt
 
 async def test_the_bot_says_what_is_wrong(live: Live) -> None:
     bot = live.bot
-    health, seen = BotHealth(bot), bot.metrics
+    health, seen = BotHealth(bot.metrics, bot.settings), bot.metrics
     assert (await asyncio.to_thread(health.look)).problems == ("The bot has not logged in to Discord yet.",)
     seen.logged_in = seen.leads = True
     seen.turned_at = time.monotonic()
@@ -125,7 +127,7 @@ async def test_the_bot_says_what_is_wrong(live: Live) -> None:
 
 async def test_the_pages_are_served_while_the_bot_runs(live: Live) -> None:
     live.bot.settings = live.bot.settings.model_copy(update={"metrics_port": free_port()})
-    with live.bot.metrics.served(live.bot) as server:
+    with live.bot.metrics.served(live.bot.settings, live.bot, live.bot.crowd) as server:
         assert server is not None
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET /health HTTP/1.0\r\n\r\n")
@@ -154,7 +156,9 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
 
 
 async def test_the_facts_name_nobody(live: Live) -> None:
-    facts = await status_of(live.bot)
+    bot = live.bot
+    report = StatusReport(bot, bot.redis, bot.metrics, bot.outlook, bot.crowd, bot.settings.data_dir)
+    facts = await report.facts()
     assert not [name for guild in live.bot.guilds for name in (guild.name, str(guild.id)) if name in str(facts)]
 
 

@@ -10,8 +10,9 @@ from discord import app_commands
 from redis.exceptions import ConnectionError as AwayError
 from structlog.testing import capture_logs
 
+from bot.escape import MOST, label
 from bot.options import autocomplete as module
-from bot.options.autocomplete import MOST, Offers, choices, label
+from bot.options.autocomplete import Offers, choices
 from bot.write.views import ComparedMenu
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live

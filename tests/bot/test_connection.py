@@ -17,10 +17,10 @@ import pytest
 from discord.backoff import ExponentialBackoff
 from structlog.testing import capture_logs
 
-from bot import connection
 from bot.__main__ import _serve
 from bot.client import Galvanic
-from bot.connection import Identifies
+from bot.gateway import connection
+from bot.gateway.connection import Identifies
 from launcher.system import Trouble
 from shared.connect import connect
 from shared.settings import Settings
@@ -80,7 +80,7 @@ async def test_after_an_outage_it_hears_what_is_said(
         await live.until(lambda: live.bot.metrics.connected, "the bot to be back")
     assert "!train" in await live.ask("!help")
     assert (live.answer(missed) is not None) == resumed
-    assert connection.trouble(live.bot) is None
+    assert connection.trouble(live.bot.metrics.away_since) is None
     assert not [record for record in caplog.records if record.exc_info]
 
 

@@ -10,10 +10,10 @@ import discord
 import pytest
 from discord.ext import commands
 
-from bot.cards import help as pages
+from bot import help as pages
 from bot.client import Galvanic
+from bot.help import for_person
 from bot.options.options import Options
-from bot.views.help import for_person, help_page
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 from tests.bot.offline import context
@@ -77,17 +77,22 @@ async def test_every_command_is_in_the_usage_table_with_an_example(live: Live) -
             await check_example(live.bot, commands_there[name], example)
 
 
+async def page_of(live: Live, name: str | None, user: Any, guild_id: int | None = GUILD_ID) -> dict[str, Any]:
+    return await pages.Help(live.bot, live.bot.guild_settings).page(name, user, guild_id)
+
+
 async def test_pages_fit_into_discords_limits(live: Live) -> None:
     guild = live.bot.get_guild(GUILD_ID)
     assert guild is not None
     ada = await guild.fetch_member(USER_IDS["ada"])
     for name in (None, *(command.qualified_name for command in leaves(live.bot))):
-        embed, view = await help_page(live.bot, name, ada, GUILD_ID)
+        shown = await page_of(live, name, ada)
+        embed = shown["embed"]
         assert len(embed) <= 6_000, name
         assert len(embed.fields) <= 25, name
         assert all(0 < len(field.value or "") <= 1_024 for field in embed.fields), name
-        (menu,) = view.children
-        options = menu.item.options  # type: ignore[attr-defined]
+        (menu,) = shown["view"].children
+        options = menu.options
         assert 1 <= len(options) <= 25
         assert all(option.value == "*" or live.bot.get_command(option.value) for option in options)
 
@@ -100,10 +105,9 @@ async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:
     assert settings is not None
     assert for_person(settings, ada)
     assert not for_person(settings, ben)
-    embed, _ = await help_page(live.bot, None, ben, GUILD_ID)
-    assert "settings" not in str(embed.to_dict())
-    page, _ = await help_page(live.bot, "settings", ben, GUILD_ID)
-    assert pages.ADMINS_ONLY in str(page.description)
+    assert "settings" not in str((await page_of(live, None, ben))["embed"].to_dict())
+    page = await page_of(live, "settings", ben)
+    assert pages.ADMINS_ONLY in str(page["embed"].description)
 
 
 async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
@@ -119,11 +123,10 @@ async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
 
 @pytest.mark.parametrize("typed", ["train", "!train", "/train", "  TRAIN "])
 async def test_a_command_is_found_however_it_is_written(live: Live, typed: str) -> None:
-    user = discord.Object(1)
-    embed, _ = await help_page(live.bot, typed, user, None)  # type: ignore[arg-type]  # a person without rights
-    assert embed.title == "!train"
+    page = await page_of(live, typed, discord.Object(1), None)
+    assert page["embed"].title == "!train"
 
 
 async def test_a_page_tells_of_a_slash_command_that_is_written_beside_it(live: Live) -> None:
-    embed, _ = await help_page(live.bot, "mix", discord.Object(1), None)  # type: ignore[arg-type]  # a person without rights
-    assert embed.footer.text == "As a slash command: /mix"
+    page = await page_of(live, "mix", discord.Object(1), None)
+    assert page["embed"].footer.text == "As a slash command: /mix"

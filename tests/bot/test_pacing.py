@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from bot.gateway.pacing import Pacing, each_request_within
 from bot.jobs import delivery
-from bot.pacing import Pacing, each_request_within
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn

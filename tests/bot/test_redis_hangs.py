@@ -11,7 +11,7 @@ import discord
 import pytest
 import redis
 
-from bot.views.settings import SettingsButton
+from bot.components import button, view
 from bot.views.training import job_buttons
 from bot.write.views import GenerateButton
 from playground.places import CHANNEL_IDS, USER_IDS
@@ -99,8 +99,7 @@ async def test_a_form_is_acknowledged(hanging: Hanging) -> None:
 
 @pytest.mark.parametrize(("what", "outcome"), [("quotas", "done"), ("prefix", "modal"), ("show", "done")])
 async def test_a_button_that_opens_a_form_is_answered(hanging: Hanging, what: str, outcome: str) -> None:
-    view = discord.ui.View(timeout=None)
-    view.add_item(SettingsButton(what))
-    message = await hanging.live.bot.get_partial_messageable(LAB).send("settings", view=view)
+    controls = view(button("settings", what, label="x"))
+    message = await hanging.live.bot.get_partial_messageable(LAB).send("settings", view=controls)
     asked = hanging.live.acts.click(USER_IDS["ada"], LAB, message.id, f"galvanic:settings:{what}")
     assert await hanging.outcome(asked) == outcome

@@ -11,9 +11,9 @@ from simcord.backend.models import Message
 
 import bot
 from bot import responder
+from bot.admin.cog_settings import FORMS
 from bot.components import FORM_S
 from bot.servers.settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
-from bot.views.settings_forms import FORMS
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect_async
@@ -317,7 +317,7 @@ async def test_the_panel_knows_no_view_of_this_run(live: Live) -> None:
 
 
 def test_no_view_runs_out_but_the_way_back_to_a_form_that_does() -> None:
-    held = {name: ["timeout=FORM_S"] for name in ("base.py", "components.py")}
+    held = {"base.py": ["timeout=FORM_S"], "components.py": ["timeout=FORM_S"]}
     for path in Path(bot.__file__).parent.rglob("*.py"):
         made = re.findall(r"ui\.View\((.*?)\)", path.read_text("utf-8"))
         assert set(made) <= {"timeout=None", *held.get(path.name, ())}, path.name

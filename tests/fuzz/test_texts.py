@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from simcord.backend.models import Message
 
 from bot import cards
-from bot.escape import clipped, fit
+from bot.escape import clipped, fit, replace_surrogates
 from bot.models import embeds as model_embeds
-from bot.options.decoding import replace_surrogates
 from bot.train import embeds
 from bot.train.state import TrainingState
 from playground.places import BOT_ID

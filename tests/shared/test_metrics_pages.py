@@ -12,7 +12,7 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry, Counter
 
-from bot.metrics.queues import Queues, read_state
+from bot.admin.queue_metrics import Queues, read_state
 from shared import keys
 from shared.connect import connect
 from shared.events import Queued

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import aiohttp
 import structlog
 
-from bot.failures import TOO_MANY_REQUESTS
+from bot.background import TOO_MANY_REQUESTS
 
 _UNTOLD_PAUSE_S = 1.0
 """When a refusal does not say how long to wait."""

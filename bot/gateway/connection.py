@@ -7,18 +7,13 @@ import logging
 import random
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import discord
 import structlog
 from discord.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
 
-from bot.failures import TRANSIENT
-from shared import presence
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
+from bot.background import DISCORD_ERRORS
 
 LONGEST_WAIT_S = 8.0
 """Between two tries to reach Discord. With the pause before an identify the bot is back within 15 s."""
@@ -67,8 +62,8 @@ def _log_unreachable(error: BaseException, again_s: object) -> None:
     log.warning("discord_unreachable", error=type(error).__name__, status=status, try_again_s=again)
 
 
-async def log_in(bot: Galvanic, token: str) -> None:
-    """As `bot.login`, again and again while Discord cannot be reached.
+async def log_in(client: discord.Client, token: str, missed: Callable[[], None]) -> None:
+    """As `client.login`, again and again while Discord cannot be reached; `missed` is told of each time.
 
     Raises:
         discord.LoginFailure: the token is wrong.
@@ -76,13 +71,13 @@ async def log_in(bot: Galvanic, token: str) -> None:
     backoff = ExponentialBackoff()
     while True:
         try:
-            await bot.login(token)
+            await client.login(token)
             return
-        except (discord.HTTPException, *TRANSIENT) as error:
+        except DISCORD_ERRORS as error:
             # A login makes a new HTTP session, and leaves it open with its connections.
-            await bot.http.close()
-            bot.http.connector = discord.utils.MISSING
-            bot.metrics.missed()
+            await client.http.close()
+            client.http.connector = discord.utils.MISSING
+            missed()
             wait = backoff.delay()
             _log_unreachable(error, wait)
         await asyncio.sleep(wait)
@@ -115,19 +110,10 @@ class Identifies:
         self.note(time.monotonic())
 
 
-def trouble(bot: Galvanic) -> str | None:
-    """What keeps the bot from Discord, in a sentence for whoever runs it; None: nothing, or only for a moment."""
-    since = bot.metrics.away_since
-    return AWAY if since is not None and time.monotonic() - since > _AWAY_S else None
+def trouble(away_since: float | None) -> str | None:
+    """What keeps the bot from Discord, in a sentence for whoever runs it; None: nothing, or only for a moment.
 
-
-async def tell_trouble(bot: Galvanic) -> None:
-    """Say in Redis, while it is so, that Discord cannot be reached: `make run` shows that."""
-    while True:
-        await asyncio.sleep(presence.BEAT_S)
-        if (said := trouble(bot)) is None:
-            continue
-        try:
-            await presence.beat_async(bot.redis, presence.TROUBLE, said)
-        except RedisError as error:
-            log.warning("redis_unreachable", error=type(error).__name__)
+    Args:
+        away_since: monotonic time since when Discord is missed.
+    """
+    return AWAY if away_since is not None and time.monotonic() - away_since > _AWAY_S else None

@@ -1,18 +1,29 @@
-"""The card of `status`. Pure functions: data in, embed out."""
+"""What `status` tells an admin: counts of the whole installation, and nothing of whose they are."""
 
 from __future__ import annotations
 
 import math
 import platform
+import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
 import discord
+import redis.asyncio
+from redis.exceptions import ResponseError
 
-from bot.escape import plain
+from bot.admin.metrics import BotMetrics, Texts
+from bot.background import reply
+from bot.escape import AMBER, GREEN, plain
 from bot.jobs.fairness import Estimate
-from bot.words import AMBER, GREEN, bar, duration, span
+from bot.jobs.queue_view import OutlookCache
+from bot.words import bar, duration, span
+from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.metrics.registry import disk, version_of
 from shared.units import count
 
 _MOST_LINES = 5
@@ -63,6 +74,89 @@ class Status:
     guilds: int
     up_s: float
     version: str
+
+
+class StatusReport:
+    """Gathers what there is to see.
+
+    Args:
+        client: its servers, and its distance to Discord.
+        connection: to Redis.
+        trainings: those that are not over.
+        texts: that people wait for.
+        data_dir: the bot's data folder.
+    """
+
+    def __init__(
+        self,
+        client: discord.Client,
+        connection: redis.asyncio.Redis,
+        metrics: BotMetrics,
+        trainings: OutlookCache,
+        texts: Texts,
+        data_dir: Path,
+    ) -> None:
+        self._client = client
+        self._redis = connection
+        self._metrics = metrics
+        self._trainings = trainings
+        self._texts = texts
+        self._data_dir = data_dir
+
+    async def facts(self) -> Status:
+        """All of it.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        outlook = await self._trainings.look(now=True)
+        workers = await self._workers()
+        memory, limit = await self._memory()
+        a_minute, median_s = self._metrics.lately.summary(self._metrics.began)
+        free_of = disk(self._data_dir)
+        latency = self._client.latency
+        return Status(
+            workers={service: tuple(sorted(Counter(machines).items())) for service, machines in workers.items()},
+            running=tuple(
+                Running(one.progress.share if one.progress else None, one.ends)
+                for one in outlook.standings
+                if one.place is None
+            ),
+            waiting=outlook.waiting,
+            next_begins=next((one.begins for one in outlook.standings if one.place == 0), None),
+            texts_a_minute=a_minute,
+            median_s=median_s,
+            texts_awaited=self._texts.waiting,
+            latency_s=latency if latency == latency else None,  # NaN until the first heartbeat is answered
+            redis_bytes=memory,
+            redis_limit=limit,
+            disk_free=free_of[0] if free_of else None,
+            disk_size=free_of[1] if free_of else None,
+            guilds=len(self._client.guilds),
+            up_s=time.monotonic() - self._metrics.began,
+            version=version_of("galvanic"),
+        )
+
+    async def _workers(self) -> dict[str, list[str]]:
+        """What each worker that is there runs on, by queue."""
+        now = time.time()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for service, _ in _KINDS:
+                pipe.zrangebyscore(keys.workers(service), now, "+inf")
+                pipe.hgetall(keys.worker_info(service))
+            found = cast(list[Any], await reply(pipe.execute()))
+        return {
+            service: [info.get(name, b"").decode() or "a machine" for name in alive]
+            for (service, _), alive, info in zip(_KINDS, found[::2], found[1::2], strict=True)
+        }
+
+    async def _memory(self) -> tuple[int | None, int | None]:
+        """What Redis holds and may hold, in bytes; None: this user of it may not ask."""
+        try:
+            told = cast(dict[str, Any], await reply(self._redis.info("memory")))
+            return int(told["used_memory"]), int(told.get("maxmemory", 0)) or None
+        except (ResponseError, KeyError, ValueError):
+            return None, None
 
 
 def status(facts: Status) -> discord.Embed:

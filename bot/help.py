@@ -1,4 +1,4 @@
-"""The pages of `help`. Pure functions: commands in, embeds out."""
+"""`help`: its pages, and the menu below them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any
 import discord
 from discord.ext import commands
 
-from bot.escape import plain
+from bot.components import Press, menu, view
+from bot.errors import nearest
+from bot.escape import BLURPLE, FIELD_LIMIT, MOST, code, plain
 from bot.options.options import Options
-from bot.words import BLURPLE, FIELD_LIMIT
+from bot.servers.access import IN_DIRECT_MESSAGES, is_admin
+from bot.servers.settings import GuildSettingsStore
+from bot.types import User
+from shared.errors import UserError
 
 HEADINGS = {
     "Training": ("train", "catalogue"),
@@ -23,7 +28,80 @@ HEADINGS = {
 """The groups of the first page, each with its commands in order."""
 ADMINS_ONLY = "For members with Manage Server."
 
+_START = "*"
+
 Command = commands.Command[Any, ..., Any]
+
+
+class Help:
+    """The pages of `help`.
+
+    Args:
+        known: all commands.
+        servers: for what commands begin with.
+    """
+
+    def __init__(self, known: commands.GroupMixin[Any], servers: GuildSettingsStore) -> None:
+        self._known = known
+        self._servers = servers
+
+    def names(self, user: User) -> list[str]:
+        """Of all commands that are shown to a person."""
+        return sorted(command.qualified_name for command in self._known.walk_commands() if for_person(command, user))
+
+    async def page(self, name: str | None, user: User, guild_id: int | None) -> dict[str, Any]:
+        """A page with its menu, to send or to edit a message to.
+
+        Args:
+            name: of the command, as somebody typed it; None: the first page.
+            user: who reads it: what is not for them is left out.
+            guild_id: the server, None in direct messages.
+
+        Raises:
+            UserError: there is no such command.
+        """
+        prefix = await self._servers.prefix(guild_id)
+        here = [one for one in self._known.commands if guild_id is not None or one.name in IN_DIRECT_MESSAGES]
+        known = sorted((one for one in here if for_person(one, user)), key=_place)
+        if name is None:
+            return {"embed": overview(known, prefix, direct=guild_id is None), "view": _menu(known)}
+        command = self._find(name, prefix)
+        group = command if isinstance(command, commands.Group) else command.parent
+        entries = sorted(group.commands, key=lambda part: part.name) if isinstance(group, commands.Group) else known
+        elsewhere = guild_id is None and (command.root_parent or command).name not in IN_DIRECT_MESSAGES
+        return {"embed": page(command, prefix, elsewhere=elsewhere), "view": _menu(entries, start=True)}
+
+    async def turn(self, press: Press) -> None:
+        """Show the page that was chosen: in this one's place if only this person sees it, else beside it."""
+        user, guild_id = press.interaction.user, press.interaction.guild_id
+        shown = await self.page(None if press.chosen == _START else press.chosen, user, guild_id)
+        await (press.update(**shown) if press.is_private else press.send(**shown))
+
+    def _find(self, typed: str, prefix: str) -> Command:
+        name = " ".join(typed.lower().removeprefix(prefix.lower()).removeprefix("/").split())
+        command = self._known.get_command(name)
+        if command is None:
+            known = [command.qualified_name for command in self._known.walk_commands() if not command.hidden]
+            near = nearest(name, known)
+            remedy = f"Did you mean {near}? " if near else ""
+            raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
+        return command
+
+
+def for_person(command: Command, user: User) -> bool:
+    """Whether a command is shown to a person."""
+    return not command.hidden and (not command.extras.get("admin") or is_admin(user))
+
+
+def _menu(entries: Sequence[Command], *, start: bool = False) -> discord.ui.View:
+    options = [(command.qualified_name, command.qualified_name, command.description) for command in entries]
+    first = [("All commands", _START)] if start else []
+    return view(menu("help", placeholder="More about a command…", options=[*first, *options[: MOST - start]]))
+
+
+def _place(command: Command) -> tuple[int, str]:
+    order = [listed for names in HEADINGS.values() for listed in names]
+    return (order.index(command.name) if command.name in order else len(order)), command.name
 
 
 def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
@@ -48,27 +126,6 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
             embed.add_field(name=heading, value="\n".join(lines)[:FIELD_LIMIT], inline=False)
     embed.set_footer(text=f"{prefix}help COMMAND explains one, with examples. Each works as /command too.")
     return embed
-
-
-def welcome(prefix: str, taste_minutes: float, minutes: float) -> discord.Embed:
-    """What a server is greeted with.
-
-    Args:
-        prefix: what commands begin with.
-        taste_minutes: how long the training of the button takes.
-        minutes: how long one takes that nobody gives a time.
-    """
-    return discord.Embed(
-        title="Hello! I learn to write from any text, and talk back in its voice",
-        description=(
-            f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
-            f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
-            "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
-            f"**Then:** `{prefix}train frankenstein` reads for {minutes:g} minutes and writes better. Attach a `.txt` "
-            f"file to `{prefix}train` to have me learn a text of yours. `{prefix}help` shows all I can do."
-        ),
-        colour=BLURPLE,
-    )
 
 
 def _line(command: Command, prefix: str) -> str:

@@ -9,23 +9,26 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import aiohttp
+import redis
+from discord.ext import commands
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from bot.metrics.queues import Queues
+from bot.admin.queue_metrics import Queues
+from bot.types import Context
 from shared.connect import connect_once
 from shared.metrics.registry import PATIENCE_S, new_registry
-from shared.metrics.server import MetricsServer
+from shared.metrics.server import Health, MetricsServer
+from shared.presence import BOT
+from shared.settings import Settings
 
-if TYPE_CHECKING:
-    from bot.client import Galvanic
-    from bot.options.checks import Context
-
+LOOP_STANDS_S = 15.0
+"""An event loop that has not come round for so long answers nobody: Discord takes an answer for three seconds."""
 LAG_EVERY_S = 0.5
 LATELY_S = 600.0
 """What `status` says of the last while is of the last ten minutes."""
@@ -45,6 +48,18 @@ def route_of(path: str) -> str:
     """The class of an address of Discord's: `channels/messages` for any message of any channel."""
     words = [word for word in path.split("/") if word in _ROUTE_WORDS]
     return "/".join(words[:1] + words[-1:] if len(words) > 1 else words) or "other"
+
+
+class Texts(Protocol):
+    """Those that people wait for; may be asked by other threads."""
+
+    @property
+    def waiting(self) -> int:
+        """How many."""
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has been waited for, in seconds."""
 
 
 class Lately:
@@ -154,7 +169,7 @@ class BotMetrics:
             self.commands.labels(name, outcome).observe(time.monotonic() - received)
             ctx.received_at = None  # type: ignore[attr-defined]  # one answer each
 
-    def watch(self, bot: Galvanic) -> None:
+    def watch(self, bot: commands.Bot) -> None:
         """Listen to what discord.py tells of its connection and of commands."""
 
         async def connected() -> None:
@@ -181,24 +196,22 @@ class BotMetrics:
             self.turned_at = time.monotonic()
             self.lag.observe(max(0.0, self.turned_at - due))
 
-    def registry(self, bot: Galvanic) -> CollectorRegistry:
+    def registry(self, settings: Settings, client: commands.Bot, texts: Texts) -> CollectorRegistry:
         """All that the bot shows."""
-        registry = new_registry("bot", bot.settings.data_dir, _LIBRARIES)
+        registry = new_registry("bot", settings.data_dir, _LIBRARIES)
         own = (self.jobs, self.requests, self.commands, self.answers, self.lag)
-        for collector in (*own, _Now(bot), Queues(connect_once(bot.settings, PATIENCE_S))):
+        for collector in (*own, _Now(self, client, texts), Queues(connect_once(settings, PATIENCE_S))):
             registry.register(collector)
         return registry
 
     @contextmanager
-    def served(self, bot: Galvanic) -> Iterator[MetricsServer | None]:
+    def served(self, settings: Settings, client: commands.Bot, texts: Texts) -> Iterator[MetricsServer | None]:
         """Serve `/metrics` and `/health`, if METRICS_PORT is set."""
-        from bot.metrics.health import BotHealth
-
-        if bot.settings.metrics_port is None:
+        if settings.metrics_port is None:
             yield None
             return
-        server = MetricsServer(self.registry(bot), BotHealth(bot).look)
-        server.start(bot.settings)
+        server = MetricsServer(self.registry(settings, client, texts), BotHealth(self, settings).look)
+        server.start(settings)
         watching = asyncio.create_task(self.keep_watching_loop())
         try:
             yield server
@@ -210,22 +223,51 @@ class BotMetrics:
 class _Now(Collector):
     """What is asked of the bot at each scrape, from another thread: single attributes alone."""
 
-    def __init__(self, bot: Galvanic) -> None:
-        self._bot = bot
+    def __init__(self, metrics: BotMetrics, client: commands.Bot, texts: Texts) -> None:
+        self._metrics = metrics
+        self._client = client
+        self._texts = texts
 
     def collect(self) -> Iterator[Metric]:
         """Connection, distance, servers, and who waits for a text."""
-        bot = self._bot
         latency = GaugeMetricFamily("galvanic_discord_latency_seconds", "Time that a heartbeat to the gateway takes.")
-        value = bot.latency
+        value = self._client.latency
         if value == value and value != float("inf"):  # NaN until the first one is answered
             latency.add_metric([], value)
         yield latency
         for name, said, number in (
-            ("discord_connected", "1 while the gateway is connected.", float(bot.metrics.connected)),
-            ("leader", "1 while this bot speaks for its token; 0: it stands by.", float(bot.metrics.leads)),
-            ("guilds", "Servers that the bot is in.", float(len(bot.guilds))),
-            ("texts_awaited", "Texts that people wait for.", float(bot.crowd.waiting)),
-            ("texts_oldest_seconds", "For how long the first of them has.", bot.crowd.oldest_s),
+            ("discord_connected", "1 while the gateway is connected.", float(self._metrics.connected)),
+            ("leader", "1 while this bot speaks for its token; 0: it stands by.", float(self._metrics.leads)),
+            ("guilds", "Servers that the bot is in.", float(len(self._client.guilds))),
+            ("texts_awaited", "Texts that people wait for.", float(self._texts.waiting)),
+            ("texts_oldest_seconds", "For how long the first of them has.", self._texts.oldest_s),
         ):
             yield GaugeMetricFamily(f"galvanic_{name}", said, value=number)
+
+
+class BotHealth:
+    """Looks how the bot is, for `/health`, from another thread, with a connection to Redis of its own."""
+
+    def __init__(self, metrics: BotMetrics, settings: Settings) -> None:
+        self._metrics = metrics
+        self._redis = connect_once(settings, PATIENCE_S)
+
+    def look(self) -> Health:
+        """What is wrong, if anything. A bot that stands by is well without Discord's gateway."""
+        metrics = self._metrics
+        state = "starting" if not metrics.logged_in else "leader" if metrics.leads else "standby"
+        return Health(BOT, tuple(self._problems()), state)
+
+    def _problems(self) -> Iterator[str]:
+        metrics = self._metrics
+        stands_s = time.monotonic() - metrics.turned_at
+        if stands_s > LOOP_STANDS_S:
+            yield f"The bot has been busy with one thing for {stands_s:.0f} s and answers nobody."
+        try:
+            self._redis.ping()
+        except redis.RedisError as error:
+            yield f"Redis cannot be reached ({type(error).__name__})."
+        if not metrics.logged_in:
+            yield "The bot has not logged in to Discord yet."
+        elif metrics.leads and not metrics.connected:
+            yield "Discord's gateway is not connected."

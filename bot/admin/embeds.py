@@ -1,4 +1,4 @@
-"""How a server's settings look. Pure functions: data in, embed out."""
+"""How a server's settings and the greeting look. Pure functions: data in, embed out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import discord
 
-from bot.escape import plain
+from bot.escape import AMBER, BLURPLE, FIELD_LIMIT, plain
 from bot.servers.settings import GuildSettings
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT
 from shared.units import MEGABYTE
 
 _MOST_SHOWN = 12
@@ -30,7 +29,9 @@ class Quotas(NamedTuple):
     disk_mb: Limits
 
 
-def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str, stored_bytes: int) -> discord.Embed:
+def settings_panel(
+    guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str, stored_bytes: int
+) -> discord.Embed:
     """All settings of a server in plain words.
 
     Args:
@@ -68,7 +69,7 @@ def panel(guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str,
     return embed
 
 
-def reset_question(guild: discord.Guild) -> discord.Embed:
+def settings_reset_question(guild: discord.Guild) -> discord.Embed:
     """Asks whether all settings are to be reset."""
     return discord.Embed(
         title="Reset all settings?",
@@ -104,3 +105,24 @@ def _some(mentions: list[str], before: str, after: str = "") -> str:
     more = f" and {len(mentions) - _MOST_SHOWN} more" if len(mentions) > _MOST_SHOWN else ""
     said = f"{before} {', '.join(mentions[:_MOST_SHOWN])}{more}{after}"
     return (said[:1].upper() + said[1:])[:FIELD_LIMIT]
+
+
+def welcome(prefix: str, taste_minutes: float, minutes: float) -> discord.Embed:
+    """What a server is greeted with.
+
+    Args:
+        prefix: what commands begin with.
+        taste_minutes: how long the training of the button takes.
+        minutes: how long one takes that nobody gives a time.
+    """
+    return discord.Embed(
+        title="Hello! I learn to write from any text, and talk back in its voice",
+        description=(
+            f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
+            f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
+            "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
+            f"**Then:** `{prefix}train frankenstein` reads for {minutes:g} minutes and writes better. Attach a `.txt` "
+            f"file to `{prefix}train` to have me learn a text of yours. `{prefix}help` shows all I can do."
+        ),
+        colour=BLURPLE,
+    )

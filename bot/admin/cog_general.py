@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import cards
+from bot.admin.status import StatusReport, status
+from bot.background import DISCORD_ERRORS
 from bot.errors import WORKS_DIRECTLY
-from bot.failures import TRANSIENT
-from bot.metrics.status import status_of
+from bot.escape import AMBER, GREEN, RED
+from bot.help import Help
 from bot.options import decoding
 from bot.options.autocomplete import choices
-from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
-from bot.servers import access
-from bot.syncing import force_sync
-from bot.views.help import for_person, help_page
+from bot.servers.access import is_admin
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Context, User
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
 
 
 class General(commands.Cog):
-    """`help`, `status` and `sync`, and the answer to a direct message."""
+    """`help`, `status` and `sync`, and the answer to a direct message.
 
-    def __init__(self, bot: Galvanic) -> None:
-        self.bot = bot
+    Args:
+        bot: whose commands and owner these are.
+        servers: for what commands begin with.
+        pages: of `help`.
+        report: what admins see of `status`.
+        has_worker: whether a queue has one.
+        sync: sends Discord the slash commands; how many there are.
+    """
+
+    def __init__(
+        self,
+        bot: commands.Bot,
+        servers: GuildSettingsStore,
+        pages: Help,
+        report: StatusReport,
+        has_worker: Callable[[str], Awaitable[bool]],
+        sync: Callable[[], Awaitable[int]],
+    ) -> None:
+        self._bot = bot
+        self._servers = servers
+        self._help = pages
+        self._report = report
+        self._has_worker = has_worker
+        self._sync = sync
 
     @hybrid_command(
         name="help",
@@ -42,13 +61,11 @@ class General(commands.Cog):
     async def help_(self, ctx: Context, *, command: str | None = None) -> None:
         """Show what I can do, or how one command is used."""
         guild_id = ctx.guild.id if ctx.guild is not None else None
-        embed, view = await help_page(self.bot, command, ctx.author, guild_id)
-        await ctx.send(embed=embed, view=view, ephemeral=True)
+        await ctx.send(**await self._help.page(command, ctx.author, guild_id), ephemeral=True)
 
     @help_.autocomplete("command")
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        known = [command for command in self.bot.walk_commands() if for_person(command, interaction.user)]
-        return choices(sorted(command.qualified_name for command in known), typed)
+        return choices(self._help.names(interaction.user), typed)
 
     @hybrid_command(
         extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"
@@ -60,30 +77,30 @@ class General(commands.Cog):
         people are answered, and how much room there is, of all servers together.
         """
         await ctx.defer(ephemeral=True)
-        embed = discord.Embed(title="Status", colour=cards.GREEN)
+        embed = discord.Embed(title="Status", colour=GREEN)
         try:
-            if access.is_admin(ctx.author) or await self._is_owner(ctx.author):
-                await ctx.send(embed=cards.status(await status_of(self.bot)), ephemeral=True)
+            if is_admin(ctx.author) or await self._is_owner(ctx.author):
+                await ctx.send(embed=status(await self._report.facts()), ephemeral=True)
                 return
             for queue, does in ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating")):
-                there = await self.bot.queue.has_worker(queue)
+                there = await self._has_worker(queue)
                 embed.add_field(name=does, value="✅ worker running" if there else "⚠️ no worker")
                 if not there:
-                    embed.colour = cards.AMBER
+                    embed.colour = AMBER
         except RedisError:
-            embed.colour = cards.RED
+            embed.colour = RED
             embed.description = "❌ The job queue (Redis) can't be reached."
-        latency = self.bot.latency
+        latency = self._bot.latency
         if latency == latency:  # NaN until the first heartbeat is answered
             embed.add_field(name="Discord", value=f"{latency * 1000:.0f} ms away")
         embed.set_footer(text=f"discord.py {discord.__version__}, Python {platform.python_version()}")
         await ctx.send(embed=embed, ephemeral=True)
 
-    async def _is_owner(self, user: discord.User | discord.Member) -> bool:
+    async def _is_owner(self, user: User) -> bool:
         """Whether somebody is the bot's owner, as far as Discord says so now."""
         try:
-            return await self.bot.is_owner(user)
-        except (discord.HTTPException, *TRANSIENT):
+            return await self._bot.is_owner(user)
+        except DISCORD_ERRORS:
             return False
 
     @commands.command(
@@ -96,24 +113,19 @@ class General(commands.Cog):
         For the bot's operator; it happens by itself when they have changed.
         """
         async with ctx.typing():
-            count = await force_sync(self.bot)
+            count = await self._sync()
         await ctx.send(f"Discord has my {count} slash commands now. You may have to restart Discord to see them.")
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         """Tell somebody who writes to me directly what I can do there; commands and mentions are answered elsewhere."""
-        assert self.bot.user is not None
-        if message.guild is not None or message.author.bot or decoding.to_bot(message, self.bot.user.id) is not None:
+        assert self._bot.user is not None
+        if message.guild is not None or message.author.bot or decoding.to_bot(message, self._bot.user.id) is not None:
             return
-        ctx: Context = await self.bot.get_context(message)
+        ctx: Context = await self._bot.get_context(message)
         if ctx.command is None and not ctx.invoked_with:
-            prefix = await self.bot.prefix(None)
+            prefix = await self._servers.prefix(None)
             await ctx.send(
                 f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
                 f"{WORKS_DIRECTLY}."
             )
-
-
-async def setup(bot: Galvanic) -> None:
-    """Called by discord.py."""
-    await bot.add_cog(General(bot))
