@@ -114,10 +114,11 @@ dev: $(INSTALLED_DEV)  ## all that is needed to change Galvanic: tools for testi
 	@echo '  make test PYTEST_ARGS="tests/bot/test_options.py -n 0"'
 	@echo "docs/contributing.md tells the rest."
 
-lint: $(INSTALLED_DEV)  ## ruff and mypy
+lint: $(INSTALLED_DEV)  ## ruff, mypy, and the figures of the house
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) tools/house.py
 
 format: $(INSTALLED_DEV)  ## put the code into its standard form
 	$(PY) -m ruff check --fix .

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import house
+
 ROOT = Path(__file__).parent.parent
 PARTS = {"galvanic", "bot", "worker", "shared", "playground", "launcher"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -68,3 +70,31 @@ def test_what_the_bot_imports_of_the_engine_brings_no_arrays(module: str) -> Non
     code = f"import sys, {module}; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
+
+
+BOT = (
+    "types", "escape", "background", "errors", "leader", "gateway", "servers", "responder", "components", "options",
+    "help", "jobs", "models", "channels", "train", "write", "admin", "app", "__main__",
+)  # fmt: skip
+"""Folders and modules of the bot: each imports, be it for types alone, only what stands before it."""
+BACK = {
+    "bot.channels.leavers -> train",
+    "bot.channels.plans -> train",
+    "bot.channels.readings -> train",
+    "bot.models.actions -> train",
+    "bot.models.views -> write",
+}
+"""Arrows back that are still there; none may be added."""
+
+
+def test_the_bots_arrows_run_one_way() -> None:
+    place = {name: number for number, name in enumerate(BOT)}
+    graph = house.imports(house.trees(parts=["bot"]))
+    arrows = {(name, target.split(".")[1]) for name, targets in graph.items() for target in targets - {"bot"}}
+    known = {(name, target) for name, target in arrows if name.split(".")[1] in place and target in place}
+    assert {f"{name} -> {target}" for name, target in known if place[name.split(".")[1]] < place[target]} <= BACK
+
+
+def test_the_house_grows_no_further() -> None:
+    figures = house.measured()
+    assert {name: figure for name, figure in figures.items() if figure > house.MOST[name]} == {}
