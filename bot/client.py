@@ -30,7 +30,7 @@ from bot.channels.recheck import Recheck
 from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
-from bot.components import Components, Press
+from bot.components import Components
 from bot.escape import replace_surrogates
 from bot.gateway import connection
 from bot.gateway.pacing import Pacing
@@ -50,9 +50,11 @@ from bot.responder import PatientContext, Responder, Typing
 from bot.servers.access import Access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
-from bot.train import start as trainings
 from bot.train.card import TrainingCards
+from bot.train.cog_jobs import Jobs
+from bot.train.control import Control
 from bot.train.remake import Upkeep
+from bot.train.start import TASTE_MINUTES, Trainings
 from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.write.again import TextActions
 from bot.writing.crowd import Crowd
@@ -64,7 +66,6 @@ from shared.settings import Settings
 
 EXTENSIONS = (
     "bot.train.cog",
-    "bot.cogs.jobs",
     "bot.write.cog_generate",
     "bot.write.cog_play",
     "bot.write.cog_chat",
@@ -133,7 +134,33 @@ class Galvanic(commands.Bot):
         self.upkeep = Upkeep(self)
         self.typing = Typing(self)
         self.delivery = Delivery(self, self.queue, settings, self.typing.shown)
-        self.training_cards = TrainingCards(self)
+        self.training_cards = TrainingCards(
+            self,
+            settings,
+            self.guild_settings,
+            self.queue,
+            self.outlook,
+            self.registry,
+            self.audience,
+            self.transcripts.revisions,
+        )
+        self.trainings = Trainings(
+            settings,
+            self.guild_settings,
+            self.access,
+            self.cooldowns,
+            self.queue,
+            self.outlook,
+            self.delivery,
+            self.training_cards,
+            self.registry,
+            self.transcripts,
+        )
+        self.training_control = Control(
+            self.guild_settings, self.queue, self.outlook, self.audience, self.training_cards, self.readings
+        )
+        self.trainings.register(self.components)
+        self.training_control.register(self.components)
         self.delivery.show_trainings(self.training_cards)
         self.delivery.subscribe(self._job_delivered)
         post.register(self)
@@ -149,36 +176,22 @@ class Galvanic(commands.Bot):
         sync, pages = CommandSync(self.tree, self.redis), Help(self, self.guild_settings)
         report = StatusReport(self, self.redis, self.metrics, self.outlook, self.crowd, self.settings.data_dir)
         panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
-        taste_minutes = trainings.TASTE_MINUTES
         for cog in (
             Errors(self, self.guild_settings, self.access, self.responder),
             General(self, self.guild_settings, pages, report, self.queue.has_worker, sync.force),
             panel,
-            Welcome(self, self.settings, self.redis, self.guild_settings, taste_minutes),
+            Jobs(self.guild_settings, self.outlook, self.training_control, self.offers),
+            Welcome(self, self.settings, self.redis, self.guild_settings, TASTE_MINUTES),
         ):
             await self.add_cog(cog)
         panel.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
-        self.components.add("taste", self._taste)
         watch = Watch(self)
         await self.add_cog(watch)
         await self.add_cog(Recheck(self, watch))
         await self.add_cog(Leavers(self))
         self.add_dynamic_items(*DYNAMIC_ITEMS, self.components.item())
         await asyncio.gather(sync.if_changed(), self.queue.warm())
-
-    async def _taste(self, press: Press) -> None:
-        """Begin a newcomer's first training; tell them if it is of another text."""
-        begun: list[trainings.TrainRequest] = []
-
-        async def prepare() -> trainings.TrainRequest:
-            begun.append(await trainings.taste(self))
-            return begun[0]
-
-        await trainings.begin(self, press.actor, prepare, press.send, by_message=True)
-        if begun and begun[0].info.source == "python-docs":
-            said = "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it lies on this machine."
-            await press.interaction.followup.send(said, ephemeral=True)
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """As discord.py's, which ends with this error when a first connection fails: it has no session to resume."""

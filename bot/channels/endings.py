@@ -68,7 +68,7 @@ async def tell(bot: Galvanic, transcript_id: str) -> None:
         return
     place, nonce = ending.place, functools.partial(card_nonce, ending.job_id)
     with job_context(ending.job_id, guild_id=place.guild_id, channel_id=place.channel_id):
-        await _show(CardMessage(bot, place, ending.card, nonce), discord.Embed.from_dict(ending.embed))
+        await _show(CardMessage(bot, bot.settings, place, ending.card, nonce), discord.Embed.from_dict(ending.embed))
     while True:
         try:
             await reply(bot.redis.hdel(keys.READINGS_ENDED, transcript_id))

@@ -18,8 +18,8 @@ from redis.exceptions import RedisError
 
 from bot import tasks
 from bot.failures import passing
+from bot.jobs.queue_view import cancel_trainings
 from bot.servers.membership import is_member
-from bot.train import control
 
 if TYPE_CHECKING:
     from bot.client import Galvanic
@@ -133,7 +133,7 @@ class Leavers(commands.Cog):
 
         In this order: after a crash in between, what is left is what `look_for_lost_servers` finds it by.
         """
-        await control.cancel_hearing(self.bot, lambda ref: ref.guild_id == guild_id)
+        await cancel_trainings(self.bot.outlook, self.bot.queue, lambda ref: ref.guild_id == guild_id)
         for model in await self.bot.registry.all(guild_id):
             if model.transcripts:
                 await self.bot.model_actions.drop(model)

@@ -9,7 +9,6 @@ from bot.channels.readings import ReadingPlan
 from bot.servers.actor import Actor
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
-from bot.train.start import require_current
 from shared.errors import UserError
 from shared.models import ModelRecord
 
@@ -69,6 +68,6 @@ async def _learned_until(bot: Galvanic, model: ModelRecord, source_id: int) -> i
     Raises:
         UserError: a member withdrew since: it is not to be trained further.
     """
-    await require_current(bot, model)
+    await bot.trainings.require_current(model)
     found = [await bot.transcripts.load(ref.transcript_id) for ref in model.transcripts]
     return max((one.info.until for one in found if one is not None and one.info.source_id == source_id), default=0)

@@ -81,7 +81,7 @@ class Reading:
                 self._cancelled.add(transcript.transcript_id)
             if message is None:
                 nonce = functools.partial(card_nonce, state.job_id)
-                message = CardMessage(self._bot, state.place, transcript.card, nonce)
+                message = CardMessage(self._bot, self._bot.settings, state.place, transcript.card, nonce)
             info = transcript.info
             with job_context(state.job_id, guild_id=info.guild_id, channel_id=info.source_id):
                 try:

@@ -23,8 +23,6 @@ from bot.channels.store import Transcript
 from bot.jobs.queue import TRAINING
 from bot.servers import access
 from bot.servers.actor import Actor
-from bot.train import start as trainings
-from bot.train.control import moderates_place
 from bot.types import Send
 from shared.errors import UserError
 from shared.jobs import Place, TrainOptions
@@ -108,7 +106,7 @@ class Readings:
             return  # Discord delivered this request before
         self._begun.add(job_id)
         try:
-            async with trainings.admitted(self._bot, who):
+            async with self._bot.trainings.admitted(who):
                 plan = await prepare()
                 transcript = await self._create(job_id, who.place, plan)
                 if by_message:
@@ -222,7 +220,7 @@ class Readings:
         if transcript is None or transcript.info.guild_id != guild_id or transcript.reading is None:
             raise _over()
         place = state_of(transcript).place
-        if place.user_id != user.id and not moderates_place(user, place):
+        if place.user_id != user.id and not access.moderates(user, place):
             raise UserError("This reading isn't yours.", "Only its owner and members with Manage Messages can end it.")
         if not await self._store.cancel(transcript_id):  # before it is acknowledged: the bot may be killed now
             raise _over()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import discord
 import structlog
 
+from bot.background import DISCORD_ERRORS, is_transient
 from bot.escape import NOBODY
-from bot.failures import TRANSIENT, passing
 from shared.jobs import Place
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
@@ -23,14 +21,23 @@ class CardMessage:
     """The message of one card.
 
     Args:
-        bot: the bot.
+        client: Discord's.
+        settings: of the bot.
         place: where it belongs.
         where: channel id and message id; None: there is none yet.
         nonce: by what Discord tells that it was posted already, by the id of the message that it replaces or 0.
     """
 
-    def __init__(self, bot: Galvanic, place: Place, where: tuple[int, int] | None, nonce: Callable[[int], str]) -> None:
-        self._bot = bot
+    def __init__(
+        self,
+        client: discord.Client,
+        settings: Settings,
+        place: Place,
+        where: tuple[int, int] | None,
+        nonce: Callable[[int], str],
+    ) -> None:
+        self._client = client
+        self._settings = settings
         self._place = place
         self.where = where
         self._nonce = nonce
@@ -41,14 +48,14 @@ class CardMessage:
         Raises:
             discord.HTTPException: Discord does not take it.
         """
-        channel = self._bot.get_partial_messageable(self._place.channel_id, guild_id=self._place.guild_id)
+        channel = self._client.get_partial_messageable(self._place.channel_id, guild_id=self._place.guild_id)
         old = channel.get_partial_message(self.where[1]) if self.where is not None else None
-        if old is not None and time.time() - old.created_at.timestamp() < self._bot.settings.card_fresh_after_s:
+        if old is not None and time.time() - old.created_at.timestamp() < self._settings.card_fresh_after_s:
             try:
                 await old.edit(embed=embed, view=buttons, attachments=files, allowed_mentions=NOBODY)
                 return
             except discord.NotFound as error:
-                if passing(error):
+                if is_transient(error):
                     raise
                 log.info("card_was_deleted")
                 old = None
@@ -56,13 +63,22 @@ class CardMessage:
                 file.reset(seek=True)
         # The nonce keeps a message from being posted twice, but a card that was deleted must be posted again.
         nonce = self._nonce(self.where[1] if self.where else 0)
-        if buttons is None:
-            message = await channel.send(embed=embed, files=files, nonce=nonce)
-        else:
-            message = await channel.send(embed=embed, files=files, view=buttons, nonce=nonce)
+        given: dict[str, Any] = {"view": buttons} if buttons is not None else {}
+        message = await channel.send(embed=embed, files=files, nonce=nonce, **given)
         self.where = (self._place.channel_id, message.id)
         if old is not None:
             try:
                 await old.delete()
-            except (discord.HTTPException, *TRANSIENT) as error:
+            except DISCORD_ERRORS as error:
                 log.warning("old_card_not_removed", error=type(error).__name__)
+
+
+async def edit_by_id(client: discord.Client, card: tuple[int, int], embed: discord.Embed) -> bool:
+    """Show something on a card (channel id, message id) for now; False: Discord does not take it."""
+    message = client.get_partial_messageable(card[0]).get_partial_message(card[1])
+    try:
+        await message.edit(embed=embed, allowed_mentions=NOBODY)
+    except DISCORD_ERRORS as error:
+        log.warning("card_not_edited", error=type(error).__name__)
+        return False
+    return True

@@ -18,8 +18,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot import tasks
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, is_transient, retry
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, backoff, is_transient, retry, run_forever
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
 from bot.gateway.pacing import each_request_within
@@ -91,7 +90,7 @@ class Delivery:
         self._subscribers: list[Ended] = []
         self._news: dict[str, set[asyncio.Event]] = {}
         self._position: str | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._asking: set[str] = set()
         self.in_background: set[str] = set()
         """Ids of the jobs that are delivered in the background."""
@@ -99,7 +98,6 @@ class Delivery:
         self._any_to_note = asyncio.Event()
         self._foreign: set[str] = set()
         self._seen: set[str] | None = None
-        self._stopped = False
 
     def present(self, job: type[J], event: type[E], presenter: Presenter[J, E], *, slow: bool = False) -> None:
         """Have an end of a kind of job posted by `presenter`; an end without one is posted as an error.
@@ -124,13 +122,14 @@ class Delivery:
 
     def start(self) -> None:
         """Begin to listen, and take up the jobs of an earlier run."""
-        for step, pause_s in ((self._listen, 0.0), (self.look, _LOOK_AGAIN_S), (self._note, 0.0)):
-            self._spawn(self._go_on(step, pause_s))
+        noting = run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note)
+        self._tasks.spawn(run_forever("listen", self._listen))
+        self._tasks.spawn(run_forever("look_for_undelivered", self.look, every_s=_LOOK_AGAIN_S))
+        self._tasks.spawn(noting)
 
     async def stop(self) -> None:
         """End all tasks; what was not delivered yet is after the next start."""
-        self._stopped = True
-        await tasks.end(*self._tasks)
+        await self._tasks.end()
 
     @property
     def has_looked(self) -> bool:
@@ -296,8 +295,8 @@ class Delivery:
 
     async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
         """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is let go."""
-        give_up, wait_s = time.monotonic() + LATE_ANSWER_S, _RETRY_S
         send = self._reply_to(job.place)
+        pauses_s = backoff(_RETRY_S, _RETRY_AT_MOST_S, for_s=LATE_ANSWER_S)
         while True:
             try:
                 # An outage of Redis does not count: only a worker that says nothing takes too long.
@@ -310,15 +309,15 @@ class Delivery:
                 transient = is_transient(error) or isinstance(error, RedisError)
                 if event is None and not transient:
                     raise
-                if not transient or time.monotonic() >= give_up:
+                pause_s = next(pauses_s, None) if transient else None
+                if pause_s is None:
                     _log_lost(error, transient)
                     if not transient and getattr(error, "code", None) not in CLOSED:
                         await self._say_lost(job, send)
                     self.delivered(job.job_id)
                     return
                 log.warning("answer_not_posted_yet", error=type(error).__name__)
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, _RETRY_AT_MOST_S)
+            await asyncio.sleep(pause_s)
         self._tell(job, event, None)
 
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
@@ -357,7 +356,7 @@ class Delivery:
     # ------------------------------------------------------------------ in the background
 
     def _in_background(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
-        if job.job_id in self.in_background or self._stopped:
+        if job.job_id in self.in_background or self._tasks.ended:
             work.close()
             return
         self.in_background.add(job.job_id)
@@ -369,7 +368,7 @@ class Delivery:
             finally:
                 self.in_background.discard(job.job_id)
 
-        self._spawn(deliver(), f"deliver {job.job_id}")
+        self._tasks.spawn(deliver()).set_name(f"deliver {job.job_id}")
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         assert self._cards is not None
@@ -394,44 +393,12 @@ class Delivery:
         Raises:
             redis.RedisError: it does not.
         """
-        self._any_to_note.clear()
-        try:
-            for job_id, training in list(self._to_note.items()):
-                if training is not None:
-                    await self._queue.close(job_id)
-                    await self._queue.release_text(training)
-                await self._queue.delivered(job_id)
-                del self._to_note[job_id]
-        finally:
-            if self._to_note:
-                self._any_to_note.set()
-
-    async def _note(self) -> None:
-        await self._any_to_note.wait()
-        await self.note_delivered()
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("delivery_failed", exc_info=error)
-
-    async def _go_on(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
-        reachable = True
-        while True:
-            try:
-                await step()
-                reachable = True
-                await asyncio.sleep(pause_s)
-            except RedisError as error:
-                if reachable:
-                    log.warning("redis_unreachable", error=type(error).__name__, doing=step.__name__)
-                reachable = False
-                await asyncio.sleep(min(1.0, _RETRY_S))
+        for job_id, training in list(self._to_note.items()):
+            if training is not None:
+                await self._queue.close(job_id)
+                await self._queue.release_text(training)
+            await self._queue.delivered(job_id)
+            del self._to_note[job_id]
 
     async def _listen(self) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -13,13 +13,13 @@ import structlog
 from pydantic import ValidationError
 
 from bot.jobs.fairness import Estimate, beside, estimate, schedule
-from bot.jobs.queue import TRAINING
+from bot.jobs.queue import TRAINING, JobQueue
 from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from bot.redis_reply import reply
 from shared import keys
 from shared.events import Event, Progress, Started
 from shared.history import Past
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.jobs import TRAIN_QUEUE, TrainJob, TranscriptRef
 
 GOOD_FOR_S = 1.5
 """Many cards ask at the same time, and share what was read once."""
@@ -216,3 +216,22 @@ def _past(history: list[bytes]) -> Iterable[Past]:
             yield Past.model_validate_json(entry)
         except ValidationError as error:
             log.warning("history_not_understood", fields=error.error_count())
+
+
+async def cancel_trainings(outlook: OutlookCache, queue: JobQueue, concerns: Callable[[TranscriptRef], bool]) -> None:
+    """Cancel the trainings that learn from certain messages, or go on from a model that has.
+
+    Args:
+        outlook: knows them.
+        queue: cancels them.
+        concerns: tells of a transcript whether it has such messages.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    for one in (await outlook.look(now=True)).standings:
+        job = one.job
+        if any(map(concerns, job.transcripts or ())):
+            await queue.cancel(job.job_id)
+            where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
+            log.info("channel_training_cancelled", job_id=job.job_id, **where)

@@ -13,13 +13,13 @@ import structlog
 
 from bot import failures
 from bot.answers.models import post_info, refusal
+from bot.jobs.queue_view import cancel_trainings
 from bot.models import embeds
 from bot.models.views import question_buttons
 from bot.options import attached
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.servers.membership import was_deleted
-from bot.train import control
 from bot.types import Send
 from shared.errors import UserError
 from shared.events import Failed
@@ -240,7 +240,7 @@ class ModelActions:
 
     async def _forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
         await self._bot.registry.forget_channel(channel_id)
-        await control.cancel_hearing(self._bot, lambda ref: ref.channel_id == channel_id)
+        await cancel_trainings(self._bot.outlook, self._bot.queue, lambda ref: ref.channel_id == channel_id)
         left = [known for known in channels_of(guild) if known != channel_id]
         for model in await self._bot.registry.all(guild.id):
             lost = model.channel_id == channel_id and not model.usable_in(left)

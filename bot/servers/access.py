@@ -62,6 +62,35 @@ def require_admin(user: User) -> None:
         raise UserError("Only members with Manage Server can see or change my settings.", "Ask one of them.")
 
 
+def rights_in(user: User, place: Place) -> discord.Permissions | None:
+    """What a person may do in a place; None when it is hidden from them.
+
+    Who is in a private thread isn't known, and of a thread that is archived not even whether it is private: both are
+    taken for hidden from all but those who may manage threads.
+    """
+    if not isinstance(user, discord.Member) or user.guild.id != place.guild_id:
+        return None
+    found = user.guild.get_channel_or_thread(place.channel_id)
+    private = isinstance(found, discord.Thread) and found.is_private()
+    if found is None:
+        found, private = user.guild.get_channel(place.parent_channel_id or 0), True
+    if found is None:  # the channel is gone, too: nobody can tell who saw it
+        return user.guild_permissions if is_admin(user) else None
+    rights = found.permissions_for(user)
+    return rights if rights.view_channel and (rights.manage_threads or not private) else None
+
+
+def moderates(user: User, place: Place) -> bool:
+    """Whether a person sees where something was asked for, and has Manage Messages there."""
+    rights = rights_in(user, place)
+    return rights is not None and rights.manage_messages
+
+
+def sees(user: User, place: Place) -> bool:
+    """Whether a person can see where something was asked for. In a private thread, only who asked surely can."""
+    return place.user_id == user.id or rights_in(user, place) is not None
+
+
 class Access:
     """Who may do what in a server, as its admins have set it. They themselves may do everything, everywhere."""
 

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import io
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.escape import NOBODY
-from bot.failures import ARCHIVED, MISSING_PERMISSIONS, TRANSIENT, is_gone, passing
-from bot.jobs.card_message import CardMessage
+from bot.background import is_transient
+from bot.components import button, view
+from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
+from bot.jobs.card_message import CardMessage, edit_by_id
 from bot.jobs.fairness import estimate
-from bot.jobs.queue import card_nonce
+from bot.jobs.queue import JobQueue, card_nonce
+from bot.jobs.queue_view import OutlookCache
+from bot.models.audience import Audience
+from bot.models.registry import Registry
+from bot.servers.settings import GuildSettingsStore
 from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.types import Send
-from bot.views.finished import finished_buttons
-from bot.views.training import job_buttons
 from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
+from shared.settings import Settings
+from shared.transcripts import Revision
 
 LOOK_AGAIN_S = 2.0
 """How often a card without news is looked at: whether its worker is still there."""
@@ -46,52 +51,22 @@ _REFUSED = frozenset({400, 413})
 log = structlog.get_logger()
 
 
-async def card_context(bot: Galvanic, job: TrainJob, view: TrainingState) -> embeds.CardContext:
-    """What the card of a training shows besides its own events.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    guild_id = job.place.guild_id
-    prefix, blocked = await bot.guild_settings.prefix(guild_id), await bot.guild_settings.blocklist(guild_id)
-    revisions = await bot.transcripts.revisions([ref.transcript_id for ref in job.transcripts or ()])
-    quotable = bot.audience.may_quote(job, job.place.channel_ids) and view.samples_stand(job, revisions)
-    if view.over:
-        off = bot.settings.channel_training == "off" and bool(job.transcripts)
-        return embeds.CardContext(prefix=prefix, blocked=blocked, quotable=quotable, off=off)
-    outlook = await bot.outlook.look()
-    standing = outlook.of(job.job_id)
-    if standing is None and view.state == "queued":  # it was entered a moment ago
-        outlook = await bot.outlook.look(now=True)
-        standing = outlook.of(job.job_id)
-    waits = standing is not None and view.state == "queued"
-    return embeds.CardContext(
-        prefix=prefix,
-        worker_there=await bot.queue.has_worker(TRAIN_QUEUE),
-        place=standing.place if standing is not None and waits else None,
-        waiting=outlook.waiting,
-        begins=standing.begins if standing is not None and waits else None,
-        takes=estimate(job.options, job.corpus.chars, outlook.past),
-        most_minutes=bot.settings.train_max_minutes,
-        machines=outlook.machines,
-        control=None if view.state == "queued" else await bot.queue.control(job.job_id),
-        blocked=blocked,
-        quotable=quotable,
-    )
-
-
-def buttons_of(job: TrainJob, view: TrainingState) -> discord.ui.View | None:
-    """The buttons that go with a card."""
-    if view.finished is not None:
-        return finished_buttons(view.finished.model, job.job_id)
-    return None if view.over else job_buttons(job.job_id)
-
-
+@dataclass(frozen=True)
 class TrainingCards:
-    """The cards of all trainings."""
+    """The cards of all trainings; what they show besides their trainings' events is asked of these.
 
-    def __init__(self, bot: Galvanic) -> None:
-        self._bot = bot
+    Attributes:
+        revisions: where transcripts stand now.
+    """
+
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    queue: JobQueue
+    outlook: OutlookCache
+    registry: Registry
+    audience: Audience
+    revisions: Callable[[list[str]], Awaitable[Mapping[str, Revision]]]
 
     async def post(self, job: TrainJob, send: Send) -> discord.Message:
         """Post the first card of a training that was entered.
@@ -99,42 +74,101 @@ class TrainingCards:
         Raises:
             redis.RedisError: Redis cannot be reached; there is no card then.
         """
-        view = TrainingState()
-        embed = embeds.training(job, view, await card_context(self._bot, job, view))
-        message: discord.Message = await send(embed=embed, view=buttons_of(job, view))
+        message: discord.Message = await send(
+            embed=await self.embed(job, TrainingState()), view=buttons_of(job, TrainingState())
+        )
         return message
 
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
         """See `bot.jobs.delivery.TrainingCards`."""
-        await LiveCard(self._bot, job, card, news).keep()
+        await LiveCard(self, job, card, news).keep()
 
     async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
         """See `bot.jobs.delivery.TrainingCards`."""
-        channel = self._bot.get_partial_messageable(card[0])
-        try:
-            await channel.get_partial_message(card[1]).edit(embed=embeds.foreign(job_id), allowed_mentions=NOBODY)
-        except (discord.HTTPException, *TRANSIENT) as error:
-            log.warning("card_not_edited", job_id=job_id, error=type(error).__name__)
+        await edit_by_id(self.client, card, embeds.foreign(job_id))
+
+    async def samples_stand(self, job: TrainJob, state: TrainingState) -> bool:
+        """See `TrainingState.samples_stand`.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        return state.samples_stand(job, await self.revisions([ref.transcript_id for ref in job.transcripts or ()]))
+
+    async def embed(self, job: TrainJob, state: TrainingState) -> discord.Embed:
+        """What a card shows.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        guild_id = job.place.guild_id
+        shown = embeds.CardContext(
+            prefix=await self.servers.prefix(guild_id),
+            blocked=await self.servers.blocklist(guild_id),
+            quotable=self.audience.may_quote(job, job.place.channel_ids) and await self.samples_stand(job, state),
+            off=self.settings.channel_training == "off" and bool(job.transcripts),
+        )
+        if state.over:
+            return embeds.training(job, state, shown)
+        queued = state.state == "queued"
+        outlook = await self.outlook.look()
+        standing = outlook.of(job.job_id)
+        if standing is None and queued:  # it was entered a moment ago
+            outlook = await self.outlook.look(now=True)
+            standing = outlook.of(job.job_id)
+        waits = standing if queued else None
+        shown = dataclasses.replace(
+            shown,
+            worker_there=await self.queue.has_worker(TRAIN_QUEUE),
+            place=waits.place if waits is not None else None,
+            waiting=outlook.waiting,
+            begins=waits.begins if waits is not None else None,
+            takes=estimate(job.options, job.corpus.chars, outlook.past),
+            most_minutes=self.settings.train_max_minutes,
+            machines=outlook.machines,
+            control=None if queued else await self.queue.control(job.job_id),
+        )
+        return embeds.training(job, state, shown)
+
+
+def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
+    """The buttons under a card: of a training that goes on, or of the model that it made."""
+    samples = button("samples", job.job_id, label="Samples")
+    if state.finished is None:
+        finish = button("finish", job.job_id, label="Finish now", style=discord.ButtonStyle.primary)
+        cancel = button("cancel", job.job_id, label="Cancel", style=discord.ButtonStyle.danger)
+        return None if state.over else view(finish, cancel, samples)
+    model = state.finished.model
+    controls = [
+        button("write", model.model_id, label="Generate", style=discord.ButtonStyle.primary),
+        button("more", model.model_id, label="Train more"),
+        button("use", model.model_id, label="Use here"),
+        samples,
+    ]
+    if model.corpus is not None and model.corpus.transcript is not None:
+        controls.append(button("update", model.model_id, label="Learn new messages"))
+    return view(*controls)
 
 
 class LiveCard:
     """The message of one training.
 
     Args:
-        bot: the bot.
+        cards: what it is made of.
         job: the training.
         where: channel id and message id of its card; None: there is none yet.
-        bell: rings when there is news of it.
+        news: is set when there is news of it.
     """
 
-    def __init__(self, bot: Galvanic, job: TrainJob, where: tuple[int, int] | None, bell: asyncio.Event) -> None:
-        self._bot = bot
-        self._queue = bot.queue
+    def __init__(self, cards: TrainingCards, job: TrainJob, where: tuple[int, int] | None, news: asyncio.Event) -> None:
+        self._cards = cards
+        self._queue = cards.queue
         self._job = job
-        self._message = CardMessage(bot, job.place, where, functools.partial(card_nonce, job.job_id))
-        self._bell = bell
-        self._interval = bot.settings.card_interval_s
-        self._view = TrainingState()
+        nonce = functools.partial(card_nonce, job.job_id)
+        self._message = CardMessage(cards.client, cards.settings, job.place, where, nonce)
+        self._news = news
+        self._interval = cards.settings.card_interval_s
+        self._state = TrainingState()
         self._cursor = "0"
         self._shown: Any = None
         # A card that was just posted counts as an edit.
@@ -151,7 +185,7 @@ class LiveCard:
     async def keep(self) -> None:
         """Show every change until the end has been shown; no trouble on the way ends it."""
         while not self._told:
-            self._bell.clear()
+            self._news.clear()
             try:
                 wait = await self._update()
                 self._full = False
@@ -161,7 +195,7 @@ class LiveCard:
                 await self._say_outage(error)
                 wait = RETRY_S
             except Exception as error:  # a card that stands still for good would be worse than one that is late
-                if passing(error):
+                if is_transient(error):
                     log.warning("discord_unreachable", error=type(error).__name__)
                     wait = RETRY_S
                 else:
@@ -194,7 +228,7 @@ class LiveCard:
                 if (wait_s := await self._not_put(embed, error)) is not None:
                     return wait_s
             self._shown, self._edited = embed.to_dict(), time.monotonic()
-        self._told = self._told or self._view.over
+        self._told = self._told or self._state.over
         return None
 
     async def _not_put(self, embed: discord.Embed, error: discord.HTTPException) -> float | None:
@@ -203,19 +237,19 @@ class LiveCard:
         Raises:
             discord.HTTPException: it is no refusal.
         """
-        if passing(error):
+        if is_transient(error):
             raise error
         if is_gone(error):
             log.warning("card_has_no_channel")
             await self._end_without_channel(embed)
         elif isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
             log.warning("card_forbidden", code=error.code)
-            if not self._view.over:
+            if not self._state.over:
                 return 12 * RETRY_S
             await self._tell_owner(embed, await self._files())
         elif error.status in _REFUSED:
             log.warning("card_refused", status=error.status, code=error.code)
-            self._refusals += self._view.over
+            self._refusals += self._state.over
             if self._refusals < _MOST_REFUSALS:
                 return 6 * RETRY_S
             await self._end_plainly()
@@ -232,27 +266,27 @@ class LiveCard:
             return
         try:
             async with asyncio.timeout(seconds):
-                await self._bell.wait()
+                await self._news.wait()
         except TimeoutError:
             return
 
     async def _render(self) -> discord.Embed:
         for entry, event in await self._queue.events(self._job.job_id, self._cursor):
-            self._view.apply(event)
+            self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
-        if not self._view.over:
+        if not self._state.over:
             await self._unstick()
-        if not self._view.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
+        if not self._state.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
-        return embeds.training(self._job, self._view, await card_context(self._bot, self._job, self._view))
+        return await self._cards.embed(self._job, self._state)
 
     async def _unstick(self) -> None:
         """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle.
 
         Should Redis know nothing of it any more, as after a loss of its data, that is its end.
         """
-        outlook = await self._bot.outlook.look()
+        outlook = await self._cards.outlook.look()
         standing = outlook.of(self._job.job_id)
         nobodys = standing is not None and (standing.lost or standing.place is not None)
         if nobodys and await self._cancel_what_nobody_has():
@@ -277,19 +311,18 @@ class LiveCard:
 
     async def _cancel_what_nobody_has(self) -> bool:
         """End a training that is to be cancelled, and whose worker is gone: no other may come to read the request."""
-        if self._view.state == "queued" or await self._queue.control(self._job.job_id) != "cancel":
+        if self._state.state == "queued" or await self._queue.control(self._job.job_id) != "cancel":
             return False
         await self._queue.regain(self._job.job_id)
         return await self._queue.cancel(self._job.job_id) == "cancelled"
 
     async def _give_up_if_unknown(self, stuck_s: float) -> None:
-        if stuck_s <= (NUDGE_EVERY_S if self._view.state == "queued" else LOST_AFTER_S):
+        if stuck_s <= (NUDGE_EVERY_S if self._state.state == "queued" else LOST_AFTER_S):
             return
         if not await self._queue.knows(self._job.job_id):
             log.error("training_lost")
-            self._view.apply(
-                Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
-            )
+            lost = Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
+            self._state = self._state.after(lost)
 
     async def _put(self, embed: discord.Embed) -> None:
         """Show the card, without its chart where no file may be attached; the end opens a thread that is archived."""
@@ -303,9 +336,9 @@ class LiveCard:
             log.warning("chart_not_attached")
             await self._message.put(embeds.without_chart(embed), [], self._buttons())
         except discord.HTTPException as error:
-            if error.code != ARCHIVED or not self._view.over:
+            if error.code != ARCHIVED or not self._state.over:
                 raise
-            thread = await self._bot.fetch_channel(self._job.place.channel_id)
+            thread = await self._cards.client.fetch_channel(self._job.place.channel_id)
             if not isinstance(thread, discord.Thread):
                 raise
             await thread.edit(archived=False)
@@ -313,16 +346,16 @@ class LiveCard:
 
     async def _end_plainly(self) -> None:
         """Show the end without all that Discord may have refused; where it refuses that, too, it goes to the owner."""
-        embed = embeds.plain_end(self._job, self._view)
+        embed = embeds.plain_end(self._job, self._state)
         try:
             await self._message.put(embed, [], None)
         except discord.HTTPException as error:
-            if passing(error):
+            if is_transient(error):
                 raise
             await self._tell_owner(embed, [])
 
     def _buttons(self) -> discord.ui.View | None:
-        return buttons_of(self._job, self._view)
+        return buttons_of(self._job, self._state)
 
     async def _record(self) -> None:
         """Have Redis know where the card is: the next run of the bot goes on with it."""
@@ -331,25 +364,21 @@ class LiveCard:
             self._recorded = self._message.where
 
     async def _files(self) -> list[discord.File]:
-        if self._view.state != "finished":
+        if self._state.state != "finished":
             return []
         chart = await self._queue.artifact(self._job.job_id, LOSS_FILE)
         return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
 
     async def _say_outage(self, error: RedisError) -> None:
         """Tell on the card that the queue is away, if the card is there to edit."""
-        self._full = self._full or takes_nothing(error, self._bot.settings)  # silent afterwards, it is no less full
+        self._full = self._full or takes_nothing(error, self._cards.settings)  # silent afterwards, it is no less full
         embed = embeds.outage(self._job, full=self._full)
         if self._gone or self._message.where is None or embed.to_dict() == self._shown:
             return
         if time.monotonic() - self._edited < self._interval:
             return
-        channel = self._bot.get_partial_messageable(self._message.where[0], guild_id=self._job.place.guild_id)
-        try:
-            await channel.get_partial_message(self._message.where[1]).edit(embed=embed, allowed_mentions=NOBODY)
+        if await edit_by_id(self._cards.client, self._message.where, embed):
             self._shown, self._edited = embed.to_dict(), time.monotonic()
-        except (discord.HTTPException, *TRANSIENT) as error:
-            log.warning("card_not_edited", error=type(error).__name__)
 
     async def _end_without_channel(self, embed: discord.Embed) -> None:
         """The channel is gone: end the training, with the best so far where that may be used elsewhere.
@@ -358,16 +387,14 @@ class LiveCard:
         wait for a worker, or fail.
         A model that is this channel's alone goes with it (`ModelActions.forget_channel`): it is not worth the wait.
         """
-        if self._view.over:
-            await self._tell_owner(embeds.end_without_channel(embed, self._job, self._view), await self._files())
+        if self._state.over:
+            await self._tell_owner(embeds.end_without_channel(embed, self._job, self._state), await self._files())
         elif not self._gone:
             await self._begin_to_end()
             self._gone = True
 
     async def _begin_to_end(self) -> None:
-        progress = self._view.progress
-        learned = progress is not None and (progress.train_loss is not None or progress.heldout_loss is not None)
-        if learned and not await self._channels_own():
+        if self._state.has_learned and not await self._channels_own():
             await self._queue.finish(self._job.job_id)
         elif await self._queue.cancel(self._job.job_id) != "asked":
             return
@@ -384,7 +411,7 @@ class LiveCard:
             return True
         if self._job.corpus.source == "upload" or self._job.parent is None:
             return self._job.corpus.source == "upload"
-        parent = await self._bot.registry.record(self._job.parent.model_id)
+        parent = await self._cards.registry.record(self._job.parent.model_id)
         return parent is None or parent.scope == "channel"
 
     async def _tell_owner(self, embed: discord.Embed, files: list[discord.File]) -> None:
@@ -402,10 +429,10 @@ class LiveCard:
     ) -> discord.Message | None:
         """Send a direct message; None: Discord lets nobody send them any."""
         try:
-            owner = await self._bot.fetch_user(self._job.place.user_id)
+            owner = await self._cards.client.fetch_user(self._job.place.user_id)
             return await owner.send(embed=embed, files=files, nonce=nonce)
         except discord.HTTPException as error:
-            if passing(error):
+            if is_transient(error):
                 raise  # tried again: it is the only word that they get
             log.warning("end_not_told", status=error.status, code=error.code)
             return None

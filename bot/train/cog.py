@@ -23,8 +23,7 @@ from bot.options.options import fields
 from bot.servers.actor import Actor
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
-from bot.train.start import TrainRequest, begin
-from bot.train.texts import text_again
+from bot.train.start import TrainRequest
 from bot.types import Send
 from shared import corpora
 from shared.errors import UserError
@@ -96,7 +95,7 @@ class Training(commands.Cog):
             await self.bot.readings.begin(who, plan, send, by_message=by_message)
             return
         request = functools.partial(self._request, who, file, flags)
-        await begin(self.bot, who, request, send, by_message=by_message)
+        await self.bot.trainings.begin(who, request, send, by_message=by_message)
 
     async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         """What the options ask for, with its text."""
@@ -106,13 +105,7 @@ class Training(commands.Cog):
         options = train_options.chosen(flags, bot.settings, parent)
         if parent is None or not train_options.is_more(flags):
             return TrainRequest(await self._corpus(who, file, flags), options, parent)
-        prefix = await bot.guild_settings.prefix(who.guild_id)
-        licence = options.keep_licence
-        corpus = await text_again(parent, bot.queue, bot.transcripts, bot.settings, keep_licence=licence, prefix=prefix)
-        if options.name is None:
-            name = await bot.registry.next_name(who.guild_id, who.here, parent)
-            options = options.model_copy(update={"name": name})
-        return TrainRequest(corpus, options, parent)
+        return await bot.trainings.again(who, parent, options)
 
     async def _check_source(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> None:
         prefix = await self.bot.guild_settings.prefix(who.guild_id)

@@ -20,9 +20,9 @@ from bot import tasks
 from bot.channels import sources
 from bot.channels.readings import ReadingPlan
 from bot.failures import AWAY, TRANSIENT, passing
+from bot.jobs.queue_view import cancel_trainings
 from bot.redis_reply import reply
 from bot.servers import access
-from bot.train import control
 from shared import keys
 from shared.errors import UserError
 from shared.models import ModelRecord
@@ -71,8 +71,10 @@ class Upkeep:
             wait = EVERY_S
             try:
                 if self._bot.settings.channel_training == "off":
-                    await self._attempt("off", control.cancel_hearing(self._bot, lambda _: True), None)
-                await self._attempt("close", control.close_unknown(self._bot), None)
+                    await self._attempt(
+                        "off", cancel_trainings(self._bot.outlook, self._bot.queue, lambda _: True), None
+                    )
+                await self._attempt("close", self._close_unknown(), None)
                 await self._attempt("resume", self._bot.withdrawals.resume(), None)
                 for guild in list(self._bot.guilds):
                     wait = min(wait, await self._attempt("look", self.look(guild), EVERY_S))
@@ -88,6 +90,21 @@ class Upkeep:
                 await asyncio.sleep(_GATHER_S)
             except TimeoutError:
                 continue
+
+    async def _close_unknown(self) -> None:
+        """Take trainings from the quotas of which nothing is known any more: their records have expired.
+
+        The last word about them is a month old, so nobody follows them, and they can be neither shown nor cancelled.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        for member in await reply(self._bot.redis.hkeys(keys.ACTIVE)):
+            job_id = member.decode()
+            held = await reply(self._bot.redis.exists(keys.job_hold(job_id)))
+            if not await self._bot.queue.knows(job_id) and not held:
+                log.warning("training_closed", job_id=job_id)
+                await self._bot.queue.close(job_id)
 
     async def _attempt(self, doing: str, part: Awaitable[T], otherwise: T) -> T:
         """Do a part of a look: what fails there must not keep any other server or model from its turn.

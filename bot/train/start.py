@@ -6,27 +6,32 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 
-from bot import cards
-from bot.failures import AWAY, passing
-from bot.jobs.queue import TRAINING, card_nonce
+from bot.background import REDIS_DOWN, is_transient
+from bot.channels.store import TranscriptStore
+from bot.components import MODEL, Components, Press
+from bot.jobs.delivery import Delivery
+from bot.jobs.queue import TRAINING, JobQueue, card_nonce
+from bot.jobs.queue_view import OutlookCache
+from bot.models.registry import Registry
+from bot.servers.access import Access
 from bot.servers.actor import Actor
+from bot.servers.cooldowns import Cooldowns
+from bot.servers.settings import GuildSettingsStore
 from bot.train import options as train_options
-from bot.train.texts import text_again
+from bot.train.card import TrainingCards
 from bot.types import Send
+from bot.words import span
 from shared import corpora
 from shared.corpora import Corpus
 from shared.errors import UserError
 from shared.jobs import CorpusInfo, TrainJob, TrainOptions
 from shared.logging import job_context
 from shared.models import ModelRecord
-from shared.units import MEGABYTE
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
+from shared.settings import Settings
+from shared.units import MEGABYTE, count
 
 log = structlog.get_logger()
 
@@ -52,198 +57,253 @@ class TrainRequest:
         """What is known of the text."""
         return self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus
 
-    @property
-    def text(self) -> str | None:
-        """Its words; None: they lie in Redis already."""
-        return self.corpus.text if isinstance(self.corpus, Corpus) else None
 
+@dataclass(frozen=True)
+class Trainings:
+    """Begins trainings."""
 
-async def begin(
-    bot: Galvanic,
-    who: Actor,
-    prepare: Callable[[], Awaitable[TrainRequest]],
-    send: Send,
-    *,
-    by_message: bool = False,
-) -> None:
-    """Check who may, get the text, send the training on its way, and post its card.
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    cooldowns: Cooldowns
+    queue: JobQueue
+    outlook: OutlookCache
+    delivery: Delivery
+    cards: TrainingCards
+    registry: Registry
+    transcripts: TranscriptStore
 
-    A request that is refused or fails costs no cooldown.
+    async def begin(
+        self, who: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send, *, by_message: bool = False
+    ) -> None:
+        """Check who may, get the text, send the training on its way, and post its card.
 
-    Args:
-        bot: the bot.
-        who: who asks, and where.
-        prepare: gets the text; called once all is well so far, for it may take long.
-        send: a `send` of discord.py's, for the card.
-        by_message: `send` takes a nonce, by which Discord posts a card once.
+        A request that is refused or fails costs no cooldown.
 
-    Raises:
-        UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
-            answer to an interaction, which is not sent again, says that the card comes later.
-        redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached; nothing was begun.
-        discord.HTTPException: Discord refuses the card; nothing was begun.
-    """
-    job_id = f"{TRAINING}{who.request_id}"
-    if await bot.queue.load(job_id) is not None:
-        return  # Discord delivered this request before
-    async with admitted(bot, who):
-        request = await prepare()
-        parent = request.parent
-        job = TrainJob(
-            job_id=job_id,
-            place=who.place,
-            corpus=request.info,
-            options=request.options,
-            parent=parent.ref if parent is not None else None,
-            parent_transcripts=parent.transcripts if parent is not None else None,
-        )
-        if parent is not None:
-            await require_current(bot, parent)
-        if by_message:
-            send = functools.partial(send, nonce=card_nonce(job_id))
-        if not await _submit(bot, who, job, request.text, send) and not by_message:
+        Args:
+            who: who asks, and where.
+            prepare: gets the text; called once all is well so far, for it may take long.
+            send: a `send` of discord.py's, for the card.
+            by_message: `send` takes a nonce, by which Discord posts a card once.
+
+        Raises:
+            UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
+                answer to an interaction, which is not sent again, says that the card comes later.
+            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached; nothing was begun.
+            discord.HTTPException: Discord refuses the card; nothing was begun.
+        """
+        job_id = f"{TRAINING}{who.request_id}"
+        if await self.queue.load(job_id) is not None:
+            return  # Discord delivered this request before
+        async with self.admitted(who):
+            request = await prepare()
+            parent = request.parent
+            job = TrainJob(
+                job_id=job_id,
+                place=who.place,
+                corpus=request.info,
+                options=request.options,
+                parent=parent.ref if parent is not None else None,
+                parent_transcripts=parent.transcripts if parent is not None else None,
+            )
+            if parent is not None:
+                await self.require_current(parent)
+            if by_message:
+                send = functools.partial(send, nonce=card_nonce(job_id))
+            text = request.corpus.text if isinstance(request.corpus, Corpus) else None
+            if not await self._submit(who, job, text, send) and not by_message:
+                raise UserError(
+                    "Discord didn't take the card of your training.",
+                    "The training goes on all the same: its card comes as soon as Discord takes it.",
+                )
+
+    @asynccontextmanager
+    async def admitted(self, who: Actor) -> AsyncIterator[None]:
+        """For what begins a training: who may, within the quotas and the person's cooldown.
+
+        Raises:
+            UserError: they may not, not here, or not yet.
+        """
+        await self.access.require("train", who.user, who.channel)
+        await self._require_room(who)
+        wait = self.settings.train_cooldown_s
+        async with self.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
+            yield
+
+    def register(self, components: Components) -> None:
+        """Do what the buttons under cards and greetings say."""
+        components.add("more", self.more, MODEL)
+        components.add("taste", self.taste)
+
+    async def more(self, press: Press) -> None:
+        """Train a model on its own text once more, for as long as before; for **Train more** under a finished card."""
+        prepare = functools.partial(self._more, press.actor, press["model"])
+        await self.begin(press.actor, prepare, press.send, by_message=True)
+
+    async def _more(self, who: Actor, model_id: str) -> TrainRequest:
+        parent = await self.registry.by_id(who.guild_id, who.here, model_id)
+        return await self.again(who, parent, train_options.again(parent, self.settings))
+
+    async def again(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainRequest:
+        """What trains a model further on its own text.
+
+        Raises:
+            UserError: see `text_again`.
+        """
+        corpus = await self.text_again(parent, keep_licence=options.keep_licence)
+        name = options.name or await self.registry.next_name(who.guild_id, who.here, parent)
+        return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
+
+    async def taste(self, press: Press) -> None:
+        """Begin with some minutes of *Frankenstein*, or of a text that is here if it can't be fetched."""
+        begun: list[TrainRequest] = []
+
+        async def prepare() -> TrainRequest:
+            minutes = min(TASTE_MINUTES, self.settings.train_max_minutes)
+            try:
+                corpus = await corpora.resolve("frankenstein", self.settings)
+            except UserError as error:
+                log.info("book_not_fetched", reason=error.problem)
+                corpus = await corpora.resolve("python-docs", self.settings)
+            begun.append(TrainRequest(corpus, TrainOptions(minutes=minutes)))
+            return begun[0]
+
+        await self.begin(press.actor, prepare, press.send, by_message=True)
+        if begun and begun[0].info.source == "python-docs":
+            said = "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it lies on this machine."
+            await press.interaction.followup.send(said, ephemeral=True)
+
+    async def require_current(self, model: ModelRecord) -> None:
+        """Refuse to go on from a model that learned words which were withdrawn since.
+
+        Raises:
+            UserError: it did.
+        """
+        revisions = await self.transcripts.revisions([ref.transcript_id for ref in model.transcripts])
+        if model.is_stale(revisions):
             raise UserError(
-                "Discord didn't take the card of your training.",
-                "The training goes on all the same: its card comes as soon as Discord takes it.",
+                f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
+                "It is being made again without them.",
             )
 
+    # ------------------------------------------------------------------ texts of earlier trainings
 
-@asynccontextmanager
-async def admitted(bot: Galvanic, who: Actor) -> AsyncIterator[None]:
-    """For what begins a training: who may, within the quotas and the person's cooldown.
+    async def text_again(self, model: ModelRecord, *, keep_licence: bool) -> Corpus | CorpusInfo:
+        """The text that a model learned from. `keep_licence`: as the option of `train`.
 
-    Raises:
-        UserError: they may not, not here, or not yet.
-    """
-    await bot.access.require("train", who.user, who.channel)
-    await _require_room(bot, who)
-    wait = bot.settings.train_cooldown_s
-    async with bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
-        yield
+        Redis keeps it for a while. After that, a text of the catalogue is fetched again, and may have changed since.
 
+        Returns:
+            The text; of a channel's messages, which stay where they are, only what is known of them.
 
-async def more(bot: Galvanic, who: Actor, model_id: str) -> TrainRequest:
-    """What "Train more" under a finished card asks for: the model's own text once more, for as long as before.
-
-    Raises:
-        UserError: the model is gone or may not be used here, or its text is not to be had any more.
-    """
-    parent = await bot.registry.by_id(who.guild_id, who.here, model_id)
-    options = train_options.again(parent, bot.settings)
-    prefix = await bot.guild_settings.prefix(who.guild_id)
-    corpus = await text_again(
-        parent, bot.queue, bot.transcripts, bot.settings, keep_licence=options.keep_licence, prefix=prefix
-    )
-    name = await bot.registry.next_name(who.guild_id, who.here, parent)
-    return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
-
-
-async def taste(bot: Galvanic) -> TrainRequest:
-    """What a newcomer begins with: some minutes of *Frankenstein*, or of a text that is here if it can't be fetched.
-
-    Raises:
-        UserError: neither can be had.
-    """
-    minutes = min(TASTE_MINUTES, bot.settings.train_max_minutes)
-    try:
-        corpus = await corpora.resolve("frankenstein", bot.settings)
-    except UserError as error:
-        log.info("book_not_fetched", reason=error.problem)
-        corpus = await corpora.resolve("python-docs", bot.settings)
-    return TrainRequest(corpus, TrainOptions(minutes=minutes))
-
-
-async def require_current(bot: Galvanic, model: ModelRecord) -> None:
-    """Refuse to go on from a model that learned words which were withdrawn since.
-
-    Raises:
-        UserError: it did.
-    """
-    revisions = await bot.transcripts.revisions([ref.transcript_id for ref in model.transcripts])
-    if model.is_stale(revisions):
+        Raises:
+            UserError: it is not known or no longer kept, and how to name or attach it; or as `corpora.resolve`.
+        """
+        info, command = model.corpus, f"{await self.servers.prefix(model.guild_id)}train"
+        if info is None:
+            raise UserError(
+                f"`{model.name}` was trained by an older version, which didn't record its text.",
+                f"Name the text: `{command} SOURCE --from {model.name}`, or attach the file to "
+                f"`{command} --from {model.name}`.",
+            )
+        if info.source == "channel":
+            return await self._messages_again(model, info, command)
+        same = model.options is None or model.options.keep_licence == keep_licence
+        text = await self.queue.text(info.sha256) if same else None
+        if text is not None:
+            return Corpus(info, text)
+        if info.source in ("catalogue", "corpora-dir", "python-docs"):
+            return await corpora.resolve(info.name, self.settings, keep_licence=keep_licence)
         raise UserError(
-            f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
-            "It is being made again without them.",
+            f"I no longer have the file that `{model.name}` learned from: I keep files for "
+            f"{self.settings.corpus_ttl_hours:g} hours.",
+            f"Attach it again, with `{command} --from {model.name}`.",
         )
 
+    async def _messages_again(self, model: ModelRecord, info: CorpusInfo, command: str) -> CorpusInfo:
+        """What is known of the messages that a model learned from, as they are now."""
+        known = {ref.transcript_id: ref for ref in model.transcripts}  # what a model file claims is not among them
+        ref = known.get(info.transcript.transcript_id) if info.transcript is not None else None
+        transcript = await self.transcripts.load(ref.transcript_id) if ref is not None else None
+        channel = "#CHANNEL`"
+        if transcript is not None and transcript.info.guild_id == model.guild_id:
+            if await self.transcripts.has_text(transcript.transcript_id):
+                return info.model_copy(update={"transcript": transcript.info.ref(transcript.revision.now)})
+            command, channel = f"{command}`", f"<#{transcript.info.source_id}>"
+        raise UserError(
+            f"I no longer have the messages that `{model.name}` learned from.",
+            f"Have the channel read anew: `{command} {channel}.",
+        )
 
-async def _submit(bot: Galvanic, who: Actor, job: TrainJob, text: str | None, send: Send) -> bool:
-    """Enter the job first: a bot that dies in between posts the card after its next start.
+    # ------------------------------------------------------------------ entering
 
-    A card that was posted before would say "Queued" for ever. So would one that Discord took although it said
-    nothing, if the job were taken back: while it is in trouble, the job stays and delivery posts the card.
+    async def _submit(self, who: Actor, job: TrainJob, text: str | None, send: Send) -> bool:
+        """Enter the job first: a bot that dies in between posts the card after its next start.
 
-    Returns:
-        False when delivery has to do that.
-    """
-    limits = await _limits(bot, who.guild_id)
-    place = job.place
-    context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
-    with context, bot.delivery.reserved(job.job_id) as ours:
-        entry = await bot.queue.submit_train(job, text, None, limits) if ours else "known"
-        if entry == "known":
-            return True
-        if entry != "entered":  # another one was entered since the first look
-            raise await _no_room(bot, who, entry == "user")
-        try:
-            message = await bot.training_cards.post(job, send)
-        except Exception as error:
-            if bot.is_closed():
-                log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
+        A card that was posted before would say "Queued" for ever. So would one that Discord took although it said
+        nothing, if the job were taken back: while it is in trouble, the job stays and delivery posts the card.
+
+        Returns:
+            False when delivery has to do that.
+        """
+        place = job.place
+        context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
+        with context, self.delivery.reserved(job.job_id) as ours:
+            entry = await self.queue.submit_train(job, text, None, await self._limits(who)) if ours else "known"
+            if entry == "known":
                 return True
-            if not passing(error) or isinstance(error, AWAY):
-                await bot.queue.retract(job.job_id)
-                raise
-            log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
-            bot.delivery.follow(job, None)
-            return False
-        bot.delivery.follow(job, (message.channel.id, message.id))
-        return True
+            if entry != "entered":  # another one was entered since the first look
+                raise await self._no_room(who, entry == "user")
+            try:
+                message = await self.cards.post(job, send)
+            except Exception as error:
+                if self.cards.client.is_closed():
+                    log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
+                    return True
+                if not is_transient(error) or isinstance(error, REDIS_DOWN):
+                    await self.queue.retract(job.job_id)
+                    raise
+                log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
+                self.delivery.follow(job, None)
+                return False
+            self.delivery.follow(job, (message.channel.id, message.id))
+            return True
 
+    async def _limits(self, who: Actor) -> tuple[int, int]:
+        own = await self.servers.get(who.guild_id)
+        return self.servers.jobs_per_user(own), self.servers.jobs_per_server(own)
 
-async def _limits(bot: Galvanic, guild_id: int) -> tuple[int, int]:
-    own = await bot.guild_settings.get(guild_id)
-    return bot.guild_settings.jobs_per_user(own), bot.guild_settings.jobs_per_server(own)
+    async def _require_room(self, who: Actor) -> None:
+        """Refuse early what the quotas would refuse: of trainings at once, and of the models' disk space.
 
+        Raises:
+            UserError: says when to try again, or what to do.
+        """
+        outlook = await self.outlook.look(now=True)
+        for_one, for_all = await self._limits(who)
+        if outlook.count(who.guild_id, who.user.id) >= for_one:
+            raise await self._no_room(who, True)
+        if outlook.count(who.guild_id) >= for_all:
+            raise await self._no_room(who, False)
+        limit_mb = self.servers.disk_mb(await self.servers.get(who.guild_id))
+        taken = await self.registry.stored_bytes(who.guild_id)
+        if taken >= limit_mb * MEGABYTE:
+            prefix = await self.servers.prefix(who.guild_id)
+            raise UserError(
+                f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
+                f"Delete one you no longer need with `{prefix}model delete NAME`; `{prefix}models` lists them.",
+            )
 
-async def _require_room(bot: Galvanic, who: Actor) -> None:
-    """Refuse early what the quotas would refuse: of trainings at once, and of the models' disk space.
-
-    Raises:
-        UserError: says when to try again, or what to do.
-    """
-    own = await bot.guild_settings.get(who.guild_id)
-    outlook = await bot.outlook.look(now=True)
-    for_one, for_all = await _limits(bot, who.guild_id)
-    if outlook.count(who.guild_id, who.user.id) >= for_one:
-        raise await _no_room(bot, who, True)
-    if outlook.count(who.guild_id) >= for_all:
-        raise await _no_room(bot, who, False)
-    limit_mb = bot.guild_settings.disk_mb(own)
-    taken = await bot.registry.stored_bytes(who.guild_id)
-    if taken >= limit_mb * MEGABYTE:
-        prefix = await bot.guild_settings.prefix(who.guild_id)
-        raise UserError(
-            f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
-            f"Delete one you no longer need with `{prefix}model delete NAME`; `{prefix}models` lists them.",
-        )
-
-
-async def _no_room(bot: Galvanic, who: Actor, of_user: bool) -> UserError:
-    """Why there is no room for another training, and when to try again."""
-    outlook = await bot.outlook.look(now=True)
-    for_one, for_all = await _limits(bot, who.guild_id)
-    if of_user:
-        problem = (
-            f"You already have {cards.count(for_one, 'training')} waiting or running here, "
-            "the most one person may have."
-        )
-        first = outlook.first_to_end(who.guild_id, who.user.id)
-    else:
-        problem = (
-            f"This server already has {cards.count(for_all, 'training')} waiting or running, the most it may have."
-        )
-        first = outlook.first_to_end(who.guild_id)
-    if first is None or first.ends is None:
-        return UserError(problem, "Try again when one of them has ended.")
-    return UserError(problem, f"Try again in {cards.span(first.ends)}: `{first.job.job_id}` ends first.")
+    async def _no_room(self, who: Actor, of_user: bool) -> UserError:
+        """Why there is no room for another training, and when to try again."""
+        outlook = await self.outlook.look(now=True)
+        for_one, for_all = await self._limits(who)
+        if of_user:
+            have = f"You already have {count(for_one, 'training')} waiting or running here"
+            problem = f"{have}, the most one person may have."
+        else:
+            problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
+        first = outlook.first_to_end(who.guild_id, who.user.id if of_user else None)
+        if first is None or first.ends is None:
+            return UserError(problem, "Try again when one of them has ended.")
+        return UserError(problem, f"Try again in {span(first.ends)}: `{first.job.job_id}` ends first.")

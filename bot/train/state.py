@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from shared.events import (
@@ -24,7 +25,7 @@ from shared.transcripts import Revision
 State = Literal["queued", "reading", "training", "interrupted", "finished", "failed", "cancelled"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainingState:
     """The state of one training.
 
@@ -40,47 +41,51 @@ class TrainingState:
     anew: Literal["withdrawn", "changed"] | None = None
     progress: Progress | None = None
     trouble: Difficulty | None = None
-    samples: list[Sample] = field(default_factory=list)
+    samples: tuple[Sample, ...] = ()
     finished: Finished | None = None
     failed: Failed | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> TrainingState:
+        """What these add up to."""
+        return functools.reduce(cls.after, events, cls())
 
     @property
     def over(self) -> bool:
         """Whether nothing more will come."""
         return self.state in ("finished", "failed", "cancelled")
 
-    def apply(self, event: Event) -> None:
-        """Take one event into account; those after the end are ignored."""
+    @property
+    def has_learned(self) -> bool:
+        """Whether there is something to keep."""
+        progress = self.progress
+        return progress is not None and (progress.train_loss is not None or progress.heldout_loss is not None)
+
+    def after(self, event: Event) -> TrainingState:
+        """The state after one more event; those after the end change nothing."""
         if self.over:
-            return
+            return self
         match event:
             case Started():
-                self.state = "reading"
-                self.trouble = None
-                self.resumed = event.resumed
-                self.anew = event.anew or self.anew
-                if not event.resumed:  # nothing of what came before is left
-                    self.progress = None
-                    self.samples.clear()
+                begun = self if event.resumed else replace(self, progress=None, samples=())  # nothing of it is left
+                anew = event.anew or self.anew
+                return replace(begun, state="reading", trouble=None, resumed=event.resumed, anew=anew)
             case Progress():
-                self.state = "training"
-                self.progress = event
+                return replace(self, state="training", progress=event)
             case Sample():
-                self.samples.append(event)
+                return replace(self, samples=(*self.samples, event))
             case Trouble():
-                self.trouble = event.what
+                return replace(self, trouble=event.what)
             case Interrupted():
-                self.state = "interrupted"
+                return replace(self, state="interrupted")
             case Finished():
-                self.state = "finished"
-                self.finished = event
+                return replace(self, state="finished", finished=event)
             case Failed():
-                self.state = "failed"
-                self.failed = event
+                return replace(self, state="failed", failed=event)
             case Cancelled():
-                self.state = "cancelled"
+                return replace(self, state="cancelled")
             case _:
-                pass  # queued is where it begins; a generate job's answer has no card
+                return self  # queued is where it begins; a generate job's answer has no card
 
     def samples_stand(self, job: TrainJob, revisions: Mapping[str, Revision]) -> bool:
         """Whether no member has withdrawn words that the training had read when it wrote its samples.

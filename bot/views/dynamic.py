@@ -3,17 +3,11 @@
 from bot.channels.buttons import PRIVACY_ITEMS
 from bot.channels.import_buttons import StopReadingButton, UpdateButton
 from bot.models.views import ConfirmButton, DeleteButton, ExportButton, KeepButton, PageButton, UseButton
-from bot.views.finished import MoreButton
-from bot.views.training import CancelButton, FinishButton, SamplesButton
 from bot.write.views import ComparedMenu, GenerateButton, WrittenButton
 
 DYNAMIC_ITEMS = (
-    CancelButton,
     ComparedMenu,
-    FinishButton,
     GenerateButton,
-    MoreButton,
-    SamplesButton,
     StopReadingButton,
     UpdateButton,
     WrittenButton,

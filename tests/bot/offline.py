@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -9,10 +10,18 @@ import discord
 from simcord.backend import serializers
 from simcord.backend.models import Message
 
+from bot.channels.store import TranscriptStore
 from bot.client import Galvanic
+from bot.jobs.queue import JobQueue
 from bot.options.checks import Context
+from bot.servers.settings import GuildSettingsStore
+from bot.train.start import Trainings
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
+from shared.corpora import Corpus
+from shared.jobs import CorpusInfo
+from shared.models import ModelRecord
+from shared.settings import Settings
 
 _WORLD = World("http://127.0.0.1:1")
 _IDS = itertools.count(1_400_000_000_000_000_000)
@@ -42,3 +51,13 @@ async def context(bot: Galvanic, content: str, *, person: str = "ada", channel: 
     assert isinstance(where, discord.TextChannel)
     found: Context = await bot.get_context(discord.Message(state=bot._connection, channel=where, data=payload))
     return found
+
+
+async def text_again(
+    model: ModelRecord, queue: JobQueue, store: TranscriptStore, settings: Settings
+) -> Corpus | CorpusInfo:
+    """The text that a model learned from, as for `train more`."""
+    needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "queue": queue}
+    others = {field.name: None for field in dataclasses.fields(Trainings)}
+    trainings = Trainings(**{**others, **needed, "transcripts": store})  # type: ignore[arg-type]
+    return await trainings.text_again(model, keep_licence=False)

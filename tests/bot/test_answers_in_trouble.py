@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from bot import background, responder
 from bot.jobs import delivery
-from bot.views.training import job_buttons
+from bot.train.card import buttons_of
+from bot.train.state import TrainingState
 from bot.write.views import WrittenButton
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
@@ -24,7 +25,7 @@ from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.driver.faults import Fault
-from tests.factories import generate_job
+from tests.factories import generate_job, train_job
 
 POST = r"/channels/\d+/messages"
 CALLBACK = r"/interactions/\d+/[^/]+/callback"
@@ -236,7 +237,9 @@ async def test_a_press_that_cannot_be_acknowledged_is_no_error(
     live: Live, caplog: pytest.LogCaptureFixture, status: int, code: int
 ) -> None:
     lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
-    message = await live.bot.get_partial_messageable(lab).send("a card", view=job_buttons("t-1"))
+    message = await live.bot.get_partial_messageable(lab).send(
+        "a card", view=buttons_of(train_job(job_id="t-1"), TrainingState())
+    )
     live.faults.add(Fault("POST", CALLBACK, status, code, times=2))
     live.faults.add(Fault("POST", FOLLOWUP, 404, 10_015, times=3))
     with caplog.at_level(logging.ERROR):

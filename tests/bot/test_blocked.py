@@ -60,8 +60,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
 
 
 def test_notes_of_a_training_are_covered_too() -> None:
-    view = TrainingState()
-    view.apply(finished(notes=(NOTE,)))
+    view = TrainingState.of([finished(notes=(NOTE,))])
     embed = embeds.training(train_job(), view, embeds.CardContext(blocked=Blocklist(("damn",))))
     assert "████ it" in str(embed.to_dict())
     assert "damn" not in str(embed.to_dict())

@@ -31,10 +31,7 @@ def card(view: TrainingState, **around: object) -> discord.Embed:
 
 
 def view_of(*events: object) -> TrainingState:
-    view = TrainingState()
-    for event in events:
-        view.apply(event)  # type: ignore[arg-type]
-    return view
+    return TrainingState.of(events)  # type: ignore[arg-type]
 
 
 def fields(embed: discord.Embed) -> dict[str | None, str | None]:

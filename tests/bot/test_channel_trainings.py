@@ -11,14 +11,11 @@ from bot.jobs import retention
 from bot.jobs.queue import JobQueue
 from bot.servers.actor import Actor
 from bot.train import card, embeds
-from bot.train import start as trainings
 from bot.train.start import TrainRequest
 from bot.train.state import TrainingState
-from bot.train.texts import text_again
 from bot.write.again import at_temperature
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
-from shared.corpora import Corpus
 from shared.errors import UserError
 from shared.events import Cancelled, Event, Generated, Sample, Started
 from shared.jobs import CorpusInfo, TrainJob, TrainOptions
@@ -26,7 +23,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
-from tests.bot.offline import context
+from tests.bot.offline import context, text_again
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
 from tests.transcripts import expire
 
@@ -146,7 +143,7 @@ async def test_messages_are_learned_again_as_they_are_now(
     info = await transcribed(store)
     await store.note_gone(info.transcript_id, {1: ""})
     await store.purge(info.transcript_id)
-    found = await text_again(model_of(info), queue, store, settings, keep_licence=False, prefix="!")
+    found = await text_again(model_of(info), queue, store, settings)
     assert found == told(info, 1)
 
 
@@ -156,10 +153,10 @@ async def test_messages_that_are_no_longer_kept_have_to_be_read_anew(
     info = await transcribed(store)
     await store.drop_text(info.transcript_id)
     with pytest.raises(UserError, match=rf"no longer have the messages.*`!train` <#{CHANNEL}>"):
-        await text_again(model_of(info), queue, store, settings, keep_licence=False, prefix="!")
+        await text_again(model_of(info), queue, store, settings)
     await store.forget(info.transcript_id)
     with pytest.raises(UserError, match=r"no longer have the messages.*`!train #CHANNEL`"):
-        await text_again(model_of(info), queue, store, settings, keep_licence=False, prefix="!")
+        await text_again(model_of(info), queue, store, settings)
 
 
 async def test_a_model_file_cannot_name_messages_to_learn(
@@ -170,7 +167,7 @@ async def test_a_model_file_cannot_name_messages_to_learn(
     elsewhere = record(corpus=told(foreign), transcripts=(foreign.ref(0),))
     for model in (claimed, elsewhere, record(corpus=corpus(source="channel", sha256=""))):
         with pytest.raises(UserError, match="no longer have the messages"):
-            await text_again(model, queue, store, settings, keep_licence=False, prefix="!")
+            await text_again(model, queue, store, settings)
 
 
 async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live: Live) -> None:
@@ -184,11 +181,11 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     send = live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [71])
     with pytest.raises(UserError, match="withdrawn since"):
-        await trainings.begin(live.bot, who, more, send)
+        await live.bot.trainings.begin(who, more, send)
     assert await live.bot.queue.undelivered() == []
     again = await transcribed(live.bot.transcripts, GUILDS[0].id)
     model = model_of(again)
-    await trainings.begin(live.bot, who, more, send)
+    await live.bot.trainings.begin(who, more, send)
     (job_id,) = await live.bot.queue.undelivered()
     stored = await live.bot.queue.load(job_id)
     assert stored is not None
@@ -196,34 +193,25 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     assert stored.job.corpus == told(info)
 
 
-def test_a_request_has_its_words_or_knows_where_they_are() -> None:
-    assert TrainRequest(Corpus(corpus(), "a tide"), TrainOptions()).text == "a tide"
-    assert TrainRequest(corpus(), TrainOptions()).text is None
-    assert TrainRequest(Corpus(corpus(), "a tide"), TrainOptions()).info == corpus()
-
-
 # ---------------------------------------------------------------------- cards
 
 
 def view_of(*events: Event) -> TrainingState:
-    view = TrainingState()
-    for event in events:
-        view.apply(event)
-    return view
+    return TrainingState.of(events)
 
 
 def test_a_card_tells_that_a_member_withdrew_and_forgets_what_was_there() -> None:
     begun = (Started(worker="w"), progress(), Sample(epoch=1, text="their words"))
     view = view_of(*begun, Started(worker="w", anew="withdrawn"))
-    assert (view.state, view.progress, view.samples, view.resumed) == ("reading", None, [], False)
+    assert (view.state, view.progress, view.samples, view.resumed) == ("reading", None, (), False)
     said = embeds.training(train_job(), view, embeds.CardContext()).to_dict()
     assert "A member withdrew: I begin again without their words." in said["description"]
     assert "their words" not in str(said["fields"])
     for later in (progress(), Started(worker="w", resumed=True)):  # it stays true
-        view.apply(later)
+        view = view.after(later)
         embed = embeds.training(train_job(), view, embeds.CardContext())
         assert "A member withdrew" in (embed.description or "")
-    view.apply(Cancelled())
+    view = view.after(Cancelled())
     assert "withdrew" not in str(embeds.training(train_job(), view, embeds.CardContext()).to_dict())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from bot.background import run_forever
 from bot.jobs import delivery
 from playground.places import CHANNEL_IDS
 from shared import keys
@@ -107,13 +108,13 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
         await live.bot.queue.submit(generate_job(job_id=job_id, place=lab()))
         worker.write(job_id)
     with live.bot.delivery.reserved("g-own"), capture_logs() as logs:
-        live.bot.delivery._spawn(live.bot.delivery._go_on(live.bot.delivery.look, 0.1))
+        live.bot.delivery._tasks.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
         await live.until(lambda: live.showing(TEXT), "the answer")
         await asyncio.sleep(0.5)
     assert len(live.shown(TEXT)) == 1
     assert worker.waiting() == {"g-own", "t-1", "t-9"}
     assert len(live.shown("job t-1")) == 1
-    assert len([task for task in live.bot.delivery._tasks if task.get_name() == "deliver t-1"]) == 1
+    assert len([task for task in live.bot.delivery._tasks._tasks if task.get_name() == "deliver t-1"]) == 1
     assert [entry["job_id"] for entry in logs if entry["event"] == "job_not_understood"] == ["t-9"], "told once"
 
 
@@ -131,7 +132,7 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
 
     monkeypatch.setattr(live.bot.queue, "undelivered", counted)
     await live.bot.queue.submit_train(train_job(job_id="t-1", place=lab()), "text", None, (9, 9))
-    live.bot.delivery._spawn(live.bot.delivery._go_on(live.bot.delivery.look, 0.1))
+    live.bot.delivery._tasks.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
     await live.until(lambda: looks, "the first look")
     await live.bot.queue.retract("t-1")
     await live.until(lambda: looks >= 3, "two more")

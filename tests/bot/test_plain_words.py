@@ -106,9 +106,7 @@ EVIL = "Alice](https://evil.example/x) [by"
 def test_no_card_makes_a_link_of_a_title() -> None:
     model = record(corpus_title=EVIL)
     job = train_job(corpus=corpus(title=EVIL), place=place_of())
-    running, done = TrainingState(), TrainingState()
-    running.apply(progress())
-    done.apply(finished(model=model))
+    running, done = TrainingState.of([progress()]), TrainingState.of([finished(model=model)])
     standing = Standing(job=job, card=(1, 2), place=None, takes=None, progress=progress())
     embeds = [
         train_embeds.training(job, running, train_embeds.CardContext()),

@@ -19,7 +19,6 @@ from bot.jobs.understanding import NotUnderstood, events_of
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
-from bot.train.texts import text_again
 from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
@@ -27,6 +26,7 @@ from shared.errors import UserError
 from shared.events import Failed, Generated, Interrupted, Started
 from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
+from tests.bot.offline import text_again
 from tests.factories import CHANNEL, GUILD, USER, corpus, generate_job, place, record, train_job
 from tests.registered import register
 from worker.jobs.joblog import JobLog, News, Superseded, run_script
@@ -258,9 +258,9 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
     job = train_job()
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
-        await text_again(model, queue, TranscriptStore(client), settings, keep_licence=False, prefix="!")
+        await text_again(model, queue, TranscriptStore(client), settings)
     await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
-    found = await text_again(model, queue, TranscriptStore(client), settings, keep_licence=False, prefix="!")
+    found = await text_again(model, queue, TranscriptStore(client), settings)
     assert isinstance(found, Corpus)
     assert found.info == job.corpus
     assert found.text == "a tide " * 300
@@ -272,7 +272,7 @@ async def test_a_text_with_a_name_is_fetched_again(
     (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
     own = settings.model_copy(update={"corpora_dir": tmp_path})
     model = record(corpus=corpus(source="corpora-dir"))
-    found = await text_again(model, queue, TranscriptStore(client), own, keep_licence=False, prefix="!")
+    found = await text_again(model, queue, TranscriptStore(client), own)
     assert isinstance(found, Corpus)
     assert found.text.startswith("A tide, and another.")
 
@@ -281,7 +281,7 @@ async def test_the_model_of_an_older_version_asks_for_its_text(
     queue: JobQueue, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
     with pytest.raises(UserError, match=r"older version.*`!train SOURCE --from tides`"):
-        await text_again(record(corpus=None), queue, TranscriptStore(client), settings, keep_licence=False, prefix="!")
+        await text_again(record(corpus=None), queue, TranscriptStore(client), settings)
 
 
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, settings: Settings) -> None:

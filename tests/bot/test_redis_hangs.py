@@ -12,10 +12,12 @@ import pytest
 import redis
 
 from bot.components import button, view
-from bot.views.training import job_buttons
+from bot.train.card import buttons_of
+from bot.train.state import TrainingState
 from bot.write.views import GenerateButton
 from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
+from tests.factories import train_job
 
 LAB, BEN = CHANNEL_IDS["lab"], USER_IDS["ben"]
 """Ben is no admin: of him it has to be asked where he may use the bot."""
@@ -72,7 +74,9 @@ async def test_a_slash_command_is_acknowledged(hanging: Hanging, command: str, o
 
 @pytest.mark.parametrize("custom_id", ["galvanic:cancel:t-1", "galvanic:samples:t-1"])
 async def test_a_button_is_acknowledged(hanging: Hanging, custom_id: str) -> None:
-    message = await hanging.live.bot.get_partial_messageable(LAB).send("a card", view=job_buttons("t-1"))
+    message = await hanging.live.bot.get_partial_messageable(LAB).send(
+        "a card", view=buttons_of(train_job(job_id="t-1"), TrainingState())
+    )
     asked = hanging.live.acts.click(BEN, LAB, message.id, custom_id)
     assert await hanging.outcome(asked) == "done"
 

@@ -7,7 +7,6 @@ import pytest
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.train import control
 from shared.errors import UserError
 from shared.events import Interrupted, Sample, Started
 from tests.bot.live import Live, text_of
@@ -80,14 +79,14 @@ async def test_samples_are_shown_where_all_could_have_read_the_text(live: Live) 
     StandIn(live.bot.settings).claim().publish(Sample(epoch=1, text=SECRET))
     ben = (await who(live, "ben")).user
     for here in ([where], [CELLAR]):
-        embed = await control.samples(live.bot, "t-77", GUILD, ben, here)
+        embed = await live.bot.training_control.samples("t-77", GUILD, ben, here)
         assert SECRET in str(embed.description)
     for here in ([LAB], [], [1]):
         with pytest.raises(UserError, match="can't show these samples here"):
-            await control.samples(live.bot, "t-77", GUILD, ben, here)
+            await live.bot.training_control.samples("t-77", GUILD, ben, here)
     dora = (await who(live, "dora", "lab")).user
     with pytest.raises(UserError, match="There is no training"):
-        await control.samples(live.bot, "t-77", GUILD, dora, [LAB])
+        await live.bot.training_control.samples("t-77", GUILD, dora, [LAB])
 
 
 async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live) -> None:
@@ -103,13 +102,13 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     await live.bot.transcripts.note_withdrawn(ref().transcript_id, [ADA])
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
     with pytest.raises(UserError, match="has withdrawn since"):
-        await control.samples(live.bot, "t-77", GUILD, ben, [where])
+        await live.bot.training_control.samples("t-77", GUILD, ben, [where])
     (revision,) = (await live.bot.transcripts.revisions([ref().transcript_id])).values()
     log.publish(Started(worker="w", anew="withdrawn"))
     log.publish(progress(step=50))
     log.publish(Sample(epoch=1, text="what the others said", revision=revision.now))
     await live.until(lambda: live.showing("what the others said", channel=where), "the new sample")
-    await control.samples(live.bot, "t-77", GUILD, ben, [where])
+    await live.bot.training_control.samples("t-77", GUILD, ben, [where])
 
 
 async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(live: Live) -> None:

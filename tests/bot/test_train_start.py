@@ -11,8 +11,7 @@ import redis
 
 from bot.servers.actor import Actor
 from bot.train import card as live_card
-from bot.train import start as trainings
-from bot.train.start import TrainRequest
+from bot.train.start import Trainings, TrainRequest
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys, turns
 from shared.connect import connect
@@ -60,7 +59,7 @@ def _in_lab(live: Live) -> Any:
 
 async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     who = await _who(live)
-    await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)
+    await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
     (card,) = _cards(live, "Learning")
     job_id = f"t-{who.request_id}"
     await live.until(lambda: not live.bot.delivery._asking, "the end of the request")
@@ -77,12 +76,12 @@ async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, wor
 
     who = await _who(live)
     with pytest.raises(RuntimeError, match="no card"):
-        await trainings.begin(live.bot, who, _lesson, closed)
+        await live.bot.trainings.begin(who, _lesson, closed)
     assert not worker.exists(keys.job(f"t-{who.request_id}"))
     assert worker.hgetall(keys.ACTIVE) == {}
     assert worker.smembers(keys.UNDELIVERED) == set()
     assert run_script(worker, turns.claim("x")) is None
-    await trainings.begin(live.bot, who, _lesson, _in_lab(live))  # the cooldown was given back
+    await live.bot.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
     assert len(_cards(live, "Learning")) == 1
 
 
@@ -92,13 +91,13 @@ async def test_a_training_that_is_refused_late_has_no_card(
     async def there_is_room(*_: Any) -> None:
         """Another one is entered after this look."""
 
-    monkeypatch.setattr(trainings, "_require_room", there_is_room)
+    monkeypatch.setattr(Trainings, "_require_room", there_is_room)
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
         assert await live.bot.queue.submit_train(_job(f"t-{number}"), "text", None, (99, 99)) == "entered"
     who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
-        await trainings.begin(live.bot, who, _lesson, _in_lab(live))
+        await live.bot.trainings.begin(who, _lesson, _in_lab(live))
     assert _cards(live, f"t-{who.request_id}") == []
     assert worker.hlen(keys.ACTIVE) == most
 
@@ -123,7 +122,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
         raise SystemExit  # nothing is tidied up
 
     with pytest.raises(SystemExit):
-        await trainings.begin(live.bot, who, _lesson, dies, by_message=True)
+        await live.bot.trainings.begin(who, _lesson, dies, by_message=True)
     await live.start_again()
     job_id = f"t-{who.request_id}"
     stored = await live.bot.queue.load(job_id)
@@ -140,7 +139,7 @@ async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) ->
         assert not live.bot.delivery.in_background
         return await _in_lab(live)(**options)
 
-    await trainings.begin(live.bot, await _who(live), _lesson, send)
+    await live.bot.trainings.begin(await _who(live), _lesson, send)
     await live.handled()
     assert len(_cards(live, "Learning")) == 1
 
@@ -208,10 +207,10 @@ async def test_a_card_that_discord_does_not_take_now_comes_later(
     live.faults.add(replace(fault))
     who = await _who(live)
     if by_message:
-        await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)
+        await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
     else:
         with pytest.raises(UserError, match="goes on all the same"):
-            await trainings.begin(live.bot, who, _lesson, _in_lab(live))
+            await live.bot.trainings.begin(who, _lesson, _in_lab(live))
     job_id = f"t-{who.request_id}"
     stored = await live.bot.queue.load(job_id)
     while stored is None or stored.card is None:
@@ -230,7 +229,7 @@ async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_st
         await live.bot.close()
         return await _in_lab(live)(**options)
 
-    await trainings.begin(live.bot, who, _lesson, stops, by_message=True)
+    await live.bot.trainings.begin(who, _lesson, stops, by_message=True)
     assert worker.smembers(keys.UNDELIVERED) == {f"t-{who.request_id}".encode()}
     assert worker.hlen(keys.ACTIVE) == 1
 
@@ -240,10 +239,10 @@ async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_ans
     who = await _who(live)
 
     async def slowly() -> TrainRequest:
-        await trainings.begin(live.bot, who, _lesson, _in_lab(live), by_message=True)  # the second delivery
+        await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)  # the second delivery
         return await _lesson()
 
-    await trainings.begin(live.bot, who, slowly, _in_lab(live), by_message=True)
+    await live.bot.trainings.begin(who, slowly, _in_lab(live), by_message=True)
     await live.handled()
     assert len(_cards(live, "Learning")) == 1
     assert not live.shown("❌")

@@ -6,7 +6,7 @@ import discord
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.train import control
+from bot.servers import access
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from tests.bot.live import Live
@@ -26,28 +26,28 @@ async def _person(live: Live, name: str) -> discord.Member:
 async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: Live) -> None:
     """An archived thread isn't known to the bot: it may have been a private one."""
     where = {"guild_id": GUILDS[0].id, "user_id": USER_IDS["cleo"]}
-    lab = train_job(place=place(**where, channel_id=CHANNEL_IDS["lab"]))
-    thread = train_job(place=place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"]))
-    nowhere = train_job(place=place(**where, channel_id=GONE))
+    lab = place(**where, channel_id=CHANNEL_IDS["lab"])
+    thread = place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"])
+    nowhere = place(**where, channel_id=GONE)
     ada, ben, cleo, dora = [await _person(live, name) for name in ("ada", "ben", "cleo", "dora")]
-    assert all(control.sees(person, lab) for person in (ada, ben, cleo, dora))
-    for job in (thread, nowhere):
-        assert control.sees(cleo, job)
-        assert not control.sees(ben, job)
-        assert control.sees(ada, job)  # she runs the server
-        assert control.moderates(ada, job)
+    assert all(access.sees(person, lab) for person in (ada, ben, cleo, dora))
+    for hidden in (thread, nowhere):
+        assert access.sees(cleo, hidden)
+        assert not access.sees(ben, hidden)
+        assert access.sees(ada, hidden)  # she runs the server
+        assert access.moderates(ada, hidden)
     # Manage Messages alone opens no private thread.
-    assert control.moderates(dora, lab)
-    assert control.moderates(dora, thread)
+    assert access.moderates(dora, lab)
+    assert access.moderates(dora, thread)
     denied = discord.Permissions(manage_threads=True).value
     channel = live.world.get_channel(CHANNEL_IDS["lab"])
     channel.overwrites.append(Overwrite(dora.id, OverwriteType.MEMBER, allow=0, deny=denied))
     live.world.announce_channel_update(channel.id)
-    await live.until(lambda: not control.sees(dora, thread), "the new permissions")
-    assert control.moderates(dora, lab)
-    assert not control.sees(dora, thread)
-    assert not control.moderates(dora, thread)
-    assert not control.sees(dora, nowhere)
+    await live.until(lambda: not access.sees(dora, thread), "the new permissions")
+    assert access.moderates(dora, lab)
+    assert not access.sees(dora, thread)
+    assert not access.moderates(dora, thread)
+    assert not access.sees(dora, nowhere)
 
 
 async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live) -> None:

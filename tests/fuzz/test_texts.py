@@ -71,9 +71,7 @@ def _training_cards(says: str) -> None:
     sample = Sample(epoch=1, text=says, train_loss=1.0)
     end = finished(model=record(corpus_title=says), samples=(says,) * 3, notes=(says,) * 3)
     for last in (sample, end, Failed(problem="It failed.", remedy="Try again.")):
-        view = TrainingState()
-        for event in (Started(worker=says), progress(), sample, last):
-            view.apply(event)
+        view = TrainingState.of([Started(worker=says), progress(), sample, last])
         for embed in (
             embeds.training(job, view, embeds.CardContext(machines=(says,))),
             embeds.plain_end(job, view),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot import cards
+from bot.jobs.queue_view import OutlookCache
+from bot.options.autocomplete import Offers
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
 from bot.servers.actor import Actor
-from bot.train import control
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
-
+from bot.servers.settings import GuildSettingsStore
+from bot.train.control import Control
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
 
@@ -24,8 +23,11 @@ _JOB = "The training's id, at the bottom of its card; without one, your only tra
 class Jobs(commands.Cog):
     """`jobs`, `cancel` and `finish`."""
 
-    def __init__(self, bot: Galvanic) -> None:
-        self.bot = bot
+    def __init__(self, servers: GuildSettingsStore, outlook: OutlookCache, control: Control, offers: Offers) -> None:
+        self._servers = servers
+        self._outlook = outlook
+        self._control = control
+        self._offers = offers
 
     @hybrid_command(
         aliases=["queue"],
@@ -37,17 +39,17 @@ class Jobs(commands.Cog):
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
         who, private = Actor.of(ctx), ctx.interaction is not None
-        outlook = await self.bot.outlook.look(now=True)
+        outlook = await self._outlook.look(now=True)
         rows = [
             cards.Row(
                 one,
                 own=one.job.place.user_id == who.user.id,
-                visible=await control.may_show(self.bot, who, one.job, private=private),
+                visible=self._control.may_show(who, one.job, private=private),
             )
             for one in outlook.standings
             if one.job.place.guild_id == who.guild_id
         ]
-        prefix = await self.bot.prefix(ctx.guild)
+        prefix = await self._servers.prefix(who.guild_id)
         await ctx.send(embed=cards.jobs(rows, outlook, who.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(
@@ -66,7 +68,7 @@ class Jobs(commands.Cog):
         """End your training (moderators: any training) and keep nothing of it."""
         await ctx.defer(ephemeral=True)
         who, job_id = await self._meant(ctx, job, "cancel")
-        said = await control.cancel(self.bot, job_id, who.guild_id, who.user)
+        said = await self._control.cancel(job_id, who.guild_id, who.user)
         await ctx.send(said, ephemeral=True)
 
     @hybrid_command(
@@ -85,21 +87,16 @@ class Jobs(commands.Cog):
         """End your training (moderators: any training) now, and keep the best model so far."""
         await ctx.defer(ephemeral=True)
         who, job_id = await self._meant(ctx, job, "finish")
-        said = await control.finish(self.bot, job_id, who.guild_id, who.user)
+        said = await self._control.finish(job_id, who.guild_id, who.user)
         await ctx.send(said, ephemeral=True)
 
     async def _meant(self, ctx: Context, job: str | None, doing: Literal["cancel", "finish"]) -> tuple[Actor, str]:
         who = Actor.of(ctx)
         if job is not None:
             return who, job.strip("` ")
-        return who, await control.meant(self.bot, who, doing, private=ctx.interaction is not None)
+        return who, await self._control.meant(who, doing, private=ctx.interaction is not None)
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
     async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.offers.in_time(control.offered(self.bot, interaction, typed))
-
-
-async def setup(bot: Galvanic) -> None:
-    """Called by discord.py."""
-    await bot.add_cog(Jobs(bot))
+        return await self._offers.in_time(self._control.offered(interaction, typed))
