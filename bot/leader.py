@@ -19,7 +19,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from bot.redis_reply import reply
+from bot.background import reply
 from shared import keys
 
 GONE_AFTER_S = 10

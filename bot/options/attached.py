@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import discord
 import structlog
 
-from bot.failures import TRANSIENT
+from bot.background import DISCORD_ERRORS
+from bot.types import Context
 from shared.errors import UserError
-
-if TYPE_CHECKING:
-    from bot.options.checks import Context
 
 log = structlog.get_logger()
 
@@ -36,7 +32,7 @@ async def read(file: discord.Attachment) -> bytes:
     """
     try:
         return await file.read()
-    except (discord.HTTPException, *TRANSIENT) as error:
+    except DISCORD_ERRORS as error:
         status = error.status if isinstance(error, discord.HTTPException) else None
         log.warning("attachment_not_read", attachment_id=file.id, error=type(error).__name__, status=status)
         raise UserError("Discord didn't hand me the file.", "Attach it once more.") from error

@@ -11,7 +11,7 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from bot.redis_reply import reply
+from bot.background import reply
 from shared import keys
 from shared.errors import UserError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import discord
 import structlog
 
-from bot.failures import TRANSIENT, is_gone
+from bot.background import DISCORD_ERRORS
+from bot.errors import is_gone
 
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
 """Discord's errors for somebody who is not in the server. It says other things are unknown when the bot is not."""
@@ -17,7 +18,7 @@ async def was_deleted(client: discord.Client, channel_id: int) -> bool:
     """Whether a channel is not there any more; False also when Discord does not say so."""
     try:
         await client.fetch_channel(channel_id)
-    except (discord.HTTPException, discord.InvalidData, *TRANSIENT) as error:
+    except (discord.InvalidData, *DISCORD_ERRORS) as error:
         log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
         return is_gone(error)
     return False

@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.exceptions import RedisError
 
-from bot.redis_reply import reply
+from bot.background import reply
 from shared import keys
 from shared.blocklist import Blocklist
 from shared.errors import UserError
