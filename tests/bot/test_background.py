@@ -1,0 +1,74 @@
+"""How long the bot waits for Redis, how it tries again, and that nothing ends what runs in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from redis.exceptions import ConnectionError as AwayError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.testing import capture_logs
+
+from bot.background import Tasks, reply, retry, run_forever
+
+
+async def test_a_silent_server_is_given_up() -> None:
+    began = time.monotonic()
+    with pytest.raises(RedisTimeoutError):
+        await reply(asyncio.Event().wait(), 0.2)
+    assert time.monotonic() - began >= 0.2
+
+
+async def test_a_loop_that_comes_round_late_is_no_outage() -> None:
+    async def answers_in_rounds() -> str:
+        for _ in range(6):
+            await asyncio.sleep(0)
+        return "there"
+
+    async def sits_on_the_loop() -> None:
+        for _ in range(6):
+            time.sleep(0.1)  # noqa: ASYNC251 - that is what is to be tried
+            await asyncio.sleep(0)
+
+    crowd = asyncio.create_task(sits_on_the_loop())
+    assert await reply(answers_in_rounds(), 0.2) == "there"
+    await crowd
+
+
+async def test_a_loop_goes_on_whatever_happens_and_logs_an_outage_once() -> None:
+    troubles = [AwayError(), AwayError(), KeyError("x"), None, AwayError(), None]
+    done, wakeup = asyncio.Event(), asyncio.Event()
+
+    async def step() -> None:
+        trouble = troubles.pop(0) if troubles else None
+        wakeup.set()  # as if there were news at once
+        if not troubles:
+            done.set()
+        if trouble is not None:
+            raise trouble
+
+    with capture_logs() as logged:
+        tasks = Tasks()
+        tasks.spawn(run_forever("look", step, every_s=None, wakeup=wakeup, retry_s=0.01))
+        await asyncio.wait_for(done.wait(), 10)
+        await tasks.end()
+    assert [(entry["event"], entry["doing"]) for entry in logged] == [
+        ("redis_unreachable", "look"),
+        ("background_failed", "look"),
+        ("redis_unreachable", "look"),
+    ]
+
+
+async def test_what_passes_is_tried_again_and_nothing_else() -> None:
+    tries: list[Exception] = [AwayError(), AwayError(), KeyError("x")]
+
+    async def post() -> None:
+        raise tries.pop(0)
+
+    with pytest.raises(KeyError):
+        await retry(post, pauses_s=(0.01,) * 9)
+    assert not tries
+    tries.append(AwayError())
+    with pytest.raises(AwayError):
+        await retry(post, pauses_s=(0.01,), unless=lambda: True)
