@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from bot.errors import error_embed as error
 from bot.escape import AMBER, BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, GREEN, GREY, RED, TITLE_LIMIT, clipped, plain
-from bot.jobs.fairness import Estimate
 from shared.jobs import TrainJob
 
 __all__ = [
@@ -15,6 +15,19 @@ __all__ = [
 BAR_CELLS = 20
 SAMPLE_CHARS = 280
 NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A span of time that is expected.
+
+    Attributes:
+        seconds: how long.
+        sure: from a measured pace; otherwise only what a time limit allows.
+    """
+
+    seconds: float
+    sure: bool
 
 
 def bar(share: float) -> str:

@@ -18,9 +18,8 @@ from redis.exceptions import ResponseError
 from bot.admin.metrics import BotMetrics, Texts
 from bot.background import reply
 from bot.escape import AMBER, GREEN, plain
-from bot.jobs.fairness import Estimate
 from bot.jobs.queue_view import OutlookCache
-from bot.words import bar, duration, span
+from bot.words import Estimate, bar, duration, span
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics.registry import disk, version_of

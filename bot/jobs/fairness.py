@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.words import Estimate as Estimate
 from shared.history import Past
 from shared.jobs import TrainOptions
 
@@ -105,19 +106,6 @@ def refused(active: Iterable[Owner], who: Owner, limits: tuple[int, int]) -> Lit
 
 RECENT = 9
 """Only this many of the newest trainings count, because machines and habits change."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A span of time that is expected.
-
-    Attributes:
-        seconds: how long.
-        sure: from a measured pace; otherwise only what a time limit allows.
-    """
-
-    seconds: float
-    sure: bool
 
 
 def estimate(options: TrainOptions, chars: int, past: Sequence[Past]) -> Estimate | None:

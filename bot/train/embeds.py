@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import discord
 
 from bot.escape import clipped
-from bot.jobs.fairness import Estimate
 from bot.models.embeds import copied
 from bot.train.state import TrainingState
 from bot.words import (
@@ -22,6 +21,7 @@ from bot.words import (
     NO_FILES,
     RED,
     TITLE_LIMIT,
+    Estimate,
     bar,
     bits,
     duration,
