@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from discord.ext import commands
 
@@ -17,6 +17,7 @@ from shared.settings import Settings
 MORE: Final = "more"
 """The source that stands for the text that the model learned from."""
 _SHAPE = ("layers", "units", "embedding", "encoding")
+_KEPT = ("dropout", "batch", "length", "learning_rate", "keep_licence")
 
 
 class TrainFlags(Options):
@@ -127,28 +128,16 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
     recipe = flags.recipe or (parent.recipe if parent is not None else "char")
     if recipe == "classic":
         refuse_for_classic(flags)
-    before = parent.options if parent is not None and is_more(flags) else None
-    before = before or TrainOptions()
     minutes = flags.minutes
     if minutes is None:
         # Epochs that were asked for are all done, as far as time allows; `classic` has its own default number of them.
         unlimited = flags.epochs is not None or recipe == "classic"
         minutes = settings.train_max_minutes if unlimited else min(settings.train_minutes, settings.train_max_minutes)
+    before = parent.options if parent is not None and is_more(flags) else None
+    typed = {name: getattr(flags, name) for name in ("epochs", "random_seed", *_SHAPE, *_KEPT)}
+    given = {name: value for name, value in typed.items() if value is not None and value is not False}
     return TrainOptions(
-        recipe=recipe,
-        epochs=flags.epochs,
-        minutes=minutes,
-        layers=flags.layers,
-        units=flags.units,
-        embedding=flags.embedding,
-        encoding=flags.encoding,
-        dropout=flags.dropout if flags.dropout is not None else before.dropout,
-        batch=flags.batch if flags.batch is not None else before.batch,
-        length=flags.length if flags.length is not None else before.length,
-        learning_rate=flags.learning_rate if flags.learning_rate is not None else before.learning_rate,
-        random_seed=flags.random_seed,
-        name=checks.model_name(flags.name),
-        keep_licence=flags.keep_licence or before.keep_licence,
+        recipe=recipe, minutes=minutes, name=checks.model_name(flags.name), **{**_kept(before), **given}
     )
 
 
@@ -165,9 +154,10 @@ def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
         recipe=parent.recipe,
         epochs=min(before.epochs, settings.train_max_epochs) if before.epochs is not None else None,
         minutes=min(minutes, settings.train_max_minutes),
-        dropout=before.dropout,
-        batch=before.batch,
-        length=before.length,
-        learning_rate=before.learning_rate,
-        keep_licence=before.keep_licence,
+        **_kept(before),
     )
+
+
+def _kept(before: TrainOptions | None) -> dict[str, Any]:
+    """What a model's own text is learned with once more as it was before."""
+    return {name: getattr(before, name) for name in _KEPT} if before is not None else {}
