@@ -78,10 +78,7 @@ BOT = (
 )  # fmt: skip
 """Folders and modules of the bot: each imports, be it for types alone, only what stands before it."""
 BACK = {
-    "bot.channels.leavers -> train",
     "bot.channels.plans -> train",
-    "bot.channels.readings -> train",
-    "bot.models.actions -> train",
     "bot.models.views -> write",
 }
 """Arrows back that are still there; none may be added."""
