@@ -21,7 +21,6 @@ from bot.admin.cog_settings import ServerSettings
 from bot.admin.cog_welcome import Welcome
 from bot.admin.metrics import BotMetrics
 from bot.admin.status import StatusReport
-from bot.answers import post
 from bot.background import is_transient
 from bot.channels.consent import ConsentStore
 from bot.channels.leavers import Leavers
@@ -42,7 +41,12 @@ from bot.jobs.queue_view import OutlookCache
 from bot.leader import Fence, Leader
 from bot.models.actions import ModelActions
 from bot.models.audience import Audience
+from bot.models.cog import Models
+from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
+from bot.models.removal import Removal
+from bot.models.sharing import Sharing
+from bot.models.transfer import Transfer
 from bot.options import decoding
 from bot.options.autocomplete import Offers
 from bot.options.decoding import PlainWords, Tree
@@ -56,7 +60,11 @@ from bot.train.control import Control
 from bot.train.remake import Upkeep
 from bot.train.start import TASTE_MINUTES, Trainings
 from bot.views.dynamic import DYNAMIC_ITEMS
-from bot.write.again import TextActions
+from bot.write.cog import Writing
+from bot.write.cog_chat import Chat
+from bot.write.compare import Comparing
+from bot.write.generate import Generating
+from bot.write.surprise import Surprising
 from bot.writing.crowd import Crowd
 from shared import presence
 from shared.connect import connect_async
@@ -66,10 +74,6 @@ from shared.settings import Settings
 
 EXTENSIONS = (
     "bot.train.cog",
-    "bot.write.cog_generate",
-    "bot.write.cog_play",
-    "bot.write.cog_chat",
-    "bot.models.cog",
     "bot.channels.cog",
 )
 
@@ -127,8 +131,8 @@ class Galvanic(commands.Bot):
         self.transcripts = TranscriptStore(self.redis, fence)
         self.audience = Audience(self, settings)
         self.registry = Registry(self.redis, self.guild_settings, self.audience)
-        self.model_actions = ModelActions(self)
-        self.text_actions = TextActions(self)
+        self.lifetimes = Lifetimes(self.redis, settings)
+        self.removal = Removal(self, self.registry, self.queue, self.outlook)
         self.withdrawals = Withdrawals(self)
         self.readings = Readings(self)
         self.upkeep = Upkeep(self)
@@ -142,7 +146,7 @@ class Galvanic(commands.Bot):
             self.outlook,
             self.registry,
             self.audience,
-            self.transcripts.revisions,
+            self.lifetimes.revisions,
         )
         self.trainings = Trainings(
             settings,
@@ -154,6 +158,7 @@ class Galvanic(commands.Bot):
             self.delivery,
             self.training_cards,
             self.registry,
+            self.lifetimes,
             self.transcripts,
         )
         self.training_control = Control(
@@ -163,7 +168,17 @@ class Galvanic(commands.Bot):
         self.training_control.register(self.components)
         self.delivery.show_trainings(self.training_cards)
         self.delivery.subscribe(self._job_delivered)
-        post.register(self)
+        common = (settings, self.guild_settings, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
+        self.model_actions = ModelActions(*common, self.lifetimes, self.removal)
+        self.sharing = Sharing(self, self.registry)
+        self.transfer = Transfer(self, *common, self.audience, self.lifetimes, self.removal)
+        self.generating = Generating(self, *common, self.crowd.place)
+        self.comparing = Comparing(settings, self.guild_settings, self.delivery, self.registry, self.generating)
+        self.surprising = Surprising(
+            self, self.guild_settings, self.queue, self.delivery, self.registry, self.generating
+        )
+        for service in (self.model_actions, self.transfer, self.generating, self.comparing, self.surprising):
+            service.register(self.components)
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
         self.identifies = connection.Identifies()
@@ -186,6 +201,13 @@ class Galvanic(commands.Bot):
             await self.add_cog(cog)
         panel.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
+        settings, servers, access = self.settings, self.guild_settings, self.access
+        texts = (self.generating, self.comparing, self.surprising)
+        open_form, offers, registry = self.components.open, self.offers, self.registry
+        await self.add_cog(Writing(self, settings, servers, open_form, offers, registry, *texts))
+        await self.add_cog(Chat(self, settings, servers, access, self.cooldowns, self.generating))
+        models = (self.registry, self.model_actions, self.sharing, self.transfer, self.removal)
+        await self.add_cog(Models(self, settings, servers, access, self.offers, *models))
         watch = Watch(self)
         await self.add_cog(watch)
         await self.add_cog(Recheck(self, watch))

@@ -79,7 +79,6 @@ BOT = (
 """Folders and modules of the bot: each imports, be it for types alone, only what stands before it."""
 BACK = {
     "bot.channels.plans -> train",
-    "bot.models.views -> write",
 }
 """Arrows back that are still there; none may be added."""
 

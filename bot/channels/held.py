@@ -219,7 +219,7 @@ async def _words(bot: Galvanic, guild_id: int, user_id: int) -> tuple[Words, ...
 
 async def _stale(bot: Galvanic, models: list[ModelRecord]) -> tuple[StaleModel, ...]:
     refs = [ref.transcript_id for model in models for ref in model.transcripts]
-    revisions = await bot.transcripts.revisions(refs)
+    revisions = await bot.lifetimes.revisions(refs)
     found = []
     for model in models:
         if model.is_stale(revisions):

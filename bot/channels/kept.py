@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -101,18 +101,6 @@ class KeptTranscripts:
         return not self._all_known or any(
             info.guild_id == guild_id and info.may_hold(message_id) for info in self._known.values()
         )
-
-    async def revisions(self, transcript_ids: Collection[str]) -> dict[str, Revision]:
-        """Where these stand; those that are forgotten are not in it. One round trip."""
-        wanted = sorted(set(transcript_ids))
-        if not wanted:
-            return {}
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for transcript_id in wanted:
-                pipe.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
-            found = await reply(pipe.execute())
-        pairs = zip(wanted, map(read_revision, found), strict=True)
-        return {transcript_id: revision for transcript_id, revision in pairs if revision is not None}
 
     async def members(self, transcript_id: str) -> dict[int, int]:
         """Who is in it, each with the number of lines. Known as long as the transcript, longer than its words."""

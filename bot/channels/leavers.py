@@ -136,8 +136,7 @@ class Leavers(commands.Cog):
         await cancel_trainings(self.bot.outlook, self.bot.queue, lambda ref: ref.guild_id == guild_id)
         for model in await self.bot.registry.all(guild_id):
             if model.transcripts:
-                await self.bot.model_actions.drop(model)
-        self.bot.dispatch("model_removed")
+                await self.bot.removal.drop(model)
         for transcript in await self.bot.transcripts.all(guild_id):
             await self.bot.transcripts.forget(transcript.transcript_id)
         await self.bot.consents.forget_guild(guild_id)
@@ -156,8 +155,7 @@ class Leavers(commands.Cog):
         for guild in list(self.bot.guilds):
             complete &= await self._tried(self.look_for_leavers(guild))
         # A training may have ended just after a channel that it learned from was deleted.
-        complete &= await self._tried(self.bot.model_actions.forget_lost_channels())
-        self.bot.dispatch("model_removed")
+        complete &= await self._tried(self.bot.removal.forget_lost_channels())
         return complete
 
     async def _tried(self, look: Coroutine[Any, Any, object]) -> bool:

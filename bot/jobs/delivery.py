@@ -53,7 +53,10 @@ log = structlog.get_logger()
 
 
 class Presenter(Protocol[J, E]):
-    """Posts how a job ended with `send`, which takes `options` besides. It asks whether it may be shown there."""
+    """Posts how a job ended with `send`, which takes `options` besides, or raises a `UserError` to post in its place.
+
+    It asks whether it may be shown there.
+    """
 
     def __call__(self, send: Send, job: J, event: E, **options: Any) -> Awaitable[None]:
         """Post it."""
@@ -324,7 +327,10 @@ class Delivery:
         """Post how a job ended. `options` are passed on to `send`."""
         async with nullcontext() if type(job) in self._slow else each_request_within(POSTED_WITHIN_S):
             if (presenter := self._presenters.get((type(job), type(event)))) is not None:
-                await presenter(send, job, event, **options)
+                try:
+                    await presenter(send, job, event, **options)
+                except UserError as problem:
+                    await post_error(send, problem, **options)
                 return
             failed = event if isinstance(event, Failed) else _too_slow()
             await post_error(send, UserError(failed.problem, failed.remedy), **options)

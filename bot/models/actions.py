@@ -1,67 +1,62 @@
-"""What people do with models, for commands and buttons; rights are checked each time."""
+"""What people do with models, by commands and buttons: rights are asked each time."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import secrets
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import io
+from datetime import timedelta
+from typing import Any
 
 import discord
-import structlog
 
-from bot import failures
-from bot.answers.models import post_info, refusal
-from bot.jobs.queue_view import cancel_trainings
+from bot import components
+from bot.components import Press
+from bot.errors import AlreadyReported
+from bot.jobs.delivery import Delivery
+from bot.jobs.queue import JobQueue
 from bot.models import embeds
-from bot.models.views import question_buttons
-from bot.options import attached
-from bot.servers import access
+from bot.models.access import require_owner
+from bot.models.lifetime import Lifetimes
+from bot.models.registry import Registry
+from bot.models.removal import Removal
+from bot.servers.access import Access
 from bot.servers.actor import Actor
-from bot.servers.membership import was_deleted
+from bot.servers.cooldowns import Cooldowns
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Send
 from shared.errors import UserError
-from shared.events import Failed
-from shared.jobs import GENERATE_QUEUE, MODEL_FILE, DeleteJob, ExportJob, ImportJob, PictureJob, Place
+from shared.events import Failed, Pictured
+from shared.jobs import CARD_FILE, PictureJob
 from shared.models import ModelRecord
-from shared.units import MEGABYTE
+from shared.settings import Settings
 
-if TYPE_CHECKING:
-    from bot.client import Galvanic
-
-_TRY_AGAIN_S = 5.0
-_LISTED = 10
-_UNSENT = "d-0"
-"""Placeholder for the id of a job that gets its own when it is sent."""
-
-log = structlog.get_logger()
-
-
-def require_owner(model: ModelRecord, user: discord.User | discord.Member, action: str) -> None:
-    """Refuse everybody but the model's owner and members with Manage Server.
-
-    Args:
-        model: the model.
-        user: who asks.
-        action: what for: `delete it`.
-
-    Raises:
-        UserError: says who may.
-    """
-    if model.owner_id != user.id and not access.is_admin(user):
-        raise UserError(
-            f"`{model.name}` isn't your model.",
-            f"<@{model.owner_id}> can {action}, and so can members with Manage Server.",
-        )
+ANSWER_WITHIN = timedelta(minutes=15)
+"""How long the question about deleting can be answered: nobody should delete a model by finding an old message."""
 
 
 class ModelActions:
-    """Uses, shows, exports, imports, renames, shares and deletes models."""
+    """What people do with models."""
 
-    def __init__(self, bot: Galvanic) -> None:
-        self._bot = bot
-        self._sending = asyncio.Lock()
+    def __init__(
+        self,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        access: Access,
+        cooldowns: Cooldowns,
+        queue: JobQueue,
+        delivery: Delivery,
+        registry: Registry,
+        lifetimes: Lifetimes,
+        removal: Removal,
+    ) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._access = access
+        self._cooldowns = cooldowns
+        self._queue = queue
+        self._delivery = delivery
+        self._registry = registry
+        self._lifetimes = lifetimes
+        self._removal = removal
 
     async def use(self, who: Actor, model: ModelRecord) -> None:
         """Make a model the current one of a channel; for those who may generate texts there.
@@ -69,8 +64,29 @@ class ModelActions:
         Raises:
             UserError: this person may not.
         """
-        await self._bot.access.require("generate", who.user, who.channel)
-        await self._bot.registry.use(who.place.channel_id, model)
+        await self._access.require("generate", who.user, who.channel)
+        await self._registry.use(who.place.channel_id, model)
+
+    async def page(self, who: Actor, page: int) -> dict[str, Any]:
+        """One page of the models that may be used in a channel, to send or to edit a message to.
+
+        Raises:
+            UserError: there is none.
+        """
+        here = await self._registry.channel_models(who.guild_id, who.here)
+        prefix = await self._servers.prefix(who.guild_id)
+        if not here.models:
+            raise UserError(
+                "There is no model here yet.",
+                f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
+                f"`{prefix}model import` imports one that was exported.",
+            )
+        last = embeds.pages(here.models) - 1
+        page = min(page, last)
+        return {
+            "embed": embeds.model_list(here.models, here.current, who.here, page, prefix),
+            "view": embeds.page_buttons(who.here[0], page, last),
+        }
 
     async def show_info(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model's card: with its picture if a worker is there to draw it, else with what the registry knows.
@@ -79,110 +95,42 @@ class ModelActions:
             UserError: this person asked for one a moment ago.
         """
         job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
-        async with self._cooldown(who):
+        wait = self._settings.generate_cooldown_s
+        async with self._cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
             try:
-                await self._bot.delivery.ask(job, send, **options)
-            except failures.Told:  # the card is there, and says why it has no picture
+                await self._delivery.ask(job, send, **options)
+            except AlreadyReported:  # the card is there, and says why it has no picture
                 return
             except UserError as error:
-                without = Failed(problem=error.problem, remedy=error.remedy)
-                await post_info(self._bot, send, job, without, **options)
+                await self.post_info(send, job, Failed(problem=error.problem, remedy=error.remedy), **options)
 
-    async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
-        """Post a model as a file. Everyone who reads the channel can take it: one of a channel leaves only there.
-
-        What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach.
+    async def post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
+        """Show a model's card. What the registry knows is shown even when no picture came.
 
         Raises:
-            UserError: this person may not, or not here; or no worker is there.
+            UserError: it can't be used there by now.
         """
-        _require_export(who, model)
-        most = guild_of(self._bot, who).filesize_limit
-        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
-        async with self._cooldown(who):
-            await self._bot.delivery.ask(job, send, **options)
-
-    async def exportable(self, who: Actor) -> ModelRecord:
-        """The only model that somebody may export here.
-
-        Raises:
-            UserError: there is none, or there are several, which it lists.
-        """
-
-        def allowed(model: ModelRecord) -> bool:
-            with contextlib.suppress(UserError):
-                _require_export(who, model)
-                return True
-            return False
-
-        models = list(filter(allowed, await self._bot.registry.usable(who.guild_id, who.here)))
-        if len(models) == 1:
-            return models[0]
-        prefix = await self._bot.guild_settings.prefix(who.guild_id)
-        if not models:
+        place = job.place
+        here = await self._registry.channel_models(place.guild_id, place.channel_ids)
+        model = next((model for model in here.models if model.model_id == job.model.model_id), None)
+        if model is None:
             raise UserError(
-                "There is no model here that you may export.",
-                f"A model's owner and members with Manage Server can; `{prefix}model info NAME` names the owner.",
+                "This model was deleted or moved in the meantime.", "The command `models` lists those that are here."
             )
-        lines = [f"`{prefix}model export {model.name}`" for model in models[:_LISTED]]
-        more = [f"`{prefix}models` lists all."] if len(models) > _LISTED else []
-        raise UserError(
-            f"You may export {len(models)} models here.", "\n".join(["Type which one you mean:", *lines, *more])
+        picture = await self._queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
+        missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
+        embed = embeds.model_info(
+            model,
+            current=here.current is not None and here.current.model_id == model.model_id,
+            prefix=await self._servers.prefix(place.guild_id),
+            facts=event.facts if isinstance(event, Pictured) else (),
+            no_picture=None if picture is not None else missing,
+            gone_by=await self._lifetimes.gone_by(model),
+            expires=self._lifetimes.expires(model),
         )
-
-    async def import_file(
-        self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
-    ) -> None:
-        """Have an exported model checked and entered, for those who may train here.
-
-        Raises:
-            UserError: this person may not, the file is too large, or the server has no room for it.
-        """
-        settings = self._bot.settings
-        await self._bot.access.require("train", who.user, who.channel)
-        most = settings.import_max_mb
-        if file.size > most * MEGABYTE:
-            raise UserError(
-                f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
-                "The bot's operator can raise `IMPORT_MAX_MB`.",
-            )
-        await self._bot.delivery.require_writer()
-        disk_bytes = await self.require_room(who.guild_id, file.size)
-        wait = settings.train_cooldown_s
-        async with self._bot.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
-            data = await attached.read(file)
-            job = ImportJob(
-                job_id=f"i-{who.request_id}",
-                place=who.place,
-                file_name=file.filename,
-                name=name,
-                disk_bytes=disk_bytes,
-            )
-            try:
-                await self._bot.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
-            except failures.Told:
-                raise
-            except UserError as error:
-                raise refusal(job, error) from error
-
-    async def require_room(self, guild_id: int, more_bytes: int) -> int:
-        """Refuse what would take more than the server's models may.
-
-        Returns:
-            Bytes that all of them together may take.
-
-        Raises:
-            UserError: says how much there is, and how to make room.
-        """
-        guilds = self._bot.guild_settings
-        most = guilds.disk_mb(await guilds.get(guild_id))
-        taken, more = await self._bot.registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
-        if taken + more > most:
-            raise UserError(
-                f"This server's models take {taken:,.1f} of {most:,.0f} MB, and this one would add {more:,.1f} MB.",
-                f"Make room with `{await guilds.prefix(guild_id)}model delete NAME`, or ask a server admin.",
-            )
-        return int(most * MEGABYTE)
+        files = [] if picture is None else [discord.File(io.BytesIO(picture), CARD_FILE)]
+        view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")
+        await send(embed=embed, files=files, view=view, **options)
 
     async def rename(self, who: Actor, model: ModelRecord, name: str) -> None:
         """Give a model another name; channels, buttons and trainings that use it know it by its id.
@@ -190,10 +138,10 @@ class ModelActions:
         Raises:
             UserError: this person may not, or the name is taken.
         """
-        require_owner(model, who.user, "rename it")
+        require_owner(model, who, "rename it")
         if name == model.name:
             raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
-        await self._bot.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
+        await self._registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
 
     async def question(self, who: Actor, model: ModelRecord) -> dict[str, Any]:
         """Whether a model is really to be deleted, as a message to send.
@@ -201,162 +149,64 @@ class ModelActions:
         Raises:
             UserError: this person may not.
         """
-        require_owner(model, who.user, "delete it")
-        prefix = await self._bot.guild_settings.prefix(who.guild_id)
-        return {
-            "embed": embeds.delete_question(model, who.user.id, prefix),
-            "view": question_buttons(model, who.user.id),
-        }
+        require_owner(model, who, "delete it")
+        embed = embeds.delete_question(model, who.user.id, await self._servers.prefix(who.guild_id))
+        return {"embed": embed, "view": embeds.question_buttons(model.model_id, who.user.id)}
 
-    async def delete(self, who: Actor, model: ModelRecord) -> None:
-        """Take a model out of the registry for good; its files follow as soon as a worker is there.
+    # ------------------------------------------------------------------ buttons
+
+    async def pressed_use(self, press: Press) -> None:
+        """Use a model in the channel of its button."""
+        who, model = await self.pressed(press)
+        await self.use(who, model)
+        await press.send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
+
+    async def pressed_page(self, press: Press) -> None:
+        """Show another page of a channel's list of models, as the list is now."""
+        if press.actor.here[0] != int(press["channel"]):
+            prefix = await self._servers.prefix(press.actor.guild_id)
+            raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
+        await press.update(**await self.page(press.actor, int(press["page"])))
+
+    async def pressed_delete(self, press: Press) -> None:
+        """Ask whether a model is to be deleted."""
+        await press.send(**await self.question(*await self.pressed(press)))
+
+    async def pressed_yes(self, press: Press) -> None:
+        """Delete a model for good, if whoever was asked answers in time."""
+        message = press.interaction.message
+        if message is not None and discord.utils.utcnow() - message.created_at > ANSWER_WITHIN:
+            await press.update(view=None)
+            prefix = await self._servers.prefix(press.interaction.guild_id)
+            raise UserError(
+                "This question is older than 15 minutes, so nothing was deleted.",
+                f"Ask again: `{prefix}model delete NAME`.",
+            )
+        who, model = await self.pressed(press)
+        require_owner(model, who, "delete it")
+        if not await self._removal.drop(model):
+            raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
+        await press.update(embed=embeds.deleted(model, who.user.id), view=None)
+
+    async def pressed_no(self, press: Press) -> None:
+        """Take the question away."""
+        await press.update(embed=embeds.not_deleted(press.actor.user.id), view=None)
+
+    async def pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
+        """Who pressed a model's button, and the model.
 
         Raises:
-            UserError: this person may not, or the model is gone already.
+            UserError: it can't be used there any more.
         """
-        require_owner(model, who.user, "delete it")
-        job = DeleteJob(job_id=_UNSENT, place=who.place, model_id=model.model_id)
-        channels = {*channels_of(guild_of(self._bot, who)), model.channel_id, *model.shared_with, *who.here}
-        if not await self._bot.registry.remove(model, channels, job):
-            raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
-        log.info("model_removed", model_id=model.model_id, guild_id=who.guild_id, user_id=who.user.id)
-        self._bot.dispatch("model_removed")
+        who = press.actor
+        return who, await self._registry.by_id(who.guild_id, who.here, press["model"])
 
-    async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
-        """Delete the models that nobody can use any more because their channel, or their thread, was deleted.
-
-        Those that learned from its messages go, too, and trainings on them are cancelled: nobody can read it, so
-        there is no place where everybody can. What the channel has chosen goes as well. Discord tells of it only once,
-        so this tries until Redis is there.
-        """
-        while True:
-            try:
-                await self._forget_channel(guild, channel_id)
-            except failures.AWAY as error:
-                log.warning("redis_unreachable", error=type(error).__name__)
-                await asyncio.sleep(_TRY_AGAIN_S)
-            else:
-                return
-
-    async def _forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
-        await self._bot.registry.forget_channel(channel_id)
-        await cancel_trainings(self._bot.outlook, self._bot.queue, lambda ref: ref.channel_id == channel_id)
-        left = [known for known in channels_of(guild) if known != channel_id]
-        for model in await self._bot.registry.all(guild.id):
-            lost = model.channel_id == channel_id and not model.usable_in(left)
-            if lost or channel_id in model.heard or await self._source_is_gone(model, left):
-                await self.drop(model)
-        self._bot.dispatch("model_removed")
-
-    async def forget_lost_channels(self) -> None:
-        """As `forget_channel`, for what was deleted while the bot was away. In an outage of Redis the next start does.
-
-        Only what Discord says is gone counts as gone: a thread that is archived is unknown as well.
-        """
-        try:
-            for guild in self._bot.guilds:
-                known = [] if guild.unavailable else channels_of(guild)
-                for model in await self._bot.registry.all(guild.id) if known else ():
-                    if not model.usable_in(known) and await was_deleted(self._bot, model.channel_id):
-                        await self.drop(model)
-                        await self._bot.registry.forget_channel(model.channel_id)
-                    elif await self._source_is_gone(model, known):
-                        await self.drop(model)
-        except failures.AWAY as error:
-            log.warning("redis_unreachable", error=type(error).__name__)
-
-    async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
-        """Whether a channel, or private thread, whose messages it learned from was deleted."""
-        unknown = [channel_id for channel_id in model.heard if channel_id not in known]
-        return any([await was_deleted(self._bot, channel_id) for channel_id in unknown])
-
-    async def drop(self, model: ModelRecord, channel_ids: Iterable[int] = ()) -> None:
-        """Delete a model without anybody's asking; `model_removed` is to be dispatched after it.
-
-        Args:
-            model: which.
-            channel_ids: channels that may have chosen it, beside its own.
-        """
-        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
-        job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
-        await self._bot.registry.remove(model, {model.channel_id, *channel_ids}, job)
-        log.info("model_dropped", model_id=model.model_id, guild_id=model.guild_id)
-
-    async def send_deletions(self) -> None:
-        """Send the jobs that remove the files of deleted models; try until Redis is there.
-
-        After a crash between two steps a job is sent twice: deleting what is gone does nothing. While no worker is
-        there each is sent only once: nobody would take what is sent again.
-        """
-        while True:
-            try:
-                async with self._sending:  # several call this at the same moment
-                    await self._send_deletions()
-            except failures.AWAY as error:
-                log.warning("redis_unreachable", error=type(error).__name__)
-                await asyncio.sleep(_TRY_AGAIN_S)
-            else:
-                return
-
-    async def _send_deletions(self) -> None:
-        lost = await self._bot.queue.has_worker(GENERATE_QUEUE)
-        for job in await self._bot.registry.deletions(lost=lost):
-            await self._bot.queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
-            await self._bot.registry.deletion_sent(job.model_id)
-
-    def _cooldown(self, who: Actor) -> Any:
-        """A cooldown of its own for pictures and files, as long as that for texts."""
-        wait = self._bot.settings.generate_cooldown_s
-        return self._bot.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id)
-
-
-def _require_export(who: Actor, model: ModelRecord) -> None:
-    """Refuse who may not export a model, or not here.
-
-    Raises:
-        UserError: says who may, or where.
-    """
-    if model.transcripts and not access.is_admin(who.user):
-        raise UserError(
-            f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
-            "Only members with Manage Server can export it.",
-        )
-    require_owner(model, who.user, "export it")
-    _require_origin(who, model)
-
-
-def _require_origin(who: Actor, model: ModelRecord) -> None:
-    """Refuse to hand out here what was learned from a text that was shown elsewhere.
-
-    Raises:
-        UserError: says where it may be had.
-    """
-    if set(model.origins) <= set(who.here):
-        return
-    if len(model.origins) > 1:
-        raise UserError(
-            f"`{model.name}` learned from texts of several channels, so its file can't be posted in any of them.",
-            "A model of one of these texts can be exported in that text's channel.",
-        )
-    (origin,) = model.origins
-    where = f"Export it in <#{origin}>."
-    if origin != model.channel_id:
-        where = f"The model it was trained from can be exported in <#{origin}>."
-    raise UserError(f"`{model.name}` learned from a text of another channel, so it can be exported only there.", where)
-
-
-def guild_of(bot: Galvanic, who: Actor) -> discord.Guild:
-    """The server where somebody asks.
-
-    Raises:
-        UserError: the bot does not know it: it was added with its commands alone, or is only just connecting.
-    """
-    guild = bot.get_guild(who.guild_id)
-    if guild is None:
-        raise UserError("I don't see this server yet.", "Try again in a moment; I must be a member of it.")
-    return guild
-
-
-def channels_of(guild: discord.Guild) -> list[int]:
-    """All channels and threads of a server that the bot knows of."""
-    return [channel.id for channel in guild.channels] + [thread.id for thread in guild.threads]
+    def register(self, table: components.Components) -> None:
+        """Let the buttons work, and have cards delivered."""
+        table.add("use", self.pressed_use, components.MODEL)
+        table.add("delete", self.pressed_delete, components.MODEL)
+        table.add("delete-now", self.pressed_yes, f"{components.MODEL}:{components.USER}", how="update", owner=True)
+        table.add("delete-not", self.pressed_no, components.USER, how="update", owner=True)
+        table.add("models", self.pressed_page, r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]", how="update")
+        self._delivery.present(PictureJob, Pictured, self.post_info)
+        self._delivery.present(PictureJob, Failed, self.post_info)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import discord
 
+from bot.components import button, view
 from bot.escape import clipped, plain
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, percent
 from shared.jobs import CARD_FILE, RECIPE_WORDS
 from shared.models import ModelRecord
 from shared.units import MEGABYTE, count
 
+_BUTTONS = {
+    "write": ("Generate", discord.ButtonStyle.primary),
+    "use": ("Use here", discord.ButtonStyle.secondary),
+    "export": ("Export", discord.ButtonStyle.secondary),
+    "delete": ("Delete…", discord.ButtonStyle.danger),
+}
 PAGE = 8
 """Models on a page of the list."""
 _FACT_CHARS = 200
@@ -20,15 +28,7 @@ _FACT_CHARS = 200
 def model_list(
     models: list[ModelRecord], current: ModelRecord | None, here: list[int], page: int, prefix: str
 ) -> discord.Embed:
-    """One page of the models that may be used in a channel.
-
-    Args:
-        models: all of them, newest first.
-        current: the channel's own.
-        here: the channel and, of a thread, its parent.
-        page: which page, from 0.
-        prefix: of this server's commands.
-    """
+    """A page, from 0, of the models that may be used in a channel. `here`: that and, of a thread, its parent."""
     lines = [_line(model, here, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     marked = "▶️ this channel's model" if current is not None else f"{prefix}model use NAME chooses this channel's model"
@@ -56,9 +56,7 @@ def model_info(
     """A model's own card.
 
     Args:
-        model: the model.
         current: it is the channel's own.
-        prefix: of this server's commands.
         facts: more fields, which the worker read from the model's files.
         no_picture: why there is no picture.
         gone_by: it learned words that were withdrawn, and is gone at that time; seconds since the epoch.
@@ -126,6 +124,35 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
     return embed
 
 
+def question_buttons(model_id: str, user_id: int) -> discord.ui.View:
+    """The answers to `delete_question`, for the person who was asked."""
+    return view(
+        button("delete-now", model_id, user_id, label="Delete it", style=discord.ButtonStyle.danger),
+        button("delete-not", user_id, label="Keep it"),
+    )
+
+
+def model_buttons(model_id: str, *actions: str) -> discord.ui.View:
+    """What can be done with a model, below its card."""
+    return view(*(model_button(action, model_id) for action in actions))
+
+
+def model_button(action: str, model_id: str) -> discord.ui.Button[Any]:
+    """The button of a model that writes with it, uses, exports or deletes it."""
+    label, style = _BUTTONS[action]
+    return button(action, model_id, label=label, style=style)
+
+
+def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | None:
+    """The buttons of a list that has several pages."""
+    if last == 0:
+        return None
+    return view(
+        button("models", channel_id, max(0, page - 1), "<", label="Previous", disabled=page == 0),
+        button("models", channel_id, min(last, page + 1), ">", label="Next", disabled=page == last),
+    )
+
+
 def deleted(model: ModelRecord, user_id: int) -> discord.Embed:
     """The answer Yes to `delete_question`."""
     return discord.Embed(description=f"🗑️ `{model.name}` was deleted by <@{user_id}>.", colour=GREY)
@@ -137,13 +164,7 @@ def not_deleted(user_id: int) -> discord.Embed:
 
 
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
-    """The answer to `model share`.
-
-    Args:
-        model: as it is now.
-        where: with whom it is shared.
-        undo: the command that undoes it.
-    """
+    """The answer to `model share`. `undo`: the command that undoes it."""
     quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
     return discord.Embed(
         description=(
@@ -167,14 +188,7 @@ def unshared(model: ModelRecord, whom: str) -> discord.Embed:
 
 
 def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False) -> str:
-    """The answer to `model export`, above the file.
-
-    Args:
-        name: of the model.
-        file_bytes: of its file.
-        prefix: of this server's commands.
-        messages: it learned from channels' messages.
-    """
+    """The answer to `model export`, above the file. `messages`: the model learned from channels' messages."""
     if messages:
         return (
             f"`{name}` as a file, {megabytes(file_bytes)}.\n"

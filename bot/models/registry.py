@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
 from shared import keys
 from shared.errors import UserError
-from shared.jobs import DeleteJob
+from shared.jobs import DeleteJob, Place
 from shared.models import ModelRecord
 
 _AMEND_TRIES = 5
@@ -130,12 +130,8 @@ class Registry:
         """Those of the models that may be used in a channel now: the one place where that is decided.
 
         It must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
-        everybody there could have read (`bot.models.audience`).
-
-        Args:
-            guild_id: the server; None: outside of servers, where there are no models.
-            channel_ids: the channel, and for a thread also its parent.
-            records: the models.
+        everybody there could have read (`bot.models.audience`). `channel_ids`: the channel, and for a thread also its
+        parent. Outside of servers (`guild_id` None) there are no models.
         """
         if guild_id is None:
             return []
@@ -143,12 +139,7 @@ class Registry:
         return self._audience.among(guild_id, channel_ids, own)
 
     async def channel_models(self, guild_id: int, channel_ids: list[int]) -> ChannelModels:
-        """The models that may be used in a channel, and its choices.
-
-        Args:
-            guild_id: the guild.
-            channel_ids: the channel, and for a thread also its parent.
-        """
+        """The models that may be used in a channel, and its choices; arguments as of `among`."""
         records, hashes = await self._ask(self._list, guild_id, channel_ids)
         models = self.among(guild_id, channel_ids, records)
         models.sort(key=lambda model: model.created_at, reverse=True)
@@ -159,7 +150,7 @@ class Registry:
         return ChannelModels(models, current, read_choices(hashes))
 
     async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
-        """The guild's models that may be used in a channel, newest first; arguments as of `channel_models`."""
+        """The guild's models that may be used in a channel, newest first; arguments as of `among`."""
         return (await self.channel_models(guild_id, list(channel_ids))).models
 
     async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
@@ -202,6 +193,21 @@ class Registry:
         wanted = [keys.model(model_id) for model_id in dict.fromkeys(model_ids)]
         found = cast(list[bytes | None], await reply(self._redis.mget(wanted))) if wanted else []
         return self.among(guild_id, channel_ids, _read(data for data in found if data is not None))
+
+    async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
+        """The models that have a part in an answer which is to be posted in a place now.
+
+        Raises:
+            UserError: not all of them may be used there any more.
+        """
+        models = await self.by_ids(place.guild_id, place.channel_ids, model_ids)
+        if len(models) < len(model_ids):
+            raise UserError(
+                "I can't post this here: its model was deleted in the meantime, or may no longer be used in this "
+                "channel.",
+                f"`{await self._guilds.prefix(place.guild_id)}models` lists those that may.",
+            )
+        return models
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """A model's record, None when it is gone. Says nothing about who may use it."""
@@ -250,15 +256,11 @@ class Registry:
         change: Callable[[ModelRecord], ModelRecord],
         forget: Callable[[ModelRecord], Iterable[int]] = lambda _model: (),
     ) -> ModelRecord:
-        """Change a model's record in one step, its name in the guild with it.
+        """Change a model's record in one step, its name in the guild with it; the record as it is now.
 
         Args:
-            model_id: the model.
             change: makes the new record of the one that is there; asked again when somebody else was faster.
             forget: gives for the new record the channels that are to drop the model, should it be their current one.
-
-        Returns:
-            The record as it is now.
 
         Raises:
             UserError: the model is gone, or its new name is taken; or what `change` raises.
@@ -285,31 +287,20 @@ class Registry:
         """Take a model out of the registry and off the channels that have chosen it, all in one step.
 
         Args:
-            model: which.
             channel_ids: the channels that may have chosen it; the choice of one that is missing here names nothing.
             job: what removes its files; kept until it is sent (`deletions`).
 
         Returns:
             False when it was gone already.
         """
-        gone = await reply(
-            self._remove(
-                keys=[
-                    keys.guild_models(model.guild_id),
-                    keys.model(model.model_id),
-                    keys.DELETING,
-                    *map(keys.channel, channel_ids),
-                ],
-                args=[model.model_id, job.model_dump_json()],
-            )
-        )
-        return bool(gone)
+        own = (keys.guild_models(model.guild_id), keys.model(model.model_id), keys.DELETING)
+        arguments = [model.model_id, job.model_dump_json()]
+        return bool(await reply(self._remove(keys=[*own, *map(keys.channel, channel_ids)], args=arguments)))
 
     async def deletions(self, *, lost: bool = True) -> list[DeleteJob]:
-        """The jobs of `remove` that have yet to be sent. One of another version is left for that one.
+        """The jobs of `remove` that have yet to be sent, or (`lost`) may have been lost on their way.
 
-        Args:
-            lost: those, too, that were sent and may have been lost on their way.
+        One of another version is left for that one.
         """
         waiting = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETING)))
         sent = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETION_SENT))) if waiting else {}

@@ -38,7 +38,7 @@ _GATHER_S = 2.0
 _BUSY_S = 10.0
 _TRIES = 6
 """Tries to make a stale model again, in the time there is for it: each shows a card."""
-_HOUR_S, _DAY_S = 3_600.0, 86_400.0
+_HOUR_S = 3_600.0
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -79,7 +79,7 @@ class Upkeep:
                 for guild in list(self._bot.guilds):
                     wait = min(wait, await self._attempt("look", self.look(guild), EVERY_S))
                 await self._attempt("forget", self._forget_unused(), None)
-                await self._attempt("deletions", self._bot.model_actions.send_deletions(), None)
+                await self._attempt("deletions", self._bot.removal.send_deletions(), None)
                 await self._attempt("tell", self._bot.withdrawals.close_done(), None)
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
@@ -133,7 +133,7 @@ class Upkeep:
         if not models:
             return EVERY_S
         refs = [ref.transcript_id for model in models for ref in model.transcripts]
-        revisions = await self._bot.transcripts.revisions(refs)
+        revisions = await self._bot.lifetimes.revisions(refs)
         wait = EVERY_S
         for model in models:
             wait = min(wait, await self._attempt("model", self._look_after(guild, model, models, revisions), EVERY_S))
@@ -144,31 +144,15 @@ class Upkeep:
     ) -> float:
         """Do for one model what is due; the seconds until more is."""
         known = {one.model_id for one in models}
-        if (self.expires(model) or math.inf) <= time.time():
+        if (self._bot.lifetimes.expires(model) or math.inf) <= time.time():
             await self._delete(guild, model, "its time was over")
         elif _withdrawn(model, revisions) and model.replaces in known:
-            await self._drop(guild, model)  # somebody withdrew while it was made: the old one gets another heir
+            await self._bot.removal.drop(model)  # somebody withdrew while it was made: the old one gets another heir
         elif model.replaces is not None and model.replaces not in known:
             await self._inherit(model)
         elif model.is_stale(revisions):
             return await self._mend(guild, model, models, revisions)
         return EVERY_S
-
-    def expires(self, model: ModelRecord) -> float | None:
-        """When the lifetime of a channel's model ends, seconds since the epoch; None: never."""
-        days = self._bot.settings.channel_model_days
-        return model.created_at + _DAY_S * days if days is not None and model.transcripts else None
-
-    async def gone_by(self, model: ModelRecord) -> float | None:
-        """When a stale model is gone at the latest, seconds since the epoch; None: it is not stale.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
-        revisions = await self._bot.transcripts.revisions([ref.transcript_id for ref in model.transcripts])
-        if not model.is_stale(revisions):
-            return None
-        return await self._stale_since(model) + _HOUR_S * self._bot.settings.forget_within_hours
 
     # ------------------------------------------------------------------ stale models
 
@@ -182,7 +166,7 @@ class Upkeep:
         if heir is not None:
             await self._replace(guild, model, heir)
             return EVERY_S
-        since = await self._stale_since(model)
+        since = await self._bot.lifetimes.stale_since(model)
         within = _HOUR_S * self._bot.settings.forget_within_hours
         deadline = since + within
         if time.time() >= deadline:
@@ -201,16 +185,6 @@ class Upkeep:
             await self._make_again(guild, model)
             return min(EVERY_S, deadline - time.time())
         return min(EVERY_S, due - time.time(), deadline - time.time())
-
-    async def _stale_since(self, model: ModelRecord) -> float:
-        now = str(time.time())
-        async with self._bot.redis.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(keys.STALE, model.model_id, now)
-            pipe.hget(keys.STALE, model.model_id)
-            new, since = await reply(pipe.execute())
-        if new:
-            log.info("model_is_stale", model_id=model.model_id, guild_id=model.guild_id)
-        return float(since)
 
     async def _is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
@@ -264,14 +238,10 @@ class Upkeep:
             choices = await self._bot.guild_settings.channel([channel_id])
             if choices.model == model.model_id:
                 await self._bot.registry.use(channel_id, heir)
-        await self._drop(guild, model)
+        await self._bot.removal.drop(model)
         await reply(self._bot.redis.hdel(keys.STALE, model.model_id))
         await self._inherit(heir)
         log.info("model_replaced", model_id=model.model_id, heir=heir.model_id, guild_id=guild.id)
-
-    async def _drop(self, guild: discord.Guild, model: ModelRecord) -> None:
-        await self._bot.model_actions.drop(model, _channels(guild, model))
-        self._bot.dispatch("model_removed")
 
     async def _inherit(self, heir: ModelRecord) -> None:
         """Give a model the name of the one that it was made for, which is gone."""
@@ -285,7 +255,7 @@ class Upkeep:
             return
 
     async def _delete(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
-        await self._drop(guild, model)
+        await self._bot.removal.drop(model)
         await reply(self._bot.redis.hdel(keys.STALE, model.model_id))
         log.info("model_expired", model_id=model.model_id, guild_id=guild.id, why=why)
         place = guild.get_channel_or_thread(model.channel_id)

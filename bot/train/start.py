@@ -15,6 +15,7 @@ from bot.components import MODEL, Components, Press
 from bot.jobs.delivery import Delivery
 from bot.jobs.queue import TRAINING, JobQueue, card_nonce
 from bot.jobs.queue_view import OutlookCache
+from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
 from bot.servers.access import Access
 from bot.servers.actor import Actor
@@ -71,6 +72,7 @@ class Trainings:
     delivery: Delivery
     cards: TrainingCards
     registry: Registry
+    lifetimes: Lifetimes
     transcripts: TranscriptStore
 
     async def begin(
@@ -179,8 +181,7 @@ class Trainings:
         Raises:
             UserError: it did.
         """
-        revisions = await self.transcripts.revisions([ref.transcript_id for ref in model.transcripts])
-        if model.is_stale(revisions):
+        if await self.lifetimes.is_stale(model):
             raise UserError(
                 f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
                 "It is being made again without them.",

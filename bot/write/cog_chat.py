@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
 
 import discord
 import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards
-from bot.options import checks
-from bot.options.checks import Context
+from bot.escape import code, plain
 from bot.options.decorators import hybrid_command
 from bot.responder import replying
-from bot.servers import access
+from bot.servers.access import Access, channel_ids, require_permissions
 from bot.servers.actor import Actor
-from bot.servers.cooldowns import TooSoon
-from bot.write import generate as generating
+from bot.servers.cooldowns import Cooldowns, TooSoon
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Context
+from bot.words import BLURPLE, GREEN, GREY
+from bot.write.generate import Generating
 from shared.errors import UserError
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
@@ -31,8 +29,21 @@ log = structlog.get_logger()
 class Chat(commands.Cog):
     """`chat`, and the answers to mentions."""
 
-    def __init__(self, bot: Galvanic) -> None:
+    def __init__(
+        self,
+        bot: commands.Bot,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        access: Access,
+        cooldowns: Cooldowns,
+        generating: Generating,
+    ) -> None:
         self.bot = bot
+        self._settings = settings
+        self._servers = servers
+        self._access = access
+        self._cooldowns = cooldowns
+        self._generating = generating
         self._told: dict[int, float] = {}
 
     @hybrid_command(
@@ -49,32 +60,32 @@ class Chat(commands.Cog):
         """
         await ctx.defer()
         wanted = _state(state)
-        here = access.channel_ids(ctx.channel)
+        here = channel_ids(ctx.channel)
         me = self.bot.user.display_name if self.bot.user is not None else "me"
         if wanted is None:
-            on = (await self.bot.guild_settings.channel(here)).chat
+            on = (await self._servers.channel(here)).chat
             await ctx.send(embed=await self._about(ctx, on, me))
             return
         if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
             raise UserError(
                 "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
             )
-        await self.bot.guild_settings.choose(here[0], chat=wanted)
+        await self._servers.choose(here[0], chat=wanted)
         await ctx.send(embed=await self._about(ctx, wanted, me))
 
     async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
-        prefix = await self.bot.prefix(ctx.guild)
+        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild else None)
         if not on:
             said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
-            return discord.Embed(description=said, colour=cards.GREY)
-        wait = self.bot.settings.chat_cooldown_s
+            return discord.Embed(description=said, colour=GREY)
+        wait = self._settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         said = (
-            f"Chat is **on** here: I answer `@{cards.plain(me)} hello`, and replies to my answers, with this channel's "
+            f"Chat is **on** here: I answer `@{plain(me)} hello`, and replies to my answers, with this channel's "
             f"model{pace}. It continues your words as its text would, without understanding them.\n"
             f"`{prefix}chat off` turns it off."
         )
-        return discord.Embed(description=said, colour=cards.GREEN)
+        return discord.Embed(description=said, colour=GREEN)
 
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:
@@ -90,7 +101,7 @@ class Chat(commands.Cog):
     def _may_tell(self, user_id: int) -> bool:
         """Whether a person is told once more what is wrong, before any cooldown could be spent: else nothing would
         keep them from having me say so in floods. Not kept in Redis, which may be what is wrong."""
-        now, wait = time.monotonic(), self.bot.settings.chat_cooldown_s
+        now, wait = time.monotonic(), self._settings.chat_cooldown_s
         self._told = {other: at for other, at in self._told.items() if now - at < wait}
         if user_id in self._told:
             return False
@@ -100,18 +111,18 @@ class Chat(commands.Cog):
     async def _answer(self, ctx: Context, words: str) -> None:
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
-        checks.require_permissions(ctx)
-        await self.bot.access.require_place(ctx.author, ctx.channel)
+        require_permissions(ctx)
+        await self._access.require_place(ctx.author, ctx.channel)
         who = Actor.of(ctx)
-        choices = await self.bot.guild_settings.channel(who.here)
+        choices = await self._servers.channel(who.here)
         refusal = await self._refusal(who)
         async with self._clock(who, refused=refusal is not None):
             if choices.chat and words:
                 try:
                     if refusal is not None:
                         raise refusal
-                    with self.bot.crowd.place(who.guild_id):
-                        await generating.chat(self.bot, who, words, ctx.send, **replying(ctx))
+                    with self._generating.slot(who.guild_id):
+                        await self._generating.chat(who, words, ctx.send, **replying(ctx))
                 except UserError as error:  # a refusal costs the cooldown, too, or it could be provoked in floods
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:
@@ -121,21 +132,21 @@ class Chat(commands.Cog):
     async def _refusal(self, who: Actor) -> UserError | None:
         """Why this person may not generate texts here; None if they may."""
         try:
-            await generating.require_generate(self.bot, who)
+            await self._generating.require(who)
         except UserError as error:
             return error
         return None
 
     def _clock(self, who: Actor, *, refused: bool) -> AbstractAsyncContextManager[None]:
         """The channel's cooldown; people who may not generate have their own, or they could block the channel's."""
-        wait, cooldowns = self.bot.settings.chat_cooldown_s, self.bot.cooldowns
+        wait, cooldowns = self._settings.chat_cooldown_s, self._cooldowns
         if refused:
             return cooldowns.spend("refused", who.guild_id, who.user.id, wait, request=who.request_id)
         return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id)
 
     async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for a mention where chat is off, or without words."""
-        prefix = await self.bot.guild_settings.prefix(who.guild_id)
+        prefix = await self._servers.prefix(who.guild_id)
         if alone:
             said = (
                 f"I learn to write from any text. `{prefix}train frankenstein` teaches me a book, "
@@ -143,12 +154,12 @@ class Chat(commands.Cog):
             )
             if chat:
                 said += "\nMention me with a few words, and I'll answer."
-            return discord.Embed(description=said, colour=cards.BLURPLE)
+            return discord.Embed(description=said, colour=BLURPLE)
         said = (
             "Chat is off in this channel. A member with Manage Channels can turn it on: "
             f"`{prefix}chat on`.\n`{prefix}help` shows what I can do."
         )
-        return discord.Embed(description=said, colour=cards.GREY)
+        return discord.Embed(description=said, colour=GREY)
 
     async def _not_yet(self, ctx: Context) -> None:
         """Show with a reaction that the cooldown isn't over: a message would take as much room as an answer.
@@ -157,7 +168,7 @@ class Chat(commands.Cog):
         """
         assert ctx.guild is not None
         try:
-            async with self.bot.cooldowns.spend("wait", ctx.guild.id, ctx.author.id, self.bot.settings.chat_cooldown_s):
+            async with self._cooldowns.spend("wait", ctx.guild.id, ctx.author.id, self._settings.chat_cooldown_s):
                 await ctx.message.add_reaction("⏳")
         except TooSoon:
             return
@@ -175,10 +186,5 @@ def _state(typed: str | None) -> bool | None:
         return None
     known = {"on": True, "yes": True, "off": False, "no": False}
     if typed.strip().lower() not in known:
-        raise UserError(f"`chat` can't be {cards.code(typed)}.", "Use `chat on` or `chat off`.")
+        raise UserError(f"`chat` can't be {code(typed)}.", "Use `chat on` or `chat off`.")
     return known[typed.strip().lower()]
-
-
-async def setup(bot: Galvanic) -> None:
-    """Called by discord.py."""
-    await bot.add_cog(Chat(bot))

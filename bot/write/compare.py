@@ -1,101 +1,136 @@
-"""`compare` and `surprise`: what they ask for becomes a job, and its answer is posted."""
+"""`compare`: the same seed at several temperatures, or with several models."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bot import components
+from bot.components import Press
+from bot.jobs.delivery import Delivery
+from bot.models.registry import Registry
 from bot.options.options import HOTTEST, TEMPERATURE_STEP
 from bot.servers.actor import Actor
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Send
-from bot.write.generate import ask_with_cooldown, default_temperature, require_generate
+from bot.write import embeds
+from bot.write.generate import Generating, continued, unknown
 from shared.errors import UserError
-from shared.jobs import CompareJob, StopAt, SurpriseJob, Variant
+from shared.events import Compared
+from shared.jobs import CompareJob, GenerateJob, StopAt, Variant, author_of
+from shared.settings import Settings
 
-if TYPE_CHECKING:
-    from bot.client import Galvanic
 
+class Comparing:
+    """Has texts compared."""
 
-async def compare(
-    bot: Galvanic,
-    who: Actor,
-    seed: str,
-    send: Send,
-    *,
-    models: Sequence[str] = (),
-    model: str | None = None,
-    temperatures: Sequence[float] = (),
-    length: int,
-    random_seed: int | None = None,
-    stop: StopAt | None = None,
-    **options: Any,
-) -> None:
-    """Continue the same seed at several temperatures, or with several models.
+    def __init__(
+        self,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        delivery: Delivery,
+        registry: Registry,
+        generating: Generating,
+    ) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._delivery = delivery
+        self._registry = registry
+        self._generating = generating
 
-    Args:
-        bot: the bot.
-        who: who asks.
-        seed: the words to continue.
-        send: a `send` of discord.py's; `options` are passed on to it.
-        models: names of the models to compare; empty: temperatures are compared.
-        model: the one model whose temperatures are compared; None: the channel's.
-        temperatures: what to compare; empty: three around the channel's.
-        length, random_seed, stop: see `CompareJob`.
-        options: see `send`.
+    async def compare(
+        self,
+        who: Actor,
+        seed: str,
+        send: Send,
+        *,
+        models: Sequence[str] = (),
+        model: str | None = None,
+        temperatures: Sequence[float] = (),
+        length: int,
+        random_seed: int | None = None,
+        stop: StopAt | None = None,
+        **options: Any,
+    ) -> None:
+        """Continue the same seed in several ways and post the texts with `send`, which gets `options`.
 
-    Raises:
-        UserError: see `generating.generate`.
-    """
-    await require_generate(bot, who)
-    own, choices = await asyncio.gather(bot.guild_settings.get(who.guild_id), bot.guild_settings.channel(who.here))
-    names: Sequence[str | None] = models or [model]
-    records = [await bot.registry.choose(who.guild_id, who.here, name) for name in names]
-    usual = choices.temperature if choices.temperature is not None else bot.settings.generate_temperature
-    steps = [None] if models else [*(temperatures or temperatures_around(usual))]
-    variants = tuple(
-        Variant(
-            model_id=record.model_id,
-            name=record.name,
-            temperature=step if step is not None else default_temperature(bot, choices, record),
+        Args:
+            models: names of the models to compare; empty: temperatures are compared.
+            model: the one model whose temperatures are compared; None: the channel's.
+            temperatures: what to compare; empty: three around the channel's.
+            length, random_seed, stop: see `CompareJob`.
+
+        Raises:
+            UserError: see `Generating`.
+        """
+        await self._generating.require(who)
+        own = await self._servers.get(who.guild_id)
+        names: Sequence[str | None] = models or [model]
+        found = [await self._registry.choose_with(who.guild_id, who.here, name) for name in names]
+        choices = found[0][1]
+        usual = choices.temperature if choices.temperature is not None else self._settings.generate_temperature
+        steps = [None] if models else [*(temperatures or temperatures_around(usual))]
+        variants = tuple(
+            Variant(
+                model_id=record.model_id,
+                name=record.name,
+                temperature=step if step is not None else self._generating.temperature(choices, record),
+            )
+            for record, _ in found
+            for step in steps
         )
-        for record in records
-        for step in steps
-    )
-    job = CompareJob(
-        job_id=f"k-{who.request_id}",
-        place=who.place,
-        seed=seed,
-        length=length,
-        variants=variants,
-        random_seed=random_seed,
-        stop=stop,
-        blocked=own.blocklist,
-    )
-    await ask_with_cooldown(bot, who, job, send, **options)
+        job = CompareJob(
+            job_id=f"k-{who.request_id}",
+            place=who.place,
+            seed=seed,
+            length=length,
+            variants=variants,
+            random_seed=random_seed,
+            stop=stop,
+            blocked=own.blocklist,
+        )
+        await self._generating.ask(who, job, send, **options)
 
+    async def post(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
+        """Post a comparison, with a menu that continues one of its texts."""
+        blocked = await self._generating.require_shown(job, {variant.model_id for variant in job.variants})
+        texts = tuple(
+            text.model_copy(update={"text": blocked.mask(text.text), "problem": blocked.mask(text.problem)})
+            for text in event.texts
+        )
+        seed, notes = blocked.mask(event.seed), tuple(map(blocked.mask, event.notes))
+        masked = event.masked or (seed, texts) != (event.seed, event.texts)
+        event = event.model_copy(update={"seed": seed, "texts": texts, "notes": notes, "masked": masked})
+        await send(embed=embeds.compared(job, event), view=embeds.compared_menu(job.job_id, event), **options)
 
-async def surprise(
-    bot: Galvanic,
-    who: Actor,
-    text: str,
-    model: str | None,
-    send: Send,
-    *,
-    author_id: int | None = None,
-    **options: Any,
-) -> None:
-    """Draw how surprising each character of a text is to a model. `author_id`: see `SurpriseJob`.
+    async def chosen(self, press: Press) -> None:
+        """Continue the text that was chosen in the menu, which has its number, from 0."""
+        job, event = await self._generating.answered(press.actor, press["job"])
+        if not isinstance(job, CompareJob) or not isinstance(event, Compared):
+            raise unknown()
+        pairs = {str(number): pair for number, pair in enumerate(zip(job.variants, event.texts, strict=False))}
+        if press.chosen not in pairs:
+            raise unknown()
+        variant, text = pairs[press.chosen]
+        if not text.text.strip():
+            raise UserError("This text is empty, so there is nothing to continue.", "Choose another one.")
+        one = GenerateJob(
+            job_id=job.job_id,
+            place=job.place,
+            model_id=variant.model_id,
+            model_name=variant.name,
+            seed=job.seed,
+            author_id=author_of(job),
+            length=min(self._settings.generate_length, self._settings.generate_max_length),
+            temperature=text.temperature,
+            stop=job.stop,
+        )
+        await self._generating.generate_again(press.actor, continued(one, job.seed + text.text), press.send)
 
-    Raises:
-        UserError: the text has something on the server's blocklist, or see `generating.generate`.
-    """
-    await require_generate(bot, who)
-    if (await bot.guild_settings.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
-        raise UserError("This text contains something on this server's blocklist.", "Try it without those words.")
-    record = await bot.registry.choose(who.guild_id, who.here, model)
-    job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=record.ref, text=text, author_id=author_id)
-    await ask_with_cooldown(bot, who, job, send, **options)
+    def register(self, table: components.Components) -> None:
+        """Let the menu work, and have comparisons delivered."""
+        table.add("compared", self.chosen, components.JOB, hold=self._generating.slot)
+        self._delivery.present(CompareJob, Compared, self.post)
 
 
 def temperatures_around(temperature: float) -> tuple[float, ...]:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import discord
 
+from bot.components import button, menu, view
 from bot.escape import clipped, fit, plain
+from bot.options.options import HOTTEST
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
@@ -27,22 +29,21 @@ _MASKED = "Words on this server's blocklist are covered."
 _NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
-def generated(job: GenerateJob, answer: Generated, *, beginning: bool = False) -> discord.Embed | None:
-    """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed.
+def generated(job: GenerateJob, answer: Generated) -> discord.Embed | None:
+    """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed."""
+    embed = _text(job, answer, shown_seed(job, answer), answer.text)
+    return embed if len(embed.description or "") <= DESCRIPTION_LIMIT else None
 
-    Args:
-        job: what was asked for.
-        answer: what was written.
-        beginning: show only the beginning, for which there is always room.
-    """
-    seed, text = shown_seed(job, answer), answer.text
-    if beginning:
-        seed = seed[-_SHOWN_SEED:]
-        text = fit(text, BEGINNING_SHOWN) + " …"
-    description = f"{_asked_by(job)}{_seed_and_text(seed, text)}"
-    if len(description) > DESCRIPTION_LIMIT:
-        return None
-    embed = discord.Embed(description=description or "…", colour=BLURPLE)
+
+def generated_beginning(job: GenerateJob, answer: Generated) -> discord.Embed:
+    """The beginning of a text that is too long for an embed."""
+    return _text(job, answer, shown_seed(job, answer)[-_SHOWN_SEED:], fit(answer.text, BEGINNING_SHOWN) + " …")
+
+
+def _text(job: GenerateJob, answer: Generated, seed: str, text: str) -> discord.Embed:
+    # A mention in an embed is only a name: it pings nobody.
+    asked_by = f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
+    embed = discord.Embed(description=f"{asked_by}{_seed_and_text(seed, text)}" or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
     _add_notes(embed, answer.notes, masked=answer.masked)
     return embed
@@ -62,11 +63,6 @@ def _seed_and_text(seed: str, text: str) -> str:
     body = plain(seed).strip()
     bold = f"**{body}**" if body else ""
     return f"{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
-
-
-def _asked_by(job: GenerateJob) -> str:
-    # A mention in an embed is only a name: it pings nobody.
-    return f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
 
 
 def chatted(answer: Generated) -> str:
@@ -90,6 +86,29 @@ def voice(job: GenerateJob) -> str:
         return job.model_name
     total = sum(part.weight for part in job.mix)
     return " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
+
+
+def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
+    """The buttons under a text; those that would change nothing are disabled."""
+    random_start = job.from_line or job.from_corpus
+    disabled_of = {
+        "again": answer.temperature == 0 and not random_start,
+        "continue": not answer.text.strip(),
+        "hotter": answer.temperature >= HOTTEST,
+        "cooler": answer.temperature <= 0,
+    }
+    return view(
+        *(
+            button(action, job.job_id, label=action.capitalize(), disabled=disabled)
+            for action, disabled in disabled_of.items()
+        )
+    )
+
+
+def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
+    """The menu under a comparison."""
+    options = [(name, str(number)) for number, name in enumerate(variant_names(answer))]
+    return view(menu("compared", job_id, placeholder="Continue one of these…", options=options))
 
 
 def compared(job: CompareJob, answer: Compared) -> discord.Embed:

@@ -14,10 +14,10 @@ import redis
 from structlog.testing import capture_logs
 
 from bot import background, responder
+from bot.components import button
 from bot.jobs import delivery
 from bot.train.card import buttons_of
 from bot.train.state import TrainingState
-from bot.write.views import WrittenButton
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.events import Failed, Generated
@@ -71,7 +71,7 @@ async def ask(live: Live, worker: StandIn, how: str) -> str:
         worker.write("g-1")
         await live.bot.queue.delivered("g-1")
         view = discord.ui.View(timeout=None)
-        view.add_item(WrittenButton("again", "g-1"))
+        view.add_item(button("again", "g-1", label="Again"))
         pressed = await live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send("a text", view=view)
         live.acts.click(USER_IDS["ada"], CHANNEL_IDS["lab"], pressed.id, "galvanic:again:g-1")
     elif how == "slash":

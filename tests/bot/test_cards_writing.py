@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from bot import cards
 from bot.options.options import temperature
 from bot.write import embeds as write_embeds
-from bot.write.again import at_temperature, continued
 from bot.write.compare import temperatures_around
 from bot.write.embeds import fit
-from bot.write.views import written_buttons
+from bot.write.generate import at_temperature, continued
 from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
@@ -107,7 +106,7 @@ def test_a_surprise_is_told_in_bits_and_in_choices() -> None:
     ],
 )
 async def test_buttons_that_would_change_nothing_are_off(changes: dict[str, Any], off: set[str]) -> None:
-    view = written_buttons(generate_job(), written(**changes))
+    view = write_embeds.text_buttons(generate_job(), written(**changes))
     buttons = [getattr(item, "item", item) for item in view.children]
     assert {button.label for button in buttons if isinstance(button, discord.ui.Button) and button.disabled} == off
 

@@ -13,7 +13,7 @@ from bot.servers.actor import Actor
 from bot.train import card, embeds
 from bot.train.start import TrainRequest
 from bot.train.state import TrainingState
-from bot.write.again import at_temperature
+from bot.write.generate import at_temperature
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.errors import UserError

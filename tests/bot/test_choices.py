@@ -10,10 +10,10 @@ from discord import app_commands
 from redis.exceptions import ConnectionError as AwayError
 from structlog.testing import capture_logs
 
+from bot.components import menu
 from bot.escape import MOST, label
 from bot.options import autocomplete as module
 from bot.options.autocomplete import Offers, choices
-from bot.write.views import ComparedMenu
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 
@@ -38,8 +38,8 @@ def test_choices_are_those_that_discord_takes() -> None:
 
 
 def test_menus_take_any_name() -> None:
-    menu: Any = ComparedMenu("k-1", ["", LONG * 2])
-    assert [len(option.label) for option in menu.item.options] == [1, 100]
+    made = menu("compared", "k-1", placeholder="Continue", options=[("", "0"), (LONG * 2, "1")])
+    assert [len(option.label) for option in made.options] == [1, 100]
 
 
 async def offer(*names: str) -> list[app_commands.Choice[str]]:

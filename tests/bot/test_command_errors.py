@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bot.admin.cog_errors import Errors
 from bot.errors import Refused, explain
 from bot.escape import code
-from bot.write.cog_generate import GenerateFlags
+from bot.write.cog import GenerateFlags
 from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import Live

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.write.views import written_buttons
+from bot.write.embeds import text_buttons
 from bot.writing import crowd as crowd_module
 from bot.writing.crowd import Crowd
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
@@ -154,7 +154,7 @@ async def test_an_interaction_is_refused_with_a_single_request(
 ) -> None:
     """To say first that it is being seen to, and to take that back, would cost the bot five."""
     answer = Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1)
-    buttons = written_buttons(generate_job(job_id="g-1"), answer)
+    buttons = text_buttons(generate_job(job_id="g-1"), answer)
     message = await full.bot.get_partial_messageable(LAB).send("a text", view=buttons)
     before = len(full.requests("POST", "PATCH", "DELETE", "GET"))
     if command:

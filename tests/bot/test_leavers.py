@@ -97,13 +97,13 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkey
     await cog(live).cog_unload()  # whose first look would come in between
     info = await bot.transcripts.create(guild_id=gone, channel_id=5, source_id=5, asked_by=ADA, reading="{}")
     add_model(live, gone, "theirs", info.ref(0))
-    drop = bot.model_actions.drop
+    drop = bot.removal.drop
 
     async def fails(*_: Any) -> None:
-        monkeypatch.setattr(bot.model_actions, "drop", drop)
+        monkeypatch.setattr(bot.removal, "drop", drop)
         raise RuntimeError("the bot ends here")
 
-    monkeypatch.setattr(bot.model_actions, "drop", fails)
+    monkeypatch.setattr(bot.removal, "drop", fails)
     with pytest.raises(RuntimeError):
         await cog(live)._forget(gone)
     await cog(live).look_for_lost_servers()
@@ -185,7 +185,7 @@ async def test_whoever_leaves_withdraws_at_once_with_the_intent(live: Live, memb
     live.world.remove_member(GUILD_ID, BEN)
     await until(lambda: has_withdrawn(live, known, BEN))
     assert not [line for line in await known.texts() if "ben" in line]
-    revision = (await live.bot.transcripts.revisions([known.transcript_id]))[known.transcript_id]
+    revision = (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id]
     assert revision.withdrawn == revision.now
     assert await live.bot.consents.said(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import discord
 import pytest
 import redis.asyncio
 
-from bot.answers.models import refusal
 from bot.models import embeds as model_embeds
 from bot.models.audience import Audience
 from bot.models.embeds import quality
 from bot.models.registry import Registry
-from bot.models.views import ConfirmButton, PageButton, in_time
+from bot.models.transfer import refusal
 from bot.servers.settings import GuildSettingsStore
-from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.words import DESCRIPTION_LIMIT
 from shared import keys
 from shared.connect import connect
@@ -196,27 +193,6 @@ def test_a_model_shared_with_the_server_may_be_used_everywhere() -> None:
     assert model.usable_in([OTHER])
     assert not record(scope="channel").usable_in([OTHER])
     assert record(scope="channel", shared_with=(OTHER,)).usable_in([THREAD, OTHER])
-
-
-def test_a_question_about_deleting_is_open_for_a_quarter_of_an_hour() -> None:
-    asked = datetime(2026, 1, 1, tzinfo=UTC)
-    assert in_time(asked, asked + timedelta(minutes=14, seconds=59))
-    assert not in_time(asked, asked + timedelta(minutes=15, seconds=1))
-
-
-def test_custom_ids_fit_and_carry_what_the_buttons_need() -> None:
-    button = ConfirmButton("ab" * 12, str(2**63))
-    assert len(button.item.custom_id or "") <= 100
-    match = ConfirmButton.__discord_ui_compiled_template__.fullmatch(button.item.custom_id or "")
-    assert match is not None
-    assert match.groups() == ("ab" * 12, str(2**63))
-    both = [PageButton("1", "0", back=True, disabled=True), PageButton("1", "0")]
-    assert len({button.item.custom_id for button in both}) == 2
-
-
-@pytest.mark.parametrize("custom_id", ["galvanic:use:../../x", "galvanic:delete-now:m1:me", "galvanic:models:x:1:>"])
-def test_forged_custom_ids_are_no_buttons(custom_id: str) -> None:
-    assert not any(item.__discord_ui_compiled_template__.fullmatch(custom_id) for item in DYNAMIC_ITEMS)
 
 
 def test_a_long_list_is_paged_and_fits_a_message() -> None:

@@ -11,8 +11,7 @@ from discord.ext import commands
 from bot.options.options import Options, number
 from bot.train.cog import Training
 from bot.train.options import TrainFlags
-from bot.write.cog_generate import GenerateFlags, Generation
-from bot.write.cog_play import CompareFlags
+from bot.write.cog import CompareFlags, GenerateFlags, Writing
 from shared.errors import UserError
 from tests.bot.typed import typed
 
@@ -202,7 +201,7 @@ def test_the_help_page_shows_every_option_within_discords_limits(kind: type[Opti
         assert sum(len(name) + len(text) + 4 for name, text in options) <= 1_024
 
 
-@pytest.mark.parametrize("command", [Training.train, Generation.generate])
+@pytest.mark.parametrize("command", [Training.train, Writing.generate])
 def test_slash_commands_stay_within_discords_limits(command: commands.HybridCommand) -> None:
     assert command.app_command is not None
     parameters = command.app_command.parameters

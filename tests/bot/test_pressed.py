@@ -11,7 +11,7 @@ from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
 from bot.components import view
-from bot.models.views import info_buttons
+from bot.models.embeds import model_buttons
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 
@@ -22,7 +22,7 @@ async def test_where_the_bot_may_not_write_a_press_is_told_so_and_nothing_breaks
     live: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
     lab = CHANNEL_IDS["lab"]
-    message = await live.bot.get_partial_messageable(lab).send("a model", view=info_buttons("m1"))
+    message = await live.bot.get_partial_messageable(lab).send("a model", view=model_buttons("m1", "use"))
     denied = discord.Permissions(embed_links=True).value
     live.world.get_channel(lab).overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied))
     live.world.announce_channel_update(lab)
@@ -37,6 +37,9 @@ PRESSED = {
     "galvanic:again:g-1",
     "galvanic:cancel:t-1",
     "galvanic:compared:c-1",
+    "galvanic:continue:g-1",
+    "galvanic:cooler:g-1",
+    "galvanic:hotter:g-1",
     "galvanic:delete-not:1",
     "galvanic:delete-now:m1:1",
     "galvanic:delete:m1",

@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from bot.components import button, view
+from bot.models.embeds import model_button
 from bot.train.card import buttons_of
 from bot.train.state import TrainingState
-from bot.write.views import GenerateButton
 from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 from tests.factories import train_job
@@ -93,7 +93,7 @@ async def test_nothing_is_offered_while_somebody_types(hanging: Hanging, command
 async def test_a_form_is_acknowledged(hanging: Hanging) -> None:
     live, ada = hanging.live, USER_IDS["ada"]
     view = discord.ui.View(timeout=None)
-    view.add_item(GenerateButton("m1"))
+    view.add_item(model_button("write", "m1"))
     message = await live.bot.get_partial_messageable(LAB).send("a model", view=view)
     opened = live.acts.click(ada, LAB, message.id, "galvanic:write:m1")
     assert await hanging.outcome(opened) == "modal"

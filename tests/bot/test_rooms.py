@@ -5,9 +5,8 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.models import actions as model_actions
 from bot.models import embeds as model_embeds
-from bot.models import sharing
+from bot.models import removal
 from playground.places import CHANNEL_IDS, GUILDS
 from shared import keys
 from shared.connect import connect
@@ -229,15 +228,15 @@ async def test_nobody_shares_it(live: Live) -> None:
     for person in ("ada", "ben"):
         for model in (own, upload):
             with pytest.raises(UserError, match="nobody can share it"):
-                await sharing.share(live.bot, await who(live, person), model, None)
+                await live.bot.sharing.share(await who(live, person), model, "server")
     with pytest.raises(UserError, match="is not shared"):
-        await sharing.unshare(live.bot, await who(live, "ben"), own, None)
+        await live.bot.sharing.unshare(await who(live, "ben"), own, None)
 
 
 async def test_only_admins_export_it(live: Live) -> None:
     model, ben = heard(live), await who(live, "ben")
     with pytest.raises(UserError, match="Only members with Manage Server"):
-        await live.bot.model_actions.export(ben, model, live.bot.get_partial_messageable(CELLAR).send)
+        await live.bot.transfer.export(ben, model, live.bot.get_partial_messageable(CELLAR).send)
 
 
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
@@ -282,7 +281,7 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
 async def test_it_goes_with_a_channel_that_is_deleted_while_redis_is_away(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_actions, "_TRY_AGAIN_S", 0.05)
+    monkeypatch.setattr(removal, "_TRY_AGAIN_S", 0.05)
     where = den(live)
     await known(live, where)
     heard(live, where)
@@ -302,6 +301,6 @@ async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(li
     await known(live, archived)
     live.bot.get_guild(GUILD)._channels.pop(archived)  # type: ignore[union-attr]  # as an archived thread
     heard(live, archived, model_id="m2", name="kept")
-    await live.bot.model_actions.forget_lost_channels()
+    await live.bot.removal.forget_lost_channels()
     assert [model.name for model in await live.bot.registry.all(GUILD)] == ["kept"]
     assert await live.bot.registry.usable(GUILD, [CELLAR]) == []  # while nobody knows who reads it

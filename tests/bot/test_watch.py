@@ -42,11 +42,11 @@ def settings(opted_in: None, at_once: None) -> Settings:
 
 async def test_a_deleted_message_leaves_and_a_model_of_it_is_stale(live: Live) -> None:
     ids, known = await read(live)
-    before = (await live.bot.transcripts.revisions([known.transcript_id]))[known.transcript_id]
+    before = (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id]
     live.world.delete_message(LAB, ids[0])
     lines = await known.becomes(lambda lines: not [line for line in lines if " number 0 " in line])
     assert len(lines) == 199
-    after = (await live.bot.transcripts.revisions([known.transcript_id]))[known.transcript_id]
+    after = (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id]
     assert after.now > before.now
     assert after.withdrawn == before.withdrawn == 0, "a training that runs goes on"
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot import components
 from bot.views.dynamic import DYNAMIC_ITEMS
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.fuzz import words
@@ -22,7 +23,21 @@ from tests.fuzz.budget import Cost, fuzz
 from tests.fuzz.hand import Hand, modal
 from tests.fuzz.saved import because, saved
 
-TEMPLATES: list[re.Pattern[str]] = [item.__discord_ui_compiled_template__ for item in DYNAMIC_ITEMS]
+ACTIONS = {
+    **dict.fromkeys(
+        ("again", "continue", "hotter", "cooler", "compared", "cancel", "finish", "samples"), components.JOB
+    ),
+    **dict.fromkeys(("write", "use", "export", "delete", "more"), components.MODEL),
+    "delete-now": f"{components.MODEL}:{components.USER}",
+    "delete-not": components.USER,
+    **dict.fromkeys(("help", "taste"), ""),
+    **dict.fromkeys((f"settings:{name}" for name in ("train_roles", "channels", "reset", "show", "quotas")), ""),
+    "models": r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]",
+}
+TEMPLATES: list[re.Pattern[str]] = [
+    *(item.__discord_ui_compiled_template__ for item in DYNAMIC_ITEMS),
+    *(re.compile(f"galvanic:{action}:{arguments}".removesuffix(":")) for action, arguments in ACTIONS.items()),
+]
 BUTTON, MENU, ROLES, CHANNELS = 2, 3, 6, 8
 KNOWN = {
     "job": (*JOBS, "t-0", "-"),
@@ -132,6 +147,9 @@ def _fields(shown: dict[str, Any]) -> list[str]:
 
 @pytest.mark.fuzz("components")
 async def test_saved_components(hand: Hand) -> None:
+    assert (
+        ACTIONS.items() >= {name: action.arguments for name, action in hand.live.bot.components.actions.items()}.items()
+    )
     for why, case in saved("components"):
         with because(why):
             await carry_out(hand, case)

@@ -1,0 +1,128 @@
+"""Models that go: deleted by people, or because their channel is gone, or what they learned from; and their files."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+
+import discord
+import structlog
+
+from bot import failures
+from bot.jobs.queue import JobQueue
+from bot.jobs.queue_view import OutlookCache, cancel_trainings
+from bot.models.registry import Registry
+from bot.servers.membership import was_deleted
+from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
+from shared.models import ModelRecord
+
+_TRY_AGAIN_S = 5.0
+_UNSENT = "d-0"
+"""Placeholder for the id of a job that gets its own when it is sent."""
+
+log = structlog.get_logger()
+
+
+class Removal:
+    """Takes models out of the registry for good; their files follow as soon as a worker is there."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        registry: Registry,
+        queue: JobQueue,
+        outlook: OutlookCache,
+    ) -> None:
+        self._client = client
+        self._registry = registry
+        self._queue = queue
+        self._outlook = outlook
+        self._sending = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def drop(self, model: ModelRecord) -> bool:
+        """Delete a model, whoever asked for it or nobody; False when it is gone already."""
+        guild = self._client.get_guild(model.guild_id)
+        chosen = {model.channel_id, *model.shared_with, *(channels_of(guild) if guild is not None else ())}
+        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
+        job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
+        removed = await self._registry.remove(model, chosen, job)
+        log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
+        task = asyncio.create_task(self.send_deletions())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return removed
+
+    async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
+        """Delete the models that nobody can use any more because their channel, or their thread, was deleted.
+
+        Those that learned from its messages go, too, and trainings on them are cancelled: nobody can read it, so
+        there is no place where everybody can. What the channel has chosen goes as well. Discord tells of it only once,
+        so this tries until Redis is there.
+        """
+        left = [known for known in channels_of(guild) if known != channel_id]
+
+        async def forget() -> None:
+            await self._registry.forget_channel(channel_id)
+            await cancel_trainings(self._outlook, self._queue, lambda ref: ref.channel_id == channel_id)
+            for model in await self._registry.all(guild.id):
+                lost = model.channel_id == channel_id and not model.usable_in(left)
+                if lost or channel_id in model.heard or await self._source_is_gone(model, left):
+                    await self.drop(model)
+
+        await _until_redis_is_there(forget)
+
+    async def forget_lost_channels(self) -> None:
+        """As `forget_channel`, for what was deleted while the bot was away. In an outage of Redis the next start does.
+
+        Only what Discord says is gone counts as gone: a thread that is archived is unknown as well.
+        """
+        try:
+            for guild in self._client.guilds:
+                known = [] if guild.unavailable else channels_of(guild)
+                for model in await self._registry.all(guild.id) if known else ():
+                    if not model.usable_in(known) and await was_deleted(self._client, model.channel_id):
+                        await self.drop(model)
+                        await self._registry.forget_channel(model.channel_id)
+                    elif await self._source_is_gone(model, known):
+                        await self.drop(model)
+        except failures.AWAY as error:
+            log.warning("redis_unreachable", error=type(error).__name__)
+
+    async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
+        """Whether a channel, or private thread, whose messages it learned from was deleted."""
+        unknown = [channel_id for channel_id in model.heard if channel_id not in known]
+        return any([await was_deleted(self._client, channel_id) for channel_id in unknown])
+
+    async def send_deletions(self) -> None:
+        """Send the jobs that remove the files of deleted models; try until Redis is there.
+
+        After a crash between two steps a job is sent twice: deleting what is gone does nothing. While no worker is
+        there each is sent only once: nobody would take what is sent again.
+        """
+
+        async def send() -> None:
+            async with self._sending:  # several call this at the same moment
+                lost = await self._queue.has_worker(GENERATE_QUEUE)
+                for job in await self._registry.deletions(lost=lost):
+                    await self._queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
+                    await self._registry.deletion_sent(job.model_id)
+
+        await _until_redis_is_there(send)
+
+
+async def _until_redis_is_there(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except failures.AWAY as error:
+            log.warning("redis_unreachable", error=type(error).__name__)
+            await asyncio.sleep(_TRY_AGAIN_S)
+        else:
+            return
+
+
+def channels_of(guild: discord.Guild) -> list[int]:
+    """All channels and threads of a server that the bot knows of."""
+    return [channel.id for channel in guild.channels] + [thread.id for thread in guild.threads]

@@ -1,0 +1,218 @@
+"""Models as files: `model export` and `model import`."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import discord
+
+from bot import components
+from bot.components import Press
+from bot.errors import AlreadyReported
+from bot.escape import code
+from bot.jobs.delivery import Delivery
+from bot.jobs.queue import JobQueue
+from bot.models import embeds
+from bot.models.access import guild_of, require_export
+from bot.models.audience import Audience
+from bot.models.lifetime import Lifetimes
+from bot.models.registry import Registry
+from bot.models.removal import Removal
+from bot.options import attached
+from bot.servers.access import Access
+from bot.servers.actor import Actor
+from bot.servers.cooldowns import Cooldowns
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Send
+from shared.errors import UserError
+from shared.events import Exported, Failed, Imported
+from shared.jobs import MODEL_FILE, ExportJob, ImportJob
+from shared.models import ModelRecord
+from shared.settings import Settings
+from shared.units import MEGABYTE
+
+_LISTED = 10
+_SWITCHED_OFF = UserError(
+    "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
+    "The bot's operator decides that, with `CHANNEL_TRAINING`.",
+)
+_WITHDRAWN = UserError(
+    "Words that this model learned from were withdrawn in the meantime, so I don't hand it out any more.",
+    "It will be made again without them, or deleted; a new one can be exported.",
+)
+_NOT_HERE = UserError(
+    "This model learned from messages that not everybody who reads this channel can read, so I didn't keep it.",
+    "Import it where all readers can read them too, such as in the channel that they are from.",
+)
+
+
+class Transfer:
+    """Hands models out as files, and takes them in."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        access: Access,
+        cooldowns: Cooldowns,
+        queue: JobQueue,
+        delivery: Delivery,
+        registry: Registry,
+        audience: Audience,
+        lifetimes: Lifetimes,
+        removal: Removal,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._servers = servers
+        self._access = access
+        self._cooldowns = cooldowns
+        self._queue = queue
+        self._delivery = delivery
+        self._registry = registry
+        self._audience = audience
+        self._lifetimes = lifetimes
+        self._removal = removal
+
+    async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
+        """Post a model as a file. Everyone who reads the channel can take it.
+
+        Raises:
+            UserError: this person may not, or not here; or no worker is there.
+        """
+        require_export(model, who)
+        most = guild_of(self._client, who).filesize_limit
+        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
+        wait = self._settings.generate_cooldown_s
+        async with self._cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
+            await self._delivery.ask(job, send, **options)
+
+    async def exportable(self, who: Actor) -> ModelRecord:
+        """The only model that somebody may export here.
+
+        Raises:
+            UserError: there is none, or there are several, which it lists.
+        """
+        models = []
+        for model in await self._registry.usable(who.guild_id, who.here):
+            try:
+                require_export(model, who)
+            except UserError:
+                continue
+            models.append(model)
+        if len(models) == 1:
+            return models[0]
+        prefix = await self._servers.prefix(who.guild_id)
+        if not models:
+            raise UserError(
+                "There is no model here that you may export.",
+                f"A model's owner and members with Manage Server can; `{prefix}model info NAME` names the owner.",
+            )
+        lines = [f"`{prefix}model export {model.name}`" for model in models[:_LISTED]]
+        more = [f"`{prefix}models` lists all."] if len(models) > _LISTED else []
+        raise UserError(
+            f"You may export {len(models)} models here.", "\n".join(["Type which one you mean:", *lines, *more])
+        )
+
+    async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
+        """Hand over a model as a file.
+
+        Raises:
+            UserError: it can't be used there by now, or learned words that were withdrawn.
+        """
+        (model,) = await self._registry.require_usable(job.place, [job.model.model_id])
+        data = await self._queue.artifact(job.job_id, MODEL_FILE, job.most_bytes)
+        if data is None:
+            raise UserError("The file has expired.", "Run the command again.")
+        if await self._lifetimes.is_stale(model):
+            raise _WITHDRAWN
+        prefix = await self._servers.prefix(job.place.guild_id)
+        said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
+        await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.galvanic"), **options)
+
+    async def pressed_export(self, press: Press) -> None:
+        """Post the model of a button as a file."""
+        who = press.actor
+        await self.export(who, await self._registry.by_id(who.guild_id, who.here, press["model"]), press.send)
+
+    async def import_file(
+        self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
+    ) -> None:
+        """Have an exported model checked and entered, for those who may train here.
+
+        Raises:
+            UserError: this person may not, the file is too large, or there is not enough disk space for the server.
+        """
+        await self._access.require("train", who.user, who.channel)
+        most = self._settings.import_max_mb
+        if file.size > most * MEGABYTE:
+            raise UserError(
+                f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
+                "The bot's operator can raise `IMPORT_MAX_MB`.",
+            )
+        await self._delivery.require_writer()
+        disk_bytes = await self._require_disk_space(who.guild_id, file.size)
+        wait = self._settings.train_cooldown_s
+        async with self._cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
+            data = await attached.read(file)
+            job = ImportJob(
+                job_id=f"i-{who.request_id}",
+                place=who.place,
+                file_name=file.filename,
+                name=name,
+                disk_bytes=disk_bytes,
+            )
+            try:
+                await self._delivery.ask(job, send, files={MODEL_FILE: data}, **options)
+            except AlreadyReported:
+                raise
+            except UserError as error:
+                raise refusal(job, error) from error
+
+    async def _require_disk_space(self, guild_id: int, more_bytes: int) -> int:
+        """Refuse what would take more than the server's models may; bytes that all of them together may take.
+
+        Raises:
+            UserError: says how much there is, and how to make room.
+        """
+        most = self._servers.disk_mb(await self._servers.get(guild_id))
+        taken, more = await self._registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
+        if taken + more > most:
+            raise UserError(
+                f"This server's models take {taken:,.1f} of {most:,.0f} MB, and this one would add {more:,.1f} MB.",
+                f"Make room with `{await self._servers.prefix(guild_id)}model delete NAME`, or ask a server admin.",
+            )
+        return int(most * MEGABYTE)
+
+    async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
+        """Tell of a model that was imported.
+
+        Raises:
+            UserError: it learned from messages that not everybody there can read, and was not kept.
+        """
+        place, model = job.place, event.model
+        if not self._audience.allows(place.guild_id, place.channel_ids, model):
+            await self._removal.drop(model)
+            raise _SWITCHED_OFF if self._settings.channel_training == "off" else _NOT_HERE
+        prefix = await self._servers.prefix(place.guild_id)
+        current = await self._servers.channel([place.channel_id])
+        embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)
+        await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
+
+    async def post_refusal(self, send: Send, job: ImportJob, event: Failed, **options: Any) -> None:  # noqa: ARG002
+        """Tell why a file was not imported."""
+        raise refusal(job, UserError(event.problem, event.remedy))
+
+    def register(self, table: components.Components) -> None:
+        """Let the button work, and have answers delivered."""
+        table.add("export", self.pressed_export, components.MODEL)
+        self._delivery.present(ExportJob, Exported, self.post_export, slow=True)
+        self._delivery.present(ImportJob, Imported, self.post_import)
+        self._delivery.present(ImportJob, Failed, self.post_refusal)
+
+
+def refusal(job: ImportJob, problem: UserError) -> UserError:
+    """Why a file was not imported, under the name that it was uploaded with: a worker knows another."""
+    return UserError(problem.problem.replace(MODEL_FILE, code(job.file_name, 60)), problem.remedy)

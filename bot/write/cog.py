@@ -1,0 +1,370 @@
+"""`generate`, `compare`, `mix` and `surprise`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.components import Form, Press
+from bot.models.registry import Registry
+from bot.options import checks
+from bot.options.autocomplete import Offers
+from bot.options.decoding import replied_to
+from bot.options.decorators import hybrid_command
+from bot.options.form import options_form
+from bot.options.options import HOTTEST, Options, fields, number, several, temperatures
+from bot.responder import replying
+from bot.servers.access import require_permissions
+from bot.servers.actor import Actor
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Context
+from bot.write import mix
+from bot.write.compare import Comparing
+from bot.write.embeds import PRESSED
+from bot.write.generate import Generating, Request
+from bot.write.surprise import Surprising
+from shared.errors import UserError
+from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
+from shared.settings import Settings
+
+COMPARED_LENGTH = 200
+COMPARED_MOST = 800
+"""Characters of a compared text: more would not fit its field of the card."""
+_MIX = "Continue your words with several models at once"
+_CHOSEN = ("temperature", "random_seed", "top_k", "top_p", "min_p", "guard", "stop")
+"""Options that a text's job has under the same names."""
+
+
+class GenerateFlags(Options):
+    """The options of `generate`."""
+
+    free_text = True
+    groups = {  # noqa: RUF012  # not annotated, see Options
+        "Sampling": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
+    }
+
+    in_form = ("top_k", "top_p", "min_p", "guard", "random_seed")
+
+    seed: str | None = commands.flag(
+        positional=True, default=None, description="The words to continue; without any: a random line of the text"
+    )
+    model: str | None = commands.flag(default=None, description="A model other than the channel's")
+    mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
+    length: int | None = number("Maximum length in characters", 1)
+    temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
+    top_k: int | None = number("Draw only from this many of the likeliest symbols", 1, 1_000_000)
+    top_p: float | None = number("Draw only from the likeliest symbols with this total probability", 0.001, 1.0)
+    min_p: float | None = number("Leave out symbols less likely than this share of the likeliest one", 0.0, 0.99)
+    guard: bool | None = commands.flag(
+        default=None, description="Break out of loops: yes (default; not for classic) or no (--no-guard)"
+    )
+    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
+    random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
+    from_corpus: bool = commands.flag(
+        default=False, description="Start from a random place in the text, without a seed"
+    )
+
+
+if TYPE_CHECKING:
+
+    class GenerateFields(GenerateFlags):  # noqa: D101
+        advanced: bool
+else:
+    GenerateFields = fields(GenerateFlags)
+
+
+class CompareFlags(Options):
+    """The options of `compare`."""
+
+    free_text = True
+
+    seed: str | None = commands.flag(positional=True, default=None, description="The words to continue")
+    temperatures: str | None = commands.flag(default=None, description="2 to 6 of them: 0.4,0.8,1.2")
+    models: str | None = commands.flag(default=None, description="2 to 6 models to compare instead: alice,dracula")
+    model: str | None = commands.flag(default=None, description="A model other than the channel's")
+    length: int | None = number("Maximum length of each text in characters", 1, COMPARED_MOST)
+    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
+    random_seed: int | None = number("Makes the texts repeatable", 0, 2**32 - 1)
+
+
+class MixFlags(Options):
+    """The options of `mix`."""
+
+    free_text = True
+
+    words: str = commands.flag(
+        positional=True, default="", description="Models, each with its share, then the words to continue"
+    )
+    length: int | None = number("Maximum length in characters", 1)
+    temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
+    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
+    random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
+
+
+class SurpriseFlags(Options):
+    """The options of `surprise`."""
+
+    free_text = True
+
+    text: str | None = commands.flag(
+        positional=True,
+        default=None,
+        description=f"Up to {SURPRISE_LIMIT:,} characters, or reply to a message of yours or mine",
+    )
+    model: str | None = commands.flag(default=None, description="A model other than the channel's")
+
+
+class Writing(commands.Cog):
+    """`generate`, `compare`, `mix` and `surprise`."""
+
+    def __init__(
+        self,
+        bot: commands.Bot,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        open_form: Callable[[discord.Interaction, Form], Awaitable[None]],
+        offers: Offers,
+        registry: Registry,
+        generating: Generating,
+        comparing: Comparing,
+        surprising: Surprising,
+    ) -> None:
+        self.bot = bot
+        self._settings = settings
+        self._servers = servers
+        self._open = open_form
+        self._offers = offers
+        self._registry = registry
+        self._generating = generating
+        self._comparing = comparing
+        self._surprising = surprising
+
+    @hybrid_command(
+        aliases=["gen"],
+        extras={
+            "usage": "generate the monster [--OPTION VALUE ...]",
+            "examples": (
+                "generate",
+                "generate the monster --length 600",
+                "generate the monster --model alice --temperature 0.5",
+                "generate Once upon a time --top-p 0.9 --stop sentence",
+                "generate the sea --mix frankenstein:0.7,alice:0.3",
+                "generate --from-corpus",
+            ),
+        },
+        description="Continue your words in the voice of a model",
+    )
+    @commands.guild_only()
+    async def generate(self, ctx: Context, *, flags: GenerateFields) -> None:
+        """Continue your words in the voice of the channel's model.
+
+        Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
+        or generate it at a higher (hotter) or lower (cooler) temperature.
+        """
+        require_permissions(ctx)
+        options = GenerateFlags.completed(flags)
+        if ctx.interaction is not None and flags.advanced:
+
+            async def work(press: Press) -> None:
+                await self._generating.generate(press.actor, self._request(options), press.send, letter=PRESSED)
+
+            await self._open(ctx.interaction, options_form(ctx, options, work, hold=self._generating.slot))
+            return
+        request, who = self._request(options), Actor.of(ctx)
+        with self._generating.slot(who.guild_id):
+            await ctx.defer()  # Redis may take longer than Discord's 3 s
+            await self._generating.generate(who, request, ctx.send, **replying(ctx))
+
+    def _request(self, flags: GenerateFlags) -> Request:
+        """What the options ask for.
+
+        Raises:
+            UserError: they can't be used.
+        """
+        seed = checks.seed(flags.seed or "")
+        if seed.strip() and flags.from_corpus:
+            raise UserError(
+                "`--from-corpus` starts from a random place in the text, so it can't use your words.",
+                "Leave out the words, or `--from-corpus`.",
+            )
+        flags.check_limits()
+        checks.in_range("length", flags.length, 1, self._settings.generate_max_length)
+        for other in ("model", "from_corpus"):
+            if flags.mix is not None and getattr(flags, other):
+                typed = other.replace("_", "-")
+                raise UserError(f"`--mix` and `--{typed}` don't go together.", "Leave out one of them.")
+        return Request(
+            seed=seed,
+            models=mix.parse(flags.mix) if flags.mix is not None else (),
+            model=flags.model,
+            length=flags.length,
+            from_corpus=flags.from_corpus,
+            chosen={name: getattr(flags, name) for name in _CHOSEN},
+        )
+
+    @hybrid_command(
+        extras={
+            "usage": "compare the sea [--OPTION VALUE ...]",
+            "examples": (
+                "compare the sea --temperatures 0.2,0.8,1.4",
+                "compare the sea --models alice,dracula",
+            ),
+        },
+        description="Continue the same words in several ways, side by side",
+    )
+    @commands.guild_only()
+    async def compare(self, ctx: Context, *, flags: CompareFlags) -> None:
+        """Continue the same words at several temperatures, or with several models, side by side.
+
+        The menu below continues the text you like.
+        """
+        require_permissions(ctx)
+        seed, who = checks.seed(flags.seed or ""), Actor.of(ctx)
+        if not seed.strip():
+            prefix = await self._servers.prefix(who.guild_id)
+            raise UserError("Which words should I continue?", f"Give me some words: `{prefix}compare the sea`.")
+        flags.check_limits()
+        if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
+            other = "temperatures" if flags.temperatures is not None else "model"
+            raise UserError(
+                f"`--models` and `--{other}` don't go together.",
+                "Compare models, or the temperatures of one model: leave out one of them.",
+            )
+        names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
+        steps = temperatures(flags.temperatures, MOST_VARIANTS)
+        with self._generating.slot(who.guild_id):
+            await ctx.defer()
+            await self._comparing.compare(
+                who,
+                seed,
+                ctx.send,
+                models=names,
+                model=flags.model,
+                temperatures=steps,
+                length=flags.length or min(COMPARED_LENGTH, self._settings.generate_max_length),
+                random_seed=flags.random_seed,
+                stop=flags.stop,
+                **replying(ctx),
+            )
+
+    @commands.command(
+        name="mix",
+        extras={
+            "usage": "mix frankenstein 70 alice 30 the sea [--OPTION VALUE ...]",
+            "examples": ("mix frankenstein 50 alice 25 dracula 25 Once upon a time --temperature 0.6",),
+            "slash": True,
+        },
+        description=_MIX,
+    )
+    @commands.guild_only()
+    async def mix_typed(self, ctx: Context, *, flags: MixFlags) -> None:
+        """Continue your words with several models that choose each character together, by their shares."""
+        require_permissions(ctx)
+        flags.check_limits()
+        checks.in_range("length", flags.length, 1, self._settings.generate_max_length)
+        who = Actor.of(ctx)
+        known = {model.name for model in await self._registry.usable(who.guild_id, who.here)}
+        parts, words = mix.parse_words(flags.words, known, await self._servers.prefix(who.guild_id))
+        await self._mixed(ctx, words, parts, flags.length, {name: getattr(flags, name, None) for name in _CHOSEN})
+
+    @app_commands.command(name="mix", description=_MIX)
+    @app_commands.describe(
+        first="One model",
+        first_share="Its share, as a percentage or any other number",
+        second="Another model",
+        second_share="Its share",
+        seed="The words to continue; without any: a random line of the first model's text",
+        third="One more model",
+        third_share="Its share",
+        length="Maximum length in characters",
+        temperature="0 always takes the likeliest, 1 is as surprising as the text (0 to 2)",
+        stop="End with the last whole sentence or line",
+        random_seed="Makes the text repeatable",
+    )
+    @app_commands.guild_only()
+    async def mix_slash(
+        self,
+        interaction: discord.Interaction[Any],
+        first: str,
+        first_share: app_commands.Range[float, 0.001, 1_000.0],
+        second: str,
+        second_share: app_commands.Range[float, 0.001, 1_000.0],
+        seed: str = "",
+        third: str | None = None,
+        third_share: app_commands.Range[float, 0.001, 1_000.0] | None = None,
+        length: int | None = None,
+        temperature: app_commands.Range[float, 0.0, 2.0] | None = None,
+        stop: StopAt | None = None,
+        random_seed: app_commands.Range[int, 0, 4_294_967_295] | None = None,
+    ) -> None:
+        """As `mix_typed`, with a field for each part."""
+        ctx: Context = await self.bot.get_context(interaction)
+        require_permissions(ctx)
+        if (third is None) != (third_share is None):
+            raise UserError("A third model and its share go together.", "Fill in both, or neither.")
+        checks.in_range("length", length, 1, self._settings.generate_max_length)
+        typed = [(first, first_share), (second, second_share)]
+        if third is not None and third_share is not None:
+            typed.append((third, third_share))
+        parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
+        chosen = {"temperature": temperature, "random_seed": random_seed, "stop": stop}
+        await self._mixed(ctx, seed, parts, length, chosen)
+
+    async def _mixed(
+        self, ctx: Context, seed: str, parts: tuple[mix.Part, ...], length: int | None, chosen: dict[str, Any]
+    ) -> None:
+        request = Request(seed=checks.seed(seed), models=parts, length=length, chosen=chosen)
+        who = Actor.of(ctx)
+        with self._generating.slot(who.guild_id):
+            await ctx.defer()
+            await self._generating.generate(who, request, ctx.send, **replying(ctx))
+
+    @hybrid_command(
+        extras={
+            "usage": "surprise It was a dark and stormy night [--model NAME]",
+            "examples": (
+                "surprise It was a dark and stormy night --model alice",
+                "surprise  (as a reply to a message of yours or mine)",
+            ),
+        },
+        description="Draw how much each character surprises a model",
+    )
+    @commands.guild_only()
+    async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:
+        """Draw how much each character of a text surprises the channel's model.
+
+        Write the text after the command, or use the command in a reply to a message of your own or of mine.
+        """
+        require_permissions(ctx)
+        who = Actor.of(ctx)
+        text, author_id = (flags.text or "").strip(), None
+        if not text and (original := await replied_to(ctx.message)) is not None:
+            text, author_id = await self._surprising.words_of(who, original)
+        if not text:
+            prefix = await self._servers.prefix(who.guild_id)
+            raise UserError(
+                "Which text should I look at?",
+                f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "
+                f"or reply to a message of yours or mine with `{prefix}surprise`.",
+            )
+        if len(text) > SURPRISE_LIMIT:
+            raise UserError(
+                f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
+                "Use a part of it.",
+            )
+        with self._generating.slot(who.guild_id):
+            await ctx.defer()
+            await self._surprising.surprise(who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
+
+    @generate.autocomplete("model")
+    @compare.autocomplete("model")
+    @surprise.autocomplete("model")
+    @mix_slash.autocomplete("first")
+    @mix_slash.autocomplete("second")
+    @mix_slash.autocomplete("third")
+    async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self._offers.in_time(self._registry.offered(interaction, typed))
