@@ -69,8 +69,7 @@ class Leader:
 
         One that was there still is when Redis goes away: it goes on, so this one goes on waiting.
         """
-        seen = False
-        reachable = True
+        seen, reachable = False, True
         while True:
             try:
                 other = await self._claim()
@@ -80,14 +79,13 @@ class Leader:
                 if not seen:
                     return  # `keep` asks again
                 reachable = False
-                await asyncio.sleep(_LOOK_EVERY_S)
-                continue
-            reachable = True
-            if other is None:
-                return
-            if not seen:
+            else:
+                reachable = True
+                if other is None:
+                    return
+                if not seen:
+                    log.warning("another_bot_runs", where=other.partition("/")[0], doing="waiting until it has stopped")
                 seen = True
-                log.warning("another_bot_runs", where=other.partition("/")[0], doing="waiting until it has stopped")
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def keep(self) -> bool:
