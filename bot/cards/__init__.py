@@ -1,7 +1,7 @@
 """How the bot's answers look in Discord. Pure functions: data in, embed out."""
 
-from bot.cards.jobs import Row, choice, jobs
 from bot.escape import code, plain
+from bot.jobs.embeds import Row, choice, jobs
 from bot.words import AMBER, BLURPLE, GREEN, GREY, RED, error, span
 from shared.units import count
 

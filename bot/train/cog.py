@@ -11,10 +11,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards
+from bot import words
 from bot.channels import sources
 from bot.channels.plans import plan_for
 from bot.components import Press
+from bot.escape import code
 from bot.options import attached, checks
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
@@ -118,7 +119,7 @@ class Training(commands.Cog):
         if file is not None and flags.source is not None:
             raise UserError(
                 "You named a text and attached a file.",
-                f"Leave out {cards.code(flags.source)} or the file."
+                f"Leave out {code(flags.source)} or the file."
                 + (
                     f" `{prefix}train --from MODEL` trains a model further on the file."
                     if train_options.is_more(flags)
@@ -168,7 +169,7 @@ class Training(commands.Cog):
         own = [name for name in names if name not in listed]
         if own:
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
-        embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=cards.BLURPLE)
+        embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
         prefix = await self.bot.prefix(ctx.guild)
         embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file")
         await ctx.send(embed=embed)

@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards
+from bot.jobs import embeds as job_embeds
 from bot.jobs.queue_view import OutlookCache
 from bot.options.autocomplete import Offers
 from bot.options.checks import Context
@@ -41,7 +41,7 @@ class Jobs(commands.Cog):
         who, private = Actor.of(ctx), ctx.interaction is not None
         outlook = await self._outlook.look(now=True)
         rows = [
-            cards.Row(
+            job_embeds.Row(
                 one,
                 own=one.job.place.user_id == who.user.id,
                 visible=self._control.may_show(who, one.job, private=private),
@@ -50,7 +50,7 @@ class Jobs(commands.Cog):
             if one.job.place.guild_id == who.guild_id
         ]
         prefix = await self._servers.prefix(who.guild_id)
-        await ctx.send(embed=cards.jobs(rows, outlook, who.guild_id, prefix), ephemeral=True)
+        await ctx.send(embed=job_embeds.jobs(rows, outlook, who.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(
         extras={

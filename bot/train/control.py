@@ -10,10 +10,10 @@ from typing import Literal
 import discord
 from discord import app_commands
 
-from bot import cards
 from bot.channels.readings import Readings
 from bot.components import JOB, Components, Press
 from bot.escape import MOST, code, label, plain
+from bot.jobs import embeds as job_embeds
 from bot.jobs.queue import TRAINING, JobQueue
 from bot.jobs.queue_view import OutlookCache
 from bot.models.audience import Audience
@@ -191,9 +191,8 @@ class Control:
             for one in own + others
             if typed.lower() in f"{one.job.job_id} {one.job.corpus.title} {one.job.corpus.name}".lower()
         ]
-        return [
-            app_commands.Choice(name=label(cards.choice(one, outlook)), value=one.job.job_id) for one in near[:MOST]
-        ]
+        named = [(label(job_embeds.choice(one, outlook)), one.job.job_id) for one in near[:MOST]]
+        return [app_commands.Choice(name=name, value=job_id) for name, job_id in named]
 
     async def _load_own(self, job_id: str, guild_id: int | None, user: User) -> tuple[TrainJob, TrainingState]:
         """A training that is not over, if this person may end it."""

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import cards, words
+from bot import words
+from bot.jobs import embeds as job_embeds
 from bot.jobs.fairness import Estimate
 from bot.jobs.queue_view import Outlook, Standing
 from bot.models import embeds as model_embeds
@@ -237,8 +238,12 @@ def test_the_list_of_jobs() -> None:
     mine = standing("t-3", 1, begins=Estimate(200, True))
     hidden = standing("t-4", 2, begins=Estimate(300, True))
     outlook = Outlook((running, theirs, mine, hidden))
-    rows = [cards.Row(running, False, True), cards.Row(mine, True, True), cards.Row(hidden, False, False)]
-    embed = cards.jobs(rows, outlook, GUILD, "?")
+    rows = [
+        job_embeds.Row(running, False, True),
+        job_embeds.Row(mine, True, True),
+        job_embeds.Row(hidden, False, False),
+    ]
+    embed = job_embeds.jobs(rows, outlook, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [
         f"🧠 **The Book of Tides** · <@{USER}>",
@@ -250,12 +255,12 @@ def test_the_list_of_jobs() -> None:
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]
     assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
-    assert "?train" in (cards.jobs([], Outlook(()), GUILD, "?").description or "")
+    assert "?train" in (job_embeds.jobs([], Outlook(()), GUILD, "?").description or "")
 
 
 def test_a_long_list_of_jobs_fits_discord() -> None:
     many = [standing(f"t-{n}", n, begins=Estimate(60, True)) for n in range(200)]
-    embed = cards.jobs([cards.Row(one, True, True) for one in many], Outlook(tuple(many)), GUILD, "!")
+    embed = job_embeds.jobs([job_embeds.Row(one, True, True) for one in many], Outlook(tuple(many)), GUILD, "!")
     assert len(embed.description or "") <= 4_096
     assert " more." in (embed.description or "")
 
@@ -359,4 +364,4 @@ def test_the_bar_never_overflows() -> None:
 
 
 def test_errors_show_both_sentences() -> None:
-    assert cards.error(UserError("Bad.", "Mend it.")).description == "❌ **Bad.**\nMend it."
+    assert words.error(UserError("Bad.", "Mend it.")).description == "❌ **Bad.**\nMend it."

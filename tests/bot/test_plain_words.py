@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import cards
-from bot.escape import clipped, fit
+from bot.escape import clipped, fit, plain
+from bot.jobs import embeds as job_embeds
 from bot.jobs.queue_view import Outlook, Standing
 from bot.models import embeds as model_embeds
 from bot.train import embeds as train_embeds
@@ -64,7 +64,7 @@ class _Page(HTMLParser):
 
 @given(HOSTILE)
 def test_no_mark_is_left_and_no_sign_is_lost(text: str) -> None:
-    shown = cards.plain(text)
+    shown = plain(text)
     assert not _LIVE.search(_ESCAPED.sub("§", shown))
     assert _ESCAPED.sub(r"\1", shown).replace(_UNSEEN, "") == text.replace(_UNSEEN, "")
 
@@ -72,7 +72,7 @@ def test_no_mark_is_left_and_no_sign_is_lost(text: str) -> None:
 @given(HOSTILE)
 def test_the_playgrounds_page_shows_it_as_it_is(text: str) -> None:
     text = text.replace("\r", "").replace("\0", "")  # a page knows neither
-    page = _Page(render(cards.plain(text), lambda _sigil, _id: None))
+    page = _Page(render(plain(text), lambda _sigil, _id: None))
     assert page.tags <= {"div"}
     assert page.words.replace(_UNSEEN, "") == text.replace(_UNSEEN, "")
 
@@ -87,7 +87,7 @@ def test_what_is_clipped_fits_and_ends_within_no_escape(text: str, limit: int) -
 @pytest.mark.timeout(60)  # what goes wrong here takes minutes to hours
 @pytest.mark.parametrize("text", ["[" * 50_000 + "](" * 50_000, ":a" * 99_999, " " * 99_999 + "x", "1" * 99_999])
 def test_no_text_holds_up_the_bot(text: str) -> None:
-    assert len(cards.plain(text)) >= len(text)
+    assert len(plain(text)) >= len(text)
     assert len(fit(text, 4_096)) <= 4_096
 
 
@@ -96,8 +96,8 @@ def test_ordinary_prose_stays_as_it_is() -> None:
         "“Well!” thought Alice (to herself) - after such a fall as this. It's 12:30; No. 5 was #1, 3 > 2.\n"
         "[Illustration: the sea]\n--so said the well-read\n1850 was a year."
     )
-    assert cards.plain(prose) == prose
-    assert cards.plain("1. One\n- two\n# three [a](b)") == "1\\. One\n\\- two\n\\# three [a]\\(b)"
+    assert plain(prose) == prose
+    assert plain("1. One\n- two\n# three [a](b)") == "1\\. One\n\\- two\n\\# three [a]\\(b)"
 
 
 EVIL = "Alice](https://evil.example/x) [by"
@@ -115,7 +115,7 @@ def test_no_card_makes_a_link_of_a_title() -> None:
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
         model_embeds.delete_question(model, 1, "!"),
         model_embeds.imported(model, (EVIL,), "!", current=False),
-        cards.jobs([cards.Row(standing, False, True)], Outlook((standing,)), 1, "!"),
+        job_embeds.jobs([job_embeds.Row(standing, False, True)], Outlook((standing,)), 1, "!"),
     ]
     for embed in embeds:
         shown = [embed.title or "", embed.description or "", *(field.value or "" for field in embed.fields)]
