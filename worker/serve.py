@@ -42,18 +42,6 @@ _POOLS = {TRAIN_QUEUE: "prefork", GENERATE_QUEUE: "threads"}
 log = structlog.get_logger()
 
 
-def serve(queue: str) -> int:
-    """Run Celery's worker for `queue` until it is told to stop, and return the exit status."""
-    from worker.app import app
-
-    configure_logging(queue, get_settings())  # for what Celery says before it is a worker
-    try:
-        app.start(argv=["worker", "-Q", queue])
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
-    return 0
-
-
 def set_up(worker: Any) -> None:
     """Make one of ours of the worker that Celery is about to start: its pool, name, output, metrics and heartbeat.
 

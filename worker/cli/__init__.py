@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, RECIPES, TRAIN_QUEUE, Encoding, StopAt, TrainOptions
+from shared.logging import configure_logging
 from shared.settings import SettingsError, read_settings
 
 EX_USAGE = 2
@@ -75,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     """What is wrong with the settings is told to whoever started it; all after that is in the log."""
-    read_settings()
+    settings = read_settings()
     if options.gpu is not None:
         from worker import gpus
 
@@ -84,9 +85,11 @@ def _serve(options: argparse.Namespace) -> int:
         from worker.hardware import limit_cores
 
         limit_cores(options.cores)
-    from worker.serve import serve
+    from worker.app import app
 
-    return serve(options.queue)
+    configure_logging(options.queue, settings)  # for what Celery says before it is a worker
+    app.start(argv=["worker", "-Q", options.queue])  # ends the process when it is told to stop
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
