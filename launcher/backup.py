@@ -88,12 +88,10 @@ def _running_redis(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _started_redis(folders: Folders, lock: Lock, doing: str) -> Iterator[str]:
-    """The Redis of the data folder, for as long as it is needed; its URL.
+    """The Redis of the data folder, whose lock is held, for as long as it is needed; its URL.
 
     Args:
-        folders: the data folder, whose lock is held.
-        lock: that lock.
-        doing: what whoever finds it locked is told.
+        doing: what whoever finds the folder locked is told.
 
     Raises:
         UserError: there is no server, or it does not start.

@@ -20,20 +20,15 @@ _LOG_BYTES = 5_000_000
 
 def guarded(command: Iterable[str], death_signal: str, directory: Path, nice: int = 0) -> list[str]:
     """`command`, run in `directory` and made not to outlive its parent (see `launcher.guard`)."""
-    options = ["--death-signal", death_signal, "--directory", str(directory), "--nice", str(nice)]
-    return [sys.executable, "-I", "-S", str(GUARD), *options, "--", *command]
+    return [sys.executable, "-I", "-S", str(GUARD), death_signal, str(nice), str(directory), *command]
 
 
 def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> str:
     """The text of a supervisord.conf, for a supervisord that runs in a folder beside the folder `logs`.
 
     Paths of files are relative, because supervisord would read signs in a folder's name as comments and
-    expansions. Parts are not started by themselves: the launcher starts each when those it needs are ready.
-
-    Args:
-        parts: the programs to look after.
-        socket: where supervisord is to listen for commands; a plain path.
-        directory: where the parts run.
+    expansions; `socket` is a plain one. Parts are not started by themselves: the launcher starts each when those it
+    needs are ready.
     """
     sections = [
         _section(
@@ -104,12 +99,7 @@ def _environment(variables: Mapping[str, str]) -> str:
 
 
 def redis_config(socket: Path, folder: Path) -> str:
-    """The text of a redis.conf: a Unix socket and no port, and nothing that was accepted is lost.
-
-    Args:
-        socket: where to listen.
-        folder: where the data is kept.
-    """
+    """The text of a redis.conf: a Unix socket and no port, and nothing that was accepted is lost."""
     options = {
         "port": "0",
         "unixsocket": _quote(socket),

@@ -1,4 +1,4 @@
-"""Become another program that does not outlive its parent: `python guard.py [options] -- PROGRAM [ARGUMENT...]`.
+"""Become another program that does not outlive its parent: `guard.py SIGNAL NICE DIRECTORY PROGRAM [ARGUMENT...]`.
 
 Linux only has a way to ask for this (`prctl(PR_SET_PDEATHSIG)`, prctl(2)); elsewhere the program is started as it
 is. Run by path with `python -I -S`, so it imports the standard library alone and costs a few milliseconds.
@@ -6,7 +6,6 @@ is. Run by path with `python -I -S`, so it imports the standard library alone an
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -31,26 +30,18 @@ def die_with_parent(death_signal: int) -> None:
         raise OSError(number, f"prctl: {os.strerror(number)}")
 
 
-def main(arguments: list[str]) -> None:
-    """Set the wishes, then replace this process by the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--death-signal", default="SIGTERM", help="sent when the parent dies")
-    parser.add_argument("--nice", type=int, default=0, help="added to the niceness")
-    parser.add_argument("--directory", default=".", help="where the program runs")
-    parser.add_argument("program", nargs="+")
-    options = parser.parse_args(arguments)
-
-    die_with_parent(signal.Signals[options.death_signal])
+def main(death_signal: str, nice: str, directory: str, *program: str) -> None:
+    """Set the wishes, then become the program."""
+    die_with_parent(signal.Signals[death_signal])
     # A parent that died before the call above sends nothing any more.
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is not None and os.getppid() != int(parent):
         sys.exit("guard: the parent is gone")
     os.environ[PARENT_VARIABLE] = str(os.getpid())
-    if options.nice:
-        os.nice(options.nice)
-    os.chdir(options.directory)
-    os.execvp(options.program[0], options.program)  # noqa: S606 - becoming another program is the purpose
+    os.nice(int(nice))
+    os.chdir(directory)
+    os.execvp(program[0], program)  # noqa: S606 - becoming another program is the purpose
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -51,12 +51,7 @@ class Monitor:
         with_parent: bool = False,
         say: Say = say,
     ) -> None:
-        """Prepare to run `plan`.
-
-        Args:
-            with_parent: stop when the process that started this one is gone.
-            say: takes the lines for the person.
-        """
+        """`with_parent`: stop when the process that started this one is gone; `say` takes the lines for the person."""
         self._plan = plan
         self._folders = folders
         self._supervisord = supervisord

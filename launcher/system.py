@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +20,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from launcher.config import redis_config
-from launcher.devices import worker_options
-from launcher.metrics_ports import with_metrics_ports
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import HOST, choose_port
 from shared import keys
@@ -29,6 +30,9 @@ from shared.presence import BOT, TROUBLE, alive
 from shared.settings import Settings
 
 _PROBE_S = 1.0
+_ASK_S = 60
+_NVIDIA_TOOLS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
+_LAST_PORT = 65_535
 _PLAYGROUND_TOKEN = "any-token-will-do"  # noqa: S105 - the playground takes it
 
 
@@ -147,13 +151,7 @@ def own_redis(folders: Folders, sockets: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callable[[str], None]) -> Plan:
-    """The parts that `settings` call for.
-
-    Args:
-        settings: as `read_settings` gives them.
-        folders: the data folder, prepared.
-        sockets: a folder with a short path.
-        say: takes remarks for the person.
+    """The parts that `settings` call for; `say` takes remarks for the person.
 
     Raises:
         UserError: the port or Redis cannot be had.
@@ -246,13 +244,7 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callab
 
 
 def train_parts(client: redis.Redis, options: Sequence[tuple[str, ...]], needs: tuple[str, ...]) -> list[Part]:
-    """The train workers: `train`, `train-2`, and so on.
-
-    Args:
-        client: Redis, where each says that it is there.
-        options: of each one's command line.
-        needs: names of the parts that must be ready before.
-    """
+    """The train workers, `train`, `train-2`, and so on, each with the options of its own command line."""
     return [
         Part(
             TRAIN_QUEUE if number == 1 else f"{TRAIN_QUEUE}-{number}",
@@ -281,3 +273,70 @@ def _serves(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def worker_options(settings: Settings, say: Callable[[str], None]) -> list[tuple[str, ...]]:
+    """The options of each train worker that is to be started: one for each GPU, or as many as the settings say.
+
+    More workers than GPUs take turns on them; where there is none, each gets its share of the cores.
+    """
+    wanted = settings.train_workers
+    if wanted == 1 or (wanted is None and not any(map(shutil.which, _NVIDIA_TOOLS))):
+        return [()]
+    gpus, cores = _devices()
+    count = wanted or max(1, len(gpus))
+    if count == 1:
+        return [()]
+    if gpus:
+        say(f"{count} train workers on {len(gpus)} GPU{'' if len(gpus) == 1 else 's'}")
+        return [("--gpu", gpus[number % len(gpus)]) for number in range(count)]
+    each = max(1, cores // count)
+    say(f"{count} train workers, {each} core{'' if each == 1 else 's'} each")
+    return [("--cores", str(each))] * count
+
+
+def _devices() -> tuple[list[str], int]:
+    """UUIDs of the GPUs that TensorFlow can use, and cores, as the worker says; if it fails: no GPU, one core."""
+    command = [sys.executable, "-m", "worker", "devices", "--json"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout
+        values = json.loads(told.splitlines()[-1])
+        return [gpu["uuid"] for gpu in values["gpus"]], int(values["cores"])
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
+        return [], 1
+
+
+def with_metrics_ports(parts: Sequence[Part], settings: Settings, say: Callable[[str], None]) -> tuple[Part, ...]:
+    """The parts, each of ours with its METRICS_PORT: the bot has the one that was set, generate the next, then train.
+
+    Raises:
+        UserError: there are not enough ports from this one on.
+    """
+    first = settings.metrics_port
+    if first is None:
+        return tuple(parts)
+    ours = sorted((part for part in parts if part.stage >= Stage.BOT), key=lambda part: part.stage)
+    if first + len(ours) - 1 > _LAST_PORT:
+        raise UserError(
+            f"METRICS_PORT={first} leaves no room: {len(ours)} processes need a port each.", "Choose a smaller one."
+        )
+    ports = {part.name: first + number for number, part in enumerate(ours)}
+    host = settings.metrics_host
+    told = [
+        f"{name} http://{host}:{port}/metrics{'' if _is_free(host, port) else ' (taken by another program)'}"
+        for name, port in ports.items()
+    ]
+    say(f"metrics: {', '.join(told)}")
+    own = {name: {"METRICS_PORT": str(port)} for name, port in ports.items()}
+    return tuple(replace(part, environment={**part.environment, **own.get(part.name, {})}) for part in parts)
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError:
+        return False
+    return True

@@ -12,8 +12,7 @@ import pytest
 import redis
 from celery import Celery
 
-from launcher.devices import worker_options
-from launcher.system import train_parts
+from launcher.system import train_parts, worker_options
 from shared import keys, turns
 from shared.connect import connect
 from shared.corpora import pack

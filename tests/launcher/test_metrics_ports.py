@@ -9,8 +9,8 @@ import pytest
 from supervisor.options import ServerOptions  # type: ignore[import-untyped]
 
 from launcher.config import supervisor_config
-from launcher.metrics_ports import with_metrics_ports
 from launcher.parts import Part, Stage
+from launcher.system import with_metrics_ports
 from shared.errors import UserError
 from shared.settings import Settings
 from tests.e2e.system import free_port
