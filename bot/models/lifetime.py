@@ -8,7 +8,7 @@ from collections.abc import Collection
 import redis.asyncio
 import structlog
 
-from bot.redis_reply import reply
+from bot.background import reply
 from shared import keys
 from shared.models import ModelRecord
 from shared.settings import Settings

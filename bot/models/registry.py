@@ -19,11 +19,11 @@ import structlog
 from discord import app_commands
 from pydantic import ValidationError
 
+from bot.background import reply
 from bot.escape import code
 from bot.jobs.queue import DELETED_WITHIN_S
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices
-from bot.redis_reply import reply
 from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
 from shared import keys

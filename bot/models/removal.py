@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import discord
 import structlog
 
-from bot import failures
+from bot import background
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache, cancel_trainings
 from bot.models.registry import Registry
@@ -87,7 +87,7 @@ class Removal:
                         await self._registry.forget_channel(model.channel_id)
                     elif await self._source_is_gone(model, known):
                         await self.drop(model)
-        except failures.AWAY as error:
+        except background.REDIS_DOWN as error:
             log.warning("redis_unreachable", error=type(error).__name__)
 
     async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
@@ -116,7 +116,7 @@ async def _until_redis_is_there(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await work()
-        except failures.AWAY as error:
+        except background.REDIS_DOWN as error:
             log.warning("redis_unreachable", error=type(error).__name__)
             await asyncio.sleep(_TRY_AGAIN_S)
         else:

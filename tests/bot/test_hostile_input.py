@@ -11,7 +11,7 @@ import discord
 import pytest
 from simcord.backend.models import Interaction, Message
 
-from bot.redis_reply import reply
+from bot.background import reply
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from tests.bot.live import Live, text_of

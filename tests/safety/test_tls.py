@@ -17,8 +17,8 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from bot.background import reply
 from bot.jobs.queue import JobQueue
-from bot.redis_reply import reply
 from shared.connect import connect, connect_async, connect_for_long_commands, connect_for_threads, connect_once, explain
 from shared.settings import Settings, SettingsError, get_settings, read_settings
 from tests import factories

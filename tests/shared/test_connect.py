@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from bot.redis_reply import reply
+from bot.background import reply
 from shared.connect import TakesNothing, connect, connect_async
 from shared.settings import Settings
 

@@ -1,1 +1,0 @@
-"""Answers to requests: sent as jobs to the worker, awaited, and posted."""

@@ -1,1 +1,0 @@
-"""Discord commands, a module for each group."""

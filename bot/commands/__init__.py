@@ -1,1 +1,0 @@
-"""What all commands share: how they are typed, checked, and answered when something is wrong."""
