@@ -10,6 +10,7 @@ import pytest
 import redis.asyncio
 import yarl
 
+from bot.admin import cog_errors
 from bot.channels import leavers, recheck, watch
 from bot.client import Galvanic
 from bot.train import card as live_card
@@ -68,8 +69,9 @@ async def driver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driver]:
 
 
 @pytest.fixture
-async def live(settings: Settings, driver: Driver) -> AsyncIterator[Live]:
+async def live(settings: Settings, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
     """A connected bot, and the world that it is in."""
+    monkeypatch.setattr(cog_errors, "_UNANSWERED_S", 0.3)  # else each press of what is no button of ours takes 2 s
     bot = Galvanic(settings)
     bot._connection.guild_ready_timeout = 0.05
     running = asyncio.create_task(bot.start("any-token"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.settings import Settings
-from tests.bot.conftest import live, playground  # noqa: F401
+from tests.bot.conftest import driver, live  # noqa: F401
 from tests.bot.live import Live
 from tests.fuzz import budget
 from tests.fuzz.author import Author
@@ -31,10 +30,8 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def hand(live: Live, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hand]:  # noqa: F811
+async def hand(live: Live, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Hand]:  # noqa: F811
     """A bot in a server that has a model called `a`, and a worker that answers at once."""
-    errors = sys.modules["bot.cogs.errors"]  # as discord.py has loaded it
-    monkeypatch.setattr(errors, "_UNANSWERED_S", 0.2)  # else each press of what is no button of ours takes 2 s
     author = Author(live.bot.settings)
     working = asyncio.create_task(author.work())
     with capture_logs() as logged:
