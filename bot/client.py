@@ -22,14 +22,18 @@ from bot.admin.cog_welcome import Welcome
 from bot.admin.metrics import BotMetrics
 from bot.admin.status import StatusReport
 from bot.background import is_transient
+from bot.channels.cog import Privacy
 from bot.channels.consent import ConsentStore
+from bot.channels.held import Holdings
+from bot.channels.importer import Importer
 from bot.channels.leavers import Leavers
-from bot.channels.readings import Readings
 from bot.channels.recheck import Recheck
+from bot.channels.rights import Rights
+from bot.channels.sources import Sources
 from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
-from bot.components import Components
+from bot.components import MODEL, Components
 from bot.escape import replace_surrogates
 from bot.gateway import connection
 from bot.gateway.pacing import Pacing
@@ -55,11 +59,11 @@ from bot.servers.access import Access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.train.card import TrainingCards
+from bot.train.channel import ChannelTrainings
 from bot.train.cog_jobs import Jobs
 from bot.train.control import Control
 from bot.train.remake import Upkeep
 from bot.train.start import TASTE_MINUTES, Trainings
-from bot.views.dynamic import DYNAMIC_ITEMS
 from bot.write.cog import Writing
 from bot.write.cog_chat import Chat
 from bot.write.compare import Comparing
@@ -72,10 +76,7 @@ from shared.events import Event, Failed
 from shared.jobs import Job, TrainJob
 from shared.settings import Settings
 
-EXTENSIONS = (
-    "bot.train.cog",
-    "bot.channels.cog",
-)
+EXTENSIONS = ("bot.train.cog",)
 
 log = structlog.get_logger()
 
@@ -133,8 +134,10 @@ class Galvanic(commands.Bot):
         self.registry = Registry(self.redis, self.guild_settings, self.audience)
         self.lifetimes = Lifetimes(self.redis, settings)
         self.removal = Removal(self, self.registry, self.queue, self.outlook)
-        self.withdrawals = Withdrawals(self)
-        self.readings = Readings(self)
+        self.withdrawals = Withdrawals(
+            self, self.redis, self.consents, self.transcripts, self.registry, lambda: self.upkeep.ring()
+        )
+        self.sources = Sources(settings, self, self.guild_settings, self.consents, self.audience)
         self.upkeep = Upkeep(self)
         self.typing = Typing(self)
         self.delivery = Delivery(self, self.queue, settings, self.typing.shown)
@@ -161,8 +164,19 @@ class Galvanic(commands.Bot):
             self.lifetimes,
             self.transcripts,
         )
+        self.importer = self._make_importer()
+        self.channel_trainings = ChannelTrainings(
+            settings,
+            self.guild_settings,
+            self.registry,
+            self.transcripts,
+            self.trainings,
+            self.sources,
+            self.importer,
+        )
+        self.components.add("update", self.channel_trainings.update, MODEL)
         self.training_control = Control(
-            self.guild_settings, self.queue, self.outlook, self.audience, self.training_cards, self.readings
+            self.guild_settings, self.queue, self.outlook, self.audience, self.training_cards, self.importer
         )
         self.trainings.register(self.components)
         self.training_control.register(self.components)
@@ -208,12 +222,54 @@ class Galvanic(commands.Bot):
         await self.add_cog(Chat(self, settings, servers, access, self.cooldowns, self.generating))
         models = (self.registry, self.model_actions, self.sharing, self.transfer, self.removal)
         await self.add_cog(Models(self, settings, servers, access, self.offers, *models))
-        watch = Watch(self)
-        await self.add_cog(watch)
-        await self.add_cog(Recheck(self, watch))
-        await self.add_cog(Leavers(self))
-        self.add_dynamic_items(*DYNAMIC_ITEMS, self.components.item())
+        await self._add_channels()
+        self.add_dynamic_items(self.components.item())
         await asyncio.gather(sync.if_changed(), self.queue.warm())
+
+    def _make_importer(self) -> Importer:
+        return Importer(
+            self,
+            self.settings,
+            self.guild_settings,
+            connection=self.redis,
+            store=self.transcripts,
+            consents=self.consents,
+            sources=self.sources,
+            withdrawals=self.withdrawals,
+            queue=self.queue,
+            outlook=self.outlook,
+            delivery=self.delivery,
+            admitted=self.trainings.admitted,
+        )
+
+    async def _add_channels(self) -> None:
+        """What is about people's words in channels."""
+        settings, servers, consents, store = self.settings, self.guild_settings, self.consents, self.transcripts
+        watch = Watch(self, servers, consents, store, self.upkeep.ring)
+        self.holdings = Holdings(
+            self, settings, self.redis, consents, store, self.registry, self.lifetimes, self.outlook
+        )
+        rights = Rights(
+            self,
+            settings,
+            servers,
+            sources=self.sources,
+            consents=consents,
+            store=store,
+            registry=self.registry,
+            withdrawals=self.withdrawals,
+            holdings=self.holdings,
+            forbid=watch.forbid,
+        )
+        leaving = (self.withdrawals, self.registry, self.removal, self.outlook, self.queue)
+        for cog in (
+            watch,
+            Recheck(self, store, watch),
+            Leavers(self, consents, store, *leaving),
+            Privacy(settings, servers, self.cooldowns, consents, self.holdings, rights),
+        ):
+            await self.add_cog(cog)
+        rights.register(self.components)
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """As discord.py's, which ends with this error when a first connection fails: it has no session to resume."""
@@ -234,16 +290,12 @@ class Galvanic(commands.Bot):
         """Follow the jobs of the last run, once; say in Redis that the bot is there."""
         if self._presence is None:
             self.delivery.start()
-            self.readings.start()
+            self.importer.start()
             self.upkeep.start()
             self._presence = asyncio.create_task(self._say_present())
             # What a start leaves behind stays for good: to look through it again and again took 23 ms each time.
             gc.freeze()
             log.info("ready", guilds=len(self.guilds))
-
-    async def on_words_withdrawn(self, _guild_id: int) -> None:
-        """Models learned words that were withdrawn since."""
-        self.upkeep.ring()
 
     def _job_delivered(self, job: Job, event: Event | None, seconds: float | None) -> None:
         if seconds is not None:
@@ -274,7 +326,7 @@ class Galvanic(commands.Bot):
         if self._presence is not None:
             self._presence.cancel()
         await self.upkeep.stop()
-        await self.readings.stop()
+        await self.importer.stop()
         await self.withdrawals.stop()
         await self.delivery.stop()
         await super().close()

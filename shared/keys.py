@@ -58,7 +58,7 @@ TRANSCRIPTS = "transcripts"
 """Hash: id of a transcript that is not forgotten yet -> id of its guild."""
 
 READINGS_ENDED = "transcripts:ended"
-"""Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.endings`), until
+"""Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.importer`), until
 its card shows it."""
 
 

@@ -7,6 +7,8 @@ learned from an earlier revision can tell by that, without anybody having to not
 
 from __future__ import annotations
 
+import secrets
+import time
 import zlib
 from pathlib import Path
 from typing import cast
@@ -40,12 +42,12 @@ class TranscriptInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    transcript_id: str
+    transcript_id: str = Field(default_factory=lambda: secrets.token_hex(12))
     guild_id: Snowflake
     channel_id: Snowflake
     source_id: Snowflake
     asked_by: Snowflake
-    created_at: float
+    created_at: float = Field(default_factory=time.time)
     after: Snowflake = 0
     until: Snowflake = 0
     speakers: bool = False

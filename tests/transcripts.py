@@ -12,6 +12,13 @@ from shared.transcripts import TranscriptInfo
 _PAGE = 10
 
 
+async def begun(store: TranscriptStore, reading: str = "{}", **fields: Any) -> TranscriptInfo:
+    """An empty transcript; `fields` of TranscriptInfo: `guild_id` and `channel_id` at least."""
+    info = TranscriptInfo(**{"source_id": fields["channel_id"], "asked_by": 1, **fields})
+    await store.create(info, reading)
+    return info
+
+
 async def written(
     store: TranscriptStore, lines: Sequence[Line], *, reading: bool = False, **fields: Any
 ) -> TranscriptInfo:
@@ -21,9 +28,9 @@ async def written(
         store: where to.
         lines: its lines.
         reading: leave it as one that is still being read.
-        fields: of `TranscriptStore.create`; `guild_id` and `channel_id` at least.
+        fields: as of `begun`.
     """
-    info = await store.create(**{"source_id": fields["channel_id"], "asked_by": 1, "reading": "{}", **fields})
+    info = await begun(store, **fields)
     for start in range(0, len(lines), _PAGE):
         async with store.lock(info.transcript_id):
             await store.append(info.transcript_id, list(lines[start : start + _PAGE]), "{}")

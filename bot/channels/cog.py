@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import cards
-from bot.channels import embeds, held, rights
-from bot.channels.buttons import consent_buttons, forget_buttons
+from bot.channels import embeds
+from bot.channels.consent import ConsentStore
 from bot.channels.export import export
-from bot.channels.rights import terms_of
+from bot.channels.held import Holdings
+from bot.channels.rights import Rights
+from bot.channels.sources import Room
+from bot.escape import code
 from bot.models import sharing
 from bot.options.autocomplete import choices
 from bot.options.checks import Context
 from bot.options.decorators import hybrid_command
-from bot.people import private
+from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_sent, tell_privately
 from bot.servers import access
+from bot.servers.cooldowns import Cooldowns
+from bot.servers.settings import GuildSettingsStore
 from shared.errors import UserError
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
+from shared.settings import Settings
 
 _EXPORT_EVERY_S = 180.0
 _MOST_PAGES = 10
@@ -32,8 +34,21 @@ _MOST_PAGES = 10
 class Privacy(commands.Cog):
     """The commands about learning from messages. They work in every channel, whatever the admins have chosen."""
 
-    def __init__(self, bot: Galvanic) -> None:
-        self.bot = bot
+    def __init__(
+        self,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        cooldowns: Cooldowns,
+        consents: ConsentStore,
+        holdings: Holdings,
+        rights: Rights,
+    ) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._cooldowns = cooldowns
+        self._consents = consents
+        self._holdings = holdings
+        self._rights = rights
 
     # ------------------------------------------------------------------ admins
 
@@ -62,37 +77,25 @@ class Privacy(commands.Cog):
         access.require_admin(ctx.author)
         assert ctx.guild is not None
         assert isinstance(ctx.author, discord.Member)
-        prefix = await self.bot.prefix(ctx.guild)
+        prefix = await self._servers.prefix(ctx.guild.id)
         if channel is None:
-            allowances = await self.bot.consents.allowances(ctx.guild.id)
-            agreed = len((await self.bot.consents.of(ctx.guild.id)).agreed)
-            embed = embeds.allowed_channels(allowances, agreed, terms_of(self.bot, prefix))
-            await ctx.send(embed=embed, ephemeral=True)
+            await ctx.send(embed=await self._rights.allowed(ctx.guild.id, prefix), ephemeral=True)
             return
-        if _is_off(state):
-            channel_id = await self._allowed_id(ctx, channel)
+        if not _is_off(state):
+            said = await self._rights.allow(_room(ctx.author, channel), ctx.author, prefix)
+        else:  # also a channel that is gone, or hidden from this admin, if they name it by its id
+            number = _number(channel)
+            if number is None or not await self._rights.is_allowed(ctx.guild.id, number):
+                number = _room(ctx.author, channel).id
             here = access.channel_ids(ctx.channel)
-            said = await rights.disallow(self.bot, ctx.guild.id, channel_id, ctx.author.id, prefix, here)
-        else:
-            room = _room(ctx.author, channel)
-            said = await rights.allow(self.bot, room, ctx.author, prefix)
+            said = await self._rights.disallow(ctx.guild.id, number, ctx.author.id, prefix, here)
         await ctx.send(said, ephemeral=True)
-
-    async def _allowed_id(self, ctx: Context, typed: str) -> int:
-        """The channel to take back: also one that is gone, or hidden from this admin, if they name it by its id."""
-        assert ctx.guild is not None
-        number = _number(typed)
-        if number is not None and number in await self.bot.consents.allowed(ctx.guild.id):
-            return number
-        assert isinstance(ctx.author, discord.Member)
-        return _room(ctx.author, typed).id
 
     @allow_training.autocomplete("channel")
     async def _channels(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         if interaction.guild is None:
             return []
-        seen = sharing.visible_channels(interaction.guild, interaction.user)
-        rooms = [room for room in seen if isinstance(room, discord.TextChannel | discord.ForumChannel)]
+        rooms = [one for one in sharing.visible_channels(interaction.guild, interaction.user) if isinstance(one, Room)]
         return choices([(f"#{room.name}", str(room.id)) for room in rooms], typed.strip().removeprefix("#"))
 
     @allow_training.autocomplete("state")
@@ -114,13 +117,12 @@ class Privacy(commands.Cog):
         await ctx.defer(ephemeral=True)
         assert ctx.guild is not None
         prefix = await self._private_prefix(ctx)
-        said = await self.bot.consents.said(ctx.guild.id, ctx.author.id)
-        if said is not None and said.state == "in" and self.bot.settings.channel_training != "off":
-            message: dict[str, Any] = {"embed": embeds.agreed(ctx.guild.name, said, terms_of(self.bot, prefix))}
+        said = await self._consents.said(ctx.guild.id, ctx.author.id)
+        if said is not None and said.state == "in" and self._settings.channel_training != "off":
+            await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, said, self._rights.terms(prefix)))
         else:
-            question = await rights.consent_question(self.bot, ctx.guild, ctx.author, prefix)
-            message = {"embed": question, "view": consent_buttons(ctx.guild.id, ctx.author.id)}
-        await private.tell(ctx, **message)
+            question = await self._rights.question(ctx.guild, ctx.author, prefix)
+            await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
 
     @hybrid_command(
         extras={"usage": "optout", "examples": ("optout",)}, description="Let nothing learn from your messages any more"
@@ -133,12 +135,9 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         prefix = await self._private_prefix(ctx)
-        servers = await rights.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
-        embed = await rights.opt_out(self.bot, servers, ctx.author, prefix)
-        told = await private.answer(ctx, embed=embed)
-        await private.note(
-            ctx, f"Done. {private.SENT}" if told else f"Done. `/{ctx.command}` would tell you the details."
-        )
+        servers = await self._rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
+        told = await answer_privately(ctx, embed=await self._rights.opt_out(servers, ctx.author, prefix))
+        await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
 
     @hybrid_command(
         name="forget-me",
@@ -153,17 +152,16 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         prefix = await self._private_prefix(ctx)
-        servers = await rights.servers_here(self.bot, ctx.guild, ctx.author, to_refuse=True)
-        names = [rights.name_of(self.bot, guild_id) for guild_id in servers]
+        servers = await self._rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
         guild_id = ctx.guild.id if ctx.guild is not None else None
         question: dict[str, Any] = {
-            "embed": embeds.forget_question(names, terms_of(self.bot, prefix)),
-            "view": forget_buttons(guild_id, ctx.author.id),
+            "embed": embeds.forget_question(list(map(self._rights.name_of, servers)), self._rights.terms(prefix)),
+            "view": embeds.forget_buttons(guild_id, ctx.author.id),
         }
-        if await private.answer(ctx, **question):
-            await private.note(ctx)
+        if await answer_privately(ctx, **question):
+            await note_sent(ctx)
         else:  # nobody must need a slash command to be forgotten
-            await ctx.send(private.CLOSED, **question)
+            await ctx.send(NOT_SENT, **question)
 
     @hybrid_command(
         extras={"usage": "privacy", "examples": ("privacy",)}, description="What I hold of you, and where it is used"
@@ -174,15 +172,13 @@ class Privacy(commands.Cog):
         In a direct message it tells of all servers. Only you see the answer.
         """
         await ctx.defer(ephemeral=True)
-        terms = terms_of(self.bot, await self._private_prefix(ctx))
-        servers = await rights.servers_here(self.bot, ctx.guild, ctx.author)
-        pages = [
-            embeds.privacy_page(await held.in_server(self.bot, guild_id, ctx.author), terms)
-            for guild_id in servers[:_MOST_PAGES]
-        ] or [embeds.nothing_held(terms)]
+        terms = self._rights.terms(await self._private_prefix(ctx))
+        servers = await self._rights.servers_here(ctx.guild, ctx.author)
+        held = [await self._holdings.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
+        pages = [embeds.privacy_page(one, terms) for one in held] or [embeds.nothing_held(terms)]
         more = len(servers) - len(pages)
         content = f"And {more} more servers: `{terms.prefix}export-data` tells of all." if more > 0 else None
-        await private.tell(ctx, content=content, embed=pages[0])
+        await tell_privately(ctx, content=content, embed=pages[0])
         for page in pages[1:]:  # only in a direct message
             await ctx.send(embed=page, ephemeral=True)
 
@@ -195,19 +191,20 @@ class Privacy(commands.Cog):
         """Get all that I hold of you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
         request = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
-        async with self.bot.cooldowns.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
-            found = await export(self.bot, ctx.author)
+        async with self._cooldowns.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
+            found = await export(self._holdings, ctx.author)
             first, *others = found.as_files()
             content = "This is all that I hold of you. Not in it:\n" + "\n".join(f"- {one}" for one in found.left_out)
             if others:
                 content += f"\nIt comes in {len(others) + 1} pieces: put together in order, they are one `.gz` file."
-            await private.tell(ctx, content=content, file=first)
+            await tell_privately(ctx, content=content, file=first)
             for file in others:
-                await private.answer(ctx, file=file)
+                await answer_privately(ctx, file=file)
 
     async def _private_prefix(self, ctx: Context) -> str:
         """What commands begin with where a private answer is read."""
-        return await self.bot.prefix(None if private.is_elsewhere(ctx) else ctx.guild)
+        guild = None if is_elsewhere(ctx) else ctx.guild
+        return await self._servers.prefix(guild.id if guild is not None else None)
 
 
 def _is_off(state: str | None) -> bool:
@@ -218,7 +215,7 @@ def _is_off(state: str | None) -> bool:
     """
     word = (state or "on").strip().lower()
     if word not in ("on", "off"):
-        raise UserError(f"`allow-training` can't be {cards.code(word)}.", "Say `off` to take a channel back.")
+        raise UserError(f"`allow-training` can't be {code(word)}.", "Say `off` to take a channel back.")
     return word == "off"
 
 
@@ -227,7 +224,7 @@ def _number(typed: str) -> int | None:
     return int(number) if number.isdecimal() and len(number) <= 20 else None
 
 
-def _room(member: discord.Member, typed: str) -> discord.TextChannel | discord.ForumChannel:
+def _room(member: discord.Member, typed: str) -> Room:
     """The channel that an admin named, by mention, name or id.
 
     Raises:
@@ -237,7 +234,7 @@ def _room(member: discord.Member, typed: str) -> discord.TextChannel | discord.F
     for channel in sharing.visible_channels(member.guild, member):
         if channel.id != number and channel.name.lower() != name:
             continue
-        if isinstance(channel, discord.TextChannel | discord.ForumChannel):
+        if isinstance(channel, Room):
             return channel
         raise UserError(
             f"I don't learn from {channel.mention}.", "I learn from text channels, forums and their threads."
@@ -245,10 +242,5 @@ def _room(member: discord.Member, typed: str) -> discord.TextChannel | discord.F
     if number is not None and member.guild.get_thread(number) is not None:
         raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
     raise UserError(
-        f"I can't find a channel {cards.code(typed, 60)} that both of us can see.", "Name one, such as `#general`."
+        f"I can't find a channel {code(typed, 60)} that both of us can see.", "Name one, such as `#general`."
     )
-
-
-async def setup(bot: Galvanic) -> None:
-    """Called by discord.py."""
-    await bot.add_cog(Privacy(bot))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import discord
 import redis.asyncio
@@ -14,8 +13,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.asyncio.client import Pipeline
 
+from bot.background import reply
 from bot.leader import Fence
-from bot.redis_reply import reply
 from shared import keys
 from shared.jobs import Snowflake
 from shared.settings import Settings
@@ -116,24 +115,20 @@ class ConsentStore:
     async def of(
         self, guild_id: int, user_ids: Collection[int] | None = None, pipe: Pipeline | None = None
     ) -> Consents:
-        """What the members of a server said.
+        """What the members of a server said, or only some of them.
 
-        Args:
-            guild_id: the server.
-            user_ids: only these; None: all.
-            pipe: of a step (`Fence`) that is to hold only if nobody says anything else meanwhile.
+        `pipe`: of a step (`Fence`) that is to hold only if nobody says anything else meanwhile.
         """
         key, client = keys.consent(guild_id), pipe if pipe is not None else self._redis
         if pipe is not None:
             await reply(pipe.watch(key))
-        wanted = None if user_ids is None else sorted(user_ids)
-        found: dict[int, bytes | None] = {}
-        if wanted is None:
-            data = cast(dict[bytes, bytes], await reply(client.hgetall(key)))
-            found = {int(user_id): said for user_id, said in data.items()}
-        elif wanted:
+        found: dict[Any, bytes | None] = {}
+        if user_ids is None:
+            found = await reply(client.hgetall(key))
+        elif user_ids:
+            wanted = sorted(user_ids)
             found = dict(zip(wanted, await reply(client.hmget(key, [str(one) for one in wanted])), strict=True))
-        said = {user_id: _read(guild_id, one) for user_id, one in found.items() if one is not None}
+        said = {int(user_id): _read(guild_id, one) for user_id, one in found.items() if one is not None}
         said |= {who: no for (where, who), no in self._refusing.items() if where == guild_id}
         return Consents(self._mode, said)
 
@@ -143,27 +138,18 @@ class ConsentStore:
 
     async def guilds_of(self, user_id: int) -> list[int]:
         """The servers where somebody said something, also those that they have left."""
-        found = []
-        async for key in self._redis.scan_iter(match=keys.consent_pattern(), count=500):
-            if await reply(self._redis.hexists(key, str(user_id))):
-                found.append(int(key.decode().split(":")[1]))
-        return sorted(found)
+        scan = self._redis.scan_iter(match=keys.consent_pattern(), count=500)
+        return [_guild(key) async for key in scan if await reply(self._redis.hexists(key, str(user_id)))]
 
     async def guilds(self) -> set[int]:
         """The servers of which anything is kept here."""
-        found = set()
-        for pattern in (keys.consent_pattern(), keys.allowed_channels_pattern()):
-            async for key in self._redis.scan_iter(match=pattern, count=500):
-                found.add(int(key.decode().split(":")[1]))
-        return found
+        patterns = (keys.consent_pattern(), keys.allowed_channels_pattern())
+        return {_guild(key) for one in patterns async for key in self._redis.scan_iter(match=one, count=500)}
 
     async def agree(self, guild_id: int, user_id: int, asked: int = 0) -> Said:
         """A member says yes. After a no it begins now: what they wrote until then stays out.
 
-        Args:
-            guild_id: the server.
-            user_id: the member.
-            asked: id of what they said it with, by Discord's clock: no message before it counts after a no.
+        `asked`: id of what they said it with, by Discord's clock: no message before it counts after a no.
         """
 
         async def keep(pipe: Pipeline) -> Said:
@@ -171,9 +157,10 @@ class ConsentStore:
             if before is not None and before.state == "in":
                 pipe.multi()
                 return before
-            at = time.time()
-            since = max(_snowflake(at, high=True), asked, before.since) if before is not None else 0
-            said = Said(state="in", at=at, since=since)
+            now = discord.utils.utcnow()
+            newest = discord.utils.time_snowflake(now, high=True)
+            since = max(newest, asked, before.since) if before is not None else 0
+            said = Said(state="in", at=now.timestamp(), since=since)
             pipe.multi()
             pipe.hset(keys.consent(guild_id), str(user_id), said.model_dump_json())
             return said
@@ -186,13 +173,7 @@ class ConsentStore:
         return said
 
     async def refuse(self, guild_id: int, user_id: int, until: int) -> Said:
-        """A member says no, or withdraws.
-
-        Args:
-            guild_id: the server.
-            user_id: the member.
-            until: id that no message has exceeded yet; should they agree again, only later ones count.
-        """
+        """A member says no, or withdraws. `until`: no message has a higher id yet; a later yes is for later ones."""
         said = Said(state="out", at=time.time(), since=until)
         self._refusing[guild_id, user_id] = said  # at once, whatever becomes of it in Redis
 
@@ -206,13 +187,16 @@ class ConsentStore:
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
         return said
 
-    async def allowed(self, guild_id: int) -> frozenset[int]:
-        """The channels that a server's admins allow."""
-        return frozenset(await self._channels(guild_id))
-
-    async def allowances(self, guild_id: int) -> dict[int, Allowed]:
-        """As `allowed`, with who allowed each, and when."""
-        return dict(await self._channels(guild_id))
+    async def allowed(self, guild_id: int) -> dict[int, Allowed]:
+        """The channels that a server's admins allow, with who allowed each, and when."""
+        data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.allowed_channels(guild_id))))
+        known = {}
+        for channel_id, allowed in data.items():
+            try:
+                known[int(channel_id)] = Allowed.model_validate_json(allowed)
+            except ValidationError as error:
+                log.error("allowance_not_understood", guild_id=guild_id, fields=error.error_count())
+        return known
 
     async def allow(self, guild_id: int, channel_id: int, by: int) -> None:
         """An admin allows a channel."""
@@ -252,28 +236,14 @@ class ConsentStore:
         await self._fence.step(drop)
         log.info("consents_forgotten", guild_id=guild_id)
 
-    async def _channels(self, guild_id: int) -> dict[int, Allowed]:
-        data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.allowed_channels(guild_id))))
-        known = {}
-        for channel_id, allowed in data.items():
-            try:
-                known[int(channel_id)] = Allowed.model_validate_json(allowed)
-            except ValidationError as error:
-                log.error("allowance_not_understood", guild_id=guild_id, fields=error.error_count())
-        return known
+
+def _guild(key: bytes) -> int:
+    return int(key.decode().split(":")[1])
 
 
 def _read(guild_id: int, data: bytes) -> Said:
     try:
-        said = Said.model_validate_json(data)
+        return Said.model_validate_json(data)
     except ValidationError as error:
         log.error("consent_not_understood", guild_id=guild_id, fields=error.error_count())
         return _UNREADABLE
-    if said.state == "in" and said.since:  # earlier versions kept the no that was before, not the yes
-        said = said.model_copy(update={"since": max(said.since, _snowflake(said.at))})
-    return said
-
-
-def _snowflake(at: float, *, high: bool = False) -> int:
-    """The first id, or the last one, that Discord gives at a time (seconds since the epoch)."""
-    return discord.utils.time_snowflake(datetime.fromtimestamp(at, UTC), high=high)

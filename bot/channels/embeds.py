@@ -1,7 +1,8 @@
-"""What members are told about learning from their messages, and what is held of them. Pure functions."""
+"""How imports of channels look, and what members are told about them and what is held of them. Pure functions."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,32 +10,40 @@ import discord
 
 from bot.channels.consent import Allowed, Mode, Said
 from bot.channels.held import Held, StaleModel, Words
-from bot.escape import clipped
-from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT
+from bot.channels.reader import ImportState
+from bot.channels.store import Transcript
+from bot.components import button, view
+from bot.escape import clipped, plain
+from bot.words import AMBER, BLURPLE, GREEN, GREY, RED, TITLE_LIMIT, bar, duration
+from shared.errors import UserError
+from shared.settings import Settings
 from shared.units import count
 
 _MOST_NAMED = 10
 _FIELD_CHARS = 700
 """Of one list: several make up a page, which may have 6,000."""
 _TAKEN_CHARS = 3_000
+_GUESS_FROM = 0.02
+"""Share of an import from which on the rest is foreseen."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What the operator has set about learning from channels.
+    """What the operator has set, and what commands begin with where the text is read."""
 
-    Attributes:
-        corpus_days: how long the words are kept after the last training on them.
-        model_days: how long a model lives; None: until somebody deletes it.
-        forget_hours: in this time a model that learned withdrawn words is made again, or deleted.
-        prefix: what commands begin with where the text is read.
-    """
-
-    mode: Mode
-    corpus_days: float
-    model_days: float | None
-    forget_hours: float
+    settings: Settings
     prefix: str
+
+    @property
+    def mode(self) -> Mode:
+        """Whether members are asked."""
+        return self.settings.channel_training
+
+    @property
+    def forget_within(self) -> str:
+        """In what time a model that learned withdrawn words is made again, or deleted."""
+        hours = self.settings.forget_within_hours
+        return f"{hours:g} hour" + ("" if hours == 1 else "s")
 
 
 _MODES: dict[Mode, str] = {
@@ -44,17 +53,79 @@ _MODES: dict[Mode, str] = {
 }
 
 
+# ---------------------------------------------------------------------- imports
+
+
+def importing(transcript: Transcript, state: ImportState, people: int, problem: str = "") -> discord.Embed:
+    """A channel is being read.
+
+    `people`: members whose words were kept; `problem`: why it does not go on at the moment.
+    """
+    info, places = transcript.info, len(state.sources) if state.sources is not None else 1
+    place, reached = min(state.at + 1, places), state.cursor > info.after
+    began, until = _seconds(state.first or info.after or info.source_id), _seconds(info.until)
+    share = 0.0
+    if reached and until > began:  # of the time to read, in all places
+        here = min(1.0, max(0.0, (_seconds(state.cursor) - began) / (until - began)))
+        share = (place - 1 + here) / places
+    left = duration((time.time() - state.began) / share * (1 - share)) if share >= _GUESS_FROM else "…"
+    what = "what was said since in " if info.after else ""
+    embed = discord.Embed(title=f"Reading {what}#{plain(state.channel_name)}", colour=AMBER if problem else BLURPLE)
+    embed.description = f"⚠️ {problem}\n" if problem else ""
+    embed.description += f"📖 **Reading**, the oldest messages first\n`{bar(share)}` **{share:.0%}**"
+    embed.add_field(name="Messages read", value=f"{state.read:,}")
+    embed.add_field(name="Reached", value=f"<t:{_seconds(state.cursor)}:D>" if reached else "…")
+    embed.add_field(name="Time left", value=left)
+    embed.add_field(name="Kept", value=f"{count(transcript.lines, 'line')}, {count(transcript.chars, 'character')}")
+    embed.add_field(name="Of", value=count(people, "member") + " who agreed")
+    if places > 1:
+        embed.add_field(name="Threads", value=f"{place} of {places}, the channel included")
+    return embed.set_footer(text=_footer(state))
+
+
+def import_ended(state: ImportState, problem: UserError | None) -> discord.Embed:
+    """A channel could not be learned from, or (None) somebody cancelled that."""
+    name, said = f"#{plain(state.channel_name)}", "Nothing of it was kept."
+    if problem is None:
+        embed = discord.Embed(title=f"Cancelled: {name}", description=said, colour=GREY)
+    else:
+        said = "\n".join(filter(None, (problem.problem, problem.remedy, said)))
+        embed = discord.Embed(title=f"Could not learn {name}", description=said, colour=RED)
+    return embed.set_footer(text=_footer(state))
+
+
+def import_buttons(job_id: str) -> discord.ui.View:
+    """The buttons under the card of a channel that is being read: the training's own."""
+    return view(button("cancel", job_id, label="Cancel", style=discord.ButtonStyle.danger))
+
+
+def _footer(state: ImportState) -> str:
+    return f"recipe {state.options.recipe} · job {state.job_id}"
+
+
 # ---------------------------------------------------------------------- consent
+
+
+def consent_buttons(guild_id: int, user_id: int) -> discord.ui.View:
+    """The answers to the question whether somebody agrees."""
+    yes = button("optin", guild_id, user_id, label="I agree", style=discord.ButtonStyle.success)
+    return view(yes, _no(user_id))
+
+
+def forget_buttons(guild_id: int | None, user_id: int) -> discord.ui.View:
+    """The answers to the question whether somebody is to be forgotten; `guild_id` None: everywhere."""
+    yes = button("forget-me", guild_id or 0, user_id, label="Forget me", style=discord.ButtonStyle.danger)
+    return view(yes, _no(user_id))
+
+
+def _no(user_id: int) -> discord.ui.Button[discord.ui.View]:
+    return button("privacy-not", user_id, label="No, leave it")
 
 
 def consent_question(server: str, channels: Sequence[int], said: Said | None, terms: Terms) -> discord.Embed:
     """What somebody agrees to, before they do.
 
-    Args:
-        server: its name.
-        channels: those that may be learned from and that the member can read.
-        said: what they said before.
-        terms: the operator's.
+    `channels`: those that may be learned from and that the member can read; `said`: what they said before.
     """
     again = said is not None and said.state == "out"
     whose = "those that you write after you agree" if again else "those of the past and of the future"
@@ -90,7 +161,7 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
     embed.add_field(
         name="How to take it back",
         value=f"`{terms.prefix}optout` at any time: your words leave all that is stored, and models that learned them "
-        f"are made again without them, or deleted, within {_hours(terms.forget_hours)}. A message that you delete "
+        f"are made again without them, or deleted, within {terms.forget_within}. A message that you delete "
         f"leaves, too. `{terms.prefix}forget-me` also deletes your requests. Leaving the server counts as a no.",
         inline=False,
     )
@@ -106,7 +177,7 @@ def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
     """Somebody said yes."""
     since = ""
     if said.since:
-        since = f" to what you write after <t:{int(discord.utils.snowflake_time(said.since).timestamp())}:f>"
+        since = f" to what you write after <t:{_seconds(said.since)}:f>"
     return discord.Embed(
         title="You agreed",
         description=f"You said yes on <t:{int(said.at)}:D>{since}: models of **{clipped(server, 100)}** may learn from "
@@ -161,7 +232,7 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
             "- Nothing is learned from your messages any more, as after "
             f"`{terms.prefix}optout`.\n"
             "- Your words leave all that is stored. Models that learned them are made again without them, or deleted, "
-            f"within {_hours(terms.forget_hours)}.\n"
+            f"within {terms.forget_within}.\n"
             "- The requests for texts that you sent me are deleted, with what others asked me to make of your words, "
             "and buttons under those texts stop working.\n"
             "What stays: your no itself, so that nobody asks you again; my messages in channels; and models that you "
@@ -312,17 +383,15 @@ def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: T
 
 
 def _retention(terms: Terms) -> str:
-    models = "until somebody deletes it" if terms.model_days is None else f"for {_days(terms.model_days)}"
-    return f"Words are kept for {_days(terms.corpus_days)} after the last training on them, a model {models}."
+    model_days = terms.settings.channel_model_days
+    models = "until somebody deletes it" if model_days is None else f"for {_days(model_days)}"
+    kept = _days(terms.settings.channel_corpus_days)
+    return f"Words are kept for {kept} after the last training on them, a model {models}."
 
 
 def _days(days: float) -> str:
     kept = max(1.0, days)  # a training that waits needs its text
     return f"{kept:g} day" + ("" if kept == 1 else "s")
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:g} hour" + ("" if hours == 1 else "s")
 
 
 def _mentions(channels: Iterable[int]) -> str:

@@ -8,19 +8,14 @@ import io
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 import structlog
 
-from bot.channels.held import Held, Words, in_server, servers_of
-from bot.channels.requests import MOST_KEPT, requests_of
+from bot.channels.held import MOST_REQUESTS, Held, Holdings, Person, Words
 from shared.jobs import Job, author_of
 from shared.units import MEGABYTE
-
-if TYPE_CHECKING:
-    from bot.channels.held import Person
-    from bot.client import Galvanic
 
 FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""
@@ -43,44 +38,42 @@ class Export:
         return [discord.File(io.BytesIO(data), filename=name) for name, data in self.files]
 
 
-async def export(bot: Galvanic, user: Person) -> Export:
+async def export(holdings: Holdings, user: Person) -> Export:
     """Everything that is held of a person, in all servers.
 
     Raises:
         redis.RedisError: Redis cannot be reached.
         discord.HTTPException: Discord is in trouble.
     """
+    settings = holdings.settings
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
         "Words that somebody else gave me, where you asked for more of their text.",
-        f"Texts that you attached: I keep each for {bot.settings.corpus_ttl_hours:g} hours after its last training.",
+        f"Texts that you attached: I keep each for {settings.corpus_ttl_hours:g} hours after its last training.",
         "The files of models: `model export` posts those that may be.",
     ]
     servers, chars = [], 0
-    for guild_id in await servers_of(bot, user):
-        held = await in_server(bot, guild_id, user)
-        server, used = await _server(bot, held, user.id, MOST_CHARS - chars)
-        servers.append(server)
-        chars += used
+    for guild_id in await holdings.servers_of(user):
+        held, words = await holdings.in_server(guild_id, user), []
+        for one in held.words:
+            found, used = await _words(holdings, one, user.id, MOST_CHARS - chars)
+            words.append(found)
+            chars += used
+        servers.append(_server(held, words))
     if chars >= MOST_CHARS:
         left_out.append(f"Lines of yours beyond {MOST_CHARS:,} characters; `lines` says how many there are.")
-    requests = await requests_of(bot.redis, user.id)
+    requests = await holdings.requests_of(user.id)
     if requests.left_out:
-        left_out.append(f"{requests.left_out:,} requests beyond {MOST_KEPT:,}.")
+        left_out.append(f"{requests.left_out:,} requests beyond {MOST_REQUESTS:,}.")
     if requests.unread:
         left_out.append(f"{requests.unread:,} requests that another version of me wrote, which I can't read.")
-    settings = bot.settings
+    terms = ("channel_training", "channel_corpus_days", "channel_model_days", "forget_within_hours")
     data = {
         "format": _NAME,
         "version": 1,
         "user_id": str(user.id),
         "made_at": time.time(),
-        "operator": {
-            "channel_training": settings.channel_training,
-            "channel_corpus_days": settings.channel_corpus_days,
-            "channel_model_days": settings.channel_model_days,
-            "forget_within_hours": settings.forget_within_hours,
-        },
+        "operator": {name: getattr(settings, name) for name in terms},
         "servers": servers,
         "requests": [_request(job, user.id) for job in requests.jobs],
         "left_out": left_out,
@@ -96,9 +89,9 @@ def packed(data: dict[str, Any], most_bytes: int) -> tuple[tuple[str, bytes], ..
     if len(plain) <= most_bytes:
         return ((f"{_NAME}.json", plain),)
     small = gzip.compress(plain, mtime=0)
-    pieces = [small[start : start + most_bytes] for start in range(0, len(small), most_bytes)]
-    if len(pieces) == 1:
+    if len(small) <= most_bytes:
         return ((f"{_NAME}.json.gz", small),)
+    pieces = [small[start : start + most_bytes] for start in range(0, len(small), most_bytes)]
     return tuple((f"{_NAME}.json.gz.{number:03}", piece) for number, piece in enumerate(pieces, 1))
 
 
@@ -124,14 +117,9 @@ def _as_text(value: Any) -> Any:
             return [_as_text(one) for one in value]
 
 
-async def _server(bot: Galvanic, held: Held, user_id: int, room: int) -> tuple[dict[str, Any], int]:
-    """What is held in one server, and how many characters of words that is, about `room` at most."""
-    words, used = [], 0
-    for one in held.words:
-        found, chars = await _words(bot, one, user_id, room - used)
-        words.append(found)
-        used += chars
-    stale = {one.model.model_id: one.due for one in held.stale}
+def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is held in one server."""
+    due = {one.model.model_id: one.due for one in held.stale}
     return {
         "guild_id": held.guild_id,
         "name": held.name,
@@ -147,19 +135,20 @@ async def _server(bot: Galvanic, held: Held, user_id: int, room: int) -> tuple[d
                 "name": model.name,
                 "model_id": model.model_id,
                 "channels": list(model.heard),
-                "made_again_or_deleted_by": stale.get(model.model_id),
+                "made_again_or_deleted_by": due.get(model.model_id),
             }
             for model in held.learned
         ],
         "your_models": [model.model_dump(mode="json") for model in held.owned],
         "your_trainings": [job.job_id for job in held.trainings],
-    }, used
+    }
 
 
-async def _words(bot: Galvanic, words: Words, user_id: int, room: int) -> tuple[dict[str, Any], int]:
+async def _words(holdings: Holdings, words: Words, user_id: int, most: int) -> tuple[dict[str, Any], int]:
+    """A person's words in one transcript, and how many characters these are: about `most` at most."""
     lines, used = [], 0
-    for line in await bot.transcripts.lines_of(words.transcript.transcript_id, user_id):
-        if used >= room:
+    for line in await holdings.store.lines_of(words.transcript.transcript_id, user_id):
+        if used >= most:
             break
         used += len(line.text)
         lines.append({"message_id": line.message_id, "text": line.text})

@@ -1,31 +1,38 @@
-"""What is held of a member, server by server: what they said, their words, the models that learned from these."""
+"""What is held of a member, server by server: what they said, their words, the models that learned from these, and
+what they asked for, which Redis knows for a month."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import discord
+import redis.asyncio
 import structlog
 
-from bot.channels.consent import Allowed, Mode, Said
-from bot.channels.store import Transcript
-from bot.failures import TRANSIENT, passing
-from bot.redis_reply import reply
+from bot.background import DISCORD_ERRORS, is_transient, reply
+from bot.channels.consent import Allowed, ConsentStore, Mode, Said
+from bot.channels.sources import reads
+from bot.channels.store import Transcript, TranscriptStore
+from bot.jobs.queue_view import OutlookCache
+from bot.jobs.understanding import NotUnderstood, job_from
+from bot.models.lifetime import Lifetimes
+from bot.models.registry import Registry
 from shared import keys
-from shared.jobs import TrainJob
+from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, author_of
 from shared.models import ModelRecord
+from shared.settings import Settings
 
-if TYPE_CHECKING:
-    from bot.client import Galvanic
-
-    Person = discord.User | discord.Member
-
+MOST_REQUESTS = 20_000
+"""Requests of one person that are handed out; of more there is no memory to hold them."""
+_KEYS_AT_ONCE = 500
 _ASKED_AT_ONCE = 5
-_HOUR_S = 3_600.0
+_FILES = (CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
 
+Person = discord.User | discord.Member
 log = structlog.get_logger()
 
 
@@ -89,6 +96,21 @@ class Held:
     trainings: tuple[TrainJob, ...]
 
 
+@dataclass
+class Requests:
+    """A person's requests.
+
+    Attributes:
+        jobs: trainings included.
+        unread: how many another version of the bot wrote, so that this one cannot tell what they are.
+        left_out: how many were more than `MOST_REQUESTS`.
+    """
+
+    jobs: list[Job]
+    unread: int = 0
+    left_out: int = 0
+
+
 async def member_in(guild: discord.Guild, user: Person) -> discord.Member | None:
     """A person as a member of a server; None: they are none.
 
@@ -97,42 +119,163 @@ async def member_in(guild: discord.Guild, user: Person) -> discord.Member | None
     """
     if isinstance(user, discord.Member) and user.guild.id == guild.id:
         return user
-    known = guild.get_member(user.id)
-    if known is not None:
+    if (known := guild.get_member(user.id)) is not None:
         return known
     try:
         return await guild.fetch_member(user.id)
     except discord.NotFound as error:
-        if passing(error):
+        if is_transient(error):
             raise
         return None
 
 
-async def servers_of(bot: Galvanic, user: Person, *, to_refuse: bool = False) -> list[int]:
-    """The servers where something is held of a person, or where their messages count.
+@dataclass(frozen=True)
+class Holdings:
+    """Finds what is held of people. Any method raises `redis.RedisError` while Redis cannot be reached."""
 
-    Where silence is a no, nothing is held of somebody who said nothing; where it is a yes, Discord is asked in which
-    of its servers the bot meets them. A server that Discord says nothing about counts, so that a no is kept there.
+    client: discord.Client
+    settings: Settings
+    redis: redis.asyncio.Redis
+    consents: ConsentStore
+    store: TranscriptStore
+    registry: Registry
+    lifetimes: Lifetimes
+    outlook: OutlookCache
 
-    Args:
-        bot: the bot.
-        user: the person.
-        to_refuse: they are to say no there, which is to last should the operator once take silence for a yes.
+    async def servers_of(self, user: Person, *, to_refuse: bool = False) -> list[int]:
+        """The servers where something is held of a person, or where their messages count.
 
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    found = set(await bot.consents.guilds_of(user.id))
-    for transcript in await bot.transcripts.all():
-        if user.id in await bot.transcripts.members(transcript.transcript_id):
-            found.add(transcript.info.guild_id)
-    for guild in list(bot.guilds):
-        if guild.id not in found and any(one.owner_id == user.id for one in await bot.registry.all(guild.id)):
-            found.add(guild.id)
-    found |= {one.job.place.guild_id for one in (await bot.outlook.look(now=True)).standings if _is_of(one.job, user)}
-    if to_refuse or bot.settings.channel_training == "opt-out":
-        found |= await _shared_servers(user, [guild for guild in bot.guilds if guild.id not in found])
-    return sorted(found)
+        Where silence is a no, nothing is held of somebody who said nothing; where it is a yes, Discord is asked in
+        which of its servers the bot meets them. A server that Discord says nothing about counts, so that a no is kept
+        there.
+
+        Args:
+            user: the person.
+            to_refuse: they are to say no there, which is to last should the operator once take silence for a yes.
+        """
+        found = set(await self.consents.guilds_of(user.id))
+        for transcript in await self.store.all():
+            if user.id in await self.store.members(transcript.transcript_id):
+                found.add(transcript.info.guild_id)
+        guilds = list(self.client.guilds)
+        for guild in guilds:
+            if guild.id not in found and any(one.owner_id == user.id for one in await self.registry.all(guild.id)):
+                found.add(guild.id)
+        found |= {job.place.guild_id for job in await self._trainings(user)}
+        if to_refuse or self.settings.channel_training == "opt-out":
+            found |= await _shared_servers(user, [guild for guild in guilds if guild.id not in found])
+        return sorted(found)
+
+    async def in_server(self, guild_id: int, user: Person) -> Held:
+        """What is held of a person in one server.
+
+        Raises:
+            discord.HTTPException: Discord is in trouble.
+        """
+        guild = self.client.get_guild(guild_id)
+        member = await member_in(guild, user) if guild is not None else None
+
+        def can_read(channel_id: int) -> bool:
+            return guild is not None and reads(member, guild.get_channel(channel_id))
+
+        words = await self._words(guild_id, user.id)
+        models = await self.registry.all(guild_id)
+        theirs = {one.transcript.transcript_id for one in words}
+        learned = tuple(model for model in models if theirs & {ref.transcript_id for ref in model.transcripts})
+        shown = [model for model in models if model in learned or (model.heard and all(map(can_read, model.heard)))]
+        allowances = await self.consents.allowed(guild_id)
+        return Held(
+            guild_id=guild_id,
+            name=guild.name if guild is not None else None,
+            mode=self.settings.channel_training,
+            said=await self.consents.said(guild_id, user.id),
+            channels=tuple(filter(can_read, sorted(allowances))),
+            allowances={channel: allowed for channel, allowed in allowances.items() if allowed.by == user.id},
+            words=words,
+            learned=learned,
+            stale=await self._stale(shown),
+            owned=tuple(model for model in models if model.owner_id == user.id),
+            trainings=tuple(job for job in await self._trainings(user) if job.place.guild_id == guild_id),
+        )
+
+    async def _trainings(self, user: Person) -> list[TrainJob]:
+        standings = (await self.outlook.look(now=True)).standings
+        return [one.job for one in standings if one.job.place.user_id == user.id]
+
+    async def _words(self, guild_id: int, user_id: int) -> tuple[Words, ...]:
+        found = []
+        for transcript in await self.store.all(guild_id):
+            if lines := (await self.store.members(transcript.transcript_id)).get(user_id, 0):
+                left = await self.store.expires_in(transcript.transcript_id)
+                kept = await self.store.has_text(transcript.transcript_id)
+                name = (await self.store.names(transcript.transcript_id)).get(user_id)
+                found.append(Words(transcript, lines, kept, time.time() + left if left is not None else None, name))
+        return tuple(sorted(found, key=lambda words: words.transcript.info.created_at))
+
+    async def _stale(self, models: list[ModelRecord]) -> tuple[StaleModel, ...]:
+        due = [(model, await self.lifetimes.gone_by(model)) for model in models]
+        return tuple(StaleModel(model, at) for model, at in due if at is not None)
+
+    # ------------------------------------------------------------------ requests
+
+    async def requests_of(self, user_id: int) -> Requests:
+        """All requests of a person, and of others with their words."""
+        found = Requests([])
+        async for job in self._jobs(user_id):
+            if job is None:
+                found.unread += 1
+            elif len(found.jobs) < MOST_REQUESTS:
+                found.jobs.append(job)
+            else:
+                found.left_out += 1
+        return found
+
+    async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
+        """Delete what a person asked for in these servers, and others with that person's words; with the answers.
+
+        Trainings stay: they hold no words of theirs, and their models need them. So does what is being answered now.
+
+        Returns:
+            How many.
+        """
+        deleted = 0
+        async for job in self._jobs(user_id):
+            if job is None or isinstance(job, TrainJob | DeleteJob) or job.place.guild_id not in guild_ids:
+                continue
+            job_id = job.job_id
+            if not await reply(self.redis.sismember(keys.UNDELIVERED, job_id)):
+                files = [keys.artifact(job_id, name) for name in _FILES]
+                names = (keys.job(job_id), keys.job_events(job_id), keys.job_control(job_id), *files)
+                await reply(self.redis.delete(*names))
+                deleted += 1
+        return deleted
+
+    async def _jobs(self, user_id: int) -> AsyncIterator[Job | None]:
+        """All jobs that a person asked for, or that have their words; None for each that cannot be read."""
+        name = str(user_id).encode()
+        cursor, seen = 0, set[bytes]()
+        while True:
+            scan = self.redis.scan(cursor, match=keys.job_pattern(), count=_KEYS_AT_ONCE, _type="hash")
+            cursor, found = cast(tuple[int, list[bytes]], await reply(scan))
+            fresh = [key for key in found if key not in seen]
+            seen.update(fresh)  # a scan may bring a key twice
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for key in fresh:
+                    pipe.hget(cast(Any, key), "job")
+                jobs = await reply(pipe.execute()) if fresh else []
+            for key, data in zip(fresh, jobs, strict=True):
+                if data is None or name not in data:
+                    continue
+                try:
+                    job = job_from(key.decode().removeprefix("job:"), data)
+                except NotUnderstood:
+                    log.warning("job_not_understood", key=key.decode())
+                    yield None
+                else:
+                    if user_id in (job.place.user_id, author_of(job)):
+                        yield job
+            if cursor == 0:
+                return
 
 
 async def _shared_servers(user: Person, guilds: list[discord.Guild]) -> set[int]:
@@ -142,88 +285,9 @@ async def _shared_servers(user: Person, guilds: list[discord.Guild]) -> set[int]
         async with turns:
             try:
                 return await member_in(guild, user) is not None
-            except (discord.HTTPException, *TRANSIENT) as error:
+            except DISCORD_ERRORS as error:
                 log.warning("member_not_looked_up", guild_id=guild.id, error=type(error).__name__)
                 return True
 
     there = await asyncio.gather(*map(is_there, guilds))
     return {guild.id for guild, yes in zip(guilds, there, strict=True) if yes}
-
-
-async def in_server(bot: Galvanic, guild_id: int, user: Person) -> Held:
-    """What is held of a person in one server.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-        discord.HTTPException: Discord is in trouble.
-    """
-    guild = bot.get_guild(guild_id)
-    member = await member_in(guild, user) if guild is not None else None
-    words = await _words(bot, guild_id, user.id)
-    models = await bot.registry.all(guild_id)
-    theirs = {one.transcript.transcript_id for one in words}
-    learned = tuple(model for model in models if theirs & {ref.transcript_id for ref in model.transcripts})
-    shown = [model for model in models if model in learned or _reads_all(member, model.heard)]
-    allowances = await bot.consents.allowances(guild_id)
-    standings = (await bot.outlook.look(now=True)).standings
-    return Held(
-        guild_id=guild_id,
-        name=guild.name if guild is not None else None,
-        mode=bot.settings.channel_training,
-        said=await bot.consents.said(guild_id, user.id),
-        channels=tuple(channel for channel in sorted(allowances) if reads(member, channel)),
-        allowances={channel: allowed for channel, allowed in allowances.items() if allowed.by == user.id},
-        words=words,
-        learned=learned,
-        stale=await _stale(bot, shown),
-        owned=tuple(model for model in models if model.owner_id == user.id),
-        trainings=tuple(one.job for one in standings if _is_of(one.job, user) and one.job.place.guild_id == guild_id),
-    )
-
-
-def reads(member: discord.Member | None, channel_id: int) -> bool:
-    """Whether a member can read a channel and what was said there before."""
-    channel = member.guild.get_channel(channel_id) if member is not None else None
-    if member is None or channel is None:
-        return False
-    rights = channel.permissions_for(member)
-    return rights.view_channel and rights.read_message_history
-
-
-def _reads_all(member: discord.Member | None, channels: tuple[int, ...]) -> bool:
-    return bool(channels) and all(reads(member, channel) for channel in channels)
-
-
-def _is_of(job: TrainJob, user: Person) -> bool:
-    return job.place.user_id == user.id
-
-
-async def _words(bot: Galvanic, guild_id: int, user_id: int) -> tuple[Words, ...]:
-    found = []
-    for transcript in await bot.transcripts.all(guild_id):
-        lines = (await bot.transcripts.members(transcript.transcript_id)).get(user_id, 0)
-        if not lines:
-            continue
-        left = await bot.transcripts.expires_in(transcript.transcript_id)
-        found.append(
-            Words(
-                transcript,
-                lines,
-                kept=await bot.transcripts.has_text(transcript.transcript_id),
-                until=time.time() + left if left is not None else None,
-                name=(await bot.transcripts.names(transcript.transcript_id)).get(user_id),
-            )
-        )
-    return tuple(sorted(found, key=lambda words: words.transcript.info.created_at))
-
-
-async def _stale(bot: Galvanic, models: list[ModelRecord]) -> tuple[StaleModel, ...]:
-    refs = [ref.transcript_id for model in models for ref in model.transcripts]
-    revisions = await bot.lifetimes.revisions(refs)
-    found = []
-    for model in models:
-        if model.is_stale(revisions):
-            since = cast(bytes | None, await reply(bot.redis.hget(keys.STALE, model.model_id)))
-            known_since = float(since) if since is not None else time.time()
-            found.append(StaleModel(model, known_since + _HOUR_S * bot.settings.forget_within_hours))
-    return tuple(found)

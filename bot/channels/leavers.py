@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable
 
 import discord
 import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import tasks
-from bot.failures import passing
-from bot.jobs.queue_view import cancel_trainings
+from bot.background import Tasks, is_transient, run_forever
+from bot.channels.consent import ConsentStore
+from bot.channels.store import TranscriptStore
+from bot.channels.withdrawals import Withdrawals
+from bot.jobs.queue import JobQueue
+from bot.jobs.queue_view import OutlookCache, cancel_trainings
+from bot.models.registry import Registry
+from bot.models.removal import Removal
 from bot.servers.membership import is_member
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
 
 EVERY_S = 86_400.0
 """Between two looks for those who have left."""
@@ -36,26 +37,47 @@ log = structlog.get_logger()
 class Leavers(commands.Cog):
     """Withdraws on behalf of members who have left."""
 
-    def __init__(self, bot: Galvanic) -> None:
-        self.bot = bot
+    def __init__(
+        self,
+        client: discord.Client,
+        consents: ConsentStore,
+        store: TranscriptStore,
+        withdrawals: Withdrawals,
+        registry: Registry,
+        removal: Removal,
+        outlook: OutlookCache,
+        queue: JobQueue,
+    ) -> None:
+        self._client = client
+        self._consents = consents
+        self._store = store
+        self._withdrawals = withdrawals
+        self._registry = registry
+        self._removal = removal
+        self._outlook = outlook
+        self._queue = queue
         self._left: defaultdict[int, set[int]] = defaultdict(set)
         """By server: who left, and has not been withdrawn yet."""
         self._removed: set[int] = set()
         """Servers that the bot was removed from, and that are not forgotten yet."""
-        self._bell = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._wakeup = asyncio.Event()
+        self._tasks = Tasks()
+        self._began = False
 
     async def cog_unload(self) -> None:
         """End; the next start finds who left meanwhile."""
-        await tasks.end(*self._tasks)
+        await self._tasks.end()
 
     # ------------------------------------------------------------------ what happens
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Begin, once."""
-        if not self._tasks:
-            self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._look_daily())]
+        if not self._began:
+            self._began = True
+            work = run_forever("leavers", self._carry_out, every_s=None, wakeup=self._wakeup, retry_s=_TRY_AGAIN_S)
+            self._tasks.spawn(work)
+            self._tasks.spawn(run_forever("looking for leavers", self.look))
 
     @commands.Cog.listener()
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
@@ -71,104 +93,63 @@ class Leavers(commands.Cog):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """The bot was removed from a server; in an outage discord.py tells something else."""
         self._removed.add(guild.id)
-        self._bell.set()
+        self._wakeup.set()
 
     def _leave(self, guild_id: int, user_id: int) -> None:
-        if self.bot.user is None or user_id != self.bot.user.id:
+        if self._client.user is None or user_id != self._client.user.id:
             self._left[guild_id].add(user_id)
-            self._bell.set()
+            self._wakeup.set()
 
     # ------------------------------------------------------------------ what is done
 
-    async def _work(self) -> None:
-        """Carry out what was heard, however long Redis is away."""
-        while True:
-            await self._bell.wait()
-            self._bell.clear()
-            try:
-                await self._carry_out()
-            except Exception as error:
-                if passing(error) or isinstance(error, RedisError):
-                    log.warning("redis_unreachable", error=type(error).__name__)
-                else:  # whoever leaves next must be heard
-                    log.exception("leavers_failed")
-                self._bell.set()
-                await asyncio.sleep(_TRY_AGAIN_S)
-
     async def _carry_out(self) -> None:
+        """Carry out what was heard, however long Redis is away. What else fails the daily look finds again."""
         for guild_id in list(self._removed):
-            try:
-                await self._forget(guild_id)
-            except RedisError:
-                raise
-            except Exception:  # the daily look finds it again; whoever leaves another server must not wait
-                log.exception("server_not_forgotten", guild_id=guild_id)
+            await _attempt(self._forget(guild_id), "server_not_forgotten", guild_id)
             self._removed.discard(guild_id)
             self._left.pop(guild_id, None)
         for guild_id, left in list(self._left.items()):
             leaving = set(left)
-            try:
-                if concerned := await self._concerned(guild_id, leaving):
-                    await self.bot.withdrawals.withdraw(guild_id, concerned, why="left")
-            except RedisError:
-                raise
-            except Exception:  # the daily look finds them again; those of other servers must not wait
-                log.exception("leavers_failed", guild_id=guild_id)
+            await _attempt(self._withdraw(guild_id, leaving), "leavers_failed", guild_id)
             left -= leaving
             if not left:
                 del self._left[guild_id]
 
-    async def _concerned(self, guild_id: int, user_ids: set[int]) -> set[int]:
-        """Who of them has anything to withdraw: of the others nothing is known, and nothing is to be."""
-        consents = await self.bot.consents.of(guild_id)
+    async def _withdraw(self, guild_id: int, user_ids: set[int]) -> None:
+        """Withdraw those who have anything to withdraw: of the others nothing is known, and nothing is to be."""
+        consents = await self._consents.of(guild_id)
         concerned = user_ids & consents.agreed
-        for transcript in await self.bot.transcripts.all(guild_id):
-            concerned |= user_ids & (await self.bot.transcripts.members(transcript.transcript_id)).keys()
+        for transcript in await self._store.all(guild_id):
+            concerned |= user_ids & (await self._store.members(transcript.transcript_id)).keys()
             if transcript.reading is not None and consents.mode == "opt-out":
                 concerned |= user_ids - consents.said.keys()  # a page with their words may just be added
-        return concerned
+        if concerned:
+            await self._withdrawals.withdraw(guild_id, concerned, why="left")
 
     async def _forget(self, guild_id: int) -> None:
         """Drop all of a server: trainings on words, the models that learned from some, the words, and consent.
 
         In this order: after a crash in between, what is left is what `look_for_lost_servers` finds it by.
         """
-        await cancel_trainings(self.bot.outlook, self.bot.queue, lambda ref: ref.guild_id == guild_id)
-        for model in await self.bot.registry.all(guild_id):
+        await cancel_trainings(self._outlook, self._queue, lambda ref: ref.guild_id == guild_id)
+        for model in await self._registry.all(guild_id):
             if model.transcripts:
-                await self.bot.removal.drop(model)
-        for transcript in await self.bot.transcripts.all(guild_id):
-            await self.bot.transcripts.forget(transcript.transcript_id)
-        await self.bot.consents.forget_guild(guild_id)
+                await self._removal.drop(model)
+        for transcript in await self._store.all(guild_id):
+            await self._store.forget(transcript.transcript_id)
+        await self._consents.forget_guild(guild_id)
         log.info("server_forgotten", guild_id=guild_id)
 
     # ------------------------------------------------------------------ asking
 
-    async def _look_daily(self) -> None:
-        while True:
-            complete = await self.look()
-            await asyncio.sleep(EVERY_S if complete else EVERY_S / 100)
-
-    async def look(self) -> bool:
-        """Look for all that nobody told of; False when that has to be done again soon."""
-        complete = await self._tried(self.look_for_lost_servers())
-        for guild in list(self.bot.guilds):
-            complete &= await self._tried(self.look_for_leavers(guild))
+    async def look(self) -> float:
+        """Look for all that nobody told of; the seconds until that is to be done again."""
+        complete = await _looked(self.look_for_lost_servers())
+        for guild in list(self._client.guilds):
+            complete &= await _looked(self.look_for_leavers(guild))
         # A training may have ended just after a channel that it learned from was deleted.
-        complete &= await self._tried(self.bot.removal.forget_lost_channels())
-        return complete
-
-    async def _tried(self, look: Coroutine[Any, Any, object]) -> bool:
-        """Look; False when that has to be done again."""
-        try:
-            await look
-        except Exception as error:
-            if passing(error) or isinstance(error, (RedisError, discord.HTTPException)):
-                log.warning("leavers_not_looked_up", error=type(error).__name__)
-            else:  # the next look may do better, and must come
-                log.exception("leavers_not_looked_up")
-            return False
-        return True
+        complete &= await _looked(self._removal.forget_lost_channels())
+        return EVERY_S if complete else EVERY_S / 100
 
     async def look_for_lost_servers(self) -> None:
         """Forget the servers that the bot was removed from while it was off. Discord names all others at the start.
@@ -176,15 +157,13 @@ class Leavers(commands.Cog):
         Raises:
             redis.RedisError: Redis cannot be reached.
         """
-        here = {guild.id for guild in self.bot.guilds}
-        known = {info.guild_id for info in await self.bot.transcripts.known()}
-        for guild_id in await self.bot.consents.guilds():
-            consents = await self.bot.consents.of(guild_id)
-            if consents.agreed or await self.bot.consents.allowed(guild_id):
+        known = {info.guild_id for info in await self._store.known()}
+        for guild_id in await self._consents.guilds():
+            if (await self._consents.of(guild_id)).agreed or await self._consents.allowed(guild_id):
                 known.add(guild_id)
-        if lost := known - here:
+        if lost := known - {guild.id for guild in self._client.guilds}:
             self._removed |= lost
-            self._bell.set()
+            self._wakeup.set()
 
     async def look_for_leavers(self, guild: discord.Guild) -> set[int]:
         """Ask Discord about everybody who agreed or whose words are kept; whoever has left withdraws.
@@ -198,9 +177,9 @@ class Leavers(commands.Cog):
         """
         if guild.unavailable:
             return set()
-        people = set((await self.bot.consents.of(guild.id)).agreed)
-        for transcript in await self.bot.transcripts.all(guild.id):
-            people |= (await self.bot.transcripts.members(transcript.transcript_id)).keys()
+        people = set((await self._consents.of(guild.id)).agreed)
+        for transcript in await self._store.all(guild.id):
+            people |= (await self._store.members(transcript.transcript_id)).keys()
         left = set()
         for user_id in sorted(people):
             if not await is_member(guild, user_id):
@@ -210,3 +189,30 @@ class Leavers(commands.Cog):
         if people:
             log.info("leavers_looked_up", guild_id=guild.id, people=len(people), left=len(left))
         return left
+
+
+async def _attempt(work: Awaitable[None], event: str, guild_id: int) -> None:
+    """Do something for one server: what fails there must not keep others waiting.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    try:
+        await work
+    except RedisError:
+        raise
+    except Exception:
+        log.exception(event, guild_id=guild_id)
+
+
+async def _looked(look: Awaitable[object]) -> bool:
+    """Look; False when that has to be done again."""
+    try:
+        await look
+    except Exception as error:
+        if is_transient(error) or isinstance(error, (RedisError, discord.HTTPException)):
+            log.warning("leavers_not_looked_up", error=type(error).__name__)
+        else:  # the next look may do better, and must come
+            log.exception("leavers_not_looked_up")
+        return False
+    return True

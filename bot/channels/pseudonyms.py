@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Mapping
 
 _NAMES = """
 Ada Adrian Aiko Alba Alex Alma Amari Amber Amos Anders Andrea Anika Anton Arden Ari Arlo Ash Asta Aubrey August
@@ -23,45 +23,15 @@ NAMES = tuple(_NAMES.split())
 _DRAWN = random.SystemRandom()
 
 
-class Pseudonyms:
-    """Who is called what in one transcript.
+def pseudonym(names: dict[int, str], speaker_id: int) -> str:
+    """What a speaker is called in a transcript: drawn, and added to its names, when they speak first.
 
-    A name is drawn when somebody speaks first and is theirs from then on; no two have the same. It does not follow
-    from who they are: only this table connects the two.
-
-    Args:
-        names: those given so far, by the speaker's id.
+    No two have the same; "Robin 2" comes when all are taken. A name does not follow from who somebody is: only this
+    table connects the two.
     """
-
-    def __init__(self, names: Mapping[int, str] | None = None) -> None:
-        self._names = dict(names or {})
-        self._taken = set(self._names.values())
-
-    def of(self, speaker_id: int) -> str:
-        """The speaker's name, now drawn if they have none yet."""
-        if speaker_id not in self._names:
-            name = self._draw()
-            self._names[speaker_id] = name
-            self._taken.add(name)
-        return self._names[speaker_id]
-
-    def forget(self, speaker_id: int) -> None:
-        """Take somebody's name away; whoever comes next may get it."""
-        self._taken.discard(self._names.pop(speaker_id, ""))
-
-    def as_dict(self) -> dict[int, str]:
-        """The names given so far, by the speaker's id."""
-        return dict(self._names)
-
-    def _draw(self) -> str:
-        # "Robin 2" comes when all are taken. Whoever was forgotten may have left a gap below.
-        newest = len(self._names) // len(NAMES) + 1
-        for number in (newest, *range(1, newest)):
-            free = [name for name in _numbered(number) if name not in self._taken]
-            if free:
-                return _DRAWN.choice(free)
-        raise AssertionError("fewer speakers than names, and no name is free")
-
-
-def _numbered(number: int) -> tuple[str, ...]:
-    return NAMES if number == 1 else tuple(f"{name} {number}" for name in NAMES)
+    if speaker_id not in names:
+        taken = set(names.values())
+        rounds = (NAMES if number == 1 else [f"{name} {number}" for name in NAMES] for number in itertools.count(1))
+        free = ([name for name in one if name not in taken] for one in rounds)
+        names[speaker_id] = _DRAWN.choice(next(filter(None, free)))
+    return names[speaker_id]

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import discord
 import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import tasks
+from bot.background import end, is_transient
 from bot.channels.reader import PAGE
-from bot.channels.store import Line
+from bot.channels.store import Line, TranscriptStore
 from bot.channels.watch import Watch
-from bot.failures import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone, passing
+from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
 from shared.transcripts import TranscriptInfo
 
-if TYPE_CHECKING:
-    from bot.client import Galvanic
-
 PAUSE_S = 0.5
-"""Between two requests; people's commands, and readings, need Discord's limits, too."""
+"""Between two requests; people's commands, and imports, need Discord's limits, too."""
 _TRY_AGAIN_S = 10.0
 
 log = structlog.get_logger()
@@ -35,8 +31,9 @@ log = structlog.get_logger()
 class Recheck(commands.Cog):
     """Compares what transcripts hold with what still stands on Discord, after each new session."""
 
-    def __init__(self, bot: Galvanic, watch: Watch) -> None:
-        self.bot = bot
+    def __init__(self, client: discord.Client, store: TranscriptStore, watch: Watch) -> None:
+        self._client = client
+        self._store = store
         self._watch = watch
         self._task: asyncio.Task[None] | None = None
         self._away: set[int] = set()
@@ -44,7 +41,7 @@ class Recheck(commands.Cog):
 
     async def cog_unload(self) -> None:
         """End; the next start looks from the beginning."""
-        await tasks.end(self._task)
+        await end(self._task)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
@@ -69,17 +66,16 @@ class Recheck(commands.Cog):
         done: set[str] = set()
         while True:
             try:
-                for info in await self.bot.transcripts.known():
+                for info in await self._store.known():
                     if info.transcript_id not in done:
                         await self._compare(info)
                         done.add(info.transcript_id)
                 return
             except Exception as error:
-                if passing(error) or isinstance(error, RedisError):
-                    log.warning("changes_not_looked_up", error=type(error).__name__)
-                else:  # it comes again, perhaps, at the next start
+                if not is_transient(error) and not isinstance(error, RedisError):
                     log.exception("changes_not_looked_up")
-                    return
+                    return  # it comes again, perhaps, at the next start
+                log.warning("changes_not_looked_up", error=type(error).__name__)
             await asyncio.sleep(_TRY_AGAIN_S)
 
     async def _compare(self, info: TranscriptInfo) -> None:
@@ -91,7 +87,7 @@ class Recheck(commands.Cog):
         """
         deleted = edited = 0
         closed: set[int] = set()
-        async for _, page in self.bot.transcripts.pages(info.transcript_id):
+        async for _, page in self._store.pages(info.transcript_id):
             place_id = page[0].thread_id or info.source_id
             if place_id in closed:
                 continue
@@ -101,42 +97,37 @@ class Recheck(commands.Cog):
                 continue
             there = {message.id: message for message in messages}
             # A full answer may end before the page does: of what comes after it nothing is known.
-            end = messages[-1].id if len(messages) == PAGE else page[-1].message_id
+            end_id = messages[-1].id if len(messages) == PAGE else page[-1].message_id
             for line in page:
                 message = there.get(line.message_id)
-                if message is None and line.message_id <= end:
+                # Its line may be the right one already, if it was edited since the transcript was begun.
+                at = message.edited_at if message is not None else None
+                if message is None and line.message_id <= end_id:
                     deleted += 1
-                elif message is not None and _edited_since(message, info):
+                elif at is not None and at.timestamp() > info.created_at:
                     edited += 1
                 else:
                     continue
                 self._watch.hear(info.guild_id, place_id, line.message_id, message)
             await asyncio.sleep(PAUSE_S)
         if deleted or edited:
-            log.info(
-                "changes_looked_up",
-                transcript_id=info.transcript_id,
-                guild_id=info.guild_id,
-                deleted=deleted,
-                edited=edited,
-            )
+            which = {"transcript_id": info.transcript_id, "guild_id": info.guild_id}
+            log.info("changes_looked_up", deleted=deleted, edited=edited, **which)
 
     async def _ask(self, info: TranscriptInfo, place_id: int, page: Sequence[Line]) -> list[discord.Message] | None:
         """The messages from a page's first on; None: the bot cannot read there now, and knows nothing by that.
 
         To whoever lacks Read Message History Discord shows no message, instead of refusing.
         """
-        guild = self.bot.get_guild(info.guild_id)
+        guild = self._client.get_guild(info.guild_id)
         if guild is None or guild.unavailable:
             self._away.add(info.guild_id)
             return None
         room = guild.get_channel_or_thread(info.channel_id)
-        if room is None:
-            return None
-        rights = room.permissions_for(guild.me)
+        rights = room.permissions_for(guild.me) if room is not None else discord.Permissions.none()
         if not (rights.view_channel and rights.read_message_history):
             return None
-        place = self.bot.get_partial_messageable(place_id, guild_id=info.guild_id)
+        place = self._client.get_partial_messageable(place_id, guild_id=info.guild_id)
         after = discord.Object(page[0].message_id - 1)
         try:
             return [message async for message in place.history(limit=PAGE, after=after, oldest_first=True)]
@@ -146,8 +137,3 @@ class Recheck(commands.Cog):
             if is_gone(error) and place_id != info.source_id:
                 self._watch.hear_thread(info.guild_id, place_id, info.source_id)
             return None
-
-
-def _edited_since(message: discord.Message, info: TranscriptInfo) -> bool:
-    """Whether a message was edited since its transcript was begun. Its line may be the right one already."""
-    return message.edited_at is not None and message.edited_at.timestamp() > info.created_at

@@ -1,228 +1,273 @@
-"""What members and admins say about learning from messages, carried out: also behind buttons."""
+"""What members and admins say about learning from messages, carried out: for commands, and for buttons of questions.
+
+Any method raises `redis.RedisError` while Redis cannot be reached.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
 
 import discord
 import structlog
 
-from bot import cards
-from bot.channels import embeds, held, sources
+from bot import words
+from bot.background import DISCORD_ERRORS
+from bot.channels import embeds
+from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Taken, Terms
-from bot.channels.requests import forget_requests
-from bot.failures import TRANSIENT
-from bot.people import private
+from bot.channels.held import Holdings, Person, member_in
+from bot.channels.sources import Room, Sources, reads, require_readable
+from bot.channels.store import TranscriptStore
+from bot.channels.withdrawals import Withdrawals
+from bot.components import GUILD, USER, Components, Press
+from bot.models.registry import Registry
+from bot.responder import write_to
+from bot.servers.settings import GuildSettingsStore
 from shared.errors import UserError
+from shared.settings import Settings
+from shared.units import count
 
-if TYPE_CHECKING:
-    from bot.channels.held import Person
-    from bot.client import Galvanic
-
-    Room = discord.TextChannel | discord.ForumChannel
-
+_ANSWER_WITHIN = timedelta(hours=24)
+"""How long a question can be answered: what it says may be another thing later."""
 _HOUR_S = 3_600.0
 
 log = structlog.get_logger()
 
 
-def terms_of(bot: Galvanic, prefix: str) -> Terms:
-    """What the operator has set. `prefix`: what commands begin with where the text is read."""
-    settings = bot.settings
-    return Terms(
-        mode=settings.channel_training,
-        corpus_days=settings.channel_corpus_days,
-        model_days=settings.channel_model_days,
-        forget_hours=settings.forget_within_hours,
-        prefix=prefix,
-    )
-
-
-# ---------------------------------------------------------------------- members
-
-
-async def consent_question(bot: Galvanic, guild: discord.Guild, user: Person, prefix: str) -> discord.Embed:
-    """What somebody agrees to, before they do.
-
-    Raises:
-        UserError: the operator has turned it off.
-        redis.RedisError: Redis cannot be reached.
-        discord.HTTPException: Discord is in trouble.
-    """
-    sources.require_on(bot)
-    member = await held.member_in(guild, user)
-    channels = [channel for channel in sorted(await bot.consents.allowed(guild.id)) if held.reads(member, channel)]
-    said = await bot.consents.said(guild.id, user.id)
-    return embeds.consent_question(guild.name, channels, said, terms_of(bot, prefix))
-
-
-async def agree(
-    bot: Galvanic, guild_id: int, user: Person, asked: datetime, pressed: int, prefix: str
-) -> discord.Embed:
-    """A member says yes.
+class Rights:
+    """What members, and admins of channels, may say.
 
     Args:
-        bot: the bot.
-        guild_id: the server, as a button says, which may be forged.
-        user: who pressed it.
-        asked: when the question was put to them.
-        pressed: id of the interaction: Discord's time of their answer.
-        prefix: what commands begin with where the answer is read.
-
-    Raises:
-        UserError: it is turned off, they are no member there, or they have said no since they were asked.
-        redis.RedisError: Redis cannot be reached.
-        discord.HTTPException: Discord is in trouble.
+        forbid: called with the server where an admin took a channel back.
     """
-    sources.require_on(bot)
-    guild = bot.get_guild(guild_id)
-    if guild is None or await held.member_in(guild, user) is None:
-        raise UserError("You are no member of that server, or I am not there any more.", "Opt in where you are one.")
-    before = await bot.consents.said(guild_id, user.id)
-    if before is not None and before.state == "out" and before.at > asked.timestamp():
-        raise UserError("You said no after this question.", f"If you want to agree, ask anew: `{prefix}optin`.")
-    said = await bot.consents.agree(guild_id, user.id, pressed)
-    return embeds.agreed(guild.name, said, terms_of(bot, prefix))
 
+    def __init__(
+        self,
+        client: discord.Client,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        *,
+        sources: Sources,
+        consents: ConsentStore,
+        store: TranscriptStore,
+        registry: Registry,
+        withdrawals: Withdrawals,
+        holdings: Holdings,
+        forbid: Callable[[int], None],
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._servers = servers
+        self._sources = sources
+        self._consents = consents
+        self._store = store
+        self._registry = registry
+        self._withdrawals = withdrawals
+        self._holdings = holdings
+        self._forbid = forbid
 
-async def servers_here(
-    bot: Galvanic, guild: discord.Guild | None, user: Person, *, to_refuse: bool = False
-) -> list[int]:
-    """The servers that somebody's command is about: the one where it is given; in a direct message, all of theirs.
+    def register(self, components: Components) -> None:
+        """Do what the buttons under questions say."""
+        anybody: dict[str, Any] = {"who": "anybody", "how": "update", "owner": True}
+        components.add("optin", self.agree, f"{GUILD}:{USER}", **anybody)
+        components.add("forget-me", self.forget, f"{GUILD}:{USER}", **anybody)
+        components.add("privacy-not", self.decline, USER, **anybody)
 
-    Args:
-        bot: the bot.
-        guild: where it is given.
-        user: who gave it.
-        to_refuse: as of `held.servers_of`.
+    def terms(self, prefix: str) -> Terms:
+        """What the operator has set. `prefix`: what commands begin with where the text is read."""
+        return Terms(self._settings, prefix)
 
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    return [guild.id] if guild is not None else await held.servers_of(bot, user, to_refuse=to_refuse)
+    # ------------------------------------------------------------------ members
 
+    async def question(self, guild: discord.Guild, user: Person, prefix: str) -> discord.Embed:
+        """What somebody agrees to, before they do.
 
-def name_of(bot: Galvanic, guild_id: int) -> str:
-    """A server's name."""
-    guild = bot.get_guild(guild_id)
-    return guild.name if guild is not None else f"Server {guild_id}"
+        Raises:
+            UserError: the operator has turned it off.
+            discord.HTTPException: Discord is in trouble.
+        """
+        self._sources.require_on()
+        member = await member_in(guild, user)
+        allowed = sorted(await self._consents.allowed(guild.id))
+        channels = [channel_id for channel_id in allowed if reads(member, guild.get_channel(channel_id))]
+        said = await self._consents.said(guild.id, user.id)
+        return embeds.consent_question(guild.name, channels, said, self.terms(prefix))
 
+    async def agree(self, press: Press) -> None:
+        """A member says yes with the button under the question.
 
-async def opt_out(bot: Galvanic, servers: Sequence[int], user: Person, prefix: str) -> discord.Embed:
-    """A member says no: nothing is learned from them any more, and their words go.
+        Raises:
+            UserError: it is turned off, they are no member there, they have said no since they were asked, or it is
+                too late.
+            discord.HTTPException: Discord is in trouble.
+        """
+        user, prefix = press.interaction.user, await self._prefix(press)
+        asked = _asked_at(press, f"{prefix}optin")
+        self._sources.require_on()
+        guild = self._client.get_guild(int(press["guild"]))
+        if guild is None or await member_in(guild, user) is None:
+            problem = "You are no member of that server, or I am not there any more."
+            raise UserError(problem, "Opt in where you are one.")
+        before = await self._consents.said(guild.id, user.id)
+        if before is not None and before.state == "out" and before.at > asked:
+            raise UserError("You said no after this question.", f"If you want to agree, ask anew: `{prefix}optin`.")
+        said = await self._consents.agree(guild.id, user.id, press.interaction.id)
+        await press.update(embed=embeds.agreed(guild.name, said, self.terms(prefix)), view=None)
 
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    taken = [await _withdraw(bot, guild_id, user, "optout") for guild_id in servers]
-    return embeds.opted_out(taken, _due(bot), terms_of(bot, prefix))
+    async def decline(self, press: Press) -> None:
+        """Somebody answers a question with No: nothing changes.
 
+        Raises:
+            UserError: it is too late.
+        """
+        _asked_at(press, f"{await self._prefix(press)}privacy")
+        await press.update(embed=embeds.not_agreed(), view=None)
 
-async def forget(bot: Galvanic, servers: Sequence[int], user: Person, prefix: str) -> discord.Embed:
-    """As `opt_out`, and what they asked for goes as well; `confirm` is to follow.
+    async def servers_here(self, guild: discord.Guild | None, user: Person, *, to_refuse: bool = False) -> list[int]:
+        """The servers that somebody's command is about: the one where it is given; in a direct message, all of theirs.
 
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    taken = [await _withdraw(bot, guild_id, user, "forget-me") for guild_id in servers]
-    requests = await forget_requests(bot.redis, user.id, servers)
-    log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
-    return embeds.forgotten(taken, requests, _due(bot), terms_of(bot, prefix))
+        `to_refuse`: as of `Holdings.servers_of`.
+        """
+        return [guild.id] if guild is not None else await self._holdings.servers_of(user, to_refuse=to_refuse)
 
+    def name_of(self, guild_id: int) -> str:
+        """A server's name."""
+        guild = self._client.get_guild(guild_id)
+        return guild.name if guild is not None else f"Server {guild_id}"
 
-async def confirm(user: Person, done: discord.Embed) -> None:
-    """Send somebody as a direct message what was done; they have seen it already where they asked."""
-    try:
-        await private.write_to(user, embed=done)
-    except (discord.HTTPException, *TRANSIENT) as error:
-        log.warning("confirmation_not_sent", user_id=user.id, error=type(error).__name__)
+    async def opt_out(self, servers: Sequence[int], user: Person, prefix: str) -> discord.Embed:
+        """A member says no: nothing is learned from them any more, and their words go."""
+        taken = [await self._withdraw(guild_id, user, "optout") for guild_id in servers]
+        return embeds.opted_out(taken, self._due(), self.terms(prefix))
 
+    async def forget(self, press: Press) -> None:
+        """As `opt_out`, and what they asked for goes as well; with the button under the question, and confirmed.
 
-async def _withdraw(bot: Galvanic, guild_id: int, user: Person, why: str) -> Taken:
-    done = await bot.withdrawals.withdraw(guild_id, [user.id], why=why)
-    return Taken(name_of(bot, guild_id), done.transcripts, done.lines, tuple(model.name for model in done.models))
+        Raises:
+            UserError: it is too late, or the bot is not in that server any more.
+        """
+        user, prefix = press.interaction.user, await self._prefix(press)
+        _asked_at(press, f"{prefix}forget-me")
+        guild_id = int(press["guild"])
+        guild = self._client.get_guild(guild_id)
+        if guild_id and guild is None:
+            raise UserError("I'm not in that server any more.", f"`{prefix}forget-me` here is about all servers.")
+        servers = await self.servers_here(guild, user, to_refuse=True)
+        taken = [await self._withdraw(one, user, "forget-me") for one in servers]
+        requests = await self._holdings.forget_requests(user.id, servers)
+        log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
+        done = embeds.forgotten(taken, requests, self._due(), self.terms(prefix))
+        if press.interaction.guild_id is None or press.is_private:
+            await press.update(embed=done, view=None)
+        else:  # others see the question's place
+            await press.update(embed=discord.Embed(description="Done.", colour=words.GREEN), view=None)
+            await press.interaction.followup.send(embed=done, ephemeral=True)
+        if press.interaction.guild_id is not None or press.is_private:  # else it stands in the direct messages for good
+            try:
+                await write_to(user, embed=done)
+            except DISCORD_ERRORS as error:
+                log.warning("confirmation_not_sent", user_id=user.id, error=type(error).__name__)
 
+    async def _prefix(self, press: Press) -> str:
+        return await self._servers.prefix(press.interaction.guild_id)
 
-def _due(bot: Galvanic) -> float:
-    return time.time() + _HOUR_S * bot.settings.forget_within_hours
+    async def _withdraw(self, guild_id: int, user: Person, why: str) -> Taken:
+        done = await self._withdrawals.withdraw(guild_id, [user.id], why=why)
+        models = tuple(model.name for model in done.models)
+        return Taken(self.name_of(guild_id), done.transcripts, done.lines, models)
 
+    def _due(self) -> float:
+        return time.time() + _HOUR_S * self._settings.forget_within_hours
 
-# ---------------------------------------------------------------------- admins
+    # ------------------------------------------------------------------ admins
 
+    async def allowed(self, guild_id: int, prefix: str) -> discord.Embed:
+        """The channels that may be learned from."""
+        agreed = len((await self._consents.of(guild_id)).agreed)
+        return embeds.allowed_channels(await self._consents.allowed(guild_id), agreed, self.terms(prefix))
 
-async def allow(bot: Galvanic, channel: Room, by: discord.Member, prefix: str) -> str:
-    """An admin allows a channel; its members are told there.
+    async def is_allowed(self, guild_id: int, channel_id: int) -> bool:
+        """Whether a channel may be learned from, be it that it is gone."""
+        return channel_id in await self._consents.allowed(guild_id)
 
-    Returns:
-        What to tell the admin.
+    async def allow(self, channel: Room, by: discord.Member, prefix: str) -> str:
+        """An admin allows a channel; its members are told there.
 
-    Raises:
-        UserError: the operator has turned it off, or the bot may not read the channel.
-        redis.RedisError: Redis cannot be reached.
-    """
-    sources.require_on(bot)
-    sources.require_readable(channel)
-    guild = channel.guild
-    if channel.id in await bot.consents.allowed(guild.id):
-        return f"{channel.mention} is already allowed. `{prefix}allow-training #{channel.name} off` takes it back."
-    await bot.consents.allow(guild.id, channel.id, by.id)
-    who = "members who said yes" if bot.settings.channel_training == "opt-in" else "members who didn't say no"
-    said = (
-        f"I may now learn from {channel.mention} and its public threads, from {who}: `{prefix}train #{channel.name}`."
-    )
-    if await _post_notice(bot, channel, prefix):
-        return f"{said} I told its members there."
-    told = f"I couldn't post a notice there: please tell its members about `{prefix}optin` and `{prefix}optout`."
-    return f"{said}\n⚠️ {told}"
+        Returns:
+            What to tell the admin.
 
+        Raises:
+            UserError: the operator has turned it off, or the bot may not read the channel.
+        """
+        self._sources.require_on()
+        require_readable(channel)
+        guild = channel.guild
+        if await self.is_allowed(guild.id, channel.id):
+            return f"{channel.mention} is already allowed. `{prefix}allow-training #{channel.name} off` takes it back."
+        await self._consents.allow(guild.id, channel.id, by.id)
+        asked = self._settings.channel_training == "opt-in"
+        who = "members who said yes" if asked else "members who didn't say no"
+        train = f"`{prefix}train #{channel.name}`"
+        said = f"I may now learn from {channel.mention} and its public threads, from {who}: {train}."
+        if await self._post_notice(channel, prefix):
+            return f"{said} I told its members there."
+        told = f"I couldn't post a notice there: please tell its members about `{prefix}optin` and `{prefix}optout`."
+        return f"{said}\n⚠️ {told}"
 
-async def _post_notice(bot: Galvanic, channel: Room, prefix: str) -> bool:
-    if isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
-        return False
-    try:
-        await channel.send(embed=embeds.notice(channel.guild.name, terms_of(bot, prefix)))
-    except (discord.HTTPException, *TRANSIENT) as error:
-        log.info("notice_not_posted", channel_id=channel.id, error=type(error).__name__)
-        return False
-    return True
+    async def _post_notice(self, channel: Room, prefix: str) -> bool:
+        if isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
+            return False
+        try:
+            await channel.send(embed=embeds.notice(channel.guild.name, self.terms(prefix)))
+        except DISCORD_ERRORS as error:
+            log.info("notice_not_posted", channel_id=channel.id, error=type(error).__name__)
+            return False
+        return True
 
+    async def disallow(self, guild_id: int, channel_id: int, by: int, prefix: str, here: Sequence[int]) -> str:
+        """An admin takes it back: imports end, and what is stored of the channel goes.
 
-async def disallow(bot: Galvanic, guild_id: int, channel_id: int, by: int, prefix: str, here: Sequence[int]) -> str:
-    """An admin takes it back: readings end, and what is stored of the channel goes.
+        Args:
+            guild_id: the server.
+            channel_id: what is taken back.
+            by: the admin.
+            prefix: what commands begin with there.
+            here: where the answer is read, maybe by others: the channel, and for a thread also its parent.
 
-    Args:
-        bot: the bot.
-        guild_id: the server.
-        channel_id: what is taken back.
-        by: the admin.
-        prefix: what commands begin with there.
-        here: where the answer is read, maybe by others: the channel, and for a thread also its parent.
-
-    Returns:
-        What to tell the admin.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    was = await bot.consents.disallow(guild_id, channel_id, by)
-    bot.dispatch("training_disallowed", guild_id, channel_id)
-    dropped = 0
-    for transcript in await bot.transcripts.all(guild_id):
-        if transcript.info.channel_id == channel_id and await bot.transcripts.has_text(transcript.transcript_id):
-            await bot.transcripts.drop_text(transcript.transcript_id)
-            dropped += 1
-    log.info("words_of_channel_dropped", guild_id=guild_id, channel_id=channel_id, transcripts=dropped)
-    if not was and not dropped:
-        return f"<#{channel_id}> wasn't allowed."
-    models = [model for model in await bot.registry.all(guild_id) if channel_id in model.heard]
-    said = f"I no longer learn from <#{channel_id}>, and what was stored of it is gone."
-    if models:
-        shown = [f"`{model.name}`" for model in bot.registry.among(guild_id, here, models)[:10]]
+        Returns:
+            What to tell the admin.
+        """
+        was = await self._consents.disallow(guild_id, channel_id, by)
+        self._forbid(guild_id)
+        dropped = 0
+        for transcript in await self._store.all(guild_id):
+            if transcript.info.channel_id == channel_id and await self._store.has_text(transcript.transcript_id):
+                await self._store.drop_text(transcript.transcript_id)
+                dropped += 1
+        log.info("words_of_channel_dropped", guild_id=guild_id, channel_id=channel_id, transcripts=dropped)
+        if not was and not dropped:
+            return f"<#{channel_id}> wasn't allowed."
+        said = f"I no longer learn from <#{channel_id}>, and what was stored of it is gone."
+        models = [model for model in await self._registry.all(guild_id) if channel_id in model.heard]
+        if not models:
+            return said
+        shown = [f"`{model.name}`" for model in self._registry.among(guild_id, here, models)[:10]]
         hidden = len(models) - len(shown)
         names = " and ".join(filter(None, (", ".join(shown), f"{hidden} more" if shown and hidden else "")))
-        which = names or cards.count(hidden, "model")
-        said += f" Models that learned from it stay until somebody deletes them: {which}. `{prefix}model delete` does."
-    return said
+        stay = f"Models that learned from it stay until somebody deletes them: {names or count(hidden, 'model')}."
+        return f"{said} {stay} `{prefix}model delete` does."
+
+
+def _asked_at(press: Press, command: str) -> float:
+    """When the question was asked that a button answers, seconds since the epoch.
+
+    Raises:
+        UserError: too long ago.
+    """
+    asked = press.interaction.message.created_at if press.interaction.message is not None else None
+    if asked is None or discord.utils.utcnow() - asked > _ANSWER_WITHIN:
+        raise UserError("This question is older than a day, so nothing was changed.", f"Ask again: `{command}`.")
+    return asked.timestamp()

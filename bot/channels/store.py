@@ -1,81 +1,181 @@
-"""Transcripts in Redis, as the bot writes them: pages are added, words are taken out, what is over is dropped."""
+"""Transcripts in Redis: pages of lines are added, words are taken out, what is over is dropped.
+
+A page is kept twice: its lines, which a worker reads, and an index of who wrote which. Only one bot writes them: what
+changes a transcript waits for the change before (`TranscriptStore.lock`), and is fenced.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
+import json
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 import redis.asyncio
+import structlog
+from pydantic import ValidationError
 from redis.asyncio.client import Pipeline
 
-from bot.channels.kept import KeptTranscripts, Transcript
-from bot.channels.pages import Line, as_noted, pack, read_page, said_by, sizes
+from bot.background import reply
+from bot.channels.consent import ConsentStore
+from bot.jobs.understanding import card_of
 from bot.leader import Fence, Overtaken
-from bot.redis_reply import reply
 from shared import keys
-from shared.transcripts import TranscriptInfo
+from shared.transcripts import Revision, TranscriptInfo, pack_page, read_revision, unpack_page
 
-if TYPE_CHECKING:
-    from bot.channels.consent import ConsentStore
-
-__all__ = ["Line", "Transcript", "TranscriptStore", "said_by"]
+_SAID = ": "
+"""Between a speaker's pseudonym and their words."""
+_PAGES_AT_ONCE = 50
 
 T = TypeVar("T")
+log = structlog.get_logger()
 
 
-class TranscriptStore(KeptTranscripts):
-    """Transcripts. Only one bot writes them: what changes one waits for the change before (`lock`), and is fenced."""
+@dataclass(frozen=True)
+class Line:
+    """A message's line, with the message and its author; in a thread of the channel also that (0: in none)."""
+
+    message_id: int
+    author_id: int
+    text: str
+    thread_id: int = 0
+
+
+def said_by(pseudonym: str, text: str) -> str:
+    """A line with its speaker."""
+    return f"{pseudonym}{_SAID}{text}"
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What is known of a transcript.
+
+    Attributes:
+        reading: how far its import is (JSON); None: it is complete.
+        card: channel and message that show the import.
+        left_out: lines that were too many: the oldest.
+        cancelled: whether somebody cancelled its import.
+    """
+
+    info: TranscriptInfo
+    revision: Revision
+    lines: int
+    chars: int
+    bytes: int
+    reading: str | None
+    card: tuple[int, int] | None = None
+    left_out: int = 0
+    cancelled: bool = False
+
+    @property
+    def transcript_id(self) -> str:
+        """Its name in Redis."""
+        return self.info.transcript_id
+
+
+class TranscriptStore:
+    """Transcripts. Any method raises `redis.RedisError` while Redis cannot be reached, and `Overtaken` as `Fence`."""
 
     def __init__(self, client: redis.asyncio.Redis, fence: Fence | None = None) -> None:
-        super().__init__(client)
+        self._redis = client
         self._fence = fence or Fence(client)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._known: dict[str, TranscriptInfo] = {}
+        self._all_known = False
 
     def lock(self, transcript_id: str) -> asyncio.Lock:
         """Held while a transcript is changed: also while somebody decides what is added to it."""
         return self._locks[transcript_id]
 
+    # ------------------------------------------------------------------ looking
+
+    async def load(self, transcript_id: str) -> Transcript | None:
+        """What is known of a transcript; None when it is forgotten."""
+        fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript(transcript_id))))
+        if b"info" not in fields:
+            return None
+        try:
+            info = TranscriptInfo.model_validate_json(fields[b"info"])
+        except ValidationError as error:
+            log.error("transcript_not_understood", transcript_id=transcript_id, fields=error.error_count())
+            return None
+        lines, chars, size, left_out = (int(fields.get(one, 0)) for one in (b"lines", b"chars", b"bytes", b"left_out"))
+        revision = read_revision([fields.get(b"revision"), fields.get(b"withdrawn")]) or Revision(now=0, withdrawn=0)
+        reading = fields[b"reading"].decode() if b"reading" in fields else None
+        card, cancelled = card_of(fields.get(b"card")), b"cancelled" in fields
+        return Transcript(info, revision, lines, chars, size, reading, card, left_out, cancelled)
+
+    async def all(self, guild_id: int | None = None) -> list[Transcript]:
+        """All transcripts that are not forgotten, of one server or of every one."""
+        known = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.TRANSCRIPTS)))
+        wanted = [one.decode() for one, guild in known.items() if guild_id is None or int(guild) == guild_id]
+        return [found for one in wanted if (found := await self.load(one)) is not None]
+
+    async def known(self) -> list[TranscriptInfo]:
+        """What each transcript is of that is not forgotten. Read from Redis once: nobody else makes one."""
+        if not self._all_known:
+            self._known = {one.transcript_id: one.info for one in await self.all()} | self._known
+            self._all_known = True
+        return list(self._known.values())
+
+    def may_hold(self, guild_id: int, message_id: int) -> bool:
+        """Whether a transcript of the server may have a message by its age; also while they are not `known` yet."""
+        return not self._all_known or any(
+            info.guild_id == guild_id and info.may_hold(message_id) for info in self._known.values()
+        )
+
+    async def members(self, transcript_id: str) -> dict[int, int]:
+        """Who is in it, each with the number of lines. Known as long as the transcript, longer than its words."""
+        found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_members(transcript_id))))
+        return {int(author): int(lines) for author, lines in found.items() if int(lines) > 0}
+
+    async def names(self, transcript_id: str) -> dict[int, str]:
+        """The pseudonyms of those who are in it, where its lines begin with them."""
+        found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_names(transcript_id))))
+        return {int(author): name.decode() for author, name in found.items()}
+
+    async def has_text(self, transcript_id: str) -> bool:
+        """Whether its words are still kept."""
+        return bool(await reply(self._redis.exists(keys.transcript_text(transcript_id))))
+
+    async def expires_in(self, transcript_id: str) -> float | None:
+        """Seconds until its words are dropped; None: they are not kept, or not yet to be dropped."""
+        left = cast(int, await reply(self._redis.pttl(keys.transcript_text(transcript_id))))
+        return left / 1_000 if left >= 0 else None
+
+    async def lines_of(self, transcript_id: str, author_id: int) -> list[Line]:
+        """What is kept of a member's words."""
+        return [line async for _, page in self.pages(transcript_id) for line in page if line.author_id == author_id]
+
+    async def pages(self, transcript_id: str) -> AsyncIterator[tuple[int, list[Line]]]:
+        """Each page that is not empty, with its number."""
+        start, count = 0, _PAGES_AT_ONCE
+        while count == _PAGES_AT_ONCE:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for key in _words(transcript_id):
+                    pipe.lrange(key, start, start + _PAGES_AT_ONCE - 1)
+                texts, indexes = await reply(pipe.execute())
+            for number, (text, index) in enumerate(zip(texts, indexes, strict=True), start):
+                if text:
+                    yield number, _unpack(text, index)
+                    await asyncio.sleep(0)  # a long transcript must not hold the bot up
+            start, count = start + _PAGES_AT_ONCE, len(texts)
+
     # ------------------------------------------------------------------ writing
 
-    async def create(
-        self,
-        *,
-        guild_id: int,
-        channel_id: int,
-        source_id: int,
-        asked_by: int,
-        reading: str,
-        after: int = 0,
-        until: int = 0,
-        speakers: bool = False,
-        transcript_id: str | None = None,
-    ) -> TranscriptInfo:
-        """Begin an empty transcript; arguments as the fields of TranscriptInfo. `reading`: see `Transcript`."""
-        info = TranscriptInfo(
-            transcript_id=transcript_id or secrets.token_hex(12),
-            guild_id=guild_id,
-            channel_id=channel_id,
-            source_id=source_id,
-            asked_by=asked_by,
-            created_at=time.time(),
-            after=after,
-            until=until,
-            speakers=speakers,
-        )
+    async def create(self, info: TranscriptInfo, reading: str) -> None:
+        """Begin an empty transcript. `reading`: see `Transcript`."""
         self._known[info.transcript_id] = info
         fields: dict[Any, Any] = {"info": info.model_dump_json(), "reading": reading, "revision": 0}
 
         async def enter(pipe: Pipeline) -> None:
             pipe.multi()
             pipe.hset(keys.transcript(info.transcript_id), mapping=fields)
-            pipe.hset(keys.TRANSCRIPTS, info.transcript_id, str(guild_id))
+            pipe.hset(keys.TRANSCRIPTS, info.transcript_id, str(info.guild_id))
 
         await self._fence.step(enter)
-        return info
 
     async def append(
         self,
@@ -87,22 +187,21 @@ class TranscriptStore(KeptTranscripts):
         after: str | None = None,
         consents: ConsentStore | None = None,
     ) -> set[int]:
-        """Add a page, and keep how far the reading is, in one step. Hold the `lock` from when the lines were chosen.
+        """Add a page, and keep how far the import is, in one step. Hold the `lock` from when the lines were chosen.
 
         Args:
             transcript_id: which.
             lines: the page; none: there was nothing in it.
             reading: see `Transcript`.
             names: pseudonyms of members who speak here for the first time.
-            after: how far the reading was when the page was read; None: that does not matter.
+            after: how far the import was when the page was read; None: that does not matter.
             consents: what they say in this very step decides whose lines are added; None: all are.
 
         Returns:
             Whose lines were added. Nothing is added to one that was forgotten meanwhile.
 
         Raises:
-            Overtaken: the reading is elsewhere by now.
-            redis.RedisError: Redis cannot be reached.
+            Overtaken: the import is elsewhere by now.
         """
         key = keys.transcript(transcript_id)
 
@@ -110,19 +209,19 @@ class TranscriptStore(KeptTranscripts):
             now = cast(bytes | None, await reply(pipe.hget(key, "reading")))
             done = now == reading.encode()  # the reply was lost, and this is the second try
             if after is not None and not done and now != after.encode():
-                raise Overtaken("the reading is elsewhere by now")
+                raise Overtaken("the import is elsewhere by now")
             taken = lines
             if consents is not None:
                 info = TranscriptInfo.model_validate_json(cast(bytes, await reply(pipe.hget(key, "info"))))
                 said = await consents.of(info.guild_id, {line.author_id for line in lines}, pipe)
                 taken = [line for line in lines if said.includes(line.author_id, line.message_id)]
             authors = {line.author_id for line in taken}
+            pipe.multi()
             if after is not None and done:
                 return authors
-            pipe.multi()
             if taken:
-                self._write(pipe, transcript_id, None, taken)
-                self._count(pipe, transcript_id, taken)
+                _write(pipe, transcript_id, None, taken)
+                _count(pipe, transcript_id, taken)
             if known := {str(who): name for who, name in (names or {}).items() if who in authors}:
                 pipe.hset(keys.transcript_names(transcript_id), mapping=cast(Any, known))
             pipe.hset(key, "reading", reading)
@@ -131,7 +230,7 @@ class TranscriptStore(KeptTranscripts):
         return await self._change(transcript_id, add) or set()
 
     async def save_card(self, transcript_id: str, card: tuple[int, int]) -> None:
-        """Keep which message (channel id, message id) shows the reading."""
+        """Keep which message (channel id, message id) shows the import."""
 
         async def keep(pipe: Pipeline) -> None:
             pipe.multi()
@@ -140,7 +239,7 @@ class TranscriptStore(KeptTranscripts):
         await self._change(transcript_id, keep)
 
     async def cancel(self, transcript_id: str) -> bool:
-        """Note that the reading is to end, so that the next run of the bot does not go on; False: it is over."""
+        """Note that the import is to end, so that the next run of the bot does not go on; False: it is over."""
 
         async def note(pipe: Pipeline) -> bool:
             reads = bool(await reply(pipe.hexists(keys.transcript(transcript_id), "reading")))
@@ -152,7 +251,7 @@ class TranscriptStore(KeptTranscripts):
         return bool(await self._change(transcript_id, note))
 
     async def complete(self, transcript_id: str) -> bool:
-        """The reading is over: what is there is the transcript. Whether somebody cancelled it until now."""
+        """The import is over: what is there is the transcript. Whether somebody cancelled it until now."""
 
         async def end(pipe: Pipeline) -> bool:
             cancelled = bool(await reply(pipe.hexists(keys.transcript(transcript_id), "cancelled")))
@@ -162,30 +261,23 @@ class TranscriptStore(KeptTranscripts):
 
         return bool(await self._change(transcript_id, end))
 
-    async def drop_oldest(self, transcript_id: str, most_bytes: int) -> int:
-        """Take the oldest pages out until the rest is short enough. Hold the `lock`.
-
-        Returns:
-            The number of lines that were left out.
-        """
+    async def drop_oldest(self, transcript_id: str, most_bytes: int) -> None:
+        """Take the oldest pages out until the rest is short enough. Hold the `lock`."""
         key = keys.transcript(transcript_id)
 
-        async def drop(pipe: Pipeline) -> int | None:
+        async def drop(pipe: Pipeline) -> bool:
             size = int(cast(bytes | None, await reply(pipe.hget(key, "bytes"))) or 0)
-            page = await self._page(pipe, transcript_id, 0) if size > most_bytes else None
+            page = await _page(pipe, transcript_id, 0) if size > most_bytes else None
             pipe.multi()
-            if page is None:
-                return None
-            pipe.lpop(keys.transcript_text(transcript_id))
-            pipe.lpop(keys.transcript_index(transcript_id))
-            self._count(pipe, transcript_id, page, sign=-1)
-            pipe.hincrby(key, "left_out", len(page))
-            return len(page)
+            if page is not None:
+                for list_key in _words(transcript_id):
+                    pipe.lpop(list_key)
+                _count(pipe, transcript_id, page, sign=-1)
+                pipe.hincrby(key, "left_out", len(page))
+            return page is not None
 
-        left_out = 0
-        while (lines := await self._change(transcript_id, drop, *_words(transcript_id))) is not None:
-            left_out += lines
-        return left_out
+        while await self._change(transcript_id, drop, *_words(transcript_id)):
+            pass
 
     # ------------------------------------------------------------------ taking out
 
@@ -196,11 +288,9 @@ class TranscriptStore(KeptTranscripts):
         note of the same message for the one that it saw, so this waits for its end.
         """
         fields = {f"m:{message_id}": text for message_id, text in changes.items()}
-        fields |= {f"t:{thread_id}": "" for thread_id in threads}
-        if not fields:
-            return
-        async with self.lock(transcript_id):
-            await self._note(transcript_id, fields)
+        if fields := fields | {f"t:{thread_id}": "" for thread_id in threads}:
+            async with self.lock(transcript_id):
+                await self._note(transcript_id, fields)
 
     async def note_withdrawn(self, transcript_id: str, author_ids: Collection[int]) -> None:
         """Note members who withdrew: from now on all that was learned is stale. `purge` is to follow."""
@@ -209,11 +299,11 @@ class TranscriptStore(KeptTranscripts):
 
     async def _note(self, transcript_id: str, fields: Mapping[str, str], *, withdrawn: bool = False) -> None:
         async def note(pipe: Pipeline) -> None:
-            revision = await self._next_revision(pipe, transcript_id)
+            revision = await _next_revision(pipe, transcript_id)
             pipe.multi()
             pipe.hset(keys.transcript_gone(transcript_id), mapping=cast(Any, fields))
             if withdrawn:
-                self._revise(pipe, transcript_id, revision, withdrawn=True)
+                _revise(pipe, transcript_id, revision, withdrawn=True)
 
         await self._change(transcript_id, note)
 
@@ -228,72 +318,60 @@ class TranscriptStore(KeptTranscripts):
             The number of lines that were taken out or changed.
         """
         async with self.lock(transcript_id):
-            key = keys.transcript_gone(transcript_id)
-            noted = cast(dict[bytes, bytes], await reply(self._redis.hgetall(key)))
-            gone = {name.decode(): text.decode() for name, text in noted.items()}
-            gone = {name: text for name, text in gone.items() if of_messages or name.startswith("a:")}
+            noted = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_gone(transcript_id))))
+            gone = {name.decode(): text.decode() for name, text in noted.items() if of_messages or name[:2] == b"a:"}
             if not gone:
                 return 0
             transcript = await self.load(transcript_id)
             speakers = transcript is not None and transcript.info.speakers
-            authors = {int(name[2:]) for name in gone if name.startswith("a:")}
-            threads = {int(name[2:]) for name in gone if name.startswith("t:")}
-            messages = {int(name[2:]): text for name, text in gone.items() if name.startswith("m:")}
-            changed = 0
 
             def left(page: list[Line]) -> list[Line | None]:
-                return [
-                    as_noted(line, messages, speakers)
-                    if line.author_id not in authors and line.thread_id not in threads
-                    else None
-                    for line in page
-                ]
+                return [_left(line, gone, speakers) for line in page]
 
+            changed = 0
             async for number, page in self.pages(transcript_id):
                 if left(page) != page:
                     changed += await self._rewrite(transcript_id, number, left)
-            await self._end_purge(transcript_id, gone, authors, changed, of_messages)
+            await self._end_purge(transcript_id, gone, changed, of_messages)
             return changed
 
     async def _rewrite(self, transcript_id: str, number: int, left: Callable[[list[Line]], list[Line | None]]) -> int:
         """Take lines out of a page, or change them, as `left` says of the page as it is now; the number of them."""
 
         async def rewrite(pipe: Pipeline) -> int:
-            page = await self._page(pipe, transcript_id, number) or []
+            page = await _page(pipe, transcript_id, number) or []
             kept = left(page)
-            there = [line for line in kept if line is not None]
             pipe.multi()
             if kept != page:
-                self._write(pipe, transcript_id, number, there)
-                self._count(pipe, transcript_id, page, sign=-1)
-                self._count(pipe, transcript_id, there)
+                there = [line for line in kept if line is not None]
+                _write(pipe, transcript_id, number, there)
+                _count(pipe, transcript_id, page, sign=-1)
+                _count(pipe, transcript_id, there)
             return sum(new != old for new, old in zip(kept, page, strict=True))
 
         return await self._change(transcript_id, rewrite, *_words(transcript_id)) or 0
 
-    async def _end_purge(
-        self, transcript_id: str, gone: Mapping[str, str], authors: set[int], changed: int, of_messages: bool
-    ) -> None:
+    async def _end_purge(self, transcript_id: str, gone: Mapping[str, str], changed: int, of_messages: bool) -> None:
         """What was noted is out.
 
         Edited messages that stay noted are noted as deleted if somebody withdrew: nobody knows whose they are.
         """
-        key = keys.transcript_gone(transcript_id)
+        key, authors = keys.transcript_gone(transcript_id), [name[2:] for name in gone if name.startswith("a:")]
 
         async def end(pipe: Pipeline) -> None:
             noted = cast(dict[bytes, bytes], await reply(pipe.hgetall(key)))
             edited = [name for name, text in noted.items() if name.startswith(b"m:") and text]
-            revision = await self._next_revision(pipe, transcript_id)
+            revision = await _next_revision(pipe, transcript_id)
             pipe.multi()
             if authors and not of_messages and edited:
                 pipe.hset(key, mapping=cast(Any, dict.fromkeys(edited, "")))
             pipe.hdel(key, *gone)
             if authors:
-                pipe.hdel(keys.transcript_members(transcript_id), *map(str, authors))
-                pipe.hdel(keys.transcript_names(transcript_id), *map(str, authors))
+                pipe.hdel(keys.transcript_members(transcript_id), *authors)
+                pipe.hdel(keys.transcript_names(transcript_id), *authors)
             if authors or changed:
                 # Once more: whoever read it while it was noted, and not yet taken out, begins anew.
-                self._revise(pipe, transcript_id, revision, withdrawn=bool(authors))
+                _revise(pipe, transcript_id, revision, withdrawn=bool(authors))
 
         await self._change(transcript_id, end, key)
 
@@ -310,7 +388,7 @@ class TranscriptStore(KeptTranscripts):
             await self._fence.step(drop)
 
     async def forget(self, transcript_id: str, ending: str | None = None) -> None:
-        """Drop all that is known of it, and keep how its reading ended. A model that refers to it is stale from now on.
+        """Drop all that is known of it, and keep how its import ended. A model that refers to it is stale from now on.
 
         Args:
             transcript_id: which.
@@ -319,13 +397,8 @@ class TranscriptStore(KeptTranscripts):
 
         async def drop(pipe: Pipeline) -> None:
             pipe.multi()
-            pipe.delete(
-                keys.transcript(transcript_id),
-                *_words(transcript_id),
-                keys.transcript_members(transcript_id),
-                keys.transcript_names(transcript_id),
-                keys.transcript_gone(transcript_id),
-            )
+            more = (keys.transcript, keys.transcript_members, keys.transcript_names, keys.transcript_gone)
+            pipe.delete(*_words(transcript_id), *(key(transcript_id) for key in more))
             pipe.hdel(keys.TRANSCRIPTS, transcript_id)
             if ending is not None:
                 pipe.hset(keys.READINGS_ENDED, transcript_id, ending)
@@ -334,8 +407,6 @@ class TranscriptStore(KeptTranscripts):
             await self._fence.step(drop)
         self._locks.pop(transcript_id, None)
         self._known.pop(transcript_id, None)
-
-    # ------------------------------------------------------------------ plumbing
 
     async def _change(self, transcript_id: str, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T | None:
         """Change a transcript in one step of the `Fence`; None, and nothing is done, when it is forgotten."""
@@ -346,35 +417,65 @@ class TranscriptStore(KeptTranscripts):
 
         return await self._fence.step(known, key, *watched)
 
-    async def _page(self, pipe: Pipeline, transcript_id: str, number: int) -> list[Line] | None:
-        """A page as it is now; None: there is none."""
-        text, index = [cast(bytes | None, await reply(pipe.lindex(key, number))) for key in _words(transcript_id)]
-        return None if text is None or index is None else read_page(text, index) if text else []
 
-    def _write(self, pipe: Pipeline, transcript_id: str, number: int | None, lines: list[Line]) -> None:
-        """Queue a page: in the place of another one, or (None) at the end."""
-        for key, data in zip(_words(transcript_id), pack(lines), strict=True):
-            if number is None:
-                pipe.rpush(key, data)
-            else:
-                pipe.lset(key, number, cast(Any, data))
-
-    def _count(self, pipe: Pipeline, transcript_id: str, lines: list[Line], sign: int = 1) -> None:
-        """Queue the counters' change when lines come (or, with -1, go)."""
-        for author, count in Counter(line.author_id for line in lines).items():
-            pipe.hincrby(keys.transcript_members(transcript_id), str(author), sign * count)
-        for name, count in sizes(lines).items():
-            pipe.hincrby(keys.transcript(transcript_id), name, sign * count)
-
-    async def _next_revision(self, pipe: Pipeline, transcript_id: str) -> int:
-        return int(cast(bytes | None, await reply(pipe.hget(keys.transcript(transcript_id), "revision"))) or 0) + 1
-
-    def _revise(self, pipe: Pipeline, transcript_id: str, revision: int, *, withdrawn: bool) -> None:
-        """Queue a new revision; `withdrawn`: it is that at which a member withdrew."""
-        fields = {"revision": revision} | ({"withdrawn": revision} if withdrawn else {})
-        pipe.hset(keys.transcript(transcript_id), mapping=cast(Any, fields))
+# ---------------------------------------------------------------------- pages
 
 
 def _words(transcript_id: str) -> tuple[str, str]:
     """Where a transcript's pages are, and their index."""
     return keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)
+
+
+def _unpack(text: bytes, index: bytes) -> list[Line]:
+    """The lines of a page that is not empty."""
+    entries = zip(unpack_page(text).split("\n"), json.loads(unpack_page(index)), strict=True)
+    return [Line(message_id, author_id, line, *thread) for line, (message_id, author_id, *thread) in entries]
+
+
+async def _page(pipe: Pipeline, transcript_id: str, number: int) -> list[Line] | None:
+    """A page as it is now; None: there is none."""
+    text, index = [cast(bytes | None, await reply(pipe.lindex(key, number))) for key in _words(transcript_id)]
+    return None if text is None or index is None else _unpack(text, index) if text else []
+
+
+def _write(pipe: Pipeline, transcript_id: str, number: int | None, lines: Sequence[Line]) -> None:
+    """Queue a page: in the place of another one, or (None) at the end."""
+    entries = [[line.message_id, line.author_id, *([line.thread_id] if line.thread_id else [])] for line in lines]
+    page = pack_page("\n".join(line.text for line in lines)), pack_page(json.dumps(entries) if lines else "")
+    for key, data in zip(_words(transcript_id), page, strict=True):
+        if number is None:
+            pipe.rpush(key, data)
+        else:
+            pipe.lset(key, number, cast(Any, data))
+
+
+def _count(pipe: Pipeline, transcript_id: str, lines: Sequence[Line], sign: int = 1) -> None:
+    """Queue the counters' change when lines, which count with their ends, come or (with -1) go."""
+    for author, count in Counter(line.author_id for line in lines).items():
+        pipe.hincrby(keys.transcript_members(transcript_id), str(author), sign * count)
+    chars = sum(len(line.text) + 1 for line in lines)
+    size = sum(len(line.text.encode("utf-8")) + 1 for line in lines)
+    for name, count in (("lines", len(lines)), ("chars", chars), ("bytes", size)):
+        pipe.hincrby(keys.transcript(transcript_id), name, sign * count)
+
+
+def _left(line: Line, gone: Mapping[str, str], speakers: bool) -> Line | None:
+    """What is left of a line after what was noted; None: it is gone."""
+    if f"a:{line.author_id}" in gone or f"t:{line.thread_id}" in gone:
+        return None
+    text = gone.get(f"m:{line.message_id}")
+    if text is None:
+        return line
+    if text and speakers:
+        text = said_by(line.text.partition(_SAID)[0], text)
+    return replace(line, text=text) if text else None
+
+
+async def _next_revision(pipe: Pipeline, transcript_id: str) -> int:
+    return int(cast(bytes | None, await reply(pipe.hget(keys.transcript(transcript_id), "revision"))) or 0) + 1
+
+
+def _revise(pipe: Pipeline, transcript_id: str, revision: int, *, withdrawn: bool) -> None:
+    """Queue a new revision; `withdrawn`: it is that at which a member withdrew."""
+    fields = {"revision": revision} | ({"withdrawn": revision} if withdrawn else {})
+    pipe.hset(keys.transcript(transcript_id), mapping=cast(Any, fields))

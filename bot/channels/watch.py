@@ -7,24 +7,23 @@ later, many in one pass. While Redis is away they wait in memory.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import discord
 import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import tasks
+from bot.background import Tasks, retry, run_forever
 from bot.channels.cleaning import clean
+from bot.channels.consent import ConsentStore
 from bot.channels.reader import is_speech, prefixes_of
+from bot.channels.store import TranscriptStore
 from bot.servers.membership import was_deleted
+from bot.servers.settings import GuildSettingsStore
 from shared.transcripts import TranscriptInfo
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
 
 GATHER_S = 5.0
 """Between an event and the pass over the transcript: people delete and edit several messages in a row."""
@@ -34,10 +33,25 @@ log = structlog.get_logger()
 
 
 class Watch(commands.Cog):
-    """Keeps transcripts true to the channels that they are of."""
+    """Keeps transcripts true to the channels that they are of.
 
-    def __init__(self, bot: Galvanic) -> None:
-        self.bot = bot
+    Args:
+        stale: called when models may have become stale.
+    """
+
+    def __init__(
+        self,
+        client: discord.Client,
+        servers: GuildSettingsStore,
+        consents: ConsentStore,
+        store: TranscriptStore,
+        stale: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._servers = servers
+        self._consents = consents
+        self._store = store
+        self._stale = stale
         self._changed: defaultdict[tuple[int, int], dict[int, discord.Message | None]] = defaultdict(dict)
         """By server and channel: messages as they are now; None: deleted."""
         self._threads: dict[int, tuple[int, int]] = {}
@@ -50,26 +64,30 @@ class Watch(commands.Cog):
         """Transcripts of deleted threads."""
         self._forbidden: set[int] = set()
         """Servers where an admin took back that a channel may be learned from."""
-        self._bell = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._wakeup = asyncio.Event()
+        self._due: float | None = None
+        """When what was noted is to be taken out, by the event loop's clock."""
+        self._tasks = Tasks()
+        self._began = False
 
     async def cog_unload(self) -> None:
         """End; what is not noted yet is lost with the process."""
-        await tasks.end(self._task)
+        await self._tasks.end()
 
     # ------------------------------------------------------------------ what happens
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Begin; make up for what was deleted or forbidden while the bot was off, or had lost its connection."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._work())
-        await self.look_for_lost_channels(self.bot.guilds)
+        if not self._began:
+            self._began = True
+            self._tasks.spawn(run_forever("watch", self._step, every_s=None, wakeup=self._wakeup, retry_s=_TRY_AGAIN_S))
+        await self.look_for_lost_channels(self._client.guilds)
 
     @commands.Cog.listener()
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """Discord shows a server after all, or again; those before `on_ready` are looked at then."""
-        if self._task is not None:
+        if self._began:
             await self.look_for_lost_channels([guild])
 
     @commands.Cog.listener()
@@ -98,44 +116,40 @@ class Watch(commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         """A channel was deleted: it is not allowed any more either."""
         self._channels[channel.id] = channel.guild.id
-        self._bell.set()
+        self._wakeup.set()
 
-    @commands.Cog.listener()
-    async def on_training_disallowed(self, guild_id: int, _channel_id: int) -> None:
+    def forbid(self, guild_id: int) -> None:
         """An admin took back that a channel may be learned from."""
         self._forbidden.add(guild_id)
-        self._bell.set()
+        self._wakeup.set()
 
     def hear(self, guild_id: int | None, channel_id: int, message_id: int, message: discord.Message | None) -> None:
         """A message was deleted (None), or may have been edited."""
-        if guild_id is not None and self.bot.transcripts.may_hold(guild_id, message_id):
+        if guild_id is not None and self._store.may_hold(guild_id, message_id):
             self._changed[guild_id, channel_id][message_id] = message
-            self._bell.set()
+            self._wakeup.set()
 
     def hear_thread(self, guild_id: int, thread_id: int, parent_id: int) -> None:
         """A thread was deleted."""
         self._threads[thread_id] = (guild_id, parent_id)
-        self._bell.set()
+        self._wakeup.set()
 
     async def look_for_lost_channels(self, guilds: Sequence[discord.Guild]) -> None:
         """Find what was deleted or forbidden unheard. Only what Discord says is gone counts as gone."""
-        while True:
-            try:
-                for guild in [guild for guild in guilds if not guild.unavailable]:
-                    await self._look_for_lost_channels(guild)
-            except RedisError as error:
-                log.warning("redis_unreachable", error=type(error).__name__)
-                await asyncio.sleep(_TRY_AGAIN_S)
-            else:
-                break
-        self._bell.set()
+
+        async def look() -> None:
+            for guild in [guild for guild in guilds if not guild.unavailable]:
+                await self._look_for_lost_channels(guild)
+
+        await retry(look, "channels_not_looked_up", pauses_s=itertools.repeat(_TRY_AGAIN_S))
+        self._wakeup.set()
 
     async def _look_for_lost_channels(self, guild: discord.Guild) -> None:
         self._forbidden.add(guild.id)
-        allowed = {channel_id: channel_id for channel_id in await self.bot.consents.allowed(guild.id)}
+        allowed = {channel_id: channel_id for channel_id in await self._consents.allowed(guild.id)}
         known = {info.source_id: info.channel_id for info in await self._of(guild.id)}
         for channel_id, room_id in (known | allowed).items():
-            if guild.get_channel_or_thread(channel_id) is None and await was_deleted(self.bot, channel_id):
+            if guild.get_channel_or_thread(channel_id) is None and await was_deleted(self._client, channel_id):
                 if channel_id == room_id:
                     self._channels[channel_id] = guild.id
                 else:
@@ -143,36 +157,24 @@ class Watch(commands.Cog):
 
     # ------------------------------------------------------------------ what is done
 
-    async def _work(self) -> None:
+    async def _step(self) -> float | None:
         """Note what was heard at once; take words out when it has been quiet, or `GATHER_S` after the first note."""
-        loop = asyncio.get_running_loop()
-        due: float | None = None
-        while True:
-            with suppress(TimeoutError):  # it is time to take out what was noted
-                async with asyncio.timeout_at(due):
-                    await self._bell.wait()
-            self._bell.clear()
-            try:
-                await self._note()
-                if due is not None and loop.time() >= due:
-                    due = None
-                    await self._take_out()
-                if due is None and (self._noted or self._lost or self._forbidden):
-                    due = loop.time() + GATHER_S
-            except RedisError as error:
-                log.warning("redis_unreachable", error=type(error).__name__)
-                due = loop.time() + _TRY_AGAIN_S
-            except Exception:  # whatever else comes must be heard
-                log.exception("watch_failed")
-                due = loop.time() + GATHER_S
+        now = asyncio.get_running_loop().time()
+        await self._note()
+        if self._due is not None and now >= self._due:
+            await self._take_out()
+            self._due = None
+        if self._due is None and (self._noted or self._lost or self._forbidden):
+            self._due = now + GATHER_S
+        return None if self._due is None else self._due - now
 
     async def _note(self) -> None:
         """Note what was heard; what was noted is heard no longer."""
         while self._channels:
             channel_id, guild_id = next(iter(self._channels.items()))
-            if channel_id in await self.bot.consents.allowed(guild_id):
-                assert self.bot.user is not None
-                await self.bot.consents.disallow(guild_id, channel_id, self.bot.user.id)
+            if channel_id in await self._consents.allowed(guild_id):
+                assert self._client.user is not None
+                await self._consents.disallow(guild_id, channel_id, self._client.user.id)
             self._forbidden.add(guild_id)
             del self._channels[channel_id]
         while self._changed:
@@ -199,7 +201,7 @@ class Watch(commands.Cog):
 
     async def _note_gone(self, info: TranscriptInfo, changes: dict[int, str], *threads: int) -> None:
         if changes or threads:
-            await self.bot.transcripts.note_gone(info.transcript_id, changes, threads)
+            await self._store.note_gone(info.transcript_id, changes, threads)
             self._noted[info.transcript_id] = info.guild_id
 
     async def _lines(self, guild_id: int, messages: dict[int, discord.Message | None]) -> dict[int, str]:
@@ -207,13 +209,17 @@ class Watch(commands.Cog):
 
         Of those who have not agreed nothing is in a transcript, and nothing is to be noted either.
         """
-        prefixes = await prefixes_of(self.bot, guild_id)
-        consents = await self.bot.consents.of(guild_id)
+        prefixes = await prefixes_of(self._servers, self._client, guild_id)
+        consents = await self._consents.of(guild_id)
         lines = {}
         for message_id, message in messages.items():
-            counts = message is not None and consents.includes(message.author.id, message_id)
-            speaks = message is not None and counts and is_speech(message, prefixes)
-            lines[message_id] = clean([message.content])[0] if message is not None and speaks else ""
+            lines[message_id] = ""
+            if (
+                message is not None
+                and consents.includes(message.author.id, message_id)
+                and is_speech(message, prefixes)
+            ):
+                lines[message_id] = clean([message.content])[0]
             await asyncio.sleep(0)  # one that was built to take long must not hold up the rest of the bot
         return lines
 
@@ -224,7 +230,7 @@ class Watch(commands.Cog):
         """
         if info.source_id == channel_id:
             return True
-        guild = self.bot.get_guild(guild_id)
+        guild = self._client.get_guild(guild_id)
         place = guild.get_channel_or_thread(channel_id) if guild is not None else None
         if isinstance(place, discord.Thread):
             return place.parent_id == info.source_id
@@ -234,7 +240,8 @@ class Watch(commands.Cog):
         """Take out what was noted. A transcript that is being read does so itself at its end, unless that is past."""
         for transcript_id, guild_id in list(self._noted.items()):
             try:
-                await self._take_out_of(transcript_id, guild_id)
+                if not await self._is_read(transcript_id):
+                    await self._take_out_of(transcript_id, guild_id)
             except RedisError:
                 raise
             except Exception:  # it stays noted in Redis, where `Withdrawals.resume` finds it; the others must not wait
@@ -244,30 +251,30 @@ class Watch(commands.Cog):
             if await self._drop(info):
                 del self._lost[info.transcript_id]
         for guild_id in list(self._forbidden):
-            allowed = await self.bot.consents.allowed(guild_id)
+            allowed = await self._consents.allowed(guild_id)
             done = [await self._drop(info) for info in await self._of(guild_id) if info.channel_id not in allowed]
             if all(done):
                 self._forbidden.discard(guild_id)
 
     async def _take_out_of(self, transcript_id: str, guild_id: int) -> None:
-        transcript = await self.bot.transcripts.load(transcript_id)
-        if transcript is not None and transcript.reading is not None:
-            return
-        lines = await self.bot.transcripts.purge(transcript_id)
+        lines = await self._store.purge(transcript_id)
         self._noted.pop(transcript_id, None)
         if lines:
             log.info("words_taken_out", transcript_id=transcript_id, guild_id=guild_id, lines=lines)
-            self.bot.dispatch("words_withdrawn", guild_id)
+            self._stale()
 
     async def _drop(self, info: TranscriptInfo) -> bool:
         """Drop the words of a transcript; False while it is being read, which ends by itself."""
-        transcript = await self.bot.transcripts.load(info.transcript_id)
-        if transcript is not None and transcript.reading is not None:
+        if await self._is_read(info.transcript_id):
             return False
-        if await self.bot.transcripts.has_text(info.transcript_id):
-            await self.bot.transcripts.drop_text(info.transcript_id)
+        if await self._store.has_text(info.transcript_id):
+            await self._store.drop_text(info.transcript_id)
             log.info("words_dropped", transcript_id=info.transcript_id, guild_id=info.guild_id)
         return True
 
+    async def _is_read(self, transcript_id: str) -> bool:
+        transcript = await self._store.load(transcript_id)
+        return transcript is not None and transcript.reading is not None
+
     async def _of(self, guild_id: int) -> list[TranscriptInfo]:
-        return [info for info in await self.bot.transcripts.known() if info.guild_id == guild_id]
+        return [info for info in await self._store.known() if info.guild_id == guild_id]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import discord
+import redis.asyncio
 import structlog
-from redis.exceptions import RedisError
 
-from bot import tasks
-from bot.channels.store import Transcript
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, reply
+from bot.channels.consent import ConsentStore
+from bot.channels.store import Transcript, TranscriptStore
 from bot.escape import plain
-from bot.failures import AWAY, TRANSIENT
-from bot.redis_reply import reply
+from bot.models.registry import Registry
 from shared import keys
 from shared.models import ModelRecord
-
-if TYPE_CHECKING:
-    from bot.client import Galvanic
 
 ASKED = frozenset({"forget-me", "optout"})
 """Reasons of those who asked for it, and are told when all is done."""
@@ -45,73 +41,78 @@ class Withdrawn:
 
 
 class Withdrawals:
-    """Carries out what members' withdrawals mean for transcripts and models."""
+    """Carries out what members' withdrawals mean for transcripts and models.
 
-    def __init__(self, bot: Galvanic) -> None:
-        self._bot = bot
-        self._tasks: set[asyncio.Task[None]] = set()
+    Any method raises `redis.RedisError` while Redis cannot be reached.
+
+    Args:
+        stale: called when models may have become stale.
+    """
+
+    def __init__(
+        self,
+        client: discord.Client,
+        connection: redis.asyncio.Redis,
+        consents: ConsentStore,
+        store: TranscriptStore,
+        registry: Registry,
+        stale: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._redis = connection
+        self._consents = consents
+        self._store = store
+        self._registry = registry
+        self.stale = stale
+        self._tasks = Tasks()
 
     async def stop(self) -> None:
         """End what goes on in the background; the next `resume` goes on with it."""
-        await tasks.end(*self._tasks)
+        await self._tasks.end()
 
     async def withdraw(self, guild_id: int, user_ids: Collection[int], *, why: str) -> Withdrawn:
-        """Members withdraw in a server, or have left it.
+        """Members withdraw in a server, or have left it; `why` is for the log.
 
-        First their consent ends; then it is noted at every transcript that has their words, or may just be getting
-        some: no training reads these any more. The words themselves go in the background, because a long transcript
-        takes a while. A crash in between is made up for by `resume`.
-
-        Args:
-            guild_id: the server.
-            user_ids: the members.
-            why: for the log.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached; their consent has ended for this run of the bot all the same.
+        First their consent ends, for this run of the bot also while Redis is away; then it is noted at every transcript
+        that has their words, or may just be getting some: no training reads these any more. The words themselves go in
+        the background, because a long transcript takes a while. A crash in between is made up for by `resume`.
         """
         wanted = set(user_ids)
         now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         for user_id in wanted:
-            await self._bot.consents.refuse(guild_id, user_id, now)
+            await self._consents.refuse(guild_id, user_id, now)
         noted, touched, lines = [], set(), 0
-        for transcript in await self._bot.transcripts.all(guild_id):
-            members = await self._bot.transcripts.members(transcript.transcript_id)
+        for transcript in await self._store.all(guild_id):
+            members = await self._store.members(transcript.transcript_id)
             theirs = {user_id: members[user_id] for user_id in wanted & members.keys()}
             # A page that is being added may be the first with their words: the purge waits for it.
-            gone = wanted if transcript.reading is not None else theirs.keys()
-            if not gone:
-                continue
-            await self._bot.transcripts.note_withdrawn(transcript.transcript_id, gone)
-            noted.append(transcript)
+            if gone := wanted if transcript.reading is not None else theirs.keys():
+                await self._store.note_withdrawn(transcript.transcript_id, gone)
+                noted.append(transcript)
             if theirs:
                 touched.add(transcript.transcript_id)
-                if await self._bot.transcripts.has_text(transcript.transcript_id):
+                if await self._store.has_text(transcript.transcript_id):
                     lines += sum(theirs.values())
         if noted:
-            self._purge_later(noted)
+            self._tasks.spawn(self._purge_all(noted))
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(wanted), why=why, lines=lines)
         models = tuple(
             model
-            for model in await self._bot.registry.all(guild_id)
+            for model in await self._registry.all(guild_id)
             if touched & {ref.transcript_id for ref in model.transcripts}
         )
         if why in ASKED and models:
+            open_now = await self.open()  # those of an earlier withdrawal are not forgotten over it
             for user_id in wanted:
-                await self._keep_open(guild_id, user_id, [model.model_id for model in models])
+                ids = {*open_now.get((guild_id, user_id), ()), *(model.model_id for model in models)}
+                await reply(self._redis.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", json.dumps(sorted(ids))))
         if touched:
-            self._bot.dispatch("words_withdrawn", guild_id)
+            self.stale()
         return Withdrawn(len(touched), lines, models)
-
-    async def _keep_open(self, guild_id: int, user_id: int, model_ids: list[str]) -> None:
-        """Remember which models have yet to go; those of an earlier withdrawal are not forgotten over it."""
-        before = (await self.open()).get((guild_id, user_id), ())
-        wanted = json.dumps(sorted({*before, *model_ids}))
-        await reply(self._bot.redis.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", wanted))
 
     async def open(self) -> dict[tuple[int, int], tuple[str, ...]]:
         """The models that have yet to go for each server and member who withdrew there."""
-        found = cast(dict[bytes, bytes], await reply(self._bot.redis.hgetall(keys.WITHDRAWALS)))
+        found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.WITHDRAWALS)))
         whose: dict[tuple[int, int], tuple[str, ...]] = {}
         for name, ids in found.items():
             try:
@@ -122,28 +123,23 @@ class Withdrawals:
         return whose
 
     async def close_done(self) -> None:
-        """Tell those whose words no model has any more, once.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Tell those whose words no model has any more, once."""
         for (guild_id, user_id), model_ids in (await self.open()).items():
-            there = [one for one in model_ids if await self._bot.registry.record(one) is not None]
-            if there:
+            if [one for one in model_ids if await self._registry.record(one) is not None]:
                 continue
             # Told twice would be worse than not at all.
-            if not await reply(self._bot.redis.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
+            if not await reply(self._redis.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
                 continue
             log.info("withdrawal_done", guild_id=guild_id, user_id=user_id)
-            guild = self._bot.get_guild(guild_id)
+            guild = self._client.get_guild(guild_id)
             where = f"in **{plain(guild.name)}**" if guild is not None else "in a server that I have left"
             try:
-                user = self._bot.get_user(user_id) or await self._bot.fetch_user(user_id)
+                user = self._client.get_user(user_id) or await self._client.fetch_user(user_id)
                 await user.send(
                     f"✅ Done: every model {where} that had learned from your words was made again without them, or "
                     "deleted."
                 )
-            except (discord.HTTPException, *TRANSIENT) as error:
+            except DISCORD_ERRORS as error:
                 log.info("end_not_told", guild_id=guild_id, user_id=user_id, error=type(error).__name__)
 
     async def resume(self) -> None:
@@ -151,29 +147,19 @@ class Withdrawals:
 
         What was only noted is taken out, and so are the words of members who have not, or no longer, agreed: whoever
         withdrew may not have been noted at every transcript, and the operator may have become stricter.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
         """
-        for transcript in await self._bot.transcripts.all():
+        for transcript in await self._store.all():
             try:
-                await self._make_up_for(transcript)
-            except AWAY:
+                members = await self._store.members(transcript.transcript_id)
+                refused = (await self._consents.of(transcript.info.guild_id)).refused(members)
+                if refused:
+                    await self._store.note_withdrawn(transcript.transcript_id, refused)
+                    log.info("withdrawal_made_up_for", transcript_id=transcript.transcript_id, members=len(refused))
+                await self._purge(transcript)
+            except REDIS_DOWN:
                 raise
             except Exception:  # one that cannot be read must not keep words in all others
                 log.exception("transcript_not_purged", transcript_id=transcript.transcript_id)
-
-    async def _make_up_for(self, transcript: Transcript) -> None:
-        members = await self._bot.transcripts.members(transcript.transcript_id)
-        refused = (await self._bot.consents.of(transcript.info.guild_id)).refused(members)
-        if refused:
-            await self._bot.transcripts.note_withdrawn(transcript.transcript_id, refused)
-            log.info("withdrawal_made_up_for", transcript_id=transcript.transcript_id, members=len(refused))
-        await self._purge(transcript)
-
-    async def idle(self) -> None:
-        """Wait until nothing goes on in the background."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _purge(self, transcript: Transcript) -> None:
         """Take out what was noted.
@@ -181,24 +167,11 @@ class Withdrawals:
         While it is read only members go: messages that are fetched already may still come, and what is noted of them
         is taken out at its end.
         """
-        await self._bot.transcripts.purge(transcript.transcript_id, of_messages=transcript.reading is None)
+        await self._store.purge(transcript.transcript_id, of_messages=transcript.reading is None)
 
-    def _purge_later(self, transcripts: list[Transcript]) -> None:
-        async def purge() -> None:
-            for transcript in transcripts:
-                try:
-                    await self._purge(transcript)
-                except RedisError as error:  # it stays noted: the next `resume` takes it out
-                    name = type(error).__name__
-                    log.warning("transcript_not_purged", transcript_id=transcript.transcript_id, error=name)
-                except Exception:  # it stays noted, too, and no worker reads it; the others are not to wait for it
-                    log.exception("transcript_not_purged", transcript_id=transcript.transcript_id)
-
-        task = asyncio.create_task(purge())
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("purge_failed", exc_info=error)
+    async def _purge_all(self, transcripts: list[Transcript]) -> None:
+        for transcript in transcripts:
+            try:
+                await self._purge(transcript)
+            except Exception:  # it stays noted: no worker reads it, and the next `resume` takes it out
+                log.exception("transcript_not_purged", transcript_id=transcript.transcript_id)

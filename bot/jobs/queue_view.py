@@ -73,6 +73,11 @@ class Outlook:
         """How many wait."""
         return sum(one.place is not None for one in self.standings)
 
+    @property
+    def transcripts(self) -> set[str]:
+        """Ids of those that trainings learn from which wait or run."""
+        return {one.job.corpus.transcript.transcript_id for one in self.standings if one.job.corpus.transcript}
+
     def of(self, job_id: str) -> Standing | None:
         """The standing of a training; None when it is over."""
         return next((one for one in self.standings if one.job.job_id == job_id), None)

@@ -13,7 +13,6 @@ from discord.ext import commands
 
 from bot import words
 from bot.channels import sources
-from bot.channels.plans import plan_for
 from bot.components import Press
 from bot.escape import code
 from bot.options import attached, checks
@@ -92,8 +91,7 @@ class Training(commands.Cog):
     ) -> None:
         await self._check_source(who, file, flags)
         if file is None and flags.source is not None and sources.is_channel(flags.source):
-            plan = functools.partial(plan_for, self.bot, who, flags)
-            await self.bot.readings.begin(who, plan, send, by_message=by_message)
+            await self.bot.channel_trainings.begin(who, flags, send, by_message=by_message)
             return
         request = functools.partial(self._request, who, file, flags)
         await self.bot.trainings.begin(who, request, send, by_message=by_message)
@@ -148,10 +146,8 @@ class Training(commands.Cog):
         return await self.bot.offers.in_time(self._offered_sources(interaction, typed))
 
     async def _offered_sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names, channels = await asyncio.gather(
-            asyncio.to_thread(corpora.names, self.bot.settings), sources.offered(self.bot, interaction)
-        )
-        return sources.offer([train_options.MORE, *names], channels, typed)
+        names = await asyncio.to_thread(corpora.names, self.bot.settings)
+        return await self.bot.sources.offered(interaction, [train_options.MORE, *names], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:

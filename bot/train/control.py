@@ -10,7 +10,7 @@ from typing import Literal
 import discord
 from discord import app_commands
 
-from bot.channels.readings import Readings
+from bot.channels.importer import Importer
 from bot.components import JOB, Components, Press
 from bot.escape import MOST, code, label, plain
 from bot.jobs import embeds as job_embeds
@@ -40,7 +40,7 @@ class Control:
     outlook: OutlookCache
     audience: Audience
     cards: TrainingCards
-    readings: Readings
+    importer: Importer
 
     def register(self, components: Components) -> None:
         """Do what the buttons under cards say."""
@@ -69,8 +69,8 @@ class Control:
         Raises:
             UserError: there is no such training in this server, it is over, or it is somebody else's.
         """
-        if guild_id is not None and (reading := (await self.readings.by_job(guild_id)).get(job_id)) is not None:
-            return await self.readings.cancel(reading[0], guild_id, user)
+        if (said := await self.importer.cancel(job_id, guild_id, user)) is not None:
+            return said
         job, state = await self._load_own(job_id, guild_id, user)
         match await self.queue.cancel(job.job_id):
             case "over":
@@ -118,7 +118,7 @@ class Control:
         places = {job_id: job.place for job_id, job in jobs.items()}
         begun = {one.job.job_id for one in standings if one.place is None}
         if doing == "cancel":
-            places |= {job_id: place for job_id, (_, place) in (await self.readings.by_job(who.guild_id)).items()}
+            places |= await self.importer.by_job(who.guild_id)
         found = [job_id for job_id, place in places.items() if place.user_id == who.user.id]
         if doing == "finish":
             found = [job_id for job_id in found if job_id in begun] or found

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot import tasks
 from bot.channels import sources
-from bot.channels.readings import ReadingPlan
+from bot.channels.importer import ImportPlan
 from bot.failures import AWAY, TRANSIENT, passing
 from bot.jobs.queue_view import cancel_trainings
 from bot.redis_reply import reply
@@ -191,7 +191,7 @@ class Upkeep:
         outlook = await self._bot.outlook.look(now=True)
         if any(one.job.replaces == model.model_id for one in outlook.standings):
             return True
-        return bool(await self._bot.readings.of_guild(guild.id))
+        return bool(await self._bot.importer.of_guild(guild.id))
 
     async def _make_again(self, guild: discord.Guild, model: ModelRecord) -> None:
         """Read the channel anew and train again, if that is possible."""
@@ -199,7 +199,7 @@ class Upkeep:
             plan = await self._plan(guild, model)
             if plan is None:
                 return
-            await self._bot.readings.begin_again(model, plan)
+            await self._bot.importer.begin_again(model, plan)
             log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
         except UserError:
             log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id)
@@ -207,7 +207,7 @@ class Upkeep:
             if not passing(error):
                 log.warning("model_not_made_again", model_id=model.model_id, error=type(error).__name__)
 
-    async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan | None:
+    async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
         """How a model is made again; None: it cannot be, because it learned from several channels, or that is gone.
 
         Raises:
@@ -222,7 +222,7 @@ class Upkeep:
         channel = guild.get_channel_or_thread(places.pop())
         if not isinstance(channel, sources.Source):
             return None
-        await sources.require_allowed(self._bot, channel)
+        await self._bot.sources.require_allowed(channel)
         here = guild.get_channel_or_thread(model.channel_id)
         if here is None or not self._bot.audience.reads(guild, here, channel):
             return None
@@ -230,7 +230,7 @@ class Upkeep:
         parent = named if named is not None and not named.transcripts else None
         options = model.options.model_copy(update={"name": model.name})
         speakers = any(one.info.speakers for one in known)
-        return ReadingPlan(channel, options, speakers=speakers, parent=parent, replaces=model.model_id)
+        return ImportPlan(channel, options, speakers=speakers, parent=parent, replaces=model.model_id)
 
     async def _replace(self, guild: discord.Guild, model: ModelRecord, heir: ModelRecord) -> None:
         """Put the new model into the old one's place: its name, and the channels that had chosen it."""

@@ -114,6 +114,19 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def taken_out(live: Live) -> None:
+    """Wait until no withdrawal takes words out any more."""
+    await asyncio.gather(*live.bot.withdrawals._tasks._tasks, return_exceptions=True)
+
+
+async def next_run(live: Live) -> None:
+    """The imports of a bot that was killed, and of the next run of it."""
+    await live.bot.importer.stop()
+    live.faults.clear()
+    live.bot.importer = live.bot._make_importer()
+    live.bot.importer.start()
+
+
 class Known:
     """A transcript, as it is in Redis."""
 

@@ -14,7 +14,7 @@ from shared.jobs import GenerateJob, Place, TranscriptRef
 from shared.models import ModelRecord
 from tests import factories
 from tests.bot.live import Live
-from tests.transcripts import expire
+from tests.transcripts import begun, expire
 
 LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
 ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"))
@@ -22,9 +22,7 @@ ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"
 
 async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> str:
     """A transcript with two lines of each of these, who agreed."""
-    info = await live.bot.transcripts.create(
-        guild_id=guild_id, channel_id=channel_id, source_id=channel_id, asked_by=ADA, reading="{}", until=10**18
-    )
+    info = await begun(live.bot.transcripts, guild_id=guild_id, channel_id=channel_id, asked_by=ADA, until=10**18)
     for who in people:
         await live.bot.consents.agree(guild_id, who)
     lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]

@@ -25,7 +25,7 @@ from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
 from tests.bot.offline import context, text_again
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
-from tests.transcripts import expire
+from tests.transcripts import begun, expire
 
 DAY_MS = 86_400_000
 
@@ -41,7 +41,7 @@ def store(client: redis.asyncio.Redis) -> TranscriptStore:
 
 
 async def transcribed(store: TranscriptStore, guild_id: int = GUILD) -> TranscriptInfo:
-    info = await store.create(guild_id=guild_id, channel_id=CHANNEL, source_id=CHANNEL, asked_by=1, reading="{}")
+    info = await begun(store, guild_id=guild_id, channel_id=CHANNEL)
     await store.append(info.transcript_id, [Line(1, 71, "a tide"), Line(2, 72, "another tide")], "{}")
     await store.complete(info.transcript_id)
     return info

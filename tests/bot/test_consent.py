@@ -70,16 +70,6 @@ async def test_discords_clock_says_when_they_agreed_again(store: ConsentStore) -
     assert (await store.of(GUILD)).includes(ADA, pressed + 1)
 
 
-async def test_a_renewed_yes_of_an_earlier_version_begins_when_it_was_said(
-    store: ConsentStore, client: redis.asyncio.Redis
-) -> None:
-    at = discord.utils.utcnow().timestamp()
-    said = f'{{"version": 1, "state": "in", "at": {at}, "since": 1000}}'
-    await client.hset(keys.consent(GUILD), str(ADA), said)  # type: ignore[misc]
-    assert not (await store.of(GUILD)).includes(ADA, 1_001)
-    assert (await store.of(GUILD)).includes(ADA, discord.utils.time_snowflake(discord.utils.utcnow()) + (1 << 22))
-
-
 async def test_to_agree_twice_changes_nothing(store: ConsentStore) -> None:
     await store.refuse(GUILD, ADA, 1_000)
     first = await store.agree(GUILD, ADA)
@@ -104,12 +94,12 @@ async def test_it_survives_a_restart_and_stays_in_its_server(
     await store.allow(GUILD, 5, ADA)
     again = ConsentStore(settings, client)
     assert (await again.of(GUILD)).agreed == {ADA}
-    assert await again.allowed(GUILD) == {5}
+    assert (await again.allowed(GUILD)).keys() == {5}
     said = await again.said(GUILD, BEN)
     assert said is not None
     assert (said.state, said.since) == ("out", 1_000)
     assert not (await again.of(OTHER)).includes(ADA, 1)
-    assert await again.allowed(OTHER) == frozenset()
+    assert await again.allowed(OTHER) == {}
     assert await again.guilds_of(ADA) == [GUILD]
 
 
@@ -117,7 +107,7 @@ async def test_what_cannot_be_read_is_a_no(store: ConsentStore, client: redis.as
     await client.hset(keys.consent(GUILD), str(ADA), '{"version": 2, "state": "in", "at": 1}')  # type: ignore[misc]
     await client.hset(keys.allowed_channels(GUILD), "5", '{"version": 2}')  # type: ignore[misc]
     assert not (await store.of(GUILD)).includes(ADA, 100)
-    assert await store.allowed(GUILD) == frozenset()
+    assert await store.allowed(GUILD) == {}
     # Since when was in it, too: it may have been a withdrawal.
     now = discord.utils.time_snowflake(discord.utils.utcnow())
     await store.agree(GUILD, ADA)
@@ -128,11 +118,11 @@ async def test_what_cannot_be_read_is_a_no(store: ConsentStore, client: redis.as
 
 async def test_a_channel_is_taken_back(store: ConsentStore, settings: Settings, client: redis.asyncio.Redis) -> None:
     await store.allow(GUILD, 5, ADA)
-    (allowed,) = (await store.allowances(GUILD)).values()
+    (allowed,) = (await store.allowed(GUILD)).values()
     assert allowed.by == ADA
     assert await store.disallow(GUILD, 5, BEN)
     assert not await store.disallow(GUILD, 5, BEN)
-    assert await ConsentStore(settings, client).allowed(GUILD) == frozenset()
+    assert await ConsentStore(settings, client).allowed(GUILD) == {}
 
 
 async def test_of_a_server_that_is_left_only_the_refusals_are_kept(
@@ -143,7 +133,7 @@ async def test_of_a_server_that_is_left_only_the_refusals_are_kept(
     await store.allow(GUILD, 5, ADA)
     await store.forget_guild(GUILD)
     for one in (store, ConsentStore(settings, client)):
-        assert await one.allowed(GUILD) == frozenset()
+        assert await one.allowed(GUILD) == {}
         assert await one.said(GUILD, ADA) is None
         said = await one.said(GUILD, BEN)
         assert said is not None

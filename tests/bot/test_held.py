@@ -49,8 +49,8 @@ async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) 
     await model_of(live, transcript_id, "hidden", CELLAR)
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     dora, ben = [await live.bot.fetch_user(who) for who in (DORA, BEN)]
-    assert (await held.in_server(live.bot, GUILD_ID, dora)).stale == ()
-    assert [one.model.name for one in (await held.in_server(live.bot, GUILD_ID, ben)).stale] == ["hidden"]
+    assert (await live.bot.holdings.in_server(GUILD_ID, dora)).stale == ()
+    assert [one.model.name for one in (await live.bot.holdings.in_server(GUILD_ID, ben)).stale] == ["hidden"]
 
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
@@ -127,7 +127,16 @@ async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
         owned=models,
         trainings=(factories.train_job(),) * 40,
     )
-    terms = Terms("opt-out", 365.0, 3_650.0, 720.0, "!!!!!")
+    terms = Terms(
+        Settings(
+            channel_training="opt-out",
+            channel_training_without_asking=True,
+            channel_corpus_days=365.0,
+            channel_model_days=3_650.0,
+            forget_within_hours=720.0,
+        ),
+        "!!!!!",
+    )
     taken = [Taken("*" * 100, 10, 10**9, ("n" * 32,) * 40)] * 40
     for embed in (
         embeds.privacy_page(full, terms),

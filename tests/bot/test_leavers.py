@@ -17,6 +17,7 @@ from tests import factories
 from tests.bot.channels import Known, begin_outage, read, seen_by_bot, talk, until
 from tests.bot.live import Live
 from tests.registered import register
+from tests.transcripts import begun
 
 ATRIUM = CHANNEL_IDS["atrium"]
 ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
@@ -68,9 +69,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     await bot.consents.agree(ANNEX_ID, BEN)
     await bot.consents.refuse(ANNEX_ID, CLEO, 1)
     store = bot.transcripts
-    info = await store.create(
-        guild_id=ANNEX_ID, channel_id=ATRIUM, source_id=ATRIUM, asked_by=BEN, reading="{}", until=10**19
-    )
+    info = await begun(store, guild_id=ANNEX_ID, channel_id=ATRIUM, until=10**19)
     _, other = await read(live)
     for guild_id, transcript_id in ((ANNEX_ID, info.transcript_id), (GUILD_ID, other.transcript_id)):
         known = await store.load(transcript_id)
@@ -95,7 +94,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
 async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, bot = 1_297_000_000_000_000_099, live.bot
     await cog(live).cog_unload()  # whose first look would come in between
-    info = await bot.transcripts.create(guild_id=gone, channel_id=5, source_id=5, asked_by=ADA, reading="{}")
+    info = await begun(bot.transcripts, guild_id=gone, channel_id=5)
     add_model(live, gone, "theirs", info.ref(0))
     drop = bot.removal.drop
 

@@ -136,5 +136,5 @@ async def test_a_worker_reads_only_what_was_agreed(
         return
     assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed)
     await bot.withdrawals.withdraw(GUILD_ID, [USER_IDS[person] for person in withdrawn], why="test")
-    await bot.withdrawals.idle()
+    await asyncio.gather(*bot.withdrawals._tasks._tasks, return_exceptions=True)
     assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed - withdrawn)

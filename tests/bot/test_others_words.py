@@ -9,7 +9,6 @@ import pytest
 from simcord.backend.models import Message
 
 from bot.channels.export import export
-from bot.channels.requests import forget_requests
 from playground.places import GUILD_ID
 from shared import keys
 from shared.settings import Settings
@@ -38,7 +37,7 @@ async def bens_text(live: Live, worker: StandIn) -> Message:
 async def requests(live: Live, who: int) -> list[dict[str, Any]]:
     """As they are handed out to somebody."""
     user = live.bot.get_user(who) or await live.bot.fetch_user(who)
-    found = json.loads((await export(live.bot, user)).files[0][1])["requests"]
+    found = json.loads((await export(live.bot.holdings, user)).files[0][1])["requests"]
     return [one for one in found if one["kind"] != "train"]
 
 
@@ -73,13 +72,13 @@ async def test_words_under_a_text_stay_those_of_whoever_typed_them(live: Live, w
     assert len(mine) == 2
     assert all("the sea" in (one.get("seed") or one["text"]) for one in mine)
     assert str(ADA) not in json.dumps(mine)
-    assert await forget_requests(live.bot.redis, BEN, [GUILD_ID]) == 2
+    assert await live.bot.holdings.forget_requests(BEN, [GUILD_ID]) == 2
     assert not await live.bot.redis.exists(keys.job(job_id))
 
 
 async def test_a_surprise_of_a_text_that_was_forgotten_is_refused(live: Live, worker: StandIn) -> None:
     written = await bens_text(live, worker)
-    await forget_requests(live.bot.redis, BEN, [GUILD_ID])
+    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
     asked = live.send("!surprise", reply_to=written)
     answer = await live.until(lambda: live.answer(asked), "a refusal")
     assert "I no longer have this text" in answer.embeds[0]["description"]

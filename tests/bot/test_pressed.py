@@ -47,7 +47,6 @@ PRESSED = {
     "galvanic:finish:t-1",
     "galvanic:models:1:1:>",
     "galvanic:more:m1",
-    "galvanic:stop-reading:a1",
     "galvanic:taste",
     "galvanic:update:m1",
     "galvanic:use:m1",

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.channels import rights as consent_actions
-from bot.channels.buttons import consent_buttons, forget_buttons
+from bot.channels.embeds import consent_buttons, forget_buttons
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.settings import Settings
@@ -120,7 +119,7 @@ async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None
 
 
 async def test_a_question_of_another_day_changes_nothing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.channels.buttons.ANSWER_WITHIN", timedelta(0))
+    monkeypatch.setattr("bot.channels.rights._ANSWER_WITHIN", timedelta(0))
     for command, label in (("optin", "I agree"), ("forget-me", "Forget me")):
         slash(live, "ben", command)
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")
@@ -141,7 +140,7 @@ async def test_closed_direct_messages_are_told_of_the_slash_command(live: Live) 
 async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Live) -> None:
     assert "CHANNEL_TRAINING=opt-in" in await live.ask("!optin", person="ben")
     assert "turned off" in await live.ask(f"!allow-training <#{TAVERN}>")
-    assert await live.bot.consents.allowed(GUILD_ID) == frozenset()
+    assert await live.bot.consents.allowed(GUILD_ID) == {}
     assert "Done." in await live.ask("!optout", person="ben")
     said = await live.bot.consents.said(GUILD_ID, BEN)
     assert said is not None
@@ -234,5 +233,5 @@ async def test_forget_me_without_direct_messages_says_nothing_to_the_channel(liv
 async def test_a_request_that_is_being_answered_is_not_pulled_away(live: Live) -> None:
     await asked_for(live, "g-1", BEN, "a seed")
     await live.bot.redis.sadd(keys.UNDELIVERED, "g-1")  # type: ignore[misc]
-    await consent_actions.forget(live.bot, [GUILD_ID], live.bot.get_user(BEN) or await live.bot.fetch_user(BEN), "!")
+    assert not await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
     assert await live.bot.redis.exists(keys.job("g-1"))

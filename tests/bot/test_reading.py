@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -212,24 +211,22 @@ async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, mon
     await agreed(live, "ada")
     create = live.bot.transcripts.create
 
-    async def slow(**fields: Any) -> TranscriptInfo:
+    async def slow(info: TranscriptInfo, reading: str) -> None:
         await asyncio.sleep(0.2)
-        return await create(**fields)
+        await create(info, reading)
 
     monkeypatch.setattr(live.bot.transcripts, "create", slow)
     with Pages(live):
         for person in ("ada", "ben", "cleo"):
             live.send("!train #lab", person=person)
         await live.until(lambda: len(live.shown("already reading")) == 2, "two refusals")
-        assert len(await live.bot.readings.of_guild(GUILD_ID)) == 1
+        assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1
 
 
-async def test_nothing_is_read_while_the_operator_has_not_turned_it_on(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nothing_is_read_while_the_operator_has_not_turned_it_on(live: Live) -> None:
     talk(live, 120)
     await agreed(live, "ada", "ben")
-    monkeypatch.setattr(live.bot, "settings", live.bot.settings.model_copy(update={"channel_training": "off"}))
+    live.bot.settings.channel_training = "off"
     with Pages(live) as pages:
         assert "CHANNEL_TRAINING=opt-in" in await live.ask("!train #lab")
         assert not pages.asked

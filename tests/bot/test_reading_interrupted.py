@@ -9,14 +9,13 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from bot.channels import reading, readings
-from bot.channels.readings import Readings
+from bot.channels import importer
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.settings import Settings
-from tests.bot.channels import LAB, MESSAGES, Pages, agreed, lines_of, queued, talk, transcript_words
+from tests.bot.channels import LAB, MESSAGES, Pages, agreed, lines_of, next_run, queued, talk, transcript_words
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
@@ -33,10 +32,9 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
     with Pages(live) as pages:
         sent = live.send("!train #lab")
         await pages.begun()
-        await live.bot.readings.stop()
+        await live.bot.importer.stop()
     assert await live.bot.queue.load(f"t-{sent.id}") is None
-    live.bot.readings = Readings(live.bot)
-    live.bot.readings.start()
+    await next_run(live)
     job = await queued(live, sent.id)
     lines = await lines_of(live, job, tmp_path)
     assert len(lines) == 600
@@ -49,7 +47,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
 async def test_discord_in_trouble_interrupts_and_nothing_is_lost(
     live: Live, tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.channels.reading.RETRY_S", (0.1,))
+    monkeypatch.setattr(importer, "RETRY_S", (0.1, 0.1))
     talk(live, 500)
     await agreed(live, "ada", "ben")
     fault = live.faults.add(Fault("GET", MESSAGES, status, times=7, late=True))
@@ -62,7 +60,7 @@ async def test_discord_in_trouble_interrupts_and_nothing_is_lost(
 async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "RETRY_S", (0.05,))
+    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
     talk(live, 900)
     await agreed(live, "ada")
     guild = live.bot.get_guild(GUILD_ID)
@@ -81,7 +79,7 @@ async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(
 async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
     live: Live, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr(reading, "RETRY_S", (0.05,))
+    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
     talk(live, 150 if method == "append" else 3)
     await agreed(live, "ada")
     works, tries = getattr(live.bot.transcripts, method), 0
@@ -101,15 +99,7 @@ async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
         else:
             await live.until(lambda: live.showing("at least"), "the end")
     assert tries > 3
-    assert not [entry for entry in logs if entry["event"] == "reading_failed"]
-
-
-async def start_again(live: Live) -> None:
-    """As a bot that was killed, and the next run of it."""
-    await live.bot.readings.stop()
-    live.faults.clear()
-    live.bot.readings = Readings(live.bot)
-    live.bot.readings.start()
+    assert not [entry for entry in logs if entry["event"] == "import_failed"]
 
 
 def untold(live: Live) -> dict[bytes, bytes]:
@@ -120,15 +110,15 @@ def untold(live: Live) -> dict[bytes, bytes]:
 async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readings, "_LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr(importer, "LOOK_AGAIN_S", 0.1)
     talk(live, 150)
     await agreed(live, "ada")
-    heir = Readings(live.bot)
+    heir = live.bot._make_importer()
     heir.start()
-    await live.bot.readings.stop()  # which begins one all the same, and does not go on with it
+    await live.bot.importer.stop()  # which begins one all the same, and does not go on with it
     sent = live.send("!train #lab")
     job = await queued(live, sent.id)
-    live.bot.readings = heir
+    live.bot.importer = heir
     assert len(await transcript_words(live, job)) == 50
     assert len(live.shown("#lab")) == 1
 
@@ -142,14 +132,14 @@ async def test_an_end_that_discord_did_not_take_is_shown_by_the_next_run(live: L
     assert await live.bot.transcripts.all() == []
     assert await live.bot.redis.keys("transcript:*") == [], "the words go before the card"
     assert not any(b"long story" in ending for ending in kept.values())
-    await start_again(live)
+    await next_run(live)
     await live.until(lambda: live.showing("Could not learn"), "the end")
     await live.until(lambda: not untold(live), "the end to be noted")
     assert len(live.shown("lab")) == 1
 
 
 async def test_an_end_is_shown_though_the_reply_to_it_was_lost(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "RETRY_S", (0.05,))
+    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
     talk(live, 6)
     await agreed(live, "ada")
     forget = live.bot.transcripts.forget
@@ -185,28 +175,28 @@ async def test_it_can_be_cancelled_to_the_very_end(live: Live, monkeypatch: pyte
     purge = live.bot.transcripts.purge
 
     async def slow(transcript_id: str) -> int:
-        await live.bot.readings.cancel(transcript_id, GUILD_ID, await live.bot.fetch_user(USER_IDS["ada"]))
+        (job_id,) = await live.bot.importer.by_job(GUILD_ID)
+        await live.bot.importer.cancel(job_id, GUILD_ID, await live.bot.fetch_user(USER_IDS["ada"]))
         return await purge(transcript_id)
 
     monkeypatch.setattr(live.bot.transcripts, "purge", slow)
     live.send("!train #lab")
     await live.until(lambda: live.showing("ancelled"), "the end")
-    assert await live.bot.readings.of_guild(GUILD_ID) == []
+    assert await live.bot.importer.of_guild(GUILD_ID) == []
     assert not live.bot.delivery.in_background
-    assert not live.bot.readings._cancelled
+    assert not live.bot.importer._cancelled
 
 
 async def test_a_cancel_that_was_acknowledged_outlives_the_bot(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "RETRY_S", (600.0,))
+    monkeypatch.setattr(importer, "RETRY_S", (600.0, 600.0))
     talk(live, 900)
     await agreed(live, "ada", "ben")
     live.faults.add(Fault("GET", MESSAGES, 503, times=99))
     sent = live.send("!train #lab")
     await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
-    (transcript,) = await live.bot.transcripts.all()
     ada = await live.bot.fetch_user(USER_IDS["ada"])
-    assert "I cancel it" in await live.bot.readings.cancel(transcript.transcript_id, GUILD_ID, ada)
-    await start_again(live)
+    assert await live.bot.importer.cancel(f"t-{sent.id}", GUILD_ID, ada)
+    await next_run(live)
     await live.until(lambda: live.showing("Cancelled"), "the end")
     assert await live.bot.transcripts.all() == []
     assert await live.bot.queue.load(f"t-{sent.id}") is None
@@ -216,7 +206,7 @@ async def test_a_cancel_that_was_acknowledged_outlives_the_bot(live: Live, monke
 async def test_a_cancel_while_the_training_is_entered_cancels_that(
     live: Live, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
-    monkeypatch.setattr(reading, "RETRY_S", (0.05,))
+    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
     talk(live, 150)
     await agreed(live, "ada")
     submit = live.bot.queue.submit_train
@@ -225,7 +215,7 @@ async def test_a_cancel_while_the_training_is_entered_cancels_that(
         entered = await submit(job, *args, **options)
         assert job.corpus.transcript is not None
         ada = await live.bot.fetch_user(USER_IDS["ada"])
-        await live.bot.readings.cancel(job.corpus.transcript.transcript_id, GUILD_ID, ada)
+        await live.bot.importer.cancel(job.job_id, GUILD_ID, ada)
         if lost:
             raise redis.ConnectionError("away")
         return entered
@@ -235,7 +225,7 @@ async def test_a_cancel_while_the_training_is_entered_cancels_that(
     await live.until(lambda: live.showing("ancelled"), "the end")
     assert await live.bot.redis.hlen(keys.ACTIVE) == 0
     assert await live.bot.redis.zcard(keys.WAITING) == 0
-    assert await live.bot.readings.of_guild(GUILD_ID) == []
+    assert await live.bot.importer.of_guild(GUILD_ID) == []
 
 
 async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None:
@@ -250,11 +240,11 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     assert await live.bot.transcripts.all() == []
 
 
-@pytest.mark.parametrize("lost", [["save_card"], ["facts_of", "forget"]])
+@pytest.mark.parametrize("lost", [["save_card"], ["members", "forget"]])
 async def test_a_reading_that_redis_was_lost_for_at_its_beginning_does_not_block_others(
     live: Live, monkeypatch: pytest.MonkeyPatch, lost: list[str]
 ) -> None:
-    monkeypatch.setattr(reading, "RETRY_S", (0.05,))
+    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
     talk(live, 150)
     await agreed(live, "ada")
 
@@ -268,11 +258,11 @@ async def test_a_reading_that_redis_was_lost_for_at_its_beginning_does_not_block
         monkeypatch.setattr(at, name, fails)
 
     for name in lost:
-        failing_once(readings if name == "facts_of" else live.bot.transcripts, name)
+        failing_once(live.bot.transcripts, name)
     sent = live.send("!train #lab")
     if lost == ["save_card"]:
         await queued(live, sent.id)
     else:
         await live.until(lambda: live.showing("ancelled"), "the end")
         await queued(live, live.send("!train #lab").id)
-    assert await live.bot.readings.of_guild(GUILD_ID) == []
+    assert await live.bot.importer.of_guild(GUILD_ID) == []

@@ -181,10 +181,10 @@ async def test_models_of_one_server_are_made_again_one_after_another(live: Live)
     model_of(live, "two", two.ref(0))
     with Pages(live):
         await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-        await live.until(lambda: live.bot.readings._tasks, "the first reading")
-        assert len(await live.bot.readings.of_guild(GUILD_ID)) == 1
+        await live.until(lambda: live.bot.importer._running, "the first reading")
+        assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1
         assert await look(live) < 60, "the other one waits for a few seconds only"
-        assert len(await live.bot.readings.of_guild(GUILD_ID)) == 1
+        assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1
     first = await queued(live)
     await look(live)
     await live.until(lambda: len(live.bot.delivery.in_background) == 2, "the second training")
@@ -202,10 +202,10 @@ async def test_a_deleted_message_alone_waits_half_the_time(live: Live) -> None:
     await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})
     await live.bot.transcripts.purge(info.transcript_id)
     await look(live)
-    assert not await live.bot.readings.of_guild(GUILD_ID)
+    assert not await live.bot.importer.of_guild(GUILD_ID)
     await stale_since(live, model, WITHIN_S / 2 - 60)
     assert await look(live) == pytest.approx(60, abs=20)
-    assert not await live.bot.readings.of_guild(GUILD_ID)
+    assert not await live.bot.importer.of_guild(GUILD_ID)
     await stale_since(live, model, WITHIN_S / 2 + 1)
     await look(live)
     assert (await queued(live)).replaces == "sea"
@@ -227,7 +227,7 @@ async def test_a_model_of_several_channels_is_not_made_again(live: Live) -> None
     model = model_of(live, "both", here.ref(0), there.ref(0))
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     await look(live)
-    assert not await live.bot.readings.of_guild(GUILD_ID)
+    assert not await live.bot.importer.of_guild(GUILD_ID)
     assert await names(live) == ["both"]
     await stale_since(live, model, WITHIN_S)
     await look(live)

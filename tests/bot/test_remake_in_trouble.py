@@ -11,7 +11,7 @@ from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.models import ModelRecord
 from shared.settings import Settings
-from tests.bot.channels import agreed, until
+from tests.bot.channels import agreed, taken_out, until
 from tests.bot.live import Live
 from tests.bot.test_remake import WITHIN_S, look, model_of, names, read, stale_since
 from tests.transcripts import words
@@ -74,6 +74,6 @@ async def test_words_go_also_when_another_transcript_cannot_be_read(live: Live) 
     for info in others:
         assert await words(live.bot.transcripts, info.transcript_id) == [f"a line by {ADA}"]
     await live.bot.withdrawals.withdraw(GUILD_ID, [ADA], why="optout")
-    await live.bot.withdrawals.idle()
+    await taken_out(live)
     for info in others:
         assert await words(live.bot.transcripts, info.transcript_id) == []

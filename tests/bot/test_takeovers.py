@@ -22,6 +22,7 @@ from bot.channels.store import Line, TranscriptStore
 from bot.leader import Fence, Leader, Overtaken
 from shared import keys
 from shared.settings import Settings
+from tests.transcripts import begun
 
 GUILD, ROOM, APPLICATION = 1, 2, 3
 ADA, BEN, CLEO = PEOPLE = 11, 22, 33
@@ -144,9 +145,7 @@ async def test_nothing_withdrawn_nothing_twice_nothing_lost(
     for person in PEOPLE:
         await before.agree(GUILD, person)
     name = f"{next(_IDS):024x}"
-    await TranscriptStore(client).create(
-        guild_id=GUILD, channel_id=ROOM, source_id=ROOM, asked_by=ADA, reading="0", transcript_id=name
-    )
+    await begun(TranscriptStore(client), "0", guild_id=GUILD, channel_id=ROOM, transcript_id=name)
     bots = [Bot(settings, client, name)]
     await bots[0].begin()
     withdrawn = set()

@@ -16,7 +16,7 @@ from shared.connect import connect
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, revision_of, write_text
-from tests.transcripts import expire
+from tests.transcripts import begun, expire
 
 ADA, BEN = 11, 22
 GUILD = 1
@@ -32,10 +32,8 @@ def lifetimes(client: redis.asyncio.Redis, settings: Settings) -> Lifetimes:
     return Lifetimes(client, settings)
 
 
-async def begun(store: TranscriptStore, *, speakers: bool = False) -> TranscriptInfo:
-    return await store.create(
-        guild_id=GUILD, channel_id=2, source_id=2, asked_by=ADA, reading="{}", until=10**18, speakers=speakers
-    )
+async def empty(store: TranscriptStore, *, speakers: bool = False) -> TranscriptInfo:
+    return await begun(store, guild_id=GUILD, channel_id=2, until=10**18, speakers=speakers)
 
 
 async def talked(store: TranscriptStore, info: TranscriptInfo, *, pages: int = 3) -> None:
@@ -60,7 +58,7 @@ def as_read(settings: Settings, info: TranscriptInfo, tmp_path: Path) -> list[st
 async def test_a_worker_reads_what_was_written_and_no_ids(
     settings: Settings, store: TranscriptStore, tmp_path: Path
 ) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await talked(store, info)
     await store.complete(info.transcript_id)
     assert as_read(settings, info, tmp_path)[:3] == ["ben one 0", "ada 0", "ben two 0"]
@@ -75,7 +73,7 @@ async def test_a_worker_reads_what_was_written_and_no_ids(
 async def test_who_withdraws_leaves_every_page(
     settings: Settings, store: TranscriptStore, lifetimes: Lifetimes, tmp_path: Path
 ) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await talked(store, info)
     before = (await lifetimes.revisions([info.transcript_id]))[info.transcript_id]
     await store.note_withdrawn(info.transcript_id, [ADA])
@@ -93,7 +91,7 @@ async def test_who_withdraws_leaves_every_page(
 async def test_no_worker_reads_between_the_note_and_the_purge(
     settings: Settings, store: TranscriptStore, tmp_path: Path
 ) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await talked(store, info)
     await store.note_withdrawn(info.transcript_id, [ADA])
     with pytest.raises(UserError, match="being changed"):
@@ -105,7 +103,7 @@ async def test_no_worker_reads_between_the_note_and_the_purge(
 
 
 async def test_a_deleted_and_an_edited_message(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await talked(store, info, pages=1)
     await store.note_gone(info.transcript_id, {1: "", 2: "ada, corrected", 999: ""})
     assert await store.purge(info.transcript_id) == 2
@@ -119,7 +117,7 @@ async def test_a_deleted_and_an_edited_message(settings: Settings, store: Transc
 
 
 async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
-    info = await begun(store, speakers=True)
+    info = await empty(store, speakers=True)
     await store.append(info.transcript_id, [Line(1, ADA, "Robin: good morning")], "{}", {ADA: "Robin"})
     await store.note_gone(info.transcript_id, {1: "good evening"})
     await store.purge(info.transcript_id)
@@ -130,7 +128,7 @@ async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: Trans
 
 
 async def test_a_page_of_which_nothing_is_left(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await store.append(info.transcript_id, [Line(1, ADA, "only ada")], "{}")
     await store.append(info.transcript_id, [Line(2, BEN, "only ben")], "{}")
     await store.note_withdrawn(info.transcript_id, [ADA])
@@ -144,9 +142,9 @@ async def test_a_page_of_which_nothing_is_left(settings: Settings, store: Transc
 async def test_the_oldest_pages_go_when_it_is_too_long(
     settings: Settings, store: TranscriptStore, tmp_path: Path
 ) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await talked(store, info, pages=5)
-    assert await store.drop_oldest(info.transcript_id, 60) == 9
+    await store.drop_oldest(info.transcript_id, 60)
     assert as_read(settings, info, tmp_path)[0] == "ben one 3"
     assert await store.members(info.transcript_id) == {ADA: 2, BEN: 4}
     known = await store.load(info.transcript_id)
@@ -155,7 +153,7 @@ async def test_the_oldest_pages_go_when_it_is_too_long(
 
 
 async def test_words_expire_and_who_was_in_it_stays_known(store: TranscriptStore) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await talked(store, info)
     await store.complete(info.transcript_id)
     await expire(store, info.transcript_id, 100)
@@ -171,7 +169,7 @@ async def test_words_expire_and_who_was_in_it_stays_known(store: TranscriptStore
 
 
 async def test_nothing_is_left_of_one_that_is_forgotten(store: TranscriptStore, client: redis.asyncio.Redis) -> None:
-    info = await begun(store, speakers=True)
+    info = await empty(store, speakers=True)
     await store.append(info.transcript_id, [Line(1, ADA, "Robin: hm")], "{}", {ADA: "Robin"})
     await store.note_gone(info.transcript_id, {1: ""})
     await store.forget(info.transcript_id)
@@ -179,7 +177,7 @@ async def test_nothing_is_left_of_one_that_is_forgotten(store: TranscriptStore, 
 
 
 async def test_a_withdrawal_while_pages_are_added_waits_for_the_page(store: TranscriptStore) -> None:
-    info = await begun(store)
+    info = await empty(store)
     async with store.lock(info.transcript_id):
         await store.note_withdrawn(info.transcript_id, [ADA])
         purge = asyncio.create_task(store.purge(info.transcript_id))
@@ -190,7 +188,7 @@ async def test_a_withdrawal_while_pages_are_added_waits_for_the_page(store: Tran
 
 
 async def test_words_in_many_pages_are_found(store: TranscriptStore) -> None:
-    info = await begun(store)
+    info = await empty(store)
     await talked(store, info, pages=120)
     assert len(await store.lines_of(info.transcript_id, ADA)) == 120
     await store.note_withdrawn(info.transcript_id, [BEN])
@@ -198,7 +196,7 @@ async def test_words_in_many_pages_are_found(store: TranscriptStore) -> None:
 
 
 async def test_all_of_a_server(store: TranscriptStore, client: redis.asyncio.Redis) -> None:
-    info = await begun(store)
+    info = await empty(store)
     assert [one.transcript_id for one in await store.all(GUILD)] == [info.transcript_id]
     assert await store.all(GUILD + 1) == []
     await client.hset(keys.transcript(info.transcript_id), "info", "{}")  # type: ignore[misc]
@@ -206,7 +204,7 @@ async def test_all_of_a_server(store: TranscriptStore, client: redis.asyncio.Red
 
 
 async def test_a_page_is_added_once_and_only_where_the_reading_is(store: TranscriptStore) -> None:
-    info = await begun(store)
+    info = await empty(store)
     page = [Line(1, ADA, "ada once")]
     for _ in range(2):  # the reply to the first may be lost
         assert await store.append(info.transcript_id, page, "one", after="{}") == {ADA}

@@ -138,7 +138,7 @@ async def test_what_somebody_edits_who_never_agreed_is_not_even_noted(live: Live
         await pages.begun()
         live.world.edit_message(LAB, ids[1], {"content": "ben says this instead"})
         live.world.edit_message(LAB, ids[2], {"content": "cleo says what is nobody's business"})
-        (transcript,) = await live.bot.readings.of_guild(GUILD_ID)
+        (transcript,) = await live.bot.importer.of_guild(GUILD_ID)
         gone = f"transcript:{transcript.transcript_id}:gone"
         await until(lambda: live.bot.redis.hexists(gone, f"m:{ids[2]}"))
         noted = await live.bot.redis.hgetall(gone)
@@ -262,6 +262,5 @@ async def test_a_thread_of_its_own_is_deleted(live: Live) -> None:
 
 async def test_an_admin_takes_a_channel_back(live: Live) -> None:
     _, known = await read(live)
-    await live.bot.consents.disallow(GUILD_ID, LAB, ADA)
-    live.bot.dispatch("training_disallowed", GUILD_ID, LAB)
+    await live.ask("!allow-training #lab off")
     await until(lambda: is_gone(known))

@@ -17,6 +17,7 @@ from shared.jobs import TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, is_being_purged, revision_of
+from tests.bot.channels import taken_out
 from tests.bot.live import Live
 from tests.factories import record
 from tests.registered import register
@@ -55,7 +56,7 @@ def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> Mode
 
 
 async def left(live: Live, info: TranscriptInfo) -> list[str]:
-    await live.bot.withdrawals.idle()
+    await taken_out(live)
     return await words(live.bot.transcripts, info.transcript_id)
 
 
@@ -133,19 +134,15 @@ async def test_models_are_stale_although_the_words_are_no_longer_kept(live: Live
 
 async def test_who_is_in_nothing_makes_nothing_stale(live: Live) -> None:
     info = await transcript(live, ADA)
-    told: list[int] = []
-
-    async def hear(guild_id: int) -> None:
-        told.append(guild_id)
-
-    live.bot.add_listener(hear, "on_words_withdrawn")
+    told: list[str] = []
+    live.bot.withdrawals.stale = lambda: told.append("stale")
     done = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     assert (done.transcripts, done.lines, done.models) == (0, 0, ())
     assert await left(live, info) == [f"0 by {ADA}"]
     assert told == []
     await agreed(live, ADA)
     await live.bot.withdrawals.withdraw(GUILD_ID, [ADA], why="optout")
-    await live.until(lambda: told, "word of it")
+    assert told
 
 
 async def test_what_a_crash_cut_off_is_made_up_for(live: Live) -> None:

@@ -15,7 +15,9 @@ from shared.jobs import TranscriptRef
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
+from tests.bot.channels import taken_out
 from tests.bot.live import Live
+from tests.transcripts import begun
 
 ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
 LAB, ATRIUM = CHANNEL_IDS["lab"], CHANNEL_IDS["atrium"]
@@ -33,9 +35,7 @@ async def transcript(
     """One with a line of each author, in this order."""
     store = live.bot.transcripts
     channel_id = LAB if guild_id == GUILD_ID else ATRIUM
-    info = await store.create(
-        guild_id=guild_id, channel_id=channel_id, source_id=channel_id, asked_by=ADA, reading="{}", until=10**19
-    )
+    info = await begun(store, guild_id=guild_id, channel_id=channel_id, until=10**19)
     await live.bot.consents.allow(guild_id, channel_id, ADA)
     lines = [Line(number, author, f"line {number}") for number, author in enumerate(authors, 1)]
     async with store.lock(info.transcript_id):
@@ -59,7 +59,7 @@ async def register(live: Live, name: str, *refs: TranscriptRef) -> None:
 async def withdraw(live: Live, guild_id: int, user_ids: list[int], *, why: str) -> Withdrawn:
     """Members withdraw, and their words are gone."""
     done = await live.bot.withdrawals.withdraw(guild_id, user_ids, why=why)
-    await live.bot.withdrawals.idle()
+    await taken_out(live)
     return done
 
 

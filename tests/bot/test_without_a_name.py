@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.channels.reader import ReadingState
+from bot.channels.reader import ImportState
 from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -15,6 +15,7 @@ from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, place, progress, record, train_job
 from tests.registered import register
+from tests.transcripts import begun
 
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 
@@ -29,11 +30,10 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
 
 async def reading_begun(live: Live, person: str = "ada") -> str:
     where = place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS[person])
-    state = ReadingState(job_id="t-77", place=where, options=TrainOptions(), channel_name="lab", began=1.0)
-    await live.bot.transcripts.create(
-        guild_id=GUILD_ID, channel_id=LAB, source_id=LAB, asked_by=1, reading=state.model_dump_json()
-    )
-    return state.job_id
+    job_id = f"t-{USER_IDS[person]}"
+    state = ImportState(job_id=job_id, place=where, options=TrainOptions(), channel_name="lab", began=1.0)
+    await begun(live.bot.transcripts, state.model_dump_json(), guild_id=GUILD_ID, channel_id=LAB)
+    return job_id
 
 
 async def over(live: Live, job_id: str) -> bool:

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import components
-from bot.views.dynamic import DYNAMIC_ITEMS
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.fuzz import words
 from tests.fuzz.author import JOBS
@@ -27,17 +26,15 @@ ACTIONS = {
     **dict.fromkeys(
         ("again", "continue", "hotter", "cooler", "compared", "cancel", "finish", "samples"), components.JOB
     ),
-    **dict.fromkeys(("write", "use", "export", "delete", "more"), components.MODEL),
+    **dict.fromkeys(("write", "use", "export", "delete", "more", "update"), components.MODEL),
     "delete-now": f"{components.MODEL}:{components.USER}",
-    "delete-not": components.USER,
+    **dict.fromkeys(("delete-not", "privacy-not"), components.USER),
+    **dict.fromkeys(("optin", "forget-me"), f"{components.GUILD}:{components.USER}"),
     **dict.fromkeys(("help", "taste"), ""),
     **dict.fromkeys((f"settings:{name}" for name in ("train_roles", "channels", "reset", "show", "quotas")), ""),
     "models": r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]",
 }
-TEMPLATES: list[re.Pattern[str]] = [
-    *(item.__discord_ui_compiled_template__ for item in DYNAMIC_ITEMS),
-    *(re.compile(f"galvanic:{action}:{arguments}".removesuffix(":")) for action, arguments in ACTIONS.items()),
-]
+TEMPLATES = [re.compile(f"galvanic:{action}:{arguments}".removesuffix(":")) for action, arguments in ACTIONS.items()]
 BUTTON, MENU, ROLES, CHANNELS = 2, 3, 6, 8
 KNOWN = {
     "job": (*JOBS, "t-0", "-"),
@@ -46,7 +43,6 @@ KNOWN = {
     "guild": (str(GUILD_ID), "0", "1"),
     "channel": (str(CHANNEL_IDS["lab"]), "0"),
     "page": ("0", "1", "9999"),
-    "transcript": ("abc", "0" * 32),
 }
 FORMS = ("galvanic:write:m1", "galvanic:settings:prefix", "galvanic:settings:quotas", "galvanic:settings:blocklist")
 FIELDS = ("words", "temperature", "prefix", "jobs_per_user", "jobs_per_server", "disk_mb", "blocklist", "unknown")

@@ -20,6 +20,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import CHANNEL, GUILD, place
+from tests.transcripts import begun
 from tests.worker.texts import babble
 from worker.jobs.job_errors import HandBack
 from worker.jobs.joblog import run_script
@@ -65,7 +66,7 @@ def transcribed(settings: Settings, *, guild_id: int = GUILD, lines: list[Line] 
     """A transcript that is complete: Ann's and Ben's words, unless other lines are given."""
 
     async def work(store: TranscriptStore) -> TranscriptInfo:
-        info = await store.create(guild_id=guild_id, channel_id=CHANNEL, source_id=CHANNEL, asked_by=ANN, reading="{}")
+        info = await begun(store, guild_id=guild_id, channel_id=CHANNEL, asked_by=ANN)
         for page in (messages(ANN), messages(BEN)) if lines is None else (lines,):
             await store.append(info.transcript_id, page, "{}")
         await store.complete(info.transcript_id)
