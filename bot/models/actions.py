@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -33,30 +34,19 @@ ANSWER_WITHIN = timedelta(minutes=15)
 """How long the question about deleting can be answered: nobody should delete a model by finding an old message."""
 
 
+@dataclass(frozen=True)
 class ModelActions:
     """What people do with models."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        access: Access,
-        cooldowns: Cooldowns,
-        queue: JobQueue,
-        delivery: Delivery,
-        registry: Registry,
-        lifetimes: Lifetimes,
-        removal: Removal,
-    ) -> None:
-        self._settings = settings
-        self._servers = servers
-        self._access = access
-        self._cooldowns = cooldowns
-        self._queue = queue
-        self._delivery = delivery
-        self._registry = registry
-        self._lifetimes = lifetimes
-        self._removal = removal
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    cooldowns: Cooldowns
+    queue: JobQueue
+    delivery: Delivery
+    registry: Registry
+    lifetimes: Lifetimes
+    removal: Removal
 
     async def use(self, who: Actor, model: ModelRecord) -> None:
         """Make a model the current one of a channel; for those who may generate texts there.
@@ -64,8 +54,8 @@ class ModelActions:
         Raises:
             UserError: this person may not.
         """
-        await self._access.require("generate", who.user, who.channel)
-        await self._registry.use(who.place.channel_id, model)
+        await self.access.require("generate", who.user, who.channel)
+        await self.registry.use(who.place.channel_id, model)
 
     async def page(self, who: Actor, page: int) -> dict[str, Any]:
         """One page of the models that may be used in a channel, to send or to edit a message to.
@@ -73,8 +63,8 @@ class ModelActions:
         Raises:
             UserError: there is none.
         """
-        here = await self._registry.channel_models(who.guild_id, who.here)
-        prefix = await self._servers.prefix(who.guild_id)
+        here = await self.registry.channel_models(who.guild_id, who.here)
+        prefix = await self.servers.prefix(who.guild_id)
         if not here.models:
             raise UserError(
                 "There is no model here yet.",
@@ -95,10 +85,10 @@ class ModelActions:
             UserError: this person asked for one a moment ago.
         """
         job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
-        wait = self._settings.generate_cooldown_s
-        async with self._cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
+        wait = self.settings.generate_cooldown_s
+        async with self.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
             try:
-                await self._delivery.ask(job, send, **options)
+                await self.delivery.ask(job, send, **options)
             except AlreadyReported:  # the card is there, and says why it has no picture
                 return
             except UserError as error:
@@ -111,22 +101,22 @@ class ModelActions:
             UserError: it can't be used there by now.
         """
         place = job.place
-        here = await self._registry.channel_models(place.guild_id, place.channel_ids)
+        here = await self.registry.channel_models(place.guild_id, place.channel_ids)
         model = next((model for model in here.models if model.model_id == job.model.model_id), None)
         if model is None:
             raise UserError(
                 "This model was deleted or moved in the meantime.", "The command `models` lists those that are here."
             )
-        picture = await self._queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
+        picture = await self.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
             model,
             current=here.current is not None and here.current.model_id == model.model_id,
-            prefix=await self._servers.prefix(place.guild_id),
+            prefix=await self.servers.prefix(place.guild_id),
             facts=event.facts if isinstance(event, Pictured) else (),
             no_picture=None if picture is not None else missing,
-            gone_by=await self._lifetimes.gone_by(model),
-            expires=self._lifetimes.expires(model),
+            gone_by=await self.lifetimes.gone_by(model),
+            expires=self.lifetimes.expires(model),
         )
         files = [] if picture is None else [discord.File(io.BytesIO(picture), CARD_FILE)]
         view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")
@@ -141,7 +131,7 @@ class ModelActions:
         require_owner(model, who, "rename it")
         if name == model.name:
             raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
-        await self._registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
+        await self.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
 
     async def question(self, who: Actor, model: ModelRecord) -> dict[str, Any]:
         """Whether a model is really to be deleted, as a message to send.
@@ -150,7 +140,7 @@ class ModelActions:
             UserError: this person may not.
         """
         require_owner(model, who, "delete it")
-        embed = embeds.delete_question(model, who.user.id, await self._servers.prefix(who.guild_id))
+        embed = embeds.delete_question(model, who.user.id, await self.servers.prefix(who.guild_id))
         return {"embed": embed, "view": embeds.question_buttons(model.model_id, who.user.id)}
 
     # ------------------------------------------------------------------ buttons
@@ -164,7 +154,7 @@ class ModelActions:
     async def pressed_page(self, press: Press) -> None:
         """Show another page of a channel's list of models, as the list is now."""
         if press.actor.here[0] != int(press["channel"]):
-            prefix = await self._servers.prefix(press.actor.guild_id)
+            prefix = await self.servers.prefix(press.actor.guild_id)
             raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
         await press.update(**await self.page(press.actor, int(press["page"])))
 
@@ -177,14 +167,14 @@ class ModelActions:
         message = press.interaction.message
         if message is not None and discord.utils.utcnow() - message.created_at > ANSWER_WITHIN:
             await press.update(view=None)
-            prefix = await self._servers.prefix(press.interaction.guild_id)
+            prefix = await self.servers.prefix(press.interaction.guild_id)
             raise UserError(
                 "This question is older than 15 minutes, so nothing was deleted.",
                 f"Ask again: `{prefix}model delete NAME`.",
             )
         who, model = await self.pressed(press)
         require_owner(model, who, "delete it")
-        if not await self._removal.drop(model):
+        if not await self.removal.drop(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
         await press.update(embed=embeds.deleted(model, who.user.id), view=None)
 
@@ -199,7 +189,7 @@ class ModelActions:
             UserError: it can't be used there any more.
         """
         who = press.actor
-        return who, await self._registry.by_id(who.guild_id, who.here, press["model"])
+        return who, await self.registry.by_id(who.guild_id, who.here, press["model"])
 
     def register(self, table: components.Components) -> None:
         """Let the buttons work, and have cards delivered."""
@@ -208,5 +198,5 @@ class ModelActions:
         table.add("delete-now", self.pressed_yes, f"{components.MODEL}:{components.USER}", how="update", owner=True)
         table.add("delete-not", self.pressed_no, components.USER, how="update", owner=True)
         table.add("models", self.pressed_page, r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]", how="update")
-        self._delivery.present(PictureJob, Pictured, self.post_info)
-        self._delivery.present(PictureJob, Failed, self.post_info)
+        self.delivery.present(PictureJob, Pictured, self.post_info)
+        self.delivery.present(PictureJob, Failed, self.post_info)

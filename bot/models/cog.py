@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -38,50 +39,38 @@ def _about(name: str, usage: str, *examples: str, description: str, **options: A
     return {"name": name, "ignore_extra": False, "extras": extras, "description": description, **options}
 
 
+@dataclass(eq=False, repr=False)
 class Models(commands.Cog):
     """The commands about models, and what happens to the models of a channel that is deleted."""
 
-    def __init__(
-        self,
-        bot: commands.Bot,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        access: Access,
-        offers: Offers,
-        registry: Registry,
-        actions: ModelActions,
-        sharing: Sharing,
-        transfer: Transfer,
-        removal: Removal,
-    ) -> None:
-        self.bot = bot
-        self._settings = settings
-        self._servers = servers
-        self._access = access
-        self._offers = offers
-        self._registry = registry
-        self._actions = actions
-        self._sharing = sharing
-        self._transfer = transfer
-        self._removal = removal
+    bot: commands.Bot
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    offers: Offers
+    registry: Registry
+    actions: ModelActions
+    sharing: Sharing
+    transfer: Transfer
+    removal: Removal
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Make up for what an earlier run of the bot could not do."""
-        await self._removal.forget_lost_channels()
-        await self._removal.send_deletions()
+        await self.removal.forget_lost_channels()
+        await self.removal.send_deletions()
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         """Delete the models that were only this channel's."""
-        await self._removal.forget_channel(channel.guild, channel.id)
+        await self.removal.forget_channel(channel.guild, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
         """Delete the models that were only this thread's."""
         guild = self.bot.get_guild(payload.guild_id)
         if guild is not None:
-            await self._removal.forget_channel(guild, payload.thread_id)
+            await self.removal.forget_channel(guild, payload.thread_id)
 
     # ------------------------------------------------------------------ looking
 
@@ -90,7 +79,7 @@ class Models(commands.Cog):
     async def models(self, ctx: Context) -> None:
         """List the models that can be used in this channel, newest first."""
         await ctx.defer()
-        await ctx.send(**await self._actions.page(Actor.of(ctx), 0))
+        await ctx.send(**await self.actions.page(Actor.of(ctx), 0))
 
     @hybrid_group(
         invoke_without_command=True,
@@ -123,17 +112,17 @@ class Models(commands.Cog):
 
     async def _info(self, ctx: Context, name: str | None) -> None:
         require_permissions(ctx)
-        await self._actions.show_info(*await self._named(ctx, name), ctx.send, **replying(ctx))
+        await self.actions.show_info(*await self._named(ctx, name), ctx.send, **replying(ctx))
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """What may have been meant by `model WORDS`."""
         who = Actor.of(ctx)
-        prefix = await self._servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
         near = difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6)
         problem = f"`{prefix}model` has no {code(first)}."
-        names = {model.name for model in await self._registry.usable(who.guild_id, who.here)}
+        names = {model.name for model in await self.registry.usable(who.guild_id, who.here)}
         if near:
             meant = " ".join([f"{prefix}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
@@ -150,7 +139,7 @@ class Models(commands.Cog):
     async def model_use(self, ctx: Context, name: str) -> None:
         """Choose this channel's model: the one that `generate` uses."""
         who, model = await self._named(ctx, name)
-        await self._actions.use(who, model)
+        await self.actions.use(who, model)
         await ctx.send(f"`{model.name}` is now this channel's model.")
 
     @model.command(  # type: ignore[arg-type]
@@ -171,16 +160,16 @@ class Models(commands.Cog):
         """
         await ctx.defer()
         who = Actor.of(ctx)
-        prefix = await self._servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         if value is not None:
-            await self._access.require("generate", who.user, who.channel)
+            await self.access.require("generate", who.user, who.channel)
             if value.strip().lower() in ("default", "usual", "reset"):
-                await self._servers.forget_temperature(who.here[0])
+                await self.servers.forget_temperature(who.here[0])
             else:
                 remedy = f"Use a number from 0 to {HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
-                await self._servers.choose(who.here[0], temperature=temperature(value, remedy))
-        chosen = (await self._servers.channel(who.here)).temperature
-        usual = self._settings.generate_temperature
+                await self.servers.choose(who.here[0], temperature=temperature(value, remedy))
+        chosen = (await self.servers.channel(who.here)).temperature
+        usual = self.settings.generate_temperature
         if chosen is None:
             said = f"Texts in this channel are generated at temperature {usual:g}, the default."
             then = f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
@@ -206,7 +195,7 @@ class Models(commands.Cog):
         name = checks.model_name(new)
         assert name is not None
         who, model = await self._named(ctx, old)
-        await self._actions.rename(who, model, name)
+        await self.actions.rename(who, model, name)
         await ctx.send(f"`{model.name}` is now called `{name}`.")
 
     @model.command(  # type: ignore[arg-type]
@@ -222,7 +211,7 @@ class Models(commands.Cog):
     async def model_delete(self, ctx: Context, name: str) -> None:
         """Delete a model and its files for good, after asking. For its owner and members with Manage Server."""
         require_permissions(ctx)
-        await ctx.send(**await self._actions.question(*await self._named(ctx, name)), **replying(ctx))
+        await ctx.send(**await self.actions.question(*await self._named(ctx, name)), **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
         **_about(
@@ -241,8 +230,8 @@ class Models(commands.Cog):
         """
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        shared, to = await self._sharing.share(who, model, where)
-        prefix = await self._servers.prefix(who.guild_id)
+        shared, to = await self.sharing.share(who, model, where)
+        prefix = await self.servers.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         back = f"{prefix}model unshare {shared.name} {SERVER if to is None else f'#{to.name}'}"
         await ctx.send(embed=embeds.shared(shared, there, back))
@@ -261,7 +250,7 @@ class Models(commands.Cog):
         """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        await ctx.send(embed=embeds.unshared(*await self._sharing.unshare(who, model, where)))
+        await ctx.send(embed=embeds.unshared(*await self.sharing.unshare(who, model, where)))
 
     # ------------------------------------------------------------------ files
 
@@ -285,10 +274,10 @@ class Models(commands.Cog):
         await ctx.defer()
         who = Actor.of(ctx)
         if name is None:
-            model = await self._transfer.exportable(who)
+            model = await self.transfer.exportable(who)
         else:
-            model = await self._registry.choose(who.guild_id, who.here, name)
-        await self._transfer.export(who, model, ctx.send, **replying(ctx))
+            model = await self.registry.choose(who.guild_id, who.here, name)
+        await self.transfer.export(who, model, ctx.send, **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
         **_about(
@@ -310,18 +299,18 @@ class Models(commands.Cog):
         who = Actor.of(ctx)
         wanted = checks.model_name(name)
         if file is None:
-            prefix = await self._servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 "There is no file to import.",
                 f"Attach a `.galvanic` file to the message; `{prefix}model export NAME` makes one.",
             )
-        await self._transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
+        await self.transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
 
     async def _named(self, ctx: Context, name: str | None) -> tuple[Actor, ModelRecord]:
         """Who asks, and the model of that name; None: the channel's."""
         await ctx.defer()
         who = Actor.of(ctx)
-        return who, await self._registry.choose(who.guild_id, who.here, name)
+        return who, await self.registry.choose(who.guild_id, who.here, name)
 
     # ------------------------------------------------------------------ while typing
 
@@ -333,7 +322,7 @@ class Models(commands.Cog):
     @model_unshare.autocomplete("name")
     @model_export.autocomplete("name")
     async def _names(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._offers.in_time(self._registry.offered(interaction, typed))
+        return await self.offers.in_time(self.registry.offered(interaction, typed))
 
     @model_share.autocomplete("where")
     @model_unshare.autocomplete("where")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -33,12 +34,12 @@ def visible_channels(guild: discord.Guild, user: User) -> list[Target]:
     ]
 
 
+@dataclass(frozen=True)
 class Sharing:
     """Shares models with channels and the whole server, and stops that."""
 
-    def __init__(self, client: discord.Client, registry: Registry) -> None:
-        self._client = client
-        self._registry = registry
+    client: discord.Client
+    registry: Registry
 
     async def share(self, who: Actor, model: ModelRecord, where: str) -> tuple[ModelRecord, Target | None]:
         """Let the channel that was named (by mention, name or id), or the whole server, use a model.
@@ -65,7 +66,7 @@ class Sharing:
                 )
             return record.model_copy(update={"shared_with": (*record.shared_with, to.id)})
 
-        return await self._registry.amend(model.model_id, shared), to
+        return await self.registry.amend(model.model_id, shared), to
 
     async def unshare(self, who: Actor, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
         """Stop sharing a model; channels that can no longer use it drop it as their current one.
@@ -87,7 +88,7 @@ class Sharing:
                 f"`{model.name}` learned from a public text, so it belongs to the whole server.",
                 "Only models of uploaded texts can be kept to channels.",
             )
-        guild, whom = guild_of(self._client, who), ""
+        guild, whom = guild_of(self.client, who), ""
         parents = {thread.id: thread.parent_id for thread in guild.threads}
 
         def unshared(record: ModelRecord) -> ModelRecord:
@@ -100,7 +101,7 @@ class Sharing:
             places = ((channel, parents.get(channel, channel)) for channel in channels_of(guild))
             return [channel for channel, parent in places if not record.usable_in([channel, parent])]
 
-        return await self._registry.amend(model.model_id, unshared, without_access), whom
+        return await self.registry.amend(model.model_id, unshared, without_access), whom
 
     def _change(self, who: Actor, model: ModelRecord, typed: str | None) -> tuple[dict[str, Any], str]:
         """The fields to change, and with whom the model is no longer shared."""
@@ -127,7 +128,7 @@ class Sharing:
         Raises:
             UserError: there is no such channel that both the person and the bot see; a hidden one gets the same answer.
         """
-        guild, word = guild_of(self._client, who), typed.strip()
+        guild, word = guild_of(self.client, who), typed.strip()
         if word.lower().lstrip("#") in (SERVER, "everyone", "all"):
             return None
         number = word.removeprefix("<#").removesuffix(">")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -47,34 +48,21 @@ _NOT_HERE = UserError(
 )
 
 
+@dataclass(frozen=True)
 class Transfer:
     """Hands models out as files, and takes them in."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        access: Access,
-        cooldowns: Cooldowns,
-        queue: JobQueue,
-        delivery: Delivery,
-        registry: Registry,
-        audience: Audience,
-        lifetimes: Lifetimes,
-        removal: Removal,
-    ) -> None:
-        self._client = client
-        self._settings = settings
-        self._servers = servers
-        self._access = access
-        self._cooldowns = cooldowns
-        self._queue = queue
-        self._delivery = delivery
-        self._registry = registry
-        self._audience = audience
-        self._lifetimes = lifetimes
-        self._removal = removal
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    cooldowns: Cooldowns
+    queue: JobQueue
+    delivery: Delivery
+    registry: Registry
+    audience: Audience
+    lifetimes: Lifetimes
+    removal: Removal
 
     async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it.
@@ -83,11 +71,11 @@ class Transfer:
             UserError: this person may not, or not here; or no worker is there.
         """
         require_export(model, who)
-        most = guild_of(self._client, who).filesize_limit
+        most = guild_of(self.client, who).filesize_limit
         job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
-        wait = self._settings.generate_cooldown_s
-        async with self._cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
-            await self._delivery.ask(job, send, **options)
+        wait = self.settings.generate_cooldown_s
+        async with self.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
+            await self.delivery.ask(job, send, **options)
 
     async def exportable(self, who: Actor) -> ModelRecord:
         """The only model that somebody may export here.
@@ -96,7 +84,7 @@ class Transfer:
             UserError: there is none, or there are several, which it lists.
         """
         models = []
-        for model in await self._registry.usable(who.guild_id, who.here):
+        for model in await self.registry.usable(who.guild_id, who.here):
             try:
                 require_export(model, who)
             except UserError:
@@ -104,7 +92,7 @@ class Transfer:
             models.append(model)
         if len(models) == 1:
             return models[0]
-        prefix = await self._servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         if not models:
             raise UserError(
                 "There is no model here that you may export.",
@@ -122,20 +110,20 @@ class Transfer:
         Raises:
             UserError: it can't be used there by now, or learned words that were withdrawn.
         """
-        (model,) = await self._registry.require_usable(job.place, [job.model.model_id])
-        data = await self._queue.artifact(job.job_id, MODEL_FILE, job.most_bytes)
+        (model,) = await self.registry.require_usable(job.place, [job.model.model_id])
+        data = await self.queue.artifact(job.job_id, MODEL_FILE, job.most_bytes)
         if data is None:
             raise UserError("The file has expired.", "Run the command again.")
-        if await self._lifetimes.is_stale(model):
+        if await self.lifetimes.is_stale(model):
             raise _WITHDRAWN
-        prefix = await self._servers.prefix(job.place.guild_id)
+        prefix = await self.servers.prefix(job.place.guild_id)
         said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
         await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.galvanic"), **options)
 
     async def pressed_export(self, press: Press) -> None:
         """Post the model of a button as a file."""
         who = press.actor
-        await self.export(who, await self._registry.by_id(who.guild_id, who.here, press["model"]), press.send)
+        await self.export(who, await self.registry.by_id(who.guild_id, who.here, press["model"]), press.send)
 
     async def import_file(
         self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
@@ -145,17 +133,17 @@ class Transfer:
         Raises:
             UserError: this person may not, the file is too large, or there is not enough disk space for the server.
         """
-        await self._access.require("train", who.user, who.channel)
-        most = self._settings.import_max_mb
+        await self.access.require("train", who.user, who.channel)
+        most = self.settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        await self._delivery.require_writer()
+        await self.delivery.require_writer()
         disk_bytes = await self._require_disk_space(who.guild_id, file.size)
-        wait = self._settings.train_cooldown_s
-        async with self._cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
+        wait = self.settings.train_cooldown_s
+        async with self.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
             data = await attached.read(file)
             job = ImportJob(
                 job_id=f"i-{who.request_id}",
@@ -165,7 +153,7 @@ class Transfer:
                 disk_bytes=disk_bytes,
             )
             try:
-                await self._delivery.ask(job, send, files={MODEL_FILE: data}, **options)
+                await self.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
             except AlreadyReported:
                 raise
             except UserError as error:
@@ -177,12 +165,12 @@ class Transfer:
         Raises:
             UserError: says how much there is, and how to make room.
         """
-        most = self._servers.disk_mb(await self._servers.get(guild_id))
-        taken, more = await self._registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
+        most = self.servers.disk_mb(await self.servers.get(guild_id))
+        taken, more = await self.registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
         if taken + more > most:
             raise UserError(
                 f"This server's models take {taken:,.1f} of {most:,.0f} MB, and this one would add {more:,.1f} MB.",
-                f"Make room with `{await self._servers.prefix(guild_id)}model delete NAME`, or ask a server admin.",
+                f"Make room with `{await self.servers.prefix(guild_id)}model delete NAME`, or ask a server admin.",
             )
         return int(most * MEGABYTE)
 
@@ -193,11 +181,11 @@ class Transfer:
             UserError: it learned from messages that not everybody there can read, and was not kept.
         """
         place, model = job.place, event.model
-        if not self._audience.allows(place.guild_id, place.channel_ids, model):
-            await self._removal.drop(model)
-            raise _SWITCHED_OFF if self._settings.channel_training == "off" else _NOT_HERE
-        prefix = await self._servers.prefix(place.guild_id)
-        current = await self._servers.channel([place.channel_id])
+        if not self.audience.allows(place.guild_id, place.channel_ids, model):
+            await self.removal.drop(model)
+            raise _SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE
+        prefix = await self.servers.prefix(place.guild_id)
+        current = await self.servers.channel([place.channel_id])
         embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
 
@@ -208,9 +196,9 @@ class Transfer:
     def register(self, table: components.Components) -> None:
         """Let the button work, and have answers delivered."""
         table.add("export", self.pressed_export, components.MODEL)
-        self._delivery.present(ExportJob, Exported, self.post_export, slow=True)
-        self._delivery.present(ImportJob, Imported, self.post_import)
-        self._delivery.present(ImportJob, Failed, self.post_refusal)
+        self.delivery.present(ExportJob, Exported, self.post_export, slow=True)
+        self.delivery.present(ImportJob, Imported, self.post_import)
+        self.delivery.present(ImportJob, Failed, self.post_refusal)
 
 
 def refusal(job: ImportJob, problem: UserError) -> UserError:

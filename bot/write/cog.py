@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -118,30 +119,19 @@ class SurpriseFlags(Options):
     model: str | None = commands.flag(default=None, description="A model other than the channel's")
 
 
+@dataclass(eq=False, repr=False)
 class Writing(commands.Cog):
     """`generate`, `compare`, `mix` and `surprise`."""
 
-    def __init__(
-        self,
-        bot: commands.Bot,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        open_form: Callable[[discord.Interaction, Form], Awaitable[None]],
-        offers: Offers,
-        registry: Registry,
-        generating: Generating,
-        comparing: Comparing,
-        surprising: Surprising,
-    ) -> None:
-        self.bot = bot
-        self._settings = settings
-        self._servers = servers
-        self._open = open_form
-        self._offers = offers
-        self._registry = registry
-        self._generating = generating
-        self._comparing = comparing
-        self._surprising = surprising
+    bot: commands.Bot
+    settings: Settings
+    servers: GuildSettingsStore
+    open_form: Callable[[discord.Interaction, Form], Awaitable[None]]
+    offers: Offers
+    registry: Registry
+    generating: Generating
+    comparing: Comparing
+    surprising: Surprising
 
     @hybrid_command(
         aliases=["gen"],
@@ -170,14 +160,14 @@ class Writing(commands.Cog):
         if ctx.interaction is not None and flags.advanced:
 
             async def work(press: Press) -> None:
-                await self._generating.generate(press.actor, self._request(options), press.send, letter=PRESSED)
+                await self.generating.generate(press.actor, self._request(options), press.send, letter=PRESSED)
 
-            await self._open(ctx.interaction, options_form(ctx, options, work, hold=self._generating.slot))
+            await self.open_form(ctx.interaction, options_form(ctx, options, work, hold=self.generating.slot))
             return
         request, who = self._request(options), Actor.of(ctx)
-        with self._generating.slot(who.guild_id):
+        with self.generating.slot(who.guild_id):
             await ctx.defer()  # Redis may take longer than Discord's 3 s
-            await self._generating.generate(who, request, ctx.send, **replying(ctx))
+            await self.generating.generate(who, request, ctx.send, **replying(ctx))
 
     def _request(self, flags: GenerateFlags) -> Request:
         """What the options ask for.
@@ -192,7 +182,7 @@ class Writing(commands.Cog):
                 "Leave out the words, or `--from-corpus`.",
             )
         flags.check_limits()
-        checks.in_range("length", flags.length, 1, self._settings.generate_max_length)
+        checks.in_range("length", flags.length, 1, self.settings.generate_max_length)
         for other in ("model", "from_corpus"):
             if flags.mix is not None and getattr(flags, other):
                 typed = other.replace("_", "-")
@@ -225,7 +215,7 @@ class Writing(commands.Cog):
         require_permissions(ctx)
         seed, who = checks.seed(flags.seed or ""), Actor.of(ctx)
         if not seed.strip():
-            prefix = await self._servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(who.guild_id)
             raise UserError("Which words should I continue?", f"Give me some words: `{prefix}compare the sea`.")
         flags.check_limits()
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
@@ -236,16 +226,16 @@ class Writing(commands.Cog):
             )
         names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = temperatures(flags.temperatures, MOST_VARIANTS)
-        with self._generating.slot(who.guild_id):
+        with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self._comparing.compare(
+            await self.comparing.compare(
                 who,
                 seed,
                 ctx.send,
                 models=names,
                 model=flags.model,
                 temperatures=steps,
-                length=flags.length or min(COMPARED_LENGTH, self._settings.generate_max_length),
+                length=flags.length or min(COMPARED_LENGTH, self.settings.generate_max_length),
                 random_seed=flags.random_seed,
                 stop=flags.stop,
                 **replying(ctx),
@@ -265,10 +255,10 @@ class Writing(commands.Cog):
         """Continue your words with several models that choose each character together, by their shares."""
         require_permissions(ctx)
         flags.check_limits()
-        checks.in_range("length", flags.length, 1, self._settings.generate_max_length)
+        checks.in_range("length", flags.length, 1, self.settings.generate_max_length)
         who = Actor.of(ctx)
-        known = {model.name for model in await self._registry.usable(who.guild_id, who.here)}
-        parts, words = mix.parse_words(flags.words, known, await self._servers.prefix(who.guild_id))
+        known = {model.name for model in await self.registry.usable(who.guild_id, who.here)}
+        parts, words = mix.parse_words(flags.words, known, await self.servers.prefix(who.guild_id))
         await self._mixed(ctx, words, parts, flags.length, {name: getattr(flags, name, None) for name in _CHOSEN})
 
     @app_commands.command(name="mix", description=_MIX)
@@ -306,7 +296,7 @@ class Writing(commands.Cog):
         require_permissions(ctx)
         if (third is None) != (third_share is None):
             raise UserError("A third model and its share go together.", "Fill in both, or neither.")
-        checks.in_range("length", length, 1, self._settings.generate_max_length)
+        checks.in_range("length", length, 1, self.settings.generate_max_length)
         typed = [(first, first_share), (second, second_share)]
         if third is not None and third_share is not None:
             typed.append((third, third_share))
@@ -319,9 +309,9 @@ class Writing(commands.Cog):
     ) -> None:
         request = Request(seed=checks.seed(seed), models=parts, length=length, chosen=chosen)
         who = Actor.of(ctx)
-        with self._generating.slot(who.guild_id):
+        with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self._generating.generate(who, request, ctx.send, **replying(ctx))
+            await self.generating.generate(who, request, ctx.send, **replying(ctx))
 
     @hybrid_command(
         extras={
@@ -343,9 +333,9 @@ class Writing(commands.Cog):
         who = Actor.of(ctx)
         text, author_id = (flags.text or "").strip(), None
         if not text and (original := await replied_to(ctx.message)) is not None:
-            text, author_id = await self._surprising.words_of(who, original)
+            text, author_id = await self.surprising.words_of(who, original)
         if not text:
-            prefix = await self._servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 "Which text should I look at?",
                 f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "
@@ -356,9 +346,9 @@ class Writing(commands.Cog):
                 f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
                 "Use a part of it.",
             )
-        with self._generating.slot(who.guild_id):
+        with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self._surprising.surprise(who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
+            await self.surprising.surprise(who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
 
     @generate.autocomplete("model")
     @compare.autocomplete("model")
@@ -367,4 +357,4 @@ class Writing(commands.Cog):
     @mix_slash.autocomplete("second")
     @mix_slash.autocomplete("third")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._offers.in_time(self._registry.offered(interaction, typed))
+        return await self.offers.in_time(self.registry.offered(interaction, typed))

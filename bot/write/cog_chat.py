@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 
 import discord
 import structlog
@@ -26,25 +27,17 @@ from shared.settings import Settings
 log = structlog.get_logger()
 
 
+@dataclass(eq=False, repr=False)
 class Chat(commands.Cog):
     """`chat`, and the answers to mentions."""
 
-    def __init__(
-        self,
-        bot: commands.Bot,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        access: Access,
-        cooldowns: Cooldowns,
-        generating: Generating,
-    ) -> None:
-        self.bot = bot
-        self._settings = settings
-        self._servers = servers
-        self._access = access
-        self._cooldowns = cooldowns
-        self._generating = generating
-        self._told: dict[int, float] = {}
+    bot: commands.Bot
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    cooldowns: Cooldowns
+    generating: Generating
+    _told: dict[int, float] = field(default_factory=dict, init=False)
 
     @hybrid_command(
         extras={"usage": "chat [on|off]", "examples": ("chat on", "chat off")},
@@ -63,22 +56,22 @@ class Chat(commands.Cog):
         here = channel_ids(ctx.channel)
         me = self.bot.user.display_name if self.bot.user is not None else "me"
         if wanted is None:
-            on = (await self._servers.channel(here)).chat
+            on = (await self.servers.channel(here)).chat
             await ctx.send(embed=await self._about(ctx, on, me))
             return
         if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
             raise UserError(
                 "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
             )
-        await self._servers.choose(here[0], chat=wanted)
+        await self.servers.choose(here[0], chat=wanted)
         await ctx.send(embed=await self._about(ctx, wanted, me))
 
     async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
-        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.servers.prefix(ctx.guild.id if ctx.guild else None)
         if not on:
             said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
             return discord.Embed(description=said, colour=GREY)
-        wait = self._settings.chat_cooldown_s
+        wait = self.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         said = (
             f"Chat is **on** here: I answer `@{plain(me)} hello`, and replies to my answers, with this channel's "
@@ -101,7 +94,7 @@ class Chat(commands.Cog):
     def _may_tell(self, user_id: int) -> bool:
         """Whether a person is told once more what is wrong, before any cooldown could be spent: else nothing would
         keep them from having me say so in floods. Not kept in Redis, which may be what is wrong."""
-        now, wait = time.monotonic(), self._settings.chat_cooldown_s
+        now, wait = time.monotonic(), self.settings.chat_cooldown_s
         self._told = {other: at for other, at in self._told.items() if now - at < wait}
         if user_id in self._told:
             return False
@@ -112,17 +105,17 @@ class Chat(commands.Cog):
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         require_permissions(ctx)
-        await self._access.require_place(ctx.author, ctx.channel)
+        await self.access.require_place(ctx.author, ctx.channel)
         who = Actor.of(ctx)
-        choices = await self._servers.channel(who.here)
+        choices = await self.servers.channel(who.here)
         refusal = await self._refusal(who)
         async with self._clock(who, refused=refusal is not None):
             if choices.chat and words:
                 try:
                     if refusal is not None:
                         raise refusal
-                    with self._generating.slot(who.guild_id):
-                        await self._generating.chat(who, words, ctx.send, **replying(ctx))
+                    with self.generating.slot(who.guild_id):
+                        await self.generating.chat(who, words, ctx.send, **replying(ctx))
                 except UserError as error:  # a refusal costs the cooldown, too, or it could be provoked in floods
                     self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             else:
@@ -132,21 +125,21 @@ class Chat(commands.Cog):
     async def _refusal(self, who: Actor) -> UserError | None:
         """Why this person may not generate texts here; None if they may."""
         try:
-            await self._generating.require(who)
+            await self.generating.require(who)
         except UserError as error:
             return error
         return None
 
     def _clock(self, who: Actor, *, refused: bool) -> AbstractAsyncContextManager[None]:
         """The channel's cooldown; people who may not generate have their own, or they could block the channel's."""
-        wait, cooldowns = self._settings.chat_cooldown_s, self._cooldowns
+        wait, cooldowns = self.settings.chat_cooldown_s, self.cooldowns
         if refused:
             return cooldowns.spend("refused", who.guild_id, who.user.id, wait, request=who.request_id)
         return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id)
 
     async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
         """What to do instead, for a mention where chat is off, or without words."""
-        prefix = await self._servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         if alone:
             said = (
                 f"I learn to write from any text. `{prefix}train frankenstein` teaches me a book, "
@@ -168,7 +161,7 @@ class Chat(commands.Cog):
         """
         assert ctx.guild is not None
         try:
-            async with self._cooldowns.spend("wait", ctx.guild.id, ctx.author.id, self._settings.chat_cooldown_s):
+            async with self.cooldowns.spend("wait", ctx.guild.id, ctx.author.id, self.settings.chat_cooldown_s):
                 await ctx.message.add_reaction("⏳")
         except TooSoon:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bot import components
@@ -21,22 +22,15 @@ from shared.jobs import CompareJob, GenerateJob, StopAt, Variant, author_of
 from shared.settings import Settings
 
 
+@dataclass(frozen=True)
 class Comparing:
     """Has texts compared."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        delivery: Delivery,
-        registry: Registry,
-        generating: Generating,
-    ) -> None:
-        self._settings = settings
-        self._servers = servers
-        self._delivery = delivery
-        self._registry = registry
-        self._generating = generating
+    settings: Settings
+    servers: GuildSettingsStore
+    delivery: Delivery
+    registry: Registry
+    generating: Generating
 
     async def compare(
         self,
@@ -63,18 +57,18 @@ class Comparing:
         Raises:
             UserError: see `Generating`.
         """
-        await self._generating.require(who)
-        own = await self._servers.get(who.guild_id)
+        await self.generating.require(who)
+        own = await self.servers.get(who.guild_id)
         names: Sequence[str | None] = models or [model]
-        found = [await self._registry.choose_with(who.guild_id, who.here, name) for name in names]
+        found = [await self.registry.choose_with(who.guild_id, who.here, name) for name in names]
         choices = found[0][1]
-        usual = choices.temperature if choices.temperature is not None else self._settings.generate_temperature
+        usual = choices.temperature if choices.temperature is not None else self.settings.generate_temperature
         steps = [None] if models else [*(temperatures or temperatures_around(usual))]
         variants = tuple(
             Variant(
                 model_id=record.model_id,
                 name=record.name,
-                temperature=step if step is not None else self._generating.temperature(choices, record),
+                temperature=step if step is not None else self.generating.temperature(choices, record),
             )
             for record, _ in found
             for step in steps
@@ -89,11 +83,11 @@ class Comparing:
             stop=stop,
             blocked=own.blocklist,
         )
-        await self._generating.ask(who, job, send, **options)
+        await self.generating.ask(who, job, send, **options)
 
     async def post(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
         """Post a comparison, with a menu that continues one of its texts."""
-        blocked = await self._generating.require_shown(job, {variant.model_id for variant in job.variants})
+        blocked = await self.generating.require_shown(job, {variant.model_id for variant in job.variants})
         texts = tuple(
             text.model_copy(update={"text": blocked.mask(text.text), "problem": blocked.mask(text.problem)})
             for text in event.texts
@@ -105,7 +99,7 @@ class Comparing:
 
     async def chosen(self, press: Press) -> None:
         """Continue the text that was chosen in the menu, which has its number, from 0."""
-        job, event = await self._generating.answered(press.actor, press["job"])
+        job, event = await self.generating.answered(press.actor, press["job"])
         if not isinstance(job, CompareJob) or not isinstance(event, Compared):
             raise unknown()
         pairs = {str(number): pair for number, pair in enumerate(zip(job.variants, event.texts, strict=False))}
@@ -121,16 +115,16 @@ class Comparing:
             model_name=variant.name,
             seed=job.seed,
             author_id=author_of(job),
-            length=min(self._settings.generate_length, self._settings.generate_max_length),
+            length=min(self.settings.generate_length, self.settings.generate_max_length),
             temperature=text.temperature,
             stop=job.stop,
         )
-        await self._generating.generate_again(press.actor, continued(one, job.seed + text.text), press.send)
+        await self.generating.generate_again(press.actor, continued(one, job.seed + text.text), press.send)
 
     def register(self, table: components.Components) -> None:
         """Let the menu work, and have comparisons delivered."""
-        table.add("compared", self.chosen, components.JOB, hold=self._generating.slot)
-        self._delivery.present(CompareJob, Compared, self.post)
+        table.add("compared", self.chosen, components.JOB, hold=self.generating.slot)
+        self.delivery.present(CompareJob, Compared, self.post)
 
 
 def temperatures_around(temperature: float) -> tuple[float, ...]:

@@ -82,31 +82,19 @@ class Request:
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Generating:
     """Has texts generated. Any request raises `UserError` when it may not be made here and now, or is refused."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        access: Access,
-        cooldowns: Cooldowns,
-        queue: JobQueue,
-        delivery: Delivery,
-        registry: Registry,
-        slot: Callable[[int], AbstractContextManager[None]],
-    ) -> None:
-        """`slot`: a place among those of a server who wait for texts."""
-        self._client = client
-        self._settings = settings
-        self._servers = servers
-        self._access = access
-        self._cooldowns = cooldowns
-        self._queue = queue
-        self._delivery = delivery
-        self._registry = registry
-        self.slot = slot
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    cooldowns: Cooldowns
+    queue: JobQueue
+    delivery: Delivery
+    registry: Registry
+    slot: Callable[[int], AbstractContextManager[None]]
 
     async def generate(self, who: Actor, request: Request, send: Send, *, letter: str = "g", **options: Any) -> None:
         """Generate a text and post it with `send`, which gets `options`. `letter`: the first of the job's id."""
@@ -118,11 +106,11 @@ class Generating:
         await self.require(who)
         chosen = {"stop": "sentence", "shown": 0}
         request = Request(seed=f"{words[-CONTINUE_FROM:]}\n", length=CHAT_LENGTH, chosen=chosen)
-        await self._delivery.ask(await self._job(who, request, "c"), send, **options)
+        await self.delivery.ask(await self._job(who, request, "c"), send, **options)
 
     async def require(self, who: Actor) -> None:
         """Refuse a person who may not generate texts here; raises as `Access.require`."""
-        await self._access.require("generate", who.user, who.channel)
+        await self.access.require("generate", who.user, who.channel)
 
     async def ask(
         self,
@@ -134,15 +122,15 @@ class Generating:
         **options: Any,
     ) -> None:
         """Have a job answered, within the person's cooldown for texts: `least_s` where the operator has set none."""
-        wait = max(self._settings.generate_cooldown_s, least_s)
-        async with self._cooldowns.spend("generate", who.guild_id, who.user.id, wait, request=who.request_id):
-            await self._delivery.ask(job, send, **options)
+        wait = max(self.settings.generate_cooldown_s, least_s)
+        async with self.cooldowns.spend("generate", who.guild_id, who.user.id, wait, request=who.request_id):
+            await self.delivery.ask(job, send, **options)
 
     def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
         """What nobody chose for this text: the channel's, else the operator's; None: `classic` has its own."""
         if model.recipe == "classic":
             return None
-        return choices.temperature if choices.temperature is not None else self._settings.generate_temperature
+        return choices.temperature if choices.temperature is not None else self.settings.generate_temperature
 
     async def _job(self, who: Actor, request: Request, letter: str) -> GenerateJob:
         """The job for a request.
@@ -151,8 +139,8 @@ class Generating:
             UserError: there is no such model that may be used here, or it can't be mixed.
         """
         models, choices = await self._models(who, request)
-        model, own = models[0], await self._servers.get(who.guild_id)
-        usual = FROM_CORPUS_LENGTH if request.from_corpus else self._settings.generate_length
+        model, own = models[0], await self.servers.get(who.guild_id)
+        usual = FROM_CORPUS_LENGTH if request.from_corpus else self.settings.generate_length
         chosen = {name: value for name, value in request.chosen.items() if value is not None}
         parts = zip(models, request.models, strict=False)
         return GenerateJob(
@@ -162,7 +150,7 @@ class Generating:
             model_id=model.model_id,
             model_name=model.name,
             seed=request.seed,
-            length=request.length or min(usual, self._settings.generate_max_length),
+            length=request.length or min(usual, self.settings.generate_max_length),
             from_corpus=request.from_corpus,
             from_line=not request.seed.strip() and not request.from_corpus,
             mix=tuple(MixPart(model_id=one.model_id, name=one.name, weight=part.weight) for one, part in parts),
@@ -172,10 +160,10 @@ class Generating:
     async def _models(self, who: Actor, request: Request) -> tuple[list[ModelRecord], ChannelChoices]:
         """The models that are to write, and what the channel has chosen."""
         if request.model_id is not None:
-            model = await self._registry.by_id(who.guild_id, who.here, request.model_id)
-            return [model], await self._servers.channel(who.here)
+            model = await self.registry.by_id(who.guild_id, who.here, request.model_id)
+            return [model], await self.servers.channel(who.here)
         names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
-        found = [await self._registry.choose_with(who.guild_id, who.here, name) for name in names]
+        found = [await self.registry.choose_with(who.guild_id, who.here, name) for name in names]
         models = [model for model, _ in found]
         for model in models if request.models else ():
             if model.recipe != "char":
@@ -205,7 +193,7 @@ class Generating:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
         await self.require(who)
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
-        by_id = functools.partial(self._registry.by_id, who.guild_id, who.here)
+        by_id = functools.partial(self.registry.by_id, who.guild_id, who.here)
         models = await asyncio.gather(*map(by_id, model_ids))
         names = zip(job.mix, models, strict=False)
         fresh = {
@@ -213,8 +201,8 @@ class Generating:
             "place": who.place,
             "model_name": models[0].name,
             "mix": tuple(part.model_copy(update={"name": model.name}) for part, model in names),
-            "length": min(job.length, self._settings.generate_max_length),
-            "blocked": (await self._servers.get(who.guild_id)).blocklist,
+            "length": min(job.length, self.settings.generate_max_length),
+            "blocked": (await self.servers.get(who.guild_id)).blocklist,
             "author_id": author_of(job),
         }
         await self.ask(who, job.model_copy(update=fresh), send, least_s=DOUBLE_CLICK_S, nonce=_pressed_id(who))
@@ -225,7 +213,7 @@ class Generating:
         Raises:
             UserError: it is not known here.
         """
-        stored, events = await asyncio.gather(self._queue.load(job_id), self._queue.events(job_id, "0"))
+        stored, events = await asyncio.gather(self.queue.load(job_id), self.queue.events(job_id, "0"))
         if stored is None or not events:
             raise unknown()
         place = stored.job.place
@@ -250,7 +238,7 @@ class Generating:
         for action in ("again", "continue", "hotter", "cooler"):
             table.add(action, functools.partial(self.pressed, action), components.JOB, hold=self.slot)
         table.add("write", self.form, components.MODEL, how="form")
-        self._delivery.present(GenerateJob, Generated, self.post)
+        self.delivery.present(GenerateJob, Generated, self.post)
 
     # ------------------------------------------------------------------ answers
 
@@ -262,8 +250,8 @@ class Generating:
         Raises:
             UserError: not all models that have a part in it may be used there now.
         """
-        await self._registry.require_usable(job.place, model_ids)
-        return await self._servers.blocklist(job.place.guild_id)
+        await self.registry.require_usable(job.place, model_ids)
+        return await self.servers.blocklist(job.place.guild_id)
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
         """Post a text with its buttons; one of a chat as a plain message. What is too long for an embed is a file."""
@@ -278,7 +266,7 @@ class Generating:
             await send(embed=embed, **options)
             return
         embed = embeds.generated_beginning(job, event)
-        guild = self._client.get_guild(job.place.guild_id)
+        guild = self.client.get_guild(job.place.guild_id)
         most = guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
         data = (event.seed + event.text).encode()[:most].decode(errors="ignore").encode()
         name = "-".join(part.name for part in job.mix)[:60] or job.model_name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -23,24 +24,16 @@ from shared.events import Surprised
 from shared.jobs import SURPRISE_FILE, SurpriseJob, author_of
 
 
+@dataclass(frozen=True)
 class Surprising:
     """Has pictures drawn of how surprising texts are."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        servers: GuildSettingsStore,
-        queue: JobQueue,
-        delivery: Delivery,
-        registry: Registry,
-        generating: Generating,
-    ) -> None:
-        self._client = client
-        self._servers = servers
-        self._queue = queue
-        self._delivery = delivery
-        self._registry = registry
-        self._generating = generating
+    client: discord.Client
+    servers: GuildSettingsStore
+    queue: JobQueue
+    delivery: Delivery
+    registry: Registry
+    generating: Generating
 
     async def surprise(
         self, who: Actor, text: str, model: str | None, send: Send, *, author_id: int | None = None, **options: Any
@@ -50,14 +43,14 @@ class Surprising:
         Raises:
             UserError: the text has something on the server's blocklist, or see `Generating`.
         """
-        await self._generating.require(who)
-        if (await self._servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
+        await self.generating.require(who)
+        if (await self.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
             raise UserError("This text contains something on this server's blocklist.", "Try it without those words.")
-        record = await self._registry.choose(who.guild_id, who.here, model)
+        record = await self.registry.choose(who.guild_id, who.here, model)
         job = SurpriseJob(
             job_id=f"s-{who.request_id}", place=who.place, model=record.ref, text=text, author_id=author_id
         )
-        await self._generating.ask(who, job, send, **options)
+        await self.generating.ask(who, job, send, **options)
 
     async def words_of(self, who: Actor, message: discord.Message) -> tuple[str, int]:
         """The words of a message that somebody replies to, and whose they are: only their own, or a text of the bot's.
@@ -67,20 +60,20 @@ class Surprising:
         """
         author_id = who.user.id
         if message.author.id != who.user.id:
-            if self._client.user is None or message.author.id != self._client.user.id:
+            if self.client.user is None or message.author.id != self.client.user.id:
                 raise UserError(
                     "That message is somebody else's, so I don't use its words.",
                     "Reply to a message of your own or of mine, or write the text after the command.",
                 )
             if (job_id := _job_of(message)) is not None:
-                author_id = author_of((await self._generating.answered(who, job_id))[0])
+                author_id = author_of((await self.generating.answered(who, job_id))[0])
         return of_message(message).strip(), author_id
 
     async def post(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
         """Post the picture, with what it says in words."""
-        blocked = await self._generating.require_shown(job, [job.model.model_id])
+        blocked = await self.generating.require_shown(job, [job.model.model_id])
         event = event.model_copy(update={"notes": tuple(map(blocked.mask, event.notes))})
-        picture = await self._queue.artifact(job.job_id, SURPRISE_FILE)
+        picture = await self.queue.artifact(job.job_id, SURPRISE_FILE)
         embed = embeds.surprised(job, event)
         if picture is None:
             embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
@@ -90,7 +83,7 @@ class Surprising:
 
     def register(self, _table: components.Components) -> None:
         """Have pictures delivered."""
-        self._delivery.present(SurpriseJob, Surprised, self.post)
+        self.delivery.present(SurpriseJob, Surprised, self.post)
 
 
 def _job_of(message: discord.Message) -> str | None:

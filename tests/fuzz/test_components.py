@@ -31,7 +31,8 @@ ACTIONS = {
     **dict.fromkeys(("delete-not", "privacy-not"), components.USER),
     **dict.fromkeys(("optin", "forget-me"), f"{components.GUILD}:{components.USER}"),
     **dict.fromkeys(("help", "taste"), ""),
-    **dict.fromkeys((f"settings:{name}" for name in ("train_roles", "channels", "reset", "show", "quotas")), ""),
+    **dict.fromkeys((f"settings:{name}" for name in ("train_roles", "generate_roles", "channels", "show")), ""),
+    **dict.fromkeys((f"settings:{name}" for name in ("prefix", "quotas", "blocklist", "reset", "reset-all")), ""),
     "models": r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]",
 }
 TEMPLATES = [re.compile(f"galvanic:{action}:{arguments}".removesuffix(":")) for action, arguments in ACTIONS.items()]
@@ -143,9 +144,8 @@ def _fields(shown: dict[str, Any]) -> list[str]:
 
 @pytest.mark.fuzz("components")
 async def test_saved_components(hand: Hand) -> None:
-    assert (
-        ACTIONS.items() >= {name: action.arguments for name, action in hand.live.bot.components.actions.items()}.items()
-    )
+    actions = hand.live.bot.components.actions
+    assert ACTIONS.items() >= {name: action.arguments for name, action in actions.items()}.items()
     for why, case in saved("components"):
         with because(why):
             await carry_out(hand, case)
