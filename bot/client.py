@@ -21,7 +21,7 @@ from bot.admin.cog_settings import ServerSettings
 from bot.admin.cog_welcome import Welcome
 from bot.admin.metrics import BotMetrics
 from bot.admin.status import StatusReport
-from bot.background import is_transient
+from bot.background import is_transient, run_forever
 from bot.channels.cog import Privacy
 from bot.channels.consent import ConsentStore
 from bot.channels.held import Holdings
@@ -292,7 +292,9 @@ class Galvanic(commands.Bot):
             self.delivery.start()
             self.importer.start()
             self.upkeep.start()
-            self._presence = asyncio.create_task(self._say_present())
+            beat_s = presence.BEAT_S
+            said = run_forever("presence", self._say_present, every_s=beat_s, retry_at_most_s=beat_s)
+            self._presence = asyncio.create_task(said)
             # What a start leaves behind stays for good: to look through it again and again took 23 ms each time.
             gc.freeze()
             log.info("ready", guilds=len(self.guilds))
@@ -342,20 +344,11 @@ class Galvanic(commands.Bot):
             await presence.beat_async(self.redis, presence.TROUBLE, said)
 
     async def _say_present(self) -> None:
-        reachable = True
-        while True:
-            try:
-                if self.leader is not None and not await self.leader.keep():
-                    log.error("another_bot_took_over", doing="stopping")
-                    self.loop.create_task(self.close())  # which cancels this task
-                    return
-                await presence.beat_async(self.redis, presence.BOT, str(self.user))
-                reachable = True
-            except RedisError as error:
-                if reachable:
-                    log.warning("redis_unreachable", error=type(error).__name__)
-                reachable = False
-            await asyncio.sleep(presence.BEAT_S)
+        if self.leader is not None and not await self.leader.keep():
+            log.error("another_bot_took_over", doing="stopping")
+            self.loop.create_task(self.close())  # which cancels this task
+            await asyncio.Event().wait()
+        await presence.beat_async(self.redis, presence.BOT, str(self.user))
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
         """As discord.py's, but a quotation mark without a partner, as in ``don’t``, is an ordinary character.
