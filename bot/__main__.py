@@ -13,8 +13,8 @@ import redis
 import structlog
 import yarl
 
+from bot.app import Galvanic
 from bot.background import run_forever
-from bot.client import Galvanic
 from bot.gateway import connection
 from bot.leader import Leader
 from shared import presence

@@ -29,7 +29,7 @@ from shared import corpora
 from shared.errors import UserError
 
 if TYPE_CHECKING:
-    from bot.client import Galvanic
+    from bot.app import Galvanic
 
 USAGE = "train frankenstein [--OPTION VALUE ...]"
 EXAMPLES = (

@@ -29,7 +29,7 @@ from shared.models import ModelRecord
 from shared.transcripts import Revision
 
 if TYPE_CHECKING:
-    from bot.client import Galvanic
+    from bot.app import Galvanic
 
 EVERY_S = 600.0
 """Between two looks, when nothing happens that calls for one."""

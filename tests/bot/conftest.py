@@ -11,8 +11,8 @@ import redis.asyncio
 import yarl
 
 from bot.admin import cog_errors
+from bot.app import Galvanic
 from bot.channels import leavers, recheck, watch
-from bot.client import Galvanic
 from bot.train import card as live_card
 from playground.server import Playground, open_port
 from shared.connect import connect_async

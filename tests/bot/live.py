@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from simcord.backend.models import Message
 
-from bot.client import Galvanic
+from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from tests.driver.control import Driver
 

@@ -10,8 +10,8 @@ import discord
 from simcord.backend import serializers
 from simcord.backend.models import Message
 
+from bot.app import Galvanic
 from bot.channels.store import TranscriptStore
-from bot.client import Galvanic
 from bot.jobs.queue import JobQueue
 from bot.options.checks import Context
 from bot.servers.settings import GuildSettingsStore

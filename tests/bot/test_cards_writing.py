@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import cards
+from bot.escape import plain
 from bot.options.options import temperature
 from bot.write import embeds as write_embeds
 from bot.write.compare import temperatures_around
@@ -55,7 +55,7 @@ def test_a_comparison_fits_one_embed(texts: list[str]) -> None:
 def test_what_fits_is_a_beginning_of_the_text(text: str, limit: int) -> None:
     short = fit(text, limit)
     assert text.startswith(short)
-    assert len(cards.plain(short)) <= limit
+    assert len(plain(short)) <= limit
 
 
 @given(nasty)

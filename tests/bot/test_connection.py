@@ -18,7 +18,7 @@ from discord.backoff import ExponentialBackoff
 from structlog.testing import capture_logs
 
 from bot.__main__ import _serve
-from bot.client import Galvanic
+from bot.app import Galvanic
 from bot.gateway import connection
 from bot.gateway.connection import Identifies
 from launcher.system import Trouble

@@ -11,7 +11,7 @@ import pytest
 from discord.ext import commands
 
 from bot import help as pages
-from bot.client import Galvanic
+from bot.app import Galvanic
 from bot.help import for_person
 from bot.options.options import Options
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS

@@ -7,8 +7,8 @@ from typing import Any
 import discord
 import pytest
 
+from bot.app import Galvanic
 from bot.channels import leavers
-from bot.client import Galvanic
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.connect import connect
 from shared.jobs import TranscriptRef

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from bot.__main__ import _serve
-from bot.client import Galvanic
+from bot.app import Galvanic
 from shared.settings import Settings
 
 WARM = """

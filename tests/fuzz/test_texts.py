@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simcord.backend.models import Message
 
-from bot import cards
-from bot.escape import clipped, fit, replace_surrogates
+from bot.escape import clipped, fit, plain, replace_surrogates
 from bot.models import embeds as model_embeds
 from bot.train import embeds
 from bot.train.state import TrainingState
@@ -45,7 +44,7 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     """Have the bot show it everywhere."""
     hand.forget()
     says = case["says"][:10_000]  # no event has room for more in one place
-    require_plain(cards.plain(says), says)
+    require_plain(plain(says), says)
     for limit in (10, 280, 1_900):
         short = clipped(says, limit)
         assert len(short) <= limit

@@ -1,1 +1,0 @@
-"""Who asks, what they may, and who could read what a model learned."""
