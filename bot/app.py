@@ -39,6 +39,7 @@ from bot.gateway import connection
 from bot.gateway.pacing import Pacing
 from bot.gateway.syncing import CommandSync
 from bot.help import Help
+from bot.jobs.admission import Admission
 from bot.jobs.delivery import Delivery
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache
@@ -69,7 +70,6 @@ from bot.write.cog_chat import Chat
 from bot.write.compare import Comparing
 from bot.write.generate import Generating
 from bot.write.surprise import Surprising
-from bot.writing.crowd import Crowd
 from shared import presence
 from shared.connect import connect_async
 from shared.events import Event, Failed
@@ -124,7 +124,7 @@ class Galvanic(commands.Bot):
         self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
         self.components = Components(self, self.responder, self.access)
         self.cooldowns = Cooldowns(self.redis)
-        self.crowd = Crowd(settings)
+        self.admission = Admission(settings)
         self.offers = Offers()
         self.outlook = OutlookCache(self.redis)
         fence = Fence(self.redis, lambda: self.leader)
@@ -186,7 +186,7 @@ class Galvanic(commands.Bot):
         self.model_actions = ModelActions(*common, self.lifetimes, self.removal)
         self.sharing = Sharing(self, self.registry)
         self.transfer = Transfer(self, *common, self.audience, self.lifetimes, self.removal)
-        self.generating = Generating(self, *common, self.crowd.place)
+        self.generating = Generating(self, *common, self.admission.slot)
         self.comparing = Comparing(settings, self.guild_settings, self.delivery, self.registry, self.generating)
         self.surprising = Surprising(
             self, self.guild_settings, self.queue, self.delivery, self.registry, self.generating
@@ -203,7 +203,7 @@ class Galvanic(commands.Bot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
         sync, pages = CommandSync(self.tree, self.redis), Help(self, self.guild_settings)
-        report = StatusReport(self, self.redis, self.metrics, self.outlook, self.crowd, self.settings.data_dir)
+        report = StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, self.settings.data_dir)
         panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
         for cog in (
             Errors(self, self.guild_settings, self.access, self.responder),
@@ -303,7 +303,7 @@ class Galvanic(commands.Bot):
         if seconds is not None:
             self.metrics.answered(job.kind, seconds)
             if not isinstance(event, Failed):
-                self.crowd.answered()
+                self.admission.answered()
         if isinstance(job, TrainJob) and job.replaces is not None:
             self.upkeep.ring()
 

@@ -38,7 +38,7 @@ WELL = Status(
 
 
 def registry_of(live: Live) -> CollectorRegistry:
-    return live.bot.metrics.registry(live.bot.settings, live.bot, live.bot.crowd)
+    return live.bot.metrics.registry(live.bot.settings, live.bot, live.bot.admission)
 
 
 def series(live: Live, name: str) -> float | None:
@@ -127,7 +127,7 @@ async def test_the_bot_says_what_is_wrong(live: Live) -> None:
 
 async def test_the_pages_are_served_while_the_bot_runs(live: Live) -> None:
     live.bot.settings = live.bot.settings.model_copy(update={"metrics_port": free_port()})
-    with live.bot.metrics.served(live.bot.settings, live.bot, live.bot.crowd) as server:
+    with live.bot.metrics.served(live.bot.settings, live.bot, live.bot.admission) as server:
         assert server is not None
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET /health HTTP/1.0\r\n\r\n")
@@ -157,7 +157,7 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
 
 async def test_the_facts_name_nobody(live: Live) -> None:
     bot = live.bot
-    report = StatusReport(bot, bot.redis, bot.metrics, bot.outlook, bot.crowd, bot.settings.data_dir)
+    report = StatusReport(bot, bot.redis, bot.metrics, bot.outlook, bot.admission, bot.settings.data_dir)
     facts = await report.facts()
     assert not [name for guild in live.bot.guilds for name in (guild.name, str(guild.id)) if name in str(facts)]
 

@@ -21,10 +21,10 @@ _FIRST_PACE_S = 0.1
 _SHORTEST_WAIT_S = 5.0
 
 
-class Crowd:
-    """Everybody who waits for a text.
+class Admission:
+    """Admission control: who may wait for a text.
 
-    A request takes a place before anything is done for it, and has it until it is answered: when all ask at once, what
+    A request takes a slot before anything is done for it, and has it until it is answered: when all ask at once, what
     cannot be served is refused while that is cheap, and those who were let in are answered in time.
     """
 
@@ -50,13 +50,13 @@ class Crowd:
         return 0.0
 
     @contextmanager
-    def place(self, guild_id: int) -> Iterator[None]:
-        """A place for a request of a server, for as long as it takes to answer it.
+    def slot(self, guild_id: int) -> Iterator[None]:
+        """A slot for a request of a server, for as long as it takes to answer it.
 
         Raises:
             UserError: there is none; says when to try again.
         """
-        self._require_room(guild_id)
+        self._require_slot(guild_id)
         own = object()
         self._here[guild_id] += 1
         self._since[own] = time.monotonic()
@@ -77,8 +77,8 @@ class Crowd:
         if len(self._answered) == _ANSWERS:
             self._pace_s = (self._answered[-1] - self._answered[0]) / (_ANSWERS - 1)
 
-    def _require_room(self, guild_id: int) -> None:
-        """A server alone may take most places; where several want them, each gets its share."""
+    def _require_slot(self, guild_id: int) -> None:
+        """A server alone may take most slots; where several want them, each gets its share."""
         waiting, own = self.waiting, self._here[guild_id]
         servers = len(self._here.keys() | {guild_id})
         share = self._most // servers if waiting >= self._most // 2 else self._most

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.jobs import admission as admission_module
+from bot.jobs.admission import Admission
 from bot.write.embeds import text_buttons
-from bot.writing import crowd as crowd_module
-from bot.writing.crowd import Crowd
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.errors import UserError
 from shared.events import Generated
@@ -23,12 +23,12 @@ A, B = 101, 102
 LAB = CHANNEL_IDS["lab"]
 
 
-def make(folder: Path, **options: int) -> Crowd:
-    return Crowd(Settings(data_dir=folder, _env_file=None, **{"generate_jobs": 20, **options}))  # type: ignore[arg-type]
+def make(folder: Path, **options: int) -> Admission:
+    return Admission(Settings(data_dir=folder, _env_file=None, **{"generate_jobs": 20, **options}))  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
-def filled(crowd: Crowd, **wanted: int) -> Iterator[dict[str, int]]:
+def filled(admission: Admission, **wanted: int) -> Iterator[dict[str, int]]:
     """So many of each server ask at the same time, in turns; how many of each have got a place."""
     got = dict.fromkeys(wanted, 0)
     with contextlib.ExitStack() as places:
@@ -36,31 +36,31 @@ def filled(crowd: Crowd, **wanted: int) -> Iterator[dict[str, int]]:
             for name, number in wanted.items():
                 if turn < number:
                     with contextlib.suppress(UserError):
-                        places.enter_context(crowd.place(ord(name)))
+                        places.enter_context(admission.slot(ord(name)))
                         got[name] += 1
         yield got
 
 
 def test_places_are_limited_and_come_back(tmp_path: Path) -> None:
-    crowd = make(tmp_path)
-    with filled(crowd, a=30) as got:
+    admission = make(tmp_path)
+    with filled(admission, a=30) as got:
         assert got == {"a": 20}
-        with pytest.raises(UserError, match="20 are waited for") as refused, crowd.place(ord("b")):
+        with pytest.raises(UserError, match="20 are waited for") as refused, admission.slot(ord("b")):
             pass
         assert refused.value.problem.startswith("More people are asking")
         assert refused.value.remedy == "Try again in 5 s."
-    assert crowd.waiting == 0
-    with filled(crowd, b=1) as got:
+    assert admission.waiting == 0
+    with filled(admission, b=1) as got:
         assert got == {"b": 1}
 
 
 def test_a_server_leaves_room_for_others(tmp_path: Path) -> None:
-    crowd = make(tmp_path, generate_jobs_per_server=15)
-    with filled(crowd, a=30) as got:
+    admission = make(tmp_path, generate_jobs_per_server=15)
+    with filled(admission, a=30) as got:
         assert got == {"a": 15}
-        with pytest.raises(UserError, match=r"This server is asking.*15 are waited for"), crowd.place(ord("a")):
+        with pytest.raises(UserError, match=r"This server is asking.*15 are waited for"), admission.slot(ord("a")):
             pass
-        with filled(crowd, b=9) as other:
+        with filled(admission, b=9) as other:
             assert other == {"b": 5}
 
 
@@ -72,32 +72,32 @@ def test_servers_that_ask_at_once_get_their_share(tmp_path: Path) -> None:
 
 
 def test_a_failed_request_gives_its_place_back(tmp_path: Path) -> None:
-    crowd = make(tmp_path)
-    with pytest.raises(ValueError, match="broken"), crowd.place(A):
+    admission = make(tmp_path)
+    with pytest.raises(ValueError, match="broken"), admission.slot(A):
         raise ValueError("broken")
-    assert crowd.waiting == 0
+    assert admission.waiting == 0
 
 
 def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker writes a text in two seconds: with half of 60 s for a wait, 15 may wait."""
     now = 0.0
-    monkeypatch.setattr(crowd_module.time, "monotonic", lambda: now)
-    crowd = make(tmp_path, generate_jobs=1_000, generate_jobs_per_server=1_000)
-    with filled(crowd, a=100) as got:
+    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
+    admission = make(tmp_path, generate_jobs=1_000, generate_jobs_per_server=1_000)
+    with filled(admission, a=100) as got:
         assert got == {"a": 100}
         for _ in range(100):
             now += 2
-            crowd.answered()
-        with pytest.raises(UserError, match="100 are waited for") as refused, crowd.place(B):
+            admission.answered()
+        with pytest.raises(UserError, match="100 are waited for") as refused, admission.slot(B):
             pass
         assert refused.value.remedy == "Try again in 3 min 20 s."
-    with filled(crowd, a=100) as got:
+    with filled(admission, a=100) as got:
         assert got == {"a": 16}
-    with filled(crowd, a=9):
+    with filled(admission, a=9):
         for _ in range(100):
             now += 0.01
-            crowd.answered()
-    with filled(crowd, a=100) as got:
+            admission.answered()
+    with filled(admission, a=100) as got:
         assert got == {"a": 100}, "it goes faster now"
 
 
@@ -105,20 +105,20 @@ def test_nobody_is_let_in_while_others_have_waited_for_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(crowd_module.time, "monotonic", lambda: now)
-    crowd = make(tmp_path, generate_jobs=1_000)
-    with filled(crowd, a=9):
+    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
+    admission = make(tmp_path, generate_jobs=1_000)
+    with filled(admission, a=9):
         now = 29
-        with filled(crowd, b=9) as got:
+        with filled(admission, b=9) as got:
             assert got == {"b": 9}
             now = 31
-            with pytest.raises(UserError, match="18 are waited for"), crowd.place(B):
+            with pytest.raises(UserError, match="18 are waited for"), admission.slot(B):
                 pass
-    with filled(crowd, a=9), filled(crowd, b=1) as got:
+    with filled(admission, a=9), filled(admission, b=1) as got:
         assert got == {"b": 1}, "those who waited have got theirs"
-    with filled(crowd, a=5):
+    with filled(admission, a=5):
         now = 90
-        with filled(crowd, b=1) as got:
+        with filled(admission, b=1) as got:
             assert got == {"b": 1}, "one slow text is no crowd"
 
 
@@ -127,7 +127,7 @@ def full(live: Live) -> Iterator[Live]:
     """A bot that so many of its first server ask for a text that there is no place left for it."""
     with contextlib.ExitStack() as places:
         for _ in range(live.bot.settings.generate_jobs_per_server):
-            places.enter_context(live.bot.crowd.place(GUILD_ID))
+            places.enter_context(live.bot.admission.slot(GUILD_ID))
         yield live
 
 
@@ -167,7 +167,7 @@ async def test_an_interaction_is_refused_with_a_single_request(
 
 async def test_another_server_still_gets_its_text(full: Live) -> None:
     assert "There is no model here yet" in await full.ask("!generate the sea", channel="atrium")
-    assert full.bot.crowd.waiting == full.bot.settings.generate_jobs_per_server
+    assert full.bot.admission.waiting == full.bot.settings.generate_jobs_per_server
 
 
 async def test_a_place_is_free_again_after_the_answer(live: Live, settings: Settings) -> None:
@@ -175,7 +175,7 @@ async def test_a_place_is_free_again_after_the_answer(live: Live, settings: Sett
     worker.add_model()
     live.send("!generate the sea")
     job_id = await worker.asked(live)
-    assert live.bot.crowd.waiting == 1
+    assert live.bot.admission.waiting == 1
     worker.write(job_id)
     await live.until(lambda: live.showing(TEXT), "the text")
-    await live.until(lambda: not live.bot.crowd.waiting, "the place to be free")
+    await live.until(lambda: not live.bot.admission.waiting, "the place to be free")

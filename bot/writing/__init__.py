@@ -1,1 +1,0 @@
-"""Requests for texts, from commands, mentions, buttons and forms."""
