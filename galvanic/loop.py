@@ -173,9 +173,7 @@ class Loop:
                 raise _Astray
             at.step, at.total_steps = at.step + 1, at.total_steps + 1
             at.loss_sum, at.loss_count = at.loss_sum + loss * count, at.loss_count + count
-            seconds = time.monotonic() - begun
-            self.pace.time_step(seconds)
-            self.hooks.stepped(seconds)
+            self.pace.time_step(time.monotonic() - begun)
             if time.monotonic() - self._told >= PROGRESS_EVERY_S:
                 self.tell("learning")
             if time.monotonic() - self._saved >= self.limits.checkpoint_s:

@@ -72,9 +72,6 @@ class Hooks(Protocol):
     def saved(self) -> None:
         """Take note that a checkpoint is on the disk."""
 
-    def stepped(self, seconds: float) -> None:
-        """Take note that a step took so long."""
-
     def control(self) -> Control | None:
         """Say whether to go on (None), cancel, finish now, or save and pause; asked between batches."""
 
@@ -92,9 +89,6 @@ class NoHooks:
         """Ignore it: the log has it."""
 
     def saved(self) -> None:
-        """Ignore it."""
-
-    def stepped(self, seconds: float) -> None:
         """Ignore it."""
 
     def control(self) -> Control | None:

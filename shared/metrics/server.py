@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import errno
 import json
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import CollectorRegistry, start_wsgi_server
 
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ class Health:
 
 
 class MetricsServer:
-    """Serves one process's pages until `stop`.
+    """Serves one process's pages until `stop`: prometheus-client's own server, with `/health` besides.
 
     Args:
         registry: what `/metrics` shows.
@@ -58,12 +59,12 @@ class MetricsServer:
     def __init__(self, registry: CollectorRegistry, health: Callable[[], Health]) -> None:
         self._registry = registry
         self._health = health
-        self._server: ThreadingHTTPServer | None = None
+        self._server: WSGIServer | None = None
 
     @property
     def port(self) -> int | None:
         """Where it listens; None: it does not."""
-        return self._server.server_address[1] if self._server is not None else None
+        return self._server.server_port if self._server is not None else None
 
     def start(self, settings: Settings) -> bool:
         """Listen on METRICS_HOST and METRICS_PORT, if that is set.
@@ -75,11 +76,13 @@ class MetricsServer:
             return False
         host, port = settings.metrics_host, settings.metrics_port
         try:
-            self._server = _Server((host, port), _handler(self._registry, self._health))
+            self._server, _ = start_wsgi_server(port, host, self._registry)
         except OSError as error:
             log.warning("metrics_not_served", host=host, port=port, problem=_in_words(error, host, port))
             return False
-        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        metrics = self._server.get_app()
+        assert metrics is not None
+        self._server.set_app(self._app(metrics))
         log.info("metrics_served", address=f"http://{host}:{self.port}/metrics")
         return True
 
@@ -90,42 +93,21 @@ class MetricsServer:
             self._server.server_close()
             self._server = None
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the base class has it
-        """Whoever asked has gone, or a collector failed: neither concerns the service."""
-        log.warning("metrics_page_failed", exc_info=True)
-
-
-def _handler(registry: CollectorRegistry, health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 30
-
-        def do_GET(self) -> None:
-            match self.path.partition("?")[0]:
+    def _app(self, metrics: WSGIApplication) -> WSGIApplication:
+        def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            match environ["PATH_INFO"]:
                 case "/metrics":
-                    encode, kind = choose_encoder(self.headers.get("Accept", ""))
-                    self._send(HTTPStatus.OK, kind, encode(registry))
+                    return metrics(environ, start_response)
                 case "/health":
-                    found = health()
+                    found = self._health()
                     status = HTTPStatus.OK if found.ok else HTTPStatus.SERVICE_UNAVAILABLE
-                    self._send(status, "application/json", json.dumps(found.as_json()).encode() + b"\n")
+                    kind, body = "application/json", json.dumps(found.as_json()).encode() + b"\n"
                 case _:
-                    self._send(HTTPStatus.NOT_FOUND, "text/plain", b"There are /metrics and /health.\n")
+                    status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", b"There are /metrics and /health.\n"
+            start_response(f"{status} {status.phrase}", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+            return [body]
 
-        def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """A line for each scrape says nothing."""
-
-    return Handler
+        return app
 
 
 def _in_words(error: OSError, host: str, port: int) -> str:

@@ -115,8 +115,6 @@ def test_the_jobs_are_counted_where_they_are_done(system: System, port: int, tra
     train, generate, bot = shown["train"], shown["generate"], shown["bot"]
     assert train['galvanic_jobs_total{kind="train",outcome="finished"}'] == 1
     assert train['galvanic_jobs_running{kind="train"}'] == 0
-    assert train["galvanic_training_step_seconds_count"] > 5
-    assert 0 < train["galvanic_training_step_seconds_sum"] < 120
     assert "galvanic_training_progress_ratio" not in train, "the training is over"
     assert generate['galvanic_jobs_total{kind="generate",outcome="finished"}'] == 1
     assert generate["galvanic_written_chars_total"] > 50

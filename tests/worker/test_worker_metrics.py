@@ -29,7 +29,6 @@ from worker.jobs.joblog import JobLog
 from worker.jobs.lease import STALLED_AFTER_S
 from worker.metrics.numbers import JOBS, WRITTEN, Gpus, Training, worker_registry
 from worker.metrics.served import Watched, WorkerHealth
-from worker.metrics.steps import BUCKETS, STEPS, StepTimes
 from worker.metrics.told import SOCKET_VARIABLE, Numbers, Teller
 
 HALF = Progress(epoch=2, epochs=2, step=0, steps=10, train_loss=1.5, heldout_loss=1.75, eta_s=9.0, chars_per_s=1_000.0)
@@ -63,37 +62,21 @@ def until(true: object) -> None:
         time.sleep(0.01)
 
 
-def test_each_step_is_counted_in_its_bucket() -> None:
-    times = StepTimes()
-    for seconds in (0.0005, 0.001, 0.02, 99.0):
-        times.add(seconds)
-    assert times.counts[0] == 2, "a limit belongs to its bucket"
-    assert times.counts[BUCKETS.index(0.025)] == 1
-    assert times.counts[-1] == 1
-    taken = times.take()
-    assert (sum(taken.counts), sum(times.counts), times.total_s) == (4, 0, 0.0)
-    assert taken.total_s == pytest.approx(99.0215)
-
-
 def test_the_parent_shows_what_the_child_tells(parent: Watched, client: redis.Redis) -> None:
     training, before = parent._training, ended("train", "cancelled")
     teller, joblog = Teller(), JobLog(client, "t-1")
-    STEPS.take()
     with teller.training(joblog):
         joblog.begin()
-        STEPS.add(0.2)
         teller.progress(HALF)
         until(lambda: shown(training).get("galvanic_training_heldout_loss_nats") == 1.75)
         now = shown(training)
         assert now["galvanic_training_progress_ratio"] == 0.5
         assert now["galvanic_training_chars_per_second"] == 1_000
-        assert now["galvanic_training_step_seconds_sum"] == pytest.approx(0.2)
         assert training.running
         joblog.publish(Cancelled())
     until(lambda: ended("train", "cancelled") == before + 1)
     assert not training.running
     assert "galvanic_training_heldout_loss_nats" not in shown(training), "it is over"
-    assert shown(training)["galvanic_training_step_seconds_count"] == 1, "steps of all trainings are kept"
 
 
 @pytest.mark.parametrize("outcome", ["failed", "interrupted", "superseded"])
@@ -131,20 +114,12 @@ def test_nothing_waits_for_a_parent_that_does_not_listen(tmp_path: Path, monkeyp
     path = tmp_path / "socket"
     monkeypatch.setenv(SOCKET_VARIABLE, str(path))
     teller = Teller()
-    STEPS.take()
-    STEPS.add(0.5)
     teller.progress(HALF)  # nobody is there
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as late:
         late.bind(str(path))
-        STEPS.add(0.25)
-        teller.progress(HALF)
-        told = Numbers.model_validate_json(late.recv(65_536))
-        assert told.step_counts is not None
-        assert (sum(told.step_counts), told.step_total_s) == (2, 0.75), "what was not taken comes later"
         for _ in range(5_000):  # more than a socket holds
-            STEPS.add(0.01)
             teller.progress(HALF)
-        assert teller._unsent is not None
+        assert Numbers.model_validate_json(late.recv(65_536)).progress == HALF
 
 
 def test_without_a_port_nothing_is_served_or_told(settings: Settings, tmp_path: Path) -> None:

@@ -70,9 +70,6 @@ class Recorder:
     def saved(self) -> None:
         self.saves += 1
 
-    def stepped(self, seconds: float) -> None:
-        pass
-
     def control(self) -> Control | None:
         self.asked += 1
         return self._stop(self.asked)

@@ -56,9 +56,6 @@ class TerminalHooks:
     def saved(self) -> None:
         """Nothing to print."""
 
-    def stepped(self, seconds: float) -> None:
-        """Nothing to print."""
-
     def control(self) -> Control | None:
         """Whether Ctrl-C was pressed."""
         return self._requested

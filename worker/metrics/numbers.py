@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from shared.events import Compared, Generated, Progress
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
@@ -20,7 +19,6 @@ from shared.metrics.registry import new_registry
 from shared.settings import Settings
 from worker import gpus
 from worker.jobs.joblog import JobLog, Superseded
-from worker.metrics.steps import BUCKETS, StepTimes
 from worker.metrics.told import Numbers, outcome_of
 
 _LIBRARIES = ("tensorflow|tensorflow-cpu", "keras")
@@ -70,7 +68,6 @@ class Training(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._steps = StepTimes()
         self._pid: int | None = None
         self._progress: Progress | None = None
         self._killed = 0
@@ -80,8 +77,6 @@ class Training(Collector):
         """Take in a datagram."""
         with self._lock:
             self.heard_at = time.monotonic()
-            if told.step_counts is not None and len(told.step_counts) == len(BUCKETS) + 1:
-                self._steps.include(StepTimes(told.step_counts, told.step_total_s))
             if told.outcome is not None:
                 self._pid = self._progress = None
                 JOBS.labels(TRAIN_QUEUE, told.outcome).inc()
@@ -104,11 +99,10 @@ class Training(Collector):
         """Its numbers; those of a training that is over are not shown any more."""
         JOBS_RUNNING.labels(TRAIN_QUEUE).set(self.running)
         with self._lock:
-            at, steps, killed = self._progress, StepTimes(list(self._steps.counts), self._steps.total_s), self._killed
+            at, killed = self._progress, self._killed
         yield CounterMetricFamily(
             "galvanic_training_processes_killed", "Trainings whose process ended without a word.", value=killed
         )
-        yield _histogram("galvanic_training_step_seconds", "What a step of a training took.", steps)
         for name, said, value in (
             ("heldout_loss_nats", "Loss on the held-out part, nats a character.", at.heldout_loss if at else None),
             ("loss_nats", "Loss on the part to learn from, nats a character.", at.train_loss if at else None),
@@ -131,13 +125,6 @@ def _lives(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _histogram(name: str, said: str, times: StepTimes) -> HistogramMetricFamily:
-    limits = [*map(floatToGoString, BUCKETS), "+Inf"]
-    sums = [sum(times.counts[: place + 1]) for place in range(len(limits))]
-    buckets = [(limit, float(count)) for limit, count in zip(limits, sums, strict=True)]
-    return HistogramMetricFamily(name, said, buckets=buckets, sum_value=times.total_s)
 
 
 class Gpus(Collector):

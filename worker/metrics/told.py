@@ -1,7 +1,7 @@
 """What a train worker's child tells its parent, which serves the metrics: small datagrams on a Unix socket.
 
 The child ends with each job, so its own counters would begin anew each time; the parent stays. Nothing waits for the
-parent: what its socket does not take now is sent with the next numbers. See docs/decisions/064-metrics.md.
+parent. See docs/decisions/064-metrics.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pydantic import BaseModel
 from shared.events import TERMINAL, Progress
 from worker.jobs.job_errors import HandBack
 from worker.jobs.joblog import JobLog
-from worker.metrics.steps import STEPS, StepTimes
 
 SOCKET_VARIABLE = "GALVANIC_METRICS_SOCKET"
 """Path of the parent's socket; without it, nothing is told."""
@@ -33,15 +32,12 @@ class Numbers(BaseModel):
     Attributes:
         pid: the child.
         progress: how far it has come; None: nothing new.
-        step_counts, step_total_s: steps since the last datagram, see `StepTimes`.
         outcome: how it ended; None: it runs.
         seconds: what it took in this process; with `outcome`.
     """
 
     pid: int
     progress: Progress | None = None
-    step_counts: list[int] | None = None
-    step_total_s: float = 0.0
     outcome: Outcome | None = None
     seconds: float = 0.0
 
@@ -64,17 +60,11 @@ class Teller:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self._unsent: StepTimes | None = None
 
     def progress(self, event: Progress | None) -> None:
-        """Tell how far the training has come, and its steps since the last time."""
-        if SOCKET_VARIABLE not in os.environ:
-            return
-        steps = STEPS.take()
-        if self._unsent is not None:
-            steps.include(self._unsent)
-        told = Numbers(pid=os.getpid(), progress=event, step_counts=steps.counts, step_total_s=steps.total_s)
-        self._unsent = None if self._send(told) else steps
+        """Tell how far the training has come; what the socket does not take now comes with the next."""
+        if SOCKET_VARIABLE in os.environ:
+            self._send(Numbers(pid=os.getpid(), progress=event))
 
     @contextmanager
     def training(self, joblog: JobLog) -> Iterator[None]:
@@ -89,7 +79,6 @@ class Teller:
             outcome = "interrupted"
             raise
         finally:
-            self.progress(None)
             self._end(Numbers(pid=os.getpid(), outcome=outcome, seconds=time.monotonic() - begun))
 
     def _end(self, told: Numbers) -> None:

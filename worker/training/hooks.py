@@ -15,7 +15,6 @@ from shared.events import Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.jobs.joblog import AWAY, JobLog, Superseded
 from worker.jobs.lease import Lease
-from worker.metrics.steps import STEPS
 from worker.metrics.told import TELLER
 from worker.stopping import stop_requested
 from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
@@ -94,10 +93,6 @@ class JobHooks:
             self._first_saved = now
         elif not self._got_on and now - self._first_saved >= HEADWAY_S:
             self._got_on = self._joblog.get_on()
-
-    def stepped(self, seconds: float) -> None:
-        """See `Hooks.stepped`."""
-        STEPS.add(seconds)
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """See `Hooks.control`.
