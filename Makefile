@@ -124,10 +124,10 @@ format: $(INSTALLED_DEV)  ## put the code into its standard form
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(INSTALLED) $(BENCH_INSTALLED)  ## measure speed and quality (under an hour on 2 cores)
+bench: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## measure speed and quality (under an hour on 2 cores)
 	$(PY) -m benchmarks $(BENCH_ARGS)
 
-bench-quick: $(INSTALLED) $(BENCH_INSTALLED)  ## the same with shorter trainings (under 5 minutes)
+bench-quick: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## the same with shorter trainings (under 5 minutes)
 	$(PY) -m benchmarks --quick $(BENCH_ARGS)
 
 load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about 20 minutes)

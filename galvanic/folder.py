@@ -35,7 +35,7 @@ MOST_WINDOWS, WINDOW_SYMBOLS = 1_000, 100
 _MOST_SUM = 1e8
 """What a unit may make of its inputs, at most. Trained weights stay far below it; numbers far above it overflow, or
 drown what keeps a symbol from being drawn (`galvanic.sampling.NEVER`)."""
-_LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "nltk", "galvanic")
+_LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]
 

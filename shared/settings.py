@@ -336,7 +336,7 @@ def read_settings() -> Settings:
             case UnicodeDecodeError():
                 why = "its file is no text in UTF-8"
             case ValueError():
-                why = f"it takes {_takes(name)}"
+                why = 'it takes JSON, for a list ["a", "b"]'
             case OSError(strerror=str(reason)):
                 why = reason.lower()
         raise SettingsError(
@@ -349,50 +349,14 @@ def read_settings() -> Settings:
 
 
 def _in_words(error: ErrorDetails) -> str:
-    """What is wrong with a setting, and what it takes. Its value is not shown: it may be a secret on a wrong line."""
+    """What is wrong with a setting. Its value is not shown: it may be a secret on a wrong line."""
+    said = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
-        return error["msg"].removeprefix("Value error, ")
+        return said
     name = str(error["loc"][0])
-    match error["type"]:
-        case "value_error":
-            return f"{name.upper()}: {error['msg'].removeprefix('Value error, ')}"
-        case "greater_than" | "greater_than_equal":
-            wrong = "too small"
-        case "less_than" | "less_than_equal":
-            wrong = "too large"
-        case "string_too_long":
-            wrong = "too long"
-        case "finite_number":
-            wrong = "without limit"
-        case _:
-            wrong = "not understood"
-    return f"{name.upper()}: {wrong}, it takes {_takes(name)}"
-
-
-def _takes(name: str) -> str:
-    """What a setting takes, by its JSON schema: `a whole number from 1 to 64`."""
-    schema = Settings.model_json_schema()["properties"].get(name, {})
-    schema = {**next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), {}), **schema}
-    match schema:
-        case {"description": str(described)}:
-            return described
-        case {"enum": [*others, last]}:
-            return f"{', '.join(others)} or {last}"
-        case {"type": "integer" | "number"}:
-            words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
-            if "minimum" not in schema:
-                words["maximum"] = "up to"
-            limits = " ".join(f"{word} {schema[limit]:.12g}" for limit, word in words.items() if limit in schema)
-            return f"a {'whole ' if schema['type'] == 'integer' else ''}number {limits}".rstrip()
-        case {"type": "boolean"}:
-            return "yes or no"
-        case {"type": "array"}:
-            return 'a list such as ["a", "b"]'
-        case {"minLength": least, "maxLength": most}:
-            return f"{least} to {most} characters"
-        case {"format": "path"}:
-            return "a path"
-    return "text"
+    if error["type"] == "string_pattern_mismatch":
+        said = f"it takes {Settings.model_fields[name].description}"
+    return f"{name.upper()}: {re.sub('^(Input|String) ', 'it ', said).partition(', unable')[0]}"
 
 
 @functools.cache

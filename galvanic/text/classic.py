@@ -24,19 +24,13 @@ WINDOW = 100
 LEAST_PATTERNS = 100
 # The engine that NLTK has: for it combining marks and joiners are part of a word.
 WORD = regex.compile(r"\w+")
-_DATA = Path(__file__).parent / "nltk_data"
+_STOP_WORDS = Path(__file__).parent / "nltk_data" / "corpora" / "stopwords" / "english"
 
 
 @functools.cache
 def stop_words() -> frozenset[str]:
-    """NLTK's English stop words: from the person's own NLTK data where installed, else from ours."""
-    import nltk
-    from nltk.corpus import stopwords
-
-    # Last in the path, so that a full data folder wins.
-    if str(_DATA) not in nltk.data.path:
-        nltk.data.path.append(str(_DATA))
-    return frozenset(stopwords.words("english"))
+    """NLTK's English stop words."""
+    return frozenset(_STOP_WORDS.read_text("utf-8").split())
 
 
 def _kept_spans(lowered: str) -> list[tuple[int, int]]:
