@@ -29,7 +29,7 @@ import charset_normalizer
 
 from galvanic.source import CHUNK, chunks, cleaned
 from shared.corpora.binary import refuse_binary, refuse_unknown
-from shared.corpora.formats import HEAD, refuse_formats
+from shared.corpora.formats import refuse_formats
 from shared.corpora.gutenberg import Books, find_books
 from shared.errors import UserError
 from shared.units import MEGABYTE
@@ -94,7 +94,7 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_l
         OSError: it cannot be read, or written.
     """
     text = _decode(source, name, workdir)
-    refuse_formats("".join(_first(_parts(text.body), HEAD)), name)
+    refuse_formats(next(_parts(text.body), ""), name)  # of one that is longer than a part, a part is enough
     books = find_books(_parts(text.body))
     if books is None or keep_licence:
         return Text(text.body, text.chars, text.sha256, books)
@@ -135,9 +135,8 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
         until = size - cut if encoding == "utf-8" else size
         as_it_is = source if isinstance(source, Path) and (encoding, until) == ("utf-8", size) else None
         out = _Output(workdir / "corpus.txt" if workdir and not as_it_is else None, keep=as_it_is is None)
-        seen = _Seen()
         try:
-            body = out.take(cleaned(seen.raw(_decoded(source, encoding, until))))
+            body = out.take(cleaned(out.watch(_decoded(source, encoding, until))))
         except UnicodeDecodeError as error:
             if says:
                 raise UserError(
@@ -148,25 +147,12 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
         # One odd byte at the end of plain ASCII is more likely an accent of cp1252.
         if until < size and out.chars == out.bytes and not says:
             continue
-        if seen.nuls > seen.chars * _NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
+        if out.nuls > out.raw * _NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
             refuse_unknown(name)
         if out.blank:
             raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")
         return Text(as_it_is or body, out.chars, out.sha256)
     raise AssertionError("latin-1 reads everything")
-
-
-class _Seen:
-    """Counts what `cleaned` takes away."""
-
-    def __init__(self) -> None:
-        self.chars = self.nuls = 0
-
-    def raw(self, parts: Iterable[str]) -> Iterator[str]:
-        for part in parts:
-            self.chars += len(part)
-            self.nuls += part.count("\0")
-            yield part
 
 
 class _Output:
@@ -181,8 +167,15 @@ class _Output:
         self._path = path
         self._keep = keep
         self._hash = hashlib.sha256()
-        self.chars = self.bytes = self.controls = 0
+        self.chars = self.bytes = self.controls = self.raw = self.nuls = 0
         self.blank = True
+
+    def watch(self, parts: Iterable[str]) -> Iterator[str]:
+        """Count what `cleaned` takes away."""
+        for part in parts:
+            self.raw += len(part)
+            self.nuls += part.count("\0")
+            yield part
 
     def take(self, parts: Iterable[str]) -> str | Path:
         """The text in memory, or the path of it."""
@@ -199,10 +192,6 @@ class _Output:
                     kept.append(part)
         return "".join(kept) if self._path is None else self._path
 
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
-
     def _count(self, part: str, data: bytes) -> None:
         self._hash.update(data)
         self.bytes += len(data)
@@ -212,17 +201,13 @@ class _Output:
             self.controls += len(_CONTROL.findall(part, start, start + CHUNK))
         self.blank = self.blank and not part.strip()
 
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
 
 def _parts(body: str | Path) -> Iterator[str]:
     return cleaned(chunks(body))
-
-
-def _first(parts: Iterable[str], most: int) -> Iterator[str]:
-    for part in parts:
-        yield part[:most]
-        most -= len(part)
-        if most <= 0:
-            return
 
 
 def _opened(source: bytes | Path) -> io.BufferedIOBase:
