@@ -12,3 +12,9 @@ Send = Callable[..., Awaitable[Any]]
 """A `send` of discord.py's: a channel's, a context's or a follow-up's, perhaps with some options filled in."""
 Context = commands.Context[commands.Bot]
 User = discord.User | discord.Member
+
+# discord.py's hybrid decorators under types that mypy can follow: it infers `Never` from their own.
+hybrid_command: Callable[..., Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]]
+hybrid_command = commands.hybrid_command
+hybrid_group: Callable[..., Callable[[Callable[..., Any]], commands.HybridGroup[Any, ..., Any]]]
+hybrid_group = commands.hybrid_group

@@ -17,10 +17,9 @@ from bot.escape import AMBER, GREEN, RED
 from bot.help import Help
 from bot.options import decoding
 from bot.options.autocomplete import choices
-from bot.options.decorators import hybrid_command
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
-from bot.types import Context, User
+from bot.types import Context, User, hybrid_command
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 

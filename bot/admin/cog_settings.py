@@ -16,10 +16,9 @@ from bot.components import Components, Field, Form, Press, button, custom_id, vi
 from bot.errors import error_embed
 from bot.escape import MOST, code
 from bot.options.checks import as_limit
-from bot.options.decorators import hybrid_command
 from bot.servers.access import require_admin
 from bot.servers.settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
-from bot.types import Context
+from bot.types import Context, hybrid_command
 from shared import blocklist
 from shared.errors import UserError
 from shared.settings import Settings

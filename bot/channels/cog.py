@@ -18,11 +18,11 @@ from bot.escape import code
 from bot.models import sharing
 from bot.options.autocomplete import choices
 from bot.options.checks import Context
-from bot.options.decorators import hybrid_command
 from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_sent, tell_privately
 from bot.servers import access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
+from bot.types import hybrid_command
 from shared.errors import UserError
 from shared.settings import Settings
 

@@ -23,7 +23,7 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache, cancel_trainings
 from bot.models.registry import Registry
 from bot.models.removal import Removal
-from bot.servers.membership import is_member
+from bot.servers.access import is_member
 
 EVERY_S = 86_400.0
 """Between two looks for those who have left."""

@@ -18,7 +18,7 @@ from bot.channels.pseudonyms import pseudonym
 from bot.channels.sources import ServerAway
 from bot.channels.store import Line, Transcript, TranscriptStore, said_by
 from bot.errors import is_gone
-from bot.servers.membership import is_member
+from bot.servers.access import is_member
 from bot.servers.settings import GuildSettingsStore
 from shared.jobs import ModelRef, Place, Snowflake, TrainOptions, TranscriptRef
 

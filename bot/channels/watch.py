@@ -21,7 +21,7 @@ from bot.channels.cleaning import clean
 from bot.channels.consent import ConsentStore
 from bot.channels.reader import is_speech, prefixes_of
 from bot.channels.store import TranscriptStore
-from bot.servers.membership import was_deleted
+from bot.servers.access import was_deleted
 from bot.servers.settings import GuildSettingsStore
 from shared.transcripts import TranscriptInfo
 

@@ -19,13 +19,12 @@ from bot.models.sharing import SERVER, Sharing, visible_channels
 from bot.models.transfer import Transfer
 from bot.options import attached, checks
 from bot.options.autocomplete import Offers, choices
-from bot.options.decorators import hybrid_command, hybrid_group
 from bot.options.options import HOTTEST, temperature
 from bot.responder import replying
 from bot.servers.access import Access, require_permissions
 from bot.servers.actor import Actor
 from bot.servers.settings import GuildSettingsStore
-from bot.types import Context
+from bot.types import Context, hybrid_command, hybrid_group
 from shared.errors import UserError
 from shared.models import ModelRecord
 from shared.settings import Settings

@@ -13,7 +13,7 @@ from bot import background
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache, cancel_trainings
 from bot.models.registry import Registry
-from bot.servers.membership import was_deleted
+from bot.servers.access import was_deleted
 from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
 from shared.models import ModelRecord
 

@@ -1,12 +1,14 @@
-"""Who may do what, and where. Checked at each command, button and form, because rights may have changed since."""
+"""Who may do what, and where, asked at each command, button and form; who and what is still there, as Discord says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 import discord
+import structlog
 
-from bot.errors import Refused, WrongPlace, servers_only
+from bot.background import DISCORD_ERRORS
+from bot.errors import Refused, WrongPlace, is_gone, servers_only
 from bot.escape import plain
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
@@ -31,6 +33,10 @@ _NEEDED = {
     "read_message_history": "Read Message History",
 }
 _WITHOUT_WHICH_NOTHING = ("View Channel", "Send Messages", "Send Messages in Threads")
+_UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
+"""Discord's errors for somebody who is not in the server. It says other things are unknown when the bot is not."""
+
+log = structlog.get_logger()
 
 
 def channel_ids(channel: Where) -> list[int]:
@@ -194,3 +200,28 @@ def require_writer(interaction: discord.Interaction[Any]) -> None:
             "You can't send messages in this channel, so this does nothing for you.",
             "Use my commands in a channel where you may write.",
         )
+
+
+async def was_deleted(client: discord.Client, channel_id: int) -> bool:
+    """Whether a channel is not there any more; False also when Discord does not say so."""
+    try:
+        await client.fetch_channel(channel_id)
+    except (discord.InvalidData, *DISCORD_ERRORS) as error:
+        log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
+        return is_gone(error)
+    return False
+
+
+async def is_member(guild: discord.Guild, user_id: int) -> bool:
+    """Ask Discord whether somebody is in a server.
+
+    Raises:
+        discord.HTTPException: Discord is in trouble, or the bot itself is no longer in it.
+    """
+    try:
+        await guild.fetch_member(user_id)
+    except discord.NotFound as error:
+        if error.code not in (_UNKNOWN_USER, _UNKNOWN_MEMBER):
+            raise
+        return False
+    return True

@@ -17,14 +17,13 @@ from bot.components import Press
 from bot.escape import code
 from bot.options import attached, checks
 from bot.options.checks import Context
-from bot.options.decorators import hybrid_command
 from bot.options.form import options_form
 from bot.options.options import fields
 from bot.servers.actor import Actor
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from bot.train.start import TrainRequest
-from bot.types import Send
+from bot.types import Send, hybrid_command
 from shared import corpora
 from shared.errors import UserError
 

@@ -12,10 +12,10 @@ from bot.jobs import embeds as job_embeds
 from bot.jobs.queue_view import OutlookCache
 from bot.options.autocomplete import Offers
 from bot.options.checks import Context
-from bot.options.decorators import hybrid_command
 from bot.servers.actor import Actor
 from bot.servers.settings import GuildSettingsStore
 from bot.train.control import Control
+from bot.types import hybrid_command
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
 

@@ -15,14 +15,13 @@ from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.autocomplete import Offers
 from bot.options.decoding import replied_to
-from bot.options.decorators import hybrid_command
 from bot.options.form import options_form
 from bot.options.options import HOTTEST, Options, fields, number, several, temperatures
 from bot.responder import replying
 from bot.servers.access import require_permissions
 from bot.servers.actor import Actor
 from bot.servers.settings import GuildSettingsStore
-from bot.types import Context
+from bot.types import Context, hybrid_command
 from bot.write import mix
 from bot.write.compare import Comparing
 from bot.write.embeds import PRESSED

@@ -12,13 +12,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.escape import code, plain
-from bot.options.decorators import hybrid_command
 from bot.responder import replying
 from bot.servers.access import Access, channel_ids, require_permissions
 from bot.servers.actor import Actor
 from bot.servers.cooldowns import Cooldowns, TooSoon
 from bot.servers.settings import GuildSettingsStore
-from bot.types import Context
+from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY
 from bot.write.generate import Generating
 from shared.errors import UserError
