@@ -11,7 +11,8 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from pathlib import Path
+from typing import cast
 
 import discord
 import redis.asyncio
@@ -32,63 +33,6 @@ from shared.jobs import DeleteJob, Place
 from shared.models import ModelRecord
 
 _AMEND_TRIES = 5
-
-# KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with.
-# Returns all records, and the hash of each channel.
-_LIST = """
-local records, choices = {}, {}
-for _, id in ipairs(redis.call('HVALS', KEYS[1])) do
-  local record = redis.call('GET', ARGV[1] .. id)
-  if record then records[#records + 1] = record end
-end
-for i = 2, #KEYS do choices[i - 1] = redis.call('HGETALL', KEYS[i]) end
-return {records, choices}
-"""
-
-# As above, but returns only the model called ARGV[2] or, when that is empty, those that the channels have chosen.
-_FIND = """
-local ids, records, choices = {}, {}, {}
-if ARGV[2] ~= '' then ids[1] = redis.call('HGET', KEYS[1], ARGV[2]) or nil end
-for i = 2, #KEYS do
-  choices[i - 1] = redis.call('HGETALL', KEYS[i])
-  if ARGV[2] == '' then ids[#ids + 1] = redis.call('HGET', KEYS[i], 'model') or nil end
-end
-for _, id in ipairs(ids) do
-  local record = redis.call('GET', ARGV[1] .. id)
-  if record then records[#records + 1] = record end
-end
-return {records, choices}
-"""
-
-# Writes a record if it is still the one that was read, under a new name if that is free; the channels given drop the
-# model if they have chosen it. KEYS: the guild's models, the model, channels. ARGV: model id, old record, new record,
-# old name, new name.
-_AMEND = """
-if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 'changed' end
-if ARGV[4] ~= ARGV[5] then
-  if redis.call('HSETNX', KEYS[1], ARGV[5], ARGV[1]) == 0 then return 'taken' end
-  redis.call('HDEL', KEYS[1], ARGV[4])
-end
-redis.call('SET', KEYS[2], ARGV[3])
-for i = 3, #KEYS do
-  if redis.call('HGET', KEYS[i], 'model') == ARGV[1] then redis.call('HDEL', KEYS[i], 'model') end
-end
-return 'done'
-"""
-
-# Takes a model out of the registry and out of the channels that have chosen it, and notes that its files are to go.
-# KEYS: the guild's models, the model, the deletions, channels. ARGV: model id, DeleteJob.
-_REMOVE = """
-local record = redis.call('GET', KEYS[2])
-if not record then return 0 end
-redis.call('HDEL', KEYS[1], cjson.decode(record)['name'])
-redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
-for i = 4, #KEYS do
-  if redis.call('HGET', KEYS[i], 'model') == ARGV[1] then redis.call('HDEL', KEYS[i], 'model') end
-end
-return 1
-"""
 
 log = structlog.get_logger()
 
@@ -118,8 +62,9 @@ class Registry:
         self._redis = client
         self._guilds = guilds
         self._audience = audience
-        self._list, self._find, self._amend, self._remove = (
-            client.register_script(script) for script in (_LIST, _FIND, _AMEND, _REMOVE)
+        self._find, self._amend, self._remove = (
+            client.register_script(Path(__file__).with_name(f"{name}.lua").read_text("utf-8"))
+            for name in ("find", "amend", "remove")
         )
 
     # ------------------------------------------------------------------ reading
@@ -140,7 +85,7 @@ class Registry:
 
     async def channel_models(self, guild_id: int, channel_ids: list[int]) -> ChannelModels:
         """The models that may be used in a channel, and its choices; arguments as of `among`."""
-        records, hashes = await self._ask(self._list, guild_id, channel_ids)
+        records, hashes = await self._ask(guild_id, channel_ids)
         models = self.among(guild_id, channel_ids, records)
         models.sort(key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.
@@ -167,7 +112,7 @@ class Registry:
         """As `choose`, together with what else the channel has chosen: one round trip for both."""
         wanted = None if name is None else name.strip().lower()
         if wanted != "":
-            records, hashes = await self._ask(self._find, guild_id, channel_ids, wanted or "")
+            records, hashes = await self._ask(guild_id, channel_ids, wanted or "")
             if models := self.among(guild_id, channel_ids, records):
                 return models[0], read_choices(hashes)
         raise await self._no_such_model(guild_id, channel_ids, name)
@@ -233,11 +178,11 @@ class Registry:
 
     async def all(self, guild_id: int) -> list[ModelRecord]:
         """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
-        return (await self._ask(self._list, guild_id, []))[0]
+        return (await self._ask(guild_id, []))[0]
 
     async def named(self, guild_id: int, name: str) -> ModelRecord | None:
         """The model of that name, wherever it may be used: never to show. None: there is none."""
-        records, _ = await self._ask(self._find, guild_id, [], name)
+        records, _ = await self._ask(guild_id, [], name)
         return next((model for model in records if model.guild_id == guild_id), None)
 
     async def stored_bytes(self, guild_id: int) -> int:
@@ -325,14 +270,11 @@ class Registry:
     # ------------------------------------------------------------------ plumbing
 
     async def _ask(
-        self, script: Any, guild_id: int, channel_ids: list[int], *arguments: str
+        self, guild_id: int, channel_ids: list[int], *name: str
     ) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
-        """Records and channels' hashes, as a script returns them."""
-        records, hashes = await reply(
-            script(
-                keys=[keys.guild_models(guild_id), *map(keys.channel, channel_ids)], args=[keys.model(""), *arguments]
-            )
-        )
+        """Records and channels' hashes (`find.lua`): of the model of that name, of those chosen (""), or of all."""
+        names = [keys.guild_models(guild_id), *map(keys.channel, channel_ids)]
+        records, hashes = await reply(self._find(keys=names, args=[keys.model(""), *name]))
         return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
     async def _no_such_model(self, guild_id: int, channel_ids: list[int], name: str | None) -> UserError:

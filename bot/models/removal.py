@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import Awaitable, Callable
 
 import discord
 import structlog
 
-from bot import background
+from bot.background import REDIS_DOWN, Tasks, retry
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache, cancel_trainings
 from bot.models.registry import Registry
@@ -39,7 +40,7 @@ class Removal:
         self._queue = queue
         self._outlook = outlook
         self._sending = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def drop(self, model: ModelRecord) -> bool:
         """Delete a model, whoever asked for it or nobody; False when it is gone already."""
@@ -49,9 +50,7 @@ class Removal:
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
         removed = await self._registry.remove(model, chosen, job)
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
-        task = asyncio.create_task(self.send_deletions())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self.send_deletions())
         return removed
 
     async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
@@ -71,7 +70,7 @@ class Removal:
                 if lost or channel_id in model.heard or await self._source_is_gone(model, left):
                     await self.drop(model)
 
-        await _until_redis_is_there(forget)
+        await self._persist(forget)
 
     async def forget_lost_channels(self) -> None:
         """As `forget_channel`, for what was deleted while the bot was away. In an outage of Redis the next start does.
@@ -87,7 +86,7 @@ class Removal:
                         await self._registry.forget_channel(model.channel_id)
                     elif await self._source_is_gone(model, known):
                         await self.drop(model)
-        except background.REDIS_DOWN as error:
+        except REDIS_DOWN as error:
             log.warning("redis_unreachable", error=type(error).__name__)
 
     async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
@@ -109,18 +108,12 @@ class Removal:
                     await self._queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
                     await self._registry.deletion_sent(job.model_id)
 
-        await _until_redis_is_there(send)
+        await self._persist(send)
 
-
-async def _until_redis_is_there(work: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await work()
-        except background.REDIS_DOWN as error:
-            log.warning("redis_unreachable", error=type(error).__name__)
-            await asyncio.sleep(_TRY_AGAIN_S)
-        else:
-            return
+    async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Try until Redis is there."""
+        pauses_s = itertools.repeat(_TRY_AGAIN_S)
+        await retry(work, "redis_unreachable", pauses_s=pauses_s, unless=self._client.is_closed)
 
 
 def channels_of(guild: discord.Guild) -> list[int]:

@@ -1,0 +1,17 @@
+-- KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with; a name,
+-- empty: the models that the channels have chosen, none: all models. Returns records, and the hash of each channel.
+local ids, records, choices = {}, {}, {}
+if not ARGV[2] then
+  ids = redis.call('HVALS', KEYS[1])
+elseif ARGV[2] ~= '' then
+  ids[1] = redis.call('HGET', KEYS[1], ARGV[2]) or nil
+end
+for i = 2, #KEYS do
+  choices[i - 1] = redis.call('HGETALL', KEYS[i])
+  if ARGV[2] == '' then ids[#ids + 1] = redis.call('HGET', KEYS[i], 'model') or nil end
+end
+for _, id in ipairs(ids) do
+  local record = redis.call('GET', ARGV[1] .. id)
+  if record then records[#records + 1] = record end
+end
+return {records, choices}
