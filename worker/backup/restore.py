@@ -62,11 +62,8 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say, p
     Should Redis not say at the end whether it has taken its part, files stay.
 
     Args:
-        settings: where models and checkpoints are to be.
-        client: of Redis; one that waits long for a reply.
-        backup: what is to be restored.
+        client: one that waits long for a reply.
         say: takes lines about what is done.
-        progress: hears how far it is.
 
     Raises:
         UserError: there is something already, somebody is at work there, the disk is full, or the backup is damaged.

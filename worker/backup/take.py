@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 import redis
 from pydantic import ValidationError
@@ -57,17 +57,9 @@ class Taken:
     foreign: int
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What Redis knew at one moment.
-
-    Attributes:
-        taken_at: that moment, seconds since the epoch.
-        records: all that may change: what waits and runs, registries, settings, consents, transcripts.
-        large: keys of the texts and files of that moment; none of these changes, but some may go.
-        jobs: ids of the trainings that were not over.
-        models: ids of the registry's models.
-        foreign: keys that are not ours.
+class Snapshot(NamedTuple):
+    """What Redis knew at one moment: all that may change (`records`), the keys of texts and files, which never do
+    (`large`), the ids of trainings that were not over and of the registry's models, and how many keys are not ours.
     """
 
     taken_at: float
@@ -79,14 +71,11 @@ class Snapshot:
 
 
 def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say, progress: Progress) -> Taken:
-    """Write a backup. Whoever writes to Redis waits for a moment; all else goes on.
+    """Write a backup into a file, which need not be seekable. Whoever writes to Redis waits for a moment.
 
     Args:
-        settings: where models and checkpoints are.
-        client: of Redis; one that waits long for a reply.
-        file: takes the backup; it need not be seekable.
+        client: one that waits long for a reply.
         say: takes lines about what is done.
-        progress: hears how far it is.
 
     Raises:
         UserError: there is nothing to back up, none of the models is there, or Redis is too slow.
