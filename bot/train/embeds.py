@@ -101,17 +101,17 @@ class CardContext:
     off: bool = False
 
 
-def training(job: TrainJob, view: TrainingState, context: CardContext) -> discord.Embed:
+def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
     """The card of a training: what was asked for, how far it has come, and its place in the queue."""
-    match view.state:
+    match state.state:
         case "finished":
-            assert view.finished is not None
-            embed = finished(view.finished, view.progress, context)
+            assert state.finished is not None
+            embed = finished(state.finished, state.progress, context)
         case "failed":
-            assert view.failed is not None
+            assert state.failed is not None
             embed = discord.Embed(
                 title=f"Could not learn {short_title(job)}",
-                description=f"{view.failed.problem}\n{view.failed.remedy}".strip(),
+                description=f"{state.failed.problem}\n{state.failed.remedy}".strip(),
                 colour=RED,
             )
         case "cancelled":
@@ -119,7 +119,7 @@ def training(job: TrainJob, view: TrainingState, context: CardContext) -> discor
             said = f"{why}Nothing was kept."
             embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=said, colour=GREY)
         case _:
-            embed = _unfinished(job, view, context)
+            embed = _unfinished(job, state, context)
     footer = [f"recipe {job.options.recipe}", count(job.corpus.chars, "character"), f"job {job.job_id}"]
     embed.set_footer(text=" · ".join(footer))
     return embed
@@ -163,14 +163,14 @@ def without_samples(embed: discord.Embed) -> discord.Embed:
     return shown
 
 
-def plain_end(job: TrainJob, view: TrainingState) -> discord.Embed:
+def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
     """How a training ended, in three short lines: for when Discord does not take its card."""
-    if view.finished is not None:
+    if state.finished is not None:
         title = f"Learned {short_title(job)}"
-        said = f"✅ Its model is called `{view.finished.model.name}`."
+        said = f"✅ Its model is called `{state.finished.model.name}`."
         remedy = "Discord didn't take the whole card; `model info` and the model's name shows the rest."
-    elif view.failed is not None:
-        title, said, remedy = f"Could not learn {short_title(job)}", view.failed.problem, view.failed.remedy
+    elif state.failed is not None:
+        title, said, remedy = f"Could not learn {short_title(job)}", state.failed.problem, state.failed.remedy
     else:
         title, said, remedy = f"Cancelled: {short_title(job)}", "Nothing was kept.", ""
     embed = discord.Embed(title=clipped(title, TITLE_LIMIT))
@@ -192,12 +192,12 @@ def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
     return embed.set_footer(text=f"job {job.job_id}")
 
 
-def end_without_channel(embed: discord.Embed, job: TrainJob, view: TrainingState) -> discord.Embed:
+def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingState) -> discord.Embed:
     """The card of a training that is over, for the person who began it: its channel was deleted."""
     said = embed.description or ""
-    if view.finished is not None:
-        model = view.finished.model
-        kept = "ended the training and kept the best so far" if view.finished.stopped == "finish" else "kept the model"
+    if state.finished is not None:
+        model = state.finished.model
+        kept = "ended the training and kept the best so far" if state.finished.stopped == "finish" else "kept the model"
         elsewhere = model.usable_in(()) and not set(model.heard) & set(job.place.channel_ids)
         where = "The command `models` lists it in the server's channels that may use it."
         lost = "It was for that channel alone, so it can't be used any more."
@@ -207,9 +207,9 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, view: TrainingState
     return shown
 
 
-def _unfinished(job: TrainJob, view: TrainingState, context: CardContext) -> discord.Embed:
+def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
     embed = discord.Embed(title=f"Learning {short_title(job)}", colour=BLURPLE)
-    progress = view.progress
+    progress = state.progress
     if not context.worker_there:
         embed.colour = AMBER
         then = "It starts" if progress is None else "The training resumes from its last checkpoint"
@@ -217,27 +217,27 @@ def _unfinished(job: TrainJob, view: TrainingState, context: CardContext) -> dis
             f"⚠️ **No worker is running**, so no training makes progress.\n{then} as soon as one is running. "
             "The bot's operator can start one with `make run` or `python -m worker serve train`."
         )
-    elif view.state == "queued":
+    elif state.state == "queued":
         where = f": {in_line(context.place, context.waiting, context.begins)}." if context.place is not None else "…"
         embed.description = f"🕓 **Queued**{where}"
         embed.colour = GREY
     elif context.control == "cancel":
         embed.description = "🛑 **Cancelling**…"
-    elif view.state == "interrupted":
+    elif state.state == "interrupted":
         embed.description = "⏸️ **Paused**: the worker is restarting. The training was saved and resumes from there."
         embed.colour = AMBER
     elif context.control == "finish":
         embed.description = "🏁 **Finishing**: I keep the best so far."
-    elif view.state == "reading" or progress is None:
-        again = " again, from its last checkpoint" if view.resumed else ""
+    elif state.state == "reading" or progress is None:
+        again = " again, from its last checkpoint" if state.resumed else ""
         embed.description = f"📖 **Reading** the text{again}…"
     else:
         embed.description = _DOING[progress.doing]
-    if view.trouble is not None and view.state != "interrupted":
-        embed.description = f"{embed.description}\n{_TROUBLE[view.trouble]}"
+    if state.trouble is not None and state.state != "interrupted":
+        embed.description = f"{embed.description}\n{_TROUBLE[state.trouble]}"
         embed.colour = AMBER
-    if view.anew is not None:
-        embed.description = f"{embed.description}\n🔁 {_ANEW[view.anew]}"
+    if state.anew is not None:
+        embed.description = f"{embed.description}\n🔁 {_ANEW[state.anew]}"
     if progress is not None:
         _add_progress(embed, job.options, progress, ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
@@ -246,8 +246,8 @@ def _unfinished(job: TrainJob, view: TrainingState, context: CardContext) -> dis
         embed.add_field(name="Takes", value=_takes(job.options, context))
         if context.machines:
             embed.add_field(name="Runs on", value=clipped(" or ".join(context.machines), FIELD_LIMIT))
-    if view.samples and context.quotable:
-        sample = view.samples[-1]
+    if state.samples and context.quotable:
+        sample = state.samples[-1]
         text = quote(context.blocked.mask(sample.text))
         embed.add_field(name=f"{_SAMPLE} after epoch {sample.epoch}", value=text, inline=False)
     return embed
@@ -399,15 +399,15 @@ def _choices(options: TrainOptions, most_minutes: float) -> list[str]:
     return said
 
 
-def samples(job: TrainJob, view: TrainingState, blocked: Blocklist) -> discord.Embed:
+def samples(job: TrainJob, state: TrainingState, blocked: Blocklist) -> discord.Embed:
     """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
-    learning = "How it learned" if view.over else "Learning"
+    learning = "How it learned" if state.over else "Learning"
     embed = discord.Embed(title=f"{learning} to write like {short_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):
-        embed.description = "\n\n".join(_sample(one, blocked) for one in spread(view.samples, most))
+        embed.description = "\n\n".join(_sample(one, blocked) for one in spread(state.samples, most))
         if len(embed.description) <= DESCRIPTION_LIMIT:
             break
-    counted = count(len(view.samples), "sample") + ("" if view.over else " so far")
+    counted = count(len(state.samples), "sample") + ("" if state.over else " so far")
     embed.set_footer(text=f"{counted} · job {job.job_id}")
     return embed
 
