@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import sys
 import time
@@ -42,7 +43,7 @@ from bot.help import Help
 from bot.jobs.admission import Admission
 from bot.jobs.delivery import Delivery
 from bot.jobs.queue import JobQueue
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.queue_view import OutlookCache, close_unknown
 from bot.leader import Fence, Leader
 from bot.models.actions import ModelActions
 from bot.models.audience import Audience
@@ -61,9 +62,10 @@ from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.train.card import TrainingCards
 from bot.train.channel import ChannelTrainings
+from bot.train.cog import Training
 from bot.train.cog_jobs import Jobs
 from bot.train.control import Control
-from bot.train.remake import Upkeep
+from bot.train.remake import Remaking
 from bot.train.start import TASTE_MINUTES, Trainings
 from bot.write.cog import Writing
 from bot.write.cog_chat import Chat
@@ -75,8 +77,6 @@ from shared.connect import connect_async
 from shared.events import Event, Failed
 from shared.jobs import Job, TrainJob
 from shared.settings import Settings
-
-EXTENSIONS = ("bot.train.cog",)
 
 log = structlog.get_logger()
 
@@ -135,10 +135,9 @@ class Galvanic(commands.Bot):
         self.lifetimes = Lifetimes(self.redis, settings)
         self.removal = Removal(self, self.registry, self.queue, self.outlook)
         self.withdrawals = Withdrawals(
-            self, self.redis, self.consents, self.transcripts, self.registry, lambda: self.upkeep.ring()
+            self, self.redis, self.consents, self.transcripts, self.registry, lambda: self.remaking.wake()
         )
         self.sources = Sources(settings, self, self.guild_settings, self.consents, self.audience)
-        self.upkeep = Upkeep(self)
         self.typing = Typing(self)
         self.delivery = Delivery(self, self.queue, settings, self.typing.shown)
         self.training_cards = TrainingCards(
@@ -174,6 +173,23 @@ class Galvanic(commands.Bot):
             self.sources,
             self.importer,
         )
+        self.remaking = Remaking(
+            self,
+            settings,
+            self.guild_settings,
+            self.redis,
+            self.queue,
+            self.outlook,
+            self.registry,
+            self.audience,
+            self.lifetimes,
+            self.removal,
+            self.transcripts,
+            self.sources,
+            self.importer,
+            before=(functools.partial(close_unknown, self.redis, self.queue), self.withdrawals.resume),
+            after=(self.removal.send_deletions, self.withdrawals.close_done),
+        )
         self.components.add("update", self.channel_trainings.update, MODEL)
         self.training_control = Control(
             self.guild_settings, self.queue, self.outlook, self.audience, self.training_cards, self.importer
@@ -200,8 +216,6 @@ class Galvanic(commands.Bot):
 
     async def setup_hook(self) -> None:
         """Load the commands before the gateway opens."""
-        for extension in EXTENSIONS:
-            await self.load_extension(extension)
         sync, pages = CommandSync(self.tree, self.redis), Help(self, self.guild_settings)
         report = StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, self.settings.data_dir)
         panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
@@ -209,6 +223,14 @@ class Galvanic(commands.Bot):
             Errors(self, self.guild_settings, self.access, self.responder),
             General(self, self.guild_settings, pages, report, self.queue.has_worker, sync.force),
             panel,
+            Training(
+                self.settings,
+                self.guild_settings,
+                self.trainings,
+                self.channel_trainings,
+                self.components,
+                self.offers,
+            ),
             Jobs(self.guild_settings, self.outlook, self.training_control, self.offers),
             Welcome(self, self.settings, self.redis, self.guild_settings, TASTE_MINUTES),
         ):
@@ -245,7 +267,7 @@ class Galvanic(commands.Bot):
     async def _add_channels(self) -> None:
         """What is about people's words in channels."""
         settings, servers, consents, store = self.settings, self.guild_settings, self.consents, self.transcripts
-        watch = Watch(self, servers, consents, store, self.upkeep.ring)
+        watch = Watch(self, servers, consents, store, self.remaking.wake)
         self.holdings = Holdings(
             self, settings, self.redis, consents, store, self.registry, self.lifetimes, self.outlook
         )
@@ -291,7 +313,7 @@ class Galvanic(commands.Bot):
         if self._presence is None:
             self.delivery.start()
             self.importer.start()
-            self.upkeep.start()
+            self.remaking.start()
             beat_s = presence.BEAT_S
             said = run_forever("presence", self._say_present, every_s=beat_s, retry_at_most_s=beat_s)
             self._presence = asyncio.create_task(said)
@@ -305,7 +327,7 @@ class Galvanic(commands.Bot):
             if not isinstance(event, Failed):
                 self.admission.answered()
         if isinstance(job, TrainJob) and job.replaces is not None:
-            self.upkeep.ring()
+            self.remaking.wake()
 
     async def process_commands(self, message: discord.Message) -> None:
         """Run a message's command; words to the bot that are none go to the chat."""
@@ -327,7 +349,7 @@ class Galvanic(commands.Bot):
         """Leave Discord and Redis."""
         if self._presence is not None:
             self._presence.cancel()
-        await self.upkeep.stop()
+        await self.remaking.stop()
         await self.importer.stop()
         await self.withdrawals.stop()
         await self.delivery.stop()

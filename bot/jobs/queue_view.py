@@ -240,3 +240,18 @@ async def cancel_trainings(outlook: OutlookCache, queue: JobQueue, concerns: Cal
             await queue.cancel(job.job_id)
             where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
             log.info("channel_training_cancelled", job_id=job.job_id, **where)
+
+
+async def close_unknown(client: redis.asyncio.Redis, queue: JobQueue) -> None:
+    """Take trainings from the quotas of which nothing is known any more: their records have expired.
+
+    The last word about them is a month old, so nobody follows them, and they can be neither shown nor cancelled.
+
+    Raises:
+        redis.RedisError: Redis cannot be reached.
+    """
+    for member in await reply(client.hkeys(keys.ACTIVE)):
+        job_id = member.decode()
+        if not await queue.knows(job_id) and not await reply(client.exists(keys.job_hold(job_id))):
+            log.warning("training_closed", job_id=job_id)
+            await queue.close(job_id)

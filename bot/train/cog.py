@@ -13,22 +13,23 @@ from discord.ext import commands
 
 from bot import words
 from bot.channels import sources
-from bot.components import Press
+from bot.components import Components, Press
 from bot.escape import code
 from bot.options import attached, checks
+from bot.options.autocomplete import Offers
 from bot.options.checks import Context
 from bot.options.form import options_form
 from bot.options.options import fields
 from bot.servers.actor import Actor
+from bot.servers.settings import GuildSettingsStore
 from bot.train import options as train_options
+from bot.train.channel import ChannelTrainings
 from bot.train.options import TrainFlags
-from bot.train.start import TrainRequest
+from bot.train.start import Trainings, TrainRequest
 from bot.types import Send, hybrid_command
 from shared import corpora
 from shared.errors import UserError
-
-if TYPE_CHECKING:
-    from bot.app import Galvanic
+from shared.settings import Settings
 
 USAGE = "train frankenstein [--OPTION VALUE ...]"
 EXAMPLES = (
@@ -53,8 +54,21 @@ else:
 class Training(commands.Cog):
     """`train` and `catalogue`."""
 
-    def __init__(self, bot: Galvanic) -> None:
-        self.bot = bot
+    def __init__(
+        self,
+        settings: Settings,
+        servers: GuildSettingsStore,
+        trainings: Trainings,
+        channels: ChannelTrainings,
+        components: Components,
+        offers: Offers,
+    ) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._trainings = trainings
+        self._channels = channels
+        self._components = components
+        self._offers = offers
 
     @hybrid_command(
         extras={"usage": USAGE, "examples": EXAMPLES}, description="Train a model on a text, and watch it learn"
@@ -75,12 +89,12 @@ class Training(commands.Cog):
         if ctx.interaction is not None and flags.advanced:
 
             async def work(press: Press) -> None:
-                train_options.check(options, self.bot.settings)
+                train_options.check(options, self._settings)
                 await self._train(press.actor, file, options, press.send, by_message=True)
 
-            await self.bot.components.open(ctx.interaction, options_form(ctx, options, work))
+            await self._components.open(ctx.interaction, options_form(ctx, options, work))
             return
-        train_options.check(options, self.bot.settings)
+        train_options.check(options, self._settings)
         await ctx.defer()
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
             await self._train(Actor.of(ctx), file, options, ctx.send, by_message=ctx.interaction is None)
@@ -90,23 +104,23 @@ class Training(commands.Cog):
     ) -> None:
         await self._check_source(who, file, flags)
         if file is None and flags.source is not None and sources.is_channel(flags.source):
-            await self.bot.channel_trainings.begin(who, flags, send, by_message=by_message)
+            await self._channels.begin(who, flags, send, by_message=by_message)
             return
         request = functools.partial(self._request, who, file, flags)
-        await self.bot.trainings.begin(who, request, send, by_message=by_message)
+        await self._trainings.begin(who, request, send, by_message=by_message)
 
     async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         """What the options ask for, with its text."""
-        bot, parent = self.bot, None
+        parent = None
         if train_options.starts_from_model(flags):
-            parent = await bot.registry.choose(who.guild_id, who.here, flags.parent)
-        options = train_options.chosen(flags, bot.settings, parent)
+            parent = await self._trainings.registry.choose(who.guild_id, who.here, flags.parent)
+        options = train_options.chosen(flags, self._settings, parent)
         if parent is None or not train_options.is_more(flags):
             return TrainRequest(await self._corpus(who, file, flags), options, parent)
-        return await bot.trainings.again(who, parent, options)
+        return await self._trainings.again(who, parent, options)
 
     async def _check_source(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        prefix = await self.bot.guild_settings.prefix(who.guild_id)
+        prefix = await self._servers.prefix(who.guild_id)
         if file is None and flags.source is None:
             raise UserError(
                 "What should I learn?",
@@ -128,29 +142,29 @@ class Training(commands.Cog):
         if file is None:
             assert flags.source is not None
             try:
-                return await corpora.resolve(flags.source, self.bot.settings, keep_licence=flags.keep_licence)
+                return await corpora.resolve(flags.source, self._settings, keep_licence=flags.keep_licence)
             except UserError as error:
                 if (name := sources.looks_like(who, flags.source)) is None:
                     raise
-                prefix = await self.bot.guild_settings.prefix(who.guild_id)
+                prefix = await self._servers.prefix(who.guild_id)
                 remedy = f"If you mean the channel, write `{prefix}train #{name}`."
                 raise UserError(error.problem, remedy) from error
-        corpora.check_size(file.size, self.bot.settings)
+        corpora.check_size(file.size, self._settings)
         data = await attached.read(file)
-        settings, keep_licence = self.bot.settings, flags.keep_licence
+        settings, keep_licence = self._settings, flags.keep_licence
         return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
 
     @train.autocomplete("source")
     async def _sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.offers.in_time(self._offered_sources(interaction, typed))
+        return await self._offers.in_time(self._offered_sources(interaction, typed))
 
     async def _offered_sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = await asyncio.to_thread(corpora.names, self.bot.settings)
-        return await self.bot.sources.offered(interaction, [train_options.MORE, *names], typed)
+        names = await asyncio.to_thread(corpora.names, self._settings)
+        return await self._channels.sources.offered(interaction, [train_options.MORE, *names], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.bot.offers.in_time(self.bot.registry.offered(interaction, typed))
+        return await self._offers.in_time(self._trainings.registry.offered(interaction, typed))
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:
@@ -160,16 +174,11 @@ class Training(commands.Cog):
             for entry in corpora.catalogue()
         ]
         listed = {entry.name for entry in corpora.catalogue()}
-        names = await asyncio.to_thread(corpora.names, self.bot.settings)
+        names = await asyncio.to_thread(corpora.names, self._settings)
         own = [name for name in names if name not in listed]
         if own:
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
-        prefix = await self.bot.prefix(ctx.guild)
+        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild is not None else None)
         embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file")
         await ctx.send(embed=embed)
-
-
-async def setup(bot: Galvanic) -> None:
-    """Called by discord.py."""
-    await bot.add_cog(Training(bot))

@@ -56,8 +56,8 @@ async def look(live: Live) -> float:
     """Have the bot look after its models now, as it does every ten minutes."""
     guild = live.bot.get_guild(GUILD_ID)
     assert guild is not None
-    wait = await live.bot.upkeep.look(guild)
-    await live.bot.upkeep._forget_unused()
+    wait = await live.bot.remaking.look(guild)
+    await live.bot.remaking.forget_unused()
     await live.bot.withdrawals.close_done()
     return wait
 
@@ -351,7 +351,7 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
         await live.bot.queue.submit_train(job, None, None, (9, 9))
         live.bot.delivery.follow(job, None)
     live.bot.settings.channel_training = "off"
-    live.bot.upkeep.ring()
+    live.bot.remaking.wake()
     words = "turned off learning from channels"
     await live.until(lambda: len(live.shown(words)) == 2, "the end of both")
     outlook = await live.bot.outlook.look(now=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.train import remake as upkeep
+from bot.train import remake
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.models import ModelRecord
@@ -21,7 +21,7 @@ ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
 
 @pytest.fixture
 def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(upkeep, "_GATHER_S", 0.0)
+    monkeypatch.setattr(remake, "_GATHER_S", 0.0)
     return Settings()
 
 
@@ -50,14 +50,14 @@ async def test_a_model_that_cannot_be_deleted_keeps_no_other(live: Live, monkeyp
     assert await names(live) == ["first"]
 
 
-async def test_a_step_that_fails_keeps_models_no_longer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_step_that_fails_keeps_models_no_longer(live: Live) -> None:
     await overdue(live, "sea")
 
     async def fails() -> None:
         raise ValueError("no such luck")
 
-    monkeypatch.setattr(live.bot.withdrawals, "resume", fails)
-    live.bot.upkeep.ring()
+    live.bot.remaking.before = (fails,)
+    live.bot.remaking.wake()
 
     async def gone() -> bool:
         return await names(live) == []

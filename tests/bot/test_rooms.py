@@ -87,7 +87,7 @@ async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live:
     assert guild is not None
     for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
         model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
-        await live.bot.upkeep._delete(guild, model, "its time was over")
+        await live.bot.remaking.delete(guild, model, "its time was over")
         channel = "lab" if channel_id == LAB else "cellar"
         assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
 

@@ -61,7 +61,7 @@ async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live)
     next_one = train_job(job_id="t-4", place=lab())
     assert await queue.submit_train(next_one, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "user"
     worker.redis.delete(keys.job("t-1"), keys.job_hold("t-1"), keys.job("t-2"))
-    live.bot.upkeep.ring()
+    live.bot.remaking.wake()
     await live.until(lambda: not worker.redis.hexists(keys.ACTIVE, "t-1"), "the end of it")
     await live.handled()
     assert set(worker.redis.hkeys(keys.ACTIVE)) == {b"t-2", b"t-3"}, "a worker has one, and the other is known"

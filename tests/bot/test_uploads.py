@@ -79,8 +79,7 @@ async def test_an_export_of_a_chat_is_refused(live: Live) -> None:
 async def test_who_cannot_fetch_a_book_is_told_of_texts_that_need_no_network(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nobody = live.bot.settings.model_copy(update={"gutenberg_mirrors": ("http://127.0.0.1:9/{number}",)})
-    monkeypatch.setattr(live.bot, "settings", nobody)
+    monkeypatch.setattr(live.bot.settings, "gutenberg_mirrors", ("http://127.0.0.1:9/{number}",))
     answer = await live.ask("!train frankenstein")
     assert "could not be fetched: 127.0.0.1 cannot be reached" in answer
     assert "Without a network I can learn `python-docs`" in answer
