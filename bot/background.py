@@ -132,7 +132,7 @@ async def run_forever(
     wakeup = wakeup or asyncio.Event()
     wait_s: float | None = after_s
     while True:
-        await _woken(wakeup, wait_s)
+        await woken(wakeup, wait_s)
         pauses, last = backoff(retry_s, retry_at_most_s), ""
         while True:
             wakeup.clear()
@@ -147,15 +147,16 @@ async def run_forever(
         wait_s = every_s if given is None else given
 
 
-async def _woken(wakeup: asyncio.Event, within_s: float | None) -> None:
+async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
+    """Wait until woken, or for so long; whether it was the former."""
     if within_s is not None and within_s <= 0:
         await asyncio.sleep(0)
-        return
+        return wakeup.is_set()
     try:
         async with asyncio.timeout(within_s):
-            await wakeup.wait()
+            return await wakeup.wait()
     except TimeoutError:
-        return
+        return False
 
 
 def _passes(error: BaseException) -> bool:

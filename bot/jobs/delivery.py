@@ -18,7 +18,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, backoff, is_transient, retry, run_forever
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, backoff, is_transient, retry, run_forever, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
 from bot.gateway.pacing import each_request_within
@@ -221,7 +221,7 @@ class Delivery:
                             log.warning("redis_unreachable", job_id=job.job_id, error=type(error).__name__)
                             await asyncio.sleep(1)
                             continue
-                        if not await _rings(news, _LOST_S) and again < _MOST_AGAIN:
+                        if not await woken(news, _LOST_S) and again < _MOST_AGAIN:
                             again += await self._ask_again(job.job_id)
         except TimeoutError:
             if away is not None:
@@ -468,14 +468,6 @@ class Delivery:
     def _is_ours(self, job_id: str) -> bool:
         """Whether this run delivers or has delivered a job, or somebody just asks for it."""
         return job_id in self._asking or job_id in self.in_background or job_id in self._to_note
-
-
-async def _rings(news: asyncio.Event, within_s: float) -> bool:
-    try:
-        async with asyncio.timeout(within_s):
-            return await news.wait()
-    except TimeoutError:
-        return False
 
 
 def _too_slow() -> Failed:

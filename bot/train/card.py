@@ -15,7 +15,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import is_transient
+from bot.background import is_transient, woken
 from bot.components import button, view
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
 from bot.jobs.card_message import CardMessage, edit_by_id
@@ -187,7 +187,7 @@ class LiveCard:
         while not self._told:
             self._news.clear()
             try:
-                wait = await self._update()
+                wait = await self._show()
                 self._full = False
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
@@ -201,24 +201,18 @@ class LiveCard:
                 else:
                     log.exception("card_not_updated")
                     wait = 6 * RETRY_S
-            await self._sleep(wait)
+            if wait != LOOK_AGAIN_S:
+                await asyncio.sleep(max(wait, 0.05))
+            elif not self._told:
+                await woken(self._news, wait)
 
-    async def _update(self) -> float:
+    async def _show(self) -> float:
         """Show what is new, if it is time to; the seconds until the next look."""
         await self._record()
-        if (wait := await self._show()) is not None:
-            return wait
-        if not self._told:
-            await self._record()
-        return LOOK_AGAIN_S
-
-    async def _show(self) -> float | None:
-        """Show what is new; the seconds until that may be done, None when the card is up to date."""
         embed = await self._render()
         if self._gone:
             await self._end_without_channel(embed)
-            return None
-        if embed.to_dict() != self._shown:
+        elif embed.to_dict() != self._shown:
             wait = self._edited + self._interval - time.monotonic()
             if wait > 0:
                 return wait
@@ -228,8 +222,10 @@ class LiveCard:
                 if (wait_s := await self._not_put(embed, error)) is not None:
                     return wait_s
             self._shown, self._edited = embed.to_dict(), time.monotonic()
-        self._told = self._told or self._state.over
-        return None
+        self._told = self._told or (self._state.over and not self._gone)
+        if not self._told:
+            await self._record()
+        return LOOK_AGAIN_S
 
     async def _not_put(self, embed: discord.Embed, error: discord.HTTPException) -> float | None:
         """Discord did not take the card: the seconds until it is tried again, None when somebody knows in another way.
@@ -256,19 +252,6 @@ class LiveCard:
         else:
             raise error
         return None
-
-    async def _sleep(self, seconds: float) -> None:
-        """Until something rings, or when an edit has to wait, until then."""
-        if self._told:
-            return
-        if seconds != LOOK_AGAIN_S:
-            await asyncio.sleep(max(seconds, 0.05))
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return
 
     async def _render(self) -> discord.Embed:
         for entry, event in await self._queue.events(self._job.job_id, self._cursor):
