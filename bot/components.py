@@ -183,11 +183,6 @@ class Components:
 
         return Control
 
-    def patterns(self) -> list[re.Pattern[str]]:
-        """Of all custom ids that do something."""
-        named = ((re.escape(_PREFIX + name), action.arguments) for name, action in self.actions.items())
-        return [re.compile(f"{name}:{arguments}" if arguments else name) for name, arguments in named]
-
     def find(self, custom_id: str) -> tuple[str, Action, dict[str, str]] | None:
         """The action that a custom id stands for, its name before and its arguments after it; None: there is none."""
         rest = custom_id.removeprefix(_PREFIX)

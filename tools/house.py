@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("galvanic", "bot", "worker", "shared", "launcher", "playground")
-MOST = {"lines": 43_200, "statements": 22_900, "tests": 41_600, "knots": 3, "circles": 36, "bot_taken": 108}
+MOST = {"lines": 41_600, "statements": 22_200, "tests": 41_600, "knots": 0, "circles": 0, "bot_taken": 2}
 """What each may be: lower them when a change has brought one down."""
 
 Graph = dict[str, set[str]]

@@ -13,9 +13,9 @@ import structlog
 from celery import Celery
 from redis.exceptions import RedisError
 
+from bot.background import REPLY_S, reply
 from bot.jobs import entering, retention
 from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
-from bot.redis_reply import REPLY_S, reply
 from shared import keys, messages, presence, turns
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit

@@ -12,10 +12,10 @@ import redis.asyncio
 import structlog
 from pydantic import ValidationError
 
+from bot.background import reply
 from bot.jobs.fairness import Estimate, beside, estimate, schedule
 from bot.jobs.queue import TRAINING, JobQueue
 from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
-from bot.redis_reply import reply
 from shared import keys
 from shared.events import Event, Progress, Started
 from shared.history import Past
