@@ -123,22 +123,3 @@ PASSWORD = re.compile(
     r"|\b(pin(?:[ -]?(?:code|nummer|number))?\b\W{1,3}(?:(?:is|ist)\s)?)\d{4,8}(?!\d)",
     re.I,
 )
-
-BLOCKED: dict[str, re.Pattern[str]] = {
-    "invisible": INVISIBLE,
-    "reference": REFERENCE,
-    "everyone": EVERYONE,
-    "link": LINK,
-    "invite": INVITE,
-    "e-mail": EMAIL,
-    "spelled e-mail": SPELLED_EMAIL,
-    "handle": HANDLE,
-    "tag": TAG,
-    "number": NUMBER,
-    "account": IBAN,
-    "address": ADDRESS,
-    "key block": KEY_BLOCK,
-    "secret": SECRET,
-    "password": PASSWORD,
-}
-"""What nothing cleaned has a match of, by name."""

@@ -10,9 +10,6 @@ import unicodedata
 from collections.abc import Sequence
 
 from bot.channels import blocked
-from bot.channels.blocked import BLOCKED
-
-__all__ = ["BLOCKED", "clean", "is_command"]
 
 LONGEST_RUN = 8
 """Of one character: what is longer is cut to this."""
@@ -105,7 +102,7 @@ def clean(contents: Sequence[str]) -> list[str]:
 
     Returns:
         A line for each, stripped, without line breaks; empty when nothing is left. Cleaning it again changes nothing,
-        and no pattern of `BLOCKED` is in it.
+        and no pattern of `blocked` is in it.
     """
     return [_cleaned(content) for content in contents]
 

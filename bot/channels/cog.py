@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -31,24 +32,16 @@ _MOST_PAGES = 10
 """Servers that are shown one by one; the file has all."""
 
 
+@dataclass(eq=False, repr=False)
 class Privacy(commands.Cog):
     """The commands about learning from messages. They work in every channel, whatever the admins have chosen."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        cooldowns: Cooldowns,
-        consents: ConsentStore,
-        holdings: Holdings,
-        rights: Rights,
-    ) -> None:
-        self._settings = settings
-        self._servers = servers
-        self._cooldowns = cooldowns
-        self._consents = consents
-        self._holdings = holdings
-        self._rights = rights
+    settings: Settings
+    servers: GuildSettingsStore
+    cooldowns: Cooldowns
+    consents: ConsentStore
+    holdings: Holdings
+    rights: Rights
 
     # ------------------------------------------------------------------ admins
 
@@ -77,18 +70,18 @@ class Privacy(commands.Cog):
         access.require_admin(ctx.author)
         assert ctx.guild is not None
         assert isinstance(ctx.author, discord.Member)
-        prefix = await self._servers.prefix(ctx.guild.id)
+        prefix = await self.servers.prefix(ctx.guild.id)
         if channel is None:
-            await ctx.send(embed=await self._rights.allowed(ctx.guild.id, prefix), ephemeral=True)
+            await ctx.send(embed=await self.rights.allowed(ctx.guild.id, prefix), ephemeral=True)
             return
         if not _is_off(state):
-            said = await self._rights.allow(_room(ctx.author, channel), ctx.author, prefix)
+            said = await self.rights.allow(_room(ctx.author, channel), ctx.author, prefix)
         else:  # also a channel that is gone, or hidden from this admin, if they name it by its id
             number = _number(channel)
-            if number is None or not await self._rights.is_allowed(ctx.guild.id, number):
+            if number is None or not await self.rights.is_allowed(ctx.guild.id, number):
                 number = _room(ctx.author, channel).id
             here = access.channel_ids(ctx.channel)
-            said = await self._rights.disallow(ctx.guild.id, number, ctx.author.id, prefix, here)
+            said = await self.rights.disallow(ctx.guild.id, number, ctx.author.id, prefix, here)
         await ctx.send(said, ephemeral=True)
 
     @allow_training.autocomplete("channel")
@@ -117,11 +110,11 @@ class Privacy(commands.Cog):
         await ctx.defer(ephemeral=True)
         assert ctx.guild is not None
         prefix = await self._private_prefix(ctx)
-        said = await self._consents.said(ctx.guild.id, ctx.author.id)
-        if said is not None and said.state == "in" and self._settings.channel_training != "off":
-            await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, said, self._rights.terms(prefix)))
+        said = await self.consents.said(ctx.guild.id, ctx.author.id)
+        if said is not None and said.state == "in" and self.settings.channel_training != "off":
+            await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, said, self.rights.terms(prefix)))
         else:
-            question = await self._rights.question(ctx.guild, ctx.author, prefix)
+            question = await self.rights.question(ctx.guild, ctx.author, prefix)
             await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
 
     @hybrid_command(
@@ -135,8 +128,8 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         prefix = await self._private_prefix(ctx)
-        servers = await self._rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
-        told = await answer_privately(ctx, embed=await self._rights.opt_out(servers, ctx.author, prefix))
+        servers = await self.rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
+        told = await answer_privately(ctx, embed=await self.rights.opt_out(servers, ctx.author, prefix))
         await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
 
     @hybrid_command(
@@ -152,10 +145,10 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         prefix = await self._private_prefix(ctx)
-        servers = await self._rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
+        servers = await self.rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
         guild_id = ctx.guild.id if ctx.guild is not None else None
         question: dict[str, Any] = {
-            "embed": embeds.forget_question(list(map(self._rights.name_of, servers)), self._rights.terms(prefix)),
+            "embed": embeds.forget_question(list(map(self.rights.name_of, servers)), self.rights.terms(prefix)),
             "view": embeds.forget_buttons(guild_id, ctx.author.id),
         }
         if await answer_privately(ctx, **question):
@@ -172,9 +165,9 @@ class Privacy(commands.Cog):
         In a direct message it tells of all servers. Only you see the answer.
         """
         await ctx.defer(ephemeral=True)
-        terms = self._rights.terms(await self._private_prefix(ctx))
-        servers = await self._rights.servers_here(ctx.guild, ctx.author)
-        held = [await self._holdings.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
+        terms = self.rights.terms(await self._private_prefix(ctx))
+        servers = await self.rights.servers_here(ctx.guild, ctx.author)
+        held = [await self.holdings.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
         pages = [embeds.privacy_page(one, terms) for one in held] or [embeds.nothing_held(terms)]
         more = len(servers) - len(pages)
         content = f"And {more} more servers: `{terms.prefix}export-data` tells of all." if more > 0 else None
@@ -191,8 +184,8 @@ class Privacy(commands.Cog):
         """Get all that I hold of you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
         request = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
-        async with self._cooldowns.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
-            found = await export(self._holdings, ctx.author)
+        async with self.cooldowns.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
+            found = await export(self.holdings, ctx.author)
             first, *others = found.as_files()
             content = "This is all that I hold of you. Not in it:\n" + "\n".join(f"- {one}" for one in found.left_out)
             if others:
@@ -204,7 +197,7 @@ class Privacy(commands.Cog):
     async def _private_prefix(self, ctx: Context) -> str:
         """What commands begin with where a private answer is read."""
         guild = None if is_elsewhere(ctx) else ctx.guild
-        return await self._servers.prefix(guild.id if guild is not None else None)
+        return await self.servers.prefix(guild.id if guild is not None else None)
 
 
 def _is_off(state: str | None) -> bool:

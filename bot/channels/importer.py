@@ -11,7 +11,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import discord
@@ -103,6 +103,7 @@ class Ending(BaseModel):
     embed: dict[str, Any]
 
 
+@dataclass(eq=False, repr=False)
 class Importer:
     """All imports of this bot: one at a time in each server.
 
@@ -110,41 +111,25 @@ class Importer:
         admitted: for what begins a training: who may, within quotas and cooldown; raises UserError.
     """
 
-    def __init__(
-        self,
-        client: discord.Client,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        *,
-        connection: redis.asyncio.Redis,
-        store: TranscriptStore,
-        consents: ConsentStore,
-        sources: Sources,
-        withdrawals: Withdrawals,
-        queue: JobQueue,
-        outlook: OutlookCache,
-        delivery: Delivery,
-        admitted: Callable[[Actor], AbstractAsyncContextManager[None]],
-    ) -> None:
-        self._client = client
-        self._settings = settings
-        self._servers = servers
-        self._redis = connection
-        self._store = store
-        self._consents = consents
-        self._sources = sources
-        self._withdrawals = withdrawals
-        self._queue = queue
-        self._outlook = outlook
-        self._delivery = delivery
-        self._admitted = admitted
-        self._tasks = Tasks()
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: set[str] = set()
-        self._requests: set[str] = set()
-        self._entered: set[str] = set()
-        self._seen: set[str] | None = None
-        self._entering = asyncio.Lock()
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    connection: redis.asyncio.Redis
+    store: TranscriptStore
+    consents: ConsentStore
+    sources: Sources
+    withdrawals: Withdrawals
+    queue: JobQueue
+    outlook: OutlookCache
+    delivery: Delivery
+    admitted: Callable[[Actor], AbstractAsyncContextManager[None]]
+    _tasks: Tasks = field(init=False, default_factory=Tasks)
+    _running: dict[str, asyncio.Task[None]] = field(init=False, default_factory=dict)
+    _cancelled: set[str] = field(init=False, default_factory=set)
+    _requests: set[str] = field(init=False, default_factory=set)
+    _entered: set[str] = field(init=False, default_factory=set)
+    _seen: set[str] | None = field(init=False, default=None)
+    _entering: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def start(self) -> None:
         """Take up the imports of an earlier run."""
@@ -173,11 +158,11 @@ class Importer:
             discord.HTTPException: Discord refuses the card; nothing was begun.
         """
         job_id = f"{TRAINING}{who.request_id}"
-        if job_id in self._requests or await self._queue.load(job_id) is not None:
+        if job_id in self._requests or await self.queue.load(job_id) is not None:
             return  # Discord delivered this request before
         self._requests.add(job_id)
         try:
-            async with self._admitted(who):
+            async with self.admitted(who):
                 transcript = await self._create(job_id, who.place, await prepare())
                 if by_message:
                     send = functools.partial(send, nonce=_nonce(job_id))
@@ -188,7 +173,7 @@ class Importer:
                     await self._abandon(transcript.transcript_id)
                     raise
                 try:
-                    await self._store.save_card(transcript.transcript_id, (message.channel.id, message.id))
+                    await self.store.save_card(transcript.transcript_id, (message.channel.id, message.id))
                 except RedisError as error:  # the import, which has begun, posts another one
                     log.warning("redis_unreachable", error=type(error).__name__)
                 self._take_up(transcript.transcript_id)
@@ -199,7 +184,7 @@ class Importer:
     async def _abandon(self, transcript_id: str) -> None:
         """Keep nothing of an import that was not to begin; left over, it would keep others from beginning."""
         try:
-            await self._store.forget(transcript_id)
+            await self.store.forget(transcript_id)
         except RedisError as error:
             log.warning("redis_unreachable", error=type(error).__name__)
             self._cancelled.add(transcript_id)  # which is carried out as soon as Redis is there
@@ -212,7 +197,7 @@ class Importer:
             UserError: another channel is being read in this server.
             redis.RedisError: Redis cannot be reached.
         """
-        where = self._client.get_channel(model.channel_id)
+        where = self.client.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
             place = access.place_of(model.guild_id, where, model.owner_id)
@@ -250,10 +235,10 @@ class Importer:
                 until=_newest_id(),
                 speakers=plan.speakers,
             )
-            await self._store.create(info, state.model_dump_json())
+            await self.store.create(info, state.model_dump_json())
             self._entered.add(info.transcript_id)
             log.info("import_begun", job_id=job_id, guild_id=place.guild_id, channel_id=info.source_id)
-            transcript = await self._store.load(info.transcript_id)
+            transcript = await self.store.load(info.transcript_id)
             assert transcript is not None
             return transcript
 
@@ -261,7 +246,7 @@ class Importer:
 
     async def of_guild(self, guild_id: int) -> list[Transcript]:
         """What is being read in a server."""
-        return [one for one in await self._store.all(guild_id) if one.reading is not None]
+        return [one for one in await self.store.all(guild_id) if one.reading is not None]
 
     async def by_job(self, guild_id: int) -> dict[str, Place]:
         """What is being read in a server: where it was asked for, by the id on its card."""
@@ -285,7 +270,7 @@ class Importer:
             return None
         if state.place.user_id != user.id and not access.moderates(user, state.place):
             raise UserError("This reading isn't yours.", "Only its owner and members with Manage Messages can end it.")
-        if not await self._store.cancel(transcript.transcript_id):  # before it is acknowledged: the bot may die now
+        if not await self.store.cancel(transcript.transcript_id):  # before it is acknowledged: the bot may die now
             return None
         self._cancelled.add(transcript.transcript_id)
         return "I cancel it: its card shows when that is done."
@@ -298,8 +283,8 @@ class Importer:
         That one may have begun some when it no longer led. Only what was there at the look before, too, and this run
         did not begin: that may not have its card yet.
         """
-        reading = {one.transcript_id for one in await self._store.all() if one.reading is not None}
-        untold = cast(list[bytes], await reply(self._redis.hkeys(keys.READINGS_ENDED)))
+        reading = {one.transcript_id for one in await self.store.all() if one.reading is not None}
+        untold = cast(list[bytes], await reply(self.connection.hkeys(keys.READINGS_ENDED)))
         found = (reading - self._entered) | {transcript_id.decode() for transcript_id in untold}
         for transcript_id in sorted(found if self._seen is None else found & self._seen):
             self._take_up(transcript_id)
@@ -320,7 +305,7 @@ class Importer:
         pauses, before = backoff(*RETRY_S), -1
         card: CardMessage | None = None
         problem: UserError | None = None
-        load = functools.partial(self._store.load, transcript_id)
+        load = functools.partial(self.store.load, transcript_id)
         while (transcript := await _patiently(load)) is not None and transcript.reading is not None:
             state = ImportState.of(transcript)
             if state.read > before:
@@ -354,51 +339,51 @@ class Importer:
             Exception: the trouble that interrupted it.
         """
         info, transcript_id = transcript.info, transcript.transcript_id
-        names = await self._store.names(transcript_id)
-        reader = Reader(self._client, self._store, self._consents, self._servers, transcript, names)
+        names = await self.store.names(transcript_id)
+        reader = Reader(self.client, self.store, self.consents, self.servers, transcript, names)
         shown = time.monotonic() if card.where is not None else float("-inf")
         while not reader.state.done and transcript_id not in self._cancelled:
-            await self._sources.require_still(info, reader.state.place)
+            await self.sources.require_still(info, reader.state.place)
             await reader.page()
-            if time.monotonic() - shown >= max(_CARD_S, self._settings.card_interval_s):
+            if time.monotonic() - shown >= max(_CARD_S, self.settings.card_interval_s):
                 await self._shorten(transcript_id)
                 await self._show(transcript_id, card)
                 shown = time.monotonic()
             await asyncio.sleep(0)  # whatever answers at once must not keep others from their turn
         if reader.left:
-            await self._withdrawals.withdraw(info.guild_id, reader.left, why="left")
+            await self.withdrawals.withdraw(info.guild_id, reader.left, why="left")
         await self._hand_over(transcript, reader.state, card)
 
     async def _hand_over(self, transcript: Transcript, state: ImportState, card: CardMessage) -> None:
         """Have what was read learned."""
         info, transcript_id = transcript.info, transcript.transcript_id
-        members = await self._store.members(transcript_id)
-        refused = (await self._consents.of(info.guild_id, members.keys())).refused(members)
-        await self._store.note_withdrawn(transcript_id, refused)
-        await self._store.purge(transcript_id)
+        members = await self.store.members(transcript_id)
+        refused = (await self.consents.of(info.guild_id, members.keys())).refused(members)
+        await self.store.note_withdrawn(transcript_id, refused)
+        await self.store.purge(transcript_id)
         await self._shorten(transcript_id)
-        await self._sources.require_still(info, state.place)
+        await self.sources.require_still(info, state.place)
         if transcript_id in self._cancelled:
             await self._end(transcript, card, None)
             return
-        current = await self._store.load(transcript_id)
+        current = await self.store.load(transcript_id)
         assert current is not None
-        if current.chars < self._settings.corpus_min_chars:
+        if current.chars < self.settings.corpus_min_chars:
             raise await self._too_short(current)
         job = self._job(current, state)
-        with self._delivery.reserved(job.job_id):
-            await self._queue.submit_train(job, None, card.where, (_NO_LIMIT, _NO_LIMIT), entry=transcript_id)
-            if await self._store.complete(transcript_id):
-                await self._queue.cancel(job.job_id)
-            self._delivery.follow(job, card.where)
+        with self.delivery.reserved(job.job_id):
+            await self.queue.submit_train(job, None, card.where, (_NO_LIMIT, _NO_LIMIT), entry=transcript_id)
+            if await self.store.complete(transcript_id):
+                await self.queue.cancel(job.job_id)
+            self.delivery.follow(job, card.where)
         figures = {"lines": current.lines, "chars": current.chars, "left_out": current.left_out}
         log.info("import_done", messages=state.read, **figures)
         await self._drop_older(current)
 
     async def _shorten(self, transcript_id: str) -> None:
         """Leave out the oldest part of what is longer than a worker accepts, before it fills Redis."""
-        async with self._store.lock(transcript_id):
-            await self._store.drop_oldest(transcript_id, unpacked_limit(self._settings))
+        async with self.store.lock(transcript_id):
+            await self.store.drop_oldest(transcript_id, unpacked_limit(self.settings))
 
     def _job(self, transcript: Transcript, state: ImportState) -> TrainJob:
         since = " (newer messages)" if transcript.info.after else ""
@@ -412,7 +397,7 @@ class Importer:
                 source="channel",
                 chars=transcript.chars,
                 sha256="",
-                licence=_LICENCES.get(self._settings.channel_training, ""),
+                licence=_LICENCES.get(self.settings.channel_training, ""),
                 hard_wrapped=False,
                 transcript=transcript.info.ref(transcript.revision.now),
             ),
@@ -424,24 +409,24 @@ class Importer:
 
     async def _too_short(self, transcript: Transcript) -> UserError:
         info = transcript.info
-        people = len(await self._store.members(info.transcript_id))
-        prefix = await self._servers.prefix(info.guild_id)
+        people = len(await self.store.members(info.transcript_id))
+        prefix = await self.servers.prefix(info.guild_id)
         since = " since the last time" if info.after else ""
         remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
         return UserError(
             f"I found {count(transcript.chars, 'character')}{since} by {count(people, 'member')} who agreed; "
-            f"at least {self._settings.corpus_min_chars:,} are needed.",
+            f"at least {self.settings.corpus_min_chars:,} are needed.",
             "Try again when more was said." if info.after else remedy,
         )
 
     async def _drop_older(self, transcript: Transcript) -> None:
         """Drop the words of earlier imports of the same messages that no training needs any more."""
         info = transcript.info
-        needed = (await self._outlook.look(now=True)).transcripts
-        for other in await self._store.all(info.guild_id):
+        needed = (await self.outlook.look(now=True)).transcripts
+        for other in await self.store.all(info.guild_id):
             same = other.info.source_id == info.source_id and other.info.after >= info.after
             if same and other.reading is None and other.info.until < info.until and other.transcript_id not in needed:
-                await self._store.drop_text(other.transcript_id)
+                await self.store.drop_text(other.transcript_id)
 
     # ------------------------------------------------------------------ ending
 
@@ -449,20 +434,20 @@ class Importer:
         """Keep nothing but why, which is told then. `problem` None: somebody cancelled it."""
         state = ImportState.of(transcript)
         if problem is None and await self._cancel_training(state.job_id, card.where):
-            await self._store.forget(transcript.transcript_id)
+            await self.store.forget(transcript.transcript_id)
             return
         embed = embeds.import_ended(state, problem)
         ending = Ending(job_id=state.job_id, place=state.place, card=card.where, embed=embed.to_dict())
-        await self._store.forget(transcript.transcript_id, ending.model_dump_json())
+        await self.store.forget(transcript.transcript_id, ending.model_dump_json())
         log.info("import_ended", transcript_id=transcript.transcript_id, cancelled=problem is None)
 
     async def _cancel_training(self, job_id: str, card: tuple[int, int] | None) -> bool:
         """Cancel the training instead, if it was entered although its reply was lost; the card is that of it then."""
-        stored = await self._queue.load(job_id)
+        stored = await self.queue.load(job_id)
         if stored is None or not isinstance(stored.job, TrainJob):
             return False
-        await self._queue.cancel(job_id)
-        self._delivery.follow(stored.job, card)
+        await self.queue.cancel(job_id)
+        self.delivery.follow(stored.job, card)
         return True
 
     async def _tell(self, transcript_id: str) -> None:
@@ -471,7 +456,7 @@ class Importer:
         It is dropped only then, so that the next run of the bot goes on with it. An edit that is made twice shows the
         same.
         """
-        data = await _patiently(lambda: reply(self._redis.hget(keys.READINGS_ENDED, transcript_id)))
+        data = await _patiently(lambda: reply(self.connection.hget(keys.READINGS_ENDED, transcript_id)))
         if data is None:
             return
         try:
@@ -491,15 +476,15 @@ class Importer:
                 await _patiently(put)
             except DISCORD_ERRORS as error:  # for good
                 log.warning("import_not_shown", error=type(error).__name__)
-        await _patiently(lambda: reply(self._redis.hdel(keys.READINGS_ENDED, transcript_id)))
+        await _patiently(lambda: reply(self.connection.hdel(keys.READINGS_ENDED, transcript_id)))
 
     # ------------------------------------------------------------------ card
 
     def _message(self, job_id: str, place: Place, where: tuple[int, int] | None) -> CardMessage:
-        return CardMessage(self._client, self._settings, place, where, functools.partial(_nonce, job_id))
+        return CardMessage(self.client, self.settings, place, where, functools.partial(_nonce, job_id))
 
     async def _card(self, transcript: Transcript, problem: str = "") -> discord.Embed:
-        people = len(await self._store.members(transcript.transcript_id))
+        people = len(await self.store.members(transcript.transcript_id))
         return embeds.importing(transcript, ImportState.of(transcript), people, problem)
 
     async def _show(self, transcript_id: str, card: CardMessage, problem: str = "") -> None:
@@ -509,13 +494,13 @@ class Importer:
         """
         before = card.where
         try:
-            current = await self._store.load(transcript_id)
+            current = await self.store.load(transcript_id)
             if current is None or current.reading is None:
                 return
             buttons = embeds.import_buttons(ImportState.of(current).job_id)
             await card.put(await self._card(current, problem), [], buttons)
             if card.where is not None and card.where != before:
-                await self._store.save_card(transcript_id, card.where)
+                await self.store.save_card(transcript_id, card.where)
         except RedisError as error:
             log.warning("redis_unreachable", error=type(error).__name__)
         except DISCORD_ERRORS as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable
+from dataclasses import dataclass, field
 
 import discord
 import structlog
@@ -34,35 +35,25 @@ _TRY_AGAIN_S = 2.0
 log = structlog.get_logger()
 
 
+@dataclass(eq=False, repr=False)
 class Leavers(commands.Cog):
     """Withdraws on behalf of members who have left."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        consents: ConsentStore,
-        store: TranscriptStore,
-        withdrawals: Withdrawals,
-        registry: Registry,
-        removal: Removal,
-        outlook: OutlookCache,
-        queue: JobQueue,
-    ) -> None:
-        self._client = client
-        self._consents = consents
-        self._store = store
-        self._withdrawals = withdrawals
-        self._registry = registry
-        self._removal = removal
-        self._outlook = outlook
-        self._queue = queue
-        self._left: defaultdict[int, set[int]] = defaultdict(set)
-        """By server: who left, and has not been withdrawn yet."""
-        self._removed: set[int] = set()
-        """Servers that the bot was removed from, and that are not forgotten yet."""
-        self._wakeup = asyncio.Event()
-        self._tasks = Tasks()
-        self._began = False
+    client: discord.Client
+    consents: ConsentStore
+    store: TranscriptStore
+    withdrawals: Withdrawals
+    registry: Registry
+    removal: Removal
+    outlook: OutlookCache
+    queue: JobQueue
+    _left: defaultdict[int, set[int]] = field(init=False, default_factory=lambda: defaultdict(set))
+    """By server: who left, and has not been withdrawn yet."""
+    _removed: set[int] = field(init=False, default_factory=set)
+    """Servers that the bot was removed from, and that are not forgotten yet."""
+    _wakeup: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _tasks: Tasks = field(init=False, default_factory=Tasks)
+    _began: bool = field(init=False, default=False)
 
     async def cog_unload(self) -> None:
         """End; the next start finds who left meanwhile."""
@@ -96,7 +87,7 @@ class Leavers(commands.Cog):
         self._wakeup.set()
 
     def _leave(self, guild_id: int, user_id: int) -> None:
-        if self._client.user is None or user_id != self._client.user.id:
+        if self.client.user is None or user_id != self.client.user.id:
             self._left[guild_id].add(user_id)
             self._wakeup.set()
 
@@ -117,27 +108,27 @@ class Leavers(commands.Cog):
 
     async def _withdraw(self, guild_id: int, user_ids: set[int]) -> None:
         """Withdraw those who have anything to withdraw: of the others nothing is known, and nothing is to be."""
-        consents = await self._consents.of(guild_id)
+        consents = await self.consents.of(guild_id)
         concerned = user_ids & consents.agreed
-        for transcript in await self._store.all(guild_id):
-            concerned |= user_ids & (await self._store.members(transcript.transcript_id)).keys()
+        for transcript in await self.store.all(guild_id):
+            concerned |= user_ids & (await self.store.members(transcript.transcript_id)).keys()
             if transcript.reading is not None and consents.mode == "opt-out":
                 concerned |= user_ids - consents.said.keys()  # a page with their words may just be added
         if concerned:
-            await self._withdrawals.withdraw(guild_id, concerned, why="left")
+            await self.withdrawals.withdraw(guild_id, concerned, why="left")
 
     async def _forget(self, guild_id: int) -> None:
         """Drop all of a server: trainings on words, the models that learned from some, the words, and consent.
 
         In this order: after a crash in between, what is left is what `look_for_lost_servers` finds it by.
         """
-        await cancel_trainings(self._outlook, self._queue, lambda ref: ref.guild_id == guild_id)
-        for model in await self._registry.all(guild_id):
+        await cancel_trainings(self.outlook, self.queue, lambda ref: ref.guild_id == guild_id)
+        for model in await self.registry.all(guild_id):
             if model.transcripts:
-                await self._removal.drop(model)
-        for transcript in await self._store.all(guild_id):
-            await self._store.forget(transcript.transcript_id)
-        await self._consents.forget_guild(guild_id)
+                await self.removal.drop(model)
+        for transcript in await self.store.all(guild_id):
+            await self.store.forget(transcript.transcript_id)
+        await self.consents.forget_guild(guild_id)
         log.info("server_forgotten", guild_id=guild_id)
 
     # ------------------------------------------------------------------ asking
@@ -145,10 +136,10 @@ class Leavers(commands.Cog):
     async def look(self) -> float:
         """Look for all that nobody told of; the seconds until that is to be done again."""
         complete = await _looked(self.look_for_lost_servers())
-        for guild in list(self._client.guilds):
+        for guild in list(self.client.guilds):
             complete &= await _looked(self.look_for_leavers(guild))
         # A training may have ended just after a channel that it learned from was deleted.
-        complete &= await _looked(self._removal.forget_lost_channels())
+        complete &= await _looked(self.removal.forget_lost_channels())
         return EVERY_S if complete else EVERY_S / 100
 
     async def look_for_lost_servers(self) -> None:
@@ -157,11 +148,11 @@ class Leavers(commands.Cog):
         Raises:
             redis.RedisError: Redis cannot be reached.
         """
-        known = {info.guild_id for info in await self._store.known()}
-        for guild_id in await self._consents.guilds():
-            if (await self._consents.of(guild_id)).agreed or await self._consents.allowed(guild_id):
+        known = {info.guild_id for info in await self.store.known()}
+        for guild_id in await self.consents.guilds():
+            if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id):
                 known.add(guild_id)
-        if lost := known - {guild.id for guild in self._client.guilds}:
+        if lost := known - {guild.id for guild in self.client.guilds}:
             self._removed |= lost
             self._wakeup.set()
 
@@ -177,9 +168,9 @@ class Leavers(commands.Cog):
         """
         if guild.unavailable:
             return set()
-        people = set((await self._consents.of(guild.id)).agreed)
-        for transcript in await self._store.all(guild.id):
-            people |= (await self._store.members(transcript.transcript_id)).keys()
+        people = set((await self.consents.of(guild.id)).agreed)
+        for transcript in await self.store.all(guild.id):
+            people |= (await self.store.members(transcript.transcript_id)).keys()
         left = set()
         for user_id in sorted(people):
             if not await is_member(guild, user_id):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import discord
 import structlog
@@ -28,16 +29,16 @@ _TRY_AGAIN_S = 10.0
 log = structlog.get_logger()
 
 
+@dataclass(eq=False, repr=False)
 class Recheck(commands.Cog):
     """Compares what transcripts hold with what still stands on Discord, after each new session."""
 
-    def __init__(self, client: discord.Client, store: TranscriptStore, watch: Watch) -> None:
-        self._client = client
-        self._store = store
-        self._watch = watch
-        self._task: asyncio.Task[None] | None = None
-        self._away: set[int] = set()
-        """Servers that Discord does not show, or did not when they were to be looked at."""
+    client: discord.Client
+    store: TranscriptStore
+    watch: Watch
+    _task: asyncio.Task[None] | None = field(init=False, default=None)
+    _away: set[int] = field(init=False, default_factory=set)
+    """Servers that Discord does not show, or did not when they were to be looked at."""
 
     async def cog_unload(self) -> None:
         """End; the next start looks from the beginning."""
@@ -66,7 +67,7 @@ class Recheck(commands.Cog):
         done: set[str] = set()
         while True:
             try:
-                for info in await self._store.known():
+                for info in await self.store.known():
                     if info.transcript_id not in done:
                         await self._compare(info)
                         done.add(info.transcript_id)
@@ -87,7 +88,7 @@ class Recheck(commands.Cog):
         """
         deleted = edited = 0
         closed: set[int] = set()
-        async for _, page in self._store.pages(info.transcript_id):
+        async for _, page in self.store.pages(info.transcript_id):
             place_id = page[0].thread_id or info.source_id
             if place_id in closed:
                 continue
@@ -108,7 +109,7 @@ class Recheck(commands.Cog):
                     edited += 1
                 else:
                     continue
-                self._watch.hear(info.guild_id, place_id, line.message_id, message)
+                self.watch.hear(info.guild_id, place_id, line.message_id, message)
             await asyncio.sleep(PAUSE_S)
         if deleted or edited:
             which = {"transcript_id": info.transcript_id, "guild_id": info.guild_id}
@@ -119,7 +120,7 @@ class Recheck(commands.Cog):
 
         To whoever lacks Read Message History Discord shows no message, instead of refusing.
         """
-        guild = self._client.get_guild(info.guild_id)
+        guild = self.client.get_guild(info.guild_id)
         if guild is None or guild.unavailable:
             self._away.add(info.guild_id)
             return None
@@ -127,7 +128,7 @@ class Recheck(commands.Cog):
         rights = room.permissions_for(guild.me) if room is not None else discord.Permissions.none()
         if not (rights.view_channel and rights.read_message_history):
             return None
-        place = self._client.get_partial_messageable(place_id, guild_id=info.guild_id)
+        place = self.client.get_partial_messageable(place_id, guild_id=info.guild_id)
         after = discord.Object(page[0].message_id - 1)
         try:
             return [message async for message in place.history(limit=PAGE, after=after, oldest_first=True)]
@@ -135,5 +136,5 @@ class Recheck(commands.Cog):
             if not is_gone(error) and error.code not in (MISSING_ACCESS, MISSING_PERMISSIONS):
                 raise
             if is_gone(error) and place_id != info.source_id:
-                self._watch.hear_thread(info.guild_id, place_id, info.source_id)
+                self.watch.hear_thread(info.guild_id, place_id, info.source_id)
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,7 @@ _HOUR_S = 3_600.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
 class Rights:
     """What members, and admins of channels, may say.
 
@@ -44,30 +46,16 @@ class Rights:
         forbid: called with the server where an admin took a channel back.
     """
 
-    def __init__(
-        self,
-        client: discord.Client,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        *,
-        sources: Sources,
-        consents: ConsentStore,
-        store: TranscriptStore,
-        registry: Registry,
-        withdrawals: Withdrawals,
-        holdings: Holdings,
-        forbid: Callable[[int], None],
-    ) -> None:
-        self._client = client
-        self._settings = settings
-        self._servers = servers
-        self._sources = sources
-        self._consents = consents
-        self._store = store
-        self._registry = registry
-        self._withdrawals = withdrawals
-        self._holdings = holdings
-        self._forbid = forbid
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    sources: Sources
+    consents: ConsentStore
+    store: TranscriptStore
+    registry: Registry
+    withdrawals: Withdrawals
+    holdings: Holdings
+    forbid: Callable[[int], None]
 
     def register(self, components: Components) -> None:
         """Do what the buttons under questions say."""
@@ -78,7 +66,7 @@ class Rights:
 
     def terms(self, prefix: str) -> Terms:
         """What the operator has set. `prefix`: what commands begin with where the text is read."""
-        return Terms(self._settings, prefix)
+        return Terms(self.settings, prefix)
 
     # ------------------------------------------------------------------ members
 
@@ -89,11 +77,11 @@ class Rights:
             UserError: the operator has turned it off.
             discord.HTTPException: Discord is in trouble.
         """
-        self._sources.require_on()
+        self.sources.require_on()
         member = await member_in(guild, user)
-        allowed = sorted(await self._consents.allowed(guild.id))
+        allowed = sorted(await self.consents.allowed(guild.id))
         channels = [channel_id for channel_id in allowed if reads(member, guild.get_channel(channel_id))]
-        said = await self._consents.said(guild.id, user.id)
+        said = await self.consents.said(guild.id, user.id)
         return embeds.consent_question(guild.name, channels, said, self.terms(prefix))
 
     async def agree(self, press: Press) -> None:
@@ -106,15 +94,15 @@ class Rights:
         """
         user, prefix = press.interaction.user, await self._prefix(press)
         asked = _asked_at(press, f"{prefix}optin")
-        self._sources.require_on()
-        guild = self._client.get_guild(int(press["guild"]))
+        self.sources.require_on()
+        guild = self.client.get_guild(int(press["guild"]))
         if guild is None or await member_in(guild, user) is None:
             problem = "You are no member of that server, or I am not there any more."
             raise UserError(problem, "Opt in where you are one.")
-        before = await self._consents.said(guild.id, user.id)
+        before = await self.consents.said(guild.id, user.id)
         if before is not None and before.state == "out" and before.at > asked:
             raise UserError("You said no after this question.", f"If you want to agree, ask anew: `{prefix}optin`.")
-        said = await self._consents.agree(guild.id, user.id, press.interaction.id)
+        said = await self.consents.agree(guild.id, user.id, press.interaction.id)
         await press.update(embed=embeds.agreed(guild.name, said, self.terms(prefix)), view=None)
 
     async def decline(self, press: Press) -> None:
@@ -131,11 +119,11 @@ class Rights:
 
         `to_refuse`: as of `Holdings.servers_of`.
         """
-        return [guild.id] if guild is not None else await self._holdings.servers_of(user, to_refuse=to_refuse)
+        return [guild.id] if guild is not None else await self.holdings.servers_of(user, to_refuse=to_refuse)
 
     def name_of(self, guild_id: int) -> str:
         """A server's name."""
-        guild = self._client.get_guild(guild_id)
+        guild = self.client.get_guild(guild_id)
         return guild.name if guild is not None else f"Server {guild_id}"
 
     async def opt_out(self, servers: Sequence[int], user: Person, prefix: str) -> discord.Embed:
@@ -152,12 +140,12 @@ class Rights:
         user, prefix = press.interaction.user, await self._prefix(press)
         _asked_at(press, f"{prefix}forget-me")
         guild_id = int(press["guild"])
-        guild = self._client.get_guild(guild_id)
+        guild = self.client.get_guild(guild_id)
         if guild_id and guild is None:
             raise UserError("I'm not in that server any more.", f"`{prefix}forget-me` here is about all servers.")
         servers = await self.servers_here(guild, user, to_refuse=True)
         taken = [await self._withdraw(one, user, "forget-me") for one in servers]
-        requests = await self._holdings.forget_requests(user.id, servers)
+        requests = await self.holdings.forget_requests(user.id, servers)
         log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
         done = embeds.forgotten(taken, requests, self._due(), self.terms(prefix))
         if press.interaction.guild_id is None or press.is_private:
@@ -172,26 +160,26 @@ class Rights:
                 log.warning("confirmation_not_sent", user_id=user.id, error=type(error).__name__)
 
     async def _prefix(self, press: Press) -> str:
-        return await self._servers.prefix(press.interaction.guild_id)
+        return await self.servers.prefix(press.interaction.guild_id)
 
     async def _withdraw(self, guild_id: int, user: Person, why: str) -> Taken:
-        done = await self._withdrawals.withdraw(guild_id, [user.id], why=why)
+        done = await self.withdrawals.withdraw(guild_id, [user.id], why=why)
         models = tuple(model.name for model in done.models)
         return Taken(self.name_of(guild_id), done.transcripts, done.lines, models)
 
     def _due(self) -> float:
-        return time.time() + _HOUR_S * self._settings.forget_within_hours
+        return time.time() + _HOUR_S * self.settings.forget_within_hours
 
     # ------------------------------------------------------------------ admins
 
     async def allowed(self, guild_id: int, prefix: str) -> discord.Embed:
         """The channels that may be learned from."""
-        agreed = len((await self._consents.of(guild_id)).agreed)
-        return embeds.allowed_channels(await self._consents.allowed(guild_id), agreed, self.terms(prefix))
+        agreed = len((await self.consents.of(guild_id)).agreed)
+        return embeds.allowed_channels(await self.consents.allowed(guild_id), agreed, self.terms(prefix))
 
     async def is_allowed(self, guild_id: int, channel_id: int) -> bool:
         """Whether a channel may be learned from, be it that it is gone."""
-        return channel_id in await self._consents.allowed(guild_id)
+        return channel_id in await self.consents.allowed(guild_id)
 
     async def allow(self, channel: Room, by: discord.Member, prefix: str) -> str:
         """An admin allows a channel; its members are told there.
@@ -202,13 +190,13 @@ class Rights:
         Raises:
             UserError: the operator has turned it off, or the bot may not read the channel.
         """
-        self._sources.require_on()
+        self.sources.require_on()
         require_readable(channel)
         guild = channel.guild
         if await self.is_allowed(guild.id, channel.id):
             return f"{channel.mention} is already allowed. `{prefix}allow-training #{channel.name} off` takes it back."
-        await self._consents.allow(guild.id, channel.id, by.id)
-        asked = self._settings.channel_training == "opt-in"
+        await self.consents.allow(guild.id, channel.id, by.id)
+        asked = self.settings.channel_training == "opt-in"
         who = "members who said yes" if asked else "members who didn't say no"
         train = f"`{prefix}train #{channel.name}`"
         said = f"I may now learn from {channel.mention} and its public threads, from {who}: {train}."
@@ -240,21 +228,21 @@ class Rights:
         Returns:
             What to tell the admin.
         """
-        was = await self._consents.disallow(guild_id, channel_id, by)
-        self._forbid(guild_id)
+        was = await self.consents.disallow(guild_id, channel_id, by)
+        self.forbid(guild_id)
         dropped = 0
-        for transcript in await self._store.all(guild_id):
-            if transcript.info.channel_id == channel_id and await self._store.has_text(transcript.transcript_id):
-                await self._store.drop_text(transcript.transcript_id)
+        for transcript in await self.store.all(guild_id):
+            if transcript.info.channel_id == channel_id and await self.store.has_text(transcript.transcript_id):
+                await self.store.drop_text(transcript.transcript_id)
                 dropped += 1
         log.info("words_of_channel_dropped", guild_id=guild_id, channel_id=channel_id, transcripts=dropped)
         if not was and not dropped:
             return f"<#{channel_id}> wasn't allowed."
         said = f"I no longer learn from <#{channel_id}>, and what was stored of it is gone."
-        models = [model for model in await self._registry.all(guild_id) if channel_id in model.heard]
+        models = [model for model in await self.registry.all(guild_id) if channel_id in model.heard]
         if not models:
             return said
-        shown = [f"`{model.name}`" for model in self._registry.among(guild_id, here, models)[:10]]
+        shown = [f"`{model.name}`" for model in self.registry.among(guild_id, here, models)[:10]]
         hidden = len(models) - len(shown)
         names = " and ".join(filter(None, (", ".join(shown), f"{hidden} more" if shown and hidden else "")))
         stay = f"Models that learned from it stay until somebody deletes them: {names or count(hidden, 'model')}."

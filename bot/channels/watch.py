@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import discord
 import structlog
@@ -32,6 +33,7 @@ _TRY_AGAIN_S = 2.0
 log = structlog.get_logger()
 
 
+@dataclass(eq=False, repr=False)
 class Watch(commands.Cog):
     """Keeps transcripts true to the channels that they are of.
 
@@ -39,36 +41,30 @@ class Watch(commands.Cog):
         stale: called when models may have become stale.
     """
 
-    def __init__(
-        self,
-        client: discord.Client,
-        servers: GuildSettingsStore,
-        consents: ConsentStore,
-        store: TranscriptStore,
-        stale: Callable[[], None],
-    ) -> None:
-        self._client = client
-        self._servers = servers
-        self._consents = consents
-        self._store = store
-        self._stale = stale
-        self._changed: defaultdict[tuple[int, int], dict[int, discord.Message | None]] = defaultdict(dict)
-        """By server and channel: messages as they are now; None: deleted."""
-        self._threads: dict[int, tuple[int, int]] = {}
-        """Deleted threads, each with its server and its channel."""
-        self._channels: dict[int, int] = {}
-        """Deleted channels, each with its server."""
-        self._noted: dict[str, int] = {}
-        """Transcripts of which something is to be taken out, each with its server."""
-        self._lost: dict[str, TranscriptInfo] = {}
-        """Transcripts of deleted threads."""
-        self._forbidden: set[int] = set()
-        """Servers where an admin took back that a channel may be learned from."""
-        self._wakeup = asyncio.Event()
-        self._due: float | None = None
-        """When what was noted is to be taken out, by the event loop's clock."""
-        self._tasks = Tasks()
-        self._began = False
+    client: discord.Client
+    servers: GuildSettingsStore
+    consents: ConsentStore
+    store: TranscriptStore
+    stale: Callable[[], None]
+    _changed: defaultdict[tuple[int, int], dict[int, discord.Message | None]] = field(
+        init=False, default_factory=lambda: defaultdict(dict)
+    )
+    """By server and channel: messages as they are now; None: deleted."""
+    _threads: dict[int, tuple[int, int]] = field(init=False, default_factory=dict)
+    """Deleted threads, each with its server and its channel."""
+    _channels: dict[int, int] = field(init=False, default_factory=dict)
+    """Deleted channels, each with its server."""
+    _noted: dict[str, int] = field(init=False, default_factory=dict)
+    """Transcripts of which something is to be taken out, each with its server."""
+    _lost: dict[str, TranscriptInfo] = field(init=False, default_factory=dict)
+    """Transcripts of deleted threads."""
+    _forbidden: set[int] = field(init=False, default_factory=set)
+    """Servers where an admin took back that a channel may be learned from."""
+    _wakeup: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _due: float | None = field(init=False, default=None)
+    """When what was noted is to be taken out, by the event loop's clock."""
+    _tasks: Tasks = field(init=False, default_factory=Tasks)
+    _began: bool = field(init=False, default=False)
 
     async def cog_unload(self) -> None:
         """End; what is not noted yet is lost with the process."""
@@ -82,7 +78,7 @@ class Watch(commands.Cog):
         if not self._began:
             self._began = True
             self._tasks.spawn(run_forever("watch", self._step, every_s=None, wakeup=self._wakeup, retry_s=_TRY_AGAIN_S))
-        await self.look_for_lost_channels(self._client.guilds)
+        await self.look_for_lost_channels(self.client.guilds)
 
     @commands.Cog.listener()
     async def on_guild_available(self, guild: discord.Guild) -> None:
@@ -125,7 +121,7 @@ class Watch(commands.Cog):
 
     def hear(self, guild_id: int | None, channel_id: int, message_id: int, message: discord.Message | None) -> None:
         """A message was deleted (None), or may have been edited."""
-        if guild_id is not None and self._store.may_hold(guild_id, message_id):
+        if guild_id is not None and self.store.may_hold(guild_id, message_id):
             self._changed[guild_id, channel_id][message_id] = message
             self._wakeup.set()
 
@@ -146,10 +142,10 @@ class Watch(commands.Cog):
 
     async def _look_for_lost_channels(self, guild: discord.Guild) -> None:
         self._forbidden.add(guild.id)
-        allowed = {channel_id: channel_id for channel_id in await self._consents.allowed(guild.id)}
+        allowed = {channel_id: channel_id for channel_id in await self.consents.allowed(guild.id)}
         known = {info.source_id: info.channel_id for info in await self._of(guild.id)}
         for channel_id, room_id in (known | allowed).items():
-            if guild.get_channel_or_thread(channel_id) is None and await was_deleted(self._client, channel_id):
+            if guild.get_channel_or_thread(channel_id) is None and await was_deleted(self.client, channel_id):
                 if channel_id == room_id:
                     self._channels[channel_id] = guild.id
                 else:
@@ -172,9 +168,9 @@ class Watch(commands.Cog):
         """Note what was heard; what was noted is heard no longer."""
         while self._channels:
             channel_id, guild_id = next(iter(self._channels.items()))
-            if channel_id in await self._consents.allowed(guild_id):
-                assert self._client.user is not None
-                await self._consents.disallow(guild_id, channel_id, self._client.user.id)
+            if channel_id in await self.consents.allowed(guild_id):
+                assert self.client.user is not None
+                await self.consents.disallow(guild_id, channel_id, self.client.user.id)
             self._forbidden.add(guild_id)
             del self._channels[channel_id]
         while self._changed:
@@ -201,7 +197,7 @@ class Watch(commands.Cog):
 
     async def _note_gone(self, info: TranscriptInfo, changes: dict[int, str], *threads: int) -> None:
         if changes or threads:
-            await self._store.note_gone(info.transcript_id, changes, threads)
+            await self.store.note_gone(info.transcript_id, changes, threads)
             self._noted[info.transcript_id] = info.guild_id
 
     async def _lines(self, guild_id: int, messages: dict[int, discord.Message | None]) -> dict[int, str]:
@@ -209,8 +205,8 @@ class Watch(commands.Cog):
 
         Of those who have not agreed nothing is in a transcript, and nothing is to be noted either.
         """
-        prefixes = await prefixes_of(self._servers, self._client, guild_id)
-        consents = await self._consents.of(guild_id)
+        prefixes = await prefixes_of(self.servers, self.client, guild_id)
+        consents = await self.consents.of(guild_id)
         lines = {}
         for message_id, message in messages.items():
             lines[message_id] = ""
@@ -230,7 +226,7 @@ class Watch(commands.Cog):
         """
         if info.source_id == channel_id:
             return True
-        guild = self._client.get_guild(guild_id)
+        guild = self.client.get_guild(guild_id)
         place = guild.get_channel_or_thread(channel_id) if guild is not None else None
         if isinstance(place, discord.Thread):
             return place.parent_id == info.source_id
@@ -251,30 +247,30 @@ class Watch(commands.Cog):
             if await self._drop(info):
                 del self._lost[info.transcript_id]
         for guild_id in list(self._forbidden):
-            allowed = await self._consents.allowed(guild_id)
+            allowed = await self.consents.allowed(guild_id)
             done = [await self._drop(info) for info in await self._of(guild_id) if info.channel_id not in allowed]
             if all(done):
                 self._forbidden.discard(guild_id)
 
     async def _take_out_of(self, transcript_id: str, guild_id: int) -> None:
-        lines = await self._store.purge(transcript_id)
+        lines = await self.store.purge(transcript_id)
         self._noted.pop(transcript_id, None)
         if lines:
             log.info("words_taken_out", transcript_id=transcript_id, guild_id=guild_id, lines=lines)
-            self._stale()
+            self.stale()
 
     async def _drop(self, info: TranscriptInfo) -> bool:
         """Drop the words of a transcript; False while it is being read, which ends by itself."""
         if await self._is_read(info.transcript_id):
             return False
-        if await self._store.has_text(info.transcript_id):
-            await self._store.drop_text(info.transcript_id)
+        if await self.store.has_text(info.transcript_id):
+            await self.store.drop_text(info.transcript_id)
             log.info("words_dropped", transcript_id=info.transcript_id, guild_id=info.guild_id)
         return True
 
     async def _is_read(self, transcript_id: str) -> bool:
-        transcript = await self._store.load(transcript_id)
+        transcript = await self.store.load(transcript_id)
         return transcript is not None and transcript.reading is not None
 
     async def _of(self, guild_id: int) -> list[TranscriptInfo]:
-        return [info for info in await self._store.known() if info.guild_id == guild_id]
+        return [info for info in await self.store.known() if info.guild_id == guild_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import discord
@@ -40,6 +40,7 @@ class Withdrawn:
     models: tuple[ModelRecord, ...]
 
 
+@dataclass(eq=False, repr=False)
 class Withdrawals:
     """Carries out what members' withdrawals mean for transcripts and models.
 
@@ -49,22 +50,13 @@ class Withdrawals:
         stale: called when models may have become stale.
     """
 
-    def __init__(
-        self,
-        client: discord.Client,
-        connection: redis.asyncio.Redis,
-        consents: ConsentStore,
-        store: TranscriptStore,
-        registry: Registry,
-        stale: Callable[[], None],
-    ) -> None:
-        self._client = client
-        self._redis = connection
-        self._consents = consents
-        self._store = store
-        self._registry = registry
-        self.stale = stale
-        self._tasks = Tasks()
+    client: discord.Client
+    connection: redis.asyncio.Redis
+    consents: ConsentStore
+    store: TranscriptStore
+    registry: Registry
+    stale: Callable[[], None]
+    _tasks: Tasks = field(init=False, default_factory=Tasks)
 
     async def stop(self) -> None:
         """End what goes on in the background; the next `resume` goes on with it."""
@@ -80,39 +72,39 @@ class Withdrawals:
         wanted = set(user_ids)
         now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         for user_id in wanted:
-            await self._consents.refuse(guild_id, user_id, now)
+            await self.consents.refuse(guild_id, user_id, now)
         noted, touched, lines = [], set(), 0
-        for transcript in await self._store.all(guild_id):
-            members = await self._store.members(transcript.transcript_id)
+        for transcript in await self.store.all(guild_id):
+            members = await self.store.members(transcript.transcript_id)
             theirs = {user_id: members[user_id] for user_id in wanted & members.keys()}
             # A page that is being added may be the first with their words: the purge waits for it.
             if gone := wanted if transcript.reading is not None else theirs.keys():
-                await self._store.note_withdrawn(transcript.transcript_id, gone)
+                await self.store.note_withdrawn(transcript.transcript_id, gone)
                 noted.append(transcript)
             if theirs:
                 touched.add(transcript.transcript_id)
-                if await self._store.has_text(transcript.transcript_id):
+                if await self.store.has_text(transcript.transcript_id):
                     lines += sum(theirs.values())
         if noted:
             self._tasks.spawn(self._purge_all(noted))
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(wanted), why=why, lines=lines)
         models = tuple(
             model
-            for model in await self._registry.all(guild_id)
+            for model in await self.registry.all(guild_id)
             if touched & {ref.transcript_id for ref in model.transcripts}
         )
         if why in ASKED and models:
             open_now = await self.open()  # those of an earlier withdrawal are not forgotten over it
             for user_id in wanted:
                 ids = {*open_now.get((guild_id, user_id), ()), *(model.model_id for model in models)}
-                await reply(self._redis.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", json.dumps(sorted(ids))))
+                await reply(self.connection.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", json.dumps(sorted(ids))))
         if touched:
             self.stale()
         return Withdrawn(len(touched), lines, models)
 
     async def open(self) -> dict[tuple[int, int], tuple[str, ...]]:
         """The models that have yet to go for each server and member who withdrew there."""
-        found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.WITHDRAWALS)))
+        found = cast(dict[bytes, bytes], await reply(self.connection.hgetall(keys.WITHDRAWALS)))
         whose: dict[tuple[int, int], tuple[str, ...]] = {}
         for name, ids in found.items():
             try:
@@ -125,16 +117,16 @@ class Withdrawals:
     async def close_done(self) -> None:
         """Tell those whose words no model has any more, once."""
         for (guild_id, user_id), model_ids in (await self.open()).items():
-            if [one for one in model_ids if await self._registry.record(one) is not None]:
+            if [one for one in model_ids if await self.registry.record(one) is not None]:
                 continue
             # Told twice would be worse than not at all.
-            if not await reply(self._redis.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
+            if not await reply(self.connection.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
                 continue
             log.info("withdrawal_done", guild_id=guild_id, user_id=user_id)
-            guild = self._client.get_guild(guild_id)
+            guild = self.client.get_guild(guild_id)
             where = f"in **{plain(guild.name)}**" if guild is not None else "in a server that I have left"
             try:
-                user = self._client.get_user(user_id) or await self._client.fetch_user(user_id)
+                user = self.client.get_user(user_id) or await self.client.fetch_user(user_id)
                 await user.send(
                     f"✅ Done: every model {where} that had learned from your words was made again without them, or "
                     "deleted."
@@ -148,12 +140,12 @@ class Withdrawals:
         What was only noted is taken out, and so are the words of members who have not, or no longer, agreed: whoever
         withdrew may not have been noted at every transcript, and the operator may have become stricter.
         """
-        for transcript in await self._store.all():
+        for transcript in await self.store.all():
             try:
-                members = await self._store.members(transcript.transcript_id)
-                refused = (await self._consents.of(transcript.info.guild_id)).refused(members)
+                members = await self.store.members(transcript.transcript_id)
+                refused = (await self.consents.of(transcript.info.guild_id)).refused(members)
                 if refused:
-                    await self._store.note_withdrawn(transcript.transcript_id, refused)
+                    await self.store.note_withdrawn(transcript.transcript_id, refused)
                     log.info("withdrawal_made_up_for", transcript_id=transcript.transcript_id, members=len(refused))
                 await self._purge(transcript)
             except REDIS_DOWN:
@@ -167,7 +159,7 @@ class Withdrawals:
         While it is read only members go: messages that are fetched already may still come, and what is noted of them
         is taken out at its end.
         """
-        await self._store.purge(transcript.transcript_id, of_messages=transcript.reading is None)
+        await self.store.purge(transcript.transcript_id, of_messages=transcript.reading is None)
 
     async def _purge_all(self, transcripts: list[Transcript]) -> None:
         for transcript in transcripts:

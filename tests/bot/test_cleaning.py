@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.channels import blocked, cleaning
-from bot.channels.cleaning import BLOCKED, clean, is_command
+from bot.channels.cleaning import clean, is_command
 from playground.chatter import small_talk
+from tests.bot.blocked_patterns import BLOCKED
 from tests.bot.regex_work import Work
 
 ID = "123456789012345678"

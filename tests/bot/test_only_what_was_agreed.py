@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.channels.cleaning import BLOCKED
 from playground.chatter import Said
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
@@ -24,6 +23,7 @@ from shared.errors import UserError
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from shared.transcripts import write_text
+from tests.bot.blocked_patterns import BLOCKED
 from tests.bot.live import Live
 from tests.bot.test_cleaning import EMBEDDED
 
