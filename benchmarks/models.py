@@ -54,7 +54,7 @@ def default_model(work: Path, text: str | None = None) -> Path:
         text: what it learns; None: the book.
     """
     folder = work / "default-model"
-    if not (folder / "model.json").is_file():
+    if not folder.is_file():
         corpus = Corpus(texts.info(text), text) if text is not None else texts.book()
         # Without minutes, so that the plan is the one that `!train frankenstein` gets.
         train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=folder, hooks=Watcher(5.0))

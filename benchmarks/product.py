@@ -176,11 +176,13 @@ class Product:
             corpus: what it learned.
             guild: key of the server whose it is.
         """
-        from galvanic.folder import describe
+        from galvanic.model_file import describe
 
         shapes = describe(folder).network.shapes()
         model_id = hashlib.sha256(name.encode()).hexdigest()[:24]
-        shutil.copytree(folder, self.folders.data / "models" / model_id, dirs_exist_ok=True)
+        place = self.folders.data / "models" / f"{model_id}.safetensors"
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(folder, place)
         record = ModelRecord(
             model_id=model_id,
             name=name,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from galvanic import facts
 from galvanic.chart import GRID, MUTED, TEXT, draw_curve, new_figure, to_png
-from galvanic.folder import Description
 from galvanic.fonts import drawable
+from galvanic.model_file import Description
 from galvanic.results import CurvePoint
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def model_card(name: str, description: Description) -> bytes:
 
     Args:
         name: what the model is called here.
-        description: of its folder.
+        description: of its file.
     """
     curve = tuple(CurvePoint(*point) for point in description.training.curve)
     figure = new_figure(_WIDTH, _HEAD + (_CURVE if curve else 0))

@@ -1,10 +1,10 @@
-"""What a model folder tells of its model, in plain words. What it quotes may come from a foreign file."""
+"""What a model file tells of its model, in plain words. What it quotes may come from a foreign file."""
 
 from __future__ import annotations
 
 import math
 
-from galvanic.folder import Description
+from galvanic.model_file import Description
 from galvanic.units import choosing
 
 Facts = tuple[tuple[str, str], ...]

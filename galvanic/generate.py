@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from galvanic import folder as model_folder
 from galvanic.author import Author
+from galvanic.model_file import Description, load
 from galvanic.network import Weights
 from galvanic.reader import Reader
 from galvanic.results import Score, Surprise
@@ -26,12 +26,12 @@ class TextModel(Author):
     """A model in memory. Safe between threads: nothing is kept from one call to the next.
 
     Args:
-        description: from the model folder.
+        description: from the model file.
         weights: by name.
         windows: ids of windows of the corpus, [windows, symbols].
     """
 
-    def __init__(self, description: model_folder.Description, weights: Weights, windows: npt.NDArray[Any]) -> None:
+    def __init__(self, description: Description, weights: Weights, windows: npt.NDArray[Any]) -> None:
         self.description = description
         self.recipe = description.recipe
         self.vocabulary = make_vocabulary(description.recipe, description.symbols)
@@ -109,11 +109,10 @@ def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float,
     return tuple(each.tolist())
 
 
-def load_model(folder: Path) -> TextModel:
-    """Read a model folder.
+def load_model(path: Path) -> TextModel:
+    """Read a model file.
 
     Raises:
         UserError: there is no model, it is damaged, or a newer program wrote it.
     """
-    description, weights, windows = model_folder.load(folder)
-    return TextModel(description, weights, windows)
+    return TextModel(*load(path))

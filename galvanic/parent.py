@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from galvanic import folder as model_folder
 from galvanic.errors import UserError
-from galvanic.folder import Ancestor, Description
+from galvanic.model_file import Ancestor, Description, load
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan
 from galvanic.units import count
@@ -64,14 +63,14 @@ class Parent:
         return (theirs.sha256, theirs.hard_wrapped) == (corpus.sha256, corpus.hard_wrapped)
 
 
-def load_parent(folder: Path, name: str | None, options: TrainOptions) -> Parent:
-    """The model of a folder, if a training with these options can go on from it.
+def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
+    """The model of a file, if a training with these options can go on from it.
 
     Raises:
         UserError: there is no model, it is damaged, or the options want another recipe or network than its own.
     """
-    description, weights, _ = model_folder.load(folder)
-    name = name or folder.name
+    description, weights, _ = load(path)
+    name = name or path.stem
     if options.recipe != description.recipe:
         raise UserError(
             f"{name} is a model of the recipe `{description.recipe}`, not of `{options.recipe}`.",

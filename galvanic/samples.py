@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.folder import MOST_WINDOWS, WINDOW_SYMBOLS
+from galvanic.model_file import MOST_WINDOWS, WINDOW_SYMBOLS
 from galvanic.network import Weights
 from galvanic.plan import NetworkConfig
 from galvanic.reader import Reader

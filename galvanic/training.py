@@ -1,4 +1,4 @@
-"""From a text to a model folder."""
+"""From a text to a model file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 from pydantic import ValidationError
 
-from galvanic import checkpoint, folder
+from galvanic import checkpoint, model_file
 from galvanic.calibrate import calibrate
 from galvanic.choices import apply_options, fit_to_text, spare_memory
 from galvanic.errors import UserError
@@ -64,19 +64,19 @@ def train(
     parent: Path | None = None,
     parent_name: str | None = None,
 ) -> TrainResult:
-    """Train a model on a text and write its folder.
+    """Train a model on a text and write its file.
 
     Args:
         text: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole.
         options: what the person chose. Without epochs and minutes, a timed plan runs for `limits.minutes`.
         corpus: what is known of the text; kept with the model.
-        out: the model folder to write.
+        out: the model file to write.
         checkpoint: folder for checkpoints; if it holds one of the same text and settings, training goes on there.
         hooks: whom to tell, and who may stop it.
         limits: what this installation allows.
         plan: network and numbers to use in place of the defaults; the options are laid over it.
-        parent: model folder to go on from. On the text that it learned from, the result is never worse than it.
-        parent_name: what to call that model; None: as its folder.
+        parent: file of the model to go on from. On the text that it learned from, the result is never worse than it.
+        parent_name: what to call that model; None: as its file.
 
     Raises:
         UserError: the text, the options or the parent cannot be used, or the training went astray.
@@ -158,7 +158,7 @@ class _Training:
         if plan.network.kind == "streams" and (not loop.curve or best_point(tuple(loop.curve)).epoch > 0):
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * density.heldout
-        folder.check_weights(loop.best)
+        model_file.check_weights(loop.best)
         result = self._result(loop, plan, stopped, writer, random_seed, notes, heldout_loss)
         when_there_is_room(lambda: self._save(out, loop, plan, writer, result), hooks)
         return result
@@ -224,7 +224,7 @@ class _Training:
 
     def _save(self, out: Path, loop: Loop, plan: Plan, writer: SampleWriter, result: TrainResult) -> None:
         prepared = self._prepared
-        folder.save(
+        model_file.save(
             out,
             loop.best,
             # Members' words may be withdrawn: none of them stand in a model, for a text to begin with or at all.
@@ -238,7 +238,7 @@ class _Training:
             corpus=self._corpus,
             lineage=self._parent.lineage if self._parent else (),
             options=self._options,
-            training=folder.record_of(result),
+            training=model_file.TrainingRecord.of(result),
         )
 
 
@@ -257,7 +257,7 @@ def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
 
 
 def _check_text(prepared: Prepared) -> None:
-    """Refuse at once what could not be written into `model.json` at the end."""
+    """Refuse at once what could not be written into a model file at the end."""
     try:
         "".join(prepared.vocabulary.symbols).encode()
     except UnicodeEncodeError:

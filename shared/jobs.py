@@ -36,7 +36,7 @@ MOST_VARIANTS = 6
 """Texts in one comparison: each is a field of the card, readable without scrolling."""
 SURPRISE_LIMIT = 1_000
 """Characters of a text whose surprise is drawn: more would not fit one picture."""
-LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.galvanic", "card.png"
+LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.safetensors", "card.png"
 """Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
 
 

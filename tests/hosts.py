@@ -68,7 +68,7 @@ class Host:
     def copies(self) -> set[str]:
         """The models that it has a copy of."""
         folder = self.data / "cache" / "models"
-        return {path.name.partition(".")[0] for path in folder.iterdir() if path.is_dir()} if folder.exists() else set()
+        return {path.name.partition(".")[0] for path in folder.glob("[!.]*")}
 
 
 def hosts(folder: Path, train: int, generate: int, **environment: str) -> list[Host]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import secrets
-import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,12 +20,10 @@ from shared.errors import UserError
 from shared.settings import Settings
 
 T = TypeVar("T")
-SUFFIX = ".tar"
 _PROBE = ".probe-"
 _CONNECT_S = 5
 _READ_S = 30
 """Without a byte; a large model takes longer in all."""
-_CHUNK = 1 << 20
 _PLACE_OF = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 """What tells versions of an object apart: the first of these that the file system knows."""
 
@@ -72,8 +69,8 @@ class Found(NamedTuple):
 class RemoteStore:
     """Objects by name, under the address that the settings name.
 
-    On S3 an object is replaced in one step: whoever reads it meanwhile has the old one or the new one. Elsewhere what
-    is half written is known by its missing last file (`unpack`).
+    On S3 an object is replaced in one step: whoever reads it meanwhile has the old one or the new one. Elsewhere it is
+    written beside its place and moved there.
 
     Raises (each method):
         StoreAway: the store cannot be used now; says why in plain words.
@@ -98,8 +95,14 @@ class RemoteStore:
 
     def put(self, name: str, file: Path) -> None:
         """Write an object; on return it is there."""
-        self._make(self._path(name).rpartition("/")[0])
-        self._try(lambda: self._fs.put_file(str(file), self._path(name)))
+        path = self._path(name)
+        if not self._folders:
+            self._try(lambda: self._fs.put_file(str(file), path))
+            return
+        partial = f"{path}.{secrets.token_hex(4)}.partial"
+        self._make(path.rpartition("/")[0])
+        self._try(lambda: self._fs.put_file(str(file), partial))
+        self._try(lambda: self._fs.mv(partial, path))
 
     def get(self, name: str, file: Path) -> None:
         """Copy an object into a file.
@@ -118,14 +121,13 @@ class RemoteStore:
             return
 
     def names(self, folder: str = "") -> list[str]:
-        """The objects in a folder, without it and their suffix."""
+        """The objects in a folder, without it."""
         path = f"{self.root}/{folder}".rstrip("/")
         try:
             found = self._try(lambda: self._fs.ls(path, detail=True))
         except FileNotFoundError:
             return []
-        names = [str(info["name"]).rpartition("/")[2] for info in found if info["type"] == "file"]
-        return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+        return sorted(str(info["name"]).rpartition("/")[2] for info in found if info["type"] == "file")
 
     def folders(self, folder: str) -> list[str]:
         """The folders in a folder."""
@@ -151,7 +153,7 @@ class RemoteStore:
         self._try(lambda: self._fs.rm_file(probe))
 
     def _path(self, name: str) -> str:
-        return f"{self.root}/{name}{SUFFIX}"
+        return f"{self.root}/{name}"
 
     def _make(self, folder: str) -> None:
         if self._folders:
@@ -224,53 +226,3 @@ def _code(error: BaseException) -> str:
     if isinstance(code, str) and code.isalnum():
         return code
     return errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
-
-
-def pack(files: Iterable[Path], target: Path, last: str) -> None:
-    """Put files into one, uncompressed: weights hardly shrink.
-
-    Args:
-        files: without folders.
-        target: the file to write.
-        last: name of the file without which it counts as half written.
-
-    Raises:
-        OSError: something cannot be read or written.
-    """
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
-        for path in sorted(files, key=lambda path: (path.name == last, path.name)):
-            tar.add(path, path.name, recursive=False, filter=_nobodys)
-
-
-def unpack(source: Path, folder: Path, last: str) -> None:
-    """Undo `pack` into a new folder.
-
-    Raises:
-        FileNotFoundError: it is half written, or no such file.
-        OSError: the folder cannot be written.
-    """
-    folder.mkdir()
-    found = ""
-    try:
-        with tarfile.open(source, "r:") as tar:
-            for member in tar:
-                content = tar.extractfile(member) if member.isreg() else None
-                if content is None or Path(member.name).name != member.name or member.name in ("", ".", ".."):
-                    raise FileNotFoundError(errno.ENOENT, "no file of ours", member.name)
-                found = member.name
-                with (folder / found).open("wb") as file:
-                    while piece := content.read(_CHUNK):
-                        file.write(piece)
-                if (folder / found).stat().st_size != member.size:
-                    raise FileNotFoundError(errno.ENOENT, "half a file", found)
-    except tarfile.TarError as error:
-        raise FileNotFoundError(errno.ENOENT, "damaged", source.name) from error
-    if found != last:
-        raise FileNotFoundError(errno.ENOENT, "half written", source.name)
-
-
-def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Without who wrote it."""
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member

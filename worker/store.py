@@ -1,4 +1,4 @@
-"""The model store: model folders by id, in a local folder or anywhere that fsspec reaches (`s3://`, ...)."""
+"""The model store: one file a model, by id, in a local folder or anywhere that fsspec reaches (`s3://`, ...)."""
 
 from __future__ import annotations
 
@@ -11,44 +11,28 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import structlog
 from fsspec.implementations.local import LocalFileSystem
 
 from galvanic.checkpoint import sync_folder
+from galvanic.model_file import SUFFIX
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.units import MEGABYTE
-from worker.cache import PARTIAL, Held, ModelCache, temporary
-from worker.remote import RemoteStore, StoreAway, open_filesystem, pack, unpack
+from worker.cache import PARTIAL, ModelCache
+from worker.remote import RemoteStore, StoreAway, open_filesystem
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_PARTIAL = PARTIAL
-_REPLACED = f"{_PARTIAL}old-"
-_PARTIAL_NAME = re.compile(rf"(?:{re.escape(_REPLACED)}|{re.escape(_PARTIAL)})({_MODEL_ID.pattern})-[0-9a-f]{{8}}")
-_LAST = "model.json"
-"""Without it a model is not whole."""
 _PARTIAL_KEPT_S = 24 * 3600.0
 """What is being written is younger, on any disk."""
-_REPLACING_S = 1.0
-"""Longer than what lies between the two renames of a replacement."""
 
 log = structlog.get_logger()
 
 
-class StoredFile(NamedTuple):
-    """A file of a model in the store, open for reading."""
-
-    name: str
-    size: int
-    source: IO[bytes]
-
-
 class ModelStore:
-    """Saves, fetches and deletes model folders.
-
-    A remote store holds each model as one object (`worker.remote`), and this host keeps copies (`worker.cache`).
+    """Saves, hands out and deletes models. A remote store's are copied onto this host to be read (`worker.cache`).
 
     Args:
         settings: `model_store_url` says where, `data_dir` holds the copies of a remote store's models.
@@ -64,51 +48,55 @@ class ModelStore:
 
     def __init__(self, settings: Settings) -> None:
         filesystem: Any
-        filesystem, self._root = open_filesystem(settings)
+        filesystem, self.where = open_filesystem(settings)
         local = isinstance(filesystem, LocalFileSystem)
-        self.remote = None if local else RemoteStore(filesystem, self._root)
+        self.remote = None if local else RemoteStore(filesystem, self.where)
         self.cache = ModelCache(settings.data_dir / "cache" / "models", settings.model_cache_mb * MEGABYTE)
-        self.where = self._root
-        self._held: list[Held] = []
+        self._folder = Path(self.where)
 
-    def save(self, folder: Path, model_id: str) -> None:
-        """Copy a model folder into the store, replacing a model of the same id.
+    def save(self, file: Path, model_id: str) -> None:
+        """Copy a model into the store, replacing one of the same id: it shows it whole or not at all.
 
-        The store shows the model whole or not at all. On return it is on the disk of a local store.
+        On return it is on the disk of a local store.
 
         Raises:
             OSError: it cannot be written; nothing of it is left then.
             StoreAway: a remote store cannot be used now.
         """
+        if self.remote is not None:
+            self.remote.put(_object(model_id), file)
+            return
+        target = self._place(model_id)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{PARTIAL}{model_id}-{secrets.token_hex(4)}")
+        try:
+            shutil.copyfile(file, partial)
+            with partial.open("rb+") as written:
+                os.fsync(written.fileno())
+            partial.replace(target)
+            sync_folder(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def take(self, file: Path, model_id: str) -> None:
+        """As `save`, but the file is gone afterwards. A local store on the same disk has it at once, and takes no room.
+
+        Raises:
+            OSError: as `save`; the file is still there then.
+        """
         if self.remote is None:
             target = self._place(model_id)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, lambda partial: _copy(folder, partial))
-            return
-        files = [path for path in folder.iterdir() if path.is_file()]
-        with temporary(self.cache.folder, _checked(model_id)) as packed:
-            pack(files, packed, _LAST)
-            self.remote.put(model_id, packed)
-
-    def take(self, folder: Path, model_id: str) -> None:
-        """As `save`, but the folder is gone afterwards. A local store has it at once, and that takes no room.
-
-        Raises:
-            OSError: as `save`; the folder is still there then.
-        """
-        if self.remote is None and not self.has(model_id):
-            target = self._place(model_id)
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                folder.rename(target)
+                file.replace(target)
             except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.ENOTEMPTY, errno.EEXIST):
+                if error.errno != errno.EXDEV:
                     raise
             else:
                 sync_folder(target.parent)
                 return
-        self.save(folder, model_id)
-        shutil.rmtree(folder)
+        self.save(file, model_id)
+        file.unlink()
 
     def has(self, model_id: str) -> bool:
         """Whether there is such a model.
@@ -125,16 +113,17 @@ class ModelStore:
             StoreAway: a remote store cannot be used now.
         """
         if self.remote is not None:
-            found = self.remote.find(_checked(model_id))
+            found = self.remote.find(_object(model_id))
             return found.version if found else None
         try:
-            stat = (self._place(model_id) / _LAST).stat()
-        except (FileNotFoundError, NotADirectoryError):
+            stat = self._place(model_id).stat()
+        except FileNotFoundError:
             return None
         return f"{stat.st_ino}-{stat.st_mtime_ns}"
 
-    def fetch(self, model_id: str) -> Path:
-        """The model's folder on this machine; to be read only. It stays as long as this store object, or `release`.
+    @contextlib.contextmanager
+    def reading(self, model_id: str) -> Iterator[Path]:
+        """The model's file on this machine, to be read only; a copy of a remote store's stays as long as the context.
 
         While a remote store is away, a copy that was fetched before serves.
 
@@ -143,71 +132,45 @@ class ModelStore:
             StoreAway: a remote store cannot be used now, and there is no copy.
             OSError: there is no room for a copy.
         """
-        if self.remote is None:
-            if not self.has(model_id):
-                raise _missing()
-            return self._place(model_id)
-        held = self._hold(self.remote, _checked(model_id))
-        self._held.append(held)
-        return held.folder
+        with contextlib.ExitStack() as kept:
+            yield self._local(model_id) if self.remote is None else self._copy(self.remote, model_id, kept)
 
-    def release(self) -> None:
-        """What was fetched is no longer needed: its copies may go."""
-        while self._held:
-            self._held.pop().close()
+    def _local(self, model_id: str) -> Path:
+        if not (place := self._place(model_id)).is_file():
+            raise _missing()
+        return place
 
-    @contextlib.contextmanager
-    def reading(self, model_id: str) -> Iterator[Path]:
-        """As `fetch`, for as long as the context lasts."""
-        if self.remote is None:
-            yield self.fetch(model_id)
-            return
-        with contextlib.closing(self._hold(self.remote, _checked(model_id))) as held:
-            yield held.folder
-
-    def _hold(self, remote: RemoteStore, model_id: str) -> Held:
+    def _copy(self, remote: RemoteStore, model_id: str, kept: contextlib.ExitStack) -> Path:
+        name = _object(model_id)
         try:
-            found = remote.find(model_id)
+            found = remote.find(name)
         except StoreAway as error:
-            if (held := self.cache.newest(model_id)) is None:
+            if (copy := kept.enter_context(self.cache.newest(model_id))) is None:
                 raise
             log.warning("copy_serves", model_id=model_id, error=str(error))
-            return held
+            return copy
         if found is None:
             self.cache.forget(model_id)
             raise _missing()
-
-        def download(target: Path) -> None:
-            with temporary(self.cache.folder, model_id) as packed:
-                remote.get(model_id, packed)
-                unpack(packed, target, _LAST)
-
         try:
-            return self.cache.hold(model_id, found.version, found.size, download)
+            reading = self.cache.reading(model_id, found.version, found.size, lambda path: remote.get(name, path))
+            return kept.enter_context(reading)
         except FileNotFoundError:  # it was deleted just now
             raise _missing() from None
 
-    def open_files(self, model_id: str) -> list[StoredFile]:
-        """A model's files as they are now, even if it is deleted while they are read; to be closed.
+    def open(self, model_id: str) -> IO[bytes]:
+        """A model's file as it is now, even if it is deleted while it is read; to be closed.
 
         Raises:
             UserError: the store has no such model.
             StoreAway: a remote store cannot be used now.
             OSError: it cannot be read.
         """
-        files: list[StoredFile] = []
-        try:
-            with self.reading(model_id) as folder:
-                for path in sorted(path for path in folder.iterdir() if path.is_file()):
-                    source = path.open("rb")
-                    files.append(StoredFile(path.name, os.fstat(source.fileno()).st_size, source))
-            if not any(file.name == _LAST for file in files):
-                raise FileNotFoundError
-        except FileNotFoundError:
-            for file in files:
-                file.source.close()
-            raise _missing() from None
-        return files
+        with self.reading(model_id) as path:
+            try:
+                return path.open("rb")
+            except FileNotFoundError:
+                raise _missing() from None
 
     def ids(self) -> list[str]:
         """The models that it has.
@@ -219,43 +182,34 @@ class ModelStore:
             names = self.remote.names()
         else:
             try:
-                names = [path.name for path in Path(self._root).iterdir()]
+                names = [path.name for path in self._folder.iterdir()]
             except FileNotFoundError:
                 return []
-        return sorted(name for name in names if _MODEL_ID.fullmatch(name))
+        found = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+        return sorted(name for name in found if _MODEL_ID.fullmatch(name))
 
     def delete(self, model_id: str) -> None:
         """Remove a model, and this host's copy; one that is not there is no error.
 
         Raises:
-            OSError: its files cannot be removed.
+            OSError: its file cannot be removed.
             StoreAway: a remote store cannot be used now.
         """
         if self.remote is None:
-            place = self._place(model_id)
-            # Also what a killed process left of it, which `tidy` would put back.
-            left = [path for path in _partials(place.parent) if _model_of(path) == model_id]
-            for path in (*left, place):
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.rmtree(path)
+            self._place(model_id).unlink(missing_ok=True)
             return
-        self.cache.forget(_checked(model_id))
-        self.remote.remove(model_id)
+        self.cache.forget(model_id)
+        self.remote.remove(_object(model_id))
 
     def tidy(self) -> None:
-        """Clean up behind processes that were killed while they wrote, in a local store or a remote one's copies.
+        """Remove what processes left that were killed while they wrote, in a local store or a remote one's copies.
 
-        A model that was just being replaced comes back as it was. What was not finished is removed once it is a
-        day old, since another process may be about it.
+        That is what is a day old: another process may be about what is younger.
 
         Raises:
             OSError: it cannot be read, or not be written to.
         """
-        if self.remote is None:
-            self._put_back()
-        else:
-            self.cache.tidy()
-        for path in _partials(self.cache.folder if self.remote else Path(self._root)):
+        for path in sorted((self.cache.folder if self.remote else self._folder).glob(f"{PARTIAL}*")):
             try:
                 stat = path.lstat()
                 # A rename changes the second alone.
@@ -269,26 +223,6 @@ class ModelStore:
                 continue  # another worker is tidying
             log.info("partial_removed", name=path.name)
 
-    def _put_back(self) -> None:
-        """Put models back whose replacement was cut off between the two renames of `_replace`."""
-        if not self._replaced():
-            return
-        time.sleep(_REPLACING_S)  # one that lives is through by then
-        for old, model_id in self._replaced():
-            with contextlib.suppress(FileNotFoundError):  # another worker is tidying
-                old.rename(self._place(model_id))
-                sync_folder(old.parent)
-                log.warning("model_put_back", model_id=model_id)
-
-    def _replaced(self) -> list[tuple[Path, str]]:
-        """The former folders of models that have no other, and the models' ids."""
-        found = [(path, _model_of(path)) for path in _partials(Path(self._root)) if path.name.startswith(_REPLACED)]
-        return [
-            (path, model_id)
-            for path, model_id in found
-            if model_id and not self._place(model_id).exists() and (path / _LAST).is_file()
-        ]
-
     def check_writable(self) -> None:
         """Write and remove a small file.
 
@@ -299,68 +233,25 @@ class ModelStore:
         if self.remote is not None:
             self.remote.check_writable()
             return
-        Path(self._root).mkdir(parents=True, exist_ok=True)
-        probe = Path(self._root) / f"{_PARTIAL}{secrets.token_hex(4)}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        probe = self._folder / f"{PARTIAL}{secrets.token_hex(4)}"
         probe.write_bytes(b"probe")
         probe.unlink()
 
     def _place(self, model_id: str) -> Path:
-        return Path(self._root) / _checked(model_id)
+        return self._folder / _object(model_id)
 
 
-def _partials(folder: Path) -> list[Path]:
-    """What is being written there, or was when its process was killed."""
-    return sorted(folder.glob(f"{_PARTIAL}*"))
-
-
-def _model_of(partial: Path) -> str | None:
-    """Of which model it is a new or a former folder."""
-    found = _PARTIAL_NAME.fullmatch(partial.name)
-    return found[1] if found else None
-
-
-def folder_bytes(folder: Path) -> int:
-    """What a model folder takes in the store (`ModelRecord.file_bytes`)."""
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-
-
-def _checked(model_id: str) -> str:
-    """The id itself.
+def _object(model_id: str) -> str:
+    """The name of a model's file or object.
 
     Raises:
         UserError: it could lead outside the store.
     """
     if not _MODEL_ID.fullmatch(model_id):
         raise UserError("That isn't a model id.", "Choose one of the models listed.")
-    return model_id
+    return model_id + SUFFIX
 
 
 def _missing() -> UserError:
     return UserError("This model's files are gone from the model store.", "Train it again, or choose another model.")
-
-
-def _copy(folder: Path, target: Path) -> None:
-    """Copy a folder without subfolders, and bring it to the disk."""
-    target.mkdir()
-    for path in folder.iterdir():
-        shutil.copy2(path, target / path.name)
-        with (target / path.name).open("rb+") as file:
-            os.fsync(file.fileno())
-    sync_folder(target)
-
-
-def _replace(target: Path, write: Any) -> None:
-    """Let `write` fill a folder beside `target`, then put it in its place."""
-    partial = target.with_name(f"{_PARTIAL}{target.name}-{secrets.token_hex(4)}")
-    try:
-        write(partial)
-        if target.exists():
-            old = target.with_name(f"{_REPLACED}{target.name}-{secrets.token_hex(4)}")
-            target.rename(old)
-            partial.rename(target)
-            shutil.rmtree(old)
-        else:
-            partial.rename(target)
-        sync_folder(target.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -11,8 +11,8 @@ from benchmarks.measure import medians
 from benchmarks.models import Made, Snapshot, Snapshots, Watcher, watched
 from benchmarks.parts.steps import FitTimes
 from benchmarks.record import Context
-from galvanic import folder as model_folder
 from galvanic.generate import TextModel, load_model
+from galvanic.model_file import load
 from galvanic.training import train
 from shared.jobs import RecipeName, TrainOptions
 
@@ -122,7 +122,7 @@ def first_at_most(
     Returns:
         The snapshot, None when even the last is not good enough; and all scores by index.
     """
-    description, _, windows = model_folder.load(folder)
+    description, _, windows = load(folder)
     scores: dict[int, float] = {}
 
     def good(index: int) -> bool:

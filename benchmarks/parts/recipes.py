@@ -58,7 +58,7 @@ def short_text(context: Context) -> None:
 def _book_model(work: Path, learned: str) -> Path:
     """The folder of a model of the book, made once for both parts."""
     folder = work / "book-model"
-    if not (folder / "model.json").is_file():
+    if not folder.is_file():
         options = TrainOptions(epochs=BOOK_EPOCHS, units=BOOK_UNITS)
         train(learned, options, texts.info(learned), out=folder, hooks=Watcher())
     return folder

@@ -281,14 +281,14 @@ class Models(commands.Cog):
     @model.command(  # type: ignore[arg-type]
         **_about(
             "import",
-            "model import [NAME]          (with a .galvanic file attached)",
-            "model import victor          (with a .galvanic file attached)",
+            "model import [NAME]          (with a .safetensors file attached)",
+            "model import victor          (with a .safetensors file attached)",
             description="Import a model that was exported, here or in another server",
         )
     )
-    @app_commands.describe(file="A .galvanic file, as `model export` makes it", name="What to call it here")
+    @app_commands.describe(file="A .safetensors file, as `model export` makes it", name="What to call it here")
     async def model_import(self, ctx: Context, file: discord.Attachment | None = None, name: str | None = None) -> None:
-        """Import a model that was exported as a `.galvanic` file, here or in another server.
+        """Import a model that was exported as a `.safetensors` file, here or in another server.
 
         You own it then, and it can be used in this channel. For members who may train.
         """
@@ -301,7 +301,7 @@ class Models(commands.Cog):
             prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 "There is no file to import.",
-                f"Attach a `.galvanic` file to the message; `{prefix}model export NAME` makes one.",
+                f"Attach a `.safetensors` file to the message; `{prefix}model export NAME` makes one.",
             )
         await self.transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
 

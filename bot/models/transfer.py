@@ -118,7 +118,7 @@ class Transfer:
             raise _WITHDRAWN
         prefix = await self.servers.prefix(job.place.guild_id)
         said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
-        await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.galvanic"), **options)
+        await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
     async def pressed_export(self, press: Press) -> None:
         """Post the model of a button as a file."""

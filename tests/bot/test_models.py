@@ -247,6 +247,6 @@ def test_quality_says_so_when_nothing_was_held_out() -> None:
 
 
 def test_a_refused_file_is_named_as_it_was_uploaded() -> None:
-    job = ImportJob(job_id="i-1", place=place(user_id=USER), file_name="my`s.galvanic")
-    problem = refusal(job, UserError("model.galvanic is damaged.", "Get another."))
-    assert problem.problem == "`my's.galvanic` is damaged."
+    job = ImportJob(job_id="i-1", place=place(user_id=USER), file_name="my`s.safetensors")
+    problem = refusal(job, UserError("model.safetensors is damaged.", "Get another."))
+    assert problem.problem == "`my's.safetensors` is damaged."

@@ -241,7 +241,7 @@ async def test_only_admins_export_it(live: Live) -> None:
 
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
     model = heard(live, scope="channel", channel_id=LAB, imported=True)
-    job = ImportJob(job_id="i-1", place=place(guild_id=GUILD, channel_id=LAB, user_id=BEN), file_name="a.galvanic")
+    job = ImportJob(job_id="i-1", place=place(guild_id=GUILD, channel_id=LAB, user_id=BEN), file_name="a.safetensors")
     for _ in range(2):  # an answer may be tried again
         await live.bot.delivery.post(job, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
     assert all("didn't keep it" in text_of(message) for message in live.shown("", channel="lab"))

@@ -116,10 +116,10 @@ async def test_a_refused_import_costs_no_cooldown(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     live.bot.settings.train_cooldown_s = 600
     for _ in range(2):
-        sent = live.people.send(USER_IDS["ada"], LAB, "!model import", [File("x.galvanic", b"no model")])
-        worker.tell(await worker.asked(live), Failed(problem="model.galvanic is no model.", remedy="Export one."))
+        sent = live.people.send(USER_IDS["ada"], LAB, "!model import", [File("x.safetensors", b"no model")])
+        worker.tell(await worker.asked(live), Failed(problem="model.safetensors is no model.", remedy="Export one."))
         answer = await live.until(lambda sent=sent: live.answer(sent), "the refusal")  # type: ignore[misc]
-        assert "`x.galvanic` is no model" in text_of(answer)
+        assert "`x.safetensors` is no model" in text_of(answer)
         await live.until(lambda: not worker.waiting(), "the job to be over")
     await live.handled()
     assert not await live.bot.redis.exists(keys.cooldown("train", GUILD_ID, USER_IDS["ada"]))

@@ -253,5 +253,5 @@ def left_behind(system: System) -> list[str]:
 def exported(system: System, name: str, **where: Any) -> bytes:
     """The file of a model, which somebody asks for."""
     (file,) = system.ask(f"!model export {name}", **where)["attachments"]
-    assert file["filename"] == f"{name}.galvanic"
+    assert file["filename"] == f"{name}.safetensors"
     return system.client.fetch(file["url"])

@@ -30,7 +30,7 @@ from tests.driver.client import Message, PlaygroundClient, text_of
 from tests.e2e.texts import harbour
 from tests.s3 import free_port
 
-FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-2"
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-3"
 START_S = 90
 ANSWER_S = 60
 TRAIN_S = 150
@@ -186,7 +186,8 @@ class System:
         """
         world = self.client.world()
         model_id = hashlib.sha256(name.encode()).hexdigest()[:24]
-        shutil.copytree(FIXTURES / fixture, self.view / "models" / model_id, dirs_exist_ok=True)
+        (self.view / "models").mkdir(exist_ok=True)
+        shutil.copy(FIXTURES / f"{fixture}.safetensors", self.view / "models" / f"{model_id}.safetensors")
         fields = {
             "model_id": model_id,
             "name": name,

@@ -106,7 +106,7 @@ def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
             members = client.hgetall(keys.transcript_members(ref.transcript_id))
             assert system.client.world().users["cleo"].encode() not in members
         assert client.hget(keys.channel(int(system.client.world().channels["tavern"])), "model") != before.model_id
-        assert not (system.data / "models" / before.model_id).exists() or client.exists(keys.DELETING)
+        assert not (system.data / "models" / f"{before.model_id}.safetensors").exists() or client.exists(keys.DELETING)
     agree(system, "cleo")
 
 

@@ -17,7 +17,7 @@ TEXTS, TRAININGS = 60, 2
 def test_everybody_gets_one_answer(tmp_path: Path) -> None:
     load = Load(3, 0.05, 3, TRAININGS, TEXTS, limit_minutes=4, quiet_s=0, warm_training=False)
     few = {"GENERATE_JOBS": "1", "GENERATE_COOLDOWN_S": "0", "TRAIN_COOLDOWN_S": "0"}
-    outcome = run(load, tmp_path / "load", model=FIXTURES / "char", environment=few)
+    outcome = run(load, tmp_path / "load", model=FIXTURES / "char.safetensors", environment=few)
     assert outcome.problems() == []
     trained, written = ledger(outcome.trainings), ledger(outcome.generates)
     assert trained["finished"] == TRAININGS

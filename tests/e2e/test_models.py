@@ -150,7 +150,7 @@ def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: 
             assert "You can't generate texts in this server" in said
             assert "**Moderators**" in said
         press(system, card, "Use here", "You can't generate texts", person="ben")
-        said = ask(system, "!model import", files={"x.galvanic": data}, person="ben")
+        said = ask(system, "!model import", files={"x.safetensors": data}, person="ben")
         assert "You can't train models in this server" in said
         assert "the default" in ask(system, "!model temperature", person="ben")
         assert "at temperature 0.2" in ask(system, "!model temperature 0.2", person="dora")
@@ -274,7 +274,7 @@ def test_renaming(system: System) -> None:
 
 def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
     model = system.add_model("doomed", owner_id=user(system, "ben"))
-    folder = system.data / "models" / model.model_id
+    folder = system.data / "models" / f"{model.model_id}.safetensors"
     assert "isn't your model" in ask(system, "!model delete doomed", person="cleo", channel="library")
     question = system.ask("!model delete doomed", person="ben")
     assert "Delete doomed?" in text_of(question)
@@ -300,7 +300,7 @@ def test_a_question_is_answered_after_a_restart(system: System) -> None:
     restart_bot(system)
     system.client.click_label(question, "Delete it")
     system.wait_for_card(question, "was deleted by")
-    folder = system.data / "models" / model.model_id
+    folder = system.data / "models" / f"{model.model_id}.safetensors"
     system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
 
 
@@ -321,7 +321,7 @@ def test_rights_are_asked_again_when_the_answer_comes(system: System) -> None:
 
 def test_the_files_of_a_deleted_model_go_when_a_worker_is_back(system: System) -> None:
     model = system.add_model("lingering")
-    folder = system.data / "models" / model.model_id
+    folder = system.data / "models" / f"{model.model_id}.safetensors"
     system.stop_part("generate")
     try:
         question = system.ask("!model delete lingering")
@@ -344,8 +344,10 @@ def test_a_channels_own_models_go_with_it(system: System) -> None:
     assert "`own`" in ask(system, "!models", channel="attic")
     system.client.delete_channel("attic")
     folders = system.data / "models"
-    system.client.wait_for(lambda: not (folders / own.model_id).exists(), ANSWER_S, "the model's files to go")
-    assert all((folders / model.model_id).exists() for model in kept)
+    system.client.wait_for(
+        lambda: not (folders / f"{own.model_id}.safetensors").exists(), ANSWER_S, "the model's files to go"
+    )
+    assert all((folders / f"{model.model_id}.safetensors").exists() for model in kept)
     listed = ask(system, "!models", channel="library")
     assert "`lent`" in listed
     assert "`public`" in listed

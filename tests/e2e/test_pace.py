@@ -40,11 +40,11 @@ def test_a_second_text_waits_and_a_refused_one_costs_nothing(slow: System) -> No
 
 
 def test_a_file_that_is_refused_costs_no_cooldown(slow: System) -> None:
-    file = {"x.galvanic": b"not a model at all"}
+    file = {"x.safetensors": b"not a model at all"}
     assert "There is no file to import" in text_of(slow.ask("!model import", person="ben"))
     for _ in range(2):
         refused = slow.ask("!model import", person="ben", files=file, timeout=60)
-        assert "`x.galvanic` isn't an exported model" in text_of(refused)
+        assert "`x.safetensors` isn't an exported model" in text_of(refused)
     with slow.redis as client:
         assert client.keys(keys.artifact("i-*", MODEL_FILE)) == []
 

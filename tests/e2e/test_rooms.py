@@ -307,7 +307,7 @@ def test_a_demoted_admin_exports_nothing_more(system: System) -> None:
 
 def test_a_foreign_file_is_refused(system: System) -> None:
     model = heard(system)
-    files = {"x.galvanic": exported(system)}
+    files = {"x.safetensors": exported(system)}
     said = ask(system, "!model import stolen", person="ben", channel="atrium", files=files)
     assert "another server's channels" in said
     said = ask(system, "!model import stolen", person="dora", files=files)
@@ -354,7 +354,7 @@ def test_a_model_goes_with_its_channel(system: System) -> None:
     model = heard(system, den)
     assert writes(system, den)
     system.client.delete_channel(den)
-    folder = system.data / "models" / model.model_id
+    folder = system.data / "models" / f"{model.model_id}.safetensors"
     system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "its files to go")
     with system.redis as client:
         assert not client.exists(keys.model(model.model_id))

@@ -27,7 +27,7 @@ BEGINNINGS = (
     *("25504446", "504b0304", "504b0506", "89504e470d0a1a0a", "ffd8ff", "4d5a", "7f454c46", "1f8b08", "425a68"),
     *("efbbbf", "fffe", "feff", "fffe0000", "0000feff", "00", "0000", "80", "ff", "efbbbfefbbbf", "d800", "00d8"),
 )
-ENDINGS = ("", ".txt", ".TXT", ".galvanic", ".zip", ".exe", ".txt.galvanic", ".tar.gz")
+ENDINGS = ("", ".txt", ".TXT", ".safetensors", ".zip", ".exe", ".txt.safetensors", ".tar.gz")
 
 files = st.one_of(
     st.fixed_dictionaries(

@@ -145,7 +145,7 @@ def _prepare(client: redis.Redis, job_id: str, case: dict[str, Any]) -> None:  #
         client.xadd(keys.job_events(job_id), {"event": event.encode("utf-8", "surrogateescape")}, id=f"0-{number}")
     if (made := case.get("file")) is not None:
         data = _packed(made["packed"]) if "packed" in made else content(made)
-        client.set(keys.artifact(job_id, "model.galvanic"), data)
+        client.set(keys.artifact(job_id, "model.safetensors"), data)
         client.set(keys.corpus("0" * 64), data)
 
 

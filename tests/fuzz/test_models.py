@@ -1,28 +1,25 @@
 """Whatever comes as a model's file is imported whole, or refused in words, and leaves nothing behind.
 
-A case says what is changed in an export: fields of its description, of the header of its weights, its archive, or its
-bytes; or what is harmed in it: a symbol's length, the windows of its corpus, its weights. What is imported all the same
-writes, scores and is drawn as a card: its texts may be anything, and what Redis keeps of them is small.
+A case says what is changed in an export: fields of its description, of its header, or its bytes; or what is harmed in
+it: a symbol's length, the windows of its corpus, its weights. What is imported all the same writes, scores and is drawn
+as a card: its texts may be anything, and what Redis keeps of them is small.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import struct
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import redis
-import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from galvanic.model_file import _digest
 from shared import keys
 from shared.events import Failed, Generated, Imported, Pictured, Surprised
 from shared.jobs import MODEL_FILE
@@ -32,14 +29,13 @@ from tests.fuzz.budget import Cost, fuzz, guarded
 from tests.fuzz.mutation import paths, values
 from tests.fuzz.saved import because, saved
 from tests.worker.conftest import client, one_and_two  # noqa: F401
+from tests.worker.hostile import apart, sealed
 from tests.worker.jobs import PLACE, generate_job, import_job, picture_job, run, surprise_job
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-SAVED = {"/".join(path.parts[-3:-1]): path.parent for path in sorted(FIXTURES.glob("format-*/*/model.json"))}
-DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
-MEMBERS = (DESCRIPTION, WEIGHTS, "run.py", "../x", "C:\\x", "", "x" * 200, "model.json\x00.py")
+SAVED = {f"{path.parent.name}/{path.stem}": path for path in sorted(FIXTURES.glob("format-*/*.safetensors"))}
 
 
 def header_of(weights: bytes) -> dict[str, Any]:
@@ -53,8 +49,8 @@ def header_of(weights: bytes) -> dict[str, Any]:
 def cases(draw: Any) -> dict[str, Any]:
     """An export, and what is wrong with it."""
     name = draw(st.sampled_from(sorted(SAVED)))
-    description = json.loads((SAVED[name] / DESCRIPTION).read_text("utf-8"))
-    header = header_of((SAVED[name] / WEIGHTS).read_bytes())
+    data = SAVED[name].read_bytes()
+    description, header = apart(data)[0], header_of(data)
     # Each symbol and each point of the curve would be a place of its own, and hardly ever anything else were changed.
     places = [path for path in paths(description) if path[0] not in ("symbols", "curve") or len(path) == 1]
 
@@ -63,7 +59,7 @@ def cases(draw: Any) -> dict[str, Any]:
         return list(draw(st.lists(change, max_size=3)))
 
     case: dict[str, Any] = {"base": name, "description": [], "header": []}
-    kinds = ("description", "description", "header", "members", "bytes", "raw", "harm", "harm")
+    kinds = ("description", "description", "header", "bytes", "raw", "harm", "harm")
     match draw(st.sampled_from(kinds)):
         case "description":
             case["description"] = changes(places)
@@ -74,8 +70,6 @@ def cases(draw: Any) -> dict[str, Any]:
             case["symbol"] = draw(st.none() | st.tuples(st.integers(0, 40), sizes).map(list))
             case["windows"] = draw(st.none() | st.tuples(sizes, sizes, st.integers(0, 40)).map(list))
             case["fill"] = draw(st.none() | st.tuples(numbers, st.floats(width=32)).map(list))
-        case "members":
-            case["members"] = draw(st.lists(st.sampled_from(MEMBERS), max_size=4))
         case "bytes":
             case["flips"] = draw(st.lists(st.tuples(st.integers(0, 9_999), st.integers(1, 255)).map(list), max_size=4))
             case["cut"] = draw(st.none() | st.integers(0, 9_999))
@@ -98,17 +92,11 @@ def changed(data: Any, changes: list[Any]) -> Any:
     return data
 
 
-def harmed(case: dict[str, Any], description: dict[str, Any], weights: bytes) -> bytes:
-    """The weights with what a case changes in them; its symbol is changed in the description."""
+def harm(case: dict[str, Any], description: dict[str, Any], arrays: Any) -> None:
+    """Change a symbol, the windows, the weights as a case says."""
     if case.get("symbol"):
         place, length = case["symbol"]
-        symbols = description["symbols" if "symbols" in description else "vocabulary"] = list(
-            description.get("symbols") or description["vocabulary"]
-        )
-        symbols[place % len(symbols)] = "ä" * length
-    if not (case.get("windows") or case.get("fill")):
-        return weights
-    arrays = safetensors.numpy.load(weights)
+        description["symbols"][place % len(description["symbols"])] = "ä" * length
     if case.get("windows"):
         rows, columns, symbol = case["windows"]
         arrays["corpus_windows"] = np.full((rows, min(columns, 3_000_000 // rows)), symbol, np.uint8)
@@ -116,7 +104,6 @@ def harmed(case: dict[str, Any], description: dict[str, Any], weights: bytes) ->
         name, value = case["fill"]
         if name in arrays:
             arrays[name] = np.full_like(arrays[name], value if arrays[name].dtype == np.float32 else 0)
-    return safetensors.numpy.save(arrays)
 
 
 def require_small(client: redis.Redis, model_id: str) -> None:  # noqa: F811
@@ -137,24 +124,16 @@ def require_small(client: redis.Redis, model_id: str) -> None:  # noqa: F811
 def file_of(case: dict[str, Any]) -> bytes:
     """The file that a case describes."""
     if "raw" in case:
-        return b"PK\x03\x04" + bytes.fromhex(case["raw"])
-    folder = SAVED[case["base"]]
-    weights = (folder / WEIGHTS).read_bytes()
+        return bytes.fromhex(case["raw"])
+    description, arrays = apart(SAVED[case["base"]].read_bytes())
+    harm(case, description, arrays)
+    description["weights_sha256"] = _digest(arrays)
+    whole = sealed(changed(description, case["description"]), arrays)
     if case["header"]:
-        (length,) = struct.unpack("<Q", weights[:8])
-        header = json.dumps(changed(header_of(weights), case["header"])).encode()
-        weights = struct.pack("<Q", len(header)) + header + weights[8 + length :]
-    description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-    weights = harmed(case, description, weights)
-    description["weights_sha256"] = hashlib.sha256(weights).hexdigest()
-    contents = {DESCRIPTION: json.dumps(changed(description, case["description"])), WEIGHTS: weights}
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
-        for name in case.get("members", (DESCRIPTION, WEIGHTS)):
-            member = zipfile.ZipInfo("x")
-            member.filename = name or "x"
-            archive.writestr(member, contents.get(name, "x"), zipfile.ZIP_DEFLATED)
-    data = bytearray(held.getvalue())
+        (length,) = struct.unpack("<Q", whole[:8])
+        header = json.dumps(changed(header_of(whole), case["header"])).encode()
+        whole = struct.pack("<Q", len(header)) + header + whole[8 + length :]
+    data = bytearray(whole)
     for place, bits in case.get("flips", ()):
         data[place * len(data) // 10_000] ^= bits
     cut = case.get("cut")
@@ -178,7 +157,7 @@ def carry_out(client: redis.Redis, settings: Settings, case: dict[str, Any]) -> 
             drawn = run(client, picture_job(record.model_id, record.name))
             assert isinstance(drawn, Pictured), drawn
             require_small(client, record.model_id)
-            before.add(record.model_id)
+            before.add(f"{record.model_id}.safetensors")
             assert record.channel_id == PLACE.channel_id
             assert len(record.model_dump_json()) < 20_000
         else:

@@ -40,7 +40,7 @@ def bomb(megabytes: int) -> bytes:
 async def test_a_zip_bomb_as_a_model(hand: Hand) -> None:
     data = bomb(300)
     assert len(data) < MB
-    assert "is damaged" in await answer(hand, "!model import", "x.galvanic", data)
+    assert "isn't an exported model" in await answer(hand, "!model import", "x.safetensors", data)
 
 
 async def test_a_zip_bomb_as_a_text(hand: Hand) -> None:
@@ -50,7 +50,7 @@ async def test_a_zip_bomb_as_a_text(hand: Hand) -> None:
 async def test_a_hundred_megabytes_of_one_character_are_refused_unread(hand: Hand) -> None:
     said = await answer(hand, "!train", "x.txt", b"x" * (100 * MB))
     assert "too large: 100.0 MB" in said
-    assert "I take model files up to" in await answer(hand, "!model import", "x.galvanic", b"x" * (100 * MB))
+    assert "I take model files up to" in await answer(hand, "!model import", "x.safetensors", b"x" * (100 * MB))
 
 
 def test_a_hundred_megabytes_of_one_character_are_a_text_where_they_are_allowed(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ PATHS = (
         "CON",
         "nul.txt",
         "aux",
-        "LPT1.galvanic",
+        "LPT1.safetensors",
         ".",
         "..",
         "...",

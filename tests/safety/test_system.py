@@ -71,7 +71,7 @@ def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -
     answer = system.ask("!model export traveller")
     (attachment,) = answer["attachments"]
     data = system.client.fetch(attachment["url"])
-    card = system.ask("!model import settler", files={"traveller.galvanic": data})
+    card = system.ask("!model import settler", files={"traveller.safetensors": data})
     assert "settler" in text_of(card)
     assert "❌" not in text_of(card)
     question = system.ask("!model delete settler")

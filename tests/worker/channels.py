@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ import redis
 
 from bot.channels.store import Line, TranscriptStore
 from galvanic.learners import StreamsLearner
+from galvanic.model_file import describe
 from shared import keys, turns
 from shared.connect import connect_async
 from shared.events import Event, Finished, Queued, Started, parse_event
@@ -21,10 +21,10 @@ from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import CHANNEL, GUILD, place
 from tests.transcripts import begun
+from tests.worker.small import stored
 from tests.worker.texts import babble
 from worker.jobs.job_errors import HandBack
 from worker.jobs.joblog import run_script
-from worker.store import ModelStore
 from worker.training import hooks
 from worker.training.train_job import run_train
 
@@ -135,8 +135,7 @@ def learned(client: redis.Redis, job: TrainJob) -> ModelRecord:
 
 def known(settings: Settings, model: ModelRecord) -> set[str]:
     """The characters that a model has learned."""
-    folder = ModelStore(settings).fetch(model.model_id)
-    return set("".join(json.loads((folder / "model.json").read_text("utf-8"))["symbols"]))
+    return set("".join(describe(stored(settings, model.model_id)).symbols))
 
 
 def starts(client: redis.Redis, job_id: str = "t-1") -> list[tuple[bool, str | None]]:

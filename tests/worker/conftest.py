@@ -21,10 +21,10 @@ from worker.store import ModelStore
 
 @pytest.fixture(scope="session")
 def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult, Recorder]:
-    """A `char` model of one sentence repeated: its folder, its result, and what its hooks heard."""
+    """A `char` model of one sentence repeated: its file, its result, and what its hooks heard."""
     from galvanic.training import train
 
-    folder = tmp_path_factory.mktemp("memorised") / "model"
+    folder = tmp_path_factory.mktemp("memorised") / "model.safetensors"
     hooks = Recorder()
     text = SENTENCE * 150
     result = train(text, TrainOptions(epochs=EPOCHS, random_seed=1), corpus(text), out=folder, hooks=hooks)
@@ -38,7 +38,7 @@ def classic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
     from galvanic.text import TextOptions, prepare
     from galvanic.training import train
 
-    folder = tmp_path_factory.mktemp("classic") / "model"
+    folder = tmp_path_factory.mktemp("classic") / "model.safetensors"
     text = babble(1_500)
     plan = make_plan("classic", prepare(text, TextOptions("classic")).distinct, 1)
     plan = plan.model_copy(update={"network": plan.network.model_copy(update={"units": (24, 24, 16)}), "batch": 64})

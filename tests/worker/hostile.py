@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
+import json
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors
+import safetensors.numpy
 
-from galvanic import folder as model_folder
+from galvanic import model_file as files
 from galvanic.network import Weights
 from galvanic.plan import NetworkConfig
 from shared.jobs import RecipeName
@@ -34,16 +35,26 @@ def model_file(
     config: NetworkConfig | None = None,
     weights: Weights | None = None,
     windows_: npt.NDArray[Any] | None = None,
+    packing: files.Packing | None = None,
 ) -> bytes:
-    """A model as a file, deflated so that much of nothing takes few bytes."""
+    """A model as a file."""
     config = config or network(len(symbols))
     weights = random_weights(config) if weights is None else weights
     windows_ = windows(len(symbols)) if windows_ is None else windows_
-    held = io.BytesIO()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        model_folder.save(folder, weights, windows_, **fields_of(symbols, config, recipe))
-        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(folder.iterdir()):
-                archive.write(path, path.name)
-    return held.getvalue()
+        path = Path(temporary) / "x"
+        files.save(path, weights, windows_, packing=packing, **fields_of(symbols, config, recipe))
+        return path.read_bytes()
+
+
+def apart(data: bytes) -> tuple[dict[str, Any], files.Arrays]:
+    """A model file's description and arrays."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"]["galvanic"]), safetensors.numpy.load(data)
+
+
+def sealed(description: Any, arrays: files.Arrays, digest: bool = False) -> bytes:
+    """The opposite of `apart`; `digest`: the description is to name these weights."""
+    if digest:
+        description = {**description, "weights_sha256": files._digest(arrays)}
+    return safetensors.numpy.save(arrays, {"galvanic": json.dumps(description)})

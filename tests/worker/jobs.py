@@ -68,7 +68,7 @@ def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20) -> ExportJob
 
 
 def import_job(number: int = 1, **fields: Any) -> ImportJob:
-    return ImportJob(**{"job_id": f"i-{number}", "place": PLACE, "file_name": "model.galvanic", **fields})
+    return ImportJob(**{"job_id": f"i-{number}", "place": PLACE, "file_name": "model.safetensors", **fields})
 
 
 def delete_job(model_id: str = "one", number: int = 1) -> DeleteJob:

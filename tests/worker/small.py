@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.folder import Description, TrainingRecord, save
 from galvanic.generate import TextModel
+from galvanic.model_file import Description, TrainingRecord, save
 from galvanic.network import Weights
 from galvanic.plan import NetworkConfig
 from shared.jobs import CorpusInfo, RecipeName
+from shared.settings import Settings
 
 LETTERS = "\n !.abcdefghijklmnopqrstuvwxyz"
 
@@ -69,7 +71,12 @@ def model(
     return TextModel(description, weights or random_weights(config, seed), windows(len(symbols)))
 
 
-def save_model(folder: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of: Any) -> None:
-    """The same as a model folder."""
+def stored(settings: Settings, model_id: str) -> Path:
+    """Where a local store has a model."""
+    return settings.data_dir / "models" / f"{model_id}.safetensors"
+
+
+def save_model(path: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of: Any) -> None:
+    """The same as a file."""
     config = network(len(symbols), **of)
-    save(folder, random_weights(config, seed), windows(len(symbols)), **fields_of(symbols, config))
+    save(path, random_weights(config, seed), windows(len(symbols)), **fields_of(symbols, config))

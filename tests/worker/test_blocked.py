@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import redis
 
-from galvanic.folder import save
+from galvanic.model_file import save
 from shared.blocklist import Blocklist
 from shared.events import Compared, Generated
 from shared.jobs import Variant
 from shared.settings import Settings
 from tests.worker.jobs import compare_job, generate_job, run
 from tests.worker.small import biased, fields_of, network, windows
-from tests.worker.test_folder import FIXTURES
+from tests.worker.test_model_file import FIXTURES
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
@@ -70,7 +70,7 @@ def test_a_pinned_random_seed_is_covered_and_not_drawn_again(coin: redis.Redis) 
 
 
 def test_a_note_that_quotes_the_seed_is_covered(settings: Settings, client: redis.Redis) -> None:
-    ModelStore(settings).save(FIXTURES / "format-2" / "classic", "old")
+    ModelStore(settings).save(FIXTURES / "format-3" / "classic.safetensors", "old")
     fields = {"model_id": "old", "seed": "The SEA!", "blocked": ("sea",), "random_seed": 1}
     for answer in (
         run(client, generate_job(1, **fields)),

@@ -9,8 +9,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from galvanic.folder import load
 from galvanic.generate import load_model
+from galvanic.model_file import load
 from galvanic.request import WriteRequest
 from shared import keys
 from shared.events import Finished
@@ -18,9 +18,9 @@ from shared.jobs import TrainOptions
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
+from tests.worker.small import stored
 from worker.jobs import lease
 from worker.jobs.job_files import JobFiles, remove_leftovers
-from worker.store import ModelStore
 
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
@@ -29,21 +29,19 @@ def test_no_message_is_kept_with_a_model(
 ) -> None:
     options = TrainOptions.model_validate({"recipe": recipe, "epochs": 1, "units": 8, "random_seed": 1})
     model = learned(client, channel_job(info, options=options))
-    folder = ModelStore(settings).fetch(model.model_id)
-    author = load_model(folder)
-    _, _, windows = load(folder)
+    path = stored(settings, model.model_id)
+    author = load_model(path)
+    _, _, windows = load(path)
     assert {author.vocabulary.decode(window).strip() for window in windows} == {""}
-    files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert len(files) == 2
+    data = path.read_bytes()
     for line in (*messages(ANN), *messages(BEN)):
         said = line.text[2:40]
         ids = author.vocabulary.encode(said if recipe != "classic" else said.split(". ")[0].lower().strip("."))
-        for data in files.values():
-            assert said.encode() not in data
-            for kind in ("u1", "u2", "i4"):
-                assert ids.astype(kind).tobytes() not in data
+        assert said.encode() not in data
+        for kind in ("u1", "u2", "i4"):
+            assert ids.astype(kind).tobytes() not in data
     for author_id in (ANN, BEN):
-        assert str(author_id).encode() not in files["model.json"]
+        assert str(author_id).encode() not in data
 
     written = author.generate("", 30, random_seed=3, from_corpus=True)
     assert written.seed.strip() == ""

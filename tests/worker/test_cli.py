@@ -19,6 +19,7 @@ import pytest
 
 from galvanic.results import TrainResult
 from shared.settings import get_settings
+from tests.worker.hostile import apart
 from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.cli import main
 
@@ -109,7 +110,7 @@ def test_a_book_is_learned_without_its_licence(text: Path, tmp_path: Path) -> No
     done = worker("train", book, "--out", tmp_path / "m", "--epochs", "1", "--units", "8", data=tmp_path)
     assert done.returncode == 0, done.stderr
     assert left_out in done.stdout
-    description = json.loads((tmp_path / "m" / "model.json").read_text("utf-8"))
+    description = apart((tmp_path / "m.safetensors").read_bytes())[0]
     assert description["corpus"]["title"] == "Boats, by Nobody"
     assert left_out in last_line(worker("evaluate", tmp_path / "m", book, "--json", data=tmp_path))["notes"]
 
@@ -117,18 +118,15 @@ def test_a_book_is_learned_without_its_licence(text: Path, tmp_path: Path) -> No
 def test_a_model_is_replaced_only_on_request(
     text: Path, tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]
 ) -> None:
-    out = shutil.copytree(memorised[0], tmp_path / "m")
-    before = (out / "model.json").read_bytes()
+    out = Path(shutil.copy(memorised[0], tmp_path / "m.safetensors"))
+    before = out.read_bytes()
     command = ("train", text, "--out", out, "--epochs", "1", "--units", "8")
     done = worker(*command, data=tmp_path)
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == f"error: {out} is a model already. Give --out another folder, or --force to replace that model.\n"
-    )
-    assert (out / "model.json").read_bytes() == before
+    assert done.stderr == f"error: {out} is there already. Give --out another name, or --force to replace that model.\n"
+    assert out.read_bytes() == before
     assert worker(*command, "--force", data=tmp_path).returncode == 0
-    assert (out / "model.json").read_bytes() != before
+    assert out.read_bytes() != before
 
 
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tmp_path: Path) -> None:
@@ -150,7 +148,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
         [*command, "--minutes", "0.001"], capture_output=True, text=True, cwd=REPOSITORY, env=_environment(tmp_path)
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "m" / "model.json").exists()
+    assert (tmp_path / "m.safetensors").exists()
 
 
 def test_the_network_can_be_chosen_and_a_model_gone_on_from(text: Path, tmp_path: Path) -> None:
@@ -159,7 +157,7 @@ def test_the_network_can_be_chosen_and_a_model_gone_on_from(text: Path, tmp_path
     told = last_line(worker("train", text, "--out", tmp_path / "a", "--epochs", "1", *chosen, "--json", data=tmp_path))
     assert told["parameters"] < 10_000
     assert told["copy_share"] is not None
-    description = json.loads((tmp_path / "a" / "model.json").read_text("utf-8"))
+    description = apart((tmp_path / "a.safetensors").read_bytes())[0]
     assert description["network"]["units"] == [12, 12]
     assert description["network"]["encoding"] == "one-hot"
     assert description["options"]["learning_rate"] == 0.01
@@ -171,7 +169,7 @@ def test_the_network_can_be_chosen_and_a_model_gone_on_from(text: Path, tmp_path
     refused = worker(*more, "--force", "--units", "24", data=tmp_path)
     assert refused.returncode == 2
     assert "--units 12" in refused.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "story.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.safetensors", "b.safetensors", "story.txt"}
 
 
 def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None:
@@ -210,12 +208,11 @@ def test_surprise_sums_to_the_score(tmp_path: Path, memorised: tuple[Path, Train
 
 def test_export_and_import(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
     told = last_line(worker("export", memorised[0], tmp_path / "boat", "--json", data=tmp_path))
-    assert told["file"] == str(tmp_path / "boat.galvanic")
-    assert told["bytes"] == (tmp_path / "boat.galvanic").stat().st_size
+    assert told["file"] == str(tmp_path / "boat.safetensors")
+    assert told["bytes"] == (tmp_path / "boat.safetensors").stat().st_size
     done = worker("import", told["file"], tmp_path / "back", data=tmp_path)
     assert "learned from Made up" in done.stdout
-    for path in memorised[0].iterdir():
-        assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
+    assert (tmp_path / "back.safetensors").read_bytes() == memorised[0].read_bytes()
 
 
 @pytest.mark.parametrize(

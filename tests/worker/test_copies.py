@@ -90,7 +90,7 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
         made.saved()
         made.complete()
     assert store.remote is not None
-    assert store.remote.names("checkpoints/t-1") == ["2"], "the one before is of no more use"
+    assert store.remote.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
     assert not CheckpointCopies(settings, store, there, 3).bring()
     assert CheckpointCopies(settings, store, here, 3).bring()
     assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
@@ -150,5 +150,5 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
     monkeypatch.setattr("worker.training.train_job.get_settings", lambda: settings)
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
-    assert "checkpoints/t-1/1" in made
+    assert "checkpoints/t-1/1.checkpoint.safetensors" in made
     assert copied(settings) == []

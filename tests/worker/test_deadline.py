@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from galvanic import folder as model_folder
+from galvanic import model_file
 from shared import keys
 from shared.events import Event, Failed, Generated, parse_event
 from shared.jobs import Job, MixPart, Variant
 from shared.settings import Settings
 from tests.worker.hostile import tutorial
 from tests.worker.jobs import compare_job, generate_job, run, surprise_job
-from tests.worker.small import LETTERS, fields_of, random_weights, windows
+from tests.worker.small import LETTERS, fields_of, random_weights, stored, windows
 from worker.serving.handlers import HANDLERS
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
@@ -39,9 +39,8 @@ def run_until(client: redis.Redis, job: Job, seconds: float) -> Event:
 def slow(settings: Settings) -> None:
     """A model `slow`, of the tutorial's kind and about as costly as may be."""
     config = tutorial((700, 700))
-    folder = settings.data_dir / "models" / "slow"
     fields = fields_of(LETTERS, config, "classic")
-    model_folder.save(folder, random_weights(config), windows(len(LETTERS)), **fields)
+    model_file.save(stored(settings, "slow"), random_weights(config), windows(len(LETTERS)), **fields)
 
 
 @pytest.mark.usefixtures("slow")

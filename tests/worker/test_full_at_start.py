@@ -90,7 +90,7 @@ def test_it_waits_for_the_copy_of_the_model_to_start_from(
     run_train(first.model_dump(mode="json"), "tag")
     made = events(client)[-1]
     assert isinstance(made, Finished)
-    monkeypatch.setattr(ModelStore, "fetch", full(2, ModelStore.fetch))
+    monkeypatch.setattr(ModelStore, "reading", full(2, ModelStore.reading))
     parent = ModelRef(model_id=made.model.model_id, name=made.model.name)
     second = enter(client, first.model_copy(update={"job_id": "t-2", "parent": parent}))
     run_train(second.model_dump(mode="json"), "tag")

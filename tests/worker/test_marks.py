@@ -11,8 +11,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from galvanic import folder as model_folder
-from galvanic.export import export_within
+from galvanic.model_file import describe, export
 from shared import keys
 from shared.events import Event, Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, TranscriptRef
@@ -20,8 +19,7 @@ from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import record
 from tests.worker.jobs import PLACE, export_job, import_job, run
-from tests.worker.small import save_model
-from worker.store import ModelStore
+from tests.worker.small import save_model, stored
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 
@@ -91,7 +89,7 @@ def test_a_marked_file_comes_back_with_its_marks(client: redis.Redis, settings: 
     assert answer.model.transcripts == (REF,)
     assert answer.model.heard == (SOURCE,)
     # Nor does a second way out of the store lose them.
-    assert model_folder.describe(ModelStore(settings).fetch(answer.model.model_id)).marks == (REF,)
+    assert describe(stored(settings, answer.model.model_id)).marks == (REF,)
 
 
 def test_a_marked_file_is_for_its_server_only(client: redis.Redis) -> None:
@@ -172,7 +170,7 @@ def test_a_model_of_words_that_were_withdrawn_is_not_exported(client: redis.Redi
 
 def test_a_model_of_no_messages_has_no_marks(client: redis.Redis, tmp_path: Any) -> None:
     save_model(tmp_path / "model")
-    export_within(tmp_path / "model", tmp_path / "file", MOST)
+    export(tmp_path / "model", tmp_path / "file", MOST)
     answer = imported(client, (tmp_path / "file").read_bytes())
     assert isinstance(answer, Imported)
     assert answer.model.transcripts == ()

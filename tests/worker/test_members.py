@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galvanic.folder import load
 from galvanic.generate import load_model
+from galvanic.model_file import load
 from galvanic.network import Weights, join_members, split_members
 from galvanic.plan import NetworkConfig, Plan
 from galvanic.reader import Reader

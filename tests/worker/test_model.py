@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galvanic import folder as model_folder
 from galvanic.chart import loss_chart
 from galvanic.generate import load_model
+from galvanic.model_file import load
 from galvanic.network import build, set_weights
 from galvanic.reader import Reader
 from galvanic.results import CurvePoint, TrainResult
@@ -27,7 +27,7 @@ Classic = tuple[Path, TrainResult]
 
 
 def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
-    description, weights, _ = model_folder.load(memorised[0])
+    description, weights, _ = load(memorised[0])
     network = build(description.network)
     set_weights(network, weights)
     ids = load_model(memorised[0]).vocabulary.encode(SENTENCE * 3)
@@ -40,7 +40,7 @@ def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
 
 
 def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Classic) -> None:
-    description, weights, _ = model_folder.load(classic[0])
+    description, weights, _ = load(classic[0])
     network = build(description.network)
     set_weights(network, weights)
     window, size = description.network.window, description.network.vocabulary
@@ -75,7 +75,7 @@ def test_random_seed_repeats_a_text_and_is_reported(memorised: Memorised) -> Non
 @pytest.mark.parametrize("recipe", ["char", "classic"])
 def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Memorised, classic: Classic) -> None:
     folder = memorised[0] if recipe == "char" else classic[0]
-    description, weights, windows = model_folder.load(folder)
+    description, weights, windows = load(folder)
     reader = Reader(description.network, weights)
     seed = windows[0].astype(np.int32)
     written = reader.write(seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(0))

@@ -16,8 +16,8 @@ from PIL import Image
 from galvanic.card import model_card
 from galvanic.chart import loss_chart
 from galvanic.facts import facts_of
-from galvanic.folder import Ancestor, Description
 from galvanic.heatmap import COLUMNS, surprise_map
+from galvanic.model_file import Ancestor, Description
 from galvanic.results import CurvePoint
 from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import fields_of, network

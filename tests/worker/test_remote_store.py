@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from worker import remote
 from worker.cli import main
 from worker.forgetting import Forgetter
 from worker.jobs.job_files import JobFiles
-from worker.remote import StoreAway, pack, unpack
+from worker.remote import StoreAway
 from worker.serving import warm
 from worker.store import ModelStore
 
@@ -36,26 +34,23 @@ MB = 1_000_000
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def file(tmp_path: Path) -> Path:
     return made(tmp_path / "trained", b"one")
 
 
-def made(folder: Path, weights: bytes) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "model.json").write_text("{}")
-    (folder / "weights.safetensors").write_bytes(weights)
-    return folder
+def made(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
 
 
-def weights(folder: Path) -> bytes:
-    return (folder / "weights.safetensors").read_bytes()
+def content(store: ModelStore, model_id: str) -> bytes:
+    with store.reading(model_id) as path:
+        return path.read_bytes()
 
 
 def copies(settings: Settings) -> list[str]:
     """The models that this host has a copy of."""
-    return sorted(
-        path.name.partition(".")[0] for path in (settings.data_dir / "cache" / "models").iterdir() if path.is_dir()
-    )
+    return sorted(ModelStore(settings).cache.ids())
 
 
 def another_host(monkeypatch: pytest.MonkeyPatch, data: Path) -> Settings:
@@ -65,62 +60,37 @@ def another_host(monkeypatch: pytest.MonkeyPatch, data: Path) -> Settings:
 
 
 def test_what_one_host_saves_another_fetches(
-    s3: tuple[S3Server, str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: tuple[S3Server, str], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = ModelStore(get_settings())
     there = ModelStore(another_host(monkeypatch, tmp_path / "other"))
     here.check_writable()
     assert here.ids() == there.ids() == []
-    here.save(folder, "abc")
+    here.save(file, "abc")
     before = there.version("abc")
-    assert weights(there.fetch("abc")) == b"one"
-    here.save(made(folder, b"two"), "abc")
+    assert content(there, "abc") == b"one"
+    here.save(made(file, b"two"), "abc")
     assert there.version("abc") != before
-    with there.reading("abc") as fetched:
-        assert weights(fetched) == b"two"
-    here.take(made(folder, b"two"), "abcd")
-    assert not folder.exists()
+    assert content(there, "abc") == b"two"
+    here.take(made(file, b"two"), "abcd")
+    assert not file.exists()
     assert there.ids() == ["abc", "abcd"]
-    with_names = {file.name: file.source.read() for file in there.open_files("abc")}
-    assert with_names == {"model.json": b"{}", "weights.safetensors": b"two"}
+    with there.open("abc") as opened:
+        assert opened.read() == b"two"
     here.delete("abc")
     here.delete("abc")
     assert there.ids() == ["abcd"]
     with pytest.raises(UserError, match="gone"):
-        there.fetch("abc")
+        there.open("abc")
     assert copies(get_settings()) == []
 
 
-def test_each_model_is_one_object(s3: tuple[S3Server, str], folder: Path) -> None:
+def test_each_model_is_one_object(s3: tuple[S3Server, str], file: Path) -> None:
     server, bucket = s3
-    ModelStore(get_settings()).save(folder, "abc")
+    ModelStore(get_settings()).save(file, "abc")
     (entry,) = server.client.list_objects_v2(Bucket=bucket)["Contents"]
-    assert entry["Key"] == "models/abc.tar"
+    assert entry["Key"] == "models/abc.safetensors"
     assert list((get_settings().data_dir / "cache" / "models").iterdir()) == []
-
-
-def test_of_half_an_upload_nothing_is_seen(folder: Path, tmp_path: Path) -> None:
-    whole = tmp_path / "whole"
-    pack(folder.iterdir(), whole, "model.json")
-    unpack(whole, tmp_path / "there", "model.json")
-    assert weights(tmp_path / "there") == b"one"
-    content = whole.read_bytes()
-    for length in range(0, 1_600, 100):  # then come the zeros that end a file
-        half = tmp_path / f"half-{length}"
-        half.write_bytes(content[:length])
-        with pytest.raises(FileNotFoundError):
-            unpack(half, tmp_path / f"unpacked-{length}", "model.json")
-
-
-def test_an_object_cannot_lead_outside(tmp_path: Path) -> None:
-    import tarfile
-
-    (tmp_path / "x").write_text("x")
-    with tarfile.open(tmp_path / "evil", "w") as tar:
-        tar.add(tmp_path / "x", "../model.json")
-    with pytest.raises(FileNotFoundError):
-        unpack(tmp_path / "evil", tmp_path / "unpacked", "../model.json")
-    assert not (tmp_path / "model.json").exists()
 
 
 # ---------------------------------------------------------------------- copies
@@ -140,79 +110,26 @@ def test_copies_that_were_not_used_for_longest_go(
             pass
     with store.reading("a"):
         pass
-    with store.reading("c"):
+    with store.reading("c") as read:
         assert copies(settings) == ["a", "c"], "b was not used for longest"
-        with store.reading("a"), store.reading("d") as fetched:
-            assert weights(fetched) == b"d" * MB
-            assert copies(settings) == ["a", "c", "d"], "all are in use"
-    with store.reading("b"):
-        assert "b" in copies(settings)
-        assert len(copies(settings)) == 2
-
-
-def test_what_an_older_version_kept_goes(s3: tuple[S3Server, str], folder: Path) -> None:
-    settings = get_settings()
-    store = ModelStore(settings)
-    store.save(folder, "abc")
-    with store.reading("abc"):
-        made(settings.data_dir / "cache" / "models" / "old", b"one")
-        (settings.data_dir / "cache" / "models" / f"gone.{16 * '0'}.lock").touch()
-        store.tidy()
-    assert copies(settings) == ["abc"]
+        assert content(store, "a") == b"a" * MB
+        assert content(store, "d") == b"d" * MB
+        assert copies(settings) == ["a", "d"]
+        assert read.read_bytes() == b"c" * MB, "what is read stays for its reader"
     assert len(list((settings.data_dir / "cache" / "models").iterdir())) == 2
 
 
-HOLD = """
-import sys
-from shared.settings import get_settings
-from worker.store import ModelStore
-store = ModelStore(get_settings())
-print(store.fetch(sys.argv[1]), flush=True)
-sys.stdin.read()
-"""
-
-
-def test_what_another_process_reads_stays(
-    s3: tuple[S3Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MODEL_CACHE_MB", "1.5")
-    get_settings.cache_clear()
-    settings = get_settings()
-    store = ModelStore(settings)
-    for name in ("a", "b"):
-        store.save(made(tmp_path / name, name.encode() * MB), name)
-    command = [sys.executable, "-c", HOLD, "a"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        held = Path(other.stdout.readline().decode().strip())
-        with store.reading("b"):
-            assert weights(held) == b"a" * MB
-        other.kill()
-    with store.reading("b"):
-        pass
-    store.save(made(tmp_path / "c", b"c" * MB), "c")
-    with store.reading("c"):
-        assert copies(settings) == ["c"], "a process that is gone holds nothing"
-
-
-def test_threads_that_want_the_same_model_fetch_it_once(
-    s3: tuple[S3Server, str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_that_want_the_same_model_each_get_it(s3: tuple[S3Server, str], file: Path) -> None:
     stores = [ModelStore(get_settings()) for _ in range(6)]
-    stores[0].save(folder, "abc")
-    gets: list[str] = []
-    get = remote.RemoteStore.get
-    monkeypatch.setattr(remote.RemoteStore, "get", lambda self, name, file: (gets.append(name), get(self, name, file)))
+    stores[0].save(file, "abc")
     found: list[bytes] = []
-    threads = [
-        threading.Thread(target=lambda store=store: found.append(weights(store.fetch("abc")))) for store in stores
-    ]
+    threads = [threading.Thread(target=lambda store=store: found.append(content(store, "abc"))) for store in stores]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert found == [b"one"] * 6
-    assert gets == ["abc"]
+    assert len(list((get_settings().data_dir / "cache" / "models").iterdir())) == 1
 
 
 # ---------------------------------------------------------------------- forgetting
@@ -265,14 +182,14 @@ def test_a_deleted_model_is_gone_from_the_store(
 
 
 def test_a_store_that_is_away_is_told_in_plain_words(
-    redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    redis_url: str, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(warm, "_warm", None)
     for name, value in S3Server().environment("nobody").items():  # it was never started
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     store = ModelStore(get_settings())
-    for call in (store.check_writable, store.ids, lambda: store.fetch("a"), lambda: store.save(folder, "a")):
+    for call in (store.check_writable, store.ids, lambda: store.open("a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
             call()
     told = run(connect(get_settings()), generate_job(1))
@@ -283,12 +200,12 @@ def test_a_store_that_is_away_is_told_in_plain_words(
 
 
 def test_wrong_keys_and_a_missing_bucket_are_told(
-    s3: tuple[S3Server, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+    s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL_STORE", "s3://nobodys/models")
     get_settings.cache_clear()
     store = ModelStore(get_settings())
-    for call in (store.check_writable, store.ids, lambda: store.fetch("a"), lambda: store.save(folder, "a")):
+    for call in (store.check_writable, store.ids, lambda: store.open("a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match="no such bucket"):
             call()
     strict = S3Server(INITIAL_NO_AUTH_ACTION_COUNT="1")
@@ -298,7 +215,7 @@ def test_wrong_keys_and_a_missing_bucket_are_told(
         monkeypatch.setenv("AWS_ENDPOINT_URL", strict.url)
         get_settings.cache_clear()
         store = ModelStore(get_settings())
-        for call in (store.ids, lambda: store.fetch("a"), lambda: store.save(folder, "a")):
+        for call in (store.ids, lambda: store.open("a"), lambda: store.save(file, "a")):
             with pytest.raises(StoreAway, match="refuses these keys") as raised:
                 call()
             assert "secret" not in str(raised.value)
@@ -315,21 +232,20 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.long
 def test_a_copy_serves_while_the_store_stands_still(
-    s3: tuple[S3Server, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+    s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "_READ_S", 1)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # fsspec remembers file systems by their options
     get_settings.cache_clear()
     server, _ = s3
     store = ModelStore(get_settings())
-    store.save(folder, "abc")
+    store.save(file, "abc")
     with store.reading("abc"):
         pass
     with server.standing_still(), capture_logs() as logs:
-        with store.reading("abc") as fetched:
-            assert weights(fetched) == b"one"
+        assert content(store, "abc") == b"one"
         with pytest.raises(StoreAway):
-            store.fetch("never-fetched")
+            store.open("never-fetched")
     assert [entry["event"] for entry in logs] == ["copy_serves"]
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import safetensors
 
-from galvanic import checkpoint, folder, loop, room
-from galvanic.folder import load
+from galvanic import checkpoint, loop, model_file, room
+from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.room import is_full, told_by_system
 from galvanic.text.body import IdsWriter
@@ -68,7 +68,7 @@ def test_what_is_waited_for_is_told_when_it_changes() -> None:
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_model_waits_for_room(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "save", full(2, folder.save, code))
+    monkeypatch.setattr(model_file, "save", full(2, model_file.save, code))
     hooks = Recorder()
     run("char", tmp_path / "model", hooks)
     assert hooks.troubles == ["disk full", None]
@@ -76,7 +76,7 @@ def test_a_model_waits_for_room(code: int, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_another_error_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "save", full(1, folder.save, errno.EACCES))
+    monkeypatch.setattr(model_file, "save", full(1, model_file.save, errno.EACCES))
     with pytest.raises(PermissionError):
         run("char", tmp_path / "model")
 

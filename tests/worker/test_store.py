@@ -20,12 +20,15 @@ from worker.store import ModelStore
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "trained"
-    folder.mkdir()
-    (folder / "model.json").write_text("{}")
-    (folder / "weights.safetensors").write_bytes(b"one")
-    return folder
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "trained"
+    path.write_bytes(b"one")
+    return path
+
+
+def content(store: ModelStore, model_id: str) -> bytes:
+    with store.reading(model_id) as path:
+        return path.read_bytes()
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -34,28 +37,32 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ModelStore:
     return ModelStore(Settings(_env_file=None, data_dir=tmp_path / "data", model_store=url))
 
 
-def test_save_fetch_replace_delete(store: ModelStore, folder: Path) -> None:
+def test_save_read_replace_delete(store: ModelStore, file: Path) -> None:
     store.check_writable()
-    store.save(folder, "abc-123")
-    assert (store.fetch("abc-123") / "weights.safetensors").read_bytes() == b"one"
-    (folder / "weights.safetensors").write_bytes(b"two")
-    store.save(folder, "abc-123")
-    fetched = store.fetch("abc-123")
-    assert (fetched / "weights.safetensors").read_bytes() == b"two"
-    assert sorted(path.name for path in fetched.iterdir()) == ["model.json", "weights.safetensors"]
+    store.save(file, "abc-123")
+    assert content(store, "abc-123") == b"one"
+    before = store.version("abc-123")
+    file.write_bytes(b"other")
+    store.take(file, "abc-123")
+    assert not file.exists()
+    assert store.version("abc-123") != before
+    assert content(store, "abc-123") == b"other"
+    assert store.ids() == ["abc-123"]
+    with store.open("abc-123") as opened:
+        store.delete("abc-123")
+        assert opened.read() == b"other"
     store.delete("abc-123")
-    store.delete("abc-123")
-    with pytest.raises(UserError, match="gone"):
-        store.fetch("abc-123")
+    with pytest.raises(UserError, match="gone"), store.reading("abc-123"):
+        pass
 
 
-def test_nothing_half_written_is_left(folder: Path, tmp_path: Path) -> None:
+def test_nothing_half_written_is_left(file: Path, tmp_path: Path) -> None:
     store = local(tmp_path)
     with pytest.raises(OSError, match="missing"):
         store.save(tmp_path / "missing", "abc")
-    store.save(folder, "abc")
-    store.save(folder, "abc")
-    assert [path.name for path in (tmp_path / "store").iterdir()] == ["abc"]
+    store.save(file, "abc")
+    store.save(file, "abc")
+    assert names(tmp_path / "store") == ["abc.safetensors"]
 
 
 class Killed(BaseException):
@@ -70,42 +77,25 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def killed_while_copying(store: ModelStore, folder: Path, model_id: str) -> None:
-    """Leaves a folder with half a model."""
+def killed_while_copying(store: ModelStore, file: Path, model_id: str) -> None:
+    """Leaves half a model."""
 
     def copy(source: Path, target: Path) -> None:
-        copied(source, target)
+        target.write_bytes(source.read_bytes()[:1])
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        copied = store_module.shutil.copy2
-        patch.setattr(store_module.shutil, "rmtree", lambda *_, **__: None)
-        patch.setattr(store_module.shutil, "copy2", copy)
+        patch.setattr(store_module.shutil, "copyfile", copy)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
         with pytest.raises(Killed):
-            store.save(folder, model_id)
+            store.save(file, model_id)
 
 
-def killed_while_replacing(store: ModelStore, folder: Path, model_id: str) -> None:
-    """Leaves neither the old model nor the new one in its place."""
-
-    def rename(self: Path, target: Path) -> Path:
-        if target.name == model_id:
-            raise Killed
-        return renamed(self, target)
-
-    with pytest.MonkeyPatch.context() as patch:
-        renamed = Path.rename
-        patch.setattr(store_module.shutil, "rmtree", lambda *_, **__: None)
-        patch.setattr(Path, "rename", rename)
-        with pytest.raises(Killed):
-            store.save(folder, model_id)
-
-
-def test_what_was_being_written_goes_after_a_day(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_being_written_goes_after_a_day(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = local(tmp_path)
     store.tidy()  # there is no such folder yet
-    store.save(folder, "whole")
-    killed_while_copying(store, folder, "half")
+    store.save(file, "whole")
+    killed_while_copying(store, file, "half")
     (tmp_path / "store" / ".partial-0123abcd").write_text("probe")
     left = names(tmp_path / "store")
     assert len(left) == 3
@@ -113,48 +103,18 @@ def test_what_was_being_written_goes_after_a_day(folder: Path, tmp_path: Path, m
     assert names(tmp_path / "store") == left, "somebody may be about it"
     monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
     store.tidy()
-    assert names(tmp_path / "store") == ["whole"]
+    assert names(tmp_path / "store") == ["whole.safetensors"]
 
 
-def test_a_model_that_was_being_replaced_comes_back(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "_REPLACING_S", 0.0)
+def test_a_replacement_that_was_cut_off_changes_nothing(file: Path, tmp_path: Path) -> None:
     store = local(tmp_path)
-    store.save(folder, "abc")
-    killed_while_replacing(store, folder, "abc")
-    assert not store.has("abc")
-    store.tidy()
-    assert (store.fetch("abc") / "weights.safetensors").read_bytes() == b"one"
-    monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
-    store.tidy()
-    assert names(tmp_path / "store") == ["abc"]
+    store.save(file, "abc")
+    file.write_bytes(b"two")
+    killed_while_copying(store, file, "abc")
+    assert content(store, "abc") == b"one"
 
 
-def test_who_is_replacing_a_model_is_let_be(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = local(tmp_path)
-    store.save(folder, "abc")
-    killed_while_replacing(store, folder, "abc")
-    (new,) = (path for path in (tmp_path / "store").glob(".partial-abc-*"))
-    monkeypatch.setattr(store_module.time, "sleep", lambda _: new.rename(tmp_path / "store" / "abc"))
-    store.tidy()
-    assert len(names(tmp_path / "store")) == 2
-    assert store.has("abc")
-
-
-def test_what_was_deleted_does_not_come_back(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_REPLACING_S", 0.0)
-    store = local(tmp_path)
-    for model_id in ("abc", "abcd"):
-        store.save(folder, model_id)
-        killed_while_replacing(store, folder, model_id)
-    store.delete("abc")
-    assert not list((tmp_path / "store").glob(".partial-*abc-*"))
-    store.tidy()
-    assert store.ids() == ["abcd"]
-
-
-def test_half_a_copy_of_a_remote_model_goes_too(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_copy_of_a_remote_model_goes_too(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"memory://{uuid.uuid4().hex}/models"
     store = ModelStore(Settings(_env_file=None, data_dir=tmp_path / "data", model_store=url))
     store.tidy()
@@ -169,23 +129,22 @@ def test_half_a_copy_of_a_remote_model_goes_too(folder: Path, tmp_path: Path, mo
 
 @pytest.mark.parametrize("queue", [TRAIN_QUEUE, GENERATE_QUEUE])
 def test_a_worker_tidies_when_it_starts(
-    queue: str, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    queue: str, file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     connected: dict[str, Callable[[], None]] = {}
     for name in ("celeryd_after_setup", "worker_ready", "task_postrun", "worker_shutting_down", "worker_shutdown"):
         signal = getattr(serve.signals, name)
         monkeypatch.setattr(signal, "connect", lambda act, *, name=name, weak: connected.update({name: act}))
     monkeypatch.setattr(serve, "_import_tensorflow", lambda: None)
-    monkeypatch.setattr(store_module, "_REPLACING_S", 0.0)
+    monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
     store = ModelStore(settings)
-    store.save(folder, "abc")
-    killed_while_replacing(store, folder, "abc")
+    killed_while_copying(store, file, "abc")
     serve._connect_signals(settings, queue, f"{queue}@here:1", tmp_path)
     try:
         connected["worker_ready"]()
     finally:
         connected["worker_shutdown"]()
-    assert store.has("abc")
+    assert names(settings.data_dir / "models") == []
 
 
 def test_a_store_that_cannot_be_tidied_is_no_reason_not_to_start(
@@ -200,7 +159,7 @@ def test_a_store_that_cannot_be_tidied_is_no_reason_not_to_start(
 @pytest.mark.parametrize(
     "model_id", ["", ".", "..", "../x", "a/b", "a\\b", "/etc", "-x", ".partial-x", "a" * 65, "a\n"]
 )
-def test_ids_cannot_lead_outside(store: ModelStore, folder: Path, model_id: str) -> None:
-    for action in (store.fetch, store.delete, lambda name: store.save(folder, name)):
+def test_ids_cannot_lead_outside(store: ModelStore, file: Path, model_id: str) -> None:
+    for action in (store.open, store.delete, lambda name: store.save(file, name)):
         with pytest.raises(UserError):
             action(model_id)

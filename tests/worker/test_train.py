@@ -11,8 +11,8 @@ import pytest
 
 from galvanic import checkpoint, training
 from galvanic.checkpoint import Arrays
-from galvanic.folder import load
 from galvanic.learners import StreamsLearner, WindowsLearner, make_learner
+from galvanic.model_file import load
 from galvanic.plan import Plan, make_plan
 from galvanic.results import CurvePoint, TrainingCancelled, TrainResult, best_point
 from galvanic.text import TextOptions, prepare

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from galvanic import choices
 from galvanic.choices import apply_options, fit_to_text
-from galvanic.folder import load
+from galvanic.model_file import load
 from galvanic.plan import Budget, Plan, make_plan
 from shared.errors import UserError
 from shared.jobs import TrainOptions

@@ -17,6 +17,7 @@ from shared.jobs import CorpusInfo, ModelRef, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, place
+from tests.worker.small import stored
 from tests.worker.texts import babble
 from tests.worker.texts import corpus as corpus_of
 from worker.jobs import lease
@@ -60,8 +61,7 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
     assert record.parent is None
     assert record.copy_share is not None
     assert record.scope == "guild"
-    folder = settings.data_dir / "models" / record.model_id
-    assert record.file_bytes == sum(path.stat().st_size for path in folder.iterdir()) > 1_000
+    assert record.file_bytes == stored(settings, record.model_id).stat().st_size > 1_000
     assert client.hgetall(keys.ACTIVE) == client.hgetall(keys.CLAIMS) == {}
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from galvanic.folder import load
 from galvanic.learners import StreamsLearner
+from galvanic.model_file import load
 from galvanic.network import build, set_weights
 from galvanic.parent import child_plan, grown, load_parent
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.text import make_vocabulary
 from shared.errors import UserError
 from shared.jobs import TrainOptions
+from tests.worker.hostile import apart
 from tests.worker.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder, babble
 
@@ -129,7 +129,7 @@ def test_training_that_makes_it_worse_leaves_it_as_it_was(
 def test_the_lineage_is_kept(parents: dict[str, Path], tmp_path: Path) -> None:
     run("char", tmp_path / "child", text=OTHER, parent=parents["char"], epochs=1)
     run("char", tmp_path / "grandchild", text=OTHER, parent=tmp_path / "child", epochs=2)
-    lineage = json.loads((tmp_path / "grandchild" / "model.json").read_text("utf-8"))["lineage"]
+    lineage = apart((tmp_path / "grandchild").read_bytes())[0]["lineage"]
     assert [ancestor["name"] for ancestor in lineage] == ["char", "child"]
     assert [ancestor["epochs"] for ancestor in lineage] == [PARENT_EPOCHS, 1]
     assert lineage[0]["weights_sha256"] == load(parents["char"])[0].weights_sha256

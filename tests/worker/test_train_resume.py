@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from galvanic import checkpoint, training
-from galvanic.folder import load
 from galvanic.learners import make_learner
+from galvanic.model_file import load
 from galvanic.results import TrainingInterrupted
 from galvanic.text import TextOptions, prepare
 from shared.errors import UserError

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import tempfile
 import time
 import tracemalloc
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -16,16 +11,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import redis
-import safetensors.numpy
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from galvanic import folder as model_folder
-from galvanic.compact import PACKINGS, Packing, pack
-from galvanic.export import export_compact, export_model, export_within, import_model
 from galvanic.generate import load_model
-from galvanic.limits import limits_for
+from galvanic.model_file import PACKINGS, Limits, Packing, export, load, save
+from galvanic.model_file import fields_of as fields_of_saved
 from shared import keys
 from shared.errors import UserError
 from shared.events import Exported, Failed, Generated, Imported
@@ -33,12 +22,13 @@ from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
 from shared.units import MEGABYTE
+from tests.worker.hostile import apart, sealed
 from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
-from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
-from tests.worker.test_folder import FIXTURES
+from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, stored, windows
+from tests.worker.test_model_file import FIXTURES
 from tests.worker.texts import SENTENCE
 from worker.serving import warm
-from worker.store import ModelStore, folder_bytes
+from worker.store import ModelStore
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 
@@ -61,19 +51,11 @@ def _fetch(client: redis.Redis, most_bytes: int = 10 * MIB) -> bytes:
     return data
 
 
-def _changed(data: bytes, change: Callable[[dict[str, Any]], None], extra: bytes = b"") -> bytes:
+def _changed(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
     """An exported model whose description says something else."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x"
-        path.write_bytes(data)
-        with zipfile.ZipFile(path) as archive:
-            description, weights = (archive.read(name) for name in ("model.json", "weights.safetensors"))
-        fields = json.loads(description)
-        change(fields)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("model.json", json.dumps(fields))
-            archive.writestr("weights.safetensors", weights + extra)
-        return path.read_bytes()
+    fields, arrays = apart(data)
+    change(fields)
+    return sealed(fields, arrays)
 
 
 def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settings: Settings) -> None:
@@ -86,7 +68,7 @@ def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settin
     assert (record.name, record.scope, record.imported, record.owner_id) == ("harbour", "channel", True, PLACE.user_id)
     assert (record.guild_id, record.channel_id, record.parent) == (PLACE.guild_id, PLACE.channel_id, None)
     assert (record.corpus_title, record.corpus_chars, record.train_loss) == ("Made up", 1_000, 1)
-    assert record.file_bytes == folder_bytes(ModelStore(settings).fetch(record.model_id))
+    assert record.file_bytes == stored(settings, record.model_id).stat().st_size
     assert record.model_id not in ("one", "two")
     assert answer.notes
     # In the registry, but not the channel's current model; and the file is gone.
@@ -200,32 +182,16 @@ def test_hostile_descriptions_are_refused(
     client: redis.Redis, settings: Settings, change: Callable[[dict[str, Any]], None], problem: str
 ) -> None:
     data = _changed(_fetch(client), change)
-    answer = _send(client, data, file_name="../évil `name`.galvanic")
+    answer = _send(client, data, file_name="../évil `name`.safetensors")
     assert isinstance(answer, Failed)
     assert problem in answer.problem
     assert answer.remedy
     assert not client.exists(keys.guild_models(PLACE.guild_id))
     assert not client.exists(keys.artifact("i-1", MODEL_FILE))
-    assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one", "two"}
+    assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one.safetensors", "two.safetensors"}
 
 
-def test_bombs_are_cut_off(client: redis.Redis) -> None:
-    data = _changed(_fetch(client), lambda fields: None, extra=bytes(200 * MIB))
-    assert len(data) < 2 * MIB
-    answer = _send(client, data)
-    assert isinstance(answer, Failed)
-    assert "damaged" in answer.problem
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("model.json", b'{"format": 2, "symbols": [' + b'"a",' * (20 * MIB))
-            archive.writestr("weights.safetensors", b"")
-        answer = _send(client, path.read_bytes(), 2)
-    assert isinstance(answer, Failed)
-    assert "damaged" in answer.problem
-
-
-def test_what_is_unpacked_counts_against_the_servers_room(client: redis.Redis, settings: Settings) -> None:
+def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, settings: Settings) -> None:
     data = _fetch(client)
     first = _send(client, data, 1)
     assert isinstance(first, Imported)
@@ -233,62 +199,58 @@ def test_what_is_unpacked_counts_against_the_servers_room(client: redis.Redis, s
     narrow = _send(client, data, 2, disk_bytes=2 * size - 1)
     assert isinstance(narrow, Failed)
     assert "this server's models take" in narrow.problem
-    assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one", "two", first.model.model_id}
+    assert set(ModelStore(settings).ids()) == {"one", "two", first.model.model_id}
     assert isinstance(_send(client, data, 3, disk_bytes=2 * size), Imported)
 
 
-def test_a_file_with_a_long_directory_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.galvanic"
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(20_000):
-            archive.writestr(f"{number}", b"")
+def test_a_long_description_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    header = b'{"__metadata__": {"galvanic": "' + b" " * 10 * MIB + b'"}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
     tracemalloc.start()
     try:
-        with pytest.raises(UserError, match="damaged"):
-            import_model(path, tmp_path / "back", limits_for(25 * MIB))
+        with pytest.raises(UserError, match="isn't an exported model"):
+            load(path, Limits.of(25 * MIB))
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
-    with path.open("ab") as file:  # a comment after the end record is none of ours either
-        file.write(b"PK\x05\x06" + bytes(40))
-    with pytest.raises(UserError):
-        import_model(path, tmp_path / "back", limits_for(25 * MIB))
 
 
 def test_other_files_are_refused(client: redis.Redis) -> None:
     for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
-        answer = _send(client, content, number, file_name="holiday photo.galvanic")
+        answer = _send(client, content, number, file_name="holiday photo.safetensors")
         assert isinstance(answer, Failed)
         assert MODEL_FILE in answer.problem  # in whose place the bot puts the file's name
+
+
+def packed(saved: Path, target: Path, packing: Packing) -> Path:
+    """The model with coarser weights."""
+    description, weights, windows = load(saved)
+    save(target, weights, windows, packing=packing, **fields_of_saved(description))
+    return target
 
 
 @pytest.mark.parametrize(("packing", "share", "nats"), [("float16", 0.5, 1e-4), ("int8", 0.25, 1e-3)])
 def test_packed_models_are_smaller_and_say_nearly_the_same(
     packing: Packing, share: float, nats: float, memorised: tuple[Path, Any, Any], tmp_path: Path
 ) -> None:
-    whole, back = memorised[0], tmp_path / "back"
-    export_model(whole, tmp_path / "whole.galvanic")
-    export_compact(whole, tmp_path / "small.galvanic", packing)
-    small, large = ((tmp_path / f"{name}.galvanic").stat().st_size for name in ("small", "whole"))
-    assert small < (share + 0.1) * large
-    import_model(tmp_path / "small.galvanic", back, limits_for(25 * MIB))
-    before, after = (load_model(folder) for folder in (whole, back))
+    whole, small = memorised[0], packed(memorised[0], tmp_path / "small", packing)
+    assert small.stat().st_size < (share + 0.1) * whole.stat().st_size
+    before, after = (load_model(path) for path in (whole, small))
     assert after.score(SENTENCE).nats_per_char == pytest.approx(before.score(SENTENCE).nats_per_char, abs=nats)
+    differ = {"weights_sha256", "packed"}
     assert before.description.weights_sha256 != after.description.weights_sha256
-    differ = {"weights_sha256"}
     assert before.description.model_dump(exclude=differ) == after.description.model_dump(exclude=differ)
-    # What is imported is a model like any other: it may be exported again, and loses nothing more.
-    export_compact(back, tmp_path / "again.galvanic", packing)
-    import_model(tmp_path / "again.galvanic", tmp_path / "twice")
-    assert load_model(tmp_path / "twice").score(SENTENCE) == after.score(SENTENCE)
+    # It is a model like any other: it may be exported again, and loses nothing more.
+    export(small, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == small.read_bytes()
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-@pytest.mark.parametrize("saved", ["format-1/char", "format-1/classic", "format-2/word", "format-2/classic"])
-def test_every_kind_of_model_can_be_packed(saved: str, packing: Packing, tmp_path: Path) -> None:
-    export_compact(FIXTURES / saved, tmp_path / "x.galvanic", packing)
-    import_model(tmp_path / "x.galvanic", tmp_path / "back", limits_for(25 * MIB))
-    (_, before, windows), (_, after, same) = (model_folder.load(at) for at in (FIXTURES / saved, tmp_path / "back"))
+@pytest.mark.parametrize("recipe", ["char", "word", "classic"])
+def test_every_kind_of_model_can_be_packed(recipe: str, packing: Packing, tmp_path: Path) -> None:
+    saved = FIXTURES / "format-3" / f"{recipe}.safetensors"
+    (_, before, windows), (_, after, same) = load(saved), load(packed(saved, tmp_path / "x", packing))
     assert np.array_equal(windows, same)
     for name, weights in before.items():
         assert np.abs(after[name] - weights).max() <= np.abs(weights).max() / 200
@@ -296,16 +258,15 @@ def test_every_kind_of_model_can_be_packed(saved: str, packing: Packing, tmp_pat
 
 def test_the_finest_that_fits_is_sent(tmp_path: Path) -> None:
     save_model(tmp_path / "model", units=(128,))
-    export_model(tmp_path / "model", tmp_path / "exact")
     for packing in PACKINGS:
-        export_compact(tmp_path / "model", tmp_path / packing, packing)
-    exact, half, steps = ((tmp_path / name).stat().st_size for name in ("exact", *PACKINGS))
+        packed(tmp_path / "model", tmp_path / packing, packing)
+    exact, half, steps = ((tmp_path / name).stat().st_size for name in ("model", *PACKINGS))
     for most, size in ((exact, exact), (exact - 1, half), (half, half), (half - 1, steps), (steps, steps)):
-        export_within(tmp_path / "model", tmp_path / "x", most)
+        export(tmp_path / "model", tmp_path / "x", most)
         assert (tmp_path / "x").stat().st_size == size
     (tmp_path / "x").unlink()
     with pytest.raises(UserError, match=" MB"):
-        export_within(tmp_path / "model", tmp_path / "x", steps - 1)
+        export(tmp_path / "model", tmp_path / "x", steps - 1)
     assert not (tmp_path / "x").exists()
 
 
@@ -313,66 +274,28 @@ def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> N
     config = network(len(LETTERS))
     weights = random_weights(config)
     weights["output/bias"][0] = np.float32(1e6)
-    model_folder.save(tmp_path / "model", weights, windows(len(LETTERS)), **fields_of(LETTERS, config))
+    save(tmp_path / "model", weights, windows(len(LETTERS)), **fields_of(LETTERS, config))
     with pytest.raises(UserError, match="too large numbers"):
-        export_compact(tmp_path / "model", tmp_path / "x", "float16")
-    export_compact(tmp_path / "model", tmp_path / "x", "int8")
+        packed(tmp_path / "model", tmp_path / "x", "float16")
+    packed(tmp_path / "model", tmp_path / "x", "int8")
 
 
 def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
-    description, weights, windows_ = model_folder.load(FIXTURES / "format-2" / "char")
-    text, data = pack(description, weights, windows_, "int8")
-    arrays = safetensors.numpy.load(data)
+    fields, arrays = apart(packed(FIXTURES / "format-3" / "char.safetensors", tmp_path / "x", "int8").read_bytes())
     scale = next(name for name in arrays if name.endswith("scale"))
     arrays[scale] = np.full_like(arrays[scale], 3e38)
-    data = safetensors.numpy.save(arrays)
-    fields = json.loads(text) | {"weights_sha256": hashlib.sha256(data).hexdigest()}
-    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
-        archive.writestr("model.json", json.dumps(fields))
-        archive.writestr("weights.safetensors", data)
+    (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
     with pytest.raises(UserError, match="no usable probabilities"):
-        import_model(tmp_path / "x", tmp_path / "back")
-    assert not (tmp_path / "back").exists()
+        load(tmp_path / "x")
 
 
 def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
-    whole = FIXTURES / "format-2" / "char"
-    description, weights, windows_ = model_folder.load(whole)
-    halves, in_steps = (pack(description, weights, windows_, packing)[1] for packing in PACKINGS)
-    for packing, data in (("float16", in_steps), ("int8", halves), ("int8", b"x"), ("float16", b"")):
-        fields = description.model_dump(mode="json") | {"format": 3, "packed": packing}
-        fields["weights_sha256"] = hashlib.sha256(data).hexdigest()
-        with zipfile.ZipFile(tmp_path / "x", "w") as archive:
-            archive.writestr("model.json", json.dumps(fields))
-            archive.writestr("weights.safetensors", data)
+    whole = FIXTURES / "format-3" / "char.safetensors"
+    halves, in_steps = (apart(packed(whole, tmp_path / "x", packing).read_bytes()) for packing in PACKINGS)
+    for packing, (fields, arrays) in (("float16", in_steps), ("int8", halves), (None, halves), ("float16", ({}, {}))):
+        (tmp_path / "x").write_bytes(sealed({**(fields or halves[0]), "packed": packing}, arrays, digest=True))
         with pytest.raises(UserError, match="damaged"):
-            import_model(tmp_path / "x", tmp_path / "back")
-    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
-        archive.writestr("model.json", json.dumps({**fields, "packed": "int4"}))
-        archive.writestr("weights.safetensors", halves)
-    with pytest.raises(UserError, match="newer version"):
-        import_model(tmp_path / "x", tmp_path / "back")
-
-
-@pytest.mark.parametrize("packing", PACKINGS)
-@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_harmed_compact_files_never_crash_the_import(packing: Packing, tmp_path: Path, data: st.DataObject) -> None:
-    whole, target = tmp_path / "whole.galvanic", tmp_path / "new"
-    if not whole.exists():
-        export_compact(FIXTURES / "format-2" / "char", whole, packing)
-    content = bytearray(whole.read_bytes())
-    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):
-        content[place] ^= data.draw(st.integers(1, 255))
-    path = tmp_path / "harmed.galvanic"
-    path.write_bytes(bytes(content))
-    try:
-        import_model(path, target, limits_for(25 * MIB))
-    except UserError:
-        assert not target.exists()
-        return
-    model_folder.load(target)
-    shutil.rmtree(target)
+            load(tmp_path / "x")
 
 
 def test_an_import_of_a_warm_worker_needs_no_restart(client: redis.Redis) -> None:

@@ -23,7 +23,7 @@ DESCRIPTION, RECORDS, TEXTS = "backup.json", "redis/records", "redis/texts"
 MODELS, CHECKPOINTS = "models", "checkpoints"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _NAME = re.compile(
-    rf"{re.escape(DESCRIPTION)}|{RECORDS}|{TEXTS}|{MODELS}(/{_PART}){{2}}|{CHECKPOINTS}(/{_PART}){{2,3}}"
+    rf"{re.escape(DESCRIPTION)}|{RECORDS}|{TEXTS}|{MODELS}/{_PART}\.safetensors|{CHECKPOINTS}(/{_PART}){{2,3}}"
 )
 _MOST_SMALL = 1_000_000
 """Bytes of the description: more is no such thing."""
@@ -118,7 +118,7 @@ class Backup:
                 yield Entry(key, value, expires_ms or None)
 
     def unpack(self, folder: Path, progress: Progress) -> None:
-        """Unpack models and checkpoints, as `models/ID/NAME` and `checkpoints/ID/...` of a folder.
+        """Unpack models and checkpoints, as `models/ID.safetensors` and `checkpoints/ID/...` of a folder.
 
         Raises:
             UserError: one is damaged.
@@ -131,7 +131,7 @@ class Backup:
                 copy(part, file, progress)
 
     def _ids(self, kind: str) -> set[str]:
-        return {name.split("/")[1] for name in self._files if name.startswith(f"{kind}/")}
+        return {name.split("/")[1].partition(".")[0] for name in self._files if name.startswith(f"{kind}/")}
 
 
 def copy(source: IO[bytes], target: IO[bytes], progress: Progress) -> None:

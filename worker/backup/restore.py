@@ -256,7 +256,7 @@ def _require_space(folder: Path, size: int) -> None:
 
 def _move(settings: Settings, store: ModelStore, folder: Path, backup: Backup) -> None:
     for model_id in sorted(backup.models):
-        store.take(folder / MODELS / model_id, model_id)
+        store.take(folder / MODELS / f"{model_id}.safetensors", model_id)
     for job_id in sorted(backup.jobs):
         place = JobFiles.of(settings, job_id).folder
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -163,17 +163,14 @@ def _add_models(
     """
     missing, size = [], 0
     for model_id in ids:
-        with ExitStack() as opened:
-            try:
-                files = store.open_files(model_id)
-            except UserError:
-                missing.append(_name(client, model_id))
-                continue
-            for file in files:
-                opened.enter_context(file.source)
-            for file in files:
-                _add(archive, f"{MODELS}/{model_id}/{file.name}", file.source, progress)
-                size += file.size
+        try:
+            source = store.open(model_id)
+        except UserError:
+            missing.append(_name(client, model_id))
+            continue
+        with source:
+            _add(archive, f"{MODELS}/{model_id}.safetensors", source, progress)
+            size += source.tell()
     if ids and len(missing) == len(ids):
         raise UserError(
             f"None of the {len(ids)} models is in the model store ({store.where}).",

@@ -116,17 +116,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_generating(generate)
 
     evaluate = add("evaluate", "Score a text: nats and bits per character.")
-    evaluate.add_argument("model", type=Path, metavar="DIR", help="a model folder")
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
     evaluate.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
     evaluate.add_argument("--surprise", action="store_true", help="also the nats of each character")
 
-    export = add("export", "Write a model folder into one file.")
-    export.add_argument("model", type=Path, metavar="DIR", help="a model folder")
-    export.add_argument("file", type=Path, metavar="FILE", help="the file to write, NAME.galvanic")
+    export = add("export", "Check a model, and write it into another file.")
+    export.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
+    export.add_argument("file", type=Path, metavar="FILE", help="the file to write, NAME.safetensors")
 
-    import_ = add("import", "Unpack an exported model.")
+    import_ = add("import", "Check an exported model, and copy it.")
     import_.add_argument("file", type=Path, metavar="FILE", help="a file that export wrote")
-    import_.add_argument("model", type=Path, metavar="DIR", help="the model folder to write")
+    import_.add_argument("model", type=Path, metavar="MODEL", help="the file to write, NAME.safetensors")
 
     doctor = add("doctor", "Check this installation, and say what to do where it cannot work as it should.")
     devices = add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.")
@@ -149,15 +149,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_training(train: argparse.ArgumentParser) -> None:
-    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     train.add_argument("--force", action="store_true", help="replace the model that is in --out")
     train.add_argument("--recipe", choices=RECIPES, help="default: char, or that of the model to start from")
     train.add_argument(
         "--from",
         dest="parent",
         type=Path,
-        metavar="DIR",
-        help="a model folder to start from: on its own text or on another, at half the learning rate",
+        metavar="MODEL",
+        help="a model to start from: on its own text or on another, at half the learning rate",
     )
     train.add_argument("--epochs", type=_positive_int, metavar="N", help="default: as many as the minutes allow")
     train.add_argument(
@@ -190,12 +190,12 @@ def _add_training(train: argparse.ArgumentParser) -> None:
 
 
 def _add_generating(generate: argparse.ArgumentParser) -> None:
-    generate.add_argument("model", metavar="DIR", nargs="?", help="a model folder; left out with --mix")
+    generate.add_argument("model", metavar="MODEL", nargs="?", help="the file of a model; left out with --mix")
     generate.add_argument("seed", metavar="SEED", nargs="?", default="", help="the text to continue")
     generate.add_argument(
         "--mix",
         type=_mix,
-        metavar="DIR:0.7,DIR:0.3",
+        metavar="MODEL:0.7,MODEL:0.3",
         help="mix the predictions of several models, by weight; the only other argument is then SEED",
     )
     generate.add_argument("--length", type=_positive_int, metavar="N", help="characters to write (default: 300)")
@@ -237,7 +237,7 @@ def _option(name: str) -> Callable[[str], float]:
 
 
 def _mix(text: str) -> list[tuple[Path, float]]:
-    """`DIR:WEIGHT` pairs; a weight left out is 1."""
+    """`MODEL:WEIGHT` pairs; a weight left out is 1."""
     parts: list[tuple[Path, float]] = []
     for part in text.split(","):
         folder, colon, weight = part.rpartition(":")
@@ -249,7 +249,7 @@ def _mix(text: str) -> list[tuple[Path, float]]:
             raise argparse.ArgumentTypeError(f"{weight} is no weight: it must be above 0, at most {MOST_WEIGHT:,}")
         parts.append((Path(folder if colon else part), number))
     if len(parts) < 2:
-        raise argparse.ArgumentTypeError("name at least two models, as in DIR:0.7,DIR:0.3")
+        raise argparse.ArgumentTypeError("name at least two models, as in MODEL:0.7,MODEL:0.3")
     return parts
 
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galvanic import folder as model_folder
-from galvanic.export import SUFFIX, export_model, import_model
+from galvanic import model_file
+from galvanic.model_file import path_for, path_of
 from galvanic.text import TextOptions, prepare
 from shared.errors import UserError
 from shared.settings import get_settings
@@ -86,14 +86,14 @@ def _author(options: argparse.Namespace) -> tuple[Author, str]:
     """Who writes, and the seed."""
     if not options.mix:
         if options.model is None:
-            raise UserError("There is no model to write with.", "Give a model folder, or several with --mix.")
+            raise UserError("There is no model to write with.", "Give a model, or several with --mix.")
         return _load(Path(options.model)), options.seed
     if options.model is not None and options.seed:
         raise UserError(
             "--mix names the models, so the only other argument is the seed.",
-            "Leave out the model folder, and put the seed in quotes.",
+            "Leave out the model, and put the seed in quotes.",
         )
-    models = [(_load(folder), weight) for folder, weight in options.mix]
+    models = [(_load(path), weight) for path, weight in options.mix]
     from galvanic.mixture import Mixture
 
     return Mixture(models), options.model or ""
@@ -128,29 +128,27 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a model folder into one file."""
-    path: Path = options.file
-    if path.suffix != SUFFIX:
-        path = path.with_name(path.name + SUFFIX)
-    export_model(options.model, path)
+    """Check a model and write it into another file."""
+    path = path_for(options.file)
+    model_file.export(path_of(options.model), path)
     size = path.stat().st_size
     report(options.json, {"file": str(path), "bytes": size}, [f"{path}: {size / MEGABYTE:,.1f} MB"])
     return 0
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Unpack an exported model."""
-    import_model(options.file, options.model)
-    description = model_folder.describe(options.model)
+    """Check somebody's model and copy it."""
+    model = path_for(options.model)
+    description = model_file.import_model(options.file, model)
     values = {
-        "model": str(options.model),
+        "model": str(model),
         "recipe": description.recipe,
         "corpus": description.corpus.title,
         "licence": description.corpus.licence,
         "parameters": description.network.parameters(),
     }
     lines = [
-        f"{options.model}: {description.recipe}, {description.network.parameters():,} parameters, "
+        f"{model}: {description.recipe}, {description.network.parameters():,} parameters, "
         f"learned from {description.corpus.title}",
         *([description.corpus.licence] if description.corpus.licence else []),
     ]
@@ -158,12 +156,12 @@ def import_(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load(folder: Path) -> TextModel:
-    """The model of a folder, which is checked before the seconds that TensorFlow takes to import."""
-    model_folder.load(folder)
+def _load(path: Path) -> TextModel:
+    """The model of a file, which is checked before the seconds that TensorFlow takes to import."""
+    loaded = model_file.load(path_of(path))
     from galvanic.quiet import import_tensorflow
 
     import_tensorflow()
-    from galvanic.generate import load_model
+    from galvanic.generate import TextModel
 
-    return load_model(folder)
+    return TextModel(*loaded)

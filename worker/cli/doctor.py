@@ -46,7 +46,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
     """TensorFlow, and what it trains on here."""
-    from galvanic.folder import library_versions
+    from galvanic.model_file import library_versions
     from galvanic.selfcheck import self_check
 
     values["versions"] = library_versions()

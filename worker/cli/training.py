@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from galvanic.folder import describe
+from galvanic.model_file import describe, path_for, path_of
 from galvanic.results import Control, Difficulty, Progress, Sample, TrainResult
 from shared.errors import UserError
 from shared.jobs import TrainOptions
@@ -77,13 +77,11 @@ def _clock(seconds: float) -> str:
 
 
 def train_command(options: argparse.Namespace) -> int:
-    """Train a model and write its folder."""
-    out: Path = options.out.absolute()
-    if out.exists() and not (out.is_dir() and ((out / "model.json").exists() or not any(out.iterdir()))):
-        raise UserError(f"{out} already exists, and isn't a model.", "Give --out a folder that does not exist yet.")
-    if (out / "model.json").exists() and not options.force:
-        raise UserError(f"{out} is a model already.", "Give --out another folder, or --force to replace that model.")
-    workdir = out.with_name(f".{out.name}.source")
+    """Train a model and write its file."""
+    out = path_for(options.out.absolute())
+    if out.exists() and not options.force:
+        raise UserError(f"{out} is there already.", "Give --out another name, or --force to replace that model.")
+    workdir = out.with_name(f".{out.stem}.source")
     try:
         return _train(options, out, workdir)
     finally:
@@ -96,9 +94,9 @@ def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
     )
     given = {name: getattr(options, name) for name in TrainOptions.model_fields}
     if options.parent is not None and options.recipe is None:
-        given["recipe"] = describe(options.parent).recipe
+        given["recipe"] = describe(path_of(options.parent)).recipe
     chosen = TrainOptions(**{name: value for name, value in given.items() if value is not None})
-    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    checkpoint = out.with_name(f"{out.stem}.checkpoint")
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)
 
@@ -108,11 +106,10 @@ def _train(options: argparse.Namespace, out: Path, workdir: Path) -> int:
     from galvanic.training import TrainingInterrupted, train
 
     hooks, limits = TerminalHooks(), get_settings().train_limits
+    parent = None if options.parent is None else path_of(options.parent)
     former = {number: signal.signal(number, hooks.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        result = train(
-            text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, limits=limits, parent=options.parent
-        )
+        result = train(text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, limits=limits, parent=parent)
     except (TrainingInterrupted, KeyboardInterrupt):
         hooks.close()
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."

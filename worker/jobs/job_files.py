@@ -49,7 +49,7 @@ class JobFiles:
     def of(cls, settings: Settings, job_id: str) -> JobFiles:
         """Those of a job; nothing need be there."""
         folder = _root(settings) / job_id
-        names = ("checkpoint", "model", "text.txt", "learned.json", "made.json", "ended", "attempt")
+        names = ("checkpoint", "model.safetensors", "text.txt", "learned.json", "made.json", "ended", "attempt")
         return cls(folder, *(folder / name for name in names))
 
     def discard(self) -> None:

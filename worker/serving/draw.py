@@ -40,14 +40,14 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
     """Draw a model's card.
 
     Raises:
-        UserError: the model is gone, or its files are damaged.
+        UserError: the model is gone, or its file is damaged.
     """
-    from galvanic import folder as model_folder
     from galvanic.card import model_card
     from galvanic.facts import facts_of
+    from galvanic.model_file import describe
 
-    with context.models.store.reading(job.model.model_id) as folder:
-        description = model_folder.describe(folder)
+    with context.models.store.reading(job.model.model_id) as path:
+        description = describe(path)
     with _drawing:
         card = model_card(job.model.name, description)
     context.joblog.attach(CARD_FILE, card)

@@ -20,15 +20,14 @@ from shared.transcripts import TranscriptInfo, revision_of
 from shared.units import MEGABYTE
 from worker.jobs.joblog import Superseded
 from worker.serving.context import JobContext
-from worker.store import folder_bytes
 
 if TYPE_CHECKING:
-    from galvanic.folder import Description
+    from galvanic.model_file import Description
 
 FILE_TTL_S = 10 * 60
 """How long a model's file lies in Redis: the bot fetches it at once."""
-_unpacking = threading.Lock()
-"""A few KB may unpack to as much as an import may take, and checking it takes several times that: one at a time."""
+_checking = threading.Lock()
+"""Checking takes several times the memory of a file: one at a time."""
 _FOREIGN = (
     "It was imported from a file: who trained it, and on what, is only what the file claims.",
     "Its texts may quote the text that it learned from.",
@@ -42,7 +41,7 @@ def export(job: ExportJob, context: JobContext) -> Exported:
         UserError: the store has no such model, its file is too large to be sent, or words that it learned were
             withdrawn.
     """
-    from galvanic.export import export_within
+    from galvanic import model_file
 
     data = cast(bytes | None, context.client.get(keys.model(job.model.model_id)))
     transcripts = ModelRecord.model_validate_json(data).transcripts if data is not None else ()
@@ -51,10 +50,10 @@ def export(job: ExportJob, context: JobContext) -> Exported:
             f"Words that `{job.model.name}` learned from were withdrawn, so it can't be exported any more.",
             "It will be made again without them, or deleted; a new one can be exported.",
         )
-    with tempfile.TemporaryDirectory() as temporary, context.models.store.reading(job.model.model_id) as folder:
-        path = Path(temporary) / MODEL_FILE
-        export_within(folder, path, job.most_bytes, transcripts)
-        data = path.read_bytes()
+    with tempfile.TemporaryDirectory() as temporary, context.models.store.reading(job.model.model_id) as path:
+        target = Path(temporary) / MODEL_FILE
+        model_file.export(path, target, job.most_bytes, transcripts)
+        data = target.read_bytes()
     context.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
 
@@ -94,22 +93,18 @@ def import_(job: ImportJob, context: JobContext) -> None:
 
 def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelRecord:
     """Check a model's file and save the model; its record, under the name wished for."""
-    from galvanic import folder as model_folder
-    from galvanic.export import import_model
-    from galvanic.limits import limits_for
+    from galvanic import model_file
 
     model_id = context.joblog.model_id()
-    with _unpacking, tempfile.TemporaryDirectory() as temporary:
+    with _checking, tempfile.TemporaryDirectory() as temporary:
         # Messages name it; the bot puts the name there that it was uploaded with.
-        path, folder = Path(temporary) / MODEL_FILE, Path(temporary) / "unpacked" / "model"
+        path = Path(temporary) / MODEL_FILE
         path.write_bytes(data)
-        import_model(path, folder, limits_for(most))
-        description = model_folder.describe(folder)
+        description = model_file.load(path, model_file.Limits.of(most))[0]
         transcripts = _transcripts(job, description, context.client)
-        size = folder_bytes(folder)
-        _require_room(job, size, context)
-        context.models.store.save(folder, model_id)
-    return _record(job, description, model_id, size, transcripts)
+        _require_room(job, len(data), context)
+        context.models.store.save(path, model_id)
+    return _record(job, description, model_id, len(data), transcripts)
 
 
 def _transcripts(job: ImportJob, description: Description, client: redis.Redis) -> tuple[TranscriptRef, ...]:

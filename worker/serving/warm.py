@@ -49,7 +49,7 @@ class _Slot:
         """The model.
 
         Raises:
-            UserError: the store has no such model, or its files are damaged.
+            UserError: the store has no such model, or its file is damaged.
             StoreAway: a remote store cannot be used now.
         """
         from galvanic.generate import load_model
@@ -57,8 +57,8 @@ class _Slot:
         with self._lock:
             if self._model is None:
                 version = self._version()
-                with self._store.reading(self._model_id) as folder:
-                    model = load_model(folder)
+                with self._store.reading(self._model_id) as path:
+                    model = load_model(path)
                 model.description.network.check_pace()  # it may have been let in by an older version
                 self._model = model
                 self.version = version
@@ -92,7 +92,7 @@ class WarmModels:
         """Write a text with a model, together with what others ask of it.
 
         Raises:
-            UserError: the request cannot be fulfilled, the store has no such model, or its files are damaged.
+            UserError: the request cannot be fulfilled, the store has no such model, or its file is damaged.
         """
         with self._slot(model_id) as slot:
             return slot.batcher.submit(request)
@@ -110,7 +110,7 @@ class WarmModels:
         """Do something else with a model.
 
         Raises:
-            UserError: `work` raised it, the store has no such model, or its files are damaged.
+            UserError: `work` raised it, the store has no such model, or its file is damaged.
         """
         with self._passes, self._slot(model_id) as slot:
             return work(slot.model())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import time
@@ -26,7 +27,7 @@ from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog, Superseded
 from worker.jobs.lease import Lease
 from worker.remote import when_there_is_room
-from worker.store import ModelStore, folder_bytes
+from worker.store import ModelStore
 from worker.training.channel_text import (
     Withdrawn,
     is_withdrawn,
@@ -134,9 +135,10 @@ class _Attempt:
         learned = when_there_is_room(lambda: self._prepare(hooks), hooks)
         joblog.model_id()  # known to all attempts, long before there is a model
         self.lease.touch()
-        result = self._train(hooks, learned, parent, self._fetch(parent, hooks))
+        with contextlib.ExitStack() as kept:
+            result = self._train(hooks, learned, parent, self._fetch(parent, hooks, kept))
         hooks.require_standing()  # the last samples took a while
-        record = _record(job, learned, parent, result, joblog.model_id(), folder_bytes(self.files.model))
+        record = _record(job, learned, parent, result, joblog.model_id(), self.files.model.stat().st_size)
         past = _past(job, learned, result, time.monotonic() - begun if self.whole else None)
         made = Made(finished=_finished(record, result), past=past, curve=result.curve)
         when_there_is_room(lambda: made.save(self.files.made), hooks)
@@ -231,14 +233,14 @@ class _Attempt:
         files.save_learned(learned)
         return learned
 
-    def _fetch(self, parent: ModelRecord | None, hooks: JobHooks) -> Path | None:
-        """The folder of the model to start from; a remote store's is copied onto the disk."""
+    def _fetch(self, parent: ModelRecord | None, hooks: JobHooks, kept: contextlib.ExitStack) -> Path | None:
+        """The file of the model to start from, there until `kept` ends; a remote store's is copied onto the disk."""
         if parent is None:
             return None
-        return when_there_is_room(lambda: self.store.fetch(parent.model_id), hooks)
+        return when_there_is_room(lambda: kept.enter_context(self.store.reading(parent.model_id)), hooks)
 
     def _train(
-        self, hooks: JobHooks, learned: CorpusInfo, parent: ModelRecord | None, parent_folder: Path | None
+        self, hooks: JobHooks, learned: CorpusInfo, parent: ModelRecord | None, parent_file: Path | None
     ) -> TrainResult:
         """Train, from the checkpoint if there is one that this version can read.
 
@@ -259,7 +261,7 @@ class _Attempt:
                 checkpoint=self.files.checkpoint,
                 hooks=hooks,
                 limits=self.settings.train_limits,
-                parent=parent_folder,
+                parent=parent_file,
                 parent_name=parent.name if parent else None,
             )
 

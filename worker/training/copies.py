@@ -23,7 +23,7 @@ from shared import keys
 from shared.settings import Settings
 from worker.cache import temporary
 from worker.jobs.job_files import JobFiles
-from worker.remote import RemoteStore, StoreAway, pack, unpack
+from worker.remote import RemoteStore, StoreAway
 from worker.store import ModelStore
 
 _FOLDER = "checkpoints"
@@ -100,17 +100,17 @@ class CheckpointCopies:
         if (own := _noted(self._files)) == self._attempt - 1:
             return False  # what is here is the newest
         folder = _folder_of(self._files)
-        attempts = sorted(int(name) for name in self._remote.names(folder) if name.isdecimal())
+        attempts = _attempts(self._remote, folder)
         if not attempts or attempts[-1] <= own:
             return False
         try:
-            with (
-                temporary(self._temporary, "checkpoint") as packed,
-                temporary(self._temporary, "checkpoint") as unpacked,
-            ):
-                self._remote.get(f"{folder}/{attempts[-1]}", packed)
-                unpack(packed, unpacked, NAME)
-                self._take(unpacked)
+            with temporary(self._temporary, "checkpoint") as brought:
+                brought.mkdir()
+                names = self._remote.names(folder)
+                for name in (NAME, self._files.learned.name):
+                    if (copy := _object(attempts[-1], name)) in names or name == NAME:
+                        self._remote.get(f"{folder}/{copy}", brought / name)
+                self._take(brought)
         except FileNotFoundError:
             log.warning("copy_not_usable", attempt=attempts[-1])
             return False
@@ -118,30 +118,31 @@ class CheckpointCopies:
         log.info("checkpoint_brought", attempt=attempts[-1])
         return True
 
-    def _take(self, unpacked: Path) -> None:
+    def _take(self, brought: Path) -> None:
         files = self._files
         if files.checkpoint.exists():
             shutil.rmtree(files.checkpoint)
         files.learned.unlink(missing_ok=True)
         files.folder.mkdir(parents=True, exist_ok=True)
-        if (unpacked / files.learned.name).exists():
-            shutil.move(unpacked / files.learned.name, files.learned)
-        shutil.move(unpacked, files.checkpoint)
+        if (brought / files.learned.name).exists():
+            shutil.move(brought / files.learned.name, files.learned)
+        shutil.move(brought, files.checkpoint)
 
     def _copy(self, remote: RemoteStore) -> None:
         """Copy what is on the disk. What keeps it from that is logged: the next one comes soon."""
         folder, began = _folder_of(self._files), time.monotonic()
         try:
-            with self._snapshot() as paths, temporary(self._temporary, "checkpoint") as packed:
-                inode = paths[0].stat().st_ino
-                if inode == self._copied_file:
+            with self._snapshot() as paths:
+                stat = paths[-1].stat()
+                if stat.st_ino == self._copied_file:
                     return
-                pack(paths, packed, NAME)
-                remote.put(f"{folder}/{self._attempt}", packed)
-                self._copied_file = inode
-                log.info("checkpoint_copied", bytes=packed.stat().st_size, seconds=round(time.monotonic() - began, 1))
+                for path in paths:  # the checkpoint last: a copy without it is none
+                    remote.put(f"{folder}/{_object(self._attempt, path.name)}", path)
+                self._copied_file = stat.st_ino
+                log.info("checkpoint_copied", bytes=stat.st_size, seconds=round(time.monotonic() - began, 1))
             for name in remote.names(folder):
-                if name.isdecimal() and int(name) < self._attempt:
+                number = name.partition(".")[0]
+                if number.isdecimal() and int(number) < self._attempt:
                     remote.remove(f"{folder}/{name}")
         except OSError as error:
             log.warning("checkpoint_not_copied", error=str(error) if error.errno is None else type(error).__name__)
@@ -153,8 +154,8 @@ class CheckpointCopies:
         """The files as they are now, which do not change any more while they are read."""
         with temporary(self._temporary, "checkpoint") as folder:
             folder.mkdir()
-            names = [self._files.checkpoint / NAME]
-            names += [self._files.learned] if self._files.learned.exists() else []
+            names = [self._files.learned] if self._files.learned.exists() else []
+            names += [self._files.checkpoint / NAME]
             for path in names:
                 try:
                     os.link(path, folder / path.name)  # each is replaced, never written to
@@ -197,6 +198,16 @@ def remove_left_copies(settings: Settings, client: redis.Redis) -> None:
                 log.info("copies_removed", job_id=job_id)
     except StoreAway as error:
         log.warning("copies_not_looked_for", error=str(error))  # the next training looks again
+
+
+def _object(attempt: int, name: str) -> str:
+    return f"{attempt}.{name}"
+
+
+def _attempts(remote: RemoteStore, folder: str) -> list[int]:
+    """The attempts of which there is a copy, the last one last."""
+    numbers = (name.removesuffix(f".{NAME}") for name in remote.names(folder) if name.endswith(f".{NAME}"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
 
 
 def _folder_of(files: JobFiles) -> str:

@@ -19,7 +19,7 @@ from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog, run_script
 from worker.store import ModelStore
 
-FIXTURE = Path(__file__).parent.parent.parent / "fixtures" / "format-2" / "char"
+FIXTURE = Path(__file__).parent.parent.parent / "fixtures" / "format-3" / "char.safetensors"
 
 
 class Installation:
@@ -85,7 +85,8 @@ class Installation:
         self.client.set(keys.model(model_id), record.model_dump_json())
         self.client.hset(keys.guild_models(record.guild_id), record.name, model_id)
         if files:
-            shutil.copytree(FIXTURE, self.data / "models" / model_id)
+            (self.data / "models").mkdir(exist_ok=True)
+            shutil.copy(FIXTURE, self.data / "models" / f"{model_id}.safetensors")
 
     def keep_models_in(self, address: str) -> None:
         """From now on the model store is there."""

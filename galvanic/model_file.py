@@ -1,0 +1,493 @@
+"""A model is one file, `NAME.safetensors`: its weights, and its description as JSON in the file's metadata.
+
+It is written beside its place and moved there, so it is whole or not there, and nothing in it is ever executed. Weights
+may stand in it coarser than they are in memory (`Packing`), where a file must be small.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+from pydantic import BaseModel, ConfigDict, Field
+
+from galvanic.checkpoint import write_file
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
+from galvanic.plan import NetworkConfig
+from galvanic.results import TrainResult
+from galvanic.text import make_vocabulary
+from galvanic.text.classic import WINDOW
+from galvanic.units import MEGABYTE
+
+FORMAT = 3
+SUFFIX = ".safetensors"
+WINDOWS = "corpus_windows"
+"""The array beside the weights."""
+MOST_WINDOWS, WINDOW_SYMBOLS = 1_000, 100
+Packing = Literal["float16", "int8"]
+"""`float16`: all weights in half precision. `int8`: each column of a matrix, which is what one unit weighs its inputs
+by, in whole steps of a 127th of its largest; biases stay as they are."""
+PACKINGS: tuple[Packing, ...] = ("float16", "int8")
+"""From the finest."""
+_KEY = "galvanic"
+_SCALE, _STEPS = "/scale", 127
+_MOST_HEADER = 64 * 2**20
+_MOST_SUM = 1e8
+"""What a unit may make of its inputs, at most. Trained weights stay far below it; numbers far above it overflow, or
+drown what keeps a symbol from being drawn (`galvanic.sampling.NEVER`)."""
+_MOST_LSTMS = 16
+"""Layers of all members of an import: each makes the first text, for which the network is compiled, wait longer."""
+_CLOCKS_APART_S = 86_400
+_LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
+
+Arrays = dict[str, npt.NDArray[Any]]
+Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]
+# No training leaves others; a file may come from anybody.
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+_Loss = Annotated[float, Field(gt=-1_000, lt=1_000, allow_inf_nan=False)]
+
+
+class Ancestor(BaseModel):
+    """A model that another one started from.
+
+    Attributes:
+        name: as it was called then.
+        corpus: what it had learned from.
+        epochs: that it was trained for, itself.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    weights_sha256: str
+    corpus: CorpusInfo
+    epochs: int
+
+
+class TrainingRecord(BaseModel):
+    """How the model came about; losses in nats per character.
+
+    Attributes:
+        epochs: of this training; `epochs_before` those of the models that it started from.
+        copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    epochs: _Count
+    epochs_before: _Count = 0
+    seconds: float = Field(allow_inf_nan=False)
+    stopped: str
+    random_seed: int
+    train_loss: _Loss
+    heldout_loss: _Loss | None
+    copy_share: float | None = Field(None, ge=0, le=1)
+    curve: tuple[tuple[_Count, _Loss, _Loss | None], ...] = Field(max_length=100_000)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, result: TrainResult) -> TrainingRecord:
+        """What is kept of a training's result."""
+        curve = [(point.epoch, point.train_loss, point.heldout_loss) for point in result.curve]
+        kept = {name: value for name, value in vars(result).items() if name in cls.model_fields}
+        return cls(**{**kept, "seconds": round(result.seconds, 1), "curve": curve})
+
+
+class Description(BaseModel):
+    """What a model file says of its model.
+
+    Attributes:
+        packed: how its weights stand there; None: as they are.
+        symbols: the text of every symbol, in the order of their ids.
+        unwrapped: the text's lines of fixed width were joined into paragraphs.
+        unseen: probability that the next character is one that the text never had.
+        lineage: the models that this one goes back to, the oldest first.
+        transcripts: channels' messages that it learned from, as the registry knew when it was exported (`marks`).
+        weights_sha256: of the weights as they stand in the file, hexadecimal.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[3] = 3
+    packed: Packing | None = None
+    recipe: RecipeName
+    symbols: tuple[str, ...] = Field(min_length=1)
+    network: NetworkConfig
+    unwrapped: bool
+    unseen: float = Field(gt=0, lt=1)
+    corpus: CorpusInfo
+    lineage: tuple[Ancestor, ...] = ()
+    options: TrainOptions | None = None
+    training: TrainingRecord
+    versions: dict[str, str] = Field(default_factory=dict)
+    created_at: float = Field(default_factory=time.time, ge=0, allow_inf_nan=False)
+    transcripts: tuple[TranscriptRef, ...] = ()
+    weights_sha256: str
+
+    @property
+    def marks(self) -> tuple[TranscriptRef, ...]:
+        """The channels' messages that it, and what it started from, learned from, each transcript once.
+
+        What the registry said comes first: it knows at which revision a text was read.
+        """
+        texts = (self.corpus.transcript, *(ancestor.corpus.transcript for ancestor in self.lineage))
+        found: dict[str, TranscriptRef] = {}
+        for ref in (*self.transcripts, *texts):
+            if ref is not None:
+                found.setdefault(ref.transcript_id, ref)
+        return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is taken of a file that anybody may have made: nobody's worker is to be filled up or kept busy by it.
+
+    Attributes:
+        weights_bytes: of the weights in memory.
+        description_bytes: of all that the file has beside them: several times what the largest vocabulary takes.
+    """
+
+    weights_bytes: int
+    description_bytes: int = 4 * 2**20
+
+    @classmethod
+    def of(cls, file_bytes: int) -> Limits:
+        """Those that fit files of this size: packed weights take up to four times their bytes in memory."""
+        return cls(4 * file_bytes)
+
+
+def path_of(name: str | Path) -> Path:
+    """The model file that somebody names with or without its ending."""
+    return Path(name) if Path(name).is_file() else path_for(name)
+
+
+def path_for(name: str | Path) -> Path:
+    """The file of a new model that somebody names with or without its ending."""
+    path = Path(name)
+    return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that matter to a model, those installed."""
+    found: dict[str, str] = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def save(
+    path: Path, weights: Arrays, windows: npt.NDArray[Any], *, packing: Packing | None = None, **fields: Any
+) -> None:
+    """Write a model file, whole or not at all; on return it is on the disk.
+
+    Args:
+        weights: float32 arrays by name.
+        windows: ids of windows of the corpus, [windows, symbols], to start a text from.
+        fields: of `Description`; the versions are those installed unless given.
+
+    Raises:
+        UserError: a weight is too large for this packing.
+        OSError: the file cannot be written.
+    """
+    arrays = {**_packed(weights, packing), WINDOWS: windows}
+    if not all(np.isfinite(array).all() for array in arrays.values()) and packing:
+        raise UserError(
+            "This model's file is too large to be sent, and its weights are too large numbers for a smaller one.",
+            "The bot's operator can export it on the machine, with `galvanic export`.",
+        )
+    fields = {"versions": library_versions(), **fields, "packed": packing, "weights_sha256": _digest(arrays)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, arrays, {_KEY: Description(**fields).model_dump_json(ensure_ascii=True)})
+
+
+def describe(path: Path, limits: Limits | None = None) -> Description:
+    """The description of a model file; nothing else of it is read.
+
+    Raises:
+        UserError: as `load`.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no model {path.name}.", "Give the file that a training wrote.")
+    try:
+        metadata = _metadata(path, limits.description_bytes if limits else _MOST_HEADER)
+    except (OSError, ValueError, RecursionError) as error:
+        raise (_no_model(path) if limits else damaged()) from error
+    try:
+        written = _Format.model_validate_json(metadata)
+        if written.format > FORMAT or not (written.packed is None or written.packed in PACKINGS):
+            raise UserError(
+                "This model was written by a newer version of Galvanic.", "Update this installation to use it."
+            )
+        description = Description.model_validate_json(metadata)
+        _check_description(description)
+        if limits:
+            _check_limits(description, limits)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path if limits else None) from error
+    return description
+
+
+def load(path: Path, limits: Limits | None = None) -> Loaded:
+    """Description, weights and corpus windows of a model file, all checked.
+
+    Args:
+        limits: for files that anybody may send; None: as large as they come.
+
+    Raises:
+        UserError: there is no model, it is damaged, too large or of no use, or a newer program wrote it.
+    """
+    description = describe(path, limits)
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+        if _digest(arrays) != description.weights_sha256:
+            raise ValueError("the weights differ from those that were saved")
+        windows = arrays.pop(WINDOWS)
+        weights = _unpacked(arrays, description.packed)
+        _check_arrays(description, weights, windows)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
+        raise damaged(path if limits else None) from error
+    return description, weights, windows
+
+
+def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
+    """Write a model into another file of at most so many bytes: exactly if that fits, else no coarser than needed.
+
+    Args:
+        transcripts: what the description is to name beside those that it names anyway (`Description.marks`).
+
+    Raises:
+        UserError: there is no model or a damaged one, the file cannot be written, or not even the coarsest fits.
+    """
+    description, weights, windows = load(path)
+    fields = fields_of(description) | ({"transcripts": tuple(transcripts)} if transcripts else {})
+    finest = (None, *PACKINGS).index(description.packed)
+    try:
+        for packing in (None, *PACKINGS)[finest:]:
+            save(target, weights, windows, packing=packing, **fields)
+            if target.stat().st_size <= most_bytes:
+                return
+        size = target.stat().st_size
+        target.unlink()
+    except OSError as error:
+        raise _not_written(target, error) from error
+    raise UserError(
+        f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
+        f"{most_bytes / MEGABYTE:.1f} MB.",
+        "Take it to a server with a higher limit for files, or train one with fewer `--units`. The bot's "
+        "operator can export it on the machine, with `galvanic export`.",
+    )
+
+
+def import_model(path: Path, target: Path) -> Description:
+    """Check a model file and copy it.
+
+    Raises:
+        UserError: as `load`, or the place is taken or cannot be written.
+    """
+    if target.exists():
+        raise UserError(f"There is something at {target.name} already.", "Name a file that does not exist yet.")
+    description = load(path)[0]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    except OSError as error:
+        raise _not_written(target, error) from error
+    return description
+
+
+def damaged(path: Path | None = None) -> UserError:
+    """The error about a model that cannot be read; `path`: of a file that came from outside."""
+    if path is not None:
+        return UserError(f"{path.name} is damaged.", "Export the model again, or get another copy of the file.")
+    return UserError("This model's file is damaged.", "Train it again, or restore it from a backup.")
+
+
+def fields_of(description: Description) -> dict[str, Any]:
+    """What `save` is to be told to write this description again."""
+    made_anew = {"format", "packed", "weights_sha256"}
+    return {name: getattr(description, name) for name in Description.model_fields if name not in made_anew}
+
+
+def _no_model(path: Path) -> UserError:
+    return UserError(f"{path.name} isn't an exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
+
+
+def _not_written(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path.name} cannot be written: {error.strerror}.", "Name another file, or make room.")
+
+
+class _Format(BaseModel):
+    format: int
+    packed: str | None = None
+
+
+def _metadata(path: Path, most: int) -> str:
+    """Our part of a safetensors file's header, which is read only if it is no longer than `most` bytes.
+
+    Raises:
+        ValueError: it is longer, or there is none.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > most:
+            raise ValueError("a longer header than a model has")
+        header = json.loads(file.read(length))
+    text = header["__metadata__"][_KEY] if isinstance(header, dict) and "__metadata__" in header else None
+    if not isinstance(text, str):
+        raise ValueError("no description")
+    return text
+
+
+def _digest(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
+
+
+def _check_description(description: Description) -> None:
+    """See that its parts fit together.
+
+    Raises:
+        ValueError: they do not, or no training leaves such a description.
+        UserError: there are too many symbols, or too long ones.
+    """
+    if min(description.network.units) < 1:
+        raise ValueError("a layer without units")
+    if description.network.window not in (0, WINDOW):
+        raise ValueError("a window that no recipe has")
+    if len(description.symbols) != description.network.vocabulary:
+        raise ValueError("the symbols do not fit the network")
+    if make_vocabulary(description.recipe, description.symbols).symbols != description.symbols:
+        raise ValueError("the symbols are not in their order")
+    if len(description.marks) > 200 or description.corpus.chars > 10**12:
+        raise ValueError("more than a model learns from")
+
+
+def _check_limits(description: Description, limits: Limits) -> None:
+    """See that such a model can be used without harm; before its weights are read.
+
+    Raises:
+        UserError: it is too large, or too slow.
+        ValueError: no training leaves such a description.
+    """
+    network = description.network
+    weights = 4 * network.parameters()
+    # Whoever writes with it makes a table of what each symbol is to the first layer's gates.
+    table = 4 * network.members * network.vocabulary * 4 * network.units[0] if network.kind == "streams" else 0
+    for needed, most in ((weights, limits.weights_bytes), (weights + table, 3 * limits.weights_bytes)):
+        if needed > most:
+            raise UserError(
+                f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "
+                f"{most / MEGABYTE:,.0f} MB.",
+                "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
+            )
+    network.check_pace()
+    layers = len(network.units) * network.members
+    if layers > _MOST_LSTMS:
+        raise UserError(
+            f"This model's network has {layers} layers, and imports may have {_MOST_LSTMS}.",
+            "Import a model with fewer layers.",
+        )
+    if description.created_at > time.time() + _CLOCKS_APART_S:
+        raise ValueError("made at a time that cannot be")
+
+
+def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
+    """See that whatever is read, all that the network predicts with these weights are numbers.
+
+    What a layer reads lies between -1 and 1, but for an embedding: so the largest weight, times how many there are to
+    a unit, bounds what it sums.
+
+    Raises:
+        UserError: they may not be.
+    """
+    largest = {name: float(max(array.max(), -array.min())) for name, array in weights.items()}
+    embedded = max((most for name, most in largest.items() if name.endswith("embeddings")), default=1.0)
+    for name, most in largest.items():
+        terms = weights[name].shape[0] if weights[name].ndim > 1 else 1
+        inputs = max(1.0, embedded) if name.endswith("lstm_0/lstm_cell/kernel") else 1.0
+        if not terms * most * inputs <= _MOST_SUM:  # not so of NaN either
+            raise UserError(
+                "This model's weights give no usable probabilities: some are no numbers, or far too large ones.",
+                "Train it again, or get another copy of it.",
+            )
+
+
+def _check_arrays(description: Description, weights: Arrays, windows: npt.NDArray[Any]) -> None:
+    """Compare the arrays with the description.
+
+    Raises:
+        ValueError: something does not fit.
+        UserError: nothing can be predicted with these weights.
+    """
+    if {name: array.shape for name, array in weights.items()} != description.network.shapes():
+        raise ValueError("the weights do not fit the network")
+    if not all(array.dtype == np.float32 for array in weights.values()):
+        raise ValueError("the weights are of another kind")
+    check_weights(weights)
+    if windows.dtype.kind not in "ui" or windows.ndim != 2 or not windows.size:
+        raise ValueError("the corpus windows are no ids")
+    if windows.shape[0] > MOST_WINDOWS or windows.shape[1] > WINDOW_SYMBOLS:
+        raise ValueError("more of the corpus than a training keeps")
+    if windows.min() < 0 or windows.max() >= len(description.symbols):
+        raise ValueError("the corpus windows do not fit the vocabulary")
+
+
+def _packed(weights: Arrays, packing: Packing | None) -> Arrays:
+    if packing is None:
+        return weights
+    if packing == "float16":
+        with np.errstate(over="ignore"):  # whoever saves them refuses what is no number
+            return {name: array.astype(np.float16) for name, array in weights.items()}
+    arrays: Arrays = {}
+    for name, array in weights.items():
+        if array.ndim < 2:
+            arrays[name] = array
+            continue
+        scale = np.maximum(np.abs(array).max(axis=0) / _STEPS, np.finfo(np.float32).tiny).astype(np.float32)
+        arrays[name], arrays[name + _SCALE] = np.round(array / scale).astype(np.int8), scale
+    return arrays
+
+
+def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
+    """The opposite of `_packed`.
+
+    Raises:
+        ValueError, KeyError: they are not packed so.
+    """
+    if packing is None:
+        return arrays
+    if packing == "float16":
+        if any(array.dtype != np.float16 for array in arrays.values()):
+            raise ValueError("the weights are not in half precision")
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+    weights: Arrays = {}
+    for name, array in arrays.items():
+        if name.endswith(_SCALE):
+            continue
+        weights[name] = array
+        if array.ndim > 1:
+            scale = arrays[name + _SCALE]
+            if array.dtype != np.int8 or scale.dtype != np.float32 or scale.shape != array.shape[1:]:
+                raise ValueError("the weights are not in whole steps of their scales")
+            with np.errstate(over="ignore"):  # whoever loads them refuses what is no number
+                weights[name] = array * scale
+    return weights

@@ -1,0 +1,218 @@
+"""Model files: what is saved loads, and nothing else ever does harm."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from galvanic import model_file
+from galvanic.generate import load_model
+from galvanic.model_file import Limits, describe, export, import_model, load
+from galvanic.results import TrainResult
+from shared.errors import UserError
+from tests.fixtures.make_model import logits_of
+from tests.worker.hostile import apart, sealed
+from tests.worker.texts import EPOCHS, Recorder
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SAVED = sorted(FIXTURES.glob("format-*/*.safetensors"))
+CHAR = FIXTURES / "format-3" / "char.safetensors"
+LIMITS = Limits.of(25 * 2**20)
+Memorised = tuple[Path, TrainResult, Recorder]
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_a_model_saved_by_an_earlier_version_says_what_it_said(path: Path) -> None:
+    expected = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    np.testing.assert_allclose(logits_of(path), expected["logits"], atol=1e-4)
+    assert load_model(path).score(expected["text"]).nats_per_char == pytest.approx(expected["nats_per_char"], abs=1e-4)
+
+
+def test_there_is_a_fixture_of_each_recipe_and_format() -> None:
+    names = {(path.parent.name, path.stem) for path in SAVED}
+    assert {(f"format-{model_file.FORMAT}", recipe) for recipe in ("char", "word", "classic")} <= names
+
+
+def test_a_file_tells_where_its_model_came_from(memorised: Memorised) -> None:
+    path, result, _ = memorised
+    description, _ = apart(path.read_bytes())
+    assert description["format"] == model_file.FORMAT
+    assert description["symbols"] == sorted(set(description["symbols"]))
+    assert description["corpus"]["name"] == "made-up"
+    assert len(description["corpus"]["sha256"]) == 64
+    assert description["lineage"] == []
+    assert description["options"]["epochs"] == EPOCHS
+    assert description["training"]["copy_share"] == result.copy_share
+    assert description["training"]["curve"][-1][0] == EPOCHS
+    assert {"keras", "numpy", "safetensors"} <= set(description["versions"])
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A tiny model, to be damaged."""
+    return Path(shutil.copy(CHAR, tmp_path / "copy.safetensors"))
+
+
+def change(path: Path, **fields: Any) -> None:
+    description, arrays = apart(path.read_bytes())
+    path.write_bytes(sealed({**description, **fields}, arrays))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"symbols": ["a", "b", "c"]},
+        {"symbols": []},
+        {"symbols": None},
+        {"symbols": ["a"] * 27},
+        {"network": {"kind": "streams"}},
+        {"recipe": "unknown"},
+        {"unseen": 0},
+        {"weights_sha256": "0" * 64},
+        {"format": "one"},
+        {"format": 0},
+        {"corpus": {}},
+    ],
+)
+def test_damaged_descriptions_are_refused(fields: dict[str, Any], copy: Path) -> None:
+    change(copy, **fields)
+    with pytest.raises(UserError, match="damaged"):
+        load(copy)
+
+
+@pytest.mark.parametrize("units", [[10**9], [-6], [0], [6, 6], ["six"]])
+def test_networks_that_the_weights_do_not_fit_are_refused(units: list[Any], copy: Path) -> None:
+    change(copy, network={**apart(copy.read_bytes())[0]["network"], "units": units})
+    with pytest.raises(UserError, match="damaged"):
+        load(copy)
+
+
+def test_files_that_are_no_model_are_refused(copy: Path, tmp_path: Path) -> None:
+    content = copy.read_bytes()
+    huge = (2**40).to_bytes(8, "little")
+    deep = b"[" * 100_000
+    nested = len(deep).to_bytes(8, "little") + deep
+    for other in (b"", b"just some text", b"PK", huge + content[8:], nested, content[:100], b"{}" + content):
+        copy.write_bytes(other)
+        with pytest.raises(UserError, match="damaged"):
+            load(copy)
+        with pytest.raises(UserError, match=r"copy.safetensors isn't an exported model"):
+            load(copy, LIMITS)
+    with pytest.raises(UserError, match="no model"):
+        load(tmp_path / "nothing")
+    with pytest.raises(UserError, match="no model"):
+        load(tmp_path)
+    with (tmp_path / "large.safetensors").open("wb") as file:
+        file.write(content)
+        file.truncate(10 * 2**30)  # sparse: takes no room on the disk
+    with pytest.raises(UserError, match="damaged"):
+        load(tmp_path / "large.safetensors")
+
+
+def test_newer_models_are_refused(copy: Path) -> None:
+    for fields in ({"format": model_file.FORMAT + 1, "recipe": "from the future"}, {"packed": "int4"}):
+        change(copy, **fields)
+        with pytest.raises(UserError, match="newer version"):
+            describe(copy)
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same model, word for word but for notes and titles."""
+    (a, a_weights, a_windows), (b, b_weights, b_windows) = load(one), load(other)
+    weights = a_weights.keys() == b_weights.keys() and all(
+        np.array_equal(a_weights[n], b_weights[n]) for n in a_weights
+    )
+    return weights and np.array_equal(a_windows, b_windows) and a.weights_sha256 == b.weights_sha256
+
+
+def harmed(content: bytes, draw: Callable[[Any], Any]) -> bytes:
+    """Bytes with one kind of damage."""
+    match draw(st.sampled_from(["cut", "flip", "random", "more", "middle"])):
+        case "cut":
+            return content[: draw(st.integers(0, len(content) - 1))]
+        case "flip":
+            place = draw(st.integers(0, len(content) - 1))
+            return content[:place] + bytes([content[place] ^ draw(st.integers(1, 255))]) + content[place + 1 :]
+        case "random":
+            return bytes(draw(st.binary(max_size=300)))
+        case "more":
+            return content + draw(st.binary(min_size=1, max_size=100))
+        case _:
+            start = draw(st.integers(0, len(content)))
+            return content[:start] + draw(st.binary(max_size=50)) + content[draw(st.integers(start, len(content))) :]
+
+
+FUZZ = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+DATA = st.data()
+
+
+@pytest.mark.parametrize("saved", SAVED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("packing", [None, *model_file.PACKINGS])
+@FUZZ
+@given(data=DATA)
+def test_fuzzed_files_never_crash_the_loader(packing: Any, saved: Path, tmp_path: Path, data: st.DataObject) -> None:
+    whole, copy = tmp_path / "whole.safetensors", tmp_path / "copy.safetensors"
+    if not whole.exists():
+        description, weights, windows = load(saved)
+        model_file.save(whole, weights, windows, packing=packing, **model_file.fields_of(description))
+    copy.write_bytes(harmed(whole.read_bytes(), data.draw))
+    try:
+        description, weights, _ = load(copy, LIMITS)
+    except UserError:
+        return
+    # A changed letter of a note or a title leaves a model that is whole; a changed weight does not.
+    assert same(whole, copy)
+    assert {name: weight.shape for name, weight in weights.items()} == description.network.shapes()
+
+
+@st.composite
+def json_like(draw: Callable[[Any], Any]) -> Any:
+    """Values that a field might hold by mistake or malice."""
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    return draw(
+        st.recursive(leaves, lambda kids: st.lists(kids, max_size=3) | st.dictionaries(st.text(max_size=5), kids))
+    )
+
+
+@FUZZ
+@given(data=DATA)
+def test_fields_of_other_kinds_never_crash_the_loader(tmp_path: Path, data: st.DataObject) -> None:
+    fields, arrays = apart(data.draw(st.sampled_from(SAVED)).read_bytes())
+    part = data.draw(st.sampled_from([fields, fields["network"], fields["training"], fields["corpus"]]))
+    part[data.draw(st.sampled_from(sorted(part)))] = data.draw(json_like())
+    (tmp_path / "x.safetensors").write_bytes(sealed(fields, arrays))
+    try:
+        description, weights, _ = load(tmp_path / "x.safetensors")
+    except UserError:
+        return
+    assert {name: weight.shape for name, weight in weights.items()} == description.network.shapes()
+
+
+@pytest.mark.parametrize("saved", SAVED, ids=lambda path: path.stem)
+def test_export_and_import_give_the_same_model(saved: Path, tmp_path: Path) -> None:
+    export(saved, tmp_path / "one.safetensors")
+    import_model(tmp_path / "one.safetensors", tmp_path / "back.safetensors")
+    assert (tmp_path / "back.safetensors").read_bytes() == saved.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back.safetensors", "one.safetensors"]
+    with pytest.raises(UserError, match="already"):
+        import_model(saved, tmp_path / "back.safetensors")
+
+
+def test_export_refuses_what_is_no_model_and_where_it_cannot_write(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model"):
+        export(tmp_path / "nothing", tmp_path / "x")
+    with pytest.raises(UserError, match="cannot be written"):
+        export(copy, copy / "x")
+    change(copy, unseen=2)
+    with pytest.raises(UserError, match="damaged"):
+        export(copy, tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == [copy.name]
