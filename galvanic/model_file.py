@@ -222,11 +222,11 @@ def describe(path: Path, limits: Limits | None = None) -> Description:
         UserError: as `load`.
     """
     if not path.is_file():
-        raise UserError(f"There is no model {path.name}.", "Give the file that a training wrote.")
+        raise _no_model(path, None)
     try:
         metadata = _metadata(path, limits.description_bytes if limits else _MOST_HEADER)
     except (OSError, ValueError, RecursionError) as error:
-        raise (_no_model(path) if limits else damaged()) from error
+        raise _no_model(path, limits) from error
     try:
         written = _Format.model_validate_json(metadata)
         if written.format > FORMAT or not (written.packed is None or written.packed in PACKINGS):
@@ -324,7 +324,9 @@ def fields_of(description: Description) -> dict[str, Any]:
     return {name: getattr(description, name) for name in Description.model_fields if name not in made_anew}
 
 
-def _no_model(path: Path) -> UserError:
+def _no_model(path: Path, limits: Limits | None) -> UserError:
+    if limits is None:
+        return UserError(f"There is no model in {path.name}.", "Give the file that a training or an export wrote.")
     return UserError(f"{path.name} isn't an exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
 
 
