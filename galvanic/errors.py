@@ -14,6 +14,9 @@ class UserError(Exception):
         remedy: what to do about it, one sentence; may be empty.
     """
 
+    exit_status = 2
+    """Of a command that ends with it."""
+
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem, remedy)
         self.problem = problem

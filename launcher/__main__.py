@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run until stopped; the exit code says how it went."""
     if sys.platform == "win32":
         print("error: this runs on Linux and macOS. On Windows use WSL or Docker.", file=sys.stderr)
         return 2
     from launcher.cli import run_from_command_line
 
-    return run_from_command_line(sys.argv[1:])
+    return run_from_command_line(sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":

@@ -314,6 +314,8 @@ class Settings(BaseSettings):
 class SettingsError(UserError):
     """A setting cannot be used; names it without showing its value."""
 
+    exit_status = 78  # sysexits.h: retrying cannot help
+
 
 def read_settings() -> Settings:
     """The settings from the environment and `.env`.

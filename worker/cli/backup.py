@@ -17,6 +17,7 @@ from typing import IO, BinaryIO, cast
 import redis
 
 from galvanic.checkpoint import sync_folder
+from galvanic.cli.texts import report
 from shared.connect import connect_for_long_commands, explain
 from shared.errors import UserError
 from shared.settings import Settings, get_settings
@@ -24,7 +25,6 @@ from shared.units import MEGABYTE, count
 from worker.backup.archive import Backup
 from worker.backup.restore import Restored, require_nobody, restore
 from worker.backup.take import Taken, take
-from worker.cli.texts import report
 
 _PIPE = "-"
 _TELL_EVERY_S = 2.0

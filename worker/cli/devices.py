@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from galvanic.cli.texts import report
 from worker import hardware
-from worker.cli.texts import report
 
 
 def devices(options: argparse.Namespace) -> int:

@@ -7,9 +7,9 @@ import platform
 import sys
 from typing import Any
 
+from galvanic.cli.texts import report
 from shared.settings import Settings, get_settings
 from worker import hardware
-from worker.cli.texts import report
 from worker.doctor import gpu, machine, redis_server
 from worker.doctor.findings import Finding, Level, lines, summary, wants_colour
 from worker.doctor.gpu_facts import gather

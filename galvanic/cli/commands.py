@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galvanic import model_file
+from galvanic.cli import Cli
+from galvanic.cli.texts import find_source, report
+from galvanic.errors import UserError
 from galvanic.model_file import path_for, path_of
 from galvanic.text import TextOptions, prepare
-from shared.errors import UserError
-from shared.settings import get_settings
-from shared.units import MEGABYTE, count
-from worker.cli.texts import find_source, find_text, report
+from galvanic.units import MEGABYTE, count
 
 if TYPE_CHECKING:
     from galvanic.author import Author
@@ -24,11 +24,11 @@ DEMONSTRATION_LENGTH = 1_000
 """Characters that the tutorial writes from a window of its corpus."""
 
 
-def inspect(options: argparse.Namespace) -> int:
+def inspect(options: argparse.Namespace, cli: Cli) -> int:
     """Say what a recipe makes of a text."""
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder)
-        source, info = find_source(options.text, workdir, until=options.until, keep_licence=options.keep_licence)
+        source, info = find_source(cli, options.text, workdir, until=options.until, keep_licence=options.keep_licence)
         # A large text's ids lie in a file too, which goes with the folder.
         prepared = prepare(
             source,
@@ -61,10 +61,10 @@ def inspect(options: argparse.Namespace) -> int:
     return 0
 
 
-def generate(options: argparse.Namespace) -> int:
+def generate(options: argparse.Namespace, cli: Cli) -> int:
     """Continue a seed with a model, or with a mixture of several."""
     author, seed = _author(options)
-    default = DEMONSTRATION_LENGTH if options.from_corpus else get_settings().generate_length
+    default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
     written = author.generate(
         seed,
         length=options.length or default,
@@ -99,9 +99,10 @@ def _author(options: argparse.Namespace) -> tuple[Author, str]:
     return Mixture(models), options.model or ""
 
 
-def evaluate(options: argparse.Namespace) -> int:
+def evaluate(options: argparse.Namespace, cli: Cli) -> int:
     """Score a text."""
-    text, info = find_text(options.text)
+    text, info = cli.find_text(options.text, None, to_learn=False)
+    assert isinstance(text, str)  # without a folder every file is read into memory
     model = _load(options.model)
     score = model.score(text)
     values: dict[str, Any] = {

@@ -1,0 +1,21 @@
+"""`galvanic bot`: joins the command line as a plugin."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from galvanic.cli import Cli
+
+
+def register(cli: Cli) -> None:
+    """Add it."""
+    bot = cli.add("bot", "Run the Discord bot; `health`: end with 0 when one is well.", _run, json=False)
+    bot.add_argument("what", nargs="?", choices=("health",), help=argparse.SUPPRESS)
+
+
+def _run(options: argparse.Namespace) -> int:
+    sys.argv[1:] = [options.what] if options.what else []
+    from bot.__main__ import main
+
+    return main()

@@ -1,0 +1,92 @@
+"""`train`: Ctrl-C loses nothing."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from galvanic.cli import Cli
+from galvanic.cli.texts import find_source, report
+from galvanic.errors import UserError
+from galvanic.model_file import describe, path_for, path_of
+from galvanic.options import TrainOptions
+from galvanic.progress import Bar, clock
+from galvanic.results import TrainResult
+from galvanic.units import count
+
+EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+def train_command(options: argparse.Namespace, cli: Cli) -> int:
+    """Train a model and write its file."""
+    out = path_for(options.out.absolute())
+    if out.exists() and not options.force:
+        raise UserError(f"{out} is there already.", "Give --out another name, or --force to replace that model.")
+    workdir = out.with_name(f".{out.stem}.source")
+    try:
+        return _train(options, cli, out, workdir)
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> int:
+    text, info = find_source(
+        cli, options.text, workdir, until=options.until, keep_licence=options.keep_licence, name=options.name
+    )
+    given = {name: getattr(options, name) for name in TrainOptions.model_fields}
+    if options.parent is not None and options.recipe is None:
+        given["recipe"] = describe(path_of(options.parent)).recipe
+    chosen = TrainOptions(**{name: value for name, value in given.items() if value is not None})
+    checkpoint = out.with_name(f"{out.stem}.checkpoint")
+    for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
+        print(line, file=sys.stderr)
+
+    from galvanic.quiet import import_tensorflow
+
+    import_tensorflow()
+    from galvanic.training import TrainingInterrupted, train
+
+    parent = None if options.parent is None else path_of(options.parent)
+    try:
+        with Bar("interrupt") as hooks:
+            result = train(
+                text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, limits=cli.limits(), parent=parent
+            )
+    except (TrainingInterrupted, KeyboardInterrupt):
+        kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
+        print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
+        return EX_INTERRUPTED
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    _tell(options, out, result)
+    return 0
+
+
+def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
+    values = {
+        "model": str(out),
+        "parameters": result.parameters,
+        "epochs": result.epochs,
+        "epochs_before": result.epochs_before,
+        "train_loss": result.train_loss,
+        "heldout_loss": result.heldout_loss,
+        "copy_share": result.copy_share,
+        "seconds": round(result.seconds, 1),
+        "stopped": result.stopped,
+        "random_seed": result.random_seed,
+        "samples": result.samples,
+        "curve": [[point.epoch, point.train_loss, point.heldout_loss] for point in result.curve],
+        "notes": result.notes,
+    }
+    heldout = "" if result.heldout_loss is None else f", held out {result.heldout_loss:.4f}"
+    before = f" after {result.epochs_before:,} before" if result.epochs_before else ""
+    copied = "" if result.copy_share is None else f", {result.copy_share:.0%} of the samples copied"
+    lines = [
+        *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
+        f"training {result.train_loss:.4f}{heldout} nats a character, {count(result.epochs, 'epoch')}{before}, "
+        f"{result.parameters:,} parameters, {clock(result.seconds)} min{copied}",
+        f"model: {out}",
+        *result.notes,
+    ]
+    report(options.json, values, lines)

@@ -1,0 +1,239 @@
+"""What `import galvanic` offers: train a model on a text, load one, write with it. See `train`, `load` and `Model`."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions
+from galvanic.source import chunks, cleaned
+
+if TYPE_CHECKING:
+    from galvanic.model_file import Loaded
+    from galvanic.results import Score, TrainResult
+
+__all__ = ["Model", "Text", "UserError", "load", "train"]
+
+_LONGEST_NAME = 255
+
+
+class Text(str):
+    """What a model wrote, its beginning included; a notebook shows it as it is.
+
+    Attributes:
+        seed: the beginning.
+        random_seed: with the same options it gives the same text again.
+        notes: what the model made of the seed, in plain words.
+    """
+
+    seed: str
+    random_seed: int
+    temperature: float
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Model:
+    """A trained model: see `train` and `load`.
+
+    Attributes:
+        description: what it is and how it came about.
+        result: of its training, where it was trained just now: samples, losses of each epoch, why it ended.
+    """
+
+    def __init__(self, loaded: Loaded, result: TrainResult | None = None) -> None:
+        from galvanic.quiet import import_tensorflow
+
+        import_tensorflow()
+        from galvanic.generate import TextModel
+
+        self.description, self._weights, self._windows = loaded
+        self.result = result
+        self._model = TextModel(*loaded)
+
+    def generate(
+        self,
+        seed: str = "",
+        length: int = 300,
+        *,
+        temperature: float | None = None,
+        random_seed: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        guard: bool | None = None,
+        stop: StopAt | None = None,
+        from_corpus: bool = False,
+    ) -> Text:
+        """Continue a text.
+
+        Args:
+            seed: the text; without one it begins with a line of the text that it learned from.
+            length: characters to write.
+            temperature: 0 (always the likeliest) to 2; None: 0.8, of the recipe `classic` 0.
+            random_seed: the same one gives the same text; None: drawn.
+            top_k, top_p, min_p: draw only from the so many likeliest symbols; from the likeliest that together have
+                this probability; from those with this share of the likeliest one's probability.
+            guard: break out of loops; None: yes, but for `classic`.
+            stop: "sentence" or "line": end at the last end of one.
+            from_corpus: begin with a random piece of the text that it learned from.
+
+        Raises:
+            UserError: nothing of the seed can be used, or a number is out of range.
+        """
+        from galvanic.request import WriteRequest
+
+        (written,) = self._model.generate_batch(
+            [
+                WriteRequest(
+                    seed,
+                    length,
+                    temperature,
+                    random_seed,
+                    from_corpus,
+                    top_k,
+                    top_p,
+                    min_p,
+                    guard,
+                    stop,
+                    from_line=not seed and not from_corpus,
+                )
+            ]
+        )
+        if isinstance(written, UserError):
+            raise written
+        text = Text(written.seed + written.text)
+        text.seed, text.random_seed = written.seed, written.random_seed
+        text.temperature, text.notes = written.temperature, written.notes
+        return text
+
+    def evaluate(self, text: str) -> Score:
+        """How well it foresees a text: `bits_per_char` and `nats_per_char`.
+
+        Raises:
+            UserError: nothing of the text can be read.
+        """
+        return self._model.score(text)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it into one file, `NAME.safetensors`; returns its path.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        from galvanic.model_file import fields_of, path_for, save
+
+        place = path_for(path)
+        save(place, self._weights, self._windows, **fields_of(self.description))
+        return place
+
+    def __repr__(self) -> str:
+        from galvanic.facts import facts_of
+
+        facts = "\n".join(f"  {name}: {value}" for name, value in facts_of(self.description))
+        return f"<galvanic.Model, recipe {self.description.recipe}, of {self.description.corpus.title}\n{facts}>"
+
+    def _repr_png_(self) -> bytes:
+        """Its card, as a notebook shows it."""
+        from galvanic.card import model_card
+
+        return model_card(self.description.corpus.name, self.description)
+
+
+def load(path: str | Path) -> Model:
+    """The model of a file that a training or an export wrote; its ending may be left out.
+
+    Raises:
+        UserError: there is no model, it is damaged, or a newer version of Galvanic wrote it.
+    """
+    from galvanic import model_file
+
+    return Model(model_file.load(model_file.path_of(path)))
+
+
+def train(
+    text: str | Path,
+    *,
+    minutes: float | None = None,
+    epochs: int | None = None,
+    recipe: RecipeName | None = None,
+    parent: str | Path | None = None,
+    layers: int | None = None,
+    units: int | None = None,
+    embedding: int | None = None,
+    encoding: Encoding | None = None,
+    dropout: float | None = None,
+    batch: int | None = None,
+    length: int | None = None,
+    learning_rate: float | None = None,
+    random_seed: int | None = None,
+    name: str | None = None,
+    progress: bool = True,
+) -> Model:
+    """Train a model on a text. An interrupt (Ctrl-C, or a notebook's stop) ends it early, with the best so far.
+
+    Args:
+        text: the path of a text file in UTF-8, or a text of more than a line.
+        minutes: to learn for; without these and `epochs` 8, of the recipe `classic` 4 epochs.
+        epochs: to read the text so often.
+        recipe: "char" (character by character), "word", or "classic" (the tutorial's); None: "char", or the parent's.
+        parent: the file of a model to start from.
+        layers, units, embedding, encoding, dropout, batch, length, learning_rate: of the network and how it learns;
+            None: chosen by the size of the text and the speed of the machine.
+        random_seed: the same one gives the same model on the same machine, by epochs; None: drawn.
+        name: of the text, as the model remembers it.
+        progress: show a bar, and what the model writes after each epoch.
+
+    Raises:
+        UserError: the text, an option or the parent cannot be used.
+    """
+    from galvanic import model_file
+    from galvanic.quiet import import_tensorflow
+
+    source, corpus = find_text(text, name)
+    start = None if parent is None else model_file.path_of(parent)
+    if recipe is None:
+        recipe = "char" if start is None else model_file.describe(start).recipe
+    given = {key: value for key, value in locals().items() if key in TrainOptions.model_fields}
+    try:
+        options = TrainOptions(**given)
+    except ValueError as error:
+        raise _refused(error) from None
+    import_tensorflow()
+    from galvanic import training
+    from galvanic.progress import Bar, Quiet
+
+    with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else Quiet() as hooks:
+        out = Path(folder) / f"model{model_file.SUFFIX}"
+        result = training.train(source, options, corpus, out=out, hooks=hooks, parent=start)
+        return Model(model_file.load(out), result)
+
+
+def find_text(text: str | Path, name: str | None = None) -> tuple[str | Path, CorpusInfo]:
+    """The text, or the path of it, and what is known of it.
+
+    Raises:
+        UserError: there is no such file, or it is no text.
+    """
+    named = isinstance(text, Path) or (len(text) <= _LONGEST_NAME and "\n" not in text)
+    path = Path(text) if named else None
+    if path is not None and not path.is_file():
+        raise UserError(f"There is no text file {path}.", "Give the path of a file, or a text of several lines.")
+    source = str(text) if path is None else path
+    digest, chars = hashlib.sha256(), 0
+    for part in cleaned(chunks(source)):
+        digest.update(part.encode("utf-8", "surrogatepass"))
+        chars += len(part)
+    called = name or (path.stem if path else "text")
+    title = path.name if path else called
+    return source, CorpusInfo(name=called, title=title, source="file", chars=chars, sha256=digest.hexdigest())
+
+
+def _refused(error: Any) -> UserError:
+    found = error.errors()[0]
+    return UserError(f"`{found['loc'][0]}`: {found['msg'].replace('Input should', 'must')}.", "")

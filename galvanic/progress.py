@@ -1,0 +1,84 @@
+"""How a training shows itself to whoever waits for it: a bar, in a terminal or a notebook, and an interrupt that keeps
+what was learned."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from galvanic.results import Control, Difficulty, NoHooks, Progress, Sample
+
+_RESOLUTION = 1_000
+
+
+class Quiet(NoHooks):
+    """Shows nothing."""
+
+    def __enter__(self) -> Quiet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Bar(NoHooks):
+    """A progress bar with samples above it. Within its context the first interrupt asks for `at_interrupt`, the second
+    just stops."""
+
+    def __init__(self, at_interrupt: Control) -> None:
+        self._at_interrupt = at_interrupt
+        self._requested: Control | None = None
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Bar:
+        # `desc` behind the bar: what it says changes its length.
+        self._bar: Any = tqdm(total=_RESOLUTION, bar_format="{percentage:3.0f}% |{bar:24}| {desc}", file=sys.stderr)
+        if threading.current_thread() is threading.main_thread():
+            self._former = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.close()
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def progress(self, event: Progress) -> None:
+        """Move the bar."""
+        self._bar.n = min(_RESOLUTION, int(event.done * _RESOLUTION))
+        parts: list[str] = [event.doing] if event.doing != "learning" else []
+        parts += [f"epoch {event.epoch} step {event.step}/{event.steps}"]
+        parts += [f"training {event.train_loss:.3f}"] if event.train_loss is not None else []
+        parts += [f"held out {event.heldout_loss:.3f}"] if event.heldout_loss is not None else []
+        parts += [f"{event.chars_per_s:,.0f} chars/s"] if event.chars_per_s is not None else []
+        parts += [f"{clock(event.eta_s)} left"] if event.eta_s is not None else []
+        self._bar.set_description_str(", ".join(parts), refresh=False)
+        self._bar.refresh()
+
+    def sample(self, event: Sample) -> None:
+        """Show a sample above the bar."""
+        self._bar.write(f"\n--- epoch {event.epoch} ---\n{event.text}\n", file=sys.stderr)
+
+    def trouble(self, what: Difficulty | None) -> None:
+        """Tell it above the bar."""
+        said = "Saved: there is room again." if what is None else "The disk is full. Make room; I go on meanwhile."
+        self._bar.write(said, file=sys.stderr)
+
+    def control(self) -> Control | None:
+        """What an interrupt asked for."""
+        return self._requested
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._requested:
+            raise KeyboardInterrupt
+        self._requested = self._at_interrupt
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,19 @@
+"""`galvanic run`: joins the command line as a plugin."""
+
+from __future__ import annotations
+
+import argparse
+
+from galvanic.cli import Cli
+
+
+def register(cli: Cli) -> None:
+    """Add it."""
+    run = cli.add("run", "Run Redis, the bot, the workers and, without a token, the playground.", _run, json=False)
+    run.add_argument("arguments", nargs=argparse.REMAINDER, help="see `galvanic run -- --help`")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from launcher.__main__ import main
+
+    return main([one for one in options.arguments if one != "--"])

@@ -1,0 +1,62 @@
+"""`import galvanic` in somebody's own program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import galvanic
+from tests.worker.texts import SENTENCE, babble
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "format-3" / "char.safetensors"
+
+
+def test_a_model_is_trained_saved_loaded_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (book := tmp_path / "book.txt").write_text(babble(2_000))
+    model = galvanic.train(book, epochs=1, units=8, random_seed=1)
+    assert model.result is not None
+    assert model.result.epochs == 1
+    assert "epoch 1" in capsys.readouterr().err
+    assert model.description.corpus.title == "book.txt"
+    written = model.generate("The boat", length=40, temperature=0.5, random_seed=7)
+    assert written.startswith("The boat")
+    assert len(written) == len("The boat") + 40
+    assert written.random_seed == 7
+    path = model.save(tmp_path / "mine")
+    assert path == tmp_path / "mine.safetensors"
+    again = galvanic.load(tmp_path / "mine")
+    assert again.generate("The boat", length=40, temperature=0.5, random_seed=7) == written
+    assert again.evaluate("The boat sings.").bits_per_char > 0
+    child = galvanic.train(SENTENCE * 40, epochs=1, parent=path, progress=False)
+    assert capsys.readouterr().err == ""
+    assert [ancestor.name for ancestor in child.description.lineage] == ["mine"]
+
+
+def test_a_model_shows_itself_in_a_notebook() -> None:
+    model = galvanic.load(FIXTURE)
+    assert repr(model).startswith("<galvanic.Model, recipe char, of Tide")
+    assert model._repr_png_().startswith(b"\x89PNG")
+    assert repr(text := model.generate(length=20)) == text
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda: galvanic.train("no-such-file.txt"), "no text file"),
+        (lambda: galvanic.train(SENTENCE * 99 + "\n", units=1), "`units`: must be greater"),
+        (lambda: galvanic.load("no-such-model"), "no model"),
+    ],
+)
+def test_what_cannot_be_is_said(call: object, problem: str) -> None:
+    assert callable(call)
+    with pytest.raises(galvanic.UserError, match=problem):
+        call()
+
+
+def test_importing_it_is_light() -> None:
+    code = "import sys, galvanic; print({'numpy', 'tensorflow', 'pydantic', 'celery', 'redis'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
