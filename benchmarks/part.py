@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from galvanic.quiet import import_tensorflow
+    from galvanic.machine import import_tensorflow
 
     record = Record()
     try:

@@ -1,25 +1,229 @@
-"""A trained model that writes and scores."""
+"""Models that write and score: one, or several that write one text."""
 
 from __future__ import annotations
 
 import math
+import secrets
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
-from galvanic.author import Author
+from galvanic import streams
+from galvanic.errors import UserError
 from galvanic.model_file import Description, load
-from galvanic.network import Weights
-from galvanic.reader import Reader
-from galvanic.results import Score, Surprise
-from galvanic.streams import Ids, Row
-from galvanic.text import ScoringText, Seed, get_recipe, make_vocabulary
+from galvanic.network import Weights, split_members
+from galvanic.options import RecipeName, StopAt
+from galvanic.plan import NetworkConfig
+from galvanic.request import WriteRequest, cut, draw_line, too_slow
+from galvanic.results import Generation, Score, Surprise
+from galvanic.sampling import Sampling, padded
+from galvanic.streams import Ids, Mix, Row
+from galvanic.text import CharVocabulary, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
 from galvanic.text.classic import pad
-from galvanic.text.codelength import UNICODE_SCALARS
+from galvanic.text.recipe import UNICODE_SCALARS
 from galvanic.units import count
+from galvanic.windows import Windows
+
+
+class Reader:
+    """Reads and writes symbols with the weights of a network. Keeps no state between calls.
+
+    Args:
+        config: the network's settings.
+        weights: its weights, by name.
+    """
+
+    def __init__(self, config: NetworkConfig, weights: Weights) -> None:
+        self.config = config
+        self.networks: list[streams.Network] = []
+        self._mix = streams.even_mix(config) if config.members > 1 else None
+        self._windows: Windows | None = None
+        self.set_weights(weights)
+
+    def set_weights(self, weights: Weights) -> None:
+        """Use other weights of the same shapes; nothing is compiled again."""
+        if self.config.kind == "streams":
+            self.networks = [streams.prepare(self.config, own) for own in split_members(self.config, weights)]
+        elif self._windows is None:
+            self._windows = Windows(self.config, weights)
+        else:
+            self._windows.set_weights(weights)
+
+    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
+        """Log probability of each symbol of a text before it was read, shape [len(ids)]; the first has nothing
+        before it and is as likely as any other.
+
+        Raises:
+            UserError: it was not done until then (`time.monotonic`).
+        """
+        if not len(ids):
+            return np.zeros(0, np.float32)
+        ids = ids.astype(np.int32, copy=False)
+        rest = self._windows.read(ids, until) if self._windows else self._read(ids, until)
+        return np.concatenate([np.full(1, -math.log(self.config.vocabulary), np.float32), rest])
+
+    def write(self, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
+        """Read the seed, which must not be empty, and write so many symbols after it."""
+        return self.write_batch([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]
+
+    def write_batch(self, rows: Sequence[Row]) -> list[Ids]:
+        """Continue all seeds; each as it would be continued alone, and at least as far as is enough, or `late`."""
+        if self._windows:
+            return [self._windows.write(row) for row in rows]
+        return streams.write(self.networks, rows, self._mix)
+
+    def _read(self, ids: Ids, until: float) -> npt.NDArray[np.float32]:
+        log_probs = [streams.read(network, ids, until) for network in self.networks]
+        mean: npt.NDArray[np.float32] = np.logaddexp.reduce(log_probs) - np.float32(math.log(len(log_probs)))
+        return mean
+
+
+DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
+"""`classic` takes the likeliest character each time, as the tutorial does."""
+UNGUARDED = {"classic"}
+"""Recipes whose loops are not broken unless asked: those of `classic` are what the tutorial shows."""
+_NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
+_MOST_SYMBOLS = 4
+"""To a character asked for, so that no text goes on for ever."""
+_MOST_SEED = 1_000
+"""Characters of the corpus that an answer carries as its beginning."""
+
+
+@dataclass
+class _Begun:
+    request: WriteRequest
+    row: Row
+    seed: str
+    random_seed: int
+    notes: tuple[str, ...]
+    open_end: bool
+
+
+class Author(ABC):
+    """Continues seeds."""
+
+    vocabulary: Vocabulary
+    recipe: RecipeName
+
+    def generate(
+        self,
+        seed: str,
+        length: int,
+        temperature: float | None = None,
+        random_seed: int | None = None,
+        from_corpus: bool = False,
+        *,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        guard: bool | None = None,
+        stop: StopAt | None = None,
+    ) -> Generation:
+        """Continue a seed; the arguments are those of `WriteRequest`.
+
+        Raises:
+            UserError: nothing of the seed can be used, or a number is out of range.
+        """
+        request = WriteRequest(
+            seed, length, temperature, random_seed, from_corpus, top_k, top_p, min_p, guard=guard, stop=stop
+        )
+        (written,) = self.generate_batch([request])
+        if isinstance(written, UserError):
+            raise written
+        return written
+
+    def generate_batch(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
+        """Continue several seeds in one pass. Each gets the text that it would get alone, or its own error."""
+        started = time.monotonic()
+        begun = [self._begin(request) for request in requests]
+        texts = iter(self._write([one.row for one in begun if isinstance(one, _Begun)]))
+        return [one if isinstance(one, UserError) else self._finish(one, next(texts), started) for one in begun]
+
+    @abstractmethod
+    def _read_seed(self, seed: str) -> Seed:
+        """A seed as ids, never empty.
+
+        Raises:
+            UserError: nothing of it can be used.
+        """
+
+    @abstractmethod
+    def _draw_window(self, random: np.random.Generator) -> Ids:
+        """Ids of a random window of the corpus."""
+
+    @abstractmethod
+    def _write(self, rows: Sequence[Row]) -> list[Ids]:
+        """Continue each row's seed at least until it is enough."""
+
+    def _begin(self, request: WriteRequest) -> _Begun | UserError:
+        if time.monotonic() > request.until:  # before anything is read for it
+            return too_slow()
+        random_seed = secrets.randbelow(2**32) if request.random_seed is None else request.random_seed
+        random = np.random.default_rng(random_seed)
+        try:
+            sampling = self._sampling(request)
+            if request.from_corpus or request.from_line:
+                known, seed = self._draw_seed(request, random)
+            else:
+                known, seed = self._read_seed(request.seed), request.seed
+        except UserError as error:
+            return error
+        lengths = self.vocabulary.lengths
+        needed = request.length + known.open_end
+
+        def enough(ids: Ids) -> bool:
+            return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
+
+        row = Row(known.ids, sampling, random, enough, request.until)
+        return _Begun(request, row, seed, random_seed, known.notes, known.open_end)
+
+    def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
+        """A window of the corpus, or a line of it; blank where the model keeps nothing of its corpus."""
+        if request.from_line:
+            line = draw_line(lambda: self._text_of(self._draw_window(random)))
+            if line.strip():
+                return replace(self._read_seed(line), notes=()), line  # they are about what a person types
+        window = self._draw_window(random)
+        seed = self._text_of(window)
+        if seed.strip():
+            return Seed(window), seed
+        return Seed(window, (_NOTHING_KEPT,) if request.from_corpus else ()), seed[-1:]
+
+    def _text_of(self, window: Ids) -> str:
+        """What is shown of a window: its end, if its symbols are long."""
+        return self.vocabulary.decode(window)[-_MOST_SEED:]
+
+    def _sampling(self, request: WriteRequest) -> Sampling:
+        temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature
+        guard = self.recipe not in UNGUARDED if request.guard is None else request.guard
+        # Where there is one symbol, nothing else could come in its place.
+        guard = guard and len(self.vocabulary) > 1
+        return Sampling(temperature, request.top_k, request.top_p, request.min_p, guard)
+
+    def _finish(self, begun: _Begun, ids: Ids, started: float) -> Generation | UserError:
+        if begun.row.late:
+            return too_slow()
+        request = begun.request
+        # A pass goes on after this text was long enough, and its symbols may be long.
+        ends = np.cumsum(self.vocabulary.lengths[ids])
+        text = self.vocabulary.decode(ids[: int(np.searchsorted(ends, request.length + begun.open_end)) + 1])
+        if begun.open_end:
+            text = text.removeprefix(" ")
+        return Generation(
+            seed=begun.seed,
+            text=cut(text[: request.length], request.stop),
+            temperature=begun.row.sampling.temperature,
+            random_seed=begun.random_seed,
+            notes=begun.notes,
+            seconds=time.monotonic() - started,
+        )
 
 
 class TextModel(Author):
@@ -44,7 +248,7 @@ class TextModel(Author):
 
         The text is read in order with carried state and the model stays as it is. The vocabulary's characters share
         all probability but `unseen`; any other costs -ln(unseen) and the naming of one Unicode character, and is
-        not read. What the recipe's pipeline drops is charged as well (`galvanic.text.codelength`).
+        not read. What the recipe's pipeline drops is charged as well (`galvanic.text.recipe`).
 
         Raises:
             UserError: nothing of the text can be read.
@@ -116,3 +320,56 @@ def load_model(path: Path) -> TextModel:
         UserError: there is no model, it is damaged, or a newer program wrote it.
     """
     return TextModel(*load(path))
+
+
+class Mixture(Author):
+    """The weighted mean of several models' distributions, over all characters that any of them knows.
+
+    All models read what is drawn; one that lacks the character goes on as if it had not come. Temperature and filters
+    act on the mixed distribution. Safe between threads.
+
+    Args:
+        parts: models, all of recipe `char`, and their weights, which need not sum to 1.
+
+    Raises:
+        UserError: a model does not write character by character, or the weights cannot be used.
+    """
+
+    recipe = "char"
+
+    def __init__(self, parts: Sequence[tuple[TextModel, float]]) -> None:
+        if not parts:
+            raise UserError("A mixture needs models.", "Name two or more.")
+        for model, weight in parts:
+            if model.recipe != "char":
+                raise UserError(
+                    f"Models of the recipe `{model.recipe}` cannot be mixed.", "Mix only models of the recipe `char`."
+                )
+            if not 0 < weight < float("inf"):
+                raise UserError("A weight in a mixture must be a number above 0.", "Write it like `a:0.7,b:0.3`.")
+        self._models = [model for model, _ in parts]
+        self.vocabulary = CharVocabulary(sorted({char for model in self._models for char in model.vocabulary.symbols}))
+        total = sum(weight for _, weight in parts)
+        union = "".join(self.vocabulary.symbols)
+        more = padded(len(union)) - len(union)
+        self._networks: list[streams.Network] = []
+        weights: list[float] = []
+        maps: list[Ids] = []
+        for model, weight in parts:
+            ids = np.pad(model.vocabulary.encode(union), (0, more), constant_values=-1)
+            for network in model.reader.networks:
+                self._networks.append(network)
+                weights.append(weight / total / len(model.reader.networks))
+                maps.append(ids)
+        self._mix = Mix(tf.constant(weights, tf.float32), tuple(map(tf.constant, maps)))
+
+    def _read_seed(self, seed: str) -> Seed:
+        return get_recipe("char").seed(seed, self.vocabulary)
+
+    def _draw_window(self, random: np.random.Generator) -> Ids:
+        """Of the first model's corpus."""
+        model = self._models[0]
+        return self.vocabulary.encode(model.vocabulary.decode(model.random_window(random)))
+
+    def _write(self, rows: Sequence[Row]) -> list[Ids]:
+        return streams.write(self._networks, rows, self._mix)

@@ -47,7 +47,7 @@ class Model:
     """
 
     def __init__(self, loaded: Loaded, result: TrainResult | None = None) -> None:
-        from galvanic.quiet import import_tensorflow
+        from galvanic.machine import import_tensorflow
 
         import_tensorflow()
         from galvanic.generate import TextModel
@@ -140,7 +140,7 @@ class Model:
 
     def _repr_png_(self) -> bytes:
         """Its card, as a notebook shows it."""
-        from galvanic.card import model_card
+        from galvanic.pictures import model_card
 
         return model_card(self.description.corpus.name, self.description)
 
@@ -193,7 +193,7 @@ def train(
         UserError: the text, an option or the parent cannot be used.
     """
     from galvanic import model_file
-    from galvanic.quiet import import_tensorflow
+    from galvanic.machine import import_tensorflow
 
     source, corpus = find_text(text, name)
     start = None if parent is None else model_file.path_of(parent)

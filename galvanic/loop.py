@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 
 from galvanic import checkpoint
-from galvanic.checkpoint import Arrays, grouped, within
+from galvanic.checkpoint import Arrays, grouped, is_full, within
 from galvanic.errors import UserError
 from galvanic.learners import Learner
 from galvanic.network import Weights
@@ -32,7 +32,6 @@ from galvanic.results import (
     TrainingCancelled,
     TrainingInterrupted,
 )
-from galvanic.room import is_full
 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0

@@ -1,14 +1,36 @@
-"""How fast this machine multiplies matrices, which decides how large a network a given time is worth."""
+"""What TensorFlow finds on this machine, and how fast that is."""
 
 from __future__ import annotations
 
 import functools
+import os
+import sys
 import time
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from galvanic.lstm import Precision
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the lines that its libraries print whatever the log level.
+
+    Its C++ parts write to the descriptor itself, so that is what is turned away; errors come as exceptions.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
 
 _SHAPE = 128, 576, 2048
 """Of the product in one step of a middling network: streams, units and inputs, gates."""
@@ -53,3 +75,37 @@ def measure_machine() -> Machine:
     gain = seconds["float32"] / seconds.get("bfloat16", float("inf"))
     best: Precision = "bfloat16" if gain > _LEAST_GAIN else "float32"
     return Machine(best, 2 * rows * inner * columns / seconds[best], gpu)
+
+
+_SIDE = 8
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """What TensorFlow did here.
+
+    Attributes:
+        gpus: names of those that it finds.
+        right: whether a product of matrices came out right.
+        flops: additions and multiplications a second in the products of a training.
+        bfloat16: whether they are made in that, because it is faster here.
+    """
+
+    gpus: tuple[str, ...]
+    right: bool
+    flops: float
+    bfloat16: bool
+
+
+def self_check() -> SelfCheck:
+    """Import TensorFlow and let it compute, about a second; raises whatever keeps it from that."""
+    import_tensorflow()
+    import tensorflow as tf
+
+    from galvanic.machine import measure_machine
+
+    found = tf.config.list_physical_devices("GPU")
+    gpus = tuple(str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)) for gpu in found)
+    total = float(tf.reduce_sum(tf.ones((_SIDE, _SIDE)) @ tf.ones((_SIDE, _SIDE))))
+    measured = measure_machine()
+    return SelfCheck(gpus, total == _SIDE**3, measured.flops, measured.precision == "bfloat16")

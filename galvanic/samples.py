@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.generate import Reader
 from galvanic.model_file import MOST_WINDOWS, WINDOW_SYMBOLS
 from galvanic.network import Weights
 from galvanic.plan import NetworkConfig
-from galvanic.reader import Reader
 from galvanic.sampling import Sampling
 from galvanic.streams import Row
 from galvanic.text import Prepared

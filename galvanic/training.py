@@ -12,17 +12,17 @@ import structlog
 from pydantic import ValidationError
 
 from galvanic import checkpoint, model_file
-from galvanic.calibrate import calibrate
+from galvanic.checkpoint import when_there_is_room
 from galvanic.choices import apply_options, fit_to_text, spare_memory
+from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
-from galvanic.learners import make_learner, symbol_counts
+from galvanic.learners import calibrate, make_learner, symbol_counts
 from galvanic.loop import Density, Loop
 from galvanic.machine import measure_machine
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Limits
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import Budget, Plan, make_plan
-from galvanic.remarks import copying, overfitting
 from galvanic.results import (
     CurvePoint,
     Hooks,
@@ -33,7 +33,6 @@ from galvanic.results import (
     TrainResult,
     best_point,
 )
-from galvanic.room import when_there_is_room
 from galvanic.samples import SAMPLE_CHARS, SampleWriter, line_start
 from galvanic.text import Prepared, TextOptions, prepare
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from galvanic.room import is_full
+from galvanic.checkpoint import is_full
 
 PARTIAL = ".partial-"
 _ENTRY = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})\.([0-9a-f]{16})")

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 import fsspec
 import structlog
 
+from galvanic.checkpoint import disk_full, is_full
+from galvanic.checkpoint import when_there_is_room as _when_there_is_room
 from galvanic.results import Difficulty, Hooks
-from galvanic.room import disk_full, is_full
-from galvanic.room import when_there_is_room as _when_there_is_room
 from shared.errors import UserError
 from shared.settings import Settings
 

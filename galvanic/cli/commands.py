@@ -17,8 +17,7 @@ from galvanic.text import TextOptions, prepare
 from galvanic.units import MEGABYTE, count
 
 if TYPE_CHECKING:
-    from galvanic.author import Author
-    from galvanic.generate import TextModel
+    from galvanic.generate import Author, TextModel
 
 DEMONSTRATION_LENGTH = 1_000
 """Characters that the tutorial writes from a window of its corpus."""
@@ -94,7 +93,7 @@ def _author(options: argparse.Namespace) -> tuple[Author, str]:
             "Leave out the model, and put the seed in quotes.",
         )
     models = [(_load(path), weight) for path, weight in options.mix]
-    from galvanic.mixture import Mixture
+    from galvanic.generate import Mixture
 
     return Mixture(models), options.model or ""
 
@@ -160,7 +159,7 @@ def import_(options: argparse.Namespace) -> int:
 def _load(path: Path) -> TextModel:
     """The model of a file, which is checked before the seconds that TensorFlow takes to import."""
     loaded = model_file.load(path_of(path))
-    from galvanic.quiet import import_tensorflow
+    from galvanic.machine import import_tensorflow
 
     import_tensorflow()
     from galvanic.generate import TextModel

@@ -43,7 +43,7 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)
 
-    from galvanic.quiet import import_tensorflow
+    from galvanic.machine import import_tensorflow
 
     import_tensorflow()
     from galvanic.training import TrainingInterrupted, train

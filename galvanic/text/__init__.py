@@ -1,7 +1,7 @@
 """From a text to numbers: recipes, vocabularies, seeds. Works without TensorFlow."""
 
 from galvanic.source import Source
-from galvanic.text.cut import until_line
+from galvanic.text.normalise import until_line
 from galvanic.text.recipe import Prepared, Recipe, ScoringText, Seed, TextOptions
 from galvanic.text.recipes import get_recipe, prepare
 from galvanic.text.vocabulary import UNKNOWN, CharVocabulary, Ids, Vocabulary, WordVocabulary, make_vocabulary

@@ -13,9 +13,17 @@ import numpy.typing as npt
 from galvanic.errors import UserError
 from galvanic.source import Source, pieces
 from galvanic.text import normalise
-from galvanic.text.codelength import adaptive_nats
-from galvanic.text.recipe import LEAST_CHARS, ScoringText, Seed, TextOptions, known_seed
-from galvanic.text.vocabulary import AnyIds, Points, Vocabulary, id_type, to_points, to_text
+from galvanic.text.recipe import (
+    LEAST_CHARS,
+    Prepared,
+    ScoringText,
+    Seed,
+    TextOptions,
+    adaptive_nats,
+    held_out,
+    known_seed,
+)
+from galvanic.text.vocabulary import AnyIds, CharVocabulary, Points, Vocabulary, id_type, to_points, to_text
 from galvanic.units import count
 
 _NEWLINE = ord("\n")
@@ -141,3 +149,39 @@ def read_scoring(text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> Scori
     if shortened:  # each line break so far was one character more
         starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
     return ScoringText(ids, len(text), side, starts, ends - starts, tuple(notes))
+
+
+class CharRecipe:
+    """The text as written; prose that is wrapped for a fixed width is unwrapped."""
+
+    name = "char"
+
+    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
+        """See `Recipe.prepare`."""
+        body = Body(source, options)
+        vocabulary = CharVocabulary(grown(options.known, list(body.alphabet)))
+        table = vocabulary.table()
+        writer = IdsWriter(len(vocabulary), workdir)
+        for points in body:
+            writer.append(np.take(table, points, mode="clip"))
+        heldout = held_out(body.characters, options.heldout)
+        learned = body.characters - heldout
+        return Prepared(
+            recipe=self.name,
+            ids=writer.ids(),
+            vocabulary=vocabulary,
+            learned=learned,
+            learned_chars=learned,
+            heldout_chars=heldout,
+            patterns=learned - 1,
+            unwrapped=body.unwrapped,
+            notes=body.notes,
+        )
+
+    def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
+        """See `Recipe.seed`."""
+        return read_seed(seed, vocabulary)
+
+    def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
+        """See `Recipe.scoring`."""
+        return read_scoring(text, vocabulary, unwrapped=unwrapped)

@@ -14,8 +14,16 @@ import regex
 from galvanic.errors import UserError
 from galvanic.source import Source, clean, pieces
 from galvanic.text.body import IdsWriter, grown
-from galvanic.text.codelength import adaptive_nats, spelled_nats
-from galvanic.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out, known_seed
+from galvanic.text.recipe import (
+    Prepared,
+    ScoringText,
+    Seed,
+    TextOptions,
+    adaptive_nats,
+    held_out,
+    known_seed,
+    spelled_nats,
+)
 from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary, to_points, to_text
 from galvanic.units import count
 

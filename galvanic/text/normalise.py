@@ -5,12 +5,14 @@ All of it works on arrays of code points: a text may have millions of lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.errors import UserError
 from galvanic.source import clean, pieces
 from galvanic.text.vocabulary import Points, to_points, to_text
 
@@ -157,3 +159,19 @@ def unwrap(text: str) -> str:
     """Turn the line breaks inside paragraphs of prose into spaces; the length stays the same."""
     width = wrapping(pieces(text)).width
     return "".join(to_text(unwrap_points(to_points(piece), width)) for piece in pieces(text))
+
+
+def until_line(text: str, start: str) -> str:
+    """The text before the last line that begins with `start`.
+
+    The last, because a table of contents has the same line first.
+
+    Raises:
+        UserError: no line begins so.
+    """
+    places = [match.start() for match in re.finditer(rf"^{re.escape(start)}", text, flags=re.MULTILINE)]
+    if not places or not start:
+        raise UserError(
+            f'No line of the text begins with "{start}".', "Give the beginning of a line as it stands in the text."
+        )
+    return text[: places[-1]]

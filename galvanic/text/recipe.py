@@ -5,6 +5,8 @@ A recipe says how a text becomes numbers; the network that belongs to it is in `
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +17,30 @@ import numpy.typing as npt
 from galvanic.errors import UserError
 from galvanic.source import Source
 from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary
+
+UNICODE_SCALARS = 0x110000 - 0x800
+"""Number of Unicode characters that a text can hold; naming one that is new costs ln of this."""
+
+
+def adaptive_nats(counts: Iterable[int]) -> float:
+    """Cost of a sequence of symbols under the Krichevsky-Trofimov estimator, from the count of each symbol.
+
+    The estimator predicts each next symbol with probability (seen + 1/2) / (total + symbols/2); the sum over a
+    sequence depends on the counts alone (Krichevsky & Trofimov 1981). Symbols with count 0 belong to the alphabet.
+    """
+    numbers = list(counts)
+    if not numbers:
+        return 0.0
+    total, half = sum(numbers), len(numbers) / 2
+    gain = sum(math.lgamma(number + 0.5) - math.lgamma(0.5) for number in numbers)
+    return math.lgamma(total + half) - math.lgamma(half) - gain
+
+
+def spelled_nats(counts: Iterable[int]) -> float:
+    """`adaptive_nats`, and the naming of each different character once."""
+    numbers = list(counts)
+    return adaptive_nats(numbers) + len(numbers) * math.log(UNICODE_SCALARS)
+
 
 LEAST_CHARS = 200
 """Below this there is nothing to hold out and little to learn."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from galvanic.errors import UserError
 from galvanic.source import Source
-from galvanic.text.char import CharRecipe
+from galvanic.text.body import CharRecipe
 from galvanic.text.classic import ClassicRecipe
 from galvanic.text.recipe import Prepared, Recipe, TextOptions
 from galvanic.text.word import WordRecipe

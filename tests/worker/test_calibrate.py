@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galvanic.calibrate import calibrate
-from galvanic.learners import make_learner
+from galvanic.learners import calibrate, make_learner
 from galvanic.plan import Budget, make_plan
 from galvanic.text import TextOptions, prepare
 from tests.worker.texts import babble

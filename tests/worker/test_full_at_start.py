@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from galvanic import checkpoint, room
+from galvanic import checkpoint
 from galvanic import training as engine
 from shared import keys
 from shared.corpora import pack
@@ -32,8 +32,8 @@ TEXT = babble(1_500)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "AGAIN_S", 0.02)
-    monkeypatch.setattr(room, "_ASK_EVERY_S", 0.01)
+    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.02)
+    monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
 
 
 def book_job(client: redis.Redis) -> TrainJob:

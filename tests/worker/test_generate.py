@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galvanic.generate import TextModel, load_model
-from galvanic.mixture import Mixture
+from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest, cut
 from galvanic.results import Generation, TrainResult
 from shared.errors import UserError

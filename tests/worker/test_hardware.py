@@ -32,7 +32,7 @@ import os
 from pathlib import Path
 from worker import hardware
 hardware.limit_cores(1)
-from galvanic.quiet import import_tensorflow
+from galvanic.machine import import_tensorflow
 import_tensorflow()
 import tensorflow as tf
 

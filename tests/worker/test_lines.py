@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galvanic.generate import load_model
-from galvanic.lines import LONGEST, draw_line
-from galvanic.mixture import Mixture
-from galvanic.request import WriteRequest
+from galvanic.generate import Mixture, load_model
+from galvanic.request import LONGEST, WriteRequest, draw_line
 from shared.jobs import TrainOptions
 from tests.worker.small import model
 from tests.worker.texts import babble, corpus

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galvanic.generate import load_model
+from galvanic.generate import Reader, load_model
 from galvanic.model_file import load
 from galvanic.network import Weights, join_members, split_members
 from galvanic.plan import NetworkConfig, Plan
-from galvanic.reader import Reader
 from galvanic.request import WriteRequest
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.training import train

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from galvanic.chart import loss_chart
-from galvanic.generate import load_model
+from galvanic.generate import Reader, load_model
 from galvanic.model_file import load
 from galvanic.network import build, set_weights
-from galvanic.reader import Reader
+from galvanic.pictures import loss_chart
 from galvanic.results import CurvePoint, TrainResult
 from galvanic.sampling import Sampling
 from galvanic.streams import CHUNK
-from galvanic.text.codelength import UNICODE_SCALARS
+from galvanic.text.recipe import UNICODE_SCALARS
 from shared.errors import UserError
 from tests.worker.texts import SENTENCE, Recorder, babble
 

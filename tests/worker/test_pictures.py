@@ -13,11 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from galvanic.card import model_card
-from galvanic.chart import loss_chart
 from galvanic.facts import facts_of
-from galvanic.heatmap import COLUMNS, surprise_map
 from galvanic.model_file import Ancestor, Description
+from galvanic.pictures import COLUMNS, loss_chart, model_card, surprise_map
 from galvanic.results import CurvePoint
 from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import fields_of, network

@@ -10,7 +10,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from galvanic import room
+from galvanic import checkpoint
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
@@ -90,7 +90,7 @@ def test_each_model_is_one_object(s3: tuple[S3Server, str], file: Path) -> None:
     ModelStore(get_settings()).save(file, "abc")
     (entry,) = server.client.list_objects_v2(Bucket=bucket)["Contents"]
     assert entry["Key"] == "models/abc.safetensors"
-    assert list((get_settings().data_dir / "cache" / "models").iterdir()) == []
+    assert copies(get_settings()) == []
 
 
 # ---------------------------------------------------------------------- copies
@@ -251,7 +251,7 @@ def test_a_copy_serves_while_the_store_stands_still(
 
 def test_a_model_that_is_made_waits_for_its_store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server comes only once somebody was told that it is away."""
-    monkeypatch.setattr(room, "AGAIN_S", 0.2)
+    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.2)
     server = S3Server()
     for name, value in server.environment("late").items():
         monkeypatch.setenv(name, value)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import safetensors
 
-from galvanic import checkpoint, loop, model_file, room
+from galvanic import checkpoint, loop, model_file
+from galvanic.checkpoint import is_full, told_by_system
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
-from galvanic.room import is_full, told_by_system
 from galvanic.text.body import IdsWriter
 from tests.worker.test_train import run, save_after_each_step
 from tests.worker.texts import Recorder
@@ -24,8 +24,8 @@ from worker.remote import StoreAway, when_there_is_room
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "AGAIN_S", 0.02)
-    monkeypatch.setattr(room, "_ASK_EVERY_S", 0.01)
+    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.02)
+    monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
     monkeypatch.setattr(loop, "CHECKPOINT_AGAIN_S", 0.0)
 
 
@@ -93,7 +93,7 @@ def test_who_waits_for_room_can_be_stopped(asked: Control, raised: type[Exceptio
 
 def test_it_waits_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = itertools.count(step=3_600)
-    monkeypatch.setattr(room.time, "monotonic", lambda: next(hours))
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(hours))
     hooks = Recorder()
     assert when_there_is_room(full(100, lambda: "written"), hooks) == "written"
     assert hooks.troubles == ["disk full", None]
@@ -120,7 +120,7 @@ def test_a_text_is_prepared_again_when_there_is_room(tmp_path: Path, monkeypatch
             raise OSError(errno.ENOSPC, "as the test wants it")
 
     monkeypatch.setattr(IdsWriter, "append", half)
-    monkeypatch.setattr(room, "_wait", lambda _: waits.append(on_disk.parent.exists()))
+    monkeypatch.setattr(checkpoint, "_wait", lambda _: waits.append(on_disk.parent.exists()))
     hooks = Recorder()
     assert run("char", tmp_path / "model", hooks).epochs == 2
     assert hooks.troubles == ["disk full", None]

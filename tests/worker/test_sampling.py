@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from galvanic import streams
+from galvanic.generate import Reader
 from galvanic.network import build, set_weights
-from galvanic.reader import Reader
 from galvanic.sampling import GUARD_LAGS, Sampling, new_guard, watch
 from galvanic.streams import Row
 from shared.errors import UserError

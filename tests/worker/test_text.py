@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from galvanic.text import CharVocabulary, TextOptions, get_recipe, prepare, until_line
 from galvanic.text.classic import WINDOW, pad, stop_words, windows, words_only
-from galvanic.text.codelength import adaptive_nats
 from galvanic.text.normalise import clean, looks_hard_wrapped, unwrap
+from galvanic.text.recipe import adaptive_nats
 from shared.errors import UserError
 from tests.worker.texts import babble
 

@@ -249,7 +249,7 @@ def test_checkpoints_come_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_learning_by_heart_is_told_in_plain_words() -> None:
-    from galvanic.remarks import overfitting
+    from galvanic.copying import overfitting
 
     curve = (CurvePoint(1, 2.0, 2.1), CurvePoint(2, 1.2, 1.9), CurvePoint(3, 0.6, 2.4))
     notes = overfitting(curve)
@@ -264,7 +264,7 @@ def test_learning_by_heart_is_told_in_plain_words() -> None:
 
 @pytest.mark.parametrize(("share", "word"), [(0.9, "recites"), (0.3, "copies"), (0.05, None)])
 def test_copying_is_told_in_plain_words(share: float, word: str | None) -> None:
-    from galvanic.remarks import copying
+    from galvanic.copying import copying
 
     size = 3_000
     own = "".join(chr(0x4E00 + index) for index in range(int(size * (1 - share))))

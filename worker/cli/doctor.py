@@ -46,8 +46,8 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
     """TensorFlow, and what it trains on here."""
+    from galvanic.machine import self_check
     from galvanic.model_file import library_versions
-    from galvanic.selfcheck import self_check
 
     values["versions"] = library_versions()
     versions = ", ".join(f"{name} {number}" for name, number in values["versions"].items())

@@ -11,7 +11,7 @@ import redis
 import structlog
 from pydantic import ValidationError
 
-from galvanic.room import is_full
+from galvanic.checkpoint import is_full
 from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import Job, is_job_id

@@ -20,7 +20,7 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
     Raises:
         UserError: the model cannot read the text, or is gone.
     """
-    from galvanic.heatmap import surprise_map
+    from galvanic.pictures import surprise_map
 
     started = time.monotonic()
     found = context.models.use(job.model.model_id, lambda model: model.surprise(job.text, context.until))
@@ -42,9 +42,9 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
     Raises:
         UserError: the model is gone, or its file is damaged.
     """
-    from galvanic.card import model_card
     from galvanic.facts import facts_of
     from galvanic.model_file import describe
+    from galvanic.pictures import model_card
 
     with context.models.store.reading(job.model.model_id) as path:
         description = describe(path)

@@ -147,7 +147,7 @@ class WarmModels:
         Raises:
             UserError: as `write`, or one of the models cannot be mixed.
         """
-        from galvanic.mixture import Mixture
+        from galvanic.generate import Mixture
 
         with self._passes, contextlib.ExitStack() as used:
             slots = [(used.enter_context(self._slot(part.model_id)), part.weight) for part in parts]

@@ -122,7 +122,7 @@ def _write_variants(
 
 
 def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Blocklist) -> ComparedText:
-    from galvanic.author import DEFAULT_TEMPERATURE
+    from galvanic.generate import DEFAULT_TEMPERATURE
 
     if isinstance(outcome, UserError):
         asked = variant.temperature

@@ -146,7 +146,7 @@ class _Attempt:
 
     def _deliver(self, made: Made, hooks: JobHooks) -> None:
         """Save a model that is made, and tell; safe to do again, wherever an attempt before was cut off."""
-        from galvanic.chart import loss_chart
+        from galvanic.pictures import loss_chart
 
         record, store, joblog = made.finished.model, self.store, self.joblog
         joblog.require_standing()  # an attempt that was frozen may wake up when another one has ended

@@ -1,0 +1,367 @@
+"""Pictures: loss curve, model card, and how surprising each character of a text was."""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+import math
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from PIL import Image, ImageDraw, ImageFont
+
+from galvanic import facts
+from galvanic.model_file import Description
+from galvanic.results import CurvePoint, best_point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+
+SANS, MONO = "DejaVuSans.ttf", "DejaVuSansMono.ttf"
+_MISSING = "□"
+
+
+def font_path(name: str) -> Path:
+    """Where a font lies."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
+
+
+@functools.cache
+def code_points(name: str) -> frozenset[int]:
+    """The characters that a font can draw."""
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(str(font_path(name))).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """The text with a box for each character that the font of charts lacks; matplotlib would warn of it."""
+    known = code_points(SANS)
+    return "".join(char if ord(char) in known and char.isprintable() else _MISSING for char in text)
+
+
+# Its own dark grey, so that it reads the same in Discord's light and dark themes.
+BACKGROUND, GRID, TEXT, MUTED = "#2b2d31", "#43464d", "#f2f3f5", "#b5bac1"
+_TRAINING, _HELDOUT, _BEST = "#8ea1ff", "#f0b232", "#57f287"
+_BITS = 1 / math.log(2)
+_DOTTED = 30
+"""With fewer epochs each is marked."""
+
+
+def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
+    """PNG of 800 x 400 pixels: training and held-out loss over epochs, the best epoch marked.
+
+    Args:
+        curve: may be empty.
+        title: shown as it is.
+    """
+    figure = new_figure(8, 4)
+    axes = figure.add_subplot()
+    draw_curve(axes, curve)
+    # parse_math off: a dollar sign in a title is a dollar sign.
+    axes.set_title(drawable(title), color=TEXT, fontsize=14, fontweight="bold", loc="left", parse_math=False)
+    return to_png(figure)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty picture of so many hundred pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, facecolor=BACKGROUND, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr, call-arg]  # the constrained one
+    return figure
+
+
+def to_png(figure: Figure) -> bytes:
+    """The finished picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor=BACKGROUND)
+    return buffer.getvalue()
+
+
+def draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
+    """Training and held-out loss over epochs, in bits per character, the best epoch marked and named.
+
+    Args:
+        axes: to draw into.
+        curve: may be empty.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_facecolor(BACKGROUND)
+    epochs = [point.epoch for point in curve]
+    marker = "o" if len(curve) < _DOTTED else None
+    style: dict[str, Any] = {"marker": marker, "markersize": 4, "linewidth": 2.2}
+    axes.plot(epochs, [point.train_loss * _BITS for point in curve], color=_TRAINING, label="its own text", **style)
+    heldout = [point.heldout_loss * _BITS for point in curve if point.heldout_loss is not None]
+    if curve and len(heldout) == len(curve):
+        axes.plot(epochs, heldout, color=_HELDOUT, label="held-out text", **style)
+    if curve:
+        _mark_best(axes, curve)
+        axes.legend(facecolor=BACKGROUND, edgecolor=GRID, labelcolor=TEXT, framealpha=0.85, fontsize=11)
+    axes.set_xlabel("epoch", color=MUTED, fontsize=11)
+    axes.set_ylabel("bits per character", color=MUTED, fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.tick_params(colors=MUTED, labelsize=10)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(GRID)
+
+
+def _mark_best(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
+    best = best_point(curve)
+    height = best.watched * _BITS
+    label = f"best: {height:.2f} in epoch {best.epoch}"
+    axes.axvline(best.epoch, color=_BEST, linewidth=1, linestyle=(0, (3, 4)), alpha=0.7, zorder=1)
+    axes.plot(
+        [best.epoch],
+        [height],
+        linestyle="none",
+        marker="o",
+        color=_BEST,
+        markeredgecolor=BACKGROUND,
+        markeredgewidth=1.5,
+        markersize=11,
+        label=label,
+        zorder=5,
+    )
+
+
+_WIDTH, _HEAD, _CURVE = 8.0, 2.6, 3.4
+_ACCENT = "#f0b232"
+_TITLE_CHARS, _NOTE_CHARS = 84, 104
+
+
+def model_card(name: str, description: Description) -> bytes:
+    """PNG of 800 pixels' width.
+
+    Args:
+        name: what the model is called here.
+        description: of its file.
+    """
+    curve = tuple(CurvePoint(*point) for point in description.training.curve)
+    figure = new_figure(_WIDTH, _HEAD + (_CURVE if curve else 0))
+    if curve:
+        head, below = cast(Any, figure.subfigures(2, 1, height_ratios=[_HEAD, _CURVE]))
+        below.set_facecolor("none")
+        draw_curve(below.add_subplot(), curve)
+    else:
+        head = figure.subfigures(1, 1)
+    head.set_facecolor("none")
+    _head(head, name, description)
+    return to_png(figure)
+
+
+def _head(head: SubFigure, name: str, description: Description) -> None:
+    training, corpus = description.training, description.corpus
+    _words(head, 0.03, 0.93, name, 22, TEXT, weight="bold")
+    title = facts.one_line(f"learned from {corpus.title}", _TITLE_CHARS)
+    _words(head, 0.03, 0.76, title, 12, MUTED)
+    for at, (value, label) in zip((0.03, 0.29, 0.54, 0.77), _figures(description), strict=True):
+        _words(head, at, 0.61, value, 20, _ACCENT if at < 0.1 else TEXT, weight="bold")
+        _words(head, at, 0.46, label, 10, MUTED)
+    notes = [f"{facts.network_words(description)}, recipe {description.recipe}", facts.training_words(description)]
+    if lineage := facts.lineage_words(description):
+        notes.append(f"goes back to {lineage}")
+    lines = [textwrap.shorten(note, _NOTE_CHARS, placeholder=" …") for note in notes]
+    for down, line in enumerate(lines):
+        _words(head, 0.03, 0.32 - 0.105 * down, line, 10.5, TEXT)
+    if training.curve:
+        head.add_artist(_rule())
+
+
+def _figures(description: Description) -> tuple[tuple[str, str], ...]:
+    """The four figures that say most, each with what it is."""
+    training = description.training
+    loss = training.train_loss if training.heldout_loss is None else training.heldout_loss
+    of = "its own text" if training.heldout_loss is None else "held-out text"
+    copied = "–" if training.copy_share is None else f"{training.copy_share:.0%}"
+    return (
+        (f"{loss / math.log(2):.2f} bits", f"a character of {of}"),
+        (copied, "copied word for word"),
+        (_short(description.network.parameters()), "parameters"),
+        (_short(description.corpus.chars), "characters of text"),
+    )
+
+
+def _short(number: int) -> str:
+    for size, letter in ((10**9, " bn"), (10**6, " M"), (10**3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}" if number < 1_000 * size else f"{number / size:,.0f}{letter}"
+    return str(number)
+
+
+def _words(head: SubFigure, x: float, y: float, text: str, size: float, colour: str, weight: str = "normal") -> None:
+    # parse_math off: a dollar sign in a title is a dollar sign.
+    head.text(x, y, drawable(text), color=colour, fontsize=size, va="top", weight=weight, parse_math=False)
+
+
+def _rule() -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D((0.03, 0.97), (0.005, 0.005), color=GRID, linewidth=1)
+
+
+COLUMNS = 48
+_MOST_ROWS = 40
+"""With more, lines are no longer begun anew: a picture as high as a tower shows nothing."""
+_LEAST_COLUMNS = 34
+"""The legend's width."""
+_CELL_W, _CELL_H, _GAP = 17, 34, 1
+_PADDING, _LEGEND_H = 20, 74
+_SIZE, _SMALL, _TINY = 25, 17, 8
+_MOST_BITS = 8.0
+"""Of the scale's end: all that is more surprising looks the same."""
+# From "as expected" to "never": each step as much brighter as the one before, so that it reads without colours too.
+_SCALE = ((0.0, "#33363d"), (0.25, "#2f5f8f"), (0.5, "#7a5ea8"), (0.75, "#d9705a"), (1.0, "#ffd866"))
+_DARK, _LIGHT = (25, 26, 29), (233, 235, 238)
+_SHOWN = {" ": "·", "\n": "↵", "\t": "→"}
+_Colour = tuple[int, int, int]
+
+
+def surprise_map(text: str, nats: Sequence[float]) -> bytes:
+    """PNG of a text, laid out in rows, and of the scale under it.
+
+    Args:
+        text: not empty.
+        nats: what each of its characters cost.
+    """
+    rows = _rows(text)
+    columns = max(_LEAST_COLUMNS, *(len(row) for row in rows))
+    size = columns * _CELL_W + 2 * _PADDING, len(rows) * _CELL_H + 2 * _PADDING + _LEGEND_H
+    image = Image.new("RGB", size, BACKGROUND)
+    pen = _Pen(ImageDraw.Draw(image))
+    for down, row in enumerate(rows):
+        for across, place in enumerate(row):
+            left, top = _PADDING + across * _CELL_W, _PADDING + down * _CELL_H
+            pen.cell(left, top, text[place], max(0.0, nats[place]) / math.log(2))
+    mean = sum(nats) / len(nats) / math.log(2)
+    pen.legend(_PADDING, _PADDING + len(rows) * _CELL_H + 18, size[0] - 2 * _PADDING, mean)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _rows(text: str) -> list[range]:
+    """Places of the characters of each row: broken after line ends and, where a line is too long, after words."""
+    rows = _broken(text, lines=True)
+    return rows if len(rows) <= _MOST_ROWS else _broken(text, lines=False)
+
+
+def _broken(text: str, *, lines: bool) -> list[range]:
+    rows: list[range] = []
+    start = 0
+    for place in range(1, len(text)):
+        # Blank lines stay in the row of the line before them.
+        if lines and text[place - 1] == "\n" and text[place] != "\n":
+            cut = place
+        elif place - start == COLUMNS:
+            cut = text.rfind(" ", start + COLUMNS // 2, place) + 1 or place
+        else:
+            continue
+        rows.append(range(start, cut))
+        start = cut
+    rows.append(range(start, len(text)))
+    return rows
+
+
+@dataclass
+class _Pen:
+    draw: ImageDraw.ImageDraw
+    fonts: dict[tuple[str, int], ImageFont.FreeTypeFont] = field(default_factory=dict)
+
+    def font(self, name: str, size: int) -> ImageFont.FreeTypeFont:
+        key = (name, size)
+        if key not in self.fonts:
+            # The other layout engine would join and reorder what stands in cells of its own.
+            self.fonts[key] = ImageFont.truetype(font_path(name), size, layout_engine=ImageFont.Layout.BASIC)
+        return self.fonts[key]
+
+    def cell(self, left: int, top: int, char: str, bits: float) -> None:
+        """One character on the colour of its surprise."""
+        colour = _colour(bits)
+        right, bottom = left + _CELL_W - _GAP - 1, top + _CELL_H - 2 * _GAP - 1
+        self.draw.rectangle((left, top, right, bottom), fill=colour)
+        ink = _DARK if _luminance(colour) > 0.48 else _LIGHT
+        middle = (left + right + 1) / 2, (top + bottom + 1) / 2
+        if char in _SHOWN:
+            # Quieter than what can be read.
+            faint = _between(colour, ink, 0.6)
+            self.draw.text(middle, _SHOWN[char], fill=faint, font=self.font(MONO, _SIZE), anchor="mm")
+        elif (font := self._fitting(char)) is not None:
+            shown = f"◌{char}" if unicodedata.combining(char) else char
+            # From one base line, so that letters stand as in a row of text.
+            self.draw.text((middle[0], bottom - 9), shown, fill=ink, font=font, anchor="ms")
+        else:
+            self._code(middle, char, ink)
+
+    def _fitting(self, char: str) -> ImageFont.FreeTypeFont | None:
+        """A font that has the character, small enough for a cell."""
+        if not char.isprintable():
+            return None
+        for name in (MONO, SANS):
+            if ord(char) in code_points(name):
+                font = self.font(name, _SIZE)
+                width = font.getlength("◌" if unicodedata.combining(char) else char)
+                room = _CELL_W - _GAP
+                return font if width <= room else self.font(name, max(_TINY, int(_SIZE * room / width)))
+        return None
+
+    def _code(self, middle: tuple[float, float], char: str, ink: _Colour) -> None:
+        """A character that no font has, by its number in hexadecimal."""
+        code = f"{ord(char):04X}"
+        half = (len(code) + 1) // 2
+        for number, part in enumerate((code[:half], code[half:])):
+            place = middle[0], middle[1] - 6 + 12 * number
+            self.draw.text(place, part, fill=ink, font=self.font(MONO, _TINY), anchor="mm")
+
+    def legend(self, left: int, top: int, width: int, mean: float) -> None:
+        """The scale, what its ends mean, and where the text as a whole stands on it."""
+        small = self.font(SANS, _SMALL)
+        for step in range(width):
+            line = (left + step, top, left + step, top + 13)
+            self.draw.line(line, fill=_colour(_MOST_BITS * step / (width - 1)))
+        at = left + min(1.0, mean / _MOST_BITS) * (width - 1)
+        self.draw.polygon([(at, top - 2), (at - 6, top - 11), (at + 6, top - 11)], fill=_LIGHT)
+        under = top + 22
+        self.draw.text((left, under), "0 bits: expected", fill=MUTED, font=small, anchor="la")
+        self.draw.text(
+            (left + width, under), f"{_MOST_BITS:.0f} or more: a surprise", fill=MUTED, font=small, anchor="ra"
+        )
+        words = drawable(f"▾ mean {mean:.2f}")
+        self.draw.text((left + width / 2, under), words, fill=TEXT, font=small, anchor="ma")
+
+
+def _colour(bits: float) -> _Colour:
+    share = min(1.0, bits / _MOST_BITS)
+    for (low, dark), (high, bright) in itertools.pairwise(_SCALE):
+        if share <= high:
+            return _between(_rgb(dark), _rgb(bright), (share - low) / (high - low))
+    return _rgb(_SCALE[-1][1])
+
+
+def _between(first: _Colour, second: _Colour, share: float) -> _Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
+
+
+def _rgb(colour: str) -> _Colour:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _luminance(colour: _Colour) -> float:
+    red, green, blue = colour
+    return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
