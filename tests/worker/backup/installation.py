@@ -85,7 +85,7 @@ class Installation:
         self.client.set(keys.model(model_id), record.model_dump_json())
         self.client.hset(keys.guild_models(record.guild_id), record.name, model_id)
         if files:
-            (self.data / "models").mkdir(exist_ok=True)
+            (self.data / "models").mkdir(parents=True, exist_ok=True)
             shutil.copy(FIXTURE, self.data / "models" / f"{model_id}.safetensors")
 
     def keep_models_in(self, address: str) -> None:
