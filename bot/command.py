@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from galvanic.cli import Cli
+from galvanic.cli.base import Cli
 
 
 def register(cli: Cli) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from galvanic.cli import Cli
+from galvanic.cli.base import Cli
 
 
 def register(cli: Cli) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galvanic import model_file
-from galvanic.cli import Cli
+from galvanic.cli.base import Cli
 from galvanic.cli.texts import find_source, report
 from galvanic.errors import UserError
 from galvanic.model_file import path_for, path_of

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from galvanic.cli import Cli
+from galvanic.cli.base import Cli
 from galvanic.options import CorpusInfo
 from galvanic.text import until_line
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from galvanic.cli import Cli
+from galvanic.cli.base import Cli
 from galvanic.cli.texts import find_source, report
 from galvanic.errors import UserError
 from galvanic.model_file import describe, path_for, path_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from galvanic.cli import Cli
+from galvanic.cli.base import Cli
 from galvanic.cli.texts import find_source
 from shared.corpora import corpus
 from shared.errors import UserError

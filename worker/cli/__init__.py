@@ -9,8 +9,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from galvanic.cli import Cli, positive_int
 from galvanic.cli import main as run
+from galvanic.cli.base import Cli, positive_int
 from galvanic.options import CorpusInfo
 from shared.corpora import check_length, from_file, resolve
 from shared.errors import UserError
