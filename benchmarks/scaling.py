@@ -25,6 +25,7 @@ import redis
 
 from benchmarks import report
 from benchmarks.models import default_model
+from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.queue import JobQueue
 from launcher.system import find_redis_server
 from shared import keys, presence
@@ -97,31 +98,36 @@ class Bench:
 
     def seconds(self, jobs: Sequence[Job]) -> float:
         """From the first job that is entered to the end of the last one."""
-        begun = time.monotonic()
-        asyncio.run(self._submit(jobs))
-        open_jobs = {job.job_id for job in jobs}
-        while open_jobs:
-            if time.monotonic() - begun > _LIMIT_S:
-                raise RuntimeError(f"{len(open_jobs)} jobs are not over: see {self.work}")
-            time.sleep(_LOOK_EVERY_S)
-            for job_id in sorted(open_jobs):
-                newest = cast(Any, self.client.xrevrange(keys.job_events(job_id), count=1))
-                kind = kind_of(newest[0][1][b"event"])
-                if kind in ("failed", "cancelled"):
-                    raise RuntimeError(f"{job_id} {kind}: see {self.work}")
-                if kind in TERMINAL:
-                    open_jobs.discard(job_id)
-        return time.monotonic() - begun
+        return asyncio.run(self._seconds(jobs))
 
-    async def _submit(self, jobs: Sequence[Job]) -> None:
+    async def _seconds(self, jobs: Sequence[Job]) -> float:
         client = connect_async(self.settings)
         queue = JobQueue(self.settings, client)
-        for job in jobs:
-            if isinstance(job, TrainJob):
-                await queue.submit_train(job, self.text, (1, 2), (1_000, 1_000))
-            else:
-                await queue.submit(job)
-        await client.aclose()
+        dispatcher = Dispatcher(client, queue, lambda _kind, _outcome: None)
+        dispatcher.start()
+        begun = time.monotonic()
+        try:
+            for job in jobs:
+                if isinstance(job, TrainJob):
+                    await queue.submit_train(job, self.text, (1, 2), (1_000, 1_000))
+                else:
+                    await queue.submit(job)
+            open_jobs = {job.job_id for job in jobs}
+            while open_jobs:
+                if time.monotonic() - begun > _LIMIT_S:
+                    raise RuntimeError(f"{len(open_jobs)} jobs are not over: see {self.work}")
+                await asyncio.sleep(_LOOK_EVERY_S)
+                for job_id in sorted(open_jobs):
+                    newest = cast(Any, self.client.xrevrange(keys.job_events(job_id), count=1))
+                    kind = kind_of(newest[0][1][b"event"])
+                    if kind in ("failed", "cancelled"):
+                        raise RuntimeError(f"{job_id} {kind}: see {self.work}")
+                    if kind in TERMINAL:
+                        open_jobs.discard(job_id)
+            return time.monotonic() - begun
+        finally:
+            await dispatcher.stop()
+            await client.aclose()
 
     def trainings(self, count: int) -> list[Job]:
         """So many, of several servers."""

@@ -12,11 +12,11 @@ from types import TracebackType
 
 import redis
 
-from shared import presence
+from shared import lifecycle, presence
 from shared.events import Cancelled, Event, Progress, Sample, Started
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
-from worker.jobs.joblog import JobLog
+from worker.jobs.joblog import JobLog, run_script
 
 WORKER = "benchmark"
 EPOCHS, STEPS_A_SECOND, SECONDS_AN_EPOCH = 40, 25, 10
@@ -37,7 +37,8 @@ class StandIn:
     """
 
     def __init__(self, settings: Settings, client: redis.Redis, job_ids: list[str], text: str) -> None:
-        self._heartbeat = presence.Heartbeat(settings, TRAIN_QUEUE, WORKER)
+        self._heartbeat = presence.Heartbeat(settings, TRAIN_QUEUE, WORKER, lambda: "busy")
+        self._client = client
         self._logs = [JobLog(client, job_id) for job_id in job_ids]
         self._text = text
         self._stopping = threading.Event()
@@ -47,7 +48,9 @@ class StandIn:
     def __enter__(self) -> StandIn:
         self._heartbeat.start()
         for log in self._logs:
-            log.begin()
+            nonce = lifecycle.new_nonce()
+            attempt = run_script(self._client, lifecycle.send_training(log.job_id, nonce, 0, 1, "0:1"))
+            log.begin(int(attempt), nonce, worker=WORKER, training=True)
             log.publish(Started(worker=WORKER))
         self._thread.start()
         return self
@@ -57,7 +60,6 @@ class StandIn:
         self._thread.join()
         for log in self._logs:
             log.publish(Cancelled())
-            log.end()
         self._heartbeat.stop()
 
     def _tell(self) -> None:

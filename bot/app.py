@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import sys
 import time
@@ -42,8 +41,9 @@ from bot.gateway.syncing import CommandSync
 from bot.help import Help
 from bot.jobs.admission import Admission
 from bot.jobs.delivery import Delivery
+from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.queue import JobQueue
-from bot.jobs.queue_view import OutlookCache, close_unknown
+from bot.jobs.queue_view import OutlookCache
 from bot.leader import Fence, Leader
 from bot.models.actions import ModelActions
 from bot.models.audience import Audience
@@ -119,6 +119,7 @@ class Galvanic(commands.Bot):
         self.redis = connect_async(settings)
         self.leader: Leader | None = None
         self.queue = JobQueue(settings, self.redis, self.metrics.ended)
+        self.dispatcher = Dispatcher(self.redis, self.queue, self.metrics.ended)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.access = Access(self.guild_settings)
         self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
@@ -187,7 +188,7 @@ class Galvanic(commands.Bot):
             self.transcripts,
             self.sources,
             self.importer,
-            before=(functools.partial(close_unknown, self.redis, self.queue), self.withdrawals.resume),
+            before=(self.withdrawals.resume,),
             after=(self.removal.send_deletions, self.withdrawals.close_done),
         )
         self.components.add("update", self.channel_trainings.update, MODEL)
@@ -295,6 +296,7 @@ class Galvanic(commands.Bot):
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """As discord.py's, which ends with this error when a first connection fails: it has no session to resume."""
+        self.dispatcher.start()
         backoff = ExponentialBackoff()
         while True:
             try:
@@ -352,6 +354,7 @@ class Galvanic(commands.Bot):
         await self.remaking.stop()
         await self.importer.stop()
         await self.withdrawals.stop()
+        await self.dispatcher.stop()
         await self.delivery.stop()
         await super().close()
         with contextlib.suppress(RedisError):

@@ -267,10 +267,3 @@ def task_name(kind: str) -> str:
 
 
 TRAIN_TASK = task_name("train")
-
-
-def task_of(job: Job) -> tuple[str, str]:
-    """The Celery task that runs a job, and its queue. All but trainings go to the generate worker, which is quick."""
-    if isinstance(job, TrainJob):
-        return TRAIN_TASK, TRAIN_QUEUE
-    return task_name(job.kind), GENERATE_QUEUE

@@ -2,9 +2,9 @@
 
 Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 
-What belongs to one job expires: `job:ID:hold` after `turns.HOLD_S`, texts and the files of a request as the settings
-say, the rest `JOB_TTL_S` after the last word. Cooldowns expire, too. What counts all jobs or workers is trimmed, or
-loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it, and
+What belongs to one job expires: `job:ID:lease` after `lifecycle.LEASE_S`, texts and the files of a request as the
+settings say, the rest `JOB_TTL_S` after the last word. Cooldowns expire, too. What counts all jobs or workers is
+trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it, and
 `jobs:served` keeps two numbers for each server.
 """
 
@@ -13,26 +13,18 @@ from __future__ import annotations
 JOB_TTL_S = 30 * 24 * 3600
 """How long a job, its events and its files are kept after the last word about it: a month, in seconds."""
 
-DOORBELL = "events"
-"""Stream: one entry `{job: id}` for each event of any job, trimmed; tells a reader which job's stream grew."""
-
-NOTIFICATIONS = DOORBELL
+NOTIFICATIONS = "events"
+"""Stream, trimmed: an entry `{job: id}` for each change of any job, so that a reader knows which job's stream grew, and
+`{worker: name}` when a worker begins to do something else."""
 
 UNDELIVERED = "jobs:undelivered"
 """Set of job ids whose final result the bot has not shown yet; it follows them again after a restart. No deletions."""
-
-WAITING = "jobs:waiting"
-"""Sorted set of train job ids not yet started, by their turn (`shared.turns`)."""
 
 ACTIVE = "jobs:active"
 """Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists."""
 
 SERVED = "jobs:served"
-"""Hash: guild id -> turn of its training that was begun last; the field `now` holds the newest of all. `order` counts
-the trainings that were begun, and `order:` with a guild id holds the number of its last one."""
-
-CLAIMS = "jobs:claims"
-"""Hash: Celery task id -> id of the training that this task runs."""
+"""Hash: guild id -> `start tag:order` of its training that was sent last (`bot.jobs.fairness.Served`)."""
 
 HISTORY = "jobs:history"
 """List of how long trainings took (JSON, newest first, trimmed), to estimate the next ones by."""
@@ -63,14 +55,14 @@ its card shows it."""
 
 
 def job(job_id: str) -> str:
-    """Hash of what is known of a job beside its events.
+    """Hash of what is known of a job beside its events (`shared.lifecycle`).
 
     `job`: the job itself (JSON). `entry`: random, of the call that entered it. `card`: `channel:message` that shows it.
-    `attempt`: number of the newest one. `worker`: who makes it (not of trainings). `deaths`: attempts in a row that
-    ended without a word, and without headway; the running one is counted. `progress`: entry of the newest progress.
-    `model_id`: of the model that it makes.
-    Of trainings (`shared.turns`) also `token`: Celery task that runs it; `turn`: as it was when it was claimed;
-    `over`: `1` once it has its final event.
+    `state`: `waiting`, `sent`, `begun` or `over`. `attempt`: number of the newest one; `nonce`: random, that one's.
+    `worker`: who has begun it; `holder`: random, that of its process. `deaths`: attempts in a row that ended without a
+    word, and without headway; the running one is counted. `progress`: entry of the newest progress. `model_id`: of the
+    model that it makes.
+    Of trainings also `arrived`, the virtual time when it was entered, and `start_tag`, once it was sent.
     """
     return f"job:{job_id}"
 
@@ -86,11 +78,6 @@ def job_events(job_id: str) -> str:
     The last one has also the field `last`, so that whoever does not know its kind still knows that it is the end.
     """
     return f"job:{job_id}:events"
-
-
-def job_hold(job_id: str) -> str:
-    """String: token of the task that runs a training; expires unless its worker renews it (`shared.turns`)."""
-    return f"job:{job_id}:hold"
 
 
 def job_lease(job_id: str) -> str:

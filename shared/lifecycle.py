@@ -18,10 +18,10 @@ from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob
 
 FIRST_EVENT = "0-1"
 """Id of a job's first event: any attempt's are larger."""
-SENT_S = 30
-"""A training that was sent and has not begun is sent again after this: its message, or its worker, was lost."""
+FIRST_SEQ = 2
+"""Of an attempt's own events; what is told before it begins, that the one before was interrupted, has 1."""
 LEASE_S = 60
-"""A training whose worker was not heard of for so long is lost."""
+"""A training whose worker was not heard of for so long is lost; so is one that was sent and has not begun by then."""
 NOTIFICATIONS = 10_000
 """Entries of `keys.NOTIFICATIONS`."""
 
@@ -80,7 +80,7 @@ def enter(job: Job, entry: str, nonce: str = "", card: tuple[int, int] | None = 
     fields: tuple[str, ...] = ("state", "sent", "attempt", "1", "nonce", nonce)
     if isinstance(job, TrainJob):
         owner = f"{job.place.guild_id}:{job.place.user_id}"
-        fields = ("state", "waiting", "attempt", "0", "arrived", str(arrived))
+        fields = ("state", "waiting", "attempt", "1", "arrived", str(arrived))
     if card is not None:
         fields += ("card", f"{card[0]}:{card[1]}")
     shown = int(not isinstance(job, DeleteJob))
@@ -103,12 +103,12 @@ def roll_back(job_id: str, entry: str = "", *, cancel: bool) -> Script:
 
 
 def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:
-    """Make the next attempt at a training that waits; `served`: what is kept of its server's turns from now on.
+    """Send the next attempt at a training that waits; `served`: what is kept of its server's turns from now on.
 
     Returns:
         A script that answers the attempt's number, or nothing: it does not wait any more.
     """
-    return _script("send", job_id, (nonce, SENT_S * 1_000, start_tag, guild_id, served), (keys.SERVED,))
+    return _script("send", job_id, (nonce, LEASE_S * 1_000, start_tag, guild_id, served), (keys.SERVED,))
 
 
 def send_again(job_id: str, nonce: str) -> Script:

@@ -5,10 +5,11 @@ A service is a queue name (`train`, `generate`) or `bot`.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, cast
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Literal, cast
 
 import redis
 import redis.asyncio
@@ -29,7 +30,16 @@ BEAT_S = 2.0
 EXPIRY_S = 6.0
 """A process that was killed counts as gone after this: a card must say "no worker" within 10 s."""
 
+_LOOK_S = 0.2
+"""A worker that is free is served by then."""
+
+State = Literal["free", "busy", "draining"]
 log = structlog.get_logger()
+
+
+def own_name() -> str:
+    """What the worker calls itself whose process this is, or whose child."""
+    return os.environ.get(NAME_VARIABLE, "")
 
 
 def alive(client: redis.Redis, service: str) -> list[str]:
@@ -57,31 +67,43 @@ def _names(members: list[bytes]) -> list[str]:
 
 
 class Heartbeat(threading.Thread):
-    """Says every two seconds that a worker is there, until stopped."""
+    """Says every two seconds that a worker is there and what it does, and at once when that changes, until stopped."""
 
-    def __init__(self, settings: Settings, service: str, name: str) -> None:
+    def __init__(self, settings: Settings, service: str, name: str, state: Callable[[], State]) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._client = connect(settings)
         self._service = service
         self._member = name
+        self._state = state
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Beat until `stop`; an outage of Redis is logged once and waited out."""
-        reachable = True
+        reachable, said, due = True, "", 0.0
         while not self._stopping.is_set():
-            now = time.time()
-            try:
-                self._client.zadd(keys.workers(self._service), {self._member: now + EXPIRY_S})
-                self._client.zremrangebyscore(keys.workers(self._service), "-inf", now - 60)
-                if not reachable:
-                    log.info("redis_back", service=self._service)
-                reachable = True
-            except redis.RedisError as error:
-                if reachable:
-                    log.warning("redis_unreachable", service=self._service, error=type(error).__name__)
-                reachable = False
-            self._stopping.wait(BEAT_S)
+            state = self._state()
+            if state != said or time.monotonic() >= due:
+                try:
+                    self._beat(state, changed=state != said)
+                    if not reachable:
+                        log.info("redis_back", service=self._service)
+                    reachable, said = True, state
+                except redis.RedisError as error:
+                    if reachable:
+                        log.warning("redis_unreachable", service=self._service, error=type(error).__name__)
+                    reachable, said = False, ""
+                due = time.monotonic() + BEAT_S
+            self._stopping.wait(_LOOK_S if reachable else BEAT_S)
+
+    def _beat(self, state: State, *, changed: bool) -> None:
+        now = time.time()
+        with self._client.pipeline() as pipe:
+            pipe.zadd(keys.workers(self._service), {self._member: now + EXPIRY_S})
+            pipe.zremrangebyscore(keys.workers(self._service), "-inf", now - 60)
+            if changed:  # `busy` is said with more words by what begins the job (`shared.lifecycle`)
+                pipe.hset(keys.worker_states(self._service), self._member, state)
+                pipe.xadd(keys.NOTIFICATIONS, {"worker": self._member}, maxlen=10_000)
+            pipe.execute()
 
     def stop(self) -> None:
         """Leave: the worker counts as gone at once."""
@@ -89,5 +111,6 @@ class Heartbeat(threading.Thread):
         self.join(timeout=BEAT_S + 1)
         try:
             self._client.zrem(keys.workers(self._service), self._member)
+            self._client.hdel(keys.worker_states(self._service), self._member)
         except redis.RedisError as error:
             log.warning("redis_unreachable", service=self._service, error=type(error).__name__)

@@ -12,7 +12,6 @@ from celery import Celery, signals
 
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import get_settings
-from worker.jobs.lease import VISIBILITY_TIMEOUT_S
 
 app = Celery("galvanic", broker=get_settings().broker_url, include=["worker.tasks"])
 app.conf.update(
@@ -22,9 +21,7 @@ app.conf.update(
     task_ignore_result=True,
     task_default_queue=TRAIN_QUEUE,
     task_create_missing_queues=True,
-    # A job is acknowledged when it is over: a worker that dies gives it back.
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
+    # Acknowledged as it is begun: what becomes of an attempt is in the job's record (`shared.lifecycle`).
     worker_prefetch_multiplier=1,
     worker_disable_prefetch=True,
     # True would drop the running job when Redis restarts.
@@ -32,14 +29,7 @@ app.conf.update(
     broker_use_ssl=get_settings().redis_tls,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={
-        "visibility_timeout": VISIBILITY_TIMEOUT_S,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        "unacked_mutex_expire": 30,
-        "queue_order_strategy": "priority",
-        "socket_keepalive": True,
-    },
+    broker_transport_options={"queue_order_strategy": "priority", "socket_keepalive": True},
     # TensorFlow does not survive a fork.
     worker_pool_start_method="spawn",
     worker_proc_alive_timeout=60,

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import redis
 import structlog
 from celery import signals
+from celery.exceptions import WorkerLostError
+from celery.worker.state import reserved_requests
 
 from shared import keys, presence
 from shared.connect import connect, explain
@@ -139,8 +141,17 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     from worker.pool_log import join_our_log
     from worker.serving.warm import warm_models
 
+    if queue == GENERATE_QUEUE:
+        import worker.serving.handlers  # noqa: F401  # so that the first message need not wait for it
+
+    def state() -> presence.State:
+        if (folder / STOP_FILE).exists():
+            return "draining"
+        # Of a child nothing is known before it begins, but that it was given something to do.
+        return "busy" if queue == TRAIN_QUEUE and reserved_requests else "free"
+
     watched = Watched(settings, queue, name, folder)
-    heartbeat = presence.Heartbeat(settings, queue, name)
+    heartbeat = presence.Heartbeat(settings, queue, name, state)
     trimmer = Trimmer()
     forgetter = Forgetter(settings, warm_models() if queue == GENERATE_QUEUE else None)
     beside = ExitStack()
@@ -161,6 +172,10 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     def worked(**_: Any) -> None:
         trimmer.worked()
 
+    def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
+        if isinstance(exception, WorkerLostError):
+            threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death").start()
+
     def stopping(**_: Any) -> None:
         (folder / STOP_FILE).touch()
 
@@ -173,8 +188,23 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     signals.celeryd_after_setup.connect(join_our_log, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.task_postrun.connect(worked, weak=False)
+    signals.task_failure.connect(failed, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
     signals.worker_shutdown.connect(stopped, weak=False)
+
+
+def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
+    """Have another attempt made at once when a training's process was killed, not when its lease has lapsed."""
+    from worker.jobs.joblog import JobLog
+
+    log.warning("training_died", job_id=job_id, attempt=attempt)
+    client = connect(settings)
+    try:
+        JobLog(client, job_id, attempt, nonce).requeue("died")
+    except redis.RedisError as error:  # its lease lapses
+        log.error("redis_lost", job_id=job_id, error=type(error).__name__)
+    finally:
+        client.close()
 
 
 def _announce(settings: Settings, queue: str, worker: str) -> None:

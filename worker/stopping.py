@@ -10,10 +10,8 @@ from pathlib import Path
 import redis
 import structlog
 
-from shared import turns
-from shared.events import Interrupted
 from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog, Superseded, run_script
+from worker.jobs.joblog import JobLog
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 STOPS_WITHIN_S = 25.0
@@ -39,17 +37,13 @@ class StopDeadline(threading.Thread):
     The training goes back to where it waited, and goes on from its last checkpoint.
 
     Args:
-        client: Redis.
         joblog: of the training.
-        token: that has claimed it.
         files: of the training.
     """
 
-    def __init__(self, client: redis.Redis, joblog: JobLog, token: str, files: JobFiles) -> None:
+    def __init__(self, joblog: JobLog, files: JobFiles) -> None:
         super().__init__(name="stop-deadline", daemon=True)
-        self._client = client
         self._joblog = joblog
-        self._token = token
         self._files = files
         self._context = structlog.contextvars.get_contextvars()
         self._done = threading.Event()
@@ -66,17 +60,14 @@ class StopDeadline(threading.Thread):
             if asked is not None and time.monotonic() - asked >= STOPS_WITHIN_S:
                 log.warning("stopping_took_too_long", seconds=STOPS_WITHIN_S)
                 self._hand_over()
-                os._exit(1)  # Celery gives the token back to the queue
+                os._exit(1)
 
     def _hand_over(self) -> None:
         self._files.note_end()  # where it could not be noted before
         try:
-            self._joblog.tell_once(Interrupted())
-            run_script(self._client, turns.hand_back(self._token))
-        except (redis.RedisError, Superseded) as error:
-            log.warning(
-                "not_handed_over", error=type(error).__name__
-            )  # its hold lapses, and the bot lets it wait again
+            self._joblog.requeue(once=True)
+        except redis.RedisError as error:
+            log.warning("not_handed_over", error=type(error).__name__)  # its lease lapses
 
     def __enter__(self) -> StopDeadline:
         self.start()

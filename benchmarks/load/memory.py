@@ -56,12 +56,10 @@ def left(client: redis.Redis) -> dict[str, int]:
     """What is under way or waits in Redis; nothing once all is over."""
     with client.pipeline(transaction=True) as pipe:
         pipe.hlen(keys.ACTIVE)
-        pipe.zcard(keys.WAITING)
-        pipe.hlen(keys.CLAIMS)
         pipe.scard(keys.UNDELIVERED)
         pipe.llen(TRAIN_QUEUE)
         pipe.llen(GENERATE_QUEUE)
         pipe.hlen("unacked")
         pipe.zcard("unacked_index")
-        names = ("active", "waiting", "claims", "undelivered", "train queue", "generate queue", "unacked", "index")
+        names = ("active", "undelivered", "train queue", "generate queue", "unacked", "index")
         return dict(zip(names, pipe.execute(), strict=True))

@@ -38,14 +38,14 @@ class Turns:
 
     def look(self, client: redis.Redis, now: float) -> None:
         """Note what has changed since the last look."""
+        active = cast(dict[bytes, bytes], client.hgetall(keys.ACTIVE))
         with client.pipeline(transaction=True) as pipe:
-            pipe.zrange(keys.WAITING, 0, -1)
-            pipe.hgetall(keys.ACTIVE)
-            pipe.hvals(keys.CLAIMS)
-            waiting, active, claimed = cast(tuple[list[bytes], dict[bytes, bytes], list[bytes]], tuple(pipe.execute()))
+            for name in active:
+                pipe.hget(keys.job(name.decode()), "state")
+            states = dict(zip(active, cast(list[bytes | None], pipe.execute()), strict=True))
         self._guilds |= {job.decode(): owner.decode().partition(":")[0] for job, owner in active.items()}
-        there = {job.decode() for job in waiting}
-        begun = {job.decode() for job in claimed}
+        there = {job.decode() for job, state in states.items() if state in (b"waiting", b"sent")}
+        begun = {job.decode() for job, state in states.items() if state == b"begun"}
         known = {step.job_id for step in self.steps if step.what == "enters"}
         for job_id in sorted(self._waiting - there):
             self._add(now, job_id, "begins" if job_id in begun else "leaves")

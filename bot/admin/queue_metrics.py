@@ -50,15 +50,14 @@ class QueueState:
 
 
 def read_state(client: redis.Redis) -> QueueState:
-    """Ask Redis, in three round trips.
+    """Ask Redis, in four round trips.
 
     Raises:
         redis.RedisError: it cannot be reached.
     """
     now = time.time()
     with client.pipeline(transaction=False) as pipe:
-        pipe.zrange(keys.WAITING, 0, -1)
-        pipe.hlen(keys.ACTIVE)
+        pipe.hkeys(keys.ACTIVE)
         pipe.llen(GENERATE_QUEUE)
         pipe.lindex(GENERATE_QUEUE, -1)
         pipe.scard(keys.UNDELIVERED)
@@ -66,18 +65,22 @@ def read_state(client: redis.Redis) -> QueueState:
         for service in SERVICES:
             pipe.zcount(keys.workers(service), now, "+inf")
         found = pipe.execute()
-    waiting, active, texts, next_text, undelivered, stale, *processes = found
+    active, texts, next_text, undelivered, stale, *processes = found
+    with client.pipeline(transaction=False) as pipe:
+        for job_id in active:
+            pipe.hget(keys.job(job_id.decode()), "state")
+        waiting = [job_id for job_id, state in zip(active, pipe.execute(), strict=True) if state == b"waiting"]
     since = [float(value) for value in stale]
     state = QueueState(
         waiting={TRAIN_QUEUE: len(waiting), GENERATE_QUEUE: texts},
-        running=max(0, active - len(waiting)),
+        running=len(active) - len(waiting),
         processes=dict(zip(SERVICES, processes, strict=True)),
         undelivered=undelivered,
         stale=len(since),
         stale_s=max(0.0, now - min(since)) if since else 0.0,
     )
     oldest = {
-        TRAIN_QUEUE: [job_id.decode() for job_id in waiting[:_MOST_AGES]],
+        TRAIN_QUEUE: sorted(job_id.decode() for job_id in waiting)[:_MOST_AGES],
         GENERATE_QUEUE: [job_id] if (job_id := _job_of(next_text)) else [],
     }
     for queue, job_ids in oldest.items():

@@ -22,7 +22,7 @@ from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, backoff, is_transi
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
 from bot.gateway.pacing import each_request_within
-from bot.jobs.queue import TRAINING, JobQueue
+from bot.jobs.queue import JobQueue
 from bot.jobs.understanding import NotUnderstood
 from bot.responder import addressed
 from bot.types import Send
@@ -226,7 +226,7 @@ class Delivery:
         except TimeoutError:
             if away is not None:
                 raise away from None
-            return None if await self._queue.give_up(job) else await self._final(job.job_id)
+            return None if await self._queue.give_up(job, _too_slow()) else await self._final(job.job_id)
 
     async def _final(self, job_id: str) -> Event | None:
         return next((event for _, event in await self._queue.events(job_id, "0") if event.kind in TERMINAL), None)
@@ -234,14 +234,10 @@ class Delivery:
     async def _ask_again(self, job_id: str) -> bool:
         """Have a job done by another worker if that which had it was killed; whether it was sent."""
         try:
-            if not await self._queue.is_lost(job_id):
-                return False
-            log.warning("asked_again", job_id=job_id)
-            await self._queue.ask_again(job_id)
+            return await self._queue.send_if_lost(job_id)
         except REDIS_DOWN as error:
             log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
             return False
-        return True
 
     @contextmanager
     def _news_of(self, job_id: str) -> Iterator[asyncio.Event]:
@@ -401,7 +397,6 @@ class Delivery:
         """
         for job_id, training in list(self._to_note.items()):
             if training is not None:
-                await self._queue.close(job_id)
                 await self._queue.release_text(training)
             await self._queue.delivered(job_id)
             del self._to_note[job_id]
@@ -409,7 +404,7 @@ class Delivery:
     async def _listen(self) -> None:
         try:
             if self._position is None:
-                self._position = await self._queue.doorbell_position()
+                self._position = await self._queue.listening_position()
                 ids = set(self._news)  # there may have been news while nobody listened
             else:
                 self._position, ids = await self._queue.listen(self._position)
@@ -454,10 +449,7 @@ class Delivery:
             return
         if stored is None or entered_at is None or isinstance(stored.job, DeleteJob):
             self.delivered(job_id)
-            if stored is None and job_id.startswith(TRAINING):
-                await self._queue.close(job_id)
         elif isinstance(stored.job, TrainJob):
-            await self._queue.adopt(stored.job)
             self.follow(stored.job, stored.card)
         elif time.time() - entered_at < LATE_ANSWER_S:
             self.deliver_later(stored.job)

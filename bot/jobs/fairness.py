@@ -20,6 +20,8 @@ from bot.words import Estimate as Estimate
 from shared.history import Past
 from shared.jobs import TrainOptions
 
+Limit = Literal["user", "guild"]
+
 
 @dataclass(frozen=True)
 class Served:
@@ -27,6 +29,10 @@ class Served:
 
     start_tag: int
     order: int
+
+    def __str__(self) -> str:
+        """As `keys.SERVED` has it."""
+        return f"{self.start_tag}:{self.order}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,16 @@ class Owner:
 
     guild_id: int
     user_id: int
+
+    @classmethod
+    def of(cls, value: bytes) -> Owner:
+        """From its entry in `keys.ACTIVE`."""
+        return cls(*map(int, value.split(b":")))
+
+
+def served_from(entries: Mapping[bytes, bytes]) -> dict[int, Served]:
+    """Servers' turns as `keys.SERVED` has them."""
+    return {int(guild_id): Served(*map(int, value.split(b":"))) for guild_id, value in entries.items()}
 
 
 def virtual_time(served: Mapping[int, Served]) -> int:
@@ -90,7 +106,7 @@ def in_order(waiting: Iterable[Waiting], served: Mapping[int, Served]) -> list[t
     return found
 
 
-def refused(active: Iterable[Owner], who: Owner, limits: tuple[int, int]) -> Literal["user", "guild"] | None:
+def refused(active: Iterable[Owner], who: Owner, limits: tuple[int, int]) -> Limit | None:
     """Whose limit one more training would break; None: it may come.
 
     Args:

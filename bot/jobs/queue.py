@@ -11,15 +11,16 @@ from typing import Any, Literal, cast
 import redis.asyncio
 import structlog
 from celery import Celery
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-from bot.background import REPLY_S, reply
-from bot.jobs import entering, retention
+from bot.background import REPLY_S, Tasks, backoff, reply, retry
+from bot.jobs import fairness, retention
 from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
-from shared import keys, messages, presence, turns
+from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
-from shared.events import Cancelled, Event, Interrupted, Queued
+from shared.events import Event, Failed
 from shared.jobs import GENERATE_QUEUE, DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
@@ -63,7 +64,7 @@ class JobQueue:
         self._text_limit = unpacked_limit(settings)
         self._generate_timeout_s = settings.generate_timeout_s
         self._file_ttl_s = 10 * settings.generate_timeout_s
-        self._retracting: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
         self._celery.conf.update(
             task_serializer="json",
@@ -113,8 +114,27 @@ class JobQueue:
             ttl_s = retention.needed_s(job.corpus, self._settings)
             await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
         name = entry or secrets.token_hex(8)
-        script = turns.enter(job, card, limits, Queued().model_dump_json(), name)
-        return cast(Entry, await self._enter(job, name, script, stays=entry is not None))
+        verdict: fairness.Limit | None = None
+
+        async def admit(pipe: Pipeline) -> None:
+            nonlocal verdict
+            verdict = None
+            if not await reply(pipe.hexists(keys.job(job.job_id), "job")):
+                active = map(fairness.Owner.of, await reply(pipe.hvals(keys.ACTIVE)))
+                verdict = fairness.refused(active, fairness.Owner(job.place.guild_id, job.place.user_id), limits)
+            served = fairness.served_from(await reply(pipe.hgetall(keys.SERVED)))
+            pipe.multi()
+            if verdict is None:
+                text, count, rest = lifecycle.enter(job, name, card=card, arrived=fairness.virtual_time(served)).call
+                pipe.eval(text, count, *rest)
+
+        try:
+            answer = await reply(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
+        except RedisError:  # nobody knows whether it was carried out
+            if entry is None:
+                self._roll_back_later(job.job_id, name)
+            raise
+        return verdict or self._entered(job, cast(Entry, answer[0].decode()))
 
     async def text(self, sha256: str) -> str | None:
         """A text that was sent with an earlier training, None when it has expired.
@@ -137,97 +157,75 @@ class JobQueue:
         """
         for name, data in (files or {}).items():
             await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=self._file_ttl_s))
-        entry = secrets.token_hex(8)
-        expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else self._generate_timeout_s
-        script = entering.enter(job, entry, Queued().model_dump_json())
-        return await self._enter(job, entry, script, expires) == "entered"
-
-    async def _enter(
-        self, job: Job, entry: str, script: turns.Script, expires: int | None = None, *, stays: bool = False
-    ) -> str:
+        entry, nonce = secrets.token_hex(8), lifecycle.new_nonce()
         try:
-            answer = cast(bytes, await self._run(script)).decode()
-        except RedisError:  # nobody knows whether it was carried out
-            if not stays:
-                self._retract_later(job.job_id, entry)
+            answer = await self._run(lifecycle.enter(job, entry, nonce))
+        except RedisError:
+            self._roll_back_later(job.job_id, entry)
             raise
+        if self._entered(job, answer.decode()) != "entered":
+            return False
+        try:
+            await self._message(job, 1, nonce)
+        except Exception:
+            try:
+                await self._run(lifecycle.roll_back(job.job_id, entry, cancel=False))
+            except RedisError:
+                self._roll_back_later(job.job_id, entry)
+            raise
+        return True
+
+    def _entered(self, job: Job, answer: Entry) -> Entry:
         if answer == "entered":
             place = job.place
             where = {"guild_id": place.guild_id, "channel_id": place.channel_id}
             log.info("job_entered", job_id=job.job_id, kind=job.kind, **where)
-        if answer == "entered" and stays:
-            await self._message(job, job.job_id, expires)
-        elif answer == "entered":
-            await self._send(job, entry, expires)
         return answer
-
-    async def _send(self, job: Job, entry: str, expires: int | None) -> None:
-        try:
-            await self._message(job, job.job_id, expires)
-        except Exception:
-            try:
-                found = await self._run(entering.retract(job.job_id, entry, cancel=False))
-            except RedisError:
-                self._retract_later(job.job_id, entry)
-                found = b""
-            if found != b"claimed":
-                raise
-            # Another training's token has claimed it already; `nudge` will make up for that one.
-            log.warning("token_not_sent", job_id=job.job_id)
 
     async def retract(self, job_id: str) -> None:
         """Take back a job of which nobody was told: at once, or as soon as Redis can be reached.
 
-        A training that a worker has claimed is cancelled. Raises nothing in an outage.
+        A training that a worker has begun is cancelled. Raises nothing in an outage.
         """
         try:
-            await self._run(entering.retract(job_id, cancel=True))
+            await self._run(lifecycle.roll_back(job_id, cancel=True))
         except RedisError:
-            self._retract_later(job_id, "")
+            self._roll_back_later(job_id, "")
 
-    async def give_up(self, job: Job) -> bool:
-        """End a job that its person is told took too long, so that it does not come about after all.
+    async def give_up(self, job: Job, event: Failed) -> bool:
+        """End a job with the event that its person is told: it took too long, and does not come about after all.
 
         Returns:
             False when it had its end already: that is then what is true.
         """
-        if await self._run(entering.give_up(job.job_id)) != b"given up":
+        if await self._run(lifecycle.give_up(job.job_id, event.model_dump_json())) != b"given up":
             return False
         self._ended(job.kind, "expired")
         return True
 
-    def _retract_later(self, job_id: str, entry: str) -> None:
+    def _roll_back_later(self, job_id: str, entry: str) -> None:
         """Should the bot end first, the job stays, and is shown and goes on after the next start."""
 
-        async def retract() -> None:
-            while True:
-                try:
-                    found = cast(bytes, await self._run(entering.retract(job_id, entry, cancel=True)))
-                except RedisError as error:
-                    log.warning("job_not_taken_back", job_id=job_id, error=type(error).__name__)
-                    await asyncio.sleep(_TRY_AGAIN_S)
-                else:
-                    log.info("job_taken_back", job_id=job_id, found=found.decode())
-                    return
+        async def roll_back() -> bytes:
+            return cast(bytes, await self._run(lifecycle.roll_back(job_id, entry, cancel=True)))
 
-        task = asyncio.create_task(retract())
-        self._retracting.add(task)
-        task.add_done_callback(self._retracting.discard)
+        async def insist() -> None:
+            found = await retry(roll_back, "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
+            log.info("job_taken_back", job_id=job_id, found=found.decode())
 
-    async def _message(self, job: Job, message_id: str, expires: int | None = None) -> None:
-        await asyncio.to_thread(messages.send, self._celery, job, message_id, expires)
+        self._tasks.spawn(insist())
 
-    async def nudge(self, job: TrainJob) -> None:
-        """Send a spare token for a training that waits although workers are idle: its own one was lost."""
-        await self._message(job, f"spare-{secrets.token_hex(8)}")
+    async def _message(self, job: Job, attempt: int, nonce: str) -> None:
+        expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else self._generate_timeout_s
+        await self.send(job.kind, job.job_id, attempt, nonce, messages.shadow(job), expires)
 
-    async def regain(self, job_id: str) -> bool:
-        """Let a training wait again whose worker is gone and whose token may be; False: it is none of these.
-
-        A token that turns up after all claims the training whose turn it is, as any other, or nothing.
-        """
-        script = turns.regain(job_id, Interrupted().model_dump_json(), Queued().model_dump_json())
-        return bool(await self._run(script))
+    async def send(
+        self, kind: str, job_id: str, attempt: int, nonce: str, shadow: str, expires: int | None = None
+    ) -> None:
+        """Send the message of an attempt, see `messages.send`."""
+        await asyncio.to_thread(
+            messages.send, self._celery, kind, job_id, attempt, nonce, shadow=shadow, expires=expires
+        )
 
     async def cancel(self, job_id: str) -> Cancelling:
         """Ask for the end of a training: of the running one within a second, of a waiting one at once.
@@ -235,8 +233,7 @@ class JobQueue:
         Returns:
             `cancelled`: it waited, and is over; `asked`: its worker will read the request; `over`: it was already.
         """
-        answer = await self._run(turns.cancel(job_id, Cancelled().model_dump_json()))
-        outcome = cast(Cancelling, cast(bytes, answer).decode())
+        outcome = cast(Cancelling, (await self._run(lifecycle.cancel(job_id))).decode())
         if outcome == "cancelled":
             self._ended("train", outcome)
         return outcome
@@ -301,14 +298,6 @@ class JobQueue:
         """People have seen how these jobs ended, or there is nowhere left to show it."""
         await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
 
-    async def close(self, job_id: str) -> None:
-        """Take a training from all that counts it: an older version's worker did not, nor one whose Redis lost it."""
-        await self._run(turns.close(job_id))
-
-    async def adopt(self, job: TrainJob) -> None:
-        """Count a training that an older version of the bot entered, unless it is over."""
-        await self._run(turns.adopt(job))
-
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
         """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
         stored = entries(await self._run(events_of(job_id, after)))
@@ -330,15 +319,16 @@ class JobQueue:
         return event.at
 
     async def listen(self, last: str) -> tuple[str, set[str]]:
-        """Wait up to two seconds for news. Returns the doorbell's new position and the ids of jobs with news."""
-        read = self._redis.xread({keys.DOORBELL: last}, block=READ_BLOCK_MS, count=500)
+        """Wait up to two seconds for notifications. Returns the new position, and the ids of jobs with news."""
+        read = self._redis.xread({keys.NOTIFICATIONS: last}, block=READ_BLOCK_MS, count=500)
         streams = await reply(read, READ_BLOCK_MS / 1_000 + REPLY_S)
-        entries = streams.get(keys.DOORBELL.encode(), []) if streams else []
-        return (entries[-1][0].decode() if entries else last), {fields[b"job"].decode() for _, fields in entries}
+        entries = streams.get(keys.NOTIFICATIONS.encode(), []) if streams else []
+        job_ids = {fields[b"job"].decode() for _, fields in entries if b"job" in fields}
+        return (entries[-1][0].decode() if entries else last), job_ids
 
-    async def doorbell_position(self) -> str:
-        """The doorbell's newest entry, to `listen` from."""
-        newest = await reply(self._redis.xrevrange(keys.DOORBELL, count=1))
+    async def listening_position(self) -> str:
+        """The newest notification, to `listen` from."""
+        newest = await reply(self._redis.xrevrange(keys.NOTIFICATIONS, count=1))
         return newest[0][0].decode() if newest else "0-0"
 
     async def artifact(self, job_id: str, name: str, most_bytes: int = _MOST_PICTURE_BYTES) -> bytes | None:
@@ -348,30 +338,32 @@ class JobQueue:
             log.warning("file_too_large", job_id=job_id)
         return data if 0 < len(data) <= most_bytes else None
 
-    async def is_lost(self, job_id: str) -> bool:
-        """Whether a job that is no training lies with a worker that is gone, or nowhere at all: see `ask_again`.
+    async def send_if_lost(self, job_id: str) -> bool:
+        """Send a job that is no training once more, if it lies with a worker that is gone, or nowhere at all.
+
+        Returns:
+            Whether it was sent.
 
         Raises:
-            redis.RedisError: Redis cannot be reached.
+            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached.
         """
         alive = await reply(presence.alive_async(self._redis, GENERATE_QUEUE))
         if not alive:
             return False  # the next worker finds it in the queue, or is asked then
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hget(keys.job(job_id), "worker")
+            pipe.hmget(keys.job(job_id), "job", "state", "attempt", "nonce", "worker")
             pipe.llen(GENERATE_QUEUE)
-            worker, waiting = await reply(pipe.execute())
-        return worker.decode() not in alive if worker is not None else not waiting
-
-    async def ask_again(self, job_id: str) -> None:
-        """Send a job that is no training once more. Should it be there twice, one of the two says nothing.
-
-        Raises:
-            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached.
-        """
-        stored = await self.load(job_id)
-        if stored is not None:
-            await self._message(stored.job, f"{job_id}-{secrets.token_hex(4)}", self._generate_timeout_s)
+            (data, state, *attempt, worker), waiting = await reply(pipe.execute())
+        if data is None or None in attempt or (worker.decode() in alive if worker is not None else waiting):
+            return False
+        nonce = lifecycle.new_nonce()
+        await self._run(lifecycle.requeue(job_id, int(attempt[0]), attempt[1].decode(), "lapsed"))
+        number = await self._run(lifecycle.send_again(job_id, nonce))
+        if number is None:  # it has just ended
+            return False
+        log.warning("asked_again", job_id=job_id, state=state.decode())
+        await self._message(job_from(job_id, data), int(number), nonce)
+        return True
 
     async def has_worker(self, queue: str) -> bool:
         """Whether any worker serves `queue` now.
@@ -384,7 +376,7 @@ class JobQueue:
         await reply(self._redis.set(keys.PROBE, "1", ex=60))
         return False
 
-    async def _run(self, script: turns.Script) -> Any:
+    async def _run(self, script: lifecycle.Script) -> Any:
         text, count, rest = script.call
         return await reply(self._redis.eval(text, count, *rest))
 

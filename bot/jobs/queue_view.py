@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -13,11 +13,12 @@ import structlog
 from pydantic import ValidationError
 
 from bot.background import reply
+from bot.jobs.dispatcher import Record, read_line
 from bot.jobs.fairness import Estimate, beside, estimate, schedule
 from bot.jobs.queue import TRAINING, JobQueue
 from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from shared import keys
-from shared.events import Event, Progress, Started
+from shared.events import Progress, Started
 from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainJob, TranscriptRef
 
@@ -40,7 +41,6 @@ class Standing:
         begins: when it begins; None: it has, no worker is there, or nobody can say.
         ends: when it has learned; None: no worker is there, or nobody can say.
         progress: how far it has come.
-        lost: it was claimed, but no worker is heard of that works on it.
     """
 
     job: TrainJob
@@ -50,7 +50,6 @@ class Standing:
     begins: Estimate | None = None
     ends: Estimate | None = None
     progress: Progress | None = None
-    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,11 @@ class Outlook:
     Attributes:
         machines: what the train workers run on, each once.
         past: earlier trainings, newest first.
-        idle: workers that have no training.
     """
 
     standings: tuple[Standing, ...]
     machines: tuple[str, ...] = ()
     past: tuple[Past, ...] = ()
-    idle: int = 0
 
     @property
     def waiting(self) -> int:
@@ -132,71 +129,43 @@ class OutlookCache:
             return self._seen
 
     async def _read(self) -> Outlook:
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hkeys(keys.ACTIVE)
-            pipe.zrange(keys.WAITING, 0, -1)
+        line = await read_line(self._redis)
+        async with self._redis.pipeline(transaction=False) as pipe:
             pipe.lrange(keys.HISTORY, 0, -1)
-            pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
             pipe.hgetall(keys.worker_info(TRAIN_QUEUE))
-            active, waiting, history, alive, info = await reply(pipe.execute())
-        # Ids of one length, and the younger the larger: those that run are in the order they were asked for.
-        running = sorted(set(active) - set(waiting))
-        ids = [one.decode() for one in (*running, *waiting)]
-        jobs, cards, events, held = await self._details(ids, len(running))
+            for record in line.begun:
+                text, count, names = events_of(record.job_id, count=_LAST_EVENTS, newest=True).call
+                pipe.eval(text, count, *names)
+            history, info, *streams = cast(list[Any], await reply(pipe.execute()))
         past = tuple(_past(history))
-        standings = [
-            Standing(jobs[one], cards[one], None, estimate(jobs[one].options, jobs[one].corpus.chars, past))
-            for one in ids
-            if one in jobs
-        ]
-        has_begun = sum(one.job.job_id.encode() in running for one in standings)
-        first = [
-            replace(_running(one, events.get(one.job.job_id, [])), lost=one.job.job_id not in held)
-            for one in standings[:has_begun]
-        ]
-        rest = [replace(one, place=place) for place, one in enumerate(standings[has_begun:])]
-        if alive:
-            times = schedule([one.ends for one in first], [one.takes for one in rest], len(alive), beside(past))
+        known = {record.job_id: self._jobs.get(record.job_id) or _job(record) for record in line.records}
+        self._jobs = {job_id: job for job_id, job in known.items() if job is not None}
+
+        def standing(record: Record, place: int | None) -> Standing | None:
+            job = self._jobs.get(record.job_id)
+            if job is None:
+                return None
+            return Standing(job, card_of(record.card), place, estimate(job.options, job.corpus.chars, past))
+
+        running = zip(line.begun, streams, strict=True)
+        first = [_running(one, entries(stream)) for record, stream in running if (one := standing(record, None))]
+        readable = [record for record, _ in line.waiting if record.job_id in self._jobs]
+        rest = [one for place, record in enumerate(readable) if (one := standing(record, place))]
+        if line.workers:
+            times = schedule([one.ends for one in first], [one.takes for one in rest], len(line.workers), beside(past))
             rest = [replace(one, begins=begins, ends=ends) for one, (begins, ends) in zip(rest, times, strict=True)]
         else:
             first = [replace(one, ends=None) for one in first]
-        machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name in alive)
-        return Outlook((*first, *rest), tuple(machines), past, max(0, len(alive) - len(held)))
-
-    async def _details(
-        self, ids: list[str], begun: int
-    ) -> tuple[dict[str, TrainJob], dict[str, tuple[int, int] | None], dict[str, list[Event]], set[str]]:
-        """Each job, where its card is, and of the first ones, which have begun, the last events and who is held."""
-        if not ids:
-            self._jobs.clear()
-            return {}, {}, {}, set()
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for job_id in ids:
-                pipe.hmget(keys.job(job_id), "job", "card")
-            for job_id in ids[:begun]:
-                text, keys_, rest = events_of(job_id, count=_LAST_EVENTS, newest=True).call
-                pipe.eval(text, keys_, *rest)
-            for job_id in ids[:begun]:
-                pipe.exists(keys.job_hold(job_id))
-            found = cast(list[Any], await reply(pipe.execute()))
-        jobs, cards, events = {}, {}, {}
-        for job_id, (data, card) in zip(ids, found[: len(ids)], strict=True):
-            job = self._jobs.get(job_id) or _job(job_id, data)
-            if job is not None:
-                jobs[job_id], cards[job_id] = job, card_of(card)
-        for job_id, answer in zip(ids[:begun], found[len(ids) : len(ids) + begun], strict=True):
-            known = (understood(job_id, fields) for _, fields in entries(answer))
-            events[job_id] = [event for event in known if event is not None]
-        held = {job_id for job_id, there in zip(ids[:begun], found[len(ids) + begun :], strict=True) if there}
-        self._jobs = jobs
-        return jobs, cards, events, held
+        machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name.decode() in line.workers)
+        return Outlook((*first, *rest), tuple(machines), past)
 
 
-def _running(standing: Standing, newest_first: Iterable[Event]) -> Standing:
+def _running(standing: Standing, newest_first: Iterable[tuple[str, Mapping[bytes, bytes]]]) -> Standing:
     """A training that a worker has, with what its last events say of its end."""
-    for event in newest_first:
-        age_s = max(0.0, time.time() - event.at)
+    for _, fields in newest_first:
+        event = understood(standing.job.job_id, fields)
         if isinstance(event, Progress):
+            age_s = max(0.0, time.time() - event.at)
             ends = standing.takes if event.eta_s is None else Estimate(max(0.0, event.eta_s - age_s), True)
             return replace(standing, progress=event, ends=ends)
         if isinstance(event, Started):
@@ -204,13 +173,13 @@ def _running(standing: Standing, newest_first: Iterable[Event]) -> Standing:
     return replace(standing, ends=standing.takes)
 
 
-def _job(job_id: str, data: bytes | None) -> TrainJob | None:
-    if data is None or not job_id.startswith(TRAINING):
+def _job(record: Record) -> TrainJob | None:
+    if record.data is None or not record.job_id.startswith(TRAINING):
         return None
     try:
-        job = job_from(job_id, data)
+        job = job_from(record.job_id, record.data)
     except NotUnderstood as error:
-        log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
+        log.error("job_not_understood", job_id=record.job_id, fields=len(error.fields))
         return None
     return job if isinstance(job, TrainJob) else None
 
@@ -240,18 +209,3 @@ async def cancel_trainings(outlook: OutlookCache, queue: JobQueue, concerns: Cal
             await queue.cancel(job.job_id)
             where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
             log.info("channel_training_cancelled", job_id=job.job_id, **where)
-
-
-async def close_unknown(client: redis.asyncio.Redis, queue: JobQueue) -> None:
-    """Take trainings from the quotas of which nothing is known any more: their records have expired.
-
-    The last word about them is a month old, so nobody follows them, and they can be neither shown nor cancelled.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    for member in await reply(client.hkeys(keys.ACTIVE)):
-        job_id = member.decode()
-        if not await queue.knows(job_id) and not await reply(client.exists(keys.job_hold(job_id))):
-            log.warning("training_closed", job_id=job_id)
-            await queue.close(job_id)

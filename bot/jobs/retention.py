@@ -9,8 +9,8 @@ from typing import Final
 
 from shared import keys
 from shared.jobs import CorpusInfo, TrainJob
+from shared.lifecycle import Script
 from shared.settings import Settings
-from shared.turns import Script
 
 _DAY_S = 86_400
 

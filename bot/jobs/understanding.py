@@ -13,7 +13,7 @@ from shared import keys
 from shared.errors import UserError
 from shared.events import MOST_EVENT_BYTES, TERMINAL, Event, Failed, kind_of, parse_event
 from shared.jobs import Job
-from shared.turns import Script
+from shared.lifecycle import Script
 
 log = structlog.get_logger()
 _job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))

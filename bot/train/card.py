@@ -40,7 +40,8 @@ RETRY_S = 5.0
 PUT_WITHIN_S = 30.0
 """A Discord that takes a card and says nothing is asked again after this; aiohttp would wait for five minutes."""
 KEEP_TEXT_EVERY_S = 600
-NUDGE_EVERY_S = 30.0
+UNKNOWN_AFTER_S = 30.0
+"""One that waits, and of which Redis knows nothing, is given up then."""
 LOST_AFTER_S = 600.0
 """A training that had begun, of which Redis knows nothing any more and no worker tells anything, is given up then."""
 _MOST_REFUSALS = 3
@@ -258,49 +259,22 @@ class LiveCard:
             self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
         if not self._state.over:
-            await self._unstick()
+            await self._give_up_if_unknown()
         if not self._state.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
             await self._queue.keep_text(self._job)
             self._text_kept = time.monotonic()
         return await self._cards.embed(self._job, self._state)
 
-    async def _unstick(self) -> None:
-        """Help a training on that has not moved for a while: it is next, or was lost, and a worker is idle.
-
-        Should Redis know nothing of it any more, as after a loss of its data, that is its end.
-        """
+    async def _give_up_if_unknown(self) -> None:
+        """Should Redis know nothing of the training any more, as after a loss of its data, that is its end."""
         outlook = await self._cards.outlook.look()
-        standing = outlook.of(self._job.job_id)
-        nobodys = standing is not None and (standing.lost or standing.place is not None)
-        if nobodys and await self._cancel_what_nobody_has():
-            return
-        if standing is not None and not standing.lost and not (standing.place == 0 and outlook.idle):
+        if outlook.of(self._job.job_id) is not None:
             self._stuck_since = None
             return
-        now = time.monotonic()
         if self._stuck_since is None:
-            self._stuck_since = now
-        if standing is None:
-            await self._give_up_if_unknown(now - self._stuck_since)
-            return
-        if now - self._stuck_since <= NUDGE_EVERY_S:
-            return
-        self._stuck_since = now
-        if standing.lost and await self._queue.regain(self._job.job_id):
-            log.warning("training_regained")
-        if outlook.idle:
-            log.warning("training_nudged")
-            await self._queue.nudge(self._job)
-
-    async def _cancel_what_nobody_has(self) -> bool:
-        """End a training that is to be cancelled, and whose worker is gone: no other may come to read the request."""
-        if self._state.state == "queued" or await self._queue.control(self._job.job_id) != "cancel":
-            return False
-        await self._queue.regain(self._job.job_id)
-        return await self._queue.cancel(self._job.job_id) == "cancelled"
-
-    async def _give_up_if_unknown(self, stuck_s: float) -> None:
-        if stuck_s <= (NUDGE_EVERY_S if self._state.state == "queued" else LOST_AFTER_S):
+            self._stuck_since = time.monotonic()
+        stuck_s = time.monotonic() - self._stuck_since
+        if stuck_s <= (UNKNOWN_AFTER_S if self._state.state == "queued" else LOST_AFTER_S):
             return
         if not await self._queue.knows(self._job.job_id):
             log.error("training_lost")

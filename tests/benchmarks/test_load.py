@@ -12,11 +12,11 @@ from benchmarks.load import memory
 from benchmarks.load.ledger import Request, Seen, asked_at, ledger, refusals, unbalanced
 from benchmarks.load.plan import PEOPLE, draw
 from benchmarks.load.turns import Step, Turns, largest_lead
-from shared import keys, turns
-from shared.events import Queued
+from shared import keys, lifecycle
+from shared.events import Cancelled
 from shared.settings import Settings
+from tests import lives
 from tests.factories import place, train_job
-from worker.jobs.joblog import run_script
 
 REQUEST = "1297000000000000099"
 
@@ -170,15 +170,16 @@ def test_turns_are_seen_in_redis(redis_url: str, settings: Settings) -> None:
     watched = Turns()
     for number, guild in enumerate((1, 2, 2)):
         job = train_job(job_id=f"t-{number}", place=place(guild_id=guild))
-        run_script(client, turns.enter(job, None, (9, 9), Queued().model_dump_json(), f"e{number}"))
+        lives.enter(client, job)
     watched.look(client, 1.0)
-    assert memory.left(client)["waiting"] == 3
-    for at, token in ((2.0, "x"), (3.0, "y")):
-        run_script(client, turns.claim(token))
+    assert memory.left(client)["active"] == 3
+    logs = []
+    for at, job_id in ((2.0, "t-0"), (3.0, "t-1")):
+        logs.append(lives.take(client, job_id))
         watched.look(client, at)
-    run_script(client, turns.cancel("t-2", Queued().model_dump_json()))
-    for job_id in ("t-0", "t-1"):
-        run_script(client, turns.close(job_id))
+    lives.run(client, lifecycle.cancel("t-2"))
+    for log in logs:
+        log.publish(Cancelled())
     watched.look(client, 4.0)
     assert watched.begun() == {"1": [2.0], "2": [3.0]}
     assert [(step.what, step.job_id) for step in watched.steps if step.at == 4.0] == [("leaves", "t-2")]

@@ -7,14 +7,15 @@ import time
 import redis
 
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
-from shared import keys, turns
+from shared import keys
 from shared.connect import connect
 from shared.events import Event, Generated
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place
 from shared.settings import Settings
+from tests import lives
 from tests.bot.live import Live
 from tests.factories import record
-from worker.jobs.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog
 
 TEXT = "and the gulls went home"
 
@@ -26,6 +27,7 @@ class StandIn:
         self.redis: redis.Redis = connect(settings)
         for queue in (GENERATE_QUEUE, TRAIN_QUEUE):
             self.redis.zadd(keys.workers(queue), {"w": time.time() + 3_600})
+        self.redis.hset(keys.worker_states(TRAIN_QUEUE), "w", "busy")
 
     def add_model(self) -> None:
         """A model that may be used in #lab, as its current one."""
@@ -45,8 +47,7 @@ class StandIn:
 
     def tell(self, job_id: str, *events: Event) -> None:
         """Publish events of a job."""
-        log = JobLog(self.redis, job_id)
-        log.begin()
+        log = lives.take(self.redis, job_id)
         for event in events:
             log.publish(event)
 
@@ -54,11 +55,9 @@ class StandIn:
         """Answer a request for a text."""
         self.tell(job_id, Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1))
 
-    def claim(self, token: str = "token") -> JobLog:
-        """Begin the training whose turn it is."""
-        log = JobLog(self.redis, run_script(self.redis, turns.claim(token)).decode())
-        log.begin()
-        return log
+    def begin(self) -> JobLog:
+        """Begin the training that was entered first."""
+        return lives.take(self.redis, min(self.redis.hkeys(keys.ACTIVE)).decode())
 
 
 def lab(channel_id: int | None = None) -> Place:

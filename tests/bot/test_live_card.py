@@ -17,7 +17,7 @@ from bot.jobs import delivery
 from bot.train import card as live_card
 from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
-from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Started
+from shared.events import Cancelled, Event, Failed, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
@@ -83,7 +83,7 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
     if locked:
         deny(live, CHANNEL_IDS["lab"], manage_threads=True)
     state.archived, state.locked = True, locked
-    worker.claim().publish(Failed(problem="The text is too short."))
+    worker.begin().publish(Failed(problem="The text is too short."))
     if locked:
         await told(live, worker, "The text is too short.")
         assert state.archived
@@ -96,7 +96,7 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
 async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Live, worker: StandIn) -> None:
     channel_id = CHANNEL_IDS["lab"]
     job = await begun(live, channel_id)
-    log = worker.claim()
+    log = worker.begin()
     log.attach(LOSS_FILE, chart())
     deny(live, channel_id, attach_files=True)
     log.publish(finished())
@@ -125,7 +125,7 @@ async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_ho
 ) -> None:
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     job = await begun(live, channel.id, source)
-    log = worker.claim()
+    log = worker.begin()
     live.world.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5) if learned else Started(worker="w"))
     await live.until(lambda: live.showing(first, channel=live.dm("ada")), "the first word")
@@ -144,7 +144,7 @@ async def test_a_waiting_training_whose_channel_is_deleted_is_over_with_one_word
     await begun(live, channel.id)
     live.world.remove_channel(channel.id)
     await begun(live, CHANNEL_IDS["lab"], job_id="t-78")
-    worker.redis.zadd(keys.WAITING, {"t-77": 99})  # its card is to show another place
+    worker.redis.hset(keys.job("t-77"), "arrived", "99")  # its card is to show another place
     await live.until(lambda: live.shown("was deleted", channel=live.dm("ada")), "the end")
     await live.until(lambda: worker.waiting() == {"t-78"}, "the end of the job")
     assert "Nothing was kept" in text_of(*live.shown("was deleted", channel=live.dm("ada")))
@@ -159,7 +159,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     refusal = live.faults.add(Fault("POST", path, 403, 50_007, times=0 if takes_messages else 1_000))
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     job = await begun(live, channel.id)
-    log = worker.claim()
+    log = worker.begin()
     live.world.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5))
     if takes_messages:
@@ -192,7 +192,7 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
 ) -> None:
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     await begun(live, channel.id)
-    log = worker.claim()
+    log = worker.begin()
     live.world.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5))
     await live.until(lambda: live.showing("ending the training", channel=live.dm("ada")), "the first word")
@@ -215,17 +215,17 @@ async def test_redis_that_fails_after_the_end_was_shown_is_told_until_it_knows(
 ) -> None:
     where = thread(live)
     await begun(live, where.id)
-    close, failures = live.bot.queue.close, []
+    delivered, failures = live.bot.queue.delivered, []
 
     async def fail_twice(job_id: str) -> None:
         if len(failures) < 2:
             failures.append(job_id)
             raise redis.ConnectionError
-        await close(job_id)
+        await delivered(job_id)
 
-    monkeypatch.setattr(live.bot.queue, "close", fail_twice)
+    monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
     deny(live, CHANNEL_IDS["lab"], view_channel=True)
-    worker.claim().publish(Failed(problem="The text is too short."))
+    worker.begin().publish(Failed(problem="The text is too short."))
     await told(live, worker, "The text is too short.")
     assert len(failures) == 2
 
@@ -245,7 +245,7 @@ async def test_redis_that_fails_after_the_end_does_not_cover_it(
 
     monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
     live.world.change_listeners.append(lambda _kind, message: shown.append(text_of(message)))
-    worker.claim().publish(Failed(problem="The text is too short."))
+    worker.begin().publish(Failed(problem="The text is too short."))
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert not any("cannot be reached" in words for words in shown)
     assert sum("The text is too short." in words for words in shown) == 1
@@ -253,7 +253,7 @@ async def test_redis_that_fails_after_the_end_does_not_cover_it(
 
 async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: StandIn) -> None:
     await begun(live, CHANNEL_IDS["lab"])
-    log = worker.claim()
+    log = worker.begin()
     log.publish(Started(worker="w"))
     worker.redis.xadd(keys.job_events("t-77"), {"event": '{"kind": "hummed", "at": 1}'}, id="1-7")
     worker.redis.xadd(keys.job_events("t-77"), {"event": progress(step=42).model_dump_json()}, id="1-8")
@@ -269,7 +269,7 @@ async def test_an_end_that_discord_refuses_is_shown_plainly(
     live: Live, worker: StandIn, end: Finished | Failed
 ) -> None:
     await begun(live, CHANNEL_IDS["lab"])
-    log = worker.claim()
+    log = worker.begin()
     fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS))
     log.publish(end)
     await live.until(lambda: not worker.waiting(), "the end of the job")
@@ -282,7 +282,7 @@ async def test_an_end_that_discord_refuses_is_shown_plainly(
 
 async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: Live, worker: StandIn) -> None:
     await begun(live, CHANNEL_IDS["lab"])
-    log = worker.claim()
+    log = worker.begin()
     fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS + 1))
     log.publish(Failed(problem="The text is too short."))
     assert "The text is too short." in await told(live, worker, "job t-77")
@@ -292,7 +292,7 @@ async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: 
 @pytest.mark.parametrize("method", ["PATCH", "POST"])
 async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: StandIn, method: str) -> None:
     job = await begun(live, CHANNEL_IDS["lab"])
-    log = worker.claim()
+    log = worker.begin()
     if method == "POST":
         live.bot.settings.card_fresh_after_s = 0
     fault = live.faults.add(Fault(method, rf"{EDIT}|/channels/\d+/messages", 404, times=3))
@@ -305,7 +305,7 @@ async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: S
 
 async def test_a_ban_of_what_stands_before_discord_is_waited_out(live: Live, worker: StandIn) -> None:
     await begun(live, CHANNEL_IDS["lab"])
-    log = worker.claim()
+    log = worker.begin()
     live.faults.add(Fault("PATCH", EDIT, 429, times=live_card._MOST_REFUSALS + 1))
     with capture_logs() as logged:
         log.publish(Failed(problem="The text is too short."))
@@ -316,7 +316,7 @@ async def test_a_ban_of_what_stands_before_discord_is_waited_out(live: Live, wor
 async def test_a_training_that_redis_has_lost_is_given_up(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_card, "NUDGE_EVERY_S", 0.05)
+    monkeypatch.setattr(live_card, "UNKNOWN_AFTER_S", 0.05)
     await begun(live, CHANNEL_IDS["lab"])
     await live.until(lambda: live.showing("Queued"), "the card")
     worker.redis.flushdb()
@@ -326,21 +326,11 @@ async def test_a_training_that_redis_has_lost_is_given_up(
     assert not [key for key in worker.redis.keys("job:*") if worker.redis.ttl(key) == -1]
 
 
-async def test_a_cancelled_training_whose_worker_is_gone_does_not_stay_so(live: Live, worker: StandIn) -> None:
+async def test_a_cancelled_training_whose_worker_stops_does_not_stay_so(live: Live, worker: StandIn) -> None:
     job = await begun(live, CHANNEL_IDS["lab"])
-    worker.claim().publish(progress(train_loss=1.5))
-    assert await live.bot.queue.cancel(job.job_id) == "asked"
-    worker.redis.delete(keys.job_hold(job.job_id))  # as when it is killed
-    await live.until(lambda: live.showing("Cancelled"), "the end")
-    await live.until(lambda: not worker.redis.hlen(keys.ACTIVE), "the end of the job")
-
-
-async def test_a_cancelled_training_that_was_handed_back_does_not_stay_so(live: Live, worker: StandIn) -> None:
-    job = await begun(live, CHANNEL_IDS["lab"])
-    log = worker.claim("token")
+    log = worker.begin()
     log.publish(progress(train_loss=1.5))
     assert await live.bot.queue.cancel(job.job_id) == "asked"
-    log.publish(Interrupted())
-    log.hand_back("token")
+    log.requeue()
     await live.until(lambda: live.showing("Cancelled"), "the end")
     await live.until(lambda: not worker.redis.hlen(keys.ACTIVE), "the end of the job")

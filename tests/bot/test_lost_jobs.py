@@ -15,10 +15,10 @@ from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.events import Failed, Generated, Queued
 from shared.jobs import GENERATE_QUEUE
+from tests import lives
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job, train_job
-from worker.jobs.joblog import JobLog
 
 LAB = CHANNEL_IDS["lab"]
 
@@ -38,7 +38,7 @@ async def waits_for(live: Live, job_id: str) -> asyncio.Task[Any]:
 async def test_it_is_asked_again_when_its_worker_was_killed(live: Live, worker: StandIn) -> None:
     answer = await waits_for(live, "g-1")
     worker.redis.delete(GENERATE_QUEUE)
-    JobLog(worker.redis, "g-1").begin("the killed one")
+    lives.take(worker.redis, "g-1", "the killed one")
     await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job to come again")
     worker.write("g-1")
     assert isinstance(await answer, Generated)
@@ -70,7 +70,7 @@ async def test_it_is_not_asked_again_while_it_is_somewhere(where: str, live: Liv
     if where != "in the queue":
         worker.redis.delete(GENERATE_QUEUE)
     if where == "with its worker":
-        JobLog(worker.redis, "g-1").begin("w")
+        lives.take(worker.redis, "g-1", "w")
     if where == "no worker":
         worker.redis.zadd(keys.workers(GENERATE_QUEUE), {"w": time.time() - 1})
     await asyncio.sleep(0.5)
@@ -83,11 +83,11 @@ async def test_an_end_of_a_kind_that_is_not_known_is_an_end(live: Live, worker: 
     answer = await waits_for(live, "g-1")
     stream = keys.job_events("g-1")
     worker.redis.xadd(stream, {"event": '{"kind": "hummed", "version": 2}'}, id="1-1")
-    worker.redis.xadd(keys.DOORBELL, {"job": "g-1"})
+    worker.redis.xadd(keys.NOTIFICATIONS, {"job": "g-1"})
     await asyncio.sleep(0.3)
     assert not answer.done(), "what is not known may be on the way to the end"
     worker.redis.xadd(stream, {"event": '{"kind": "sung", "version": 2}', "last": "1"}, id="1-2")
-    worker.redis.xadd(keys.DOORBELL, {"job": "g-1"})
+    worker.redis.xadd(keys.NOTIFICATIONS, {"job": "g-1"})
     end = await answer
     assert isinstance(end, Failed)
     assert "version" in end.problem + end.remedy

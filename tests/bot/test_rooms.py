@@ -207,7 +207,7 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
     await live.bot.queue.submit(text)
     worker.tell(text.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1))
     await begun(live, CELLAR)
-    worker.claim().publish(Sample(epoch=1, text=SECRET))
+    worker.begin().publish(Sample(epoch=1, text=SECRET))
     models = [f"galvanic:{word if 'm1' in word else f'{word}:m1'}" for word in MODEL_BUTTONS]
     texts = [f"galvanic:{word}:{text.job_id}" for word in TEXT_BUTTONS]
     for channel, of_training in (("tavern", "can't show these samples here"), ("atrium", "There is no training")):
@@ -270,7 +270,7 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
     heard(live, model_id="m3", name="both", transcripts=(ref(), ref(where)))
     text = corpus(source="channel", sha256="", transcript=ref(where))
     await begun(live, CELLAR, corpus=text)
-    StandIn(live.bot.settings).claim()
+    StandIn(live.bot.settings).begin()
     live.world.remove_channel(where)
     await live.until(lambda: live.bot.get_channel(where) is None, "the bot to hear of it")
     worker = connect(live.bot.settings)

@@ -22,7 +22,7 @@ async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_t
     await known(live, where)
     await standing(live)
     job = await begun(live, where)
-    log = worker.claim()
+    log = worker.begin()
     log.publish(progress(train_loss=1.5))
     log.publish(Sample(epoch=1, text=SECRET))
     await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
@@ -41,7 +41,7 @@ async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discree
     model = heard(live)
     for number, (learned, shown) in enumerate([(model.transcripts, False), (None, False), ((), True)]):
         await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=model.ref, parent_transcripts=learned)
-        log = worker.claim()
+        log = worker.begin()
         log.publish(progress(step=40 + number))
         log.publish(Sample(epoch=1, text=SECRET))
         log.publish(progress(step=60 + number))
@@ -56,7 +56,7 @@ async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
     where, worker = den(live), StandIn(live.bot.settings)
     await known(live, where)
     await begun(live, where)
-    log = worker.claim()
+    log = worker.begin()
     denied = discord.Permissions(send_messages=True, view_channel=True).value
     channel = live.world.get_channel(where)
     channel.overwrites = [
@@ -76,7 +76,7 @@ async def test_samples_are_shown_where_all_could_have_read_the_text(live: Live) 
     await known(live, where)
     await standing(live)
     await begun(live, where)
-    StandIn(live.bot.settings).claim().publish(Sample(epoch=1, text=SECRET))
+    StandIn(live.bot.settings).begin().publish(Sample(epoch=1, text=SECRET))
     ben = (await who(live, "ben")).user
     for here in ([where], [CELLAR]):
         embed = await live.bot.training_control.samples("t-77", GUILD, ben, here)
@@ -94,7 +94,7 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     where, ben = CELLAR, (await who(live, "ben")).user
     await standing(live)
     await begun(live, where)
-    log = StandIn(live.bot.settings).claim()
+    log = StandIn(live.bot.settings).begin()
     log.publish(progress(step=40))
     log.publish(Sample(epoch=1, text=SECRET, revision=0))
     log.publish(Interrupted())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +12,16 @@ from bot.servers.actor import Actor
 from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
-from shared import keys, turns
+from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus
 from shared.errors import UserError
-from shared.events import Interrupted, Started
-from shared.jobs import TRAIN_QUEUE, TrainJob, TrainOptions
+from shared.jobs import TrainJob, TrainOptions
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.driver.faults import Fault
 from tests.factories import corpus, place, train_job
-from worker.jobs.joblog import JobLog, run_script
 
 LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
@@ -80,7 +77,6 @@ async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, wor
     assert not worker.exists(keys.job(f"t-{who.request_id}"))
     assert worker.hgetall(keys.ACTIVE) == {}
     assert worker.smembers(keys.UNDELIVERED) == set()
-    assert run_script(worker, turns.claim("x")) is None
     await live.bot.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
     assert len(_cards(live, "Learning")) == 1
 
@@ -142,54 +138,6 @@ async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) ->
     await live.bot.trainings.begin(await _who(live), _lesson, send)
     await live.handled()
     assert len(_cards(live, "Learning")) == 1
-
-
-@pytest.mark.parametrize("fate", ["never claimed", "lost", "handed back"])
-async def test_a_training_whose_token_is_gone_goes_on(
-    live: Live, worker: redis.Redis, fate: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_card, "NUDGE_EVERY_S", 0.1)
-    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
-    worker.zadd(keys.workers(TRAIN_QUEUE), {"w1": time.time() + 600})
-    await live.bot.queue.submit_train(_job(), "text", None, (9, 9))
-    if fate != "never claimed":
-        run_script(worker, turns.claim("t-1"))
-        log = JobLog(worker, "t-1")
-        log.begin()
-        log.publish(Started(worker="w"))
-        if fate == "lost":
-            worker.delete(keys.job_hold("t-1"))
-        else:
-            log.publish(Interrupted())
-            log.hand_back("t-1")
-    worker.delete(TRAIN_QUEUE)
-    live.bot.delivery.follow(_job(), None)
-    await live.until(
-        lambda: worker.llen(TRAIN_QUEUE) > 0 and run_script(worker, turns.claim("spare")) == b"t-1", "a spare token"
-    )
-    assert worker.hgetall(keys.CLAIMS) == {b"spare": b"t-1"}
-    if fate != "never claimed":
-        await live.until(lambda: live.showing("Paused"), "a card that says so")
-
-
-async def test_a_training_that_runs_is_left_alone(
-    live: Live, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_card, "NUDGE_EVERY_S", 0.05)
-    monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.02)
-    worker.zadd(keys.workers(TRAIN_QUEUE), {"w1": time.time() + 600, "w2": time.time() + 600})
-    await live.bot.queue.submit_train(_job(), "text", None, (9, 9))
-    run_script(worker, turns.claim("t-1"))
-    log = JobLog(worker, "t-1")
-    log.begin()
-    log.publish(Started(worker="w"))
-    worker.delete(TRAIN_QUEUE)
-    live.bot.delivery.follow(_job(), None)
-    await live.until(lambda: live.showing("Reading"), "the card")
-    for _ in range(5):
-        await live.handled()
-    assert worker.llen(TRAIN_QUEUE) == 0
-    assert worker.hgetall(keys.CLAIMS) == {b"t-1": b"t-1"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from simcord.enums import OverwriteType
 from bot.servers import access
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
+from tests import lives
 from tests.bot.live import Live
 from tests.bot.offline import context
 from tests.bot.stand_in import StandIn, lab
@@ -56,15 +57,13 @@ async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live)
     for number in (1, 2, 3):
         job = train_job(job_id=f"t-{number}", place=lab())
         assert await queue.submit_train(job, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "entered"
-    for token in ("one", "two"):
-        worker.claim(token)
+    for job_id in ("t-1", "t-2"):
+        lives.take(worker.redis, job_id)
     next_one = train_job(job_id="t-4", place=lab())
     assert await queue.submit_train(next_one, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "user"
-    worker.redis.delete(keys.job("t-1"), keys.job_hold("t-1"), keys.job("t-2"))
-    live.bot.remaking.wake()
+    worker.redis.delete(keys.job("t-1"))
+    await live.bot.dispatcher.look()
     await live.until(lambda: not worker.redis.hexists(keys.ACTIVE, "t-1"), "the end of it")
     await live.handled()
-    assert set(worker.redis.hkeys(keys.ACTIVE)) == {b"t-2", b"t-3"}, "a worker has one, and the other is known"
-    assert worker.redis.hvals(keys.CLAIMS) == [b"t-2"]
-    assert worker.redis.ttl(keys.job("t-1")) > 0
+    assert set(worker.redis.hkeys(keys.ACTIVE)) == {b"t-2", b"t-3"}
     assert await queue.submit_train(next_one, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "entered"

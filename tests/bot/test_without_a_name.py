@@ -79,7 +79,7 @@ async def test_a_moderators_own_come_first_and_others_are_only_listed(live: Live
 async def test_the_one_that_runs_is_finished(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     running = await entered(live, 1)
-    worker.claim().publish(progress())
+    worker.begin().publish(progress())
     await entered(live, 2)
     assert "Finishing" in await live.ask("!finish")
     assert await live.bot.queue.control(running) == "finish"

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from bot.servers.settings import GuildSettings
-from shared import keys, presence, turns
+from shared import keys, presence
 from shared.errors import UserError
 from shared.events import Failed
+from tests import lives
 from tests.driver.client import Message, NotInTimeError, components, text_of
 from tests.e2e.system import ANSWER_S, System
-from worker.jobs.joblog import JobLog, run_script
 
 EPHEMERAL = 64
 TINY = "--epochs 1 --layers 1 --units 32 --batch 8"
@@ -202,9 +202,7 @@ def end_trainings(system: System) -> None:
     """End what is not over, whoever's it is."""
     with system.redis as client:
         for job_id in client.hkeys(keys.ACTIVE):
-            run_script(client, turns.close(job_id.decode()))
-            log = JobLog(client, job_id.decode())
-            log.begin()
+            log = lives.take(client, job_id.decode())
             log.publish(Failed(problem="The test is over."))
     system.client.wait_for(lambda: not undelivered(system), ANSWER_S, "every card to tell the end")
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared import keys, turns
+from shared import keys
 from shared.events import Started
+from tests import lives
 from tests.driver.client import Message, components, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
@@ -22,7 +23,6 @@ from tests.e2e.acts import (
     training_of,
 )
 from tests.e2e.system import System, started
-from worker.jobs.joblog import JobLog, run_script
 
 TIMED = "!train harbour --minutes 1"
 """Of one that ends with its time it is known when those behind it begin."""
@@ -187,9 +187,7 @@ def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
 def test_what_has_learned_nothing_yet_cannot_be_finished(idle: System) -> None:
     card = train(idle)
     with idle.redis as client:
-        assert run_script(client, turns.claim("a token")) == training_of(card).encode()
-        log = JobLog(client, training_of(card))
-        log.begin()
+        log = lives.take(client, training_of(card))
         log.publish(Started(worker="w"))
     assert "nothing to keep yet" in pressed(idle, card, "Finish now")
     assert "as soon as one is back" in pressed(idle, card, "Cancel")

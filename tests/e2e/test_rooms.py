@@ -14,7 +14,7 @@ from shared import keys
 from shared.errors import UserError
 from shared.events import Sample
 from shared.jobs import TrainOptions, TranscriptRef
-from tests import factories
+from tests import factories, lives
 from tests.driver.client import text_of
 from tests.e2e.acts import (
     ask,
@@ -43,7 +43,6 @@ from tests.e2e.cellar import (
     writes,
 )
 from tests.e2e.system import ANSWER_S, System, started
-from worker.jobs.joblog import JobLog
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +208,7 @@ def _training(system: System, where: str) -> str:
     )
     with system.redis as client:
         client.hset(keys.job(job.job_id), "job", job.model_dump_json())
-        log = JobLog(client, job.job_id)
-        log.begin()
+        log = lives.take(client, job.job_id)
         log.publish(Sample(epoch=1, text="under the third barrel"))
     return job.job_id
 

@@ -61,12 +61,10 @@ def left_over(system: System) -> dict[str, Any]:
         with system.redis as client:
             found: dict[str, Any] = {
                 "active": client.hgetall(keys.ACTIVE),
-                "waiting": client.zrange(keys.WAITING, 0, -1),
-                "claims": client.hgetall(keys.CLAIMS),
                 "undelivered": client.smembers(keys.UNDELIVERED),
                 "unacked": client.hlen("unacked") or client.zcard("unacked_index"),
-                "tokens": client.llen("train") + client.llen("generate"),
-                "holds": client.keys("job:*:hold"),
+                "messages": client.llen("train") + client.llen("generate"),
+                "leases": client.keys("job:*:lease"),
                 "deletions": client.hgetall(keys.DELETING),
             }
             models = {key.decode().partition(":")[2] for key in client.keys("model:*")}

@@ -10,8 +10,8 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared import keys, turns
-from shared.events import Compared, ComparedText, Event, Exported, Failed, Generated, Pictured, Queued, Surprised
+from shared import keys
+from shared.events import Compared, ComparedText, Event, Exported, Failed, Generated, Pictured, Surprised
 from shared.jobs import (
     CARD_FILE,
     GENERATE_QUEUE,
@@ -29,9 +29,9 @@ from shared.jobs import (
     Variant,
 )
 from shared.settings import Settings
+from tests import lives
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import generate_job, record, train_job
-from worker.jobs.joblog import JobLog, run_script
 from worker.serving.handlers import HANDLERS
 
 PICTURE = bytes.fromhex(
@@ -64,16 +64,15 @@ class Author(StandIn):
             if raw is None:
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            message = json.loads(base64.b64decode(json.loads(raw)["body"]))[1]["job"]
-            job = _job.validate_python(message, strict=False)
+            message = json.loads(base64.b64decode(json.loads(raw)["body"]))[1]
+            job = _job.validate_json(cast(bytes, self.redis.hget(keys.job(message["job_id"]), "job")))
             if isinstance(job, ImportJob):
-                await asyncio.to_thread(HANDLERS["import"].run, message)
+                await asyncio.to_thread(HANDLERS["import"].run, **message)
             else:
                 self._answer(job)
 
     def _answer(self, job: Job) -> None:
-        log = JobLog(self.redis, job.job_id)
-        log.begin()
+        log = lives.take(self.redis, job.job_id)
         for name in (SURPRISE_FILE, CARD_FILE, MODEL_FILE):
             log.attach(name, PICTURE, 60)
         log.publish(event_for(job, self.says))
@@ -87,7 +86,7 @@ class Author(StandIn):
         self.redis.hset(keys.channel(model.channel_id), "model", model.model_id)
         variants = tuple(Variant(model_id="m1", name="a", temperature=one) for one in (0.2, 0.8))
         waits = train_job(job_id=JOBS[0], place=lab())
-        run_script(self.redis, turns.enter(waits, None, (9, 9), Queued().model_dump_json()))
+        lives.enter(self.redis, waits)
         self.redis.srem(keys.UNDELIVERED, waits.job_id)
         for job in (
             generate_job(job_id=JOBS[1], place=lab(), model_name="a"),
@@ -105,7 +104,7 @@ class Author(StandIn):
         """Drop what a case has left: trainings that wait, jobs and their files."""
         for key in self.redis.scan_iter(keys.job_pattern()):
             self.redis.delete(key)
-        for key in (keys.ACTIVE, keys.WAITING, keys.UNDELIVERED, keys.CLAIMS, "train"):
+        for key in (keys.ACTIVE, keys.UNDELIVERED):
             self.redis.delete(key)
 
 

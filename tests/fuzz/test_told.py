@@ -80,7 +80,7 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     redis.sadd(keys.UNDELIVERED, job_id, "g-8")
     redis.hset(keys.job("g-8"), "job", generate_job(job_id="g-8", place=PLACE, model_name="a").model_dump_json())
     hand.author._answer(generate_job(job_id="g-8", place=PLACE))
-    redis.xadd(keys.DOORBELL, {"job": job_id})
+    redis.xadd(keys.NOTIFICATIONS, {"job": job_id})
     before = set(bot.delivery._tasks._tasks)
     await asyncio.wait_for(hand.live.start_again(), 20)
     await hand.live.until(lambda: not redis.sismember(keys.UNDELIVERED, "g-8"), "the answer to another job")

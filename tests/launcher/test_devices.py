@@ -13,18 +13,18 @@ import redis
 from celery import Celery
 
 from launcher.system import train_parts, worker_options
-from shared import keys, turns
+from shared import keys
 from shared.connect import connect
 from shared.corpora import pack
-from shared.events import Finished, Queued, parse_event
+from shared.events import Finished, parse_event
 from shared.jobs import TrainJob, TrainOptions
 from shared.messages import send
 from shared.settings import Settings
+from tests import lives
 from tests.factories import place
 from tests.launcher.running import PATIENCE_S, Run, wait_until
 from tests.worker.machines import gpu_machine
 from tests.worker.texts import babble, corpus
-from worker.jobs.joblog import run_script
 
 TEXT = babble(1_500)
 JOBS = 2
@@ -126,8 +126,9 @@ def _enter(app: Celery, client: redis.Redis, number: int) -> str:
     client.set(keys.corpus(info.sha256), pack(TEXT))
     options = TrainOptions(epochs=2, units=8, random_seed=number)
     job = TrainJob(job_id=f"t-{number}", place=place(), corpus=info, options=options)
-    run_script(client, turns.enter(job, (2, 5), (9, 9), Queued().model_dump_json()))
-    send(app, job, job.job_id)
+    lives.enter(client, job)
+    _, attempt, nonce = lives.message(client, job.job_id)
+    send(app, job.kind, job.job_id, attempt, nonce, shadow="train")
     return job.job_id
 
 

@@ -93,7 +93,8 @@ def test_the_queues_are_read_from_redis(settings: Settings) -> None:
     for job_id, age_s in (("t-1", 40.0), ("t-2", 90.0), ("g-5", 7.0)):
         event = Queued(at=now - age_s).model_dump_json()
         client.xadd(keys.job_events(job_id), {"event": event})
-    client.zadd(keys.WAITING, {"t-1": 1, "t-2": 2})
+    for job_id, job_state in (("t-1", "waiting"), ("t-2", "waiting"), ("t-3", "begun")):
+        client.hset(keys.job(job_id), "state", job_state)
     client.hset(keys.ACTIVE, mapping={"t-1": "1:2", "t-2": "1:2", "t-3": "1:2"})
     client.lpush("generate", json.dumps({"headers": {"id": "g-5-ab12"}}), "no message")
     client.zadd(keys.workers("train"), {"one": now + 60, "gone": now - 60})
@@ -110,7 +111,8 @@ def test_the_queues_are_read_from_redis(settings: Settings) -> None:
 
 def test_what_cannot_be_read_costs_no_other_number(settings: Settings) -> None:
     client = connect(settings)
-    client.zadd(keys.WAITING, {"t-1": 1})
+    client.hset(keys.job("t-1"), "state", "waiting")
+    client.hset(keys.ACTIVE, "t-1", "1:2")
     client.xadd(keys.job_events("t-1"), {"event": "of another version"})
     client.lpush("generate", "of another version")
     state = read_state(client)

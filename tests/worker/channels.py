@@ -12,19 +12,18 @@ import redis
 from bot.channels.store import Line, TranscriptStore
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import describe
-from shared import keys, turns
-from shared.connect import connect_async
-from shared.events import Event, Finished, Queued, Started, parse_event
+from shared import keys
+from shared.connect import connect, connect_async
+from shared.events import Event, Finished, Started, parse_event
 from shared.jobs import CorpusInfo, TrainJob, TrainOptions, TranscriptRef
 from shared.models import ModelRecord
-from shared.settings import Settings
+from shared.settings import Settings, get_settings
 from shared.transcripts import TranscriptInfo
+from tests import lives
 from tests.factories import CHANNEL, GUILD, place
 from tests.transcripts import begun
 from tests.worker.small import stored
 from tests.worker.texts import babble
-from worker.jobs.job_errors import HandBack
-from worker.jobs.joblog import run_script
 from worker.training import hooks
 from worker.training.train_job import run_train
 
@@ -111,7 +110,7 @@ def channel_job(info: TranscriptInfo, job_id: str = "t-1", **fields: Any) -> Tra
 
 def enter(client: redis.Redis, job: TrainJob) -> TrainJob:
     """Let a job wait for a worker."""
-    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
+    lives.enter(client, job)
     return job
 
 
@@ -123,7 +122,7 @@ def events_of(client: redis.Redis, key: str) -> list[Event]:
 
 def train(client: redis.Redis, job: TrainJob) -> Event:
     """Run a job that was entered to its end; its last event."""
-    run_train(job.model_dump(mode="json"), "tag")
+    run_train(*lives.message(client, job.job_id))
     return events_of(client, keys.job_events(job.job_id))[-1]
 
 
@@ -162,8 +161,8 @@ def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None], 
 def interrupt(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a job that was entered until its worker is stopped in the middle of it: it saves, and gives the job back."""
     stopping: list[bool] = []
+    client = connect(get_settings())
     with monkeypatch.context() as patch:
         patch.setattr(hooks, "stop_requested", lambda: bool(stopping))
         in_the_middle(patch, lambda: stopping.append(True))
-        with pytest.raises(HandBack):
-            run_train(job.model_dump(mode="json"), "tag")
+        run_train(*lives.message(client, job.job_id))

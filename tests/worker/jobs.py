@@ -20,6 +20,7 @@ from shared.jobs import (
     Place,
     SurpriseJob,
 )
+from tests import lives
 from worker.serving.handlers import HANDLERS
 
 PLACE = Place(guild_id=1, channel_id=2, user_id=3)
@@ -27,15 +28,10 @@ PLACE = Place(guild_id=1, channel_id=2, user_id=3)
 
 def run(client: redis.Redis, job: Job) -> Event:
     """Run a job that the bot has entered, as the worker does; its last event."""
-    client.hset(keys.job(job.job_id), "job", job.model_dump_json())
-    run_message(job, job.model_dump(mode="json"))
+    lives.enter(client, job)
+    HANDLERS[job.kind].run(*lives.message(client, job.job_id))
     newest: Any = client.xrevrange(keys.job_events(job.job_id), count=1)
     return parse_event(newest[0][1][b"event"])
-
-
-def run_message(kind: Job, message: dict[str, Any]) -> None:
-    """Run a message with the task of a job of that kind."""
-    HANDLERS[kind.kind].run(message)
 
 
 def generate_job(number: int = 0, **fields: Any) -> GenerateJob:

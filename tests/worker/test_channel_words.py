@@ -77,7 +77,7 @@ def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settin
 
     remove_leftovers(settings, client)  # there is no such folder yet
     over, unknown, running = left("t-1"), left("t-2"), left("t-3")
-    client.hset(keys.job("t-1"), mapping={"job": "{}", "over": "1"})
+    client.hset(keys.job("t-1"), mapping={"job": "{}", "state": "over"})
     client.hset(keys.job("t-3"), "job", "{}")
     remove_leftovers(settings, client)
     assert (over.exists(), unknown.exists(), running.exists()) == (False, False, True)

@@ -13,6 +13,7 @@ from shared import keys
 from shared.events import Cancelled, Failed, Finished, Interrupted, Sample
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, revision_of
+from tests import lives
 from tests.factories import CHANNEL, GUILD
 from tests.worker.channels import (
     ANN,
@@ -188,7 +189,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(
     job = enter(client, channel_job(info))
     with monkeypatch.context() as patch:
         patch.setattr(JobLog, "enter", killed)
-        run_train(job.model_dump(mode="json"), "tag")
+        run_train(*lives.message(client, job.job_id))
     assert len(list((settings.data_dir / "models").iterdir())) == 1
     checkpoint = JobFiles.of(settings, job.job_id).checkpoint
     checkpoint.mkdir(exist_ok=True)
@@ -203,8 +204,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(
 
 def test_samples_of_an_attempt_that_left_nothing_else_are_dropped(client: redis.Redis, info: TranscriptInfo) -> None:
     job = enter(client, channel_job(info))
-    killed = JobLog(client, job.job_id)
-    killed.begin()
+    killed = lives.take(client, job.job_id)
     killed.publish(Sample(epoch=7, text="words that were withdrawn since"))
     assert isinstance(train(client, job), Finished)
     told = [event.epoch for event in events_of(client, keys.job_events(job.job_id)) if isinstance(event, Sample)]

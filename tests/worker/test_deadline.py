@@ -14,6 +14,7 @@ from shared import keys
 from shared.events import Event, Failed, Generated, parse_event
 from shared.jobs import Job, MixPart, Variant
 from shared.settings import Settings
+from tests import lives
 from tests.worker.hostile import tutorial
 from tests.worker.jobs import compare_job, generate_job, run, surprise_job
 from tests.worker.small import LETTERS, fields_of, random_weights, stored, windows
@@ -29,8 +30,8 @@ VARIANTS = (Variant(model_id="one", name="one", temperature=0.5),)
 
 def run_until(client: redis.Redis, job: Job, seconds: float) -> Event:
     """Run a job that expires in so many seconds; its last event."""
-    handler = HANDLERS[job.kind]
-    handler.run(job.model_dump(mode="json"), datetime.now(UTC) + timedelta(seconds=seconds))
+    lives.enter(client, job)
+    HANDLERS[job.kind].run(*lives.message(client, job.job_id), datetime.now(UTC) + timedelta(seconds=seconds))
     entries = client.xrevrange(keys.job_events(job.job_id), count=1)
     return parse_event(entries[0][1][b"event"])  # type: ignore[index]
 

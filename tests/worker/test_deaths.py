@@ -15,6 +15,7 @@ from shared.corpora import pack
 from shared.events import Failed
 from shared.jobs import TrainJob, TrainOptions
 from shared.settings import Settings
+from tests import lives
 from tests.factories import place
 from tests.worker.channels import enter, events_of
 from tests.worker.test_made import Killed
@@ -60,14 +61,14 @@ def test_deaths_count_since_the_last_headway(
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint, "save", save)
             with pytest.raises(Killed):
-                run_train(job.model_dump(mode="json"), "tag")
+                run_train(*lives.message(client, job.job_id))
 
     for _ in range(MAX_DEATHS):
         attempt_that_dies()
     files = JobFiles.of(settings, job.job_id)
     assert files.checkpoint.exists()
     if given_up:
-        run_train(job.model_dump(mode="json"), "tag")
+        run_train(*lives.message(client, job.job_id))
         failed = events_of(client, keys.job_events(job.job_id))[-1]
         assert isinstance(failed, Failed)
         assert f"killed {MAX_DEATHS} times" in failed.problem

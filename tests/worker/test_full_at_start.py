@@ -16,13 +16,13 @@ from shared.corpora import pack
 from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Trouble
 from shared.jobs import TrainJob
 from shared.settings import Settings
+from tests import lives
 from tests.factories import place
 from tests.worker.channels import SMALL, channel_job, enter, events_of, interrupt, starts, transcribed
 from tests.worker.test_room import full
 from tests.worker.texts import babble, corpus
-from worker.jobs.job_errors import HandBack, answer_errors
+from worker.jobs.job_errors import answer_errors
 from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog
 from worker.store import ModelStore
 from worker.training import attempt, channel_text, hooks
 from worker.training.train_job import run_train
@@ -74,7 +74,7 @@ def test_it_waits_and_goes_on_from_its_checkpoint(
 
     unlucky = full(2, write, code)
     monkeypatch.setattr(where, name, counted)
-    run_train(job.model_dump(mode="json"), "tag")
+    run_train(*lives.message(client, job.job_id))
     assert isinstance(events(client)[-1], Finished)
     assert starts(client) == [(False, None), (True, None)]
     assert troubles(client) == ["disk full", None]
@@ -87,13 +87,13 @@ def test_it_waits_for_the_copy_of_the_model_to_start_from(
     from shared.jobs import ModelRef
 
     first = book_job(client)
-    run_train(first.model_dump(mode="json"), "tag")
+    run_train(*lives.message(client, first.job_id))
     made = events(client)[-1]
     assert isinstance(made, Finished)
     monkeypatch.setattr(ModelStore, "reading", full(2, ModelStore.reading))
     parent = ModelRef(model_id=made.model.model_id, name=made.model.name)
     second = enter(client, first.model_copy(update={"job_id": "t-2", "parent": parent}))
-    run_train(second.model_dump(mode="json"), "tag")
+    run_train(*lives.message(client, second.job_id))
     told = events_of(client, keys.job_events("t-2"))
     assert isinstance(told[-1], Finished)
     assert [event.what for event in told if isinstance(event, Trouble)] == ["disk full", None]
@@ -109,13 +109,12 @@ def test_it_hears_what_it_is_asked_meanwhile(
     files = JobFiles.of(settings, job.job_id)
     if asked == "cancel":
         client.set(keys.job_control(job.job_id), "cancel")
-        run_train(job.model_dump(mode="json"), "tag")
+        run_train(*lives.message(client, job.job_id))
         assert isinstance(events(client)[-1], Cancelled)
         assert not files.folder.exists()
     else:
         monkeypatch.setattr(hooks, "stop_requested", lambda: True)
-        with pytest.raises(HandBack):
-            run_train(job.model_dump(mode="json"), "tag")
+        run_train(*lives.message(client, job.job_id))
         assert isinstance(events(client)[-1], Interrupted)
         assert files.checkpoint.exists()
 
@@ -134,8 +133,7 @@ def test_what_is_known_of_the_text_outlives_a_full_disk(settings: Settings, monk
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_what_cannot_wait_says_why_it_failed(code: int, client: redis.Redis) -> None:
-    joblog = JobLog(client, "t-1")
-    joblog.begin()
+    joblog = lives.take(client, "t-1")
     work: Callable[[], None] = full(1, lambda: None, code)
     answer_errors(joblog, work)
     failed = events(client)[-1]

@@ -12,9 +12,10 @@ from PIL import Image
 
 from shared import keys
 from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised, parse_event
-from shared.jobs import CARD_FILE, SURPRISE_FILE, Job, Variant, task_of
+from shared.jobs import CARD_FILE, SURPRISE_FILE, Job, Variant, task_name
 from shared.settings import Settings
-from tests.factories import record
+from tests import lives
+from tests.factories import record, train_job
 from tests.worker.jobs import (
     compare_job,
     delete_job,
@@ -28,7 +29,6 @@ from tests.worker.jobs import (
 from tests.worker.small import stored
 from worker import tasks
 from worker.app import app
-from worker.jobs.joblog import JobLog
 from worker.serving import warm
 from worker.serving.context import JobContext
 from worker.serving.handlers import Handler
@@ -47,17 +47,9 @@ def _picture(client: redis.Redis, job_id: str, name: str) -> Image.Image:
 
 def test_every_kind_of_job_has_its_task() -> None:
     assert tasks.app is app
-    jobs: list[tuple[Job, bool]] = [
-        (generate_job(), False),
-        (compare_job(variants=_variants(("one", 1.0))), False),
-        (surprise_job("x"), False),
-        (picture_job(), False),
-        (export_job(), False),
-        (import_job(), False),
-        (delete_job(), True),
-    ]
-    for job, late in jobs:
-        assert app.tasks[task_of(job)[0]].acks_late is late
+    jobs = (generate_job(), compare_job(variants=_variants(("one", 1.0))), surprise_job("x"), picture_job())
+    for job in (*jobs, export_job(), import_job(), delete_job(), train_job()):
+        assert task_name(job.kind) in app.tasks
 
 
 def test_each_variant_gets_what_it_would_get_alone(client: redis.Redis) -> None:
@@ -130,7 +122,7 @@ def test_a_deleted_model_is_gone_from_memory_and_store(client: redis.Redis, sett
 def test_a_deletion_may_come_twice(client: redis.Redis) -> None:
     for number in (1, 1, 2):
         assert isinstance(run(client, delete_job(number=number)), Deleted)
-    assert client.xlen(keys.job_events("d-1")) == 1
+    assert client.xlen(keys.job_events("d-1")) == 2
 
 
 def test_what_a_registry_has_is_not_deleted(client: redis.Redis, settings: Settings) -> None:
@@ -145,11 +137,10 @@ def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: 
     job = delete_job()
 
     def work(_job: Job, _context: JobContext) -> Deleted:
-        later = JobLog(client, job.job_id)
-        later.begin("another worker")
-        later.publish(Deleted())
+        lives.take(client, job.job_id, "another worker").publish(Deleted())
         return Deleted()
 
-    Handler(type(job), work).run(job.model_dump(mode="json"))
+    lives.enter(client, job)
+    Handler(type(job), work).run(*lives.message(client, job.job_id))
     told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events(job.job_id)))]
-    assert [event.kind for event in told] == ["deleted"]
+    assert [event.kind for event in told] == ["queued", "interrupted", "deleted"]

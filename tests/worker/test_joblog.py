@@ -11,9 +11,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared import keys
-from shared.events import Cancelled, Failed, Finished, Interrupted, Progress, Sample, Started, parse_event
+from shared.events import Cancelled, Failed, Finished, Progress, Sample, Started, parse_event
+from shared.lifecycle import Script
 from shared.models import ModelRecord
-from shared.turns import Script
+from tests import lives
 from tests.factories import CHANNEL, GUILD, finished, progress, record
 from tests.registered import register
 from worker.jobs import joblog
@@ -24,39 +25,34 @@ def kinds(client: redis.Redis, job_id: str = "t-1") -> list[str]:
     return [parse_event(fields[b"event"]).kind for _, fields in client.xrange(keys.job_events(job_id))]
 
 
-def test_events_come_in_order_and_ring_the_bell(client: redis.Redis) -> None:
-    log = JobLog(client, "t-1")
-    log.begin()
+def test_events_come_in_order_and_notify(client: redis.Redis) -> None:
+    log = lives.take(client, "t-1")
     log.publish(Started(worker="w"))
     log.publish(progress())
     log.publish(Sample(epoch=1, text="x"))
     assert kinds(client) == ["started", "progress", "sample"]
-    assert [fields[b"job"] for _, fields in client.xrange(keys.DOORBELL)] == [b"t-1"] * 3
+    assert [fields[b"job"] for _, fields in client.xrange(keys.NOTIFICATIONS)] == [b"t-1"] * 3
 
 
 def test_an_older_attempt_is_refused_and_changes_nothing(client: redis.Redis) -> None:
-    old, new = JobLog(client, "t-1"), JobLog(client, "t-1")
-    old.begin()
+    old = lives.take(client, "t-1")
     old.publish(Started(worker="old"))
-    new.begin()
+    new = lives.take(client, "t-1")
     new.publish(Started(worker="new"))
     with pytest.raises(Superseded):
         old.publish(Failed(problem="p"))
-    assert kinds(client) == ["started", "started"]
-    assert client.xlen(keys.DOORBELL) == 2
+    assert kinds(client) == ["started", "interrupted", "started"]
+    assert client.xlen(keys.NOTIFICATIONS) == 3
 
 
 def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
     for attempt in range(2):
-        log = JobLog(client, "t-1")
-        log.begin()
+        log = lives.take(client, "t-1")
         log.publish(Started(worker="w"))
         for step in range(50):
             log.publish(progress(step=step))
         log.publish(Sample(epoch=1, text="x"))
         log.publish(progress(step=100 + attempt))
-        if not attempt:
-            log.publish(Interrupted())
     assert kinds(client) == ["started", "sample", "interrupted", "started", "sample", "progress"]
     last = parse_event(client.xrevrange(keys.job_events("t-1"), count=1)[0][1][b"event"])  # type: ignore[index]
     assert isinstance(last, Progress)
@@ -64,9 +60,8 @@ def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
 
 
 def test_a_job_is_over_after_its_final_event(client: redis.Redis) -> None:
-    log = JobLog(client, "t-1")
-    assert not log.is_over()
-    log.begin()
+    assert not JobLog(client, "t-1").is_over()
+    log = lives.take(client, "t-1")
     log.publish(Started(worker="w"))
     assert not log.is_over()
     log.publish(Cancelled())
@@ -75,36 +70,26 @@ def test_a_job_is_over_after_its_final_event(client: redis.Redis) -> None:
 
 def test_attempts_that_end_without_a_word_are_counted(client: redis.Redis) -> None:
     for _ in range(2):
-        JobLog(client, "t-1").begin()
-    third = JobLog(client, "t-1")
-    third.begin()
+        lives.take(client, "t-1")
+    third = lives.take(client, "t-1")
     assert third.deaths() == 2
     assert third.attempt == 3
 
 
-def test_nothing_is_kept_for_ever_of_a_job_that_was_taken_back(client: redis.Redis) -> None:
-    JobLog(client, "t-1").begin()
-    assert 0 < client.ttl(keys.job("t-1")) <= keys.JOB_TTL_S  # type: ignore[operator]
-
-
 def test_an_orderly_end_is_no_death(client: redis.Redis) -> None:
-    first = JobLog(client, "t-1")
-    first.begin()
-    first.end()
-    second = JobLog(client, "t-1")
-    second.begin()
+    first = lives.take(client, "t-1")
+    first.requeue()
+    second = lives.take(client, "t-1")
     assert second.deaths() == 0
     assert second.attempt == 2
 
 
 def test_deaths_before_headway_do_not_count(client: redis.Redis) -> None:
     for _ in range(3):
-        log = JobLog(client, "t-1")
-        log.begin()
+        log = lives.take(client, "t-1")
     assert log.get_on()
     assert 0 < client.ttl(keys.job("t-1")) <= keys.JOB_TTL_S  # type: ignore[operator]
-    then = JobLog(client, "t-1")
-    then.begin()
+    then = lives.take(client, "t-1")
     assert then.deaths() == 1
 
 
@@ -126,10 +111,7 @@ def made(**fields: Any) -> Finished:
 
 def begun(client: redis.Redis, job_id: str = "t-1") -> JobLog:
     """The first attempt at a job that the bot has entered."""
-    client.hset(keys.job(job_id), "job", "{}")
-    log = JobLog(client, job_id)
-    log.begin()
-    return log
+    return lives.take(client, job_id)
 
 
 def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.Redis) -> None:
@@ -202,18 +184,16 @@ def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, 
     log = begun(client)
     match why:
         case "cancelled":
-            client.hset(keys.job("t-1"), "over", "1")
+            client.hset(keys.job("t-1"), "state", "over")
         case "taken back":
-            client.hdel(keys.job("t-1"), "job")
+            client.delete(keys.job("t-1"))
         case _:
-            later = JobLog(client, "t-1")
-            later.begin()
+            later = lives.take(client, "t-1")
             later.publish(Started(worker="w"))
     with pytest.raises(Superseded):
         log.enter(made())
-    if why != "taken back":
-        with pytest.raises(Superseded):
-            log.require_standing()
+    with pytest.raises(Superseded):
+        log.require_standing()
     assert not client.exists(keys.guild_models(GUILD), keys.model("m1"), keys.channel(CHANNEL))
 
 

@@ -70,7 +70,7 @@ def test_what_redis_lost_of_the_end_is_told_again(
             lost.extend(client.xrevrange(keys.job_events("t-1"), count=1))
             entry, _ = lost[0]
             client.xdel(keys.job_events("t-1"), entry)
-            client.hdel(keys.job("t-1"), "over")
+            client.hset(keys.job("t-1"), "state", "begun")
             client.delete(keys.guild_models(GUILD))
         durable(log)
 
@@ -89,7 +89,7 @@ def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
 
     def frozen(made: Made, path: Path) -> None:
         save(made, path)
-        client.hset(keys.job("t-1"), "over", "1")  # another worker's attempt was cancelled
+        client.hset(keys.job("t-1"), "state", "over")  # another worker's attempt was cancelled
 
     monkeypatch.setattr(Made, "save", frozen)
     train(client, "t-1")
@@ -112,7 +112,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
     assert len(ModelStore(settings).ids()) == 1
     remove_leftovers(settings, client)
     assert len(ModelStore(settings).ids()) == 1
-    client.hset(keys.job("t-1"), "over", "1")
+    client.hset(keys.job("t-1"), "state", "over")
     remove_leftovers(settings, client)
     assert ModelStore(settings).ids() == []
     assert not JobFiles.of(settings, "t-1").folder.exists()

@@ -13,13 +13,14 @@ from typing import cast
 
 import redis
 
-from shared import keys, turns
+from shared import keys
 from shared.connect import connect
 from shared.events import Interrupted, Queued, Started, parse_event
 from shared.settings import Settings
-from tests.factories import CHANNEL, train_job
+from tests import lives
+from tests.factories import train_job
 from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog
 from worker.stopping import STOP_FILE_VARIABLE
 
 DEAF = """
@@ -31,23 +32,23 @@ from worker import stopping
 from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog
 
-within_s, job_id, token = sys.argv[1:]
+within_s, job_id, attempt, nonce = sys.argv[1:]
 stopping.STOPS_WITHIN_S, stopping._LOOK_EVERY_S = float(within_s), 0.05
 client = connect(get_settings())
 log = JobLog(client, job_id)
-log.begin()
+assert log.begin(int(attempt), nonce, worker="deaf", training=True)
 log.publish(Started(worker="deaf"))
-with stopping.StopDeadline(client, log, token, JobFiles.of(get_settings(), job_id)):
+with stopping.StopDeadline(log, JobFiles.of(get_settings(), job_id)):
     print("began", flush=True)
     time.sleep(60)
 """
 
 
 @contextmanager
-def deaf(job_id: str, stop: Path, *, stops_within_s: float) -> Iterator[subprocess.Popen[str]]:
-    """A program whose training has begun, and that hears nothing; the file tells it to stop, and a token names it."""
+def deaf(client: redis.Redis, job_id: str, stop: Path, *, stops_within_s: float) -> Iterator[subprocess.Popen[str]]:
+    """A program whose training has begun, and that hears nothing; the file tells it to stop."""
     process = subprocess.Popen(
-        [sys.executable, "-c", DEAF, str(stops_within_s), job_id, "a token"],
+        [sys.executable, "-c", DEAF, str(stops_within_s), *map(str, lives.message(client, job_id))],
         env={**os.environ, STOP_FILE_VARIABLE: str(stop), "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         text=True,
@@ -60,22 +61,20 @@ def deaf(job_id: str, stop: Path, *, stops_within_s: float) -> Iterator[subproce
 
 def test_it_is_handed_over(settings: Settings, client: redis.Redis, tmp_path: Path) -> None:
     job, stop = train_job(), tmp_path / "stop"
-    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
-    assert run_script(client, turns.claim("a token")) == job.job_id.encode()
-    with deaf(job.job_id, stop, stops_within_s=0.2) as process:
+    lives.enter(client, job)
+    with deaf(client, job.job_id, stop, stops_within_s=0.2) as process:
         stop.touch()
         assert process.wait(30) == 1
     assert kinds(client, job.job_id) == [Queued, Started, Interrupted]
-    assert client.zrange(keys.WAITING, 0, -1) == [job.job_id.encode()]
-    assert client.hgetall(keys.CLAIMS) == {}
+    assert client.hget(keys.job(job.job_id), "state") == b"waiting"
     assert JobFiles.of(settings, job.job_id).take_end(), "it did not die"
 
 
-def test_who_does_not_wait_for_it_has_not_killed_it(settings: Settings, tmp_path: Path) -> None:
+def test_who_does_not_wait_for_it_has_not_killed_it(settings: Settings, client: redis.Redis, tmp_path: Path) -> None:
     """A second Ctrl-C."""
     files, stop = JobFiles.of(settings, "t-1"), tmp_path / "stop"
     files.folder.mkdir(parents=True)
-    with deaf("t-1", stop, stops_within_s=60) as process:
+    with deaf(client, "t-1", stop, stops_within_s=60) as process:
         assert not files.ended.exists()
         stop.touch()
         until = time.monotonic() + 20
@@ -101,8 +100,7 @@ def test_an_end_in_order_is_no_death_though_redis_could_not_be_told(settings: Se
 def test_what_came_after_the_end_does_not_open_a_job_again(settings: Settings) -> None:
     from shared.events import Cancelled
 
-    log = JobLog(connect(settings), "t-1")
-    log.begin()
+    log = lives.take(connect(settings), "t-1")
     log.publish(Cancelled())
     log.tell_once(Interrupted())
     assert JobLog(connect(settings), "t-1").is_over()

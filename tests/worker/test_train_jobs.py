@@ -9,19 +9,20 @@ from typing import Any, cast
 import pytest
 import redis
 
-from shared import keys, turns
+from shared import keys, lifecycle
 from shared.corpora import pack
-from shared.events import Event, Failed, Finished, Queued, parse_event
+from shared.events import Event, Failed, Finished, parse_event
 from shared.history import Past
 from shared.jobs import CorpusInfo, ModelRef, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
+from tests import lives
 from tests.factories import CHANNEL, GUILD, place
 from tests.worker.small import stored
 from tests.worker.texts import babble
 from tests.worker.texts import corpus as corpus_of
 from worker.jobs import lease
-from worker.jobs.joblog import JobLog, run_script
+from worker.jobs.joblog import JobLog
 from worker.store import ModelStore
 from worker.training import train_job
 from worker.training.hooks import JobHooks
@@ -37,8 +38,8 @@ def train(client: redis.Redis, job_id: str, text: str = TEXT, **fields: Any) -> 
     info = fields.pop("corpus", corpus_of(text))
     job = TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields})
     client.set(keys.corpus(info.sha256), pack(text))
-    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
-    run_train(job.model_dump(mode="json"), "tag")
+    lives.enter(client, job)
+    run_train(*lives.message(client, job.job_id))
     ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job_id), count=1))
     return parse_event(entry[b"event"])
 
@@ -62,7 +63,7 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
     assert record.copy_share is not None
     assert record.scope == "guild"
     assert record.file_bytes == stored(settings, record.model_id).stat().st_size > 1_000
-    assert client.hgetall(keys.ACTIVE) == client.hgetall(keys.CLAIMS) == {}
+    assert client.hgetall(keys.ACTIVE) == {}
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
 
 
@@ -132,8 +133,8 @@ def test_a_parent_without_a_record_or_without_files_is_gone(client: redis.Redis,
 
 def test_a_job_whose_text_has_expired_says_so(client: redis.Redis) -> None:
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL)
-    run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
-    run_train(job.model_dump(mode="json"), "tag")
+    lives.enter(client, job)
+    run_train(*lives.message(client, job.job_id))
     ((_, entry),) = cast(Any, client.xrevrange(keys.job_events("t-1"), count=1))
     event = parse_event(entry[b"event"])
     assert isinstance(event, Failed)
@@ -161,15 +162,15 @@ def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Re
     assert event.model.train_loss < 0.98 * math.log(len(set(TEXT)))
 
 
-def test_a_token_runs_the_training_whose_turn_it_is(client: redis.Redis) -> None:
-    info = corpus_of(TEXT)
-    client.set(keys.corpus(info.sha256), pack(TEXT))
-    jobs = [TrainJob(job_id=f"t-{n}", place=place(), corpus=info, options=SMALL) for n in (1, 2)]
-    for job in jobs:
-        run_script(client, turns.enter(job, (CHANNEL, 5), (9, 9), Queued().model_dump_json()))
-    run_train(jobs[1].model_dump(mode="json"), "tag")
-    assert client.hget(keys.job("t-1"), "over") == b"1"
-    assert client.hget(keys.job("t-2"), "over") is None
+def test_a_message_that_comes_again_trains_nothing(client: redis.Redis) -> None:
+    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL)
+    client.set(keys.corpus(job.corpus.sha256), pack(TEXT))
+    lives.enter(client, job)
+    message = lives.message(client, "t-1")
+    run_train(*message)
+    told = client.xlen(keys.job_events("t-1"))
+    run_train(*message)
+    assert client.xlen(keys.job_events("t-1")) == told
 
 
 def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
@@ -180,19 +181,18 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
     begin, steps = train_job.attempt_training, []
 
     def stood_still(*arguments: Any) -> None:
-        client.delete(keys.job_hold("t-1"))
-        event = Queued().model_dump_json()
+        client.delete(keys.job_lease("t-1"))
         joblog, held = arguments[3], arguments[4]
         monkeypatch.setattr(joblog, "publish", lambda event: steps.append(event.kind))
-        assert run_script(client, turns.regain("t-1", event, event)) == 1
+        assert lives.run(client, lifecycle.requeue("t-1", joblog.attempt, joblog.nonce, "lapsed")) == b"waiting"
         while not held.lost:
             time.sleep(0.01)
         begin(*arguments)
 
     monkeypatch.setattr(train_job, "attempt_training", stood_still)
-    assert train(client, "t-1").kind == "queued"
+    assert train(client, "t-1").kind == "interrupted"
     assert set(steps) <= {"started", "progress"}
-    assert run_script(client, turns.claim("another")) == b"t-1"
+    assert client.hget(keys.job("t-1"), "state") == b"waiting"
 
 
 def test_being_asked_whether_to_go_on_is_headway(client: redis.Redis) -> None:

@@ -21,11 +21,11 @@ from shared.events import Cancelled, Failed, Progress
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import Heartbeat
 from shared.settings import Settings, get_settings
+from tests import lives
 from tests.e2e.system import free_port
 from tests.worker.jobs import generate_job, run
 from worker import gpus
-from worker.jobs.job_errors import HandBack
-from worker.jobs.joblog import JobLog
+from worker.jobs.job_errors import Stopped
 from worker.jobs.lease import STALLED_AFTER_S
 from worker.metrics.numbers import JOBS, WRITTEN, Gpus, Training, worker_registry
 from worker.metrics.served import Watched, WorkerHealth
@@ -64,9 +64,8 @@ def until(true: object) -> None:
 
 def test_the_parent_shows_what_the_child_tells(parent: Watched, client: redis.Redis) -> None:
     training, before = parent._training, ended("train", "cancelled")
-    teller, joblog = Teller(), JobLog(client, "t-1")
+    teller, joblog = Teller(), lives.take(client, "t-1")
     with teller.training(joblog):
-        joblog.begin()
         teller.progress(HALF)
         until(lambda: shown(training).get("galvanic_training_heldout_loss_nats") == 1.75)
         now = shown(training)
@@ -81,18 +80,17 @@ def test_the_parent_shows_what_the_child_tells(parent: Watched, client: redis.Re
 
 @pytest.mark.parametrize("outcome", ["failed", "interrupted", "superseded"])
 def test_how_a_training_ended(parent: Watched, client: redis.Redis, outcome: str) -> None:
-    before, joblog = ended("train", outcome), JobLog(client, "t-1")
+    before, joblog = ended("train", outcome), lives.take(client, "t-1")
 
     def attempt() -> None:
         with Teller().training(joblog):
-            joblog.begin()
             if outcome == "failed":
                 joblog.publish(Failed(problem="It is too short."))
             elif outcome == "interrupted":
-                raise HandBack("the worker is stopping")
+                raise Stopped("the worker is stopping")
 
     if outcome == "interrupted":
-        with pytest.raises(HandBack):
+        with pytest.raises(Stopped):
             attempt()
     else:
         attempt()

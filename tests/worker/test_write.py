@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +12,9 @@ import redis
 from shared import keys
 from shared.events import Failed, Generated, parse_event
 from shared.jobs import MixPart
-from tests.worker.jobs import generate_job, run, run_message
+from tests import lives
+from tests.worker.jobs import generate_job, run
+from worker.serving.handlers import HANDLERS
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 
@@ -59,13 +62,17 @@ def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
     assert free.text != guarded.text
 
 
-def test_a_job_that_is_delivered_twice_is_answered_once(client: redis.Redis) -> None:
-    first = run(client, generate_job(1))
-    assert run(client, generate_job(1)) == first
+def test_a_message_that_is_delivered_twice_is_answered_once(client: redis.Redis) -> None:
+    job = generate_job(1)
+    first = run(client, job)
+    HANDLERS["generate"].run(*lives.message(client, job.job_id))
+    assert run(client, job) == first
 
 
-def test_a_message_of_another_version_is_refused(client: redis.Redis) -> None:
-    message = {**generate_job(1).model_dump(mode="json"), "surprise": True}
-    run_message(generate_job(), message)
-    (entry,) = client.xrange(keys.job_events("g-1"))
+def test_a_job_of_another_version_is_refused(client: redis.Redis) -> None:
+    job = generate_job(1)
+    lives.enter(client, job)
+    client.hset(keys.job(job.job_id), "job", json.dumps({**job.model_dump(mode="json"), "surprise": True}))
+    HANDLERS["generate"].run(*lives.message(client, job.job_id))
+    _, entry = client.xrange(keys.job_events("g-1"))
     assert isinstance(parse_event(entry[1][b"event"]), Failed)

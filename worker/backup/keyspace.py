@@ -10,7 +10,6 @@ from shared import keys
 KEPT = frozenset(
     {
         keys.UNDELIVERED,
-        keys.WAITING,
         keys.ACTIVE,
         keys.SERVED,
         keys.HISTORY,
@@ -22,12 +21,12 @@ KEPT = frozenset(
     }
 )
 KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
-# The doorbell rings for nobody, and no task of before has a training: one that ran waits again. What was sent to
+# Nobody is there to be notified, and no attempt of before has a training: one that ran waits again. What was sent to
 # Discord as the list of commands may be newer there by now, so it is sent again; so is what removes models' files.
-_PASSING = frozenset({keys.DOORBELL, keys.CLAIMS, keys.DELETION_SENT, keys.PROBE})
+_PASSING = frozenset({keys.NOTIFICATIONS, keys.DELETION_SENT, keys.PROBE})
 _PASSING_BEGIN = ("cooldown:", "workers:", "bot:", keys.staged(""))
-_HOLD = re.compile(r"job:[^:]+:hold")
-# Deliveries name processes of before. The trainings that wait are sent again (`restore.py`).
+_LEASE = re.compile(r"job:[^:]+:lease")
+# Messages are of attempts of before: the bot sends what waits.
 _CELERY = re.compile(r"(train|generate)(\x06\x16\d+)?|unacked.*|_kombu\..*|.*\.pidbox|celery.*", re.DOTALL)
 
 
@@ -42,7 +41,7 @@ class Kind(Enum):
 def kind_of(key: bytes) -> Kind:
     """What a key is: `KEPT` in a backup; `PASSING`, because it only lives; or not ours."""
     name = key.decode("utf-8", errors="replace")
-    if name in _PASSING or name.startswith(_PASSING_BEGIN) or _HOLD.fullmatch(name) or _CELERY.fullmatch(name):
+    if name in _PASSING or name.startswith(_PASSING_BEGIN) or _LEASE.fullmatch(name) or _CELERY.fullmatch(name):
         return Kind.PASSING
     if name in KEPT or name.startswith(KEPT_BEGIN):
         return Kind.KEPT

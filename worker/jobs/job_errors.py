@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar, cast
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from galvanic.checkpoint import is_full
 from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import Job, is_job_id
+from shared.jobs import Job
 from shared.logging import job_context
 from worker.jobs.joblog import JobLog, Superseded
 from worker.remote import StoreAway
@@ -23,15 +22,15 @@ log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
 
 
-class HandBack(Exception):
-    """The job must go back to the queue: this worker stops, or cannot reach Redis."""
+class Stopped(Exception):
+    """This worker is told to stop: the job is to wait again."""
 
 
 def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
     """Run `work`; whatever goes wrong is told to the person, and the cause goes to the log."""
     try:
         work()
-    except (HandBack, Superseded, redis.RedisError):
+    except (Stopped, Superseded, redis.RedisError):
         raise
     except UserError as error:
         log.info("job_refused")  # the sentences may quote what the person wrote
@@ -73,41 +72,23 @@ def _unknown(job_id: str) -> Failed:
     )
 
 
-def unpack_message(client: redis.Redis, kind: type[J], message: object, job_id: str | None = None) -> J | None:
-    """Validate a message. What cannot be read is refused in the job's own stream, if that much can be read.
-
-    Args:
-        client: Redis.
-        kind: what it should be.
-        message: a dictionary, or JSON.
-        job_id: under which the job is known; None: it says so itself.
-    """
+def unpack(joblog: JobLog, kind: type[J], data: bytes) -> J | None:
+    """A job that was begun, from its JSON; what cannot be read is refused, and ends with that."""
     try:
-        # As JSON, in which half characters are refused: nothing could store them.
-        job = kind.model_validate_json(message if isinstance(message, bytes) else json.dumps(message))
-        if job_id in (None, job.job_id):
+        job = kind.model_validate_json(data)
+        if job.job_id == joblog.job_id:
             return cast(J, job)
         wrong = ["job_id"]
     except ValidationError as error:
         wrong = [".".join(map(str, detail["loc"])) for detail in error.errors()]
-    if job_id is None and isinstance(message, dict) and is_job_id(message.get("job_id")):
-        job_id = message["job_id"]
-    log.error("message_refused", job_id=job_id, fields=wrong)
-    if job_id is not None:
-        _refuse(JobLog(client, job_id))
-    return None
-
-
-def _refuse(joblog: JobLog) -> None:
-    if joblog.is_over():
-        return
-    joblog.begin()
+    log.error("job_not_understood", job_id=joblog.job_id, fields=wrong)
     joblog.publish(
         Failed(
             problem="The worker can't read this job: it runs another version than the bot.",
             remedy="Ask the bot's operator to bring both to the same version.",
         )
     )
+    return None
 
 
 def in_context(job: Job) -> AbstractContextManager[None]:

@@ -100,9 +100,9 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     except FileNotFoundError:
         folders = []
     for folder in folders:
-        fields = cast(list[bytes | None], client.hmget(keys.job(folder.name), "job", "over", "model_id"))
-        known, over, model_id = fields
-        if known is None or over is not None:
+        fields = cast(list[bytes | None], client.hmget(keys.job(folder.name), "job", "state", "model_id"))
+        known, state, model_id = fields
+        if known is None or state == b"over":
             try:
                 if model_id is not None and not client.exists(keys.model(model_id.decode())):
                     ModelStore(settings).delete(model_id.decode())

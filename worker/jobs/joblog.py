@@ -12,14 +12,13 @@ from typing import Any, Literal, TypeVar, cast
 import redis
 import structlog
 
-from shared import keys, turns
+from shared import keys, lifecycle
 from shared.connect import patient
 from shared.events import TERMINAL, Event, Finished, Imported, kind_of
 from shared.history import KEPT, Past
+from shared.lifecycle import Script
 from shared.models import ModelRecord
 from shared.transcripts import Revision, read_revision
-from shared.turns import Script
-from worker.jobs import registering
 
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
@@ -68,22 +67,15 @@ class JobLog:
         ended: the job's last event, once this attempt has told it.
     """
 
-    def __init__(self, client: redis.Redis, job_id: str) -> None:
+    def __init__(self, client: redis.Redis, job_id: str, attempt: int = 0, nonce: str = "") -> None:
         self._client = client
         self._retry = patient()
         self.job_id = job_id
-        self.attempt = 0
+        self.attempt = attempt
+        self.nonce = nonce
         self._seq = 0
         self._reachable = True
         self.ended: Event | None = None
-
-    def close(self) -> None:
-        """The job had its final event in a way that left it counted: take it from everything that counts it."""
-        self._insist(lambda: run_script(self._client, turns.close(self.job_id)))
-
-    def hand_back(self, token: str) -> None:
-        """Let the job wait again, as the next one."""
-        self._insist(lambda: run_script(self._client, turns.hand_back(token)))
 
     def remember(self, past: Past) -> None:
         """Note how long this training took."""
@@ -96,34 +88,45 @@ class JobLog:
 
         self._insist(note)
 
-    def begin(self, worker: str | None = None) -> None:
-        """Count a new attempt. Its events outrank those of all earlier ones.
+    def begin(self, attempt: int, nonce: str, *, worker: str, training: bool = False) -> bytes | None:
+        """Begin an attempt, which outranks all earlier ones.
 
         Args:
+            attempt: its number.
+            nonce: as its message has it.
             worker: who makes it, as `presence` calls them.
+            training: it has a lease, which is to be renewed.
+
+        Returns:
+            The job (JSON); None: the message is out of date.
+
+        Raises:
+            redis.RedisError: Redis stayed away for ten minutes.
         """
-        key = keys.job(self.job_id)
+        holder = secrets.token_hex(8)
+        script = lifecycle.begin(self.job_id, attempt, nonce, holder=holder, worker=worker, training=training)
+        found = cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
+        self.attempt, self.nonce, self._seq = attempt, nonce, lifecycle.FIRST_SEQ - 1
+        return found
 
-        def count() -> int:
-            with self._client.pipeline() as pipe:
-                pipe.hincrby(key, "attempt", 1)
-                pipe.hincrby(key, "deaths", 1)
-                if worker is not None:
-                    pipe.hset(key, "worker", worker)
-                pipe.expire(key, keys.JOB_TTL_S, nx=True)  # the bot may have taken the job back meanwhile
-                return int(pipe.execute()[0])
+    def requeue(self, how: Literal["stopped", "died"] = "stopped", *, once: bool = False) -> None:
+        """Let the job wait again, for its worker is told to stop, or its process has died.
 
-        self.attempt = self._insist(count)
-        self._seq = 0
+        One that somebody has cancelled is over then.
+
+        Raises:
+            redis.RedisError: Redis stayed away for ten minutes, or cannot be reached if it is asked `once` only.
+        """
+        script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how)
+        if once:
+            run_script(self._client, script)
+        else:
+            self._insist(lambda: run_script(self._client, script))
 
     def deaths(self) -> int:
         """How many earlier attempts ended without a word (the worker was killed) since the last headway."""
         value = cast(bytes | None, self._client.hget(keys.job(self.job_id), "deaths"))
         return int(value or 1) - 1
-
-    def end(self) -> None:
-        """This attempt ended in an orderly way, whatever came of it."""
-        self._insist(lambda: self._client.hset(keys.job(self.job_id), "deaths", "0"))
 
     def get_on(self) -> bool:
         """This attempt made headway: no death before it counts any more, but its own would. Tried once.
@@ -174,17 +177,11 @@ class JobLog:
         return cast(bytes, self._insist(lambda: self._client.hget(keys.job(self.job_id), "model_id"))).decode()
 
     def is_over(self) -> bool:
-        """Whether the job already has its final event (a message delivered twice)."""
-        if self._insist(lambda: self._client.hexists(keys.job(self.job_id), "over")):
-            return True
-        newest = cast(
-            list[tuple[bytes, dict[bytes, bytes]]],
-            self._insist(lambda: self._client.xrevrange(keys.job_events(self.job_id), count=1)),
-        )
-        return bool(newest) and kind_of(newest[0][1].get(b"event", b"")) in TERMINAL
+        """Whether the job has its final event."""
+        return bool(self._insist(lambda: self._client.hget(keys.job(self.job_id), "state")) == b"over")
 
     def publish(self, event: Event) -> None:
-        """Append `event` to the job's stream and ring the bell.
+        """Append `event` to the job's stream and notify.
 
         Raises:
             Superseded: a later attempt has spoken.
@@ -214,7 +211,7 @@ class JobLog:
     def _send(self, event: Event) -> None:
         last, progress = event.kind in TERMINAL, event.kind == "progress"
         data = event.model_dump_json()
-        self._unless_superseded(event, turns.tell(self.job_id, self._entry, data, last=last, progress=progress))
+        self._unless_superseded(event, lifecycle.tell(self.job_id, self._entry, data, last=last, progress=progress))
         if last:
             self.ended = event
 
@@ -255,9 +252,9 @@ class JobLog:
             Superseded: another attempt has begun, or the job is over, or was taken back.
         """
         fields = cast(
-            list[bytes | None], self._insist(lambda: self._client.hmget(keys.job(self.job_id), "attempt", "over"))
+            list[bytes | None], self._insist(lambda: self._client.hmget(keys.job(self.job_id), "attempt", "state"))
         )
-        if int(fields[0] or 0) > self.attempt or fields[1] is not None:
+        if int(fields[0] or 0) > self.attempt or fields[1] in (None, b"over"):
             raise Superseded(self.job_id)
 
     def enter(
@@ -282,7 +279,7 @@ class JobLog:
         """
         self._seq += 1
         while True:
-            record = self._insist(lambda: registering.under_a_free_name(self._client, event.model))
+            record = self._insist(lambda: under_a_free_name(self._client, event.model))
             prepare(record)
             named = event.model_copy(update={"model": record})
             if self._insist(functools.partial(self._enter, named, current)):
@@ -290,7 +287,7 @@ class JobLog:
 
     def _enter(self, event: M, current: bool) -> bool:
         """False: somebody has taken the name meanwhile."""
-        script = registering.enter(self.job_id, self._entry, event, current=current)
+        script = lifecycle.register(self.job_id, self._entry, event, current=current)
         answer = self._unless_superseded(event, script)
         if answer == b"refused" and not self._stands(event):
             raise Superseded(self.job_id)
@@ -333,3 +330,13 @@ class JobLog:
         if self._reachable:
             log.warning("waiting_for_redis", job_id=self.job_id, error=type(error).__name__)
         self._reachable = False
+
+
+def under_a_free_name(client: redis.Redis, record: ModelRecord) -> ModelRecord:
+    """The record under the name that it wishes for, or that with a number when another model has it."""
+    names = keys.guild_models(record.guild_id)
+    name, number = record.name, 1
+    while cast(bytes | None, client.hget(names, name)) not in (None, record.model_id.encode()):
+        number += 1
+        name = f"{record.name}-{number}"
+    return record.model_copy(update={"name": name})

@@ -1,10 +1,4 @@
-"""Keeps a long task's delivery and its training ours, and the text in Redis, while the training makes headway.
-
-Celery's Redis transport gives a message that is not acknowledged within the visibility time-out to another worker.
-A long time-out would leave the job of a killed worker lying for hours; a short one would run a long training twice.
-So the time-out is short and the running task renews its delivery, by moving its score in kombu's own sorted set
-`unacked_index`. That is a detail of kombu 5.7; `tests/faults/test_strangers.py` proves it on the pinned version.
-"""
+"""Keeps a training its attempt's, and the text in Redis, while the training makes headway."""
 
 from __future__ import annotations
 
@@ -14,35 +8,32 @@ import time
 import redis
 import structlog
 
-from shared import keys, turns
+from shared import keys, lifecycle
 from shared.jobs import TrainJob
-from worker.jobs.joblog import run_script
+from worker.jobs.joblog import JobLog, run_script
 
-UNACKED_INDEX = "unacked_index"
-VISIBILITY_TIMEOUT_S = 60
 RENEW_S = 10.0
 RENEW_AGAIN_S = 1.0
-"""Until another try while Redis is away: when it is back, the delivery must be renewed before it counts as lapsed."""
+"""Until another try while Redis is away: when it is back, the lease must be taken again before it counts as lapsed."""
 STALLED_AFTER_S = 15 * 60
-"""Without headway for so long the task is taken for hung, and its delivery and its hold on the training lapse. Longer
-than what makes none: the text is read and TensorFlow imported before the first step, which compiles the network."""
+"""Without headway for so long the task is taken for hung, and its lease lapses. Longer than what makes none: the text
+is read and TensorFlow imported before the first step, which compiles the network."""
 
 log = structlog.get_logger()
 
 
 class Lease(threading.Thread):
-    """Renews one delivery every ten seconds; use as a context manager and call `touch` at each sign of headway.
+    """Renews the lease every ten seconds; use as a context manager and call `touch` at each sign of headway.
 
     Attributes:
         lost: another task has the training by now, or will: this one was not heard of for too long, because its
             machine stood still or Redis was away. It is to stop.
     """
 
-    def __init__(self, client: redis.Redis, delivery_tag: str, job: TrainJob, token: str, text_ttl_s: int) -> None:
+    def __init__(self, client: redis.Redis, job: TrainJob, joblog: JobLog, text_ttl_s: int) -> None:
         super().__init__(name="lease", daemon=True)
         self._client = client
-        self._tag = delivery_tag
-        self._hold = turns.hold(job.job_id, token)
+        self._script = lifecycle.renew(job.job_id, joblog.attempt, joblog.nonce)
         # How long a channel's words are kept is the bot's to say.
         self._text = keys.corpus(job.corpus.sha256) if job.corpus.transcript is None else None
         self._ttl = text_ttl_s
@@ -70,9 +61,7 @@ class Lease(threading.Thread):
 
     def _renew(self) -> bool:
         try:
-            # XX: a delivery that was acknowledged or taken away must not come back.
-            self._client.zadd(UNACKED_INDEX, {self._tag: time.time()}, xx=True)
-            self.lost = not run_script(self._client, self._hold)
+            self.lost = not run_script(self._client, self._script)
             if self._text is not None:
                 self._client.expire(self._text, self._ttl)
         except redis.RedisError as error:

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from shared.events import TERMINAL, Progress
-from worker.jobs.job_errors import HandBack
+from worker.jobs.job_errors import Stopped
 from worker.jobs.joblog import JobLog
 
 SOCKET_VARIABLE = "GALVANIC_METRICS_SOCKET"
@@ -75,7 +75,7 @@ class Teller:
         try:
             yield
             outcome = outcome_of(joblog)
-        except HandBack:
+        except Stopped:
             outcome = "interrupted"
             raise
         finally:

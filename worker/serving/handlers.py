@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from shared.jobs import (
     SurpriseJob,
 )
 from shared.settings import get_settings
-from worker.jobs.job_errors import J, answer_errors, in_context, unpack_message
+from worker.jobs.job_errors import J, answer_errors, in_context, unpack
 from worker.jobs.joblog import JobLog, Superseded
 from worker.metrics.numbers import counted
 from worker.metrics.told import outcome_of
@@ -58,22 +57,20 @@ class Handler(NamedTuple, Generic[J]):
     work: Callable[[J, JobContext], Event | None]
     gathered: bool = False
 
-    def run(self, message: dict[str, Any], expires: datetime | None = None) -> None:
+    def run(self, job_id: str, attempt: int, nonce: str, expires: datetime | None = None) -> None:
         """Do the job and publish what came of it. Many threads may do so at once.
 
         Args:
-            message: the job.
+            job_id, attempt, nonce: as the message says.
             expires: when whoever asked gives it up; None: `Settings.generate_timeout_s` from now on.
         """
         client = _client(get_settings().redis_address)
-        job = unpack_message(client, self.kind, message)
+        joblog = JobLog(client, job_id)
+        data = joblog.begin(attempt, nonce, worker=presence.own_name())
+        job = unpack(joblog, self.kind, data) if data is not None else None
         if job is None:
             return
         with in_context(job):
-            joblog = JobLog(client, job.job_id)
-            if joblog.is_over():
-                return
-            joblog.begin(os.environ.get(presence.NAME_VARIABLE))
             context = JobContext(get_settings(), client, joblog, warm_models(), _until(expires))
             try:
                 with contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, joblog):
@@ -84,7 +81,6 @@ class Handler(NamedTuple, Generic[J]):
                 log.error("redis_lost", error=type(error).__name__)
                 raise
             else:
-                joblog.end()
                 log.info("job_ended", kind=job.kind, outcome=outcome_of(joblog))
 
     def _carry_out(self, job: J, context: JobContext) -> None:

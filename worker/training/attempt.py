@@ -17,12 +17,12 @@ from galvanic.results import TrainingCancelled, TrainingInterrupted
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
-from shared.events import Cancelled, Finished, Interrupted, Started
+from shared.events import Cancelled, Finished, Started
 from shared.history import Past
 from shared.jobs import LOSS_FILE, CorpusInfo, TrainJob, TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
-from worker.jobs.job_errors import HandBack
+from worker.jobs.job_errors import Stopped
 from worker.jobs.job_files import JobFiles
 from worker.jobs.joblog import JobLog, Superseded
 from worker.jobs.lease import Lease
@@ -52,7 +52,7 @@ def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, job
     """Do a job, or go on with it from its checkpoint. Whenever a member withdraws what it has read, it begins anew.
 
     Raises:
-        HandBack: the worker is stopping.
+        Stopped: the worker is stopping.
         Superseded: another attempt has begun, or is to.
         UserError: the job cannot be done as asked.
     """
@@ -72,8 +72,7 @@ def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, job
         if not isinstance(error, TrainingInterrupted):
             raise
         copies.complete()  # another host may take over
-        joblog.publish(Interrupted())
-        raise HandBack("the worker is stopping") from error
+        raise Stopped("the worker is stopping") from error
     finally:
         copies.close()
 

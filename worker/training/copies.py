@@ -192,8 +192,8 @@ def remove_left_copies(settings: Settings, client: redis.Redis) -> None:
     store = ModelStore(settings)
     try:
         for job_id in copied_jobs(store):
-            known, over = cast(list[bytes | None], client.hmget(keys.job(job_id), "job", "over"))
-            if known is None or over is not None:
+            known, state = cast(list[bytes | None], client.hmget(keys.job(job_id), "job", "state"))
+            if known is None or state == b"over":
                 remove_copies(store, job_id)
                 log.info("copies_removed", job_id=job_id)
     except StoreAway as error:

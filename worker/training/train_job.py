@@ -1,20 +1,18 @@
-"""What a train job does: claim the training whose turn it is, have it made, give it back if need be. No Celery here."""
+"""What a train job does: begin the attempt that a message is, and have it made. No Celery here."""
 
 from __future__ import annotations
-
-from typing import Any, cast
 
 import redis
 import structlog
 
-from shared import keys, turns
+from shared import presence
 from shared.connect import connect
 from shared.events import Failed
-from shared.jobs import TrainJob, is_job_id
+from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
-from worker.jobs.job_errors import HandBack, answer_errors, in_context, unpack_message
+from worker.jobs.job_errors import Stopped, answer_errors, in_context, unpack
 from worker.jobs.job_files import JobFiles, remove_leftovers
-from worker.jobs.joblog import JobLog, Superseded, run_script
+from worker.jobs.joblog import JobLog, Superseded
 from worker.jobs.lease import Lease
 from worker.metrics.told import TELLER, outcome_of
 from worker.remote import StoreAway
@@ -29,112 +27,60 @@ MAX_DEATHS = 3
 log = structlog.get_logger()
 
 
-def run_train(message: dict[str, Any], delivery_tag: str, token: str | None = None) -> None:
-    """Train the model that the next TrainJob asks for, and publish how it went.
-
-    Args:
-        message: a TrainJob. It is only a token (`shared.turns`): the training whose turn it is may be another one.
-        delivery_tag: Celery's, of the message.
-        token: id of the message; None: that of the job in it.
-
-    Raises:
-        HandBack: the job is to be delivered again.
-    """
+def run_train(job_id: str, attempt: int, nonce: str) -> None:
+    """Make an attempt at a training, as its message says, and publish how it went."""
     settings = get_settings()
     client = connect(settings)
-    token = token or (message.get("job_id") if isinstance(message, dict) else None)
-    if not isinstance(token, str):
-        unpack_message(client, TrainJob, message)  # says in the log what is wrong with it
+    joblog = JobLog(client, job_id)
+    try:
+        data = joblog.begin(attempt, nonce, worker=presence.own_name(), training=True)
+        job = unpack(joblog, TrainJob, data) if data is not None else None
+    except redis.RedisError as error:
+        log.error("redis_lost", job_id=job_id, error=type(error).__name__)  # it is sent again
         return
-    job = _next_job(settings, client, token)
     if job is None:
+        log.info("attempt_not_made", job_id=job_id, attempt=attempt)
         return
-    text_ttl_s = int(3_600 * settings.corpus_ttl_hours)
+    files = JobFiles.of(settings, job_id)
     with in_context(job):
-        joblog = JobLog(client, job.job_id)
         try:
-            files = JobFiles.of(settings, job.job_id)
-            lease = Lease(client, delivery_tag, job, token, text_ttl_s)
-            with TELLER.training(joblog), lease, StopDeadline(client, joblog, token, files):
+            lease = Lease(client, job, joblog, int(3_600 * settings.corpus_ttl_hours))
+            with TELLER.training(joblog), lease, StopDeadline(joblog, files):
                 _run(settings, client, job, joblog, lease)
             log.info("job_ended", kind=job.kind, outcome=outcome_of(joblog))
-        except HandBack:
-            _hand_back(joblog, token)
+        except Stopped:
+            _requeue(joblog)
             log.info("job_ended", kind=job.kind, outcome="interrupted")
-            raise
         except Superseded:
             log.warning("job_superseded", attempt=joblog.attempt)
         except redis.RedisError as error:
-            JobFiles.of(settings, job.job_id).note_end()
-            raise _lost(error) from error
-
-
-def _next_job(settings: Settings, client: redis.Redis, token: str) -> TrainJob | None:
-    """The training whose turn it is; None when none waits, or nobody can read its message.
-
-    Raises:
-        HandBack: Redis cannot be reached.
-    """
-    try:
-        remove_leftovers(settings, client)
-        remove_left_copies(settings, client)
-        claimed = _claim(settings, client, token)
-    except redis.RedisError as error:
-        raise _lost(error) from error
-    if claimed is None:
-        log.info("nothing_waits", token=token)
-        return None
-    job_id, message = claimed
-    return unpack_message(client, TrainJob, message, job_id)
-
-
-def _claim(settings: Settings, client: redis.Redis, token: str) -> tuple[str, bytes] | None:
-    """The training whose turn it is, its id and its message; None when none waits.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
-    while (reply := cast(bytes | None, run_script(client, turns.claim(token)))) is not None:
-        job_id = reply.decode()
-        joblog = JobLog(client, job_id)
-        data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
-        if data is not None and not joblog.is_over():
-            return job_id, data
-        log.info("job_already_over", job_id=job_id)
-        joblog.close()
-        if is_job_id(job_id):
-            JobFiles.of(settings, job_id).discard()
-    return None
+            files.note_end()
+            log.error("redis_lost", error=type(error).__name__)
 
 
 def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
     """Make one attempt at a training, unless too many in a row ended in the worker's death."""
-    if JobFiles.of(settings, job.job_id).take_end():
-        joblog.end()
-    joblog.begin()
+    files = JobFiles.of(settings, job.job_id)
+    if files.take_end():
+        joblog.get_on()
     log.info("job_begun", kind=job.kind, attempt=joblog.attempt)
+    remove_leftovers(settings, client)
+    remove_left_copies(settings, client)
     if joblog.deaths() >= MAX_DEATHS:
         remedy = "The machine may be short of memory: try fewer units, or a shorter text."
         reason = f"The worker was killed {MAX_DEATHS} times while it ran this job, so the job was given up."
         joblog.publish(Failed(problem=reason, remedy=remedy))
     else:
         answer_errors(joblog, lambda: attempt_training(settings, client, job, joblog, lease))
-    JobFiles.of(settings, job.job_id).discard()  # it is over, one way or another
+    files.discard()  # it is over, one way or another
     try:
         remove_copies(ModelStore(settings), job.job_id)
     except StoreAway as error:
         log.warning("copies_not_removed", error=str(error))  # the next training does it, wherever that is
-    joblog.end()
 
 
-def _hand_back(joblog: JobLog, token: str) -> None:
+def _requeue(joblog: JobLog) -> None:
     try:
-        joblog.end()
-        joblog.hand_back(token)
-    except redis.RedisError as error:  # the token comes again all the same, and brings this job with it
+        joblog.requeue()
+    except redis.RedisError as error:  # its lease lapses, and it is no death: `StopDeadline` has noted the end
         log.error("redis_lost", error=type(error).__name__)
-
-
-def _lost(error: redis.RedisError) -> HandBack:
-    log.error("redis_lost", error=type(error).__name__)
-    return HandBack("Redis cannot be reached")

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from shared import keys, turns
-from shared.events import Queued, Started
+from shared import keys
+from shared.events import Started
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
-from tests import factories
+from tests import factories, lives
 from worker.cli import main
 from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog, run_script
 from worker.store import ModelStore
 
 FIXTURE = Path(__file__).parent.parent.parent / "fixtures" / "format-3" / "char.safetensors"
@@ -138,11 +137,7 @@ class Installation:
 def add_training(client: redis.Redis, job_id: str, *, claimed: bool = False, **changes: Any) -> TrainJob:
     """One that waits, or that a worker runs."""
     job = factories.train_job(job_id=job_id, **changes)
-    queued = Queued().model_dump_json()
-    assert run_script(client, turns.enter(job, (901, 77), (99, 99), queued)) == b"entered"
+    lives.enter(client, job, (901, 77))
     if claimed:
-        assert run_script(client, turns.claim(f"token-{job_id}")) == job_id.encode()
-        log = JobLog(client, job_id)
-        log.begin()
-        log.publish(Started(worker="w"))
+        lives.take(client, job_id).publish(Started(worker="w"))
     return job

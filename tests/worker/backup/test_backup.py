@@ -10,17 +10,16 @@ import time
 import redis
 
 from bot.jobs import retention
-from shared import keys, turns
+from shared import keys, lifecycle
 from shared.connect import connect
 from shared.corpora import pack
-from shared.events import Interrupted
+from shared.events import Cancelled
 from shared.jobs import TranscriptRef
-from tests import factories
+from tests import factories, lives
 from tests.s3 import S3Server
 from tests.worker.backup.installation import FIXTURE, Installation, add_training
 from worker.backup.keyspace import Kind, kind_of
 from worker.backup.take import take_snapshot
-from worker.jobs.joblog import run_script
 
 SECRET = "what a member said"
 
@@ -37,7 +36,6 @@ def fill(client: redis.Redis) -> None:
     client.rpush(keys.transcript_text("x"), *[bytes([n % 256, 255]) for n in range(1_100)], b"")
     client.hset(keys.transcript("x"), mapping={"info": "{}", "revision": "3"})
     client.sadd(keys.UNDELIVERED, *[f"g-{n}" for n in range(700)])
-    client.zadd(keys.WAITING, {"nobody": 1234567890.125})
     client.hset(keys.job("g-old"), mapping={"job": "{}", "entry": b"\xff\x00"})
     for number in range(1, 4):
         client.xadd(keys.job_events("g-old"), {"event": "ä" * number, "more": ""}, id=f"1-{number}")
@@ -80,8 +78,17 @@ def test_models_come_from_and_go_to_a_remote_store(galvanic: Installation, s3: t
 
 
 def test_each_of_our_keys_is_kept_or_passing() -> None:
-    passing = {"DOORBELL", "CLAIMS", "DELETION_SENT", "PROBE"}
-    passing |= {"job_hold", "cooldown", "worker_info", "workers", "staged", "synced_commands", "leader"}
+    passing = {"NOTIFICATIONS", "DELETION_SENT", "PROBE"}
+    passing |= {
+        "job_lease",
+        "worker_states",
+        "cooldown",
+        "worker_info",
+        "workers",
+        "staged",
+        "synced_commands",
+        "leader",
+    }
     passing |= {"greeted", "term"}
     found = {}
     for name, value in vars(keys).items():
@@ -101,7 +108,7 @@ def test_what_only_lives_and_what_is_not_ours_stays_behind(galvanic: Installatio
     client = galvanic.client
     galvanic.add_model("m1")
     client.set(keys.cooldown("train", 900, 902), "1")
-    client.xadd(keys.DOORBELL, {"job": "t-1"})
+    client.xadd(keys.NOTIFICATIONS, {"job": "t-1"})
     client.lpush("train", "a message")
     client.hset("unacked", "tag", "a message")
     client.set("somebody-elses", "x")
@@ -119,18 +126,19 @@ def test_trainings_are_as_they_were_and_nothing_is_sent(galvanic: Installation) 
     add_training(client, "t-run", claimed=True)
     add_training(client, "t-waits")
     done = add_training(client, "t-done")
-    run_script(client, turns.cancel(done.job_id, Interrupted().model_dump_json()))
+    lives.run(client, lifecycle.cancel(done.job_id))
     before = galvanic.contents()
     assert "2 trainings not over" in galvanic.back_up()
 
     galvanic.elsewhere()
     assert "2 trainings not over" in galvanic.restored()
     after = galvanic.contents()
-    gone = {keys.CLAIMS, keys.job_hold("t-run"), keys.DOORBELL}
+    gone = {keys.job_lease("t-run"), keys.NOTIFICATIONS, keys.worker_states("train")}
     assert {key.decode() for key in before if key not in after} == gone
     assert after == {key: value for key, value in before.items() if key.decode() not in gone}
     # The bot finds that nobody works on it, and lets it go on.
-    assert run_script(client, turns.regain("t-run", Interrupted().model_dump_json(), "{}")) == 1
+    attempt, nonce = client.hmget(keys.job("t-run"), "attempt", "nonce")
+    assert lives.run(client, lifecycle.requeue("t-run", int(attempt), nonce.decode(), "lapsed")) == b"waiting"
 
 
 def test_a_checkpoint_comes_along_without_the_words(galvanic: Installation) -> None:
@@ -187,8 +195,9 @@ def test_it_shows_one_moment_while_trainings_come_and_go(galvanic: Installation)
                 number += 1
                 job = add_training(own, f"t-{number}", claimed=number % 2 == 0)
                 if number % 2:
-                    run_script(own, turns.cancel(job.job_id, Interrupted().model_dump_json()))
-                run_script(own, turns.close(job.job_id))
+                    lives.run(own, lifecycle.cancel(job.job_id))
+                else:
+                    lives.take(own, job.job_id).publish(Cancelled())
                 own.srem(keys.UNDELIVERED, job.job_id)
 
     thread = threading.Thread(target=busy)
@@ -202,7 +211,7 @@ def test_it_shows_one_moment_while_trainings_come_and_go(galvanic: Installation)
                 assert keys.job_events(job_id).encode() in known
                 dumped = next(entry.value for entry in snapshot.records if entry.key == keys.job(job_id).encode())
                 client.restore("copy", 0, dumped, replace=True)
-                assert not client.hexists("copy", "over")
+                assert client.hget("copy", "state") != b"over"
             client.delete("copy")
     finally:
         stop.set()

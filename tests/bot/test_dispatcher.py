@@ -1,0 +1,168 @@
+"""What is sent when, and brought back when, against a real Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+from kombu.exceptions import OperationalError
+
+from bot.jobs import dispatcher as dispatching
+from bot.jobs.dispatcher import Dispatcher
+from bot.jobs.queue import JobQueue
+from shared import keys, lifecycle, presence
+from shared.connect import connect
+from shared.jobs import TRAIN_QUEUE
+from shared.settings import Settings
+from tests import lives
+from tests.factories import CHANNEL, GUILD, corpus, place, train_job
+
+
+@pytest.fixture
+def worker(settings: Settings) -> redis.Redis:
+    return connect(settings)
+
+
+@pytest.fixture
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
+    return JobQueue(settings, client)
+
+
+@pytest.fixture
+def ended() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def dispatcher(client: redis.asyncio.Redis, queue: JobQueue, ended: list[tuple[str, str]]) -> Dispatcher:
+    return Dispatcher(client, queue, lambda kind, outcome: ended.append((kind, outcome)))
+
+
+def says(worker: redis.Redis, name: str, state: presence.State) -> None:
+    worker.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
+    worker.hset(keys.worker_states(TRAIN_QUEUE), name, state)
+
+
+async def enter(queue: JobQueue, *numbers: int, guild_id: int = GUILD) -> None:
+    for number in numbers:
+        job = train_job(job_id=f"t-{number}", place=place(guild_id=guild_id))
+        assert await queue.submit_train(job, "text", (CHANNEL, number), (99, 99)) == "entered"
+
+
+def states(worker: redis.Redis, *numbers: int) -> list[str]:
+    return [worker.hget(keys.job(f"t-{number}"), "state").decode() for number in numbers]  # type: ignore[union-attr]
+
+
+def has_watched(dispatcher: Dispatcher) -> None:
+    """As if Redis had been there for all of a lease."""
+    dispatcher._seen = time.monotonic()
+    dispatcher._since = dispatcher._seen - lifecycle.LEASE_S - 1
+
+
+async def test_as_many_are_sent_as_workers_are_free(
+    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+) -> None:
+    await enter(queue, 1, 2, 3)
+    await enter(queue, 4, guild_id=GUILD + 1)
+    await dispatcher.look()
+    assert worker.llen(TRAIN_QUEUE) == 0
+    for name, state in (("a", "free"), ("b", "free"), ("c", "busy"), ("d", "draining")):
+        says(worker, name, state)  # type: ignore[arg-type]
+    worker.hset(keys.worker_states(TRAIN_QUEUE), "gone", "free")
+    for _ in range(3):
+        await dispatcher.look()
+    assert states(worker, 1, 2, 3, 4) == ["sent", "waiting", "waiting", "sent"], "servers take turns"
+    assert worker.llen(TRAIN_QUEUE) == 2
+
+
+async def test_a_worker_that_begins_one_is_not_free_though_it_said_so(
+    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+) -> None:
+    await enter(queue, 1, 2)
+    says(worker, "w", "free")
+    await dispatcher.look()
+    lives.take(worker, "t-1")
+    await dispatcher.look()
+    assert states(worker, 1, 2) == ["begun", "waiting"]
+
+
+async def test_what_is_not_begun_in_time_is_sent_again_and_that_is_no_death(
+    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+) -> None:
+    await enter(queue, 1)
+    says(worker, "w", "free")
+    await dispatcher.look()
+    stale = lives.message(worker, "t-1")
+    worker.delete(keys.job_lease("t-1"))
+    await dispatcher.look()
+    assert worker.llen(TRAIN_QUEUE) == 2
+    begin = lifecycle.begin(*stale, holder="h", worker="w", training=True)
+    assert lives.run(worker, begin) is None
+    assert lives.take(worker, "t-1").deaths() == 0
+
+
+async def test_a_lease_counts_as_lapsed_when_redis_was_there_for_all_of_it(
+    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+) -> None:
+    await enter(queue, 1)
+    lives.take(worker, "t-1")
+    worker.delete(keys.job_lease("t-1"))
+    await dispatcher.look()
+    assert states(worker, 1) == ["begun"], "Redis may have been away, so that its worker could not renew it"
+    has_watched(dispatcher)
+    await dispatcher.look()
+    assert states(worker, 1) == ["waiting"]
+    lives.take(worker, "t-1")
+    worker.delete(keys.job_lease("t-1"))
+    dispatcher._seen -= 2 * dispatching._NO_BREAK_S
+    await dispatcher.look()
+    assert states(worker, 1) == ["begun"], "there was a break"
+
+
+async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
+    dispatcher: Dispatcher,
+    queue: JobQueue,
+    worker: redis.Redis,
+    ended: list[tuple[str, str]],
+) -> None:
+    has_watched(dispatcher)
+    await enter(queue, 1)
+    lives.take(worker, "t-1")
+    assert await queue.cancel("t-1") == "asked"
+    worker.delete(keys.job_lease("t-1"))
+    await dispatcher.look()
+    assert states(worker, 1) == ["over"]
+    assert ended == [("train", "cancelled")]
+
+
+async def test_what_celery_did_not_take_waits_again(
+    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(queue, "send", fail)
+    await enter(queue, 1)
+    says(worker, "w", "free")
+    with pytest.raises(OperationalError):
+        await dispatcher.look()
+    assert states(worker, 1) == ["waiting"]
+
+
+async def test_only_public_titles_are_shown_to_celerys_tools(
+    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+) -> None:
+    public, own = corpus(source="catalogue", title="Frankenstein"), corpus(source="upload", title="my diary")
+    for number, text in enumerate((public, own), 1):
+        job = train_job(job_id=f"t-{number}", corpus=text, place=place(guild_id=number))
+        assert await queue.submit_train(job, "words of it", (CHANNEL, 1), (9, 9)) == "entered"
+        says(worker, f"w{number}", "free")
+    await dispatcher.look()
+    sent = b"".join(worker.lrange(TRAIN_QUEUE, 0, -1))
+    assert b"train for server 1: Frankenstein" in sent
+    assert b"train for server 2" in sent
+    assert b"diary" not in sent
+    assert b"words" not in sent

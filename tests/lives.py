@@ -1,0 +1,54 @@
+"""Jobs in Redis as the bot leaves them, up to where a worker has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from shared import keys, lifecycle
+from shared.jobs import Job
+from worker.jobs.joblog import JobLog
+
+
+def run(client: redis.Redis, script: lifecycle.Script) -> Any:
+    """The reply to a script."""
+    text, count, rest = script.call
+    return client.eval(text, count, *rest)
+
+
+def enter(client: redis.Redis, job: Job, card: tuple[int, int] | None = None) -> None:
+    """Enter a job: a training waits, anything else is sent as attempt 1."""
+    assert run(client, lifecycle.enter(job, "entry", "nonce", card)) == b"entered"
+
+
+def send(client: redis.Redis, job_id: str) -> tuple[int, str]:
+    """Send a training that waits: the attempt and its nonce, as its message has them."""
+    nonce = lifecycle.new_nonce()
+    guild_id = int((client.hget(keys.ACTIVE, job_id) or b"1:1").split(b":")[0])
+    attempt = run(client, lifecycle.send_training(job_id, nonce, 0, guild_id, "0:1"))
+    assert attempt is not None
+    return int(attempt), nonce
+
+
+def message(client: redis.Redis, job_id: str) -> tuple[str, int, str]:
+    """What the message of a job's next attempt has, whatever the job is now; of an unknown one it is made up."""
+    state, attempt, nonce = client.hmget(keys.job(job_id), "state", "attempt", "nonce")
+    if state is None:
+        client.hset(keys.job(job_id), mapping={"state": "sent", "attempt": "1", "nonce": "n"})
+        client.hsetnx(keys.job(job_id), "job", "{}")
+        return job_id, 1, "n"
+    if state == b"begun":
+        run(client, lifecycle.requeue(job_id, int(attempt), nonce.decode(), "died"))
+        state = b"waiting"
+    if state == b"waiting":
+        return job_id, *send(client, job_id)
+    return job_id, int(attempt), nonce.decode()
+
+
+def take(client: redis.Redis, job_id: str, worker: str = "w") -> JobLog:
+    """Begin the next attempt at a job."""
+    log = JobLog(client, job_id)
+    _, attempt, nonce = message(client, job_id)
+    assert log.begin(attempt, nonce, worker=worker, training=job_id.startswith("t-")) is not None
+    return log
