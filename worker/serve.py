@@ -137,6 +137,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     """Have all that runs beside Celery's worker start with it, and end with it."""
     from worker.forgetting import Forgetter
     from worker.heap import Trimmer
+    from worker.metrics.numbers import KILLED
     from worker.metrics.served import Watched
     from worker.pool_log import join_our_log
     from worker.serving.warm import warm_models
@@ -150,7 +151,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         # Of a child nothing is known before it begins, but that it was given something to do.
         return "busy" if queue == TRAIN_QUEUE and reserved_requests else "free"
 
-    watched = Watched(settings, queue, name, folder)
+    watched = Watched(settings, queue, name)
     heartbeat = presence.Heartbeat(settings, queue, name, state)
     trimmer = Trimmer()
     forgetter = Forgetter(settings, warm_models() if queue == GENERATE_QUEUE else None)
@@ -174,6 +175,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError):
+            KILLED.inc()
             threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death").start()
 
     def stopping(**_: Any) -> None:

@@ -14,12 +14,12 @@ from shared.jobs import TRAIN_TASK, Asked, DeleteJob, task_name
 from worker.app import app
 
 
-@app.task(name=TRAIN_TASK)
-def train(job_id: str, attempt: int, nonce: str) -> None:
-    """Make an attempt at a training."""
+@app.task(name=TRAIN_TASK, Request="worker.metrics.numbers:TrainingRequest")
+def train(job_id: str, attempt: int, nonce: str) -> str | None:
+    """Make an attempt at a training; how it ended is counted by the worker's parent process."""
     from worker.training.train_job import run_train
 
-    run_train(job_id, attempt, nonce)
+    return run_train(job_id, attempt, nonce)
 
 
 def _add(kind: str) -> None:

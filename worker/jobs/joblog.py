@@ -77,6 +77,19 @@ class JobLog:
         self._reachable = True
         self.ended: Event | None = None
 
+    @property
+    def outcome(self) -> Literal["finished", "failed", "cancelled", "superseded"]:
+        """How the job ended, as far as this attempt knows; `superseded`: somebody else has it, or had it ended."""
+        match self.ended.kind if self.ended is not None else None:
+            case "failed":
+                return "failed"
+            case "cancelled":
+                return "cancelled"
+            case None:
+                return "superseded"
+            case _:
+                return "finished"
+
     def remember(self, past: Past) -> None:
         """Note how long this training took."""
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
+import redis
+from celery.worker.request import Request
+from celery.worker.state import active_requests
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from pydantic import ValidationError
 
+from shared import keys
+from shared.connect import connect_once
 from shared.events import Compared, Generated, Progress
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.metrics.registry import new_registry
+from shared.metrics.registry import PATIENCE_S, new_registry
 from shared.settings import Settings
 from worker import gpus
 from worker.jobs.joblog import JobLog, Superseded
-from worker.metrics.told import Numbers, outcome_of
 
 _LIBRARIES = ("tensorflow|tensorflow-cpu", "keras")
 _GPU_EVERY_S = 10.0
@@ -34,6 +39,7 @@ JOB_SECONDS = Histogram(
     registry=None,
 )
 JOBS_RUNNING = Gauge("galvanic_jobs_running", "Jobs that this worker has.", ("kind",), registry=None)
+KILLED = Counter("galvanic_training_processes_killed", "Trainings whose process ended without a word.", registry=None)
 WRITTEN = Counter("galvanic_written_chars", "Characters that models wrote for people.", registry=None)
 WRITING = Counter("galvanic_writing_seconds", "What writing them took, from a job's first character.", registry=None)
 
@@ -49,7 +55,7 @@ def counted(kind: str, joblog: JobLog) -> Iterator[None]:
         JOBS.labels(kind, "superseded").inc()
         raise
     JOB_SECONDS.labels(kind).observe(time.monotonic() - begun)
-    JOBS.labels(kind, outcome_of(joblog)).inc()
+    JOBS.labels(kind, joblog.outcome).inc()
     match joblog.ended:
         case Generated(text=text, seconds=seconds):
             WRITTEN.inc(len(text))
@@ -59,50 +65,52 @@ def counted(kind: str, joblog: JobLog) -> Iterator[None]:
             WRITING.inc(seconds)
 
 
+class TrainingRequest(Request):  # type: ignore[misc]
+    """Celery's request for a training, in the worker's parent process: counts how it ended, as its child says."""
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Celery tells of a success by its event alone, with what the task returned as `repr` gives it."""
+        if type == "task-succeeded" and (outcome := fields["result"].strip("'")) != "None":
+            JOBS.labels(TRAIN_QUEUE, outcome).inc()
+            JOB_SECONDS.labels(TRAIN_QUEUE).observe(fields["runtime"])
+        super().send_event(type, **fields)
+
+
 class Training(Collector):
-    """What the child told of the training that runs, as the parent keeps it.
+    """The training that this worker's child makes: how far it is, says its job's newest progress in Redis."""
 
-    Attributes:
-        heard_at: monotonic time of the last datagram.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pid: int | None = None
-        self._progress: Progress | None = None
-        self._killed = 0
-        self.heard_at = 0.0
-
-    def hear(self, told: Numbers) -> None:
-        """Take in a datagram."""
-        with self._lock:
-            self.heard_at = time.monotonic()
-            if told.outcome is not None:
-                self._pid = self._progress = None
-                JOBS.labels(TRAIN_QUEUE, told.outcome).inc()
-                JOB_SECONDS.labels(TRAIN_QUEUE).observe(told.seconds)
-                return
-            if self._pid not in (None, told.pid):
-                self._killed, self._progress = self._killed + 1, None
-            self._pid = told.pid
-            self._progress = told.progress or self._progress
+    def __init__(self, settings: Settings, requests: Collection[Any] = active_requests) -> None:
+        self._client = connect_once(settings, PATIENCE_S)
+        self._requests = requests
 
     @property
-    def running(self) -> bool:
-        """Whether a child trains."""
-        with self._lock:
-            if self._pid is not None and not _lives(self._pid):
-                self._pid, self._progress, self._killed = None, None, self._killed + 1
-            return self._pid is not None
+    def running(self) -> Any | None:
+        """Celery's request for it; None: the worker trains nothing."""
+        return next(iter(self._requests), None)
+
+    def progress(self) -> Progress | None:
+        """How far the running training is; None: there is none, it has told nothing yet, or Redis cannot be asked."""
+        if (request := self.running) is None:
+            return None
+        job_id, attempt = request.kwargs["job_id"], request.kwargs["attempt"]
+        try:
+            entry = cast(bytes | None, self._client.hget(keys.job(job_id), "progress"))
+            if entry is None or not entry.startswith(b"%d-" % attempt):
+                return None
+            found = cast(list[Any], self._client.xrange(keys.job_events(job_id), entry.decode(), entry.decode()))
+            return Progress.model_validate_json(found[0][1][b"event"]) if found else None
+        except (redis.RedisError, ValidationError):
+            return None
+
+    def silent_s(self) -> float:
+        """Seconds since it made headway; 0 if none runs."""
+        request, at = self.running, self.progress()
+        return 0.0 if request is None else time.time() - max(request.time_start or 0.0, at.at if at else 0.0)
 
     def collect(self) -> Iterator[Metric]:
         """Its numbers; those of a training that is over are not shown any more."""
-        JOBS_RUNNING.labels(TRAIN_QUEUE).set(self.running)
-        with self._lock:
-            at, killed = self._progress, self._killed
-        yield CounterMetricFamily(
-            "galvanic_training_processes_killed", "Trainings whose process ended without a word.", value=killed
-        )
+        JOBS_RUNNING.labels(TRAIN_QUEUE).set(self.running is not None)
+        at = self.progress()
         for name, said, value in (
             ("heldout_loss_nats", "Loss on the held-out part, nats a character.", at.heldout_loss if at else None),
             ("loss_nats", "Loss on the part to learn from, nats a character.", at.train_loss if at else None),
@@ -115,16 +123,6 @@ class Training(Collector):
             if value is not None:
                 family.add_metric([], value)
             yield family
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 class Gpus(Collector):
@@ -156,6 +154,7 @@ def worker_registry(settings: Settings, queue: str, training: Training) -> Colle
     registry.register(Gpus())
     if queue == TRAIN_QUEUE:
         registry.register(training)  # before the gauge of running jobs, which it sets
+        registry.register(KILLED)
     for instrument in (JOBS, JOB_SECONDS, JOBS_RUNNING, *((WRITTEN, WRITING) if queue == GENERATE_QUEUE else ())):
         registry.register(instrument)
     return registry

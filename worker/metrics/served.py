@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import redis
 import structlog
-from pydantic import ValidationError
 
 from shared import keys
 from shared.connect import connect_once
@@ -22,9 +17,6 @@ from shared.metrics.server import Health, MetricsServer
 from shared.settings import Settings
 from worker.jobs.lease import STALLED_AFTER_S
 from worker.metrics.numbers import Training, worker_registry
-from worker.metrics.told import SOCKET_VARIABLE, Numbers
-
-_DATAGRAM = 65_536
 
 log = structlog.get_logger()
 
@@ -36,7 +28,7 @@ class WorkerHealth:
         settings: of the process.
         queue: that it serves.
         name: by which `presence` knows it.
-        training: what is heard of the running training.
+        training: that runs, if one does.
     """
 
     def __init__(self, settings: Settings, queue: str, name: str, training: Training) -> None:
@@ -64,9 +56,8 @@ class WorkerHealth:
             problems.append(f"TensorFlow cannot be loaded ({self._not_loaded}); `python -m worker doctor` says more.")
         elif not self._loaded:
             problems.append("TensorFlow is still being loaded.")
-        silent_s = time.monotonic() - self._training.heard_at
-        running = self._training.running
-        if running and silent_s > STALLED_AFTER_S:
+        running = self._queue == TRAIN_QUEUE and self._training.running is not None
+        if running and (silent_s := self._training.silent_s()) > STALLED_AFTER_S:
             problems.append(f"The running training has made no headway for {silent_s / 60:.0f} minutes.")
         return Health(self._queue, tuple(problems), "a training runs" if running else "")
 
@@ -89,17 +80,13 @@ class Watched:
         settings: of the process.
         queue: that it serves.
         name: by which `presence` knows it.
-        folder: of this service alone, for a socket.
     """
 
-    def __init__(self, settings: Settings, queue: str, name: str, folder: Path) -> None:
+    def __init__(self, settings: Settings, queue: str, name: str) -> None:
         self._settings = settings
-        self._queue = queue
-        self._socket_path = folder / "metrics.sock"
-        self._socket: socket.socket | None = None
-        self._training = Training()
-        self.health = WorkerHealth(settings, queue, name, self._training)
-        self._server = MetricsServer(worker_registry(settings, queue, self._training), self.health.look)
+        training = Training(settings)
+        self.health = WorkerHealth(settings, queue, name, training)
+        self._server = MetricsServer(worker_registry(settings, queue, training), self.health.look)
 
     @property
     def port(self) -> int | None:
@@ -107,33 +94,8 @@ class Watched:
         return self._server.port
 
     def __enter__(self) -> Watched:
-        if self._server.start(self._settings) and self._queue == TRAIN_QUEUE:
-            self._listen()
+        self._server.start(self._settings)
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.environ.pop(SOCKET_VARIABLE, None)
         self._server.stop()
-        if self._socket is not None:
-            self._socket.close()
-
-    def _listen(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            self._socket.bind(str(self._socket_path))
-        except OSError as error:  # a temporary folder with a very long path
-            log.warning("training_not_watched", error=str(error))
-            return
-        os.environ[SOCKET_VARIABLE] = str(self._socket_path)  # a spawned child inherits it
-        threading.Thread(target=self._hear, args=(self._socket,), name="metrics-of-child", daemon=True).start()
-
-    def _hear(self, own: socket.socket) -> None:
-        while True:
-            try:
-                data = own.recv(_DATAGRAM)
-            except OSError:  # closed
-                return
-            try:
-                self._training.hear(Numbers.model_validate_json(data))
-            except ValidationError:
-                log.warning("numbers_not_understood")

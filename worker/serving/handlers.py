@@ -29,7 +29,6 @@ from shared.settings import get_settings
 from worker.jobs.job_errors import J, answer_errors, in_context, unpack
 from worker.jobs.joblog import JobLog, Superseded
 from worker.metrics.numbers import counted
-from worker.metrics.told import outcome_of
 from worker.serving import draw, transfer, write
 from worker.serving.context import JobContext
 from worker.serving.warm import warm_models
@@ -81,7 +80,7 @@ class Handler(NamedTuple, Generic[J]):
                 log.error("redis_lost", error=type(error).__name__)
                 raise
             else:
-                log.info("job_ended", kind=job.kind, outcome=outcome_of(joblog))
+                log.info("job_ended", kind=job.kind, outcome=joblog.outcome)
 
     def _carry_out(self, job: J, context: JobContext) -> None:
         if (event := self.work(job, context)) is not None:

@@ -15,7 +15,6 @@ from shared.events import Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.jobs.joblog import AWAY, JobLog, Superseded
 from worker.jobs.lease import Lease
-from worker.metrics.told import TELLER
 from worker.stopping import stop_requested
 from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
 from worker.training.copies import CheckpointCopies
@@ -65,7 +64,6 @@ class JobHooks:
         """See `Hooks.progress`."""
         event = Progress(**vars(told))
         self._lease.touch()
-        TELLER.progress(event)
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
         # What it does now is told at once: it may take long. Not each time where epochs are short.
         if time.monotonic() - self._published.get(event.doing, -math.inf) >= PROGRESS_EVERY_S:

@@ -14,7 +14,6 @@ from worker.jobs.job_errors import Stopped, answer_errors, in_context, unpack
 from worker.jobs.job_files import JobFiles, remove_leftovers
 from worker.jobs.joblog import JobLog, Superseded
 from worker.jobs.lease import Lease
-from worker.metrics.told import TELLER, outcome_of
 from worker.remote import StoreAway
 from worker.stopping import StopDeadline
 from worker.store import ModelStore
@@ -27,8 +26,12 @@ MAX_DEATHS = 3
 log = structlog.get_logger()
 
 
-def run_train(job_id: str, attempt: int, nonce: str) -> None:
-    """Make an attempt at a training, as its message says, and publish how it went."""
+def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
+    """Make an attempt at a training, as its message says, and publish how it went.
+
+    Returns:
+        How it ended, for the metrics; None: it was not begun.
+    """
     settings = get_settings()
     client = connect(settings)
     joblog = JobLog(client, job_id)
@@ -37,25 +40,29 @@ def run_train(job_id: str, attempt: int, nonce: str) -> None:
         job = unpack(joblog, TrainJob, data) if data is not None else None
     except redis.RedisError as error:
         log.error("redis_lost", job_id=job_id, error=type(error).__name__)  # it is sent again
-        return
+        return None
     if job is None:
         log.info("attempt_not_made", job_id=job_id, attempt=attempt)
-        return
+        return None
     files = JobFiles.of(settings, job_id)
     with in_context(job):
+        outcome: str = "interrupted"
         try:
             lease = Lease(client, job, joblog, int(3_600 * settings.corpus_ttl_hours))
-            with TELLER.training(joblog), lease, StopDeadline(joblog, files):
+            with lease, StopDeadline(joblog, files):
                 _run(settings, client, job, joblog, lease)
-            log.info("job_ended", kind=job.kind, outcome=outcome_of(joblog))
+            outcome = joblog.outcome
         except Stopped:
             _requeue(joblog)
-            log.info("job_ended", kind=job.kind, outcome="interrupted")
         except Superseded:
             log.warning("job_superseded", attempt=joblog.attempt)
+            return "superseded"
         except redis.RedisError as error:
             files.note_end()
             log.error("redis_lost", error=type(error).__name__)
+            return outcome
+        log.info("job_ended", kind=job.kind, outcome=outcome)
+        return outcome
 
 
 def _run(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
