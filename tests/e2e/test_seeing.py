@@ -148,6 +148,10 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
     assert bot['galvanic_queue_jobs{queue="train"}'] == 1
     assert bot['galvanic_queue_oldest_seconds{queue="train"}'] > 0
     assert bot["galvanic_trainings_running"] == 1
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "active"]
+    active = subprocess.run(celery, env=system.environment, capture_output=True, text=True, timeout=60).stdout
+    assert f"'name': 'train for server {system.client.world().guild_id}: " in active
+    assert f"'job_id': '{training_of(card)}'" in active
     status = text_of(system.ask("!status"))
     assert "1 waits" in status
     assert SECRET not in status

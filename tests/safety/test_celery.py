@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -13,10 +14,13 @@ from typing import NamedTuple
 
 import psutil
 import pytest
+import redis
+from celery import Celery
 
-from shared import presence
+from shared import keys, messages, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.settings import Settings
+from shared.settings import Settings, read_settings
+from tests import factories, lives
 from tests.launcher.running import wait_until
 from tests.safety.server import Server
 
@@ -24,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")
 OPTIONS = {TRAIN_QUEUE: ("-Q", TRAIN_QUEUE, "-c", "1"), GENERATE_QUEUE: ("-Q", GENERATE_QUEUE)}
 EX_CONFIG = 78
+SECRET = "marmalade and moonlight"
 
 
 class Started(NamedTuple):
@@ -87,6 +92,38 @@ def test_they_answer_whoever_may_ask(workers: dict[str, Started], server: Server
         assert done.returncode == 0, done.stderr
         assert set(re.findall(r"->  (\w+)-\w+@", done.stdout)) == {*OPTIONS}
         assert done.stdout.count(expected) == 2
+
+
+def heard(pubsub: redis.client.PubSub) -> str:
+    """What was published since the last call, with the bodies of Celery's messages unpacked."""
+    found = []
+    while message := pubsub.get_message(ignore_subscribe_messages=True, timeout=1):
+        data = message["data"].decode()
+        found += [data, base64.b64decode(json.loads(data)["body"]).decode()]
+    return "\n".join(found)
+
+
+def test_celery_shows_the_name_of_a_job_and_nothing_that_people_wrote(
+    workers: dict[str, Started], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = factories.generate_job(seed=SECRET, blocked=(SECRET,))
+    training = factories.train_job(corpus=factories.corpus(title=SECRET, name=SECRET, source="upload"))
+    for name, value in server.settings("bot").items():
+        monkeypatch.setenv(name, value)
+    sender = Celery(broker=read_settings().broker_url, set_as_current=False, task_serializer="json")
+    with server.client("admin") as client, client.pubsub() as pubsub:
+        pubsub.psubscribe("*")
+        for job in (text, training):
+            lives.enter(client, job)
+            messages.send(sender, job.kind, *lives.message(client, job.job_id), shadow=messages.shadow(job))
+        wait_until(lambda: all(client.hget(keys.job(one), "state") == b"over" for one in ("t-1", "g-1")), 60)
+        told = heard(pubsub)
+    for what in ("active", "reserved", "scheduled", "stats"):
+        told += asked(server, "worker", tmp_path, "inspect", what).stdout
+    told += "".join(one.log for one in workers.values())
+    assert f"train for server {training.place.guild_id}" in told
+    assert f"generate for server {text.place.guild_id}" in told
+    assert SECRET not in told
 
 
 def test_a_trainings_process_stays(workers: dict[str, Started]) -> None:
