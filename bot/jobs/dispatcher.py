@@ -219,7 +219,6 @@ class Dispatcher:
             with contextlib.suppress(RedisError):  # and else it lapses
                 await self._run(lifecycle.requeue(record.job_id, number, nonce, "stopped"))
             raise
-        log.info("training_sent", job_id=record.job_id, attempt=number)
         return True
 
     async def _run(self, script: lifecycle.Script) -> Any:
