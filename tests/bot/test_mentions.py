@@ -78,7 +78,7 @@ def test_every_edit_in_the_bot_says_so() -> None:
                     continue
                 edits += 1
                 assert said.get("allowed_mentions") == "NOBODY", f"{path.name}:{node.lineno}"
-    assert edits > 8
+    assert edits  # most are those of `Press.update`
 
 
 async def test_edits_by_id_and_answers_of_interactions_mention_nobody(live: Live) -> None:
