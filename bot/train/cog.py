@@ -45,7 +45,7 @@ EXAMPLES = (
 
 if TYPE_CHECKING:
 
-    class TrainFields(TrainFlags):  # noqa: D101
+    class TrainFields(TrainFlags):
         advanced: bool
 else:
     TrainFields = fields(TrainFlags)

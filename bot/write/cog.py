@@ -71,7 +71,7 @@ class GenerateFlags(Options):
 
 if TYPE_CHECKING:
 
-    class GenerateFields(GenerateFlags):  # noqa: D101
+    class GenerateFields(GenerateFlags):
         advanced: bool
 else:
     GenerateFields = fields(GenerateFlags)
