@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from shared import keys, lifecycle
+from shared.events import Event
 from shared.jobs import Job
 from worker.jobs.joblog import JobLog
 
@@ -52,3 +53,8 @@ def take(client: redis.Redis, job_id: str, worker: str = "w") -> JobLog:
     _, attempt, nonce = message(client, job_id)
     assert log.begin(attempt, nonce, worker=worker, training=job_id.startswith("t-")) is not None
     return log
+
+
+def end(client: redis.Redis, job_id: str, event: Event) -> None:
+    """End a job with an event, whoever has it."""
+    run(client, lifecycle.give_up(job_id, event.model_dump_json()))

@@ -202,8 +202,7 @@ def end_trainings(system: System) -> None:
     """End what is not over, whoever's it is."""
     with system.redis as client:
         for job_id in client.hkeys(keys.ACTIVE):
-            log = lives.take(client, job_id.decode())
-            log.publish(Failed(problem="The test is over."))
+            lives.end(client, job_id.decode(), Failed(problem="The test is over."))
     system.client.wait_for(lambda: not undelivered(system), ANSWER_S, "every card to tell the end")
 
 
