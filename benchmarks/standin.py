@@ -16,7 +16,7 @@ from shared import lifecycle, presence
 from shared.events import Cancelled, Event, Progress, Sample, Started
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
-from worker.jobs.joblog import JobLog, run_script
+from worker.events import JobEvents, run_script
 
 WORKER = "benchmark"
 EPOCHS, STEPS_A_SECOND, SECONDS_AN_EPOCH = 40, 25, 10
@@ -39,7 +39,7 @@ class StandIn:
     def __init__(self, settings: Settings, client: redis.Redis, job_ids: list[str], text: str) -> None:
         self._heartbeat = presence.Heartbeat(settings, TRAIN_QUEUE, WORKER, lambda: "busy")
         self._client = client
-        self._logs = [JobLog(client, job_id) for job_id in job_ids]
+        self._logs = [JobEvents(client, job_id) for job_id in job_ids]
         self._text = text
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._tell, name="stand-in", daemon=True)

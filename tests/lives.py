@@ -9,7 +9,7 @@ import redis
 from shared import keys, lifecycle
 from shared.events import Event
 from shared.jobs import Job
-from worker.jobs.joblog import JobLog
+from worker.events import JobEvents
 
 
 def run(client: redis.Redis, script: lifecycle.Script) -> Any:
@@ -47,9 +47,9 @@ def message(client: redis.Redis, job_id: str) -> tuple[str, int, str]:
     return job_id, int(attempt), nonce.decode()
 
 
-def take(client: redis.Redis, job_id: str, worker: str = "w") -> JobLog:
+def take(client: redis.Redis, job_id: str, worker: str = "w") -> JobEvents:
     """Begin the next attempt at a job."""
-    log = JobLog(client, job_id)
+    log = JobEvents(client, job_id)
     _, attempt, nonce = message(client, job_id)
     assert log.begin(attempt, nonce, worker=worker, training=job_id.startswith("t-")) is not None
     return log

@@ -6,7 +6,7 @@ import redis
 
 from shared import keys
 from shared.models import ModelRecord
-from worker.jobs.joblog import under_a_free_name
+from worker.events import under_a_free_name
 
 
 def register(client: redis.Redis, record: ModelRecord, *, current: bool = True) -> ModelRecord:

@@ -16,8 +16,8 @@ from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
 from worker.remote import StoreAway
-from worker.serving.warm import WarmModels
 from worker.store import ModelStore
+from worker.warm import WarmModels
 
 LOOK_EVERY_S = 2.0
 COMPARE_EVERY_S = 30.0

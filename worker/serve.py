@@ -140,10 +140,10 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     from worker.metrics.numbers import KILLED
     from worker.metrics.served import Watched
     from worker.pool_log import join_our_log
-    from worker.serving.warm import warm_models
+    from worker.warm import warm_models
 
     if queue == GENERATE_QUEUE:
-        import worker.serving.handlers  # noqa: F401  # so that the first message need not wait for it
+        import worker.handlers  # noqa: F401  # so that the first message need not wait for it
 
     def state() -> presence.State:
         if (folder / STOP_FILE).exists():
@@ -197,12 +197,12 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
     """Have another attempt made at once when a training's process was killed, not when its lease has lapsed."""
-    from worker.jobs.joblog import JobLog
+    from worker.events import JobEvents
 
     log.warning("training_died", job_id=job_id, attempt=attempt)
     client = connect(settings)
     try:
-        JobLog(client, job_id, attempt, nonce).requeue("died")
+        JobEvents(client, job_id, attempt, nonce).requeue("died")
     except redis.RedisError as error:  # its lease lapses
         log.error("redis_lost", job_id=job_id, error=type(error).__name__)
     finally:
@@ -239,8 +239,8 @@ def _runs_on(queue: str) -> str:
 
 def _clean_up(settings: Settings) -> None:
     """What an earlier run left of trainings that are over must not lie about: it may have members' words in it."""
-    from worker.jobs.job_files import remove_leftovers
-    from worker.training.copies import remove_left_copies
+    from worker.copies import remove_left_copies
+    from worker.files import remove_leftovers
 
     client = connect(settings)
     try:
@@ -268,7 +268,7 @@ def start_child() -> None:
 
     configure_logging(TRAIN_QUEUE, get_settings())
     join_our_log()
-    import worker.training.train_job  # noqa: F401
+    import worker.training  # noqa: F401
 
 
 def _import_tensorflow(watched: Watched) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import redis
 import structlog
 
-from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog
+from worker.events import JobEvents
+from worker.files import JobFiles
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 STOPS_WITHIN_S = 25.0
@@ -37,13 +37,13 @@ class StopDeadline(threading.Thread):
     The training goes back to where it waited, and goes on from its last checkpoint.
 
     Args:
-        joblog: of the training.
+        job_events: of the training.
         files: of the training.
     """
 
-    def __init__(self, joblog: JobLog, files: JobFiles) -> None:
+    def __init__(self, job_events: JobEvents, files: JobFiles) -> None:
         super().__init__(name="stop-deadline", daemon=True)
-        self._joblog = joblog
+        self._job_events = job_events
         self._files = files
         self._context = structlog.contextvars.get_contextvars()
         self._done = threading.Event()
@@ -65,7 +65,7 @@ class StopDeadline(threading.Thread):
     def _hand_over(self) -> None:
         self._files.note_end()  # where it could not be noted before
         try:
-            self._joblog.requeue(once=True)
+            self._job_events.requeue(once=True)
         except redis.RedisError as error:
             log.warning("not_handed_over", error=type(error).__name__)  # its lease lapses
 

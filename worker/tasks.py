@@ -1,4 +1,4 @@
-"""The Celery tasks: they unpack the message; `worker.training.train_job` or `worker.serving.handlers` do the job.
+"""The Celery tasks: they unpack the message; `worker.training` or `worker.handlers` do the job.
 
 Both are imported only when there is something to do: Celery imports this before a worker is set up.
 """
@@ -17,7 +17,7 @@ from worker.app import app
 @app.task(name=TRAIN_TASK, Request="worker.metrics.numbers:TrainingRequest")
 def train(job_id: str, attempt: int, nonce: str) -> str | None:
     """Make an attempt at a training; how it ended is counted by the worker's parent process."""
-    from worker.training.train_job import run_train
+    from worker.training import run_train
 
     return run_train(job_id, attempt, nonce)
 
@@ -25,7 +25,7 @@ def train(job_id: str, attempt: int, nonce: str) -> str | None:
 def _add(kind: str) -> None:
     @app.task(name=task_name(kind), bind=True)
     def run(self: Task, job_id: str, attempt: int, nonce: str) -> None:
-        from worker.serving.handlers import HANDLERS
+        from worker.handlers import HANDLERS
 
         expires = self.request.expires  # ISO 8601, with the time zone
         HANDLERS[kind].run(job_id, attempt, nonce, datetime.fromisoformat(expires) if expires else None)

@@ -1,6 +1,6 @@
 """How long the words that a training learns stay in Redis: while it waits or runs, and for a while after.
 
-Of a channel's words only the bot decides that; a worker, which holds on to other texts (`worker.jobs.lease`), may not.
+Of a channel's words only the bot decides that; a worker, which holds on to other texts (`worker.lease`), may not.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.bot.live import Live
 from tests.factories import record
-from worker.jobs.joblog import JobLog
+from worker.events import JobEvents
 
 TEXT = "and the gulls went home"
 
@@ -55,7 +55,7 @@ class StandIn:
         """Answer a request for a text."""
         self.tell(job_id, Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1))
 
-    def begin(self) -> JobLog:
+    def begin(self) -> JobEvents:
         """Begin the training that was entered first."""
         return lives.take(self.redis, min(self.redis.hkeys(keys.ACTIVE)).decode())
 

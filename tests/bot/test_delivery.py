@@ -17,7 +17,7 @@ from tests import lives
 from tests.bot.live import Live, text_of
 from tests.factories import generate_job, place, record
 from tests.registered import register
-from worker.jobs.joblog import Superseded
+from worker.events import Superseded
 
 LAB = CHANNEL_IDS["lab"]
 

@@ -30,7 +30,7 @@ from tests import lives
 from tests.bot.offline import text_again
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, record, train_job
 from tests.registered import register
-from worker.jobs.joblog import JobLog, News, Superseded
+from worker.events import JobEvents, News, Superseded
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, setting
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     assert await queue.cancel("t-1") == "cancelled"
     assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "cancelled"]
-    assert JobLog(worker, "t-1").is_over()
+    assert JobEvents(worker, "t-1").is_over()
     assert worker.hgetall(keys.ACTIVE) == {}
     assert await queue.cancel("t-1") == "over"
 

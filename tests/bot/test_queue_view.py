@@ -18,7 +18,7 @@ from shared.jobs import TRAIN_QUEUE, TrainOptions
 from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, USER, place, progress, train_job
-from worker.jobs.joblog import JobLog
+from worker.events import JobEvents
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def there(worker: redis.Redis, *names: str) -> None:
         worker.hset(keys.worker_info(TRAIN_QUEUE), name, f"the machine of {name}")
 
 
-def begin(worker: redis.Redis, job_id: str) -> JobLog:
+def begin(worker: redis.Redis, job_id: str) -> JobEvents:
     log = lives.take(worker, job_id)
     log.publish(Started(worker="w"))
     return log

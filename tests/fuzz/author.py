@@ -32,7 +32,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import generate_job, record, train_job
-from worker.serving.handlers import HANDLERS
+from worker.handlers import HANDLERS
 
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8ffff3f0005fe02fe"

@@ -36,8 +36,8 @@ from tests.worker.jobs import (
     picture_job,
     surprise_job,
 )
-from worker.serving.handlers import HANDLERS
-from worker.training.train_job import run_train
+from worker.handlers import HANDLERS
+from worker.training import run_train
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 

@@ -24,8 +24,8 @@ from tests.factories import CHANNEL, GUILD, place
 from tests.transcripts import begun
 from tests.worker.small import stored
 from tests.worker.texts import babble
-from worker.training import hooks
-from worker.training.train_job import run_train
+from worker import hooks
+from worker.training import run_train
 
 ANN, BEN = 410_000_000_000_000_071, 410_000_000_000_000_072
 RAIN, SNOW = "☔", "☃"

@@ -15,7 +15,7 @@ from shared.transcripts import TranscriptInfo
 from tests.worker.channels import transcribed
 from tests.worker.small import save_model
 from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
-from worker.serving import warm
+from worker import warm
 from worker.store import ModelStore
 
 

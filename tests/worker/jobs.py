@@ -21,7 +21,7 @@ from shared.jobs import (
     SurpriseJob,
 )
 from tests import lives
-from worker.serving.handlers import HANDLERS
+from worker.handlers import HANDLERS
 
 PLACE = Place(guild_id=1, channel_id=2, user_id=3)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worker.serving.batcher import Batcher
+from worker.warm import Batcher
 
 
 class Counting:

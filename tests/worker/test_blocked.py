@@ -101,7 +101,7 @@ def test_what_cannot_be_drawn_otherwise_is_covered(coin: redis.Redis) -> None:
 def test_a_hit_is_covered_however_seed_and_text_are_shown(
     coin: redis.Redis, seed: str, shown: int | None, visible: str
 ) -> None:
-    from worker.serving.write import _mask
+    from worker.writing import _mask
 
     blocklist = Blocklist(("a", "aa"))
     covered, _ = _mask(blocklist, seed, " ", shown)

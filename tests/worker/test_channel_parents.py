@@ -29,7 +29,7 @@ from tests.worker.channels import (
     withdraw,
 )
 from tests.worker.texts import babble, corpus
-from worker.training.attempt import _transcripts
+from worker.attempt import _transcripts
 
 
 def public(client: redis.Redis, parent: ModelRecord, job_id: str = "t-2") -> TrainJob:

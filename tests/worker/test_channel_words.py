@@ -19,8 +19,8 @@ from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
 from tests.worker.small import stored
-from worker.jobs import lease
-from worker.jobs.job_files import JobFiles, remove_leftovers
+from worker import lease
+from worker.files import JobFiles, remove_leftovers
 
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])

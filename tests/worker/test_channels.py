@@ -37,10 +37,10 @@ from tests.worker.channels import (
     transcribed,
     withdraw,
 )
-from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog, Superseded
-from worker.training import channel_text, hooks
-from worker.training.train_job import run_train
+from worker import channel_text, hooks
+from worker.events import JobEvents, Superseded
+from worker.files import JobFiles
+from worker.training import run_train
 
 
 def test_a_channel_is_learned(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> None:
@@ -188,7 +188,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(
 
     job = enter(client, channel_job(info))
     with monkeypatch.context() as patch:
-        patch.setattr(JobLog, "enter", killed)
+        patch.setattr(JobEvents, "enter", killed)
         run_train(*lives.message(client, job.job_id))
     assert len(list((settings.data_dir / "models").iterdir())) == 1
     checkpoint = JobFiles.of(settings, job.job_id).checkpoint

@@ -19,11 +19,11 @@ from tests.worker.channels import train as run_to_its_end
 from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
 from tests.worker.test_train_jobs import TEXT, train
-from worker.jobs.job_files import JobFiles
+from worker import copies
+from worker.copies import CheckpointCopies, remove_left_copies
+from worker.files import JobFiles
 from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
-from worker.training import copies
-from worker.training.copies import CheckpointCopies, remove_left_copies
 
 OPTIONS = TrainOptions(epochs=3, units=8, random_seed=1)
 
@@ -144,7 +144,7 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
     monkeypatch.setattr(copies.RemoteStore, "put", lambda self, name, file: (made.append(name), put(self, name, file)))
     get_settings.cache_clear()
     settings = get_settings().model_copy(update={"checkpoint_copy_every_s": 0.0})
-    monkeypatch.setattr("worker.training.train_job.get_settings", lambda: settings)
+    monkeypatch.setattr("worker.training.get_settings", lambda: settings)
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
     assert "checkpoints/t-1/1.checkpoint.safetensors" in made

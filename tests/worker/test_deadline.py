@@ -18,7 +18,7 @@ from tests import lives
 from tests.worker.hostile import tutorial
 from tests.worker.jobs import compare_job, generate_job, run, surprise_job
 from tests.worker.small import LETTERS, fields_of, random_weights, stored, windows
-from worker.serving.handlers import HANDLERS
+from worker.handlers import HANDLERS
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 

@@ -21,9 +21,9 @@ from tests.worker.channels import enter, events_of
 from tests.worker.test_made import Killed
 from tests.worker.test_train import save_after_each_step
 from tests.worker.texts import babble, corpus
-from worker.jobs.job_files import JobFiles
-from worker.training import hooks
-from worker.training.train_job import MAX_DEATHS, run_train
+from worker import hooks
+from worker.files import JobFiles
+from worker.training import MAX_DEATHS, run_train
 
 TEXT = babble(1_500)
 

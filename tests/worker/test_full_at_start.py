@@ -21,11 +21,11 @@ from tests.factories import place
 from tests.worker.channels import SMALL, channel_job, enter, events_of, interrupt, starts, transcribed
 from tests.worker.test_room import full
 from tests.worker.texts import babble, corpus
-from worker.jobs.job_errors import answer_errors
-from worker.jobs.job_files import JobFiles
+from worker import attempt, channel_text, hooks
+from worker.files import JobFiles
+from worker.jobs import answer_errors
 from worker.store import ModelStore
-from worker.training import attempt, channel_text, hooks
-from worker.training.train_job import run_train
+from worker.training import run_train
 
 TEXT = babble(1_500)
 
@@ -133,9 +133,9 @@ def test_what_is_known_of_the_text_outlives_a_full_disk(settings: Settings, monk
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_what_cannot_wait_says_why_it_failed(code: int, client: redis.Redis) -> None:
-    joblog = lives.take(client, "t-1")
+    job_events = lives.take(client, "t-1")
     work: Callable[[], None] = full(1, lambda: None, code)
-    answer_errors(joblog, work)
+    answer_errors(job_events, work)
     failed = events(client)[-1]
     assert isinstance(failed, Failed)
     assert "disk is full" in failed.problem

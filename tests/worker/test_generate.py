@@ -20,8 +20,8 @@ from shared.jobs import MixPart
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
 from tests.worker.texts import SENTENCE, Recorder, babble
-from worker.serving.warm import WarmModels
 from worker.store import ModelStore
+from worker.warm import WarmModels
 
 Memorised = tuple[Path, TrainResult, Recorder]
 Classic = tuple[Path, TrainResult]

@@ -27,11 +27,10 @@ from tests.worker.jobs import (
     surprise_job,
 )
 from tests.worker.small import stored
-from worker import tasks
+from worker import tasks, warm
 from worker.app import app
-from worker.serving import warm
-from worker.serving.context import JobContext
-from worker.serving.handlers import Handler
+from worker.handlers import Handler
+from worker.jobs import JobContext
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 

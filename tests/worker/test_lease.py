@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from shared import keys
 from tests import lives
 from tests.factories import train_job
-from worker.jobs import lease
-from worker.jobs.joblog import JobLog
+from worker import lease
+from worker.events import JobEvents
 
 
 def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(
@@ -23,7 +23,7 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(
     lives.enter(client, job)
     log = lives.take(client, job.job_id)
     client.delete(keys.job_lease(job.job_id))
-    with lease.Lease(client, job, JobLog(client, job.job_id, log.attempt, "another"), 60) as old:
+    with lease.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another"), 60) as old:
         while not old.lost:
             time.sleep(0.01)
     assert not client.exists(keys.job_lease(job.job_id))
@@ -57,6 +57,6 @@ def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis, monkey
     monkeypatch.setattr(lease, "RENEW_S", 0.01)
     job = train_job()
     client.set(keys.corpus(job.corpus.sha256), "words", ex=5)
-    with lease.Lease(client, job, JobLog(client, job.job_id), 5_000):
+    with lease.Lease(client, job, JobEvents(client, job.job_id), 5_000):
         while client.ttl(keys.corpus(job.corpus.sha256)) <= 5:  # type: ignore[operator]
             time.sleep(0.01)

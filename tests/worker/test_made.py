@@ -14,10 +14,9 @@ from shared.jobs import LOSS_FILE
 from shared.settings import Settings
 from tests.factories import GUILD
 from tests.worker.test_train_jobs import TEXT, train
-from worker.jobs.job_files import JobFiles, remove_leftovers
-from worker.jobs.joblog import JobLog
+from worker.events import JobEvents
+from worker.files import JobFiles, Made, remove_leftovers
 from worker.store import ModelStore
-from worker.training.made import Made
 
 
 class Killed(BaseException):
@@ -25,7 +24,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    "where", [(ModelStore, "take"), (JobLog, "attach"), (JobLog, "enter")], ids=lambda where: where[1]
+    "where", [(ModelStore, "take"), (JobEvents, "attach"), (JobEvents, "enter")], ids=lambda where: where[1]
 )
 def test_the_rest_is_done_by_the_next_attempt(
     where: tuple[type, str], client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -63,9 +62,9 @@ def test_what_redis_lost_of_the_end_is_told_again(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Redis that is killed may lose its last second, and does not say so when it is back."""
-    durable, lost = JobLog.durable, []
+    durable, lost = JobEvents.durable, []
 
-    def lose(log: JobLog) -> None:
+    def lose(log: JobEvents) -> None:
         if not lost:
             lost.extend(client.xrevrange(keys.job_events("t-1"), count=1))
             entry, _ = lost[0]
@@ -74,11 +73,11 @@ def test_what_redis_lost_of_the_end_is_told_again(
             client.delete(keys.guild_models(GUILD))
         durable(log)
 
-    monkeypatch.setattr(JobLog, "durable", lose)
+    monkeypatch.setattr(JobEvents, "durable", lose)
     event = train(client, "t-1")
     assert isinstance(event, Finished)
     assert client.hgetall(keys.guild_models(event.model.guild_id)) == {b"made-up": event.model.model_id.encode()}
-    assert JobLog(client, "t-1").is_over()
+    assert JobEvents(client, "t-1").is_over()
     assert client.llen(keys.HISTORY) == 1
 
 
@@ -106,7 +105,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(JobLog, "enter", killed)
+        patch.setattr(JobEvents, "enter", killed)
         with pytest.raises(Killed):
             train(client, "t-1")
     assert len(ModelStore(settings).ids()) == 1

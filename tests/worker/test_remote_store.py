@@ -22,12 +22,11 @@ from tests.worker.channels import events_of
 from tests.worker.jobs import delete_job, export_job, generate_job, run
 from tests.worker.small import save_model
 from tests.worker.test_train_jobs import train
-from worker import remote
+from worker import remote, warm
 from worker.cli import main
+from worker.files import JobFiles
 from worker.forgetting import Forgetter
-from worker.jobs.job_files import JobFiles
 from worker.remote import StoreAway
-from worker.serving import warm
 from worker.store import ModelStore
 
 MB = 1_000_000

@@ -19,8 +19,8 @@ from shared.events import Interrupted, Queued, Started, parse_event
 from shared.settings import Settings
 from tests import lives
 from tests.factories import train_job
-from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog
+from worker.events import JobEvents
+from worker.files import JobFiles
 from worker.stopping import STOP_FILE_VARIABLE
 
 DEAF = """
@@ -29,13 +29,13 @@ from shared.connect import connect
 from shared.events import Started
 from shared.settings import get_settings
 from worker import stopping
-from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog
+from worker.files import JobFiles
+from worker.events import JobEvents
 
 within_s, job_id, attempt, nonce = sys.argv[1:]
 stopping.STOPS_WITHIN_S, stopping._LOOK_EVERY_S = float(within_s), 0.05
 client = connect(get_settings())
-log = JobLog(client, job_id)
+log = JobEvents(client, job_id)
 assert log.begin(int(attempt), nonce, worker="deaf", training=True)
 log.publish(Started(worker="deaf"))
 with stopping.StopDeadline(log, JobFiles.of(get_settings(), job_id)):
@@ -103,4 +103,4 @@ def test_what_came_after_the_end_does_not_open_a_job_again(settings: Settings) -
     log = lives.take(connect(settings), "t-1")
     log.publish(Cancelled())
     log.tell_once(Interrupted())
-    assert JobLog(connect(settings), "t-1").is_over()
+    assert JobEvents(connect(settings), "t-1").is_over()

@@ -21,12 +21,12 @@ from tests.factories import CHANNEL, GUILD, place
 from tests.worker.small import stored
 from tests.worker.texts import babble
 from tests.worker.texts import corpus as corpus_of
-from worker.jobs import lease
-from worker.jobs.joblog import JobLog
+from worker import lease
+from worker import training as train_job
+from worker.events import JobEvents
+from worker.hooks import JobHooks
 from worker.store import ModelStore
-from worker.training import train_job
-from worker.training.hooks import JobHooks
-from worker.training.train_job import run_train
+from worker.training import run_train
 
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
@@ -182,9 +182,9 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
 
     def stood_still(*arguments: Any) -> None:
         client.delete(keys.job_lease("t-1"))
-        joblog, held = arguments[3], arguments[4]
-        monkeypatch.setattr(joblog, "publish", lambda event: steps.append(event.kind))
-        assert lives.run(client, lifecycle.requeue("t-1", joblog.attempt, joblog.nonce, "lapsed")) == b"waiting"
+        job_events, held = arguments[3], arguments[4]
+        monkeypatch.setattr(job_events, "publish", lambda event: steps.append(event.kind))
+        assert lives.run(client, lifecycle.requeue("t-1", job_events.attempt, job_events.nonce, "lapsed")) == b"waiting"
         while not held.lost:
             time.sleep(0.01)
         begin(*arguments)
@@ -203,6 +203,6 @@ def test_being_asked_whether_to_go_on_is_headway(client: redis.Redis) -> None:
             self.touches += 1
 
     held: Any = Touched()
-    hooks = JobHooks(JobLog(client, "t-1"), held)
+    hooks = JobHooks(JobEvents(client, "t-1"), held)
     hooks.control()
     assert held.touches == 1

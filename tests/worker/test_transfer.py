@@ -27,7 +27,7 @@ from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, stored, windows
 from tests.worker.test_model_file import FIXTURES
 from tests.worker.texts import SENTENCE
-from worker.serving import warm
+from worker import warm
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.usefixtures("one_and_two")

@@ -23,7 +23,7 @@ from shared.settings import Settings, get_settings
 from tests import lives
 from tests.worker.jobs import generate_job, run
 from worker import gpus
-from worker.jobs.lease import STALLED_AFTER_S
+from worker.lease import STALLED_AFTER_S
 from worker.metrics.numbers import JOBS, WRITTEN, Gpus, Training, TrainingRequest, worker_registry
 from worker.metrics.served import Watched, WorkerHealth
 
@@ -57,11 +57,11 @@ def test_the_parent_shows_what_the_job_tells(settings: Settings, client: redis.R
     requests: list[Any] = []
     training = Training(settings, requests)
     assert "galvanic_training_heldout_loss_nats" not in shown(training)
-    joblog = lives.take(client, "t-1")
+    job_events = lives.take(client, "t-1")
     requests.append(asked())
     assert training.running
     assert "galvanic_training_heldout_loss_nats" not in shown(training), "it has told nothing yet"
-    joblog.publish(HALF)
+    job_events.publish(HALF)
     now = shown(training)
     assert now["galvanic_training_heldout_loss_nats"] == 1.75
     assert now["galvanic_training_progress_ratio"] == 0.5

@@ -14,7 +14,7 @@ from shared.events import Failed, Generated, parse_event
 from shared.jobs import MixPart
 from tests import lives
 from tests.worker.jobs import generate_job, run
-from worker.serving.handlers import HANDLERS
+from worker.handlers import HANDLERS
 
 pytestmark = pytest.mark.usefixtures("one_and_two")
 

@@ -26,7 +26,7 @@ from shared.settings import Settings
 from shared.units import MEGABYTE, count
 from worker.backup.archive import CHECKPOINTS, MODELS, RECORDS, TEXTS, Backup, Description, Entry, Progress, damaged
 from worker.backup.keyspace import Kind, kind_of
-from worker.jobs.job_files import JobFiles
+from worker.files import JobFiles
 from worker.store import ModelStore
 
 Say = Callable[[str], None]

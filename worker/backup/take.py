@@ -31,7 +31,7 @@ from worker.backup.archive import (
     write_entries,
 )
 from worker.backup.keyspace import Kind, is_large, kind_of
-from worker.jobs.job_files import JobFiles
+from worker.files import JobFiles
 from worker.store import ModelStore
 
 Say = Callable[[str], None]

@@ -24,7 +24,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics.registry import PATIENCE_S, new_registry
 from shared.settings import Settings
 from worker import gpus
-from worker.jobs.joblog import JobLog, Superseded
+from worker.events import JobEvents, Superseded
 
 _LIBRARIES = ("tensorflow|tensorflow-cpu", "keras")
 _GPU_EVERY_S = 10.0
@@ -45,7 +45,7 @@ WRITING = Counter("galvanic_writing_seconds", "What writing them took, from a jo
 
 
 @contextmanager
-def counted(kind: str, joblog: JobLog) -> Iterator[None]:
+def counted(kind: str, job_events: JobEvents) -> Iterator[None]:
     """Around a job of the generate worker: count it, and what it wrote."""
     begun = time.monotonic()
     try:
@@ -55,8 +55,8 @@ def counted(kind: str, joblog: JobLog) -> Iterator[None]:
         JOBS.labels(kind, "superseded").inc()
         raise
     JOB_SECONDS.labels(kind).observe(time.monotonic() - begun)
-    JOBS.labels(kind, joblog.outcome).inc()
-    match joblog.ended:
+    JOBS.labels(kind, job_events.outcome).inc()
+    match job_events.ended:
         case Generated(text=text, seconds=seconds):
             WRITTEN.inc(len(text))
             WRITING.inc(seconds)

@@ -15,7 +15,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics.registry import PATIENCE_S
 from shared.metrics.server import Health, MetricsServer
 from shared.settings import Settings
-from worker.jobs.lease import STALLED_AFTER_S
+from worker.lease import STALLED_AFTER_S
 from worker.metrics.numbers import Training, worker_registry
 
 log = structlog.get_logger()

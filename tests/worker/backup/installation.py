@@ -15,7 +15,7 @@ from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests import factories, lives
 from worker.cli import main
-from worker.jobs.job_files import JobFiles
+from worker.files import JobFiles
 from worker.store import ModelStore
 
 FIXTURE = Path(__file__).parent.parent.parent / "fixtures" / "format-3" / "char.safetensors"

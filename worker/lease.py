@@ -10,7 +10,7 @@ import structlog
 
 from shared import keys, lifecycle
 from shared.jobs import TrainJob
-from worker.jobs.joblog import JobLog, run_script
+from worker.events import JobEvents, run_script
 
 RENEW_S = 10.0
 RENEW_AGAIN_S = 1.0
@@ -30,10 +30,10 @@ class Lease(threading.Thread):
             machine stood still or Redis was away. It is to stop.
     """
 
-    def __init__(self, client: redis.Redis, job: TrainJob, joblog: JobLog, text_ttl_s: int) -> None:
+    def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents, text_ttl_s: int) -> None:
         super().__init__(name="lease", daemon=True)
         self._client = client
-        self._script = lifecycle.renew(job.job_id, joblog.attempt, joblog.nonce)
+        self._script = lifecycle.renew(job.job_id, job_events.attempt, job_events.nonce)
         # How long a channel's words are kept is the bot's to say.
         self._text = keys.corpus(job.corpus.sha256) if job.corpus.transcript is None else None
         self._ttl = text_ttl_s

@@ -13,11 +13,11 @@ from galvanic import results
 from galvanic.results import Difficulty, Doing, TrainingCancelled, TrainingInterrupted
 from shared.events import Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
-from worker.jobs.joblog import AWAY, JobLog, Superseded
-from worker.jobs.lease import Lease
+from worker.channel_text import Withdrawn, is_withdrawn, require_standing
+from worker.copies import CheckpointCopies
+from worker.events import REDIS_DOWN, JobEvents, Superseded
+from worker.lease import Lease
 from worker.stopping import stop_requested
-from worker.training.channel_text import Withdrawn, is_withdrawn, require_standing
-from worker.training.copies import CheckpointCopies
 
 _MOST_UNTOLD = 50
 """Samples, above all, that are kept while Redis is away; then the oldest are let go."""
@@ -35,13 +35,13 @@ class JobHooks:
     """Tells what a training does, and hears what it is asked and whether its words still stand.
 
     Args:
-        joblog: of the job.
+        job_events: of the job.
         lease: touched at each sign of headway.
         inherited: what the model to start from learned of channels.
     """
 
-    def __init__(self, joblog: JobLog, lease: Lease, inherited: tuple[TranscriptRef, ...] = ()) -> None:
-        self._joblog = joblog
+    def __init__(self, job_events: JobEvents, lease: Lease, inherited: tuple[TranscriptRef, ...] = ()) -> None:
+        self._job_events = job_events
         self._lease = lease
         self._inherited = inherited
         self._own: TranscriptRef | None = None
@@ -68,7 +68,7 @@ class JobHooks:
         # What it does now is told at once: it may take long. Not each time where epochs are short.
         if time.monotonic() - self._published.get(event.doing, -math.inf) >= PROGRESS_EVERY_S:
             self._tell_untold()
-            self._joblog.publish(event)
+            self._job_events.publish(event)
             self._published[event.doing] = time.monotonic()
 
     def sample(self, event: results.Sample) -> None:
@@ -90,7 +90,7 @@ class JobHooks:
         if self._first_saved is None:
             self._first_saved = now
         elif not self._got_on and now - self._first_saved >= HEADWAY_S:
-            self._got_on = self._joblog.get_on()
+            self._got_on = self._job_events.get_on()
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """See `Hooks.control`.
@@ -102,7 +102,7 @@ class JobHooks:
         """
         self._lease.touch()
         if self._lease.lost:
-            raise Superseded(self._joblog.job_id)
+            raise Superseded(self._job_events.job_id)
         if stop_requested():
             return "interrupt"
         if time.monotonic() - self._polled >= POLL_EVERY_S:
@@ -130,9 +130,9 @@ class JobHooks:
         """Tell what there is to tell; a training does not wait for Redis, so while that is away it is kept."""
         try:
             while self._untold:
-                self._joblog.tell_once(self._untold[0])
+                self._job_events.tell_once(self._untold[0])
                 self._untold.popleft()
-        except AWAY as error:
+        except REDIS_DOWN as error:
             if self._reachable:
                 log.warning("not_told_yet", error=type(error).__name__)
             self._reachable = False
@@ -142,7 +142,7 @@ class JobHooks:
     def _poll(self, *, always: bool) -> None:
         """Ask Redis. `always`: whether the words stand also matters for a training that is to be cancelled."""
         refs = (*self._inherited, *((self._own,) if self._own is not None else ()))
-        news = self._joblog.news([ref.transcript_id for ref in refs])
+        news = self._job_events.news([ref.transcript_id for ref in refs])
         self._polled = time.monotonic()
         if news is None:
             return  # Redis is away: the training goes on, and the next poll asks again

@@ -9,10 +9,13 @@ from typing import cast
 
 import redis
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from galvanic.checkpoint import write_text
+from galvanic.results import CurvePoint
 from shared import keys
+from shared.events import Finished
+from shared.history import Past
 from shared.jobs import CorpusInfo
 from shared.settings import Settings
 from worker.remote import StoreAway
@@ -31,9 +34,9 @@ class JobFiles:
         model: the unfinished model.
         text: what it learns, unpacked.
         learned: what is known of the text that the checkpoint is of.
-        made: the model is whole, and this is what is to be told of it (`worker.training.made`).
+        made: the model is whole, and this is what is to be told of it (`worker.files`).
         ended: the attempt before this one ended in an orderly way, although Redis could not be told.
-        attempt: number of the attempt that made the checkpoint (`worker.training.copies`).
+        attempt: number of the attempt that made the checkpoint (`worker.copies`).
     """
 
     folder: Path
@@ -122,3 +125,38 @@ def _remove(folder: Path) -> None:
 
 def _root(settings: Settings) -> Path:
     return settings.data_dir / "checkpoints"
+
+
+class Made(BaseModel):
+    """What is left to do once a training is through: save the model, register it, and tell.
+
+    Attributes:
+        finished: the event, whose record has the name wished for.
+        past: what to note of the training.
+        curve: of its losses.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    finished: Finished
+    past: Past
+    curve: tuple[CurvePoint, ...]
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all; on return it is on the disk.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        write_text(path, self.model_dump_json())
+
+    @classmethod
+    def load(cls, path: Path) -> Made | None:
+        """What `save` wrote; None when there is nothing, or another version wrote it."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            log.warning("made_not_understood", fields=error.error_count())
+            return None

@@ -22,13 +22,7 @@ from shared.history import Past
 from shared.jobs import LOSS_FILE, CorpusInfo, TrainJob, TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
-from worker.jobs.job_errors import Stopped
-from worker.jobs.job_files import JobFiles
-from worker.jobs.joblog import JobLog, Superseded
-from worker.jobs.lease import Lease
-from worker.remote import when_there_is_room
-from worker.store import ModelStore
-from worker.training.channel_text import (
+from worker.channel_text import (
     Withdrawn,
     is_withdrawn,
     read_channel,
@@ -36,9 +30,14 @@ from worker.training.channel_text import (
     revisions_now,
     stale_parent,
 )
-from worker.training.copies import CheckpointCopies
-from worker.training.hooks import JobHooks
-from worker.training.made import Made
+from worker.copies import CheckpointCopies
+from worker.events import JobEvents, Superseded
+from worker.files import JobFiles, Made
+from worker.hooks import JobHooks
+from worker.jobs import Stopped
+from worker.lease import Lease
+from worker.remote import when_there_is_room
+from worker.store import ModelStore
 
 if TYPE_CHECKING:
     from galvanic.results import TrainResult
@@ -48,7 +47,9 @@ Anew = Literal["withdrawn", "changed"]
 log = structlog.get_logger()
 
 
-def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, joblog: JobLog, lease: Lease) -> None:
+def attempt_training(
+    settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, lease: Lease
+) -> None:
     """Do a job, or go on with it from its checkpoint. Whenever a member withdraws what it has read, it begins anew.
 
     Raises:
@@ -58,13 +59,13 @@ def attempt_training(settings: Settings, client: redis.Redis, job: TrainJob, job
     """
     files = JobFiles.of(settings, job.job_id)
     store = ModelStore(settings)
-    copies = CheckpointCopies(settings, store, files, joblog.attempt)
-    attempt = _Attempt(settings, client, job, joblog, lease, files, store, copies)
+    copies = CheckpointCopies(settings, store, files, job_events.attempt)
+    attempt = _Attempt(settings, client, job, job_events, lease, files, store, copies)
     try:
         while not attempt.over:
             attempt.run()
     except TrainingCancelled:
-        joblog.publish(Cancelled())
+        job_events.publish(Cancelled())
     except Superseded:
         raise  # the attempt that took over may be on this host, and read the same file
     except BaseException as error:
@@ -91,7 +92,7 @@ class _Attempt:
     settings: Settings
     client: redis.Redis
     job: TrainJob
-    joblog: JobLog
+    job_events: JobEvents
     lease: Lease
     files: JobFiles
     store: ModelStore
@@ -116,8 +117,8 @@ class _Attempt:
             self._forget("withdrawn")
 
     def _run(self, begun: float) -> None:
-        job, joblog = self.job, self.joblog
-        waiting = JobHooks(joblog, self.lease)
+        job, job_events = self.job, self.job_events
+        waiting = JobHooks(job_events, self.lease)
         when_there_is_room(self.copies.bring, waiting)
         if (self.files.checkpoint.exists() or self.files.made.exists()) and self._is_withdrawn_meanwhile():
             log.info("words_withdrawn_before_resuming")
@@ -125,19 +126,19 @@ class _Attempt:
         if (made := when_there_is_room(self._made_before, waiting)) is not None:
             log.info("made_before")
             self._tell_start()
-            self._deliver(made, JobHooks(joblog, self.lease, made.finished.model.transcripts))
+            self._deliver(made, JobHooks(job_events, self.lease, made.finished.model.transcripts))
             return
         self._tell_start()
         parent = _parent(self.client, job, resumed=self.files.checkpoint.exists())
-        hooks = JobHooks(joblog, self.lease, parent.transcripts if parent else ())
+        hooks = JobHooks(job_events, self.lease, parent.transcripts if parent else ())
         hooks.copies = self.copies
         learned = when_there_is_room(lambda: self._prepare(hooks), hooks)
-        joblog.model_id()  # known to all attempts, long before there is a model
+        job_events.model_id()  # known to all attempts, long before there is a model
         self.lease.touch()
         with contextlib.ExitStack() as kept:
             result = self._train(hooks, learned, parent, self._fetch(parent, hooks, kept))
         hooks.require_standing()  # the last samples took a while
-        record = _record(job, learned, parent, result, joblog.model_id(), self.files.model.stat().st_size)
+        record = _record(job, learned, parent, result, job_events.model_id(), self.files.model.stat().st_size)
         past = _past(job, learned, result, time.monotonic() - begun if self.whole else None)
         made = Made(finished=_finished(record, result), past=past, curve=result.curve)
         when_there_is_room(lambda: made.save(self.files.made), hooks)
@@ -147,22 +148,22 @@ class _Attempt:
         """Save a model that is made, and tell; safe to do again, wherever an attempt before was cut off."""
         from galvanic.pictures import loss_chart
 
-        record, store, joblog = made.finished.model, self.store, self.joblog
-        joblog.require_standing()  # an attempt that was frozen may wake up when another one has ended
+        record, store, job_events = made.finished.model, self.store, self.job_events
+        job_events.require_standing()  # an attempt that was frozen may wake up when another one has ended
         if self.files.model.exists():
             when_there_is_room(lambda: store.take(self.files.model, record.model_id), hooks)
 
         def draw(entered: ModelRecord) -> None:
-            joblog.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
+            job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
 
         while True:
             # One that was made again takes over where the old one was chosen, which the bot knows, and nowhere else.
-            joblog.enter(made.finished, current=record.replaces is None, prepare=draw)
-            joblog.durable()
-            if joblog.is_over():  # it is not, if Redis lost its last second meanwhile
+            job_events.enter(made.finished, current=record.replaces is None, prepare=draw)
+            job_events.durable()
+            if job_events.is_over():  # it is not, if Redis lost its last second meanwhile
                 break
         self.over = True
-        joblog.remember(made.past)
+        job_events.remember(made.past)
         log.info("trained", model_id=record.model_id, seconds=round(made.finished.seconds), epochs=made.past.epochs)
 
     def _made_before(self) -> Made | None:
@@ -172,20 +173,20 @@ class _Attempt:
             return None
         model_id = made.finished.model.model_id
         whole = self.files.model.exists() or self.store.has(model_id)
-        return made if whole and self.joblog.model_id() == model_id else None
+        return made if whole and self.job_events.model_id() == model_id else None
 
     def _tell_start(self) -> None:
         resumed = self.files.checkpoint.exists() or self.files.made.exists()
         if self.job.corpus.transcript is not None and not resumed:
-            self.joblog.forget_samples()  # an attempt that was killed may have learned more words than are left
-        self.joblog.publish(Started(worker=socket.gethostname(), resumed=resumed, anew=self.anew))
+            self.job_events.forget_samples()  # an attempt that was killed may have learned more words than are left
+        self.job_events.publish(Started(worker=socket.gethostname(), resumed=resumed, anew=self.anew))
         self.whole = self.whole and not resumed
         self.anew = None
 
     def _forget(self, why: Anew) -> None:
         """Drop all that was made of words which are not to be learned any more."""
         self.files.discard()
-        waiting = JobHooks(self.joblog, self.lease)
+        waiting = JobHooks(self.job_events, self.lease)
         when_there_is_room(self.copies.drop, waiting)
         model_id = cast(bytes | None, self.client.hget(keys.job(self.job.job_id), "model_id"))
         if model_id is not None:  # an attempt may have been killed between saving the model and entering it

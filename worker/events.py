@@ -23,7 +23,7 @@ from shared.transcripts import Revision, read_revision
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
 
-AWAY = (redis.ConnectionError, redis.TimeoutError)
+REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
 """What redis-py raises while the server cannot be reached, is there and does not answer, or takes nothing."""
 _DURABLE_WITHIN_MS = 3_000
 _DURABLE_TRIES = 10
@@ -58,7 +58,7 @@ class News:
     revisions: dict[str, Revision | None]
 
 
-class JobLog:
+class JobEvents:
     """Events, attempts and wishes of one job.
 
     Progress may be dropped while Redis is away (the next one says more); everything else is tried for minutes.
@@ -153,7 +153,7 @@ class JobLog:
                 pipe.hset(key, "deaths", "1")
                 pipe.expire(key, keys.JOB_TTL_S, nx=True)
                 pipe.execute()
-        except AWAY:
+        except REDIS_DOWN:
             return False
         return True
 
@@ -204,7 +204,7 @@ class JobLog:
         if event.kind == "progress":
             try:
                 self._send(event)
-            except AWAY as error:
+            except REDIS_DOWN as error:
                 if self._reachable:
                     log.warning("progress_dropped", job_id=self.job_id, error=type(error).__name__)
                 self._reachable = False
@@ -317,7 +317,7 @@ class JobLog:
                 for transcript_id in transcript_ids:
                     pipe.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
                 control, *found = pipe.execute()
-        except AWAY:
+        except REDIS_DOWN:
             return None
         revisions = dict(zip(transcript_ids, map(read_revision, found), strict=True))
         match control:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import redis
@@ -15,8 +16,10 @@ from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import Job
 from shared.logging import job_context
-from worker.jobs.joblog import JobLog, Superseded
+from shared.settings import Settings
+from worker.events import JobEvents, Superseded
 from worker.remote import StoreAway
+from worker.warm import WarmModels
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
@@ -26,7 +29,7 @@ class Stopped(Exception):
     """This worker is told to stop: the job is to wait again."""
 
 
-def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
+def answer_errors(job_events: JobEvents, work: Callable[[], None]) -> None:
     """Run `work`; whatever goes wrong is told to the person, and the cause goes to the log."""
     try:
         work()
@@ -34,25 +37,25 @@ def answer_errors(joblog: JobLog, work: Callable[[], None]) -> None:
         raise
     except UserError as error:
         log.info("job_refused")  # the sentences may quote what the person wrote
-        joblog.publish(Failed(problem=error.problem, remedy=error.remedy))
+        job_events.publish(Failed(problem=error.problem, remedy=error.remedy))
     except MemoryError:
         log.exception("out_of_memory")
-        joblog.publish(_OUT_OF_MEMORY)
+        job_events.publish(_OUT_OF_MEMORY)
     except StoreAway as error:
         log.error("store_away", error=str(error))
-        joblog.publish(_NO_STORE)
+        job_events.publish(_NO_STORE)
     except OSError as error:
         log.exception("job_failed")
         if is_full(error):
             failed = Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
         else:
-            failed = _unknown(joblog.job_id)
-        joblog.publish(failed)
+            failed = _unknown(job_events.job_id)
+        job_events.publish(failed)
     except Exception as error:
         log.exception("job_failed")
         # TensorFlow's own, which is no MemoryError, and may not be imported here.
         memory = type(error).__name__ == "ResourceExhaustedError"
-        joblog.publish(_OUT_OF_MEMORY if memory else _unknown(joblog.job_id))
+        job_events.publish(_OUT_OF_MEMORY if memory else _unknown(job_events.job_id))
 
 
 _NO_STORE = Failed(
@@ -72,17 +75,17 @@ def _unknown(job_id: str) -> Failed:
     )
 
 
-def unpack(joblog: JobLog, kind: type[J], data: bytes) -> J | None:
+def unpack(job_events: JobEvents, kind: type[J], data: bytes) -> J | None:
     """A job that was begun, from its JSON; what cannot be read is refused, and ends with that."""
     try:
         job = kind.model_validate_json(data)
-        if job.job_id == joblog.job_id:
+        if job.job_id == job_events.job_id:
             return cast(J, job)
         wrong = ["job_id"]
     except ValidationError as error:
         wrong = [".".join(map(str, detail["loc"])) for detail in error.errors()]
-    log.error("job_not_understood", job_id=joblog.job_id, fields=wrong)
-    joblog.publish(
+    log.error("job_not_understood", job_id=job_events.job_id, fields=wrong)
+    job_events.publish(
         Failed(
             problem="The worker can't read this job: it runs another version than the bot.",
             remedy="Ask the bot's operator to bring both to the same version.",
@@ -94,3 +97,22 @@ def unpack(joblog: JobLog, kind: type[J], data: bytes) -> J | None:
 def in_context(job: Job) -> AbstractContextManager[None]:
     """Every line of the log within names the job."""
     return job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """The worker's parts, as one job needs them.
+
+    Attributes:
+        settings: of the process.
+        client: of Redis, shared by all threads.
+        job_events: of this job; its last event is published by who runs it.
+        models: kept in memory, and the store behind them.
+        until: when nobody waits for an answer any more (`time.monotonic`).
+    """
+
+    settings: Settings
+    client: redis.Redis
+    job_events: JobEvents
+    models: WarmModels
+    until: float

@@ -26,12 +26,13 @@ from shared.jobs import (
     SurpriseJob,
 )
 from shared.settings import get_settings
-from worker.jobs.job_errors import J, answer_errors, in_context, unpack
-from worker.jobs.joblog import JobLog, Superseded
+from worker import transfer
+from worker import writing as draw
+from worker import writing as write
+from worker.events import JobEvents, Superseded
+from worker.jobs import J, JobContext, answer_errors, in_context, unpack
 from worker.metrics.numbers import counted
-from worker.serving import draw, transfer, write
-from worker.serving.context import JobContext
-from worker.serving.warm import warm_models
+from worker.warm import warm_models
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ class Handler(NamedTuple, Generic[J]):
     Attributes:
         kind: its message.
         work: what it does; gives the job's last event, unless it has told that itself.
-        gathered: those that wait for the same model are served together (`worker.serving.batcher`), so any number
+        gathered: those that wait for the same model are served together (`worker.warm`), so any number
             may be under way; of all others only `AT_ONCE` are.
     """
 
@@ -64,27 +65,27 @@ class Handler(NamedTuple, Generic[J]):
             expires: when whoever asked gives it up; None: `Settings.generate_timeout_s` from now on.
         """
         client = _client(get_settings().redis_address)
-        joblog = JobLog(client, job_id)
-        data = joblog.begin(attempt, nonce, worker=presence.own_name())
-        job = unpack(joblog, self.kind, data) if data is not None else None
+        job_events = JobEvents(client, job_id)
+        data = job_events.begin(attempt, nonce, worker=presence.own_name())
+        job = unpack(job_events, self.kind, data) if data is not None else None
         if job is None:
             return
         with in_context(job):
-            context = JobContext(get_settings(), client, joblog, warm_models(), _until(expires))
+            context = JobContext(get_settings(), client, job_events, warm_models(), _until(expires))
             try:
-                with contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, joblog):
-                    answer_errors(joblog, lambda: self._carry_out(job, context))
+                with contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, job_events):
+                    answer_errors(job_events, lambda: self._carry_out(job, context))
             except Superseded:
-                log.warning("job_superseded", attempt=joblog.attempt)  # or taken back: others have answered
+                log.warning("job_superseded", attempt=job_events.attempt)  # or taken back: others have answered
             except redis.RedisError as error:
                 log.error("redis_lost", error=type(error).__name__)
                 raise
             else:
-                log.info("job_ended", kind=job.kind, outcome=joblog.outcome)
+                log.info("job_ended", kind=job.kind, outcome=job_events.outcome)
 
     def _carry_out(self, job: J, context: JobContext) -> None:
         if (event := self.work(job, context)) is not None:
-            context.joblog.publish(event)
+            context.job_events.publish(event)
 
 
 HANDLERS: dict[str, Handler[Any]] = {

@@ -18,8 +18,8 @@ from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob,
 from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo, revision_of
 from shared.units import MEGABYTE
-from worker.jobs.joblog import Superseded
-from worker.serving.context import JobContext
+from worker.events import Superseded
+from worker.jobs import JobContext
 
 if TYPE_CHECKING:
     from galvanic.model_file import Description
@@ -54,7 +54,7 @@ def export(job: ExportJob, context: JobContext) -> Exported:
         target = Path(temporary) / MODEL_FILE
         model_file.export(path, target, job.most_bytes, transcripts)
         data = target.read_bytes()
-    context.joblog.attach(MODEL_FILE, data, FILE_TTL_S)
+    context.job_events.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
 
 
@@ -78,12 +78,12 @@ def import_(job: ImportJob, context: JobContext) -> None:
         raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")
     try:
         record = _save(job, data, most, context)
-        context.joblog.enter(Imported(model=record, notes=_FOREIGN), current=False)
+        context.job_events.enter(Imported(model=record, notes=_FOREIGN), current=False)
     except redis.RedisError:
         raise  # the job comes again, and needs its file
     except Superseded:
-        if not context.client.exists(keys.model(context.joblog.model_id())):
-            context.models.store.delete(context.joblog.model_id())  # the job was taken back
+        if not context.client.exists(keys.model(context.job_events.model_id())):
+            context.models.store.delete(context.job_events.model_id())  # the job was taken back
         raise
     except Exception:
         context.client.delete(file)  # a refused one must not fill Redis
@@ -95,7 +95,7 @@ def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelR
     """Check a model's file and save the model; its record, under the name wished for."""
     from galvanic import model_file
 
-    model_id = context.joblog.model_id()
+    model_id = context.job_events.model_id()
     with _checking, tempfile.TemporaryDirectory() as temporary:
         # Messages name it; the bot puts the name there that it was uploaded with.
         path = Path(temporary) / MODEL_FILE

@@ -22,7 +22,7 @@ from galvanic.checkpoint import NAME, write_text
 from shared import keys
 from shared.settings import Settings
 from worker.cache import temporary
-from worker.jobs.job_files import JobFiles
+from worker.files import JobFiles
 from worker.remote import RemoteStore, StoreAway
 from worker.store import ModelStore
 

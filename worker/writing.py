@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import functools
 import secrets
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.blocklist import Blocklist
 from shared.errors import UserError
-from shared.events import Compared, ComparedText, Generated
-from shared.jobs import CompareJob, GenerateJob, Variant
-from worker.serving.context import JobContext
-from worker.serving.warm import WarmModels
+from shared.events import Compared, ComparedText, Generated, Pictured, Surprised
+from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, SurpriseJob, Variant
+from worker.jobs import JobContext
+from worker.warm import WarmModels
 
 if TYPE_CHECKING:
     from galvanic.request import WriteRequest
     from galvanic.results import Generation
+
 
 REDRAWS = 3
 """Further tries when a text has something of the server's blocklist; after these it is covered."""
@@ -168,3 +170,48 @@ def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tupl
         hidden = len(seed) - shown
         covered = covered[:hidden] + blocklist.mask(covered[hidden:])
     return blocklist.mask(covered[: len(seed)]), blocklist.mask(covered[len(seed) :])
+
+
+_MOST_NAMED = 5
+_drawing = threading.Lock()
+"""matplotlib is not made for several threads at once."""
+
+
+def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
+    """Draw how expected each character of a text was.
+
+    Raises:
+        UserError: the model cannot read the text, or is gone.
+    """
+    from galvanic.pictures import surprise_map
+
+    started = time.monotonic()
+    found = context.models.use(job.model.model_id, lambda model: model.surprise(job.text, context.until))
+    picture = surprise_map(job.text, found.nats)
+    context.job_events.attach(SURPRISE_FILE, picture)
+    ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
+    return Surprised(
+        nats_per_char=sum(found.nats) / len(found.nats),
+        chars=len(found.nats),
+        most=tuple(ranked[:_MOST_NAMED]),
+        notes=found.notes,
+        seconds=time.monotonic() - started,
+    )
+
+
+def picture(job: PictureJob, context: JobContext) -> Pictured:
+    """Draw a model's card.
+
+    Raises:
+        UserError: the model is gone, or its file is damaged.
+    """
+    from galvanic.facts import facts_of
+    from galvanic.model_file import describe
+    from galvanic.pictures import model_card
+
+    with context.models.store.reading(job.model.model_id) as path:
+        description = describe(path)
+    with _drawing:
+        card = model_card(job.model.name, description)
+    context.job_events.attach(CARD_FILE, card)
+    return Pictured(facts=facts_of(description))

@@ -17,8 +17,8 @@ from shared.models import ModelRecord
 from tests import lives
 from tests.factories import CHANNEL, GUILD, finished, progress, record
 from tests.registered import register
-from worker.jobs import joblog
-from worker.jobs.joblog import JobLog, News, Superseded
+from worker import events as job_events
+from worker.events import JobEvents, News, Superseded
 
 
 def kinds(client: redis.Redis, job_id: str = "t-1") -> list[str]:
@@ -60,7 +60,7 @@ def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
 
 
 def test_a_job_is_over_after_its_final_event(client: redis.Redis) -> None:
-    assert not JobLog(client, "t-1").is_over()
+    assert not JobEvents(client, "t-1").is_over()
     log = lives.take(client, "t-1")
     log.publish(Started(worker="w"))
     assert not log.is_over()
@@ -95,13 +95,13 @@ def test_deaths_before_headway_do_not_count(client: redis.Redis) -> None:
 
 def test_headway_during_an_outage_is_told_later() -> None:
     nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
-    assert not JobLog(nowhere, "t-1").get_on()
+    assert not JobEvents(nowhere, "t-1").get_on()
 
 
 @pytest.mark.parametrize(("value", "control"), [("cancel", "cancel"), ("finish", "finish"), ("nonsense", None)])
 def test_control(client: redis.Redis, value: str, control: str | None) -> None:
     client.set(keys.job_control("t-1"), value)
-    assert JobLog(client, "t-1").news() == News(control, {})
+    assert JobEvents(client, "t-1").news() == News(control, {})
 
 
 def made(**fields: Any) -> Finished:
@@ -109,7 +109,7 @@ def made(**fields: Any) -> Finished:
     return finished(model=record(**fields))
 
 
-def begun(client: redis.Redis, job_id: str = "t-1") -> JobLog:
+def begun(client: redis.Redis, job_id: str = "t-1") -> JobEvents:
     """The first attempt at a job that the bot has entered."""
     return lives.take(client, job_id)
 
@@ -122,7 +122,7 @@ def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.R
     stored = client.get(keys.model("m1"))
     assert stored is not None
     assert ModelRecord.model_validate_json(stored) == entered  # type: ignore[arg-type]
-    assert JobLog(client, "t-1").is_over()
+    assert JobEvents(client, "t-1").is_over()
 
 
 def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis) -> None:
@@ -151,7 +151,7 @@ def test_a_name_that_is_taken_at_the_last_moment_is_not_overwritten(client: redi
 
 def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     log, lost = begun(client), []
-    run = joblog.run_script
+    run = job_events.run_script
 
     def lose_the_first(client: redis.Redis, script: Script) -> Any:
         answer = run(client, script)
@@ -160,7 +160,7 @@ def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monke
             raise redis.ConnectionError("lost")
         return answer
 
-    monkeypatch.setattr(joblog, "run_script", lose_the_first)
+    monkeypatch.setattr(job_events, "run_script", lose_the_first)
     assert log.enter(made()).model.name == "tides"
     assert lost == [b"entered"]
     assert client.xlen(keys.job_events("t-1")) == 1

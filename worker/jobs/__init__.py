@@ -1,1 +1,0 @@
-"""A job as its worker has it: held by a lease, its events, its files, its errors, its place in the registry."""

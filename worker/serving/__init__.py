@@ -1,1 +1,0 @@
-"""All other jobs: texts, pictures, models' files; models kept in memory."""

@@ -1,1 +1,0 @@
-"""The training whose turn it is, one attempt at it, and what it tells and is told meanwhile."""
