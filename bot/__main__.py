@@ -35,13 +35,13 @@ _CLOSED_FOR_GOOD = {
     4011: "This bot is in more than 2,500 servers, and Galvanic serves no more with one bot. Remove it from some, or "
     "run a second application with a bot of its own.",
 }
-"""By Discord's close code; discord.py ends with those after which trying again cannot help."""
+"""By close code, those after which discord.py gives up."""
 
 log = structlog.get_logger()
 
 
 def main() -> int:
-    """Run until told to stop; return the exit status (78: the configuration is wrong, do not restart)."""
+    """Run until stopped. Exit status 78 (EX_CONFIG): the configuration is wrong, so the supervisor does not restart."""
     try:
         settings = read_settings()
     except SettingsError as error:
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def _health(settings: Settings) -> int:
-    """0 when the bot beside this process is well, else 1; says what is wrong. With METRICS_PORT it says so itself."""
+    """0 if a bot is healthy, else 1. Without METRICS_PORT all it knows is whether one was heard of lately."""
     if (told := ask_health(settings, presence.BOT)) is not None:
         well, problems = told
         print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
@@ -113,7 +113,7 @@ async def _serve(bot: Galvanic, token: str) -> None:
     bot.leader = Leader(bot.redis, bot.application_id)
     await bot.leader.wait()
     bot.metrics.leads = True
-    # All that was loaded stays. Each full collection would look through it, and nobody is answered meanwhile.
+    # What was loaded is never freed; full collections would scan it and hold up every answer meanwhile.
     gc.collect()
     gc.freeze()
     await bot.connect()

@@ -82,7 +82,7 @@ log = structlog.get_logger()
 
 
 class Galvanic(commands.Bot):
-    """A `commands.Bot` with what commands, buttons and mentions share: queue, registry, settings, cooldowns."""
+    """Makes every service, hands each what it needs, and adds their cogs and actions."""
 
     def __init__(self, settings: Settings) -> None:
         learning = settings.channel_training != "off"
@@ -216,7 +216,6 @@ class Galvanic(commands.Bot):
         self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
-        """Load the commands before the gateway opens."""
         sync, pages = CommandSync(self.tree, self.redis), Help(self, self.guild_settings)
         report = StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, self.settings.data_dir)
         panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
@@ -266,7 +265,6 @@ class Galvanic(commands.Bot):
         )
 
     async def _add_channels(self) -> None:
-        """What is about people's words in channels."""
         settings, servers, consents, store = self.settings, self.guild_settings, self.consents, self.transcripts
         watch = Watch(self, servers, consents, store, self.remaking.wake)
         self.holdings = Holdings(
@@ -295,7 +293,7 @@ class Galvanic(commands.Bot):
         rights.register(self.components)
 
     async def connect(self, *, reconnect: bool = True) -> None:
-        """As discord.py's, which ends with this error when a first connection fails: it has no session to resume."""
+        """Unlike discord.py's, retries a first connection that failed: discord.py then tries to resume no session."""
         self.dispatcher.start()
         backoff = ExponentialBackoff()
         while True:
@@ -307,11 +305,9 @@ class Galvanic(commands.Bot):
             await asyncio.sleep(backoff.delay())
 
     async def before_identify_hook(self, _shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
-        """Called by discord.py."""
         await self.identifies.wait()
 
     async def on_ready(self) -> None:
-        """Follow the jobs of the last run, once; say in Redis that the bot is there."""
         if self._presence is None:
             self.delivery.start()
             self.importer.start()
@@ -319,7 +315,7 @@ class Galvanic(commands.Bot):
             beat_s = presence.BEAT_S
             said = run_forever("presence", self._say_present, every_s=beat_s, retry_at_most_s=beat_s)
             self._presence = asyncio.create_task(said)
-            # What a start leaves behind stays for good: to look through it again and again took 23 ms each time.
+            # What a start leaves behind is never freed; each full collection of it took 23 ms.
             gc.freeze()
             log.info("ready", guilds=len(self.guilds))
 
@@ -332,7 +328,7 @@ class Galvanic(commands.Bot):
             self.remaking.wake()
 
     async def process_commands(self, message: discord.Message) -> None:
-        """Run a message's command; words to the bot that are none go to the chat."""
+        """Run a message's command; other words to the bot go to the chat."""
         if message.author.bot or message.webhook_id is not None:
             return
         message.content = replace_surrogates(message.content)
@@ -344,11 +340,9 @@ class Galvanic(commands.Bot):
             await self.invoke(ctx)
 
     async def prefix(self, guild: discord.Guild | None) -> str:
-        """What a command begins with in a server, or (None) in direct messages."""
         return await self.guild_settings.prefix(guild.id if guild is not None else None)
 
     async def close(self) -> None:
-        """Leave Discord and Redis."""
         if self._presence is not None:
             self._presence.cancel()
         await self.remaking.stop()
@@ -364,7 +358,7 @@ class Galvanic(commands.Bot):
         await self.redis.aclose()
 
     async def tell_trouble(self) -> None:
-        """Say in Redis, while it is so, that Discord cannot be reached: `make run` shows that."""
+        """Say in Redis, for `make run` to show, that Discord cannot be reached."""
         if (said := connection.trouble(self.metrics.away_since)) is not None:
             await presence.beat_async(self.redis, presence.TROUBLE, said)
 
@@ -376,10 +370,7 @@ class Galvanic(commands.Bot):
         await presence.beat_async(self.redis, presence.BOT, str(self.user))
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
-        """As discord.py's, but a quotation mark without a partner, as in ``don’t``, is an ordinary character.
-
-        And it answers in the channel what Discord lets nobody answer otherwise, see `PatientContext`.
-        """
+        """With our `PatientContext`, and without discord.py's errors about unpaired quotation marks (`PlainWords`)."""
         options.setdefault("cls", PatientContext)
         received_at = time.monotonic()
         ctx = await super().get_context(origin, **options)
@@ -389,7 +380,7 @@ class Galvanic(commands.Bot):
         return ctx
 
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
-        """Log what a listener did not expect, with its traceback unless it will pass."""
+        """Log a listener's error, without a traceback if it is transient."""
         error = sys.exc_info()[1]
         if error is not None and is_transient(error):
             log.warning("listener_interrupted", listener=event_method, error=type(error).__name__)
@@ -398,5 +389,4 @@ class Galvanic(commands.Bot):
 
 
 async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:
-    """What a command may begin with in a message's server: its prefix, or a mention of the bot."""
     return [*commands.when_mentioned(bot, message), await bot.prefix(message.guild)]

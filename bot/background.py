@@ -1,4 +1,4 @@
-"""What runs in the background, and what passes by itself: Redis with a limit on waiting, retries, supervised loops."""
+"""Background work and errors that pass by themselves: Redis with a limit on waiting, retries, supervised loops."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 REPLY_S = 5.0
-"""A Redis that accepts and stays silent is given up after this, retries and handshakes included."""
+"""For a Redis that accepts but stays silent, retries and handshakes included."""
 PAUSES_S = (1.0, 4.0)
 """Between tries to post something while Discord or Redis are in trouble."""
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError, OperationalError)
-"""What is raised while Redis cannot be reached, or does not answer."""
 TRANSIENT = (aiohttp.ClientError, OSError, discord.DiscordServerError, discord.RateLimited)
-"""What Discord or the way to it gets over by itself: the same request may do later. See `is_transient`, too."""
+"""Errors of Discord, or of the way to it, that pass. See `is_transient`, too."""
 DISCORD_ERRORS = (discord.HTTPException, *TRANSIENT)
-"""Whatever comes of a request to Discord that it refused, or that never reached it."""
+"""All that a request to Discord may raise."""
 TOO_MANY_REQUESTS = 429
-"""HTTP status of a refusal that discord.py does not wait out: not Discord's own, but that of what stands before it."""
+"""discord.py raises this HTTP status only when a proxy in front of Discord sent it; Discord's own it waits out."""
 _LOOKS = 20
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same may well succeed later, without anybody's doing.
+    """Whether the same request may well succeed later, without anybody's doing.
 
-    Discord says by a code of its own what it forbids or does not know; a 403 or 404 without one is not Discord's.
+    A 403 or 404 without an error code of Discord's comes from a proxy in front of it.
     """
     stands_before = isinstance(error, discord.HTTPException) and (
         error.status == TOO_MANY_REQUESTS or (error.status in (403, 404) and not error.code)
@@ -42,13 +41,12 @@ def is_transient(error: BaseException) -> bool:
 
 
 async def reply(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
-    """The reply to a command of Redis; redis-py types it as `Awaitable | value`, on the asyncio client it is awaitable.
+    """The reply to a Redis command; redis-py types it as `Awaitable | value`, on the asyncio client it is awaitable.
 
-    The limit is of time in which the event loop could have taken the reply: where many ask at once, a loop that comes
-    round late is no outage. So the clock is looked at `_LOOKS` times, each some time after the look before.
+    The limit counts only time in which the event loop could have taken the reply, so that a busy loop is no outage:
+    it is checked in `_LOOKS` steps, each scheduled by the one before.
 
-    Raises:
-        redis.RedisError: the server cannot be reached, does not answer in time, or takes nothing.
+    Raises redis.RedisError: unreachable, no reply in time, or refused.
     """
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle
@@ -72,7 +70,7 @@ async def reply(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
 
 
 def backoff(first_s: float = 1.0, most_s: float = 60.0, *, for_s: float = float("inf")) -> Iterator[float]:
-    """Pauses that double up to `most_s`, as long as less than `for_s` of the event loop's time has passed."""
+    """Pauses that double up to `most_s`, until `for_s` seconds have passed."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + for_s
     while loop.time() < ends:
@@ -87,16 +85,15 @@ async def retry(
     pauses_s: Iterable[float] | None = None,
     unless: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Do something, and again after each of the pauses while Discord or Redis are in trouble.
+    """Call, and call again after each pause while Discord or Redis are in trouble.
+
+    Raises what the last try raised, or the first error that is not transient.
 
     Args:
-        call: does it; what Discord took without saying so should not be posted twice by it.
-        event: the log's line about each try that failed.
-        pauses_s: `PAUSES_S` if None; `backoff()`: until it succeeds.
-        unless: it is not tried again then: the bot is being stopped.
-
-    Raises:
-        Exception: what the last try raised, or the first that does not pass by itself.
+        call: may be repeated although Discord took it, so a post needs a nonce.
+        event: logged for each try that failed.
+        pauses_s: None: `PAUSES_S`; `backoff()`: until it succeeds.
+        unless: stops the retries: the bot is being stopped.
     """
     for pause in PAUSES_S if pauses_s is None else pauses_s:
         try:
@@ -119,15 +116,13 @@ async def run_forever(
     retry_s: float = 1.0,
     retry_at_most_s: float = 5.0,
 ) -> None:
-    """Do a step again and again until cancelled. What it raises is logged, once an outage, and it is done again.
+    """Repeat a step until cancelled. An error is logged once an outage, and the step is tried again.
 
     Args:
-        name: for the log.
         step: may return how many seconds to wait before the next one.
-        every_s: wait so long if it does not; None: until woken.
-        after_s: before the first step.
-        wakeup: ends a wait, though not one for the next try; what sets it during a step brings on another one.
-        retry_s, retry_at_most_s: the first and the longest wait before it is tried again, which doubles each time.
+        every_s: the wait if it returns None; None: until `wakeup`.
+        wakeup: ends a wait, but not one before a retry; set during a step, it brings on another one.
+        retry_s, retry_at_most_s: the first and the longest wait before a retry; it doubles each time.
     """
     wakeup = wakeup or asyncio.Event()
     wait_s: float | None = after_s
@@ -148,7 +143,7 @@ async def run_forever(
 
 
 async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
-    """Wait until woken, or for so long; whether it was the former."""
+    """Wait until woken (True) or for so long (False)."""
     if within_s is not None and within_s <= 0:
         await asyncio.sleep(0)
         return wakeup.is_set()
@@ -160,7 +155,7 @@ async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
 
 
 def _passes(error: BaseException) -> bool:
-    """As `is_transient`; Redis may refuse a command while it starts, or is full."""
+    """As `is_transient`; Redis may also refuse commands while it starts or is full."""
     return is_transient(error) or isinstance(error, redis.RedisError)
 
 
@@ -173,14 +168,13 @@ def _log_failed(name: str, error: Exception) -> None:
 
 
 class Tasks:
-    """The background tasks of one service: an error that ends one is logged, and all end with the service."""
+    """One service's background tasks: errors are logged, and all end with the service."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ended = False
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Begin one."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -198,7 +192,7 @@ class Tasks:
 
 
 async def end(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel tasks and wait until all have ended, however; None: one that was never begun."""
+    """Cancel tasks and wait until all have ended, whatever they raise; None: one that was never begun."""
     begun = [task for task in tasks if task is not None]
     for task in begun:
         task.cancel()

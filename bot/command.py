@@ -9,7 +9,6 @@ from galvanic.cli.base import Cli
 
 
 def register(cli: Cli) -> None:
-    """Add it."""
     bot = cli.add("bot", "Run the Discord bot; `health`: end with 0 when one is well.", _run, json=False)
     bot.add_argument("what", nargs="?", choices=("health",), help=argparse.SUPPRESS)
 

@@ -1,7 +1,7 @@
-"""Buttons, menus and forms: a table of actions, each the bound method of a service, and one generic item for them all.
+"""Buttons, menus and forms: a table of actions, each the bound method of a service, and one generic dynamic item.
 
-What must work after a restart carries all it needs in its custom id, `galvanic:ACTION:ARGUMENT:...`. `app` fills the
-table; whoever shows a control only needs to know its action's name.
+A control works after a restart, since all it needs is in its custom id, `galvanic:ACTION:ARGUMENT:...`. `app` fills
+the table; whoever shows a control only needs its action's name.
 """
 
 from __future__ import annotations
@@ -28,18 +28,16 @@ JOB = r"(?P<job>[a-z0-9-]+)"
 MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 USER = r"(?P<user>\d{1,20})"
 GUILD = r"(?P<guild>\d{1,20})"
-"""Of custom ids: patterns of their arguments, to be joined with `:`."""
+"""Patterns of custom ids' arguments, to be joined with `:`."""
 FORM_S = 3_600
-"""How long a form may stay open. Discord does not tell when somebody closes one: it would be kept for ever."""
+"""Discord does not tell when somebody closes a form: without a limit it would be kept for ever."""
 _PREFIX = "galvanic:"
 
 Who = Literal["writers", "readers", "anybody"]
-"""Who may press it: whoever could give a command in the channel, who may use the bot there, or everybody. The work
-itself asks for further rights."""
+"""Who may press: whoever may write in the channel, whoever may use the bot there, or all. The work checks the rest."""
 How = Literal["reply", "private", "update", "form", "help"]
-"""How it is answered: with a message for all, in reply to the one pressed; for the person alone; by a change of the
-message pressed; with a form, which the work returns; or `update` where only the person sees the message, else
-`private`."""
+"""The answer: a public reply to the message pressed; a message for the person alone; an edit of the message pressed; a
+form, which the work returns; `help`: `update` if only the person sees the message, else `private`."""
 Work = Callable[["Press"], Awaitable[Any]]
 Hold = Callable[[int], AbstractContextManager[None]]
 
@@ -49,10 +47,9 @@ class Press:
     """What somebody did with a control or a form.
 
     Attributes:
-        interaction: theirs.
-        arguments: what the control's custom id holds.
-        values: what was chosen in a menu: strings, roles or channels.
-        typed: what was typed into a form, by field.
+        arguments: from the control's custom id.
+        values: chosen in a menu: strings, roles or channels.
+        typed: into a form, by field; without lone surrogates.
         send: posts the answer.
     """
 
@@ -67,11 +64,7 @@ class Press:
 
     @functools.cached_property
     def actor(self) -> Actor:
-        """Who did it, and where.
-
-        Raises:
-            UserError: it was outside of a server.
-        """
+        """Raises UserError: outside of a server."""
         return Actor.of_interaction(self.interaction)
 
     @property
@@ -81,17 +74,13 @@ class Press:
 
     @property
     def chosen(self) -> str:
-        """What was chosen in a menu of which one thing is chosen.
-
-        Raises:
-            UserError: nothing, or more: a menu of another version, or no menu of Discord's own client.
-        """
+        """The one choice of a menu. Raises UserError: none, or several, as an older menu or another client may send."""
         if len(self.values) != 1:
             raise UserError("I can't tell what you chose in this menu.", "Choose one thing, or run the command again.")
         return str(self.values[0])
 
     async def update(self, **message: Any) -> None:
-        """Change the message pressed."""
+        """Edit the message pressed."""
         await self.interaction.edit_original_response(**message, allowed_mentions=NOBODY)
 
 
@@ -100,11 +89,9 @@ class Action:
     """What a control does.
 
     Attributes:
-        work: does it.
         arguments: pattern of what follows the action in the custom id, groups named as in `Press.arguments`.
-        who, how: see `Who` and `How`.
-        owner: the person whose id the custom id holds as `user`, and nobody else.
-        hold: held while it is done; gets the server's id.
+        owner: only the person whose id the custom id holds as `user` may press it.
+        hold: held while the work runs; gets the server's id.
     """
 
     work: Work
@@ -117,15 +104,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a form.
-
-    Attributes:
-        name: by which `Press.typed` has it.
-        label: above it, up to 45 characters.
-        explained: below that.
-        most: characters.
-        long: of several lines.
-    """
+    """A field of a form: `name` in `Press.typed`, `label` of up to 45 characters, `most` characters."""
 
     name: str
     label: str
@@ -139,13 +118,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Form:
-    """A form. One that is sent after a restart, or too late, is refused (`bot.admin.cog_errors`).
-
-    Attributes:
-        name: for the log.
-        work: gets what was typed, without lone surrogates.
-        who, how, hold: see `Action`; `how`: reply or update.
-    """
+    """Sent after a restart or after `FORM_S`, it is refused (`bot.admin.cog_errors`). `how`: reply or update."""
 
     name: str
     title: str
@@ -157,8 +130,6 @@ class Form:
 
 
 class Components:
-    """The table of all actions, and what carries them out."""
-
     def __init__(self, client: discord.Client, responder: Responder, access: Access) -> None:
         self._client = client
         self._responder = responder
@@ -166,7 +137,7 @@ class Components:
         self.actions: dict[str, Action] = {}
 
     def add(self, name: str, work: Work, arguments: str = "", **options: Any) -> None:
-        """Let controls of this name do something; see `Action`."""
+        """`options`: see `Action`."""
         self.actions[name] = Action(work, arguments, **options)
 
     def item(self) -> type[discord.ui.DynamicItem[Any]]:
@@ -184,7 +155,7 @@ class Components:
         return Control
 
     def find(self, custom_id: str) -> tuple[str, Action, dict[str, str]] | None:
-        """The action that a custom id stands for, its name before and its arguments after it; None: there is none."""
+        """A custom id's action, with its name and its arguments; None: there is none."""
         rest = custom_id.removeprefix(_PREFIX)
         name, _, given = (rest, "", "") if rest in self.actions else rest.partition(":")
         action = self.actions.get(name)
@@ -192,7 +163,6 @@ class Components:
         return (name, action, arguments.groupdict()) if action is not None and arguments is not None else None
 
     async def open(self, interaction: Interaction, form: Form) -> None:
-        """Show a form."""
         await interaction.response.send_modal(_Modal(form, self))
 
     async def _pressed(self, interaction: Interaction, custom_id: str, values: Sequence[Any]) -> None:
@@ -227,9 +197,9 @@ class Components:
                     await self.open(interaction, made)
 
     async def _reply(self, press: Press) -> Send:
-        """Acknowledge a press whose answer is a message of its own, in reply to the one pressed; what posts that.
+        """Acknowledge a press that is answered with a new message; what posts that.
 
-        Not as the interaction's response: that could not refer to the message, nor be kept from being posted twice.
+        The interaction's own response could not refer to the message pressed, nor carry a nonce against posting twice.
         """
         interaction = press.interaction
         await acknowledge(interaction)
@@ -242,12 +212,10 @@ class Components:
         return functools.partial(channel.send, **options)
 
     async def sent(self, interaction: Interaction, modal: _Modal) -> None:
-        """Carry out a form that was sent."""
         typed = {name: replace_surrogates(field.value) for name, field in modal.inputs.items()}
         await self._carry_out(modal.form.name, modal.form, Press(interaction, typed=typed), modal)
 
     async def back(self, interaction: Interaction, form: Form) -> None:
-        """Open a form again."""
         async with self._responder.answering(interaction, "back to the form"):
             await self.open(interaction, form)
 
@@ -283,7 +251,6 @@ class _Modal(discord.ui.Modal):
 
 
 def custom_id(action: str, *arguments: object) -> str:
-    """The custom id of a control."""
     return _PREFIX + ":".join((action, *map(str, arguments)))
 
 
@@ -301,7 +268,7 @@ def button(
 def menu(
     action: str, *arguments: object, placeholder: str, options: Iterable[tuple[str, str] | tuple[str, str, str]]
 ) -> discord.ui.Select[Any]:
-    """A menu of which one thing is chosen, of options: their labels, values and perhaps descriptions."""
+    """A menu of which one option is chosen: (label, value) or (label, value, description)."""
     made = [
         discord.SelectOption(label=label(name), value=value, description=label(more[0]) if more else None)
         for name, value, *more in list(options)[:MOST]
@@ -310,7 +277,7 @@ def menu(
 
 
 def view(*items: discord.ui.Item[Any]) -> discord.ui.View:
-    """The controls of a message. discord.py need not remember them: whoever presses one, `Components` hears of it."""
+    """A message's controls. discord.py need not keep the view: presses reach `Components` by custom id."""
     made = discord.ui.View(timeout=None)
     for item in items:
         made.add_item(item)

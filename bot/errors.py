@@ -1,4 +1,4 @@
-"""What to tell a person when something went wrong: one funnel for every error, and one look."""
+"""What to tell a person when something went wrong: every error goes through `explain`, and all look alike."""
 
 from __future__ import annotations
 
@@ -21,20 +21,18 @@ from shared.settings import Settings
 
 log = structlog.get_logger()
 
+# Discord's error codes.
 MISSING_PERMISSIONS = 50_013
-"""Discord's error for a permission that the bot lacks."""
-ARCHIVED = 50_083
-"""Discord's error for a change of a message in an archived thread."""
+ARCHIVED = 50_083  # a change in an archived thread
 ALREADY_ANSWERED = 40_060
 UNKNOWN_CHANNEL = 10_003
-MISSING_ACCESS = 50_001
-"""Discord's error for a channel that the bot does not see."""
+MISSING_ACCESS = 50_001  # the bot does not see the channel
 TAKES_NO_MESSAGES = frozenset({50_007, 50_278})
-"""Discord's errors for somebody who takes no direct messages from the bot, or is in no server with it any more."""
+"""Somebody takes no direct messages from the bot, or shares no server with it any more."""
 TOO_LATE = frozenset({10_062, 10_015, 50_027})
-"""Discord's errors for an interaction that cannot be answered any more: unknown, or its token has expired."""
+"""An interaction cannot be answered any more: it is unknown, or its token has expired."""
 CLOSED = TAKES_NO_MESSAGES | {UNKNOWN_CHANNEL, MISSING_ACCESS, ARCHIVED}
-"""Discord's errors for where the bot can say nothing at all, in whatever way."""
+"""The bot can post nothing there in any way."""
 WORKS_DIRECTLY = "`help`, `status`, `catalogue`, `privacy`, `optout`, `forget-me` and `export-data`"
 """The commands for everybody that need no server."""
 _MOST_CHARS = 2_000  # Discord's
@@ -42,7 +40,7 @@ _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
 class AlreadyReported(UserError):
-    """An error that its person has been told of, or will be: it undoes what errors undo, and nobody says it again."""
+    """Its person has been told, or will be: it undoes what errors undo, but is not posted again."""
 
 
 class WrongPlace(UserError):
@@ -50,11 +48,7 @@ class WrongPlace(UserError):
 
 
 class Refused(commands.CheckFailure):
-    """Wraps a check's error in the type that discord.py expects checks to raise.
-
-    Attributes:
-        original: what the check raised.
-    """
+    """Wraps a check's error (`original`) in the type that discord.py expects checks to raise."""
 
     def __init__(self, original: Exception) -> None:
         super().__init__(str(original))
@@ -71,30 +65,26 @@ _WRAPPERS = (
 
 
 def servers_only() -> UserError:
-    """The error for a command outside of a server that needs one."""
     remedy = f"Use it in a server's channel. Here I can do {WORKS_DIRECTLY}."
     return UserError("This works in servers, not in direct messages.", remedy)
 
 
 def too_late() -> UserError:
-    """What to tell somebody whose interaction Discord lets nobody answer any more."""
     return UserError(
         "Discord didn't let me answer this in time.", "It may be done all the same; if it is not, try again."
     )
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether Discord says that a channel is not there any more."""
+    """Whether Discord says that a channel no longer exists."""
     return isinstance(error, discord.HTTPException) and error.code == UNKNOWN_CHANNEL
 
 
 def explain(error: BaseException, doing: str, settings: Settings, usage: str = "") -> UserError:
-    """What to tell a person about `error`, which is logged unless it is their own.
+    """What to tell a person about an error, with or without discord.py's wrappers; logged unless it is their own.
 
     Args:
-        error: with or without discord.py's wrappers.
         doing: what failed, for the log: a command's or a button's name.
-        settings: of the bot.
         usage: how the command is used, a sentence of its own.
     """
     error = cause_of(error)
@@ -139,7 +129,7 @@ def explain(error: BaseException, doing: str, settings: Settings, usage: str = "
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """What is below discord.py's wrappers."""
+    """The error below discord.py's wrappers."""
     while isinstance(error, _WRAPPERS):
         error = error.original
     if isinstance(error, app_commands.TransformerError) and isinstance(error.__cause__, commands.CommandError):
@@ -148,13 +138,13 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def _of_discord(error: BaseException) -> bool:
-    """Whether it is a passing trouble of Discord, or of the way to it. Not of any file, as an OSError may be."""
+    """Whether Discord, or the way to it, is in trouble. Other OSErrors may be of a file."""
     kinds = (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, ConnectionError, TimeoutError)
     return isinstance(error, kinds) or (isinstance(error, discord.HTTPException) and is_transient(error))
 
 
 def _of_command(error: Exception, usage: str) -> UserError | None:
-    """What was wrong with a command as it was given; None when it is not the person's doing."""
+    """What was wrong with a command as given; None: it is not the person's doing."""
     match error:
         case commands.NoPrivateMessage() | app_commands.NoPrivateMessage():
             return servers_only()
@@ -192,7 +182,7 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
 
 
 def shown(flag: commands.Flag) -> str:
-    """A flag's name as people type it."""
+    """As people type it."""
     return str(flag.name).replace("_", "-")
 
 
@@ -203,15 +193,13 @@ def nearest(typed: str, known: Iterable[str], prefix: str = "", likeness: float 
 
 
 def error_embed(problem: UserError) -> discord.Embed:
-    """An error message: what was wrong, and what to do."""
     return discord.Embed(description=f"❌ **{problem.problem}**\n{problem.remedy}".strip(), colour=RED)
 
 
 async def post_error(send: Send, problem: UserError, **options: Any) -> None:
     """Post an error, as plain text where Discord refuses its embed.
 
-    Raises:
-        discord.HTTPException: Discord takes neither, or is in trouble.
+    Raises discord.HTTPException: Discord takes neither, or is in trouble.
     """
     try:
         await send(embed=error_embed(problem), **options)

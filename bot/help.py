@@ -25,7 +25,6 @@ HEADINGS = {
     "Your privacy": ("privacy", "optin", "optout", "forget-me", "export-data"),
     "This server": ("settings", "allow-training", "status", "help"),
 }
-"""The groups of the first page, each with its commands in order."""
 ADMINS_ONLY = "For members with Manage Server."
 
 _START = "*"
@@ -34,31 +33,18 @@ Command = commands.Command[Any, ..., Any]
 
 
 class Help:
-    """The pages of `help`.
-
-    Args:
-        known: all commands.
-        servers: for what commands begin with.
-    """
-
     def __init__(self, known: commands.GroupMixin[Any], servers: GuildSettingsStore) -> None:
         self._known = known
         self._servers = servers
 
     def names(self, user: User) -> list[str]:
-        """Of all commands that are shown to a person."""
         return sorted(command.qualified_name for command in self._known.walk_commands() if for_person(command, user))
 
     async def page(self, name: str | None, user: User, guild_id: int | None) -> dict[str, Any]:
-        """A page with its menu, to send or to edit a message to.
+        """The page of a command, as somebody typed its name, or (None) the first page; for `send` or `edit`.
 
-        Args:
-            name: of the command, as somebody typed it; None: the first page.
-            user: who reads it: what is not for them is left out.
-            guild_id: the server, None in direct messages.
-
-        Raises:
-            UserError: there is no such command.
+        Leaves out what is not for this user or, when `guild_id` is None, not for direct messages.
+        Raises UserError: there is no such command.
         """
         prefix = await self._servers.prefix(guild_id)
         here = [one for one in self._known.commands if guild_id is not None or one.name in IN_DIRECT_MESSAGES]
@@ -72,7 +58,7 @@ class Help:
         return {"embed": page(command, prefix, elsewhere=elsewhere), "view": _menu(entries, start=True)}
 
     async def turn(self, press: Press) -> None:
-        """Show the page that was chosen: in this one's place if only this person sees it, else beside it."""
+        """Show the page chosen: in place of this one if only this person sees it, else beside it."""
         user, guild_id = press.interaction.user, press.interaction.guild_id
         shown = await self.page(None if press.chosen == _START else press.chosen, user, guild_id)
         await (press.update(**shown) if press.is_private else press.send(**shown))
@@ -89,7 +75,6 @@ class Help:
 
 
 def for_person(command: Command, user: User) -> bool:
-    """Whether a command is shown to a person."""
     return not command.hidden and (not command.extras.get("admin") or is_admin(user))
 
 
@@ -105,13 +90,7 @@ def _place(command: Command) -> tuple[int, str]:
 
 
 def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
-    """The first page.
-
-    Args:
-        known: the commands that the person may use here.
-        prefix: what commands begin with here.
-        direct: these are direct messages.
-    """
+    """The first page; `direct`: in direct messages."""
     begin = (
         f"1. `{prefix}train frankenstein` - I learn to write like the book while you watch.\n"
         f"2. `{prefix}generate the monster` - I continue your words in its voice."
@@ -150,13 +129,7 @@ def _lowered(text: str) -> str:
 
 
 def page(command: Command, prefix: str, *, elsewhere: bool = False) -> discord.Embed:
-    """How one command is used, with its options and examples.
-
-    Args:
-        command: the command, or a part of a group.
-        prefix: what commands begin with here.
-        elsewhere: these are direct messages, where it doesn't work.
-    """
+    """How one command is used; `elsewhere`: it is read in direct messages, where the command does not work."""
     usage = command.extras.get("usage", command.qualified_name)
     said = [_paragraphs(command.help or command.description)]
     if elsewhere:
@@ -187,7 +160,7 @@ def _has_slash(command: Command) -> bool:
 
 
 def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """What can be typed after a command: headings, each with options and what they do."""
+    """Headings, each with (what is typed, description)."""
     annotations = [parameter.annotation for parameter in command.clean_params.values()]
     flags = [kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)]
     for kind in flags:

@@ -1,4 +1,4 @@
-"""One bot at a time speaks for a token: a second one with the same Redis waits until the first is gone."""
+"""One bot process per token: a second one with the same Redis waits until the first is gone."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from bot.background import reply
 from shared import keys
 
 GONE_AFTER_S = 10
-"""A bot that was not heard of for so long no longer counts. It says that it is there every `presence.BEAT_S`."""
+"""A claim expires after this; it is renewed every `presence.BEAT_S`."""
 _LOOK_EVERY_S = 1.0
 
-# Who led once does not lead again after another one: what it knows is of before.
+# Who led once does not lead again after another one: its memory is out of date.
 # KEYS: the leader, its term. ARGV: who asks, seconds, who is known to be dead or nothing, 1 if it has led.
 _CLAIM = """
 local now = redis.call('GET', KEYS[1])
@@ -45,16 +45,11 @@ log = structlog.get_logger()
 
 
 class Overtaken(RedisConnectionError):
-    """Another bot went on with this. To the one that hears it Redis is as good as away."""
+    """Another bot leads now. A Redis error, so that the one overtaken takes it for an outage."""
 
 
 class Leader:
-    """The claim of one bot process to speak for an application.
-
-    Args:
-        client: Redis.
-        application_id: whose token it has.
-    """
+    """The claim of one bot process to speak for an application."""
 
     def __init__(self, client: redis.asyncio.Redis, application_id: int) -> None:
         self._redis = client
@@ -65,9 +60,9 @@ class Leader:
         self.term = keys.term(application_id)
 
     async def wait(self) -> None:
-        """Return once no other bot speaks for this application; or Redis cannot be asked, and there was none so far.
+        """Return once no other bot speaks for this application, or if Redis is away and none was seen so far.
 
-        One that was there still is when Redis goes away: it goes on, so this one goes on waiting.
+        One that was seen is still there when Redis goes away, so this one goes on waiting.
         """
         seen, reachable = False, True
         while True:
@@ -89,20 +84,11 @@ class Leader:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def keep(self) -> bool:
-        """Say that this bot is still there; False: another one has taken over, so this one must stop.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Renew the claim; False: another bot has taken over, so this one must stop. Raises redis.RedisError."""
         return await self._claim() is None
 
     async def require_term(self, client: redis.asyncio.Redis) -> None:
-        """See that no other bot has led since this one does.
-
-        Raises:
-            Overtaken: one has.
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Raises Overtaken if another bot has led since this one does; redis.RedisError."""
         last = cast(bytes | None, await client.get(self.term))
         if last is not None and last.decode() != self._name:
             raise Overtaken("another bot with this token has taken over")
@@ -115,7 +101,7 @@ class Leader:
             log.warning("redis_unreachable", error=type(error).__name__)
 
     async def _claim(self) -> str | None:
-        """Take the lead, or keep it; the name of another one that has it."""
+        """Take or keep the lead; the name of another bot that has it."""
         dead = ""
         while True:
             arguments = (self._name, str(GONE_AFTER_S), dead, str(int(self._has_led)))
@@ -129,19 +115,18 @@ class Leader:
             dead = leader  # was killed on this machine, and left no word
 
     def _died(self, name: str) -> bool:
-        """Whether that process ran here, and does no more."""
+        """Whether that process ran on this machine, and does no more."""
         machine, pid, _ = name.split(" ")
         return machine == self._machine and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid)))
 
 
 class Fence:
-    """Changes in Redis, each in one step, and none by a bot that another one has taken over from.
+    """Changes Redis in transactions, and only while no other bot has taken over.
 
-    A process may stand still anywhere, for as long as it likes: what it decided on before is not to be written then.
+    A process may be suspended at any point for any time; what it decided before must not be written after that.
 
     Args:
-        client: Redis.
-        leader: the bot's claim; None: there is none, and nothing is asked.
+        leader: its result None: there is no claim, and nothing is checked.
     """
 
     def __init__(self, client: redis.asyncio.Redis, leader: Callable[[], Leader | None] = lambda: None) -> None:
@@ -149,11 +134,9 @@ class Fence:
         self._leader = leader
 
     async def step(self, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T:
-        """Carry out what `work` reads and then, after `multi()`, queues; anew if what is watched changes meanwhile.
+        """Run `work`, which reads and then, after `multi()`, queues; again if something watched changes meanwhile.
 
-        Raises:
-            Overtaken: another bot leads, or has led since.
-            redis.RedisError: Redis cannot be reached.
+        Raises Overtaken: another bot leads, or has led since; redis.RedisError.
         """
         leader = self._leader()
 
@@ -167,7 +150,7 @@ class Fence:
 
 
 def _machine() -> str:
-    """This machine, and on Linux the container: what a process number counts in."""
+    """This machine and, on Linux, its PID namespace: within it a process id is unique."""
     processes = Path("/proc/self/ns/pid").stat().st_ino if sys.platform == "linux" else 0
     host = socket.gethostname().replace(" ", "-")
     return f"{host}/{uuid.getnode():x}/{processes:x}"

@@ -1,4 +1,4 @@
-"""One way to answer whatever people do - a command, a button, a form, a mention - in time, and whatever goes wrong."""
+"""One way to answer a command, a button, a form or a mention in time, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ from shared.settings import Settings
 
 Interaction = discord.Interaction[Any]
 WRONG_PLACE_S = 10.0
-"""How long a refusal stands in a channel that the bot is not for: a reaction would not say why, and the
-admins do not want lasting messages of the bot there."""
+"""How long a refusal stays in a channel where the admins want no lasting messages of the bot."""
 TYPING_AFTER_S = 0.4
-"""Most answers are there sooner, and the request that shows "is typing" would only delay them."""
+"""Most answers come sooner; the request that shows "is typing" would only delay them."""
 SENT = "📬 I sent you a direct message."
 NOT_SENT = "I can't send you a direct message: you don't take any from me."
 _TYPING_EVERY_S = 8.0
@@ -46,12 +45,7 @@ log = structlog.get_logger()
 
 
 async def acknowledge(interaction: Interaction, **options: Any) -> None:
-    """Tell Discord that an interaction is being seen to. If that fails it is seen to all the same.
-
-    Args:
-        interaction: what somebody did.
-        options: of `interaction.response.defer`.
-    """
+    """Defer (with options of `response.defer`). If that fails, the work is done all the same."""
     try:
         await interaction.response.defer(**options)
     except DISCORD_ERRORS as error:
@@ -70,27 +64,21 @@ def addressed(send: Send, name: str) -> Send:
 
 
 def replying(ctx: Context) -> dict[str, Any]:
-    """Options of a `send` with which an answer to a message refers to it, and is never posted twice."""
+    """Options of a `send` with which an answer refers to the message and is never posted twice."""
     if ctx.interaction is not None:
         return {}
     return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}
 
 
 class PatientContext(commands.Context[commands.Bot]):
-    """Answers in the channel where the interaction's own answer is refused: it is unknown, or 15 minutes old."""
+    """Answers in the channel once Discord takes no answer to the interaction: unknown, or 15 minutes old."""
 
     async def defer(self, *, ephemeral: bool = False) -> None:
-        """Acknowledge a slash command; see `acknowledge`."""
         if self.interaction is not None:
             await acknowledge(self.interaction, ephemeral=ephemeral)
 
     async def send(self, content: str | None = None, **options: Any) -> discord.Message:
-        """As discord.py's.
-
-        Raises:
-            UserError: it was for one person only, and Discord offers no way to that person any more.
-            discord.HTTPException: Discord did not take it.
-        """
+        """Raises UserError: it was private, and Discord offers no way to that person now; discord.HTTPException."""
         if self.interaction is None:
             return await super().send(content, **options)
         if not self.interaction.is_expired():
@@ -114,7 +102,7 @@ class PatientContext(commands.Context[commands.Bot]):
         return message
 
     async def _posted(self) -> discord.Message | None:
-        """The answer, should Discord have taken it although its word about that was lost: it is not to come twice."""
+        """The answer, if Discord took it although its reply was lost: it must not be posted twice."""
         assert self.interaction is not None
         if self.interaction.response.type is not discord.InteractionResponseType.deferred_channel_message:
             return None
@@ -127,12 +115,7 @@ class PatientContext(commands.Context[commands.Bot]):
 
 
 class Responder:
-    """Answers in time, and tells the person of every failure.
-
-    Args:
-        settings: of the bot.
-        refused: is told of each command that was answered with an error.
-    """
+    """`refused` is told of each command that was answered with an error."""
 
     def __init__(self, settings: Settings, refused: Callable[[Context], None] = lambda _: None) -> None:
         self._settings = settings
@@ -140,7 +123,6 @@ class Responder:
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def explain(self, error: BaseException, doing: str, usage: str = "") -> UserError:
-        """See `bot.errors.explain`."""
         return explain(error, doing, self._settings, usage)
 
     @asynccontextmanager
@@ -155,10 +137,9 @@ class Responder:
         """Acknowledge an interaction at once and, should the work within fail, tell the person why.
 
         Args:
-            interaction: the press of a button, a choice, a form that was sent.
-            doing: its name, for the log.
-            defer: how it is acknowledged, now: Redis may take longer than Discord's 3 s. None: the work answers.
-            way_back: of a form that was sent: a refusal comes with this, which opens it again with what was typed.
+            doing: what is done, for the log.
+            defer: options to defer with, since Redis may take longer than Discord's 3 s; None: the work answers.
+            way_back: of a form: shown with a refusal, opens the form again with what was typed.
         """
         if defer is not None:
             await acknowledge(interaction, **defer)
@@ -169,10 +150,9 @@ class Responder:
             await self.tell(interaction, self.explain(error, doing), view)
 
     async def tell(self, interaction: Interaction, problem: UserError, view: discord.ui.View | None = None) -> None:
-        """Tell one person what went wrong, whatever the interaction was answered with before.
+        """Tell one person what went wrong, however the interaction was answered before.
 
-        Where Discord takes no answer to the interaction any more, it is said in the channel for a minute, without
-        `view`.
+        Where Discord takes no answer any more, say it in the channel for a minute, without `view`.
         """
         if isinstance(problem, AlreadyReported):
             return
@@ -203,13 +183,13 @@ class Responder:
 
     @asynccontextmanager
     async def _turn(self, ctx: Context) -> AsyncIterator[None]:
-        """One refusal at a time goes to a channel: many at once would keep all answers there waiting."""
+        """One refusal at a time goes to a channel: many at once would hold up all answers there."""
         if ctx.interaction is not None:  # which has a way of its own
             yield
             return
         async with self._turns.setdefault(ctx.channel.id, asyncio.Lock()):
             yield
-            # In discord.py whoever comes right after a post goes before those who wait, and sends them to the end.
+            # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
             await asyncio.sleep(_STEP_BACK_S)
 
     async def _respond(self, ctx: Context, problem: UserError) -> None:
@@ -236,7 +216,6 @@ class Responder:
 
 
 def is_mention(prefix: str | None) -> bool:
-    """Whether a command began with a mention of the bot."""
     return prefix is not None and prefix.startswith("<@")
 
 
@@ -275,7 +254,7 @@ async def _tell_in_channel(interaction: Interaction, problem: UserError) -> None
 
 
 async def _remove_placeholder(interaction: Interaction) -> None:
-    """Take a public "is thinking" away: what replaces it would be public, too."""
+    """Remove a public "is thinking": what replaces it would be public, too."""
     try:
         placeholder = await interaction.original_response()
         if placeholder.flags.loading and not placeholder.flags.ephemeral:
@@ -287,7 +266,7 @@ async def _remove_placeholder(interaction: Interaction) -> None:
 
 
 class Typing:
-    """Shows "is typing" while something takes long: one sign for each channel, however many wait there."""
+    """Shows "is typing" during long work: one sign for each channel, however many wait there."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
@@ -296,7 +275,6 @@ class Typing:
 
     @asynccontextmanager
     async def shown(self, channel_id: int) -> AsyncIterator[None]:
-        """Show it in a channel for as long as this lasts."""
         self._waiting[channel_id] += 1
         if channel_id not in self._tasks:
             self._tasks[channel_id] = asyncio.create_task(self._show(channel_id))
@@ -323,16 +301,12 @@ class Typing:
 
 
 def is_elsewhere(ctx: Context) -> bool:
-    """Whether the private answer goes to another place than the command: a command that was typed in a channel."""
+    """Whether a private answer goes to another place than the command, which was typed in a channel."""
     return ctx.interaction is None and ctx.guild is not None
 
 
 async def write_to(user: User, **message: Any) -> bool:
-    """Send a direct message; False when the person takes none.
-
-    Raises:
-        discord.HTTPException: Discord is in trouble.
-    """
+    """Send a direct message; False: the person takes none. Raises discord.HTTPException: trouble."""
     try:
         await user.send(**message)
     except discord.HTTPException as error:
@@ -344,10 +318,9 @@ async def write_to(user: User, **message: Any) -> bool:
 
 
 async def answer_privately(ctx: Context, **message: Any) -> bool:
-    """Answer a command so that only the person sees it; False when they take no direct messages.
+    """Answer so that only the person sees it; False: they take no direct messages.
 
-    Raises:
-        discord.HTTPException: Discord did not take the answer.
+    Raises discord.HTTPException: Discord did not take the answer.
     """
     if is_elsewhere(ctx):
         return await write_to(ctx.author, **message)
@@ -356,7 +329,7 @@ async def answer_privately(ctx: Context, **message: Any) -> bool:
 
 
 async def note_sent(ctx: Context, said: str = SENT) -> None:
-    """Say in the channel that the answer to a command went to the person, if it did. Says nothing about them."""
+    """Say in the channel that an answer went to the person, if it did, and nothing about them."""
     if not is_elsewhere(ctx):
         return
     try:
@@ -366,11 +339,9 @@ async def note_sent(ctx: Context, said: str = SENT) -> None:
 
 
 async def tell_privately(ctx: Context, **message: Any) -> None:
-    """As `answer_privately` and `note_sent`, of what cannot be said in the channel.
+    """`answer_privately`, then `note_sent`.
 
-    Raises:
-        UserError: they take no direct messages; says how else.
-        discord.HTTPException: Discord did not take the answer.
+    Raises UserError: they take no direct messages; says how else. Raises discord.HTTPException: the answer was refused.
     """
     if not await answer_privately(ctx, **message):
         name = ctx.command.qualified_name if ctx.command is not None else ""

@@ -9,7 +9,7 @@ import discord
 from discord.ext import commands
 
 Send = Callable[..., Awaitable[Any]]
-"""A `send` of discord.py's: a channel's, a context's or a follow-up's, perhaps with some options filled in."""
+"""`send` of a channel, a context or a follow-up, perhaps with some options filled in."""
 Context = commands.Context[commands.Bot]
 User = discord.User | discord.Member
 

@@ -19,25 +19,19 @@ NO_FILES = "I'm missing the permission Attach Files here. A server admin can giv
 
 @dataclass(frozen=True)
 class Estimate:
-    """A span of time that is expected.
-
-    Attributes:
-        seconds: how long.
-        sure: from a measured pace; otherwise only what a time limit allows.
-    """
+    """An expected span; `sure`: from a measured pace, otherwise only what a time limit allows."""
 
     seconds: float
     sure: bool
 
 
 def bar(share: float) -> str:
-    """A progress bar of fixed width."""
     full = round(BAR_CELLS * min(1.0, max(0.0, share)))
     return "█" * full + "░" * (BAR_CELLS - full)
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person would say them: `48 s`, `3 min 05 s`, `1 h 20 min`."""
+    """`48 s`, `3 min 05 s`, `1 h 20 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -47,18 +41,17 @@ def duration(seconds: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """A span that is only estimated: `under a minute`, `about 12 min`, `about 3 h`."""
+    """`under a minute`, `about 12 min`, `about 3 h`."""
     return "under a minute" if seconds < 60 else f"about {_coarse(round(seconds / 60))}"
 
 
 def ordinal(number: int) -> str:
-    """`1st`, `2nd`, `12th`."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
 
 
 def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
-    """Where a training waits, and when it begins: `2nd of 5 waiting, begins in about 12 min`."""
+    """`2nd of 5 waiting, begins in about 12 min`; `place` counts from 0."""
     where = "next in line" if not place else f"{ordinal(place + 1)} of {waiting} waiting"
     if begins is None:
         return where
@@ -68,14 +61,14 @@ def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
 
 
 def span(estimate: Estimate) -> str:
-    """An estimated span of time: `about 12 min`, or `at most 12 min` when it is only a limit."""
+    """`about 12 min`, or `at most 12 min` when it is only a limit."""
     if estimate.sure:
         return about(estimate.seconds)
     return "at most a minute" if estimate.seconds <= 60 else f"at most {_coarse(math.ceil(estimate.seconds / 60))}"
 
 
 def limit(minutes: float) -> str:
-    """A time limit, as it was chosen: `at most 1.5 minutes`."""
+    """`at most 1.5 minutes`."""
     return f"at most {minutes:g} minute" + ("" if minutes == 1 else "s")
 
 
@@ -96,15 +89,13 @@ def quote(text: str) -> str:
 
 
 def figure(value: float) -> str:
-    """A number as one would type it as an option: whole numbers with all digits."""
+    """As one would type it as an option: whole numbers with all digits."""
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def percent(share: float) -> str:
-    """A share in whole per cent."""
     return "less than 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
 def short_title(job: TrainJob) -> str:
-    """What a training learns, for the title of a card."""
     return clipped(job.corpus.title[:100], TITLE_LIMIT - 30)
