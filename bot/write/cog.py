@@ -36,12 +36,10 @@ COMPARED_MOST = 800
 """Characters of a compared text: more would not fit its field of the card."""
 _MIX = "Continue your words with several models at once"
 _CHOSEN = ("temperature", "random_seed", "top_k", "top_p", "min_p", "guard", "stop")
-"""Options that a text's job has under the same names."""
+"""Options that `GenerateJob` has under the same names."""
 
 
 class GenerateFlags(Options):
-    """The options of `generate`."""
-
     free_text = True
     groups = {  # noqa: RUF012  # not annotated, see Options
         "Sampling": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
@@ -78,8 +76,6 @@ else:
 
 
 class CompareFlags(Options):
-    """The options of `compare`."""
-
     free_text = True
 
     seed: str | None = commands.flag(positional=True, default=None, description="The words to continue")
@@ -92,8 +88,6 @@ class CompareFlags(Options):
 
 
 class MixFlags(Options):
-    """The options of `mix`."""
-
     free_text = True
 
     words: str = commands.flag(
@@ -106,8 +100,6 @@ class MixFlags(Options):
 
 
 class SurpriseFlags(Options):
-    """The options of `surprise`."""
-
     free_text = True
 
     text: str | None = commands.flag(
@@ -120,8 +112,6 @@ class SurpriseFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Writing(commands.Cog):
-    """`generate`, `compare`, `mix` and `surprise`."""
-
     bot: commands.Bot
     settings: Settings
     servers: GuildSettingsStore
@@ -169,11 +159,6 @@ class Writing(commands.Cog):
             await self.generating.generate(who, request, ctx.send, **replying(ctx))
 
     def _request(self, flags: GenerateFlags) -> Request:
-        """What the options ask for.
-
-        Raises:
-            UserError: they can't be used.
-        """
         seed = checks.seed(flags.seed or "")
         if seed.strip() and flags.from_corpus:
             raise UserError(

@@ -28,8 +28,6 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Chat(commands.Cog):
-    """`chat`, and the answers to mentions."""
-
     bot: commands.Bot
     settings: Settings
     servers: GuildSettingsStore
@@ -81,7 +79,7 @@ class Chat(commands.Cog):
 
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:
-        """Answer somebody who spoke to me without a command; what goes wrong goes where errors of commands go."""
+        """A mention of the bot, or a reply to it, without a command."""
         try:
             await self._answer(ctx, words)
         except TooSoon:
@@ -91,8 +89,8 @@ class Chat(commands.Cog):
                 self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
 
     def _may_tell(self, user_id: int) -> bool:
-        """Whether a person is told once more what is wrong, before any cooldown could be spent: else nothing would
-        keep them from having me say so in floods. Not kept in Redis, which may be what is wrong."""
+        """Whether to tell a person what is wrong: once per cooldown, or they could have the bot say so in floods.
+        Kept in memory, because Redis may be what is wrong."""
         now, wait = time.monotonic(), self.settings.chat_cooldown_s
         self._told = {other: at for other, at in self._told.items() if now - at < wait}
         if user_id in self._told:
@@ -122,7 +120,6 @@ class Chat(commands.Cog):
                 await ctx.send(embed=embed, **replying(ctx))
 
     async def _refusal(self, who: Actor) -> UserError | None:
-        """Why this person may not generate texts here; None if they may."""
         try:
             await self.generating.require(who)
         except UserError as error:
@@ -137,7 +134,6 @@ class Chat(commands.Cog):
         return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id)
 
     async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
-        """What to do instead, for a mention where chat is off, or without words."""
         prefix = await self.servers.prefix(who.guild_id)
         if alone:
             said = (
@@ -154,10 +150,7 @@ class Chat(commands.Cog):
         return discord.Embed(description=said, colour=GREY)
 
     async def _not_yet(self, ctx: Context) -> None:
-        """Show with a reaction that the cooldown isn't over: a message would take as much room as an answer.
-
-        Once per person and cooldown, so that a flood of mentions makes no flood of reactions.
-        """
+        """A reaction: a message would take as much room as an answer. Once per person and cooldown, against floods."""
         assert ctx.guild is not None
         try:
             async with self.cooldowns.spend("wait", ctx.guild.id, ctx.author.id, self.settings.chat_cooldown_s):
@@ -169,11 +162,6 @@ class Chat(commands.Cog):
 
 
 def _state(typed: str | None) -> bool | None:
-    """On or off, None when nothing was typed.
-
-    Raises:
-        UserError: something else was.
-    """
     if typed is None:
         return None
     known = {"on": True, "yes": True, "off": False, "no": False}

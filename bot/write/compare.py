@@ -24,8 +24,6 @@ from shared.settings import Settings
 
 @dataclass(frozen=True)
 class Comparing:
-    """Has texts compared."""
-
     settings: Settings
     servers: GuildSettingsStore
     delivery: Delivery
@@ -48,14 +46,8 @@ class Comparing:
     ) -> None:
         """Continue the same seed in several ways and post the texts with `send`, which gets `options`.
 
-        Args:
-            models: names of the models to compare; empty: temperatures are compared.
-            model: the one model whose temperatures are compared; None: the channel's.
-            temperatures: what to compare; empty: three around the channel's.
-            length, random_seed, stop: see `CompareJob`.
-
-        Raises:
-            UserError: see `Generating`.
+        Either `models` (names) are compared, or `temperatures` of one `model`: None is the channel's, no temperatures
+        are three around the channel's. Raises `UserError`, see `Generating`.
         """
         await self.generating.require(who)
         own = await self.servers.get(who.guild_id)
@@ -86,7 +78,6 @@ class Comparing:
         await self.generating.ask(who, job, send, **options)
 
     async def post(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
-        """Post a comparison, with a menu that continues one of its texts."""
         blocked = await self.generating.require_shown(job, {variant.model_id for variant in job.variants})
         texts = tuple(
             text.model_copy(update={"text": blocked.mask(text.text), "problem": blocked.mask(text.problem)})
@@ -98,7 +89,7 @@ class Comparing:
         await send(embed=embeds.compared(job, event), view=embeds.compared_menu(job.job_id, event), **options)
 
     async def chosen(self, press: Press) -> None:
-        """Continue the text that was chosen in the menu, which has its number, from 0."""
+        """The menu's values are the texts' numbers, from 0."""
         job, event = await self.generating.answered(press.actor, press["job"])
         if not isinstance(job, CompareJob) or not isinstance(event, Compared):
             raise unknown()
@@ -122,12 +113,11 @@ class Comparing:
         await self.generating.generate_again(press.actor, continued(one, job.seed + text.text), press.send)
 
     def register(self, table: components.Components) -> None:
-        """Let the menu work, and have comparisons delivered."""
         table.add("compared", self.chosen, components.JOB, hold=self.generating.slot)
         self.delivery.present(CompareJob, Compared, self.post)
 
 
 def temperatures_around(temperature: float) -> tuple[float, ...]:
-    """Three temperatures to compare: this one between a cooler and a hotter one."""
+    """A cooler one, this one and a hotter one; shifted where one would be outside 0 to `HOTTEST`."""
     middle = min(HOTTEST - 2 * TEMPERATURE_STEP, max(2 * TEMPERATURE_STEP, temperature))
     return tuple(round(middle + step * TEMPERATURE_STEP, 2) for step in (-2, 0, 2))

@@ -30,13 +30,12 @@ _NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
 def generated(job: GenerateJob, answer: Generated) -> discord.Embed | None:
-    """The answer to `generate`: seed in bold, then the text. None when it is too long for an embed."""
+    """None when the text is too long for an embed."""
     embed = _text(job, answer, shown_seed(job, answer), answer.text)
     return embed if len(embed.description or "") <= DESCRIPTION_LIMIT else None
 
 
 def generated_beginning(job: GenerateJob, answer: Generated) -> discord.Embed:
-    """The beginning of a text that is too long for an embed."""
     return _text(job, answer, shown_seed(job, answer)[-_SHOWN_SEED:], fit(answer.text, BEGINNING_SHOWN) + " …")
 
 
@@ -58,7 +57,6 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
 
 
 def _seed_and_text(seed: str, text: str) -> str:
-    """The seed in bold, and the text after it."""
     # Discord drops bold around white space at an edge.
     body = plain(seed).strip()
     bold = f"**{body}**" if body else ""
@@ -66,7 +64,6 @@ def _seed_and_text(seed: str, text: str) -> str:
 
 
 def chatted(answer: Generated) -> str:
-    """The answer to a mention: only what the model wrote, as a plain message."""
     return clipped(answer.text.strip(), _CHAT_LIMIT).strip() or "…"
 
 
@@ -89,7 +86,7 @@ def voice(job: GenerateJob) -> str:
 
 
 def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
-    """The buttons under a text; those that would change nothing are disabled."""
+    """Buttons that would change nothing are disabled."""
     random_start = job.from_line or job.from_corpus
     disabled_of = {
         "again": answer.temperature == 0 and not random_start,
@@ -106,13 +103,11 @@ def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
 
 
 def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
-    """The menu under a comparison."""
     options = [(name, str(number)) for number, name in enumerate(variant_names(answer))]
     return view(menu("compared", job_id, placeholder="Continue one of these…", options=options))
 
 
 def compared(job: CompareJob, answer: Compared) -> discord.Embed:
-    """The answer to `compare`: a field for each text, named by its temperature or model."""
     seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {answer.seed[-_SHOWN_SEED:]}"
     embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
     one = len({text.model_name for text in answer.texts}) == 1
@@ -135,7 +130,6 @@ def _written(text: str, room: int) -> str:
 
 
 def variant_names(answer: Compared) -> list[str]:
-    """What each text of a comparison is called: by its temperature, its model, or both."""
     models = {text.model_name for text in answer.texts}
     temperatures = {text.temperature for text in answer.texts}
     if len(models) == 1:
@@ -146,7 +140,6 @@ def variant_names(answer: Compared) -> list[str]:
 
 
 def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
-    """The answer to `surprise`: the picture, and what it says in plain words."""
     bits = answer.nats_per_char / math.log(2)
     embed = discord.Embed(
         title=f"How surprising this is to {job.model.name}",

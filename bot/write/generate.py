@@ -64,14 +64,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Request:
-    """A text that somebody asks for, before it is a job. None and empty stand for the channel's defaults.
-
-    Attributes:
-        models: several models at once, each with its share.
-        model: name of another model than the channel's.
-        model_id: as `model`, from a button that carries the id.
-        chosen: further fields of `GenerateJob`.
-    """
+    """None and empty stand for the channel's defaults. `model` is a name, `model_id` what a button carries instead
+    of it; `chosen` has further fields of `GenerateJob`."""
 
     seed: str = ""
     models: tuple[Part, ...] = ()
@@ -84,7 +78,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Generating:
-    """Has texts generated. Any request raises `UserError` when it may not be made here and now, or is refused."""
+    """Any request raises `UserError` when it may not be made here and now, or is refused."""
 
     client: discord.Client
     settings: Settings
@@ -97,7 +91,7 @@ class Generating:
     slot: Callable[[int], AbstractContextManager[None]]
 
     async def generate(self, who: Actor, request: Request, send: Send, *, letter: str = "g", **options: Any) -> None:
-        """Generate a text and post it with `send`, which gets `options`. `letter`: the first of the job's id."""
+        """Post a text with `send`, which gets `options`. `letter`: the first of the job's id."""
         await self.require(who)
         await self.ask(who, await self._job(who, request, letter), send, **options)
 
@@ -109,7 +103,6 @@ class Generating:
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
 
     async def require(self, who: Actor) -> None:
-        """Refuse a person who may not generate texts here; raises as `Access.require`."""
         await self.access.require("generate", who.user, who.channel)
 
     async def ask(
@@ -121,23 +114,18 @@ class Generating:
         least_s: float = 0.0,
         **options: Any,
     ) -> None:
-        """Have a job answered, within the person's cooldown for texts: `least_s` where the operator has set none."""
+        """Within the person's cooldown for texts, which is at least `least_s`, whatever the operator has set."""
         wait = max(self.settings.generate_cooldown_s, least_s)
         async with self.cooldowns.spend("generate", who.guild_id, who.user.id, wait, request=who.request_id):
             await self.delivery.ask(job, send, **options)
 
     def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
-        """What nobody chose for this text: the channel's, else the operator's; None: `classic` has its own."""
+        """For a text that names none; None: `classic` has its own."""
         if model.recipe == "classic":
             return None
         return choices.temperature if choices.temperature is not None else self.settings.generate_temperature
 
     async def _job(self, who: Actor, request: Request, letter: str) -> GenerateJob:
-        """The job for a request.
-
-        Raises:
-            UserError: there is no such model that may be used here, or it can't be mixed.
-        """
         models, choices = await self._models(who, request)
         model, own = models[0], await self.servers.get(who.guild_id)
         usual = FROM_CORPUS_LENGTH if request.from_corpus else self.settings.generate_length
@@ -158,7 +146,6 @@ class Generating:
         )
 
     async def _models(self, who: Actor, request: Request) -> tuple[list[ModelRecord], ChannelChoices]:
-        """The models that are to write, and what the channel has chosen."""
         if request.model_id is not None:
             model = await self.registry.by_id(who.guild_id, who.here, request.model_id)
             return [model], await self.servers.channel(who.here)
@@ -176,7 +163,6 @@ class Generating:
     # ------------------------------------------------------------------ buttons and forms
 
     async def pressed(self, action: str, press: Press) -> None:
-        """Make another text of one: the same again, its continuation, or a hotter or cooler one."""
         job, answer = await self.answered(press.actor, press["job"])
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
             raise unknown()
@@ -208,11 +194,7 @@ class Generating:
         await self.ask(who, job.model_copy(update=fresh), send, least_s=DOUBLE_CLICK_S, nonce=_pressed_id(who))
 
     async def answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
-        """A job of this very channel, and its last event.
-
-        Raises:
-            UserError: it is not known here.
-        """
+        """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
         stored, events = await asyncio.gather(self.queue.load(job_id), self.queue.events(job_id, "0"))
         if stored is None or not events:
             raise unknown()
@@ -222,7 +204,7 @@ class Generating:
         return stored.job, events[-1][1]
 
     async def form(self, press: Press) -> Form:
-        """The form of a model's button; whether this person may is asked when it is sent."""
+        """Whether this person may generate is asked when the form is sent."""
 
         async def sent(form: Press) -> None:
             typed = form.typed["temperature"].strip()
@@ -234,7 +216,6 @@ class Generating:
         return Form("generate form", "Generate a text", _FIELDS, sent, hold=self.slot)
 
     def register(self, table: components.Components) -> None:
-        """Let buttons and forms work, and have texts delivered."""
         for action in ("again", "continue", "hotter", "cooler"):
             table.add(action, functools.partial(self.pressed, action), components.JOB, hold=self.slot)
         table.add("write", self.form, components.MODEL, how="form")
@@ -243,18 +224,14 @@ class Generating:
     # ------------------------------------------------------------------ answers
 
     async def require_shown(self, job: Asked, model_ids: Collection[str]) -> Blocklist:
-        """Refuse an answer that may not be posted in its place any more; what it must not show there.
+        """The blocklist for an answer; raises `UserError` unless all models in it may be used in its place now.
 
         The place may have been opened to others since it was asked for, above all when the answer comes late.
-
-        Raises:
-            UserError: not all models that have a part in it may be used there now.
         """
         await self.registry.require_usable(job.place, model_ids)
         return await self.servers.blocklist(job.place.guild_id)
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
-        """Post a text with its buttons; one of a chat as a plain message. What is too long for an embed is a file."""
         blocked = await self.require_shown(job, {part.model_id for part in job.mix} or {job.model_id})
         event = _masked(event, blocked)
         if job.shown == 0:
@@ -289,7 +266,7 @@ def _masked(event: Generated, blocked: Blocklist) -> Generated:
 
 
 def continued(job: GenerateJob, text: str) -> GenerateJob:
-    """The job that continues `text` from its end; its answer shows a short tail of it."""
+    """Continue `text` from its end; the answer shows only a short tail of it."""
     seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
     tail = seed[-embeds.CONTINUED_SHOWN :]
     if len(tail) < len(seed):
@@ -299,7 +276,7 @@ def continued(job: GenerateJob, text: str) -> GenerateJob:
 
 
 def at_temperature(job: GenerateJob, answer: Generated, hot: float) -> GenerateJob:
-    """The same job with the same seed and random numbers, only hotter or cooler."""
+    """The same seed and random numbers, only hotter or cooler."""
     changes: dict[str, Any] = {"temperature": min(HOTTEST, max(0.0, round(hot, 2))), "random_seed": answer.random_seed}
     # A model of a channel begins with nothing that could be given as a seed.
     if (job.from_line or job.from_corpus) and answer.seed.strip():
@@ -308,12 +285,10 @@ def at_temperature(job: GenerateJob, answer: Generated, hot: float) -> GenerateJ
 
 
 def _pressed_id(who: Actor) -> str:
-    """The id of a job that a button or a form asked for."""
     return f"{embeds.PRESSED}-{who.request_id}"
 
 
 def unknown() -> UserError:
-    """What to tell somebody who asks for more of a text that is not there any more, or not here."""
     return UserError(
         "I no longer have this text.",
         "I keep texts for a month, each in its own channel. Generate a new one.",

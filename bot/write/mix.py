@@ -17,18 +17,14 @@ _PAIR = re.compile(r"([A-Za-z0-9][\w-]{0,31})[\s:]+(\d{1,9}(?:\.\d{1,9})?)\s*%?,
 
 
 class Part(NamedTuple):
-    """A model's name, and its share before the shares are made to sum to 1."""
+    """`weight` is the share before the shares are made to sum to 1."""
 
     name: str
     weight: float
 
 
 def parse(typed: str) -> tuple[Part, ...]:
-    """Parse the value of `--mix`; models without shares get equal ones.
-
-    Raises:
-        UserError: names the part that is wrong.
-    """
+    """The value of `--mix`; models without shares get equal ones. Raises `UserError` with the part that is wrong."""
     pieces = [piece.strip() for piece in typed.split(",")]
     if not 2 <= len(pieces) <= MOST_PARTS:
         said = "only one model" if len(pieces) == 1 else f"{len(pieces)} models"
@@ -41,11 +37,7 @@ def parse(typed: str) -> tuple[Part, ...]:
 
 
 def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tuple[Part, ...]:
-    """The parts of a mixture, each model once.
-
-    Raises:
-        UserError: a model is named twice.
-    """
+    """Raises `UserError` when a model is named twice."""
     names = [name for name, _ in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -54,18 +46,9 @@ def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tu
 
 
 def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[Part, ...], str]:
-    """Parse the words after `mix`: `frankenstein 70 alice 30 the sea`.
+    """Parts and words to continue of `frankenstein 70 alice 30 the sea`; raises `UserError`.
 
-    Args:
-        typed: the words.
-        known: names of the models there are: `chapter 12` after two models belongs to the text then.
-        prefix: what a command begins with here.
-
-    Returns:
-        The parts, and the words to continue.
-
-    Raises:
-        UserError: these are not two to eight models with shares.
+    After two parts only a name in `known` begins another one, so that `chapter 12` belongs to the text.
     """
     parts: list[tuple[str, float]] = []
     rest = typed.strip()

@@ -26,8 +26,6 @@ from shared.jobs import SURPRISE_FILE, SurpriseJob, author_of
 
 @dataclass(frozen=True)
 class Surprising:
-    """Has pictures drawn of how surprising texts are."""
-
     client: discord.Client
     servers: GuildSettingsStore
     queue: JobQueue
@@ -38,11 +36,7 @@ class Surprising:
     async def surprise(
         self, who: Actor, text: str, model: str | None, send: Send, *, author_id: int | None = None, **options: Any
     ) -> None:
-        """Draw how surprising each character of a text is to a model. `author_id`: see `SurpriseJob`.
-
-        Raises:
-            UserError: the text has something on the server's blocklist, or see `Generating`.
-        """
+        """`author_id`: see `SurpriseJob`. Raises `UserError`, also where the server's blocklist hits the text."""
         await self.generating.require(who)
         if (await self.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
             raise UserError("This text contains something on this server's blocklist.", "Try it without those words.")
@@ -53,10 +47,9 @@ class Surprising:
         await self.generating.ask(who, job, send, **options)
 
     async def words_of(self, who: Actor, message: discord.Message) -> tuple[str, int]:
-        """The words of a message that somebody replies to, and whose they are: only their own, or a text of the bot's.
+        """The words of a message replied to, and whose they are: only the person's own, or a text of the bot's.
 
-        Raises:
-            UserError: it is somebody else's message, or nobody knows any more whose words they are.
+        Raises `UserError`: it is somebody else's message, or nobody knows any more whose words they are.
         """
         author_id = who.user.id
         if message.author.id != who.user.id:
@@ -70,7 +63,6 @@ class Surprising:
         return of_message(message).strip(), author_id
 
     async def post(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
-        """Post the picture, with what it says in words."""
         blocked = await self.generating.require_shown(job, [job.model.model_id])
         event = event.model_copy(update={"notes": tuple(map(blocked.mask, event.notes))})
         picture = await self.queue.artifact(job.job_id, SURPRISE_FILE)
@@ -82,7 +74,6 @@ class Surprising:
         await send(embed=embed, **options)
 
     def register(self, _table: components.Components) -> None:
-        """Have pictures delivered."""
         self.delivery.present(SurpriseJob, Surprised, self.post)
 
 
