@@ -1,5 +1,4 @@
-"""Trainings on channels, begun by a command or a button: of the whole channel, or what was said since a model learned
-it."""
+"""Trainings on channels: of the whole channel, or of what was said since a model learned it."""
 
 from __future__ import annotations
 
@@ -24,8 +23,6 @@ from shared.settings import Settings
 
 @dataclass(frozen=True)
 class ChannelTrainings:
-    """Begins them."""
-
     settings: Settings
     servers: GuildSettingsStore
     registry: Registry
@@ -35,21 +32,16 @@ class ChannelTrainings:
     importer: Importer
 
     async def begin(self, who: Actor, flags: TrainFlags, send: Send, *, by_message: bool) -> None:
-        """Do what `train #channel` asks for; arguments and errors as of `Importer.begin`."""
+        """`train #channel`; arguments and errors as of `Importer.begin`."""
         await self.importer.begin(who, functools.partial(self._plan, who, flags), send, by_message=by_message)
 
     async def update(self, press: Press) -> None:
-        """Do what "Learn new messages" asks for; errors as of `Importer.begin`."""
+        """**Learn new messages**; errors as of `Importer.begin`."""
         plan = functools.partial(self._update, press.actor, press["model"])
         await self.importer.begin(press.actor, plan, press.send, by_message=True)
 
     async def _plan(self, who: Actor, flags: TrainFlags) -> ImportPlan:
-        """The whole channel; from a model that learned this channel before: what was said since.
-
-        Raises:
-            UserError: the channel may not be learned, or not here; or what `train_options.chosen` refuses.
-            discord.HTTPException: Discord is in trouble.
-        """
+        """The whole channel; from a model that learned it before, what was said since. Errors as of `_update`."""
         assert flags.source is not None
         source = await self.sources.find(who, flags.source)
         parent = await self.registry.choose(who.guild_id, who.here, flags.parent) if flags.parent is not None else None
@@ -60,10 +52,8 @@ class ChannelTrainings:
     async def _update(self, who: Actor, model_id: str) -> ImportPlan:
         """What was said since, learned for as long as before.
 
-        Raises:
-            UserError: the model is gone or may not be used here, did not learn from a channel, or somebody withdrew; or
-                as `_plan`.
-            discord.HTTPException: Discord is in trouble.
+        Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
+        `discord.HTTPException`: Discord is in trouble.
         """
         parent = await self.registry.by_id(who.guild_id, who.here, model_id)
         ref = parent.corpus.transcript if parent.corpus is not None else None
@@ -82,11 +72,7 @@ class ChannelTrainings:
         return ImportPlan(source, options, speakers=transcript.info.speakers, parent=parent, after=after)
 
     async def _learned_until(self, model: ModelRecord, source_id: int) -> int:
-        """Up to which message a model has learned a channel; 0: not at all.
-
-        Raises:
-            UserError: a member withdrew since: it is not to be trained further.
-        """
+        """The last message learned of a channel; 0: none. Raises `UserError`: a member withdrew since."""
         await self.trainings.require_current(model)
         found = [await self.store.load(ref.transcript_id) for ref in model.transcripts]
         return max((one.info.until for one in found if one is not None and one.info.source_id == source_id), default=0)

@@ -52,8 +52,6 @@ else:
 
 
 class Training(commands.Cog):
-    """`train` and `catalogue`."""
-
     def __init__(
         self,
         settings: Settings,
@@ -110,7 +108,6 @@ class Training(commands.Cog):
         await self._trainings.begin(who, request, send, by_message=by_message)
 
     async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
-        """What the options ask for, with its text."""
         parent = None
         if train_options.starts_from_model(flags):
             parent = await self._trainings.registry.choose(who.guild_id, who.here, flags.parent)

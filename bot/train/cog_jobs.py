@@ -21,8 +21,6 @@ _JOB = "The training's id, at the bottom of its card; without one, your only tra
 
 
 class Jobs(commands.Cog):
-    """`jobs`, `cancel` and `finish`."""
-
     def __init__(self, servers: GuildSettingsStore, outlook: OutlookCache, control: Control, offers: Offers) -> None:
         self._servers = servers
         self._outlook = outlook

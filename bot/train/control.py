@@ -33,8 +33,6 @@ _TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
 
 @dataclass(frozen=True)
 class Control:
-    """Ends trainings, and shows what they wrote."""
-
     servers: GuildSettingsStore
     queue: JobQueue
     outlook: OutlookCache
@@ -43,31 +41,26 @@ class Control:
     importer: Importer
 
     def register(self, components: Components) -> None:
-        """Do what the buttons under cards say."""
         components.add("cancel", self.cancel_pressed, JOB, how="private")
         components.add("finish", self.finish_pressed, JOB, how="private")
         components.add("samples", self.samples_pressed, JOB, how="private", who="readers")
 
     async def cancel_pressed(self, press: Press) -> None:
-        """**Cancel** under a card; raises as `cancel`."""
         await press.send(await self.cancel(press["job"], press.interaction.guild_id, press.interaction.user))
 
     async def finish_pressed(self, press: Press) -> None:
-        """**Finish now** under a card; raises as `finish`."""
         await press.send(await self.finish(press["job"], press.interaction.guild_id, press.interaction.user))
 
     async def samples_pressed(self, press: Press) -> None:
-        """**Samples** under a card; raises as `samples`."""
         channel = press.interaction.channel
         here = access.channel_ids(channel) if channel is not None else []
         user, guild_id = press.interaction.user, press.interaction.guild_id
         await press.send(embed=await self.samples(press["job"], guild_id, user, here))
 
     async def cancel(self, job_id: str, guild_id: int | None, user: User) -> str:
-        """Cancel a training, or the reading of a channel before it, on behalf of `user`; what to tell them.
+        """End a training, or the reading of a channel before it; returns what to tell `user`.
 
-        Raises:
-            UserError: there is no such training in this server, it is over, or it is somebody else's.
+        Raises `UserError`: there is no such training in this server, it is over, or it is somebody else's.
         """
         if (said := await self.importer.cancel(job_id, guild_id, user)) is not None:
             return said
@@ -82,11 +75,7 @@ class Control:
         return "No worker is running: it is cancelled within two minutes, or as soon as one is back."
 
     async def finish(self, job_id: str, guild_id: int | None, user: User) -> str:
-        """End a training now and keep the best model so far, on behalf of `user`; what to tell them.
-
-        Raises:
-            UserError: as `cancel`, or there is nothing to keep yet.
-        """
+        """Returns what to tell `user`. Raises `UserError` as `cancel`, or when there is nothing to keep yet."""
         job, state = await self._load_own(job_id, guild_id, user)
         if state.state == "queued":
             raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
@@ -102,16 +91,10 @@ class Control:
         return "Finishing: the best so far is kept."
 
     async def meant(self, who: Actor, doing: Literal["cancel", "finish"], *, private: bool) -> str:
-        """The training that somebody means who names none: the only one of theirs in this server.
+        """The id of the training meant by somebody who names none: their only one in this server.
 
-        Args:
-            who: who asks, and where.
-            doing: what is to be done with it. Of those that can be finished, only what has begun counts.
-            private: the answer is for this person alone.
-
-        Raises:
-            UserError: they have none, or several, which it lists with what to type; to a moderator who has none, those
-                that they may end.
+        To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
+        none, or for several, which it lists; a moderator who has none is shown those that they may end.
         """
         standings = (await self.outlook.look(now=True)).standings
         jobs = {one.job.job_id: one.job for one in standings if one.job.place.guild_id == who.guild_id}
@@ -147,17 +130,10 @@ class Control:
         return (private and job.place.user_id == who.user.id) or self.audience.may_quote(job, who.here)
 
     async def samples(self, job_id: str, guild_id: int | None, user: User, here: Sequence[int]) -> discord.Embed:
-        """The samples that a training wrote, epoch by epoch.
+        """`here`: the channel where `user` asks, which they surely read, and of a thread its parent.
 
-        Args:
-            job_id: which training.
-            guild_id: where somebody asks.
-            user: who asks.
-            here: the channel where they ask, which they surely read, and of a thread its parent.
-
-        Raises:
-            UserError: there is no such training that this person can see, it learns from messages that they may not be
-                able to read, or it has no samples yet.
+        Raises `UserError`: there is no such training that this person can see, it learns from messages that they may
+        not be able to read, or it has no samples yet.
         """
         job = await self._load(job_id, guild_id)
         if not access.sees(user, job.place):

@@ -73,16 +73,12 @@ class CardContext:
     """What a card shows besides its training's own events.
 
     Attributes:
-        prefix: of this server's commands.
-        worker_there: a train worker is running now.
         place: how many trainings wait before it; None: it does not wait.
-        waiting: how many trainings wait in all.
-        begins: when it begins; None: nobody can say.
-        takes: how long it learns in all; None: nobody can say.
+        waiting: how many wait in all.
+        begins, takes: when it begins, and how long it learns in all; None: nobody can say.
         most_minutes: the longest that any training may learn.
         machines: what the train workers run on.
         control: what somebody asked of it while it runs: `finish` or `cancel`.
-        blocked: the server's blocklist.
         quotable: all who read the card could have read what is learned; else it shows nothing that a model wrote.
         off: the operator has turned off what it learns from.
     """
@@ -102,7 +98,6 @@ class CardContext:
 
 
 def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
-    """The card of a training: what was asked for, how far it has come, and its place in the queue."""
     match state.state:
         case "finished":
             assert state.finished is not None
@@ -126,7 +121,7 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
 
 
 def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
-    """The card while Redis is away. `full`: it is there, but its disk or its memory is full."""
+    """`full`: Redis is there, but its disk or its memory is full."""
     what = "cannot be reached**"
     if full:
         what = "takes nothing**: its disk or its memory is full. The bot's operator has to make room. Until then"
@@ -150,7 +145,6 @@ def foreign(job_id: str) -> discord.Embed:
 
 
 def without_chart(embed: discord.Embed) -> discord.Embed:
-    """The card of a finished training where the bot may attach no files."""
     return embed.copy().set_image(url=None).add_field(name="No chart", value=NO_FILES, inline=False)
 
 
@@ -179,12 +173,7 @@ def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
 
 
 def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
-    """What the person who began a training is told when its channel was deleted while it ran.
-
-    Args:
-        job: the training.
-        kept: the best so far is to be kept as a model; else nothing is.
-    """
+    """For who began a training whose channel was deleted while it ran. `kept`: the best so far becomes a model."""
     doing = "ending the training, to keep the best so far" if kept else "cancelling the training"
     gone = f"The channel where you had me learn {short_title(job)} was deleted"
     said = f"{gone}, so I am {doing}. You hear from me when that is done."
@@ -193,7 +182,7 @@ def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
 
 
 def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingState) -> discord.Embed:
-    """The card of a training that is over, for the person who began it: its channel was deleted."""
+    """For the person who began it: its channel was deleted."""
     said = embed.description or ""
     if state.finished is not None:
         model = state.finished.model
@@ -267,7 +256,7 @@ def _limit(options: TrainOptions, most_minutes: float) -> float | None:
 
 
 def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progress, *, ending: bool) -> None:
-    """How far it has come. `ending`: somebody asked for its end, so that its plan says nothing any more."""
+    """`ending`: somebody asked for its end, so that its plan says nothing any more."""
     embed.description = f"{embed.description}\n`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**"
     # Where time decides, nobody knows how many epochs there will be.
     of = f" of {progress.epochs}" if options.by_epochs else ""
@@ -284,7 +273,6 @@ def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progres
 
 
 def time_left(progress: Progress) -> str:
-    """How long it learns on: `1 min 15 s`."""
     if progress.doing == "finishing":
         return _SOON
     if progress.eta_s is None:
@@ -293,7 +281,6 @@ def time_left(progress: Progress) -> str:
 
 
 def finished(end: Finished, progress: Progress | None, context: CardContext) -> discord.Embed:
-    """The card of a training that ended well. `progress`: its last one."""
     model = end.model
     why = {
         "done": "",
@@ -358,13 +345,7 @@ def _bits(nats: float) -> str:
 
 
 def how(job: TrainJob, most_minutes: float) -> str:
-    """What was asked for, in plain words: the recipe, where it starts from, and what the person chose.
-
-    Args:
-        job: the training.
-        most_minutes: the longest that any training may learn: of one that reads the text a number of times, only a
-            shorter limit is somebody's choice.
-    """
+    """`most_minutes`: the longest any training may learn; with a number of epochs, only less is somebody's choice."""
     said = [RECIPE_WORDS[job.options.recipe]]
     if job.parent is not None:
         said.append(f"continues `{job.parent.name}`")
@@ -400,7 +381,7 @@ def _choices(options: TrainOptions, most_minutes: float) -> list[str]:
 
 
 def samples(job: TrainJob, state: TrainingState, blocked: Blocklist) -> discord.Embed:
-    """What a training wrote epoch by epoch: the first, the newest, and some between, as many as fit."""
+    """The first sample, the newest, and some between, as many as fit."""
     learning = "How it learned" if state.over else "Learning"
     embed = discord.Embed(title=f"{learning} to write like {short_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):

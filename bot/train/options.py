@@ -21,8 +21,6 @@ _KEPT = ("dropout", "batch", "length", "learning_rate", "keep_licence")
 
 
 class TrainFlags(Options):
-    """The options of `train`."""
-
     groups = {  # noqa: RUF012  # not annotated, see Options
         "Network": ("layers", "units", "embedding", "encoding"),
         "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence", "speakers"),
@@ -74,11 +72,7 @@ class TrainFlags(Options):
 
 
 def check(flags: TrainFlags, settings: Settings) -> None:
-    """Refuse what can be refused without asking Redis.
-
-    Raises:
-        UserError: a value out of its range, or options that contradict each other.
-    """
+    """Raises `UserError` for what can be refused without asking Redis."""
     flags.check_limits()
     checks.in_range("minutes", flags.minutes, 0.1, settings.train_max_minutes)
     checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
@@ -105,21 +99,11 @@ def is_more(flags: TrainFlags) -> bool:
 
 
 def starts_from_model(flags: TrainFlags) -> bool:
-    """Whether the training starts from a model."""
     return flags.parent is not None or is_more(flags)
 
 
 def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) -> TrainOptions:
-    """The options of the job.
-
-    Args:
-        flags: what was typed, checked.
-        settings: limits and defaults.
-        parent: the model to start from. On the same text, its training options are kept, too.
-
-    Raises:
-        UserError: the recipe is not the model's.
-    """
+    """On the text that it learned, `parent` keeps its options, too. Raises `UserError`: it has another recipe."""
     if parent is not None and flags.recipe not in (None, parent.recipe):
         raise UserError(
             f"`{parent.name}` is a `{parent.recipe}` model and can't be trained further as `{flags.recipe}`.",
@@ -142,12 +126,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
 
 
 def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
-    """The options of Train more: as long as the model was trained before, and in the same way.
-
-    Args:
-        parent: the model.
-        settings: limits and defaults, which may have changed since.
-    """
+    """For **Train more**: as long and in the same way as before, within the limits of now."""
     before = parent.options or TrainOptions(recipe=parent.recipe)
     minutes = before.minutes if before.minutes is not None else settings.train_minutes
     return TrainOptions(
@@ -159,5 +138,5 @@ def again(parent: ModelRecord, settings: Settings) -> TrainOptions:
 
 
 def _kept(before: TrainOptions | None) -> dict[str, Any]:
-    """What a model's own text is learned with once more as it was before."""
+    """The options that training on the same text again takes over."""
     return {name: getattr(before, name) for name in _KEPT} if before is not None else {}

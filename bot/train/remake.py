@@ -1,4 +1,4 @@
-"""Keeps the promises about channels' words in time: stale models are made again or deleted, what is over is dropped.
+"""Keeps the promises about channels' words in time: makes stale models again or deletes them, and drops what is over.
 
 All that is found here is computed from Redis each time, so it survives whatever happened in between.
 """
@@ -51,11 +51,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Remaking:
-    """Looks after models and transcripts of channels.
-
-    Attributes:
-        before, after: what others have to do from time to time; it is done before and after the models are looked at.
-    """
+    """`before`, `after`: what others have to do from time to time, before and after the models are looked at."""
 
     client: discord.Client
     settings: Settings
@@ -78,15 +74,12 @@ class Remaking:
     _tried: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Begin to look; the first time at once."""
         self._tasks.spawn(run_forever("remake", self._look_at_all, every_s=EVERY_S, wakeup=self._wakeup))
 
     async def stop(self) -> None:
-        """End."""
         await self._tasks.end()
 
     def wake(self) -> None:
-        """Something happened: look soon."""
         self._wakeup.set()
 
     async def _look_at_all(self) -> float:
@@ -106,10 +99,9 @@ class Remaking:
         return max(1.0, wait_s)
 
     async def _attempt(self, part: Awaitable[T], otherwise: T) -> T:
-        """Do a part of a look: what fails there must not keep any other server or model from its turn.
+        """What fails in one part must not keep other servers or models from their turn.
 
-        Raises:
-            redis.RedisError: Redis cannot be reached, so that the other parts could do nothing either.
+        Raises `redis.RedisError`: Redis cannot be reached, so that the other parts could do nothing either.
         """
         try:
             return await part
@@ -120,11 +112,7 @@ class Remaking:
             return otherwise
 
     async def look(self, guild: discord.Guild) -> float:
-        """Do for a server's models what is due; the seconds until something else is, `EVERY_S` at most.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Do what is due; the seconds until something else is, at most `EVERY_S`. Raises `redis.RedisError`."""
         models = [model for model in await self.registry.all(guild.id) if model.transcripts]
         if not models:
             return EVERY_S
@@ -137,7 +125,7 @@ class Remaking:
     async def _look_after(
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
     ) -> float:
-        """Do for one model what is due; the seconds until more is."""
+        """Do what is due; the seconds until more is."""
         known = {one.model_id for one in models}
         if (self.lifetimes.expires(model) or math.inf) <= time.time():
             await self.delete(guild, model, "its time was over")
@@ -184,7 +172,6 @@ class Remaking:
         return made or bool(await self.importer.of_guild(guild.id))
 
     async def _make_again(self, guild: discord.Guild, model: ModelRecord) -> None:
-        """Read the channel anew and train again, if that is possible."""
         try:
             if (plan := await self._plan(guild, model)) is not None:
                 await self.importer.begin_again(model, plan)
@@ -196,11 +183,9 @@ class Remaking:
                 log.warning("model_not_made_again", model_id=model.model_id, error=type(error).__name__)
 
     async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
-        """How a model is made again; None: it cannot be, because it learned from several channels, or that is gone.
+        """None: it cannot be made again, because it learned from several channels, or that is gone.
 
-        Raises:
-            UserError: the channel may not be learned now.
-            redis.RedisError: Redis cannot be reached.
+        Raises `UserError`: the channel may not be learned now; or `redis.RedisError`.
         """
         found = [await self.transcripts.load(ref.transcript_id) for ref in model.transcripts]
         known = [one for one in found if one is not None]
@@ -246,7 +231,6 @@ class Remaking:
             return
 
     async def delete(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
-        """Delete a model, and say so where it was made."""
         await self._drop(model)
         log.info("model_expired", model_id=model.model_id, guild_id=guild.id, why=why)
         place = guild.get_channel_or_thread(model.channel_id)
@@ -261,12 +245,9 @@ class Remaking:
     # ------------------------------------------------------------------ transcripts
 
     async def forget_unused(self) -> None:
-        """Forget the transcripts whose words are gone and that no model and no training refers to.
+        """Forget transcripts whose text is gone and that nothing refers to, and when deleted models became stale.
 
-        And since when models were stale that are gone.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
+        Raises `redis.RedisError`.
         """
         for model_id in await reply(self.redis.hkeys(keys.STALE)):
             if await self.registry.record(model_id.decode()) is None:

@@ -42,12 +42,8 @@ TASTE_MINUTES = 2.0
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What is to be learned, and how.
-
-    Attributes:
-        corpus: the text; of a channel's messages, which lie in Redis already, only what is known of them.
-        parent: the model to start from; None: a new model.
-    """
+    """Of a channel's messages, which are in Redis already, `corpus` is only what is known of them. No `parent`: a
+    new model."""
 
     corpus: Corpus | CorpusInfo
     options: TrainOptions
@@ -55,14 +51,11 @@ class TrainRequest:
 
     @property
     def info(self) -> CorpusInfo:
-        """What is known of the text."""
         return self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus
 
 
 @dataclass(frozen=True)
 class Trainings:
-    """Begins trainings."""
-
     settings: Settings
     servers: GuildSettingsStore
     access: Access
@@ -78,15 +71,10 @@ class Trainings:
     async def begin(
         self, who: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send, *, by_message: bool = False
     ) -> None:
-        """Check who may, get the text, send the training on its way, and post its card.
+        """Check who may, get the text, send the training on its way, and post its card with `send`.
 
-        A request that is refused or fails costs no cooldown.
-
-        Args:
-            who: who asks, and where.
-            prepare: gets the text; called once all is well so far, for it may take long.
-            send: a `send` of discord.py's, for the card.
-            by_message: `send` takes a nonce, by which Discord posts a card once.
+        A request that is refused or fails costs no cooldown. `prepare` is called once all is well so far, for it may
+        take long. `by_message`: `send` takes a nonce, by which Discord posts a card once.
 
         Raises:
             UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
@@ -121,11 +109,7 @@ class Trainings:
 
     @asynccontextmanager
     async def admitted(self, who: Actor) -> AsyncIterator[None]:
-        """For what begins a training: who may, within the quotas and the person's cooldown.
-
-        Raises:
-            UserError: they may not, not here, or not yet.
-        """
+        """Within the quotas and the person's cooldown. Raises `UserError`: they may not, not here, or not yet."""
         await self.access.require("train", who.user, who.channel)
         await self._require_room(who)
         wait = self.settings.train_cooldown_s
@@ -133,12 +117,11 @@ class Trainings:
             yield
 
     def register(self, components: Components) -> None:
-        """Do what the buttons under cards and greetings say."""
         components.add("more", self.more, MODEL)
         components.add("taste", self.taste)
 
     async def more(self, press: Press) -> None:
-        """Train a model on its own text once more, for as long as before; for **Train more** under a finished card."""
+        """**Train more** under a finished card: once more on its own text, for as long as before."""
         prepare = functools.partial(self._more, press.actor, press["model"])
         await self.begin(press.actor, prepare, press.send, by_message=True)
 
@@ -147,11 +130,7 @@ class Trainings:
         return await self.again(who, parent, train_options.again(parent, self.settings))
 
     async def again(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainRequest:
-        """What trains a model further on its own text.
-
-        Raises:
-            UserError: see `text_again`.
-        """
+        """What trains a model further on its own text; raises as `text_again`."""
         corpus = await self.text_again(parent, keep_licence=options.keep_licence)
         name = options.name or await self.registry.next_name(who.guild_id, who.here, parent)
         return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
@@ -176,11 +155,7 @@ class Trainings:
             await press.interaction.followup.send(said, ephemeral=True)
 
     async def require_current(self, model: ModelRecord) -> None:
-        """Refuse to go on from a model that learned words which were withdrawn since.
-
-        Raises:
-            UserError: it did.
-        """
+        """Raises `UserError` for a model that learned words which were withdrawn since."""
         if await self.lifetimes.is_stale(model):
             raise UserError(
                 f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
@@ -190,15 +165,11 @@ class Trainings:
     # ------------------------------------------------------------------ texts of earlier trainings
 
     async def text_again(self, model: ModelRecord, *, keep_licence: bool) -> Corpus | CorpusInfo:
-        """The text that a model learned from. `keep_licence`: as the option of `train`.
+        """The text that a model learned; of messages, which stay where they are, only what is known of them.
 
-        Redis keeps it for a while. After that, a text of the catalogue is fetched again, and may have changed since.
-
-        Returns:
-            The text; of a channel's messages, which stay where they are, only what is known of them.
-
-        Raises:
-            UserError: it is not known or no longer kept, and how to name or attach it; or as `corpora.resolve`.
+        Redis keeps a text for a while. After that, one of the catalogue is fetched again, and may have changed since.
+        `keep_licence`: as the option of `train`. Raises `UserError`: it is not known or no longer kept, and how to name
+        or attach it; or as `corpora.resolve`.
         """
         info, command = model.corpus, f"{await self.servers.prefix(model.guild_id)}train"
         if info is None:
@@ -222,7 +193,6 @@ class Trainings:
         )
 
     async def _messages_again(self, model: ModelRecord, info: CorpusInfo, command: str) -> CorpusInfo:
-        """What is known of the messages that a model learned from, as they are now."""
         known = {ref.transcript_id: ref for ref in model.transcripts}  # what a model file claims is not among them
         ref = known.get(info.transcript.transcript_id) if info.transcript is not None else None
         transcript = await self.transcripts.load(ref.transcript_id) if ref is not None else None
@@ -239,13 +209,10 @@ class Trainings:
     # ------------------------------------------------------------------ entering
 
     async def _submit(self, who: Actor, job: TrainJob, text: str | None, send: Send) -> bool:
-        """Enter the job first: a bot that dies in between posts the card after its next start.
+        """Enter the job, then post its card; False when delivery has to post it.
 
-        A card that was posted before would say "Queued" for ever. So would one that Discord took although it said
-        nothing, if the job were taken back: while it is in trouble, the job stays and delivery posts the card.
-
-        Returns:
-            False when delivery has to do that.
+        A bot that dies in between posts the card after its next start. A card without a job would say "Queued" for
+        ever. While Discord is in trouble the job stays, too: Discord may have taken the card without saying so.
         """
         place = job.place
         context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
@@ -275,11 +242,7 @@ class Trainings:
         return self.servers.jobs_per_user(own), self.servers.jobs_per_server(own)
 
     async def _require_room(self, who: Actor) -> None:
-        """Refuse early what the quotas would refuse: of trainings at once, and of the models' disk space.
-
-        Raises:
-            UserError: says when to try again, or what to do.
-        """
+        """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
         outlook = await self.outlook.look(now=True)
         for_one, for_all = await self._limits(who)
         if outlook.count(who.guild_id, who.user.id) >= for_one:
@@ -296,7 +259,6 @@ class Trainings:
             )
 
     async def _no_room(self, who: Actor, of_user: bool) -> UserError:
-        """Why there is no room for another training, and when to try again."""
         outlook = await self.outlook.look(now=True)
         for_one, for_all = await self._limits(who)
         if of_user:

@@ -27,14 +27,8 @@ State = Literal["queued", "reading", "training", "interrupted", "finished", "fai
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state of one training.
-
-    Attributes:
-        samples: texts written after each epoch, newest last.
-        resumed: it was resumed from a checkpoint.
-        trouble: what keeps its worker from saving.
-        anew: why it last began anew (`Started.anew`); None: it never did.
-    """
+    """`samples`: newest last. `trouble`: what keeps its worker from saving. `anew`: why it last began anew, see
+    `Started`; None: it never did."""
 
     state: State = "queued"
     resumed: bool = False
@@ -47,22 +41,19 @@ class TrainingState:
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> TrainingState:
-        """What these add up to."""
         return functools.reduce(cls.after, events, cls())
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come."""
         return self.state in ("finished", "failed", "cancelled")
 
     @property
     def has_learned(self) -> bool:
-        """Whether there is something to keep."""
         progress = self.progress
         return progress is not None and (progress.train_loss is not None or progress.heldout_loss is not None)
 
     def after(self, event: Event) -> TrainingState:
-        """The state after one more event; those after the end change nothing."""
+        """Events after the end change nothing."""
         if self.over:
             return self
         match event:
@@ -90,12 +81,8 @@ class TrainingState:
     def samples_stand(self, job: TrainJob, revisions: Mapping[str, Revision]) -> bool:
         """Whether no member has withdrawn words that the training had read when it wrote its samples.
 
-        One that waits to go on, because its worker is gone, begins anew only when another takes it up. Of one that is
-        over there is nothing to say: a model is made again as a whole.
-
-        Args:
-            job: the training.
-            revisions: where its transcripts stand now; one that is missing is forgotten.
+        An interrupted one begins anew only when another worker takes it up; once it is over, the model is made again.
+        `revisions`: of its transcripts now; one that is missing is forgotten.
         """
         if not self.samples or self.over:
             return True
