@@ -1,5 +1,5 @@
-"""The file: a zip of what it is, Redis' entries as `DUMP` gives them, models, and checkpoints. Any unzip program checks
-it: each part has a checksum, and the list of all parts stands last, so one that was cut off has none.
+"""The backup file: a zip of a description, Redis' keys as `DUMP` gives them, models and checkpoints. Zip's checksums
+tell damage; its directory stands at the end, so a file that was cut off has none.
 """
 
 from __future__ import annotations
@@ -26,71 +26,43 @@ _NAME = re.compile(
     rf"{re.escape(DESCRIPTION)}|{RECORDS}|{TEXTS}|{MODELS}/{_PART}\.safetensors|{CHECKPOINTS}(/{_PART}){{2,3}}"
 )
 _MOST_SMALL = 1_000_000
-"""Bytes of the description: more is no such thing."""
+"""Bytes of the description at most."""
 _HEAD = struct.Struct(">IIQ")
-"""Before each entry: bytes of its key, bytes of its value, and when it expires (see `Entry`; 0: never)."""
+"""Before each entry: bytes of its key, bytes of its value, `expires_ms` (0: never)."""
 
 Progress = Callable[[int], None]
-"""Hears that so many bytes more are done."""
+"""Is called with the bytes done since the last call."""
 
 
 class Description(BaseModel):
-    """What a backup is.
-
-    Attributes:
-        format: how it is laid out; a larger number than `FORMAT` is a newer version's.
-        taken_at: the moment that it shows, seconds since the epoch.
-        version: of the product.
-        redis: version of the server whose entries these are.
-        entries: keys of Redis.
-        models: that the registry names; fewer may be in it.
-        trainings: that were not over.
-    """
-
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    format: int = Field(FORMAT, ge=1)
-    taken_at: float
+    format: int = Field(FORMAT, ge=1)  # a larger number than `FORMAT` is a newer version's
+    taken_at: float  # the moment it shows, seconds since the epoch
     version: str
-    redis: str
+    redis: str  # the server's version
     entries: int = Field(ge=0)
-    models: int = Field(ge=0)
-    trainings: int = Field(ge=0)
+    models: int = Field(ge=0)  # in the registry; fewer files may be in the backup
+    trainings: int = Field(ge=0)  # not over
 
 
 class Entry(NamedTuple):
-    """One key of Redis: its name, what `DUMP` gives for it, and when it is to go: milliseconds since the epoch, or
-    None for never.
-    """
-
     key: bytes
-    value: bytes
-    expires_ms: int | None
+    value: bytes  # as `DUMP` gives it
+    expires_ms: int | None  # since the epoch; None: never
 
 
 def write_entries(archive: zipfile.ZipFile, name: str, entries: Iterable[Entry]) -> None:
-    """Add a part with entries."""
     with archive.open(name, "w", force_zip64=True) as part:
         for entry in entries:
             part.write(_HEAD.pack(len(entry.key), len(entry.value), entry.expires_ms or 0) + entry.key + entry.value)
 
 
 class Backup:
-    """A backup to be read.
-
-    Attributes:
-        description: what it is.
-        bytes: of all that is in it.
-        models, jobs: ids of the models, and of the trainings with a checkpoint, that are in it.
-    """
+    """`bytes`: of all parts, unpacked. `models`, `jobs`: ids of models, and of trainings with a checkpoint, in it."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Look at what it says of itself.
-
-        Raises:
-            UserError: it is no backup, not all of one, a newer version's, or has what none has.
-            OSError: it cannot be read.
-        """
+        """Raises UserError: no backup, incomplete, damaged, or a newer version's; OSError: it cannot be read."""
         with _damage_told(_no_backup):
             self._zip = zipfile.ZipFile(file)
             self.description = _described(self._zip)
@@ -104,11 +76,7 @@ class Backup:
         self.jobs = self._ids(CHECKPOINTS)
 
     def entries(self, name: str) -> Iterator[Entry]:
-        """A part with entries.
-
-        Raises:
-            UserError: it is damaged, which may be told only after the last of them.
-        """
+        """Raises UserError: the part is damaged, which may show only after its last entry."""
         with _damage_told(damaged), self._zip.open(name) as part:
             while head := part.read(_HEAD.size):
                 key_size, size, expires_ms = _HEAD.unpack(head)
@@ -118,12 +86,7 @@ class Backup:
                 yield Entry(key, value, expires_ms or None)
 
     def unpack(self, folder: Path, progress: Progress) -> None:
-        """Unpack models and checkpoints, as `models/ID.safetensors` and `checkpoints/ID/...` of a folder.
-
-        Raises:
-            UserError: one is damaged.
-            OSError: it cannot be written.
-        """
+        """Write `models/ID.safetensors` and `checkpoints/ID/...`. Raises UserError: damaged; OSError: not writable."""
         for name in self._files:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,14 +98,12 @@ class Backup:
 
 
 def copy(source: IO[bytes], target: IO[bytes], progress: Progress) -> None:
-    """Copy what is left of a file."""
     while piece := source.read(1 << 20):
         target.write(piece)
         progress(len(piece))
 
 
 def damaged() -> UserError:
-    """The file is not what was written."""
     return UserError(
         "This backup is damaged: its checksums don't match.", "Take another one, or copy the file here once more."
     )
@@ -164,11 +125,7 @@ def _damage_told(told: Callable[[], UserError]) -> Iterator[None]:
 
 
 def _described(archive: zipfile.ZipFile) -> Description:
-    """What `backup.json` says.
-
-    Raises:
-        UserError: there is no such thing, or another version wrote it.
-    """
+    """Raises UserError: there is no description, or a newer version wrote it."""
     try:
         with archive.open(DESCRIPTION) as part:
             found = json.loads(part.read(_MOST_SMALL))

@@ -1,4 +1,4 @@
-"""Which of Redis' keys a backup has: what is to be known after a restore, and nothing that only lives."""
+"""Which of Redis' keys a backup has: what must be known after a restore, nothing transient."""
 
 from __future__ import annotations
 
@@ -21,25 +21,23 @@ KEPT = frozenset(
     }
 )
 KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
-# Nobody is there to be notified, and no attempt of before has a training: one that ran waits again. What was sent to
-# Discord as the list of commands may be newer there by now, so it is sent again; so is what removes models' files.
+# After a restore nobody waits to be notified, and trainings that ran wait again. The list of commands is sent again, as
+# Discord may have a newer one; so are the messages that remove models' files.
 _PASSING = frozenset({keys.NOTIFICATIONS, keys.DELETION_SENT, keys.PROBE})
 _PASSING_BEGIN = ("cooldown:", "workers:", "bot:", keys.staged(""))
 _LEASE = re.compile(r"job:[^:]+:lease")
-# Messages are of attempts of before: the bot sends what waits.
+# These messages are of earlier attempts: the bot sends what waits.
 _CELERY = re.compile(r"(train|generate)(\x06\x16\d+)?|unacked.*|_kombu\..*|.*\.pidbox|celery.*", re.DOTALL)
 
 
 class Kind(Enum):
-    """What a key is, to a backup."""
-
     KEPT = "kept"
     PASSING = "passing"
     FOREIGN = "foreign"
 
 
 def kind_of(key: bytes) -> Kind:
-    """What a key is: `KEPT` in a backup; `PASSING`, because it only lives; or not ours."""
+    """`PASSING`: transient, so in no backup; `FOREIGN`: not Galvanic's."""
     name = key.decode("utf-8", errors="replace")
     if name in _PASSING or name.startswith(_PASSING_BEGIN) or _LEASE.fullmatch(name) or _CELERY.fullmatch(name):
         return Kind.PASSING
@@ -49,7 +47,6 @@ def kind_of(key: bytes) -> Kind:
 
 
 def job_of(key: bytes) -> str | None:
-    """The id of the job that a key belongs to, if any."""
     match = re.match(rb"job:([^:]+)", key)
     return match[1].decode("utf-8", errors="replace") if match else None
 

@@ -1,6 +1,4 @@
-"""Restores a backup onto an empty installation: files first, then all of Redis in one step. Nothing is sent: the bot
-finds what waits and what ran, and lets it go on.
-"""
+"""Restores a backup onto an empty installation: files first, then Redis in one step; the bot resumes trainings."""
 
 from __future__ import annotations
 
@@ -37,38 +35,18 @@ _CHOICES = re.compile(rb"guild:\d+:models|channel:\d+")
 
 @dataclass
 class Restored:
-    """A backup that was restored.
-
-    Attributes:
-        description: what it says of itself.
-        models: that are there again.
-        checkpoints: trainings that go on where they were.
-        trainings: that are there again and not over.
-        expired: keys of Redis whose time was over by now.
-        without_files: names of models that the backup had no files of; they are not in the registry any more.
-    """
-
     description: Description
     models: int
-    checkpoints: int
-    trainings: int = 0
-    expired: int = 0
-    without_files: list[str] = field(default_factory=list)
+    checkpoints: int  # trainings that go on from one
+    trainings: int = 0  # not over
+    expired: int = 0  # keys of Redis whose time was over by now
+    without_files: list[str] = field(default_factory=list)  # names of models, which left the registry
 
 
 def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say, progress: Progress) -> Restored:
-    """Bring everything back, or leave nothing behind.
-
-    Should Redis not say at the end whether it has taken its part, files stay.
-
-    Args:
-        client: one that waits long for a reply.
-        say: takes lines about what is done.
-
-    Raises:
-        UserError: there is something already, somebody is at work there, the disk is full, or the backup is damaged.
-        redis.RedisError: Redis cannot be reached.
-        OSError: something cannot be written.
+    """All or nothing, except that files stay if Redis does not answer to the last step. `client`: one that waits
+    long for a reply. Raises UserError: the installation is not empty, or at work, the disk is full, or the backup is
+    damaged; redis.RedisError; OSError.
     """
     store = ModelStore(settings)
     require_nobody(client)
@@ -111,22 +89,16 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say, p
 
 
 class _Staged:
-    """Redis' part of a backup, where nobody reads it, until it gets its own names in one step.
-
-    Attributes:
-        names: the keys' own names.
-    """
+    """Redis' keys under a prefix that nobody reads, until one transaction gives them their own `names`."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self.names: list[bytes] = []
 
     def stage(self, settings: Settings, backup: Backup, done: Restored) -> None:
-        """Enter all but what has expired, and models without files; texts that trainings need live on for a while.
+        """Leave out what has expired, and models without files; let texts that trainings need live longer.
 
-        Raises:
-            UserError: the backup is damaged, or a newer server's.
-            redis.RedisError: Redis cannot be reached.
+        Raises UserError: the backup is damaged, or a newer server's; redis.RedisError.
         """
         self.drop()
         seconds, microseconds = self._redis.time()
@@ -141,23 +113,19 @@ class _Staged:
         for found in backup.entries(TEXTS):
             entry = found
             if entry.key in needed and entry.expires_ms is not None:
-                # A training that is not over needs its text; what it was before is one more sign of life.
+                # A training that is not over needs it: the restore counts as one more use.
                 entry = entry._replace(expires_ms=max(entry.expires_ms, kept_ms))
             self._add(entry, now_ms, done)
 
     def commit(self) -> None:
-        """Give all keys their own names.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached; it may have done it, or do it yet.
-        """
+        """Raises redis.RedisError: no answer; Redis may have renamed the keys, or may yet."""
         with self._redis.pipeline(transaction=True) as pipe:
             for name in self.names:
                 pipe.rename(_staged(name), name)
             pipe.execute(raise_on_error=False)  # one may have expired
 
     def drop(self) -> None:
-        """Drop what was staged, by this process or by one that was killed."""
+        """Also what a process that was killed has staged."""
         for name in cast(Iterable[bytes], self._redis.scan_iter(match=keys.staged("*"), count=1_000)):
             self._redis.unlink(name)
 
@@ -179,7 +147,7 @@ class _Staged:
         self.names.append(entry.key)
 
     def _forget_models(self, there: set[str], done: Restored) -> None:
-        """Take models without files out of the registry, and of what channels have chosen."""
+        """Take models without files out of the registry, and out of channels' choices."""
         prefix = keys.model("").encode()
         gone = {name for name in self.names if name.startswith(prefix) and name[len(prefix) :].decode() not in there}
         if not gone:
@@ -196,9 +164,7 @@ class _Staged:
         self.names = [name for name in self.names if name not in gone]
 
     def _text(self, job_id: str) -> str | None:
-        """The hash of the text that a training needs, other than a channel's words, which are kept as long as was
-        promised and no longer.
-        """
+        """The hash of a training's text; None for a channel's messages, which are kept no longer than was promised."""
         try:
             job = TrainJob.model_validate_json(cast(bytes, self._redis.hget(_staged(keys.job(job_id)), "job")) or b"")
         except ValidationError:  # gone, or another version's
@@ -211,12 +177,7 @@ def _staged(name: bytes | str) -> bytes:
 
 
 def require_nobody(client: redis.Redis) -> None:
-    """Refuse while somebody is at work.
-
-    Raises:
-        UserError: somebody is.
-        redis.RedisError: Redis cannot be reached.
-    """
+    """Raises UserError: the bot or a worker is running; redis.RedisError."""
     for service, name in ((presence.BOT, "a bot"), (TRAIN_QUEUE, "a train worker"), (GENERATE_QUEUE, "a worker")):
         if presence.alive(client, service):
             raise UserError(f"There is {name} at work on this Redis.", "Stop bot and workers, and try again.")

@@ -36,51 +36,34 @@ from worker.store import ModelStore
 
 Say = Callable[[str], None]
 _PAUSE_S = 30
-"""So long nothing may be written to Redis at most: what it is like is read at one moment."""
+"""Writes to Redis are paused no longer than this, while it is read at one moment."""
 _AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A backup that was taken.
-
-    Attributes:
-        description: what it says of itself.
-        checkpoints: trainings whose checkpoint is in it.
-        missing: names of the models whose files are not in the store.
-        foreign: keys of Redis that are not ours, and not in it.
-    """
-
     description: Description
-    checkpoints: int
-    missing: tuple[str, ...]
-    foreign: int
+    checkpoints: int  # trainings whose checkpoint is in it
+    missing: tuple[str, ...]  # names of models whose files are not in the store
+    foreign: int  # keys of Redis that are not Galvanic's, and left out
 
 
 class Snapshot(NamedTuple):
-    """What Redis knew at one moment: all that may change (`records`), the keys of texts and files, which never do
-    (`large`), the ids of trainings that were not over and of the registry's models, and how many keys are not ours.
-    """
+    """Redis at one moment."""
 
     taken_at: float
     records: list[Entry]
-    large: list[bytes]
-    jobs: list[str]
-    models: list[str]
-    foreign: int
+    large: list[bytes]  # keys of texts and files, which never change
+    jobs: list[str]  # ids of trainings that are not over
+    models: list[str]  # ids in the registry
+    foreign: int  # keys that are not Galvanic's
 
 
 def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say, progress: Progress) -> Taken:
-    """Write a backup into a file, which need not be seekable. Whoever writes to Redis waits for a moment.
+    """Write a backup into `file`, which need not be seekable; whoever writes to Redis waits for a moment.
 
-    Args:
-        client: one that waits long for a reply.
-        say: takes lines about what is done.
-
-    Raises:
-        UserError: there is nothing to back up, none of the models is there, or Redis is too slow.
-        redis.RedisError: Redis cannot be reached.
-        OSError: something cannot be read or written.
+    `client`: one that waits long for a reply. Raises UserError: there is nothing to back up, no model's file is there,
+    or Redis is too slow; redis.RedisError; OSError.
     """
     snapshot = take_snapshot(client)
     if not snapshot.records:
@@ -107,12 +90,7 @@ def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say, pro
 
 
 def take_snapshot(client: redis.Redis) -> Snapshot:
-    """Read what hangs together while nobody may write.
-
-    Raises:
-        UserError: it took too long.
-        redis.RedisError: Redis cannot be reached, or does not let this user.
-    """
+    """Raises UserError: it took too long; redis.RedisError: unreachable, or this user may not pause writes."""
     moment = time.time()
     begun = time.monotonic()
     client.client_pause(_PAUSE_S * 1_000, all=False)
@@ -133,7 +111,6 @@ def take_snapshot(client: redis.Redis) -> Snapshot:
 
 
 def _dumped(client: redis.Redis, names: list[bytes]) -> Iterator[Entry]:
-    """The entries of those that are there."""
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
         with client.pipeline(transaction=False) as pipe:
@@ -156,11 +133,7 @@ def _name(client: redis.Redis, model_id: str) -> str:
 def _add_models(
     archive: zipfile.ZipFile, store: ModelStore, client: redis.Redis, ids: list[str], say: Say, progress: Progress
 ) -> tuple[str, ...]:
-    """Add the models; names of those that are not in the store.
-
-    Raises:
-        UserError: none is, or the store cannot be read.
-    """
+    """Names of models not in the store. Raises UserError: none is there, or the store cannot be read."""
     missing, size = [], 0
     for model_id in ids:
         try:
@@ -181,7 +154,7 @@ def _add_models(
 
 
 def _add_checkpoint(archive: zipfile.ZipFile, files: JobFiles, job_id: str, progress: Progress) -> bool:
-    """Add what a training of this host goes on from, if there is such a thing. The text comes from Redis again."""
+    """Of trainings of this host alone, and without the text, which a worker takes from Redis."""
     with ExitStack() as opened:
         try:
             # What begins with a dot is half written.
