@@ -25,12 +25,10 @@ log = structlog.get_logger()
 _TREE_LOG = logging.getLogger("discord.app_commands.tree")
 _WORD = re.compile(r"[^\W\d_][\w-]+")
 _UNANSWERED_S = 2.0
-"""A control that nobody has answered until then is answered here, within Discord's 3 s."""
+"""A control still unanswered after this is answered here, within Discord's 3 s."""
 
 
 class Errors(commands.Cog):
-    """Turns every error of a command into a message to the person who typed it; an unknown one gets the nearest."""
-
     def __init__(self, bot: commands.Bot, servers: GuildSettingsStore, access: Access, responder: Responder) -> None:
         self._bot = bot
         self._servers = servers
@@ -38,13 +36,11 @@ class Errors(commands.Cog):
         self._responder = responder
 
     async def cog_load(self) -> None:
-        """Answer what fails before a slash command is reached, too."""
         self._bot.tree.error(self._on_tree_error)
         _TREE_LOG.addFilter(_unless_choices_not_taken)
 
     @commands.Cog.listener()
     async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
-        """Answer the failed command."""
         unknown = isinstance(error, commands.CommandNotFound)
         problem = await self.unknown(ctx) if unknown else await self.explain(ctx, error)
         if problem is not None:
@@ -52,7 +48,7 @@ class Errors(commands.Cog):
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: Interaction) -> None:
-        """Answer a button, a menu or a form that this run of the bot knows nothing of."""
+        """Answer a button, a menu or a form that this run of the bot does not know."""
         if interaction.type not in (discord.InteractionType.component, discord.InteractionType.modal_submit):
             return
         await asyncio.sleep(_UNANSWERED_S)
@@ -80,7 +76,7 @@ class Errors(commands.Cog):
         await self._responder.respond(ctx, await self.explain(ctx, error))
 
     async def explain(self, ctx: Context, error: Exception) -> UserError:
-        """What to tell the person. Logs what they cannot mend."""
+        """What to tell the person; logged unless they can mend it."""
         cause = cause_of(error)
         if isinstance(cause, discord.Forbidden) and not is_transient(cause) and ctx.guild is not None:
             try:
@@ -94,7 +90,7 @@ class Errors(commands.Cog):
         return self._responder.explain(cause, str(ctx.command), usage)
 
     async def unknown(self, ctx: Context) -> UserError | None:
-        """What to say to a command that does not exist; None for what is not meant as one, or is another bot's."""
+        """What to say to an unknown command; None: it is not meant as one, or is another bot's."""
         prefix = await self._servers.prefix(ctx.guild.id if ctx.guild is not None else None)
         typed = ctx.invoked_with or ""
         # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
@@ -116,7 +112,7 @@ class Errors(commands.Cog):
 
 
 def _unless_choices_not_taken(record: logging.LogRecord) -> bool:
-    """Whether discord.py is to log this: not that Discord took no choices any more, somebody types faster than that."""
+    """Keep discord.py from logging that autocomplete choices came too late, as when somebody types fast."""
     error = record.exc_info[1] if record.exc_info else None
     if not isinstance(error, DISCORD_ERRORS):
         return True

@@ -24,16 +24,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 
 class General(commands.Cog):
-    """`help`, `status` and `sync`, and the answer to a direct message.
-
-    Args:
-        bot: whose commands and owner these are.
-        servers: for what commands begin with.
-        pages: of `help`.
-        report: what admins see of `status`.
-        has_worker: whether a queue has one.
-        sync: sends Discord the slash commands; how many there are.
-    """
+    """`sync`: sends Discord the slash commands; how many there are."""
 
     def __init__(
         self,
@@ -96,7 +87,7 @@ class General(commands.Cog):
         await ctx.send(embed=embed, ephemeral=True)
 
     async def _is_owner(self, user: User) -> bool:
-        """Whether somebody is the bot's owner, as far as Discord says so now."""
+        """False also when Discord does not say so now."""
         try:
             return await self._bot.is_owner(user)
         except DISCORD_ERRORS:
@@ -117,7 +108,7 @@ class General(commands.Cog):
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
-        """Tell somebody who writes to me directly what I can do there; commands and mentions are answered elsewhere."""
+        """Tell somebody who writes directly what works there; commands and mentions are answered elsewhere."""
         assert self._bot.user is not None
         if message.guild is not None or message.author.bot or decoding.to_bot(message, self._bot.user.id) is not None:
             return

@@ -1,4 +1,4 @@
-"""`settings`: the panel, whose controls work after a restart and ask again who presses them, and its forms."""
+"""`settings`: the panel, whose controls work after a restart and check again who presses them, and its forms."""
 
 from __future__ import annotations
 
@@ -44,13 +44,7 @@ _RED = discord.ButtonStyle.danger
 
 
 class ServerSettings(commands.Cog):
-    """`settings`.
-
-    Args:
-        settings: of the bot.
-        servers: what is changed.
-        stored_bytes: what a server's models take.
-    """
+    """`stored_bytes`: what a server's models take."""
 
     def __init__(
         self, settings: Settings, servers: GuildSettingsStore, stored_bytes: Callable[[int], Awaitable[int]]
@@ -60,7 +54,6 @@ class ServerSettings(commands.Cog):
         self._stored_bytes = stored_bytes
 
     def register(self, components: Components) -> None:
-        """Add what the panel's controls do to the table."""
         works: dict[str, Callable[[Press], Awaitable[None]]] = {
             "train_roles": lambda press: self._choose_roles(press, "train_roles"),
             "generate_roles": lambda press: self._choose_roles(press, "generate_roles"),
@@ -92,11 +85,7 @@ class ServerSettings(commands.Cog):
         await ctx.send(**await self.panel(ctx.guild), ephemeral=True)
 
     async def panel(self, guild: discord.Guild) -> dict[str, Any]:
-        """All settings in words, and the controls that change them: to send, or to edit a message to.
-
-        Raises:
-            redis.RedisError: they are not known yet and Redis is away.
-        """
+        """All settings with the controls that change them; for `send` or `edit`. Raises redis.RedisError."""
         reset = button("settings", "reset", label="Reset", style=_RED)
         try:
             own = await self._servers.get(guild.id)
@@ -124,7 +113,7 @@ class ServerSettings(commands.Cog):
     # ------------------------------------------------------------------ what its controls do
 
     async def _choose_roles(self, press: Press, field: str) -> None:
-        """Keep the roles that were chosen; @everyone among them is no restriction."""
+        """@everyone among the roles is no restriction."""
         ids = _ids(press)
         await self._change(press, **{field: () if press.interaction.guild_id in ids else ids})
 
@@ -232,11 +221,7 @@ def _form(title: str, fields: list[Field], keep: Callable[[Press], Awaitable[Non
 
 
 def _administered(press: Press) -> discord.Guild:
-    """The server, of which whoever pressed is an admin.
-
-    Raises:
-        UserError: they are not.
-    """
+    """The server. Raises UserError: whoever pressed is not an admin of it."""
     require_admin(press.interaction.user)
     assert press.interaction.guild is not None
     return press.interaction.guild
@@ -262,11 +247,7 @@ def _defaults(ids: list[int], kind: discord.SelectDefaultValueType) -> list[disc
 
 
 def _number(name: str, typed: str, most: float) -> float | None:
-    """A quota as it was typed, within the operator's limit; None: that limit.
-
-    Raises:
-        UserError: it is no such number.
-    """
+    """A quota as typed; None: the operator's limit. Raises UserError: no number from 1 to `most`."""
     if not (typed := typed.strip()):
         return None
     wrong = UserError(

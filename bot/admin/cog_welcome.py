@@ -18,21 +18,13 @@ from shared import keys
 from shared.settings import Settings
 
 NEW_FOR = timedelta(days=1)
-"""A server that the bot came to before that is an old one, whatever Redis remembers."""
+"""A server that the bot joined earlier is not greeted, whatever Redis remembers."""
 
 log = structlog.get_logger()
 
 
 class Welcome(commands.Cog):
-    """Greets each new server once: in its system channel, or in the first channel where the bot may write.
-
-    Args:
-        client: whose servers.
-        settings: of the bot.
-        connection: to Redis.
-        servers: their settings.
-        taste_minutes: how long the training of the greeting's button takes.
-    """
+    """Greets each new server once: in its system channel, or in the first channel where the bot may write."""
 
     def __init__(
         self,
@@ -56,7 +48,6 @@ class Welcome(commands.Cog):
 
     @commands.Cog.listener()
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        """Greet a server, if it is new and was not greeted before."""
         since = guild.me.joined_at
         if since is None or discord.utils.utcnow() - since > NEW_FOR:
             return

@@ -22,8 +22,6 @@ class Limits(NamedTuple):
 
 
 class Quotas(NamedTuple):
-    """What a server's members may take up."""
-
     jobs_per_user: Limits
     jobs_per_server: Limits
     disk_mb: Limits
@@ -32,15 +30,6 @@ class Quotas(NamedTuple):
 def settings_panel(
     guild: discord.Guild, own: GuildSettings, quotas: Quotas, prefix: str, stored_bytes: int
 ) -> discord.Embed:
-    """All settings of a server in plain words.
-
-    Args:
-        guild: the server, for the names of roles and channels.
-        own: what its admins have set.
-        quotas: what applies.
-        prefix: what commands begin with.
-        stored_bytes: what its models take.
-    """
     embed = discord.Embed(
         title=f"Settings of {plain(guild.name)}",
         description="Changes apply at once. Members with Manage Server may do everything, everywhere.",
@@ -70,7 +59,6 @@ def settings_panel(
 
 
 def settings_reset_question(guild: discord.Guild) -> discord.Embed:
-    """Asks whether all settings are to be reset."""
     return discord.Embed(
         title="Reset all settings?",
         description=(
@@ -108,13 +96,7 @@ def _some(mentions: list[str], before: str, after: str = "") -> str:
 
 
 def welcome(prefix: str, taste_minutes: float, minutes: float) -> discord.Embed:
-    """What a server is greeted with.
-
-    Args:
-        prefix: what commands begin with.
-        taste_minutes: how long the training of the button takes.
-        minutes: how long one takes that nobody gives a time.
-    """
+    """`minutes`: of a training that nobody gives a time."""
     return discord.Embed(
         title="Hello! I learn to write from any text, and talk back in its voice",
         description=(

@@ -1,4 +1,4 @@
-"""What the bot shows of itself: Discord's answers and distance, its own loop, and how long people wait."""
+"""The bot's metrics and health: Discord's answers and latency, the event loop, and how long people wait."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ from shared.presence import BOT
 from shared.settings import Settings
 
 LOOP_STANDS_S = 15.0
-"""An event loop that has not come round for so long answers nobody: Discord takes an answer for three seconds."""
+"""An event loop stuck for this long is unhealthy; Discord waits 3 s for an answer."""
 LAG_EVERY_S = 0.5
 LATELY_S = 600.0
-"""What `status` says of the last while is of the last ten minutes."""
 _MOST_LATELY = 5_000
 _LIBRARIES = ("discord.py", "aiohttp")
 _ROUTE_WORDS = frozenset(
@@ -41,25 +40,25 @@ _ROUTE_WORDS = frozenset(
         "users", "webhooks",
     }
 )  # fmt: skip
-"""Of an address these words alone become a label; the rest are ids, tokens and names."""
+"""Only these words of a path become a label; the rest are ids, tokens and names."""
 
 
 def route_of(path: str) -> str:
-    """The class of an address of Discord's: `channels/messages` for any message of any channel."""
+    """The class of a Discord URL path: `channels/messages` for any message of any channel."""
     words = [word for word in path.split("/") if word in _ROUTE_WORDS]
     return "/".join(words[:1] + words[-1:] if len(words) > 1 else words) or "other"
 
 
 class Texts(Protocol):
-    """Those that people wait for; may be asked by other threads."""
+    """The texts that people wait for; may be asked from other threads."""
 
     @property
     def waiting(self) -> int:
-        """How many."""
+        pass
 
     @property
     def oldest_s(self) -> float:
-        """For how long the first of them has been waited for, in seconds."""
+        """How long the first of them has been waited for."""
 
 
 class Lately:
@@ -69,15 +68,10 @@ class Lately:
         self._answers: deque[tuple[float, float]] = deque(maxlen=_MOST_LATELY)
 
     def add(self, seconds: float) -> None:
-        """Somebody was answered after so long."""
         self._answers.append((time.monotonic(), seconds))
 
     def summary(self, began: float) -> tuple[float, float | None]:
-        """Answers a minute, and the median of what they took in seconds; None: there were none.
-
-        Args:
-            began: monotonic time at which the bot started.
-        """
+        """Answers a minute, and their median seconds (None: no answers). `began`: monotonic time of the bot's start."""
         now = time.monotonic()
         while self._answers and now - self._answers[0][0] > LATELY_S:
             self._answers.popleft()
@@ -88,17 +82,14 @@ class Lately:
 
 
 class BotMetrics:
-    """Counts what the bot does, and serves it.
+    """Counts what the bot does, and serves it. Times are monotonic.
 
     Attributes:
-        trace: for discord.py's HTTP session: sees every answer of Discord's, also those that discord.py deals with.
-        lately: how fast people were answered.
-        began: monotonic time of the start.
+        trace: for discord.py's HTTP session: sees every answer of Discord's, also those that discord.py handles.
         leads: this bot speaks for its token; False: it waits until another one has stopped.
-        logged_in: Discord has taken the token.
-        connected: the gateway is there.
-        away_since: monotonic time at which Discord or its gateway went away; None: it was not missed, or is back.
-        turned_at: monotonic time at which the event loop last came round.
+        logged_in: Discord has accepted the token.
+        away_since: when Discord or its gateway went away; None: it is there, or was not missed.
+        turned_at: when the event loop last came round.
     """
 
     def __init__(self) -> None:
@@ -153,16 +144,15 @@ class BotMetrics:
         self.away_since = self.away_since or time.monotonic()
 
     def answered(self, kind: str, seconds: float) -> None:
-        """Somebody has the answer to a job of this kind, so long after they asked."""
         self.answers.labels(kind).observe(seconds)
         self.lately.add(seconds)
 
     def ended(self, kind: str, outcome: str) -> None:
-        """A job came to an end without a worker: `cancelled` while it waited, or `expired`."""
+        """A job ended without a worker: `cancelled` while it waited, or `expired`."""
         self.jobs.labels(kind, outcome).inc()
 
     def replied(self, ctx: Context, outcome: str) -> None:
-        """A command has its answer. `outcome`: `done` or `refused`."""
+        """`outcome`: `done` or `refused`."""
         received = getattr(ctx, "received_at", None)
         if received is not None:
             name = ctx.command.qualified_name if ctx.command is not None else "unknown"
@@ -170,8 +160,6 @@ class BotMetrics:
             ctx.received_at = None  # type: ignore[attr-defined]  # one answer each
 
     def watch(self, bot: commands.Bot) -> None:
-        """Listen to what discord.py tells of its connection and of commands."""
-
         async def connected() -> None:
             self.connected = True
             self.away_since = None
@@ -197,7 +185,6 @@ class BotMetrics:
             self.lag.observe(max(0.0, self.turned_at - due))
 
     def registry(self, settings: Settings, client: commands.Bot, texts: Texts) -> CollectorRegistry:
-        """All that the bot shows."""
         registry = new_registry("bot", settings.data_dir, _LIBRARIES)
         own = (self.jobs, self.requests, self.commands, self.answers, self.lag)
         for collector in (*own, _Now(self, client, texts), Queues(connect_once(settings, PATIENCE_S))):
@@ -221,7 +208,7 @@ class BotMetrics:
 
 
 class _Now(Collector):
-    """What is asked of the bot at each scrape, from another thread: single attributes alone."""
+    """Asked at each scrape, from another thread: so it reads single attributes only."""
 
     def __init__(self, metrics: BotMetrics, client: commands.Bot, texts: Texts) -> None:
         self._metrics = metrics
@@ -229,7 +216,6 @@ class _Now(Collector):
         self._texts = texts
 
     def collect(self) -> Iterator[Metric]:
-        """Connection, distance, servers, and who waits for a text."""
         latency = GaugeMetricFamily("galvanic_discord_latency_seconds", "Time that a heartbeat to the gateway takes.")
         value = self._client.latency
         if value == value and value != float("inf"):  # NaN until the first one is answered
@@ -246,14 +232,14 @@ class _Now(Collector):
 
 
 class BotHealth:
-    """Looks how the bot is, for `/health`, from another thread, with a connection to Redis of its own."""
+    """For `/health`: asked from another thread, with a Redis connection of its own."""
 
     def __init__(self, metrics: BotMetrics, settings: Settings) -> None:
         self._metrics = metrics
         self._redis = connect_once(settings, PATIENCE_S)
 
     def look(self) -> Health:
-        """What is wrong, if anything. A bot that stands by is well without Discord's gateway."""
+        """A bot that stands by is healthy without Discord's gateway."""
         metrics = self._metrics
         state = "starting" if not metrics.logged_in else "leader" if metrics.leads else "standby"
         return Health(BOT, tuple(self._problems()), state)

@@ -20,22 +20,21 @@ from shared.presence import BOT
 
 SERVICES = (BOT, TRAIN_QUEUE, GENERATE_QUEUE)
 _MOST_AGES = 500
-"""Of so many waiting trainings the first events are looked at: those that are next, and as a rule the oldest."""
+"""The oldest is looked for among this many waiting trainings with the smallest ids."""
 
 
 @dataclass
 class QueueState:
-    """What was found.
+    """By queue or service, in seconds and bytes.
 
     Attributes:
-        waiting: jobs that wait, by queue.
-        oldest_s: for how long the oldest of them has, in seconds.
+        oldest_s: how long the oldest waiting job has waited.
         running: trainings that a worker has.
-        processes: those heard of lately, by service.
-        undelivered: jobs whose end has not been shown yet, be it that there is none yet.
+        processes: those heard of lately.
+        undelivered: jobs whose end has not been shown yet, running ones too.
         stale: models that learned words which were withdrawn since.
-        stale_s: since when that is known of the oldest, in seconds.
-        memory, memory_limit: Redis' own, in bytes; None: this user of Redis may not ask. A limit of 0 is none.
+        stale_s: how long that is known of the oldest.
+        memory, memory_limit: Redis' own; None: this Redis user may not ask. A limit of 0 is none.
     """
 
     waiting: dict[str, int] = field(default_factory=dict)
@@ -50,11 +49,7 @@ class QueueState:
 
 
 def read_state(client: redis.Redis) -> QueueState:
-    """Ask Redis, in four round trips.
-
-    Raises:
-        redis.RedisError: it cannot be reached.
-    """
+    """Four round trips. Raises redis.RedisError."""
     now = time.time()
     with client.pipeline(transaction=False) as pipe:
         pipe.hkeys(keys.ACTIVE)
@@ -100,7 +95,7 @@ def _job_of(message: bytes | None) -> str | None:
 
 
 def _entered(client: redis.Redis, job_ids: list[str]) -> list[float]:
-    """When jobs were entered: their first events say it. Seconds since the epoch."""
+    """When jobs were submitted, by their first events, in seconds since the epoch."""
     if not job_ids:
         return []
     with client.pipeline(transaction=False) as pipe:
@@ -126,8 +121,6 @@ def _memory(client: redis.Redis) -> tuple[int | None, int | None]:
 
 
 class Queues(Collector):
-    """Asks Redis at each scrape."""
-
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 

@@ -1,4 +1,4 @@
-"""What `status` tells an admin: counts of the whole installation, and nothing of whose they are."""
+"""What `status` tells an admin: counts of the whole installation, never whose they are."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from shared.units import count
 
 _MOST_LINES = 5
 _LITTLE_ROOM = 0.05
-"""Share of a disk that is mentioned when no more is left."""
+"""Share of the disk; less is reported as a problem."""
 _KINDS = ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating"))
 
 
 @dataclass(frozen=True)
 class Running:
-    """A training that runs: the share that is done, from 0 to 1, and what is left; None: not known."""
+    """`share`: done, from 0 to 1; `left`: time; None: not known."""
 
     share: float | None
     left: Estimate | None
@@ -41,21 +41,16 @@ class Running:
 
 @dataclass(frozen=True)
 class Status:
-    """What an admin sees: of all servers together, so that nobody learns of another one's.
+    """Of all servers together, so that nobody learns of another one's.
 
     Attributes:
-        workers: by queue: what they run on, with how many do.
-        running: trainings that run.
-        waiting: trainings that wait.
-        next_begins: when the first of them begins; None: nobody can say, or none waits.
-        texts_a_minute, median_s: answers in the last ten minutes, and how long people waited for one; None: none.
-        texts_awaited: that people wait for now.
+        workers: by queue: (what they run on, how many do).
+        next_begins: when the first waiting training begins; None: not known, or none waits.
+        texts_a_minute, median_s: answers in the last ten minutes, and their median wait; None: there were none.
+        texts_awaited: texts that people wait for now.
         latency_s: to Discord; None: not known yet.
         redis_bytes, redis_limit: its memory; None: not known, or without a limit.
         disk_free, disk_size: of the bot's data folder, in bytes; None: not known.
-        guilds: servers that the bot is in.
-        up_s: for how long the bot runs.
-        version: Galvanic's.
     """
 
     workers: Mapping[str, tuple[tuple[str, int], ...]]
@@ -76,16 +71,6 @@ class Status:
 
 
 class StatusReport:
-    """Gathers what there is to see.
-
-    Args:
-        client: its servers, and its distance to Discord.
-        connection: to Redis.
-        trainings: those that are not over.
-        texts: that people wait for.
-        data_dir: the bot's data folder.
-    """
-
     def __init__(
         self,
         client: discord.Client,
@@ -103,11 +88,7 @@ class StatusReport:
         self._data_dir = data_dir
 
     async def facts(self) -> Status:
-        """All of it.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Raises redis.RedisError."""
         outlook = await self._trainings.look(now=True)
         workers = await self._workers()
         memory, limit = await self._memory()
@@ -150,7 +131,7 @@ class StatusReport:
         }
 
     async def _memory(self) -> tuple[int | None, int | None]:
-        """What Redis holds and may hold, in bytes; None: this user of it may not ask."""
+        """Redis' memory in use and its limit, in bytes; None: this Redis user may not ask, or no limit."""
         try:
             told = cast(dict[str, Any], await reply(self._redis.info("memory")))
             return int(told["used_memory"]), int(told.get("maxmemory", 0)) or None
@@ -159,7 +140,6 @@ class StatusReport:
 
 
 def status(facts: Status) -> discord.Embed:
-    """How all is, for an admin."""
     problems = _problems(facts)
     embed = discord.Embed(title="Status", colour=AMBER if problems else GREEN)
     embed.description = "\n".join(problems) if problems else "✅ Everything works."
@@ -235,7 +215,7 @@ def _redis(facts: Status) -> str:
 
 
 def size(amount: int) -> str:
-    """Bytes as a person says them: `3.2 MB`, `78 GB`."""
+    """`3.2 MB`, `78 GB`."""
     for unit, above in (("GB", 1e9), ("MB", 1e6)):
         if amount >= above:
             return f"{amount / above:.1f} {unit}" if amount < 10 * above else f"{amount / above:,.0f} {unit}"
