@@ -13,11 +13,7 @@ log = structlog.get_logger()
 
 
 def require_one(ctx: Context) -> None:
-    """Refuse several files with a command that takes one: discord.py passes over all but the first.
-
-    Raises:
-        UserError: says how many there are.
-    """
+    """Raises UserError: several files were attached, of which discord.py ignores all but the first."""
     if (count := len(ctx.message.attachments)) > 1:
         raise UserError(
             f"You attached {count} files; `{ctx.command}` takes one.", "Send the command again with one of them."
@@ -25,11 +21,7 @@ def require_one(ctx: Context) -> None:
 
 
 async def read(file: discord.Attachment) -> bytes:
-    """The bytes of a file. Check its size before.
-
-    Raises:
-        UserError: Discord did not hand it over.
-    """
+    """Check the file's size before. Raises UserError: Discord did not hand it over."""
     try:
         return await file.read()
     except DISCORD_ERRORS as error:

@@ -19,12 +19,9 @@ log = structlog.get_logger()
 
 
 def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
-    """What to offer while somebody types: that whose name contains what is there so far.
+    """What to offer while somebody types: entries whose name contains what is typed so far.
 
-    Args:
-        known: names that the command takes, or each with the value that it takes in its place. A value that Discord
-            would not take is left out.
-        typed: what is there so far.
+    `known`: names, or (name, value). Values that Discord would not take are left out.
     """
     wanted = typed.strip().lower()
     pairs = ((entry, entry) if isinstance(entry, str) else entry for entry in known)
@@ -39,7 +36,7 @@ class Offers:
         self._there = True
 
     async def in_time(self, found: Awaitable[list[app_commands.Choice[str]]]) -> list[app_commands.Choice[str]]:
-        """What was found, or nothing when that fails or takes too long: people can type the name all the same."""
+        """What was found; nothing when that fails or takes too long: people can type the name all the same."""
         try:
             async with asyncio.timeout(_OFFERED_S):
                 offered = await found

@@ -13,27 +13,18 @@ from shared.errors import UserError
 _N = TypeVar("_N", int, float)
 
 SEED_LIMIT = 2_000
-"""Characters of a seed."""
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 def seed(words: str) -> str:
-    """Check the words that a text is to continue.
-
-    Raises:
-        UserError: they are too long.
-    """
+    """Raises UserError: the words to continue are too long."""
     if len(words) > SEED_LIMIT:
         raise UserError(f"That seed is {len(words):,} characters long.", f"Use at most {SEED_LIMIT:,}.")
     return words
 
 
 def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
-    """Check an option's value; the limits are inclusive.
-
-    Raises:
-        UserError: it is out of range.
-    """
+    """`value` if it is within the limits, both inclusive. Raises UserError: out of range."""
     if value is not None and not low <= value <= high:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         shown = shown if len(shown) <= 12 else f"{shown[:12]}…"
@@ -50,11 +41,7 @@ def as_limit(number: float) -> str:
 
 
 def model_name(value: str | None) -> str | None:
-    """Check a name for a model.
-
-    Raises:
-        UserError: it has other characters, or is too long.
-    """
+    """A valid name for a model, in lower case. Raises UserError: other characters, or too long."""
     if value is None:
         return None
     name = value.strip().lower()

@@ -17,10 +17,9 @@ _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
 
 
 class Tree(app_commands.CommandTree[Any]):
-    """The slash commands; their options hold no lone surrogates."""
+    """Replaces lone surrogates in the options of slash commands."""
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Called by discord.py before it reads the options."""
         interaction.data = replace_surrogates(interaction.data)
         return True
 
@@ -29,9 +28,7 @@ class PlainWords(StringView):
     """discord.py's reader of a message's words, without its errors about quotation marks.
 
     `"two words"` is still one argument; but a phone types ``don’t`` with a mark that discord.py would refuse.
-
-    Args:
-        view: the message's own, of which some may have been read.
+    `view`: the message's own, of which some may have been read.
     """
 
     def __init__(self, view: StringView) -> None:
@@ -39,7 +36,6 @@ class PlainWords(StringView):
         self.index, self.previous = view.index, view.previous
 
     def get_quoted_word(self) -> str | None:
-        """The next word, or what is within a pair of quotation marks."""
         begin = self.index
         try:
             return super().get_quoted_word()
@@ -49,10 +45,7 @@ class PlainWords(StringView):
 
 
 def to_bot(message: discord.Message, bot_id: int) -> str | None:
-    """The words of a message to the bot, without its mention; None when the message is not to the bot.
-
-    It is when it mentions the bot, or replies with a mention to something that the bot said in a chat.
-    """
+    """A message's words to the bot: it mentions it, or replies with a mention to its words in a chat. Else None."""
     mention = re.compile(rf"<@!?{bot_id}>")
     if mention.search(message.content):
         return " ".join(mention.sub(" ", message.content).split())
@@ -73,7 +66,7 @@ def _is_chat(message: discord.Message, bot_id: int) -> bool:
 
 
 async def replied_to(message: discord.Message) -> discord.Message | None:
-    """The message that another replies to, None when it replies to none, or that one can't be fetched."""
+    """The message that another replies to; None: there is none, or it cannot be fetched."""
     reference = message.reference
     if reference is None or reference.message_id is None:
         return None
@@ -88,7 +81,7 @@ async def replied_to(message: discord.Message) -> discord.Message | None:
 
 
 def of_message(message: discord.Message) -> str:
-    """The words of a message: what it says, or of an embed of the bot's what stands in it, without formatting."""
+    """A message's content, or the description of the bot's embed without formatting."""
     if not message.embeds or (message.content and not message.author.bot):
         return replace_surrogates(message.content)
     description = re.sub(r"^-# .*\n", "", message.embeds[0].description or "")

@@ -12,19 +12,15 @@ from bot.types import Context
 from shared.errors import UserError
 
 _MOST = 5
-"""Discord's limit on the fields of a form; of more options, the last of them takes the rest as after a prefix."""
+"""Discord's limit on the fields of a form; the last of them takes all further options, as typed after a prefix."""
 
 
 def options_form(
     ctx: Context, flags: Options, work: Callable[[Press], Awaitable[None]], *, hold: Hold | None = None
 ) -> Form:
-    """Asks for the options that a slash command's fields leave out, then carries the command out.
+    """Ask for the options (`in_form`) that a slash command's fields leave out, then carry the command out.
 
-    Args:
-        ctx: of the slash command.
-        flags: what its fields had; what is typed here is added to it.
-        work: the command.
-        hold: see `Action`.
+    What is typed is added to `flags`; `hold`: see `Action`.
     """
     by_attribute: dict[str, Any] = {flag.attribute: flag for flag in flags.get_flags().values()}
     asked = [by_attribute[attribute] for attribute in flags.in_form]
@@ -44,11 +40,7 @@ def options_form(
 
 
 async def _add(ctx: Context, flags: Options, line: str) -> None:
-    """Add what was typed to the options.
-
-    Raises:
-        UserError: it cannot be used.
-    """
+    """Add what was typed to the options. Raises UserError: it cannot be used."""
     kind = type(flags)
     given = kind.parse_flags(line)
     if any(flag.positional for flag in kind.get_flags().values() if flag.name in given):

@@ -17,14 +17,13 @@ from bot.options.checks import as_limit, in_range
 from shared.errors import UserError
 
 HOTTEST = 2.0
-"""The highest temperature."""
 TEMPERATURE_STEP = 0.2
-"""How much Hotter and Cooler change the temperature."""
+"""Of the buttons Hotter and Cooler."""
 _TEMPERATURES = "0.4,0.8,1.2"
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
 _ESCAPE = re.compile(r"(?:^|(?<=\s))\\(?=--[A-Za-z])")
 _VALUE = re.compile(r"[^\s,]+(?:\s*,\s*[^\s,]+)*")
-"""One word, or a list of them: where options come first, the words follow it."""
+"""One word, or a comma-separated list: of words after an option, only these are its value."""
 _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
 )
@@ -32,17 +31,17 @@ _SWITCH_VALUES = frozenset(
 
 @dataclass
 class Number(commands.Flag):
-    """An option whose value lies between two limits, both inclusive."""
+    """An option with two inclusive limits."""
 
     low: float = 0
     high: float | None = None
 
 
 class _Limits(commands.Range):  # type: ignore[valid-type,misc]  # for type checkers it is no class
-    """The limits that Discord holds of a slash command's field. What is typed is refused with its option's name."""
+    """Discord enforces these for a slash command's field; `check_limits` refuses what is typed, naming the option."""
 
     async def convert(self, _ctx: Any, value: str) -> Any:
-        """Called by discord.py for what was typed, which `_checked` has seen."""
+        """`_checked` has seen the value."""
         return self.annotation(value)
 
 
@@ -57,15 +56,15 @@ def number(what: str, low: float, high: float | None = None, name: str | None = 
 class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     r"""A `FlagConverter` with dashes in names, unique beginnings of names, and switches without a value.
 
-    discord.py allows no `-` in a flag's name when the prefix has one, and it takes a mistyped option for a part of
-    the text before it. Here it is refused; `\--word` is text.
+    discord.py allows no `-` in a flag's name when the prefix has one, and takes a mistyped option for a part of the
+    text before it. Here it is refused; `\--word` is text.
     """
 
     # Not annotated: discord.py takes every annotation for a flag.
     free_text = False
-    """The positional part is prose, of which a `--word` may be meant to be a part."""
+    """The positional part is prose, which a `--word` may be meant for."""
     groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
-    """Headings of the help page, each with the attributes it stands over; the others stand under "Options"."""
+    """Headings of the help page with their attributes; the rest go under "Options"."""
 
     in_form = tuple[str, ...]()
     """Attributes that slash commands leave to a form (`fields`)."""
@@ -74,10 +73,10 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:
         """Split what was typed into options and values. `--no-X` turns the switch X off.
 
-        The words come before the options. If there are none, they may come after an option's value.
+        The words come before the options or, if there are none, after an option's value.
 
         Raises:
-            UserError: an option that this command does not have, or a value that is none of its choices.
+            UserError: no option of this command, or none of an option's choices.
             commands.MissingFlagArgument: an option without its value.
             commands.BadFlagArgument: a value that is not the number it should be.
         """
@@ -110,10 +109,9 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
 
     @classmethod
     def _named(cls, typed: str) -> tuple[commands.Flag, str]:
-        """The option that is meant by a name or the beginning of one, and the value that it has as a bare switch.
+        """The option meant by a name or its beginning, and the value that it has as a bare switch.
 
-        Raises:
-            UserError: none is, or several may be.
+        Raises UserError: no option is meant, or several may be.
         """
         known = {shown(flag): (flag, "yes") for flag in cls.get_flags().values() if not flag.positional}
         no = {f"no-{name}": (flag, "no") for name, (flag, _) in known.items() if _is_switch(flag)}
@@ -138,11 +136,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         raise UserError(problem, remedy)
 
     def check_limits(self) -> None:
-        """Check the numbers that have limits of their own.
-
-        Raises:
-            UserError: one is out of its range.
-        """
+        """Raises UserError: a number is out of its range."""
         for flag in self.get_flags().values():
             if isinstance(flag, Number) and flag.high is not None:
                 in_range(shown(flag), getattr(self, flag.attribute), flag.low, flag.high)
@@ -157,7 +151,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
 
     @classmethod
     def described(cls) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Each heading of the help page with its options as they are typed and what they do."""
+        """Each heading of the help page with its options: what is typed, and what it does."""
         headings: dict[str, list[tuple[str, str]]] = {"Options": [], **{heading: [] for heading in cls.groups}}
         for flag in cls.get_flags().values():
             heading = next((name for name, members in cls.groups.items() if flag.attribute in members), "Options")
@@ -167,9 +161,9 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
 
 
 def fields(full: type[Options]) -> Any:
-    """The options as the fields of a slash command: a switch `advanced` in the place of the advanced ones.
+    """The options as a slash command's fields, with a switch `advanced` in place of those in the form.
 
-    Typed after a prefix they are `full`. What a command gets of its fields, or of nothing typed, `completed` completes.
+    After a prefix the same options are read as `full`; `completed` fills in what a slash command leaves out.
     """
 
     async def convert(_cls: Any, ctx: Any, argument: str) -> Options:
@@ -189,7 +183,7 @@ def _is_switch(flag: commands.Flag) -> bool:
 
 
 def _checked(flag: commands.Flag, value: str) -> str:
-    """The value, checked here because discord.py's error does not name an option that is optional."""
+    """The value, checked here because discord.py's error does not name an optional option."""
     kinds = (flag.annotation.annotation,) if isinstance(flag, Number) else get_args(flag.annotation)
     for kind in kinds:
         if kind in (int, float):
@@ -207,15 +201,7 @@ def _checked(flag: commands.Flag, value: str) -> str:
 
 
 def temperature(typed: str, remedy: str = f"Choose a number from 0 to {HOTTEST:g}.") -> float:
-    """A temperature as somebody typed it, with a point or a comma.
-
-    Args:
-        typed: the number.
-        remedy: what to tell the person if it is not valid.
-
-    Raises:
-        UserError: it is not a number, or out of range.
-    """
+    """A temperature, with a point or a comma. Raises UserError, with this remedy: no number, or out of range."""
     try:
         number = float(typed.strip().replace(",", "."))
     except ValueError:
@@ -228,8 +214,7 @@ def temperature(typed: str, remedy: str = f"Choose a number from 0 to {HOTTEST:g
 def several(name: str, typed: str | None, most: int, example: str) -> tuple[str, ...]:
     """Split a comma-separated list; empty when the option was left out.
 
-    Raises:
-        UserError: there are too few or too many, or one is there twice.
+    Raises UserError: fewer than two, more than `most`, or one twice.
     """
     if typed is None:
         return ()
@@ -244,11 +229,7 @@ def several(name: str, typed: str | None, most: int, example: str) -> tuple[str,
 
 
 def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
-    """Temperatures to compare; empty when none were given.
-
-    Raises:
-        UserError: one of them is not a number, or out of range; or see `several`.
-    """
+    """Empty when none were given. Raises UserError: no number, out of range, or see `several`."""
     numbers = []
     for item in several("temperatures", typed, most, _TEMPERATURES):
         try:
