@@ -1,4 +1,4 @@
-"""Who may do what, and where, asked at each command, button and form; who and what is still there, as Discord says."""
+"""Who may do what, and where, checked at each command, button and form; who and what is still there, by Discord."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRIVACY = frozenset({"privacy", "optout", "forget-me", "export-data"})
 ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "optin", *_PRIVACY})
 """Commands that work in any channel: they show or change settings, or are a member's right, and use no model."""
 IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync", *_PRIVACY})
-"""Commands that need no server. The others work on a server's models, jobs or settings."""
+"""The other commands work on a server's models, jobs or settings."""
 _NEEDED = {
     "view_channel": "View Channel",
     "send_messages": "Send Messages",
@@ -34,13 +34,13 @@ _NEEDED = {
 }
 _WITHOUT_WHICH_NOTHING = ("View Channel", "Send Messages", "Send Messages in Threads")
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
-"""Discord's errors for somebody who is not in the server. It says other things are unknown when the bot is not."""
+"""Discord's error codes for somebody who is not in the server; with others, it is the bot that is not."""
 
 log = structlog.get_logger()
 
 
 def channel_ids(channel: Where) -> list[int]:
-    """The channel, and for a thread its parent: what is the parent's may be used in the thread."""
+    """The channel and, for a thread, its parent: what is the parent's may be used in the thread."""
     assert channel is not None
     if isinstance(channel, discord.Thread):
         return [channel.id, channel.parent_id]
@@ -48,7 +48,6 @@ def channel_ids(channel: Where) -> list[int]:
 
 
 def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
-    """Where, and by whom, something was asked for."""
     here, *above = channel_ids(channel)
     return Place(guild_id=guild_id, channel_id=here, user_id=user_id, parent_channel_id=above[0] if above else None)
 
@@ -59,11 +58,7 @@ def is_admin(user: User) -> bool:
 
 
 def require_admin(user: User) -> None:
-    """Refuse a person without the permission Manage Server.
-
-    Raises:
-        UserError: names the permission.
-    """
+    """Raises UserError: the person lacks Manage Server."""
     if not is_admin(user):
         raise UserError("Only members with Manage Server can see or change my settings.", "Ask one of them.")
 
@@ -71,8 +66,8 @@ def require_admin(user: User) -> None:
 def rights_in(user: User, place: Place) -> discord.Permissions | None:
     """What a person may do in a place; None when it is hidden from them.
 
-    Who is in a private thread isn't known, and of a thread that is archived not even whether it is private: both are
-    taken for hidden from all but those who may manage threads.
+    Who is in a private thread is not known, nor whether an archived thread is private: both count as hidden from all
+    but those who may manage threads.
     """
     if not isinstance(user, discord.Member) or user.guild.id != place.guild_id:
         return None
@@ -87,13 +82,13 @@ def rights_in(user: User, place: Place) -> discord.Permissions | None:
 
 
 def moderates(user: User, place: Place) -> bool:
-    """Whether a person sees where something was asked for, and has Manage Messages there."""
+    """Whether a person sees the place, and has Manage Messages there."""
     rights = rights_in(user, place)
     return rights is not None and rights.manage_messages
 
 
 def sees(user: User, place: Place) -> bool:
-    """Whether a person can see where something was asked for. In a private thread, only who asked surely can."""
+    """Whether a person sees the place. In a private thread, only who asked surely does."""
     return place.user_id == user.id or rights_in(user, place) is not None
 
 
@@ -104,11 +99,7 @@ class Access:
         self._servers = servers
 
     async def works_here(self, ctx: Context) -> bool:
-        """The check before every command: the server's admins allow it here, or it works in direct messages.
-
-        Raises:
-            Refused: holds the reason, or that Redis is away.
-        """
+        """The check before every command. Raises Refused, which holds the reason, or that Redis is away."""
         assert ctx.command is not None
         name = (ctx.command.root_parent or ctx.command).name
         try:
@@ -123,9 +114,7 @@ class Access:
     async def require_place(self, user: User, channel: Where) -> None:
         """Refuse what the server's admins do not want in this channel.
 
-        Raises:
-            WrongPlace: says where the bot may be used.
-            redis.RedisError: the server's settings are not known yet and Redis is away.
+        Raises WrongPlace: says where the bot may be used. Raises redis.RedisError: their settings are not known yet.
         """
         if not isinstance(user, discord.Member) or is_admin(user):
             return
@@ -144,10 +133,7 @@ class Access:
     async def require(self, action: Action, user: User, channel: Where) -> None:
         """Refuse a person who may not do this here.
 
-        Raises:
-            WrongPlace: see `require_place`.
-            UserError: says who may.
-            redis.RedisError: the server's settings are not known yet and Redis is away.
+        Raises UserError: says who may. Raises WrongPlace and redis.RedisError as `require_place`.
         """
         if not isinstance(user, discord.Member) or is_admin(user):
             return
@@ -163,23 +149,19 @@ class Access:
 
 
 def require_permissions(ctx: Context) -> None:
-    """Refuse a command where the bot could not post its answer; see `require_all`."""
+    """See `require_all`."""
     require_all(ctx.bot_permissions, ctx.channel)
 
 
 def require_all(have: discord.Permissions, channel: Where) -> None:
-    """Refuse where the bot lacks a permission that its answers need.
-
-    Raises:
-        UserError: names the permissions that are missing.
-    """
+    """Raises UserError: names the permissions for its answers that the bot lacks."""
     needed = dict(_NEEDED)
     if isinstance(channel, discord.Thread):
         needed = {"view_channel": "View Channel", "send_messages_in_threads": "Send Messages in Threads", **needed}
         del needed["send_messages"]
     missing = [title for name, title in needed.items() if not getattr(have, name)]
     if missing:
-        # Without it the others seem to be missing, too, whether they are granted or not.
+        # Without one of these the others seem to be missing, too, whether they are granted or not.
         missing = next(([title] for title in missing if title in _WITHOUT_WHICH_NOTHING), missing)
         raise UserError(
             f"I'm missing permissions in #{channel}: {', '.join(missing)}.",
@@ -188,11 +170,7 @@ def require_all(have: discord.Permissions, channel: Where) -> None:
 
 
 def require_writer(interaction: discord.Interaction[Any]) -> None:
-    """Refuse a press or a form of somebody who could not write the command in its channel.
-
-    Raises:
-        UserError: they may only read there.
-    """
+    """Raises UserError: whoever pressed may not write in the channel, so could not give the command."""
     may = interaction.permissions  # none outside of servers
     in_thread = isinstance(interaction.channel, discord.Thread)
     if interaction.guild_id is not None and not (may.send_messages_in_threads if in_thread else may.send_messages):
@@ -203,7 +181,7 @@ def require_writer(interaction: discord.Interaction[Any]) -> None:
 
 
 async def was_deleted(client: discord.Client, channel_id: int) -> bool:
-    """Whether a channel is not there any more; False also when Discord does not say so."""
+    """Whether a channel is gone; False also when Discord does not say so."""
     try:
         await client.fetch_channel(channel_id)
     except (discord.InvalidData, *DISCORD_ERRORS) as error:
@@ -213,10 +191,9 @@ async def was_deleted(client: discord.Client, channel_id: int) -> bool:
 
 
 async def is_member(guild: discord.Guild, user_id: int) -> bool:
-    """Ask Discord whether somebody is in a server.
+    """Whether somebody is in a server, asked of Discord.
 
-    Raises:
-        discord.HTTPException: Discord is in trouble, or the bot itself is no longer in it.
+    Raises discord.HTTPException: Discord is in trouble, or the bot itself is no longer in it.
     """
     try:
         await guild.fetch_member(user_id)

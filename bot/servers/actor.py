@@ -15,12 +15,7 @@ from shared.jobs import Place
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks for something, and where.
-
-    Attributes:
-        request_id: of the message or interaction: the same if Discord delivers it twice.
-        message_id: see `Place`.
-    """
+    """`request_id`: of the message or interaction, the same if Discord delivers it twice; `message_id`: see `Place`."""
 
     user: User
     channel: access.Where
@@ -30,7 +25,6 @@ class Actor:
 
     @classmethod
     def of(cls, ctx: Context) -> Actor:
-        """Whoever gave a command."""
         assert ctx.guild is not None
         if ctx.interaction is not None:
             return cls(ctx.author, ctx.channel, ctx.guild.id, ctx.interaction.id)
@@ -38,11 +32,7 @@ class Actor:
 
     @classmethod
     def of_interaction(cls, interaction: discord.Interaction[Any]) -> Actor:
-        """Whoever pressed a button or sent a form.
-
-        Raises:
-            UserError: it was outside of a server.
-        """
+        """Raises UserError: outside of a server."""
         if interaction.guild_id is None or interaction.channel is None:
             raise servers_only()
         pressed = interaction.message.id if interaction.message is not None else None
@@ -50,11 +40,10 @@ class Actor:
 
     @property
     def place(self) -> Place:
-        """As jobs name it."""
         place = access.place_of(self.guild_id, self.channel, self.user.id)
         return place.model_copy(update={"message_id": self.message_id})
 
     @property
     def here(self) -> list[int]:
-        """The channel, and of a thread its parent."""
+        """The channel and, for a thread, its parent."""
         return access.channel_ids(self.channel)

@@ -1,4 +1,4 @@
-"""Cooldowns, kept in Redis so that a restart forgets none."""
+"""Cooldowns, in Redis so that a restart forgets none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.errors import UserError
 
 What = Literal["train", "generate", "chat", "wait", "model", "refused", "data"]
 
-# Begins a cooldown unless somebody else's is running: then its rest in milliseconds, else -1. Asked twice, because
+# Begins a cooldown unless another request's is running: then its rest in milliseconds, else -1. Sent twice, because
 # the first reply was lost, it begins once. KEYS: the cooldown. ARGV: a token of this request, milliseconds.
 _BEGIN = """
 local holder = redis.call('GET', KEYS[1])
@@ -26,7 +26,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return -1
 """
 
-# Gives a cooldown back; by now it may be over and the next request's. KEYS, ARGV: as above.
+# Takes a cooldown back unless it is over and the next request's by now. KEYS, ARGV: as above.
 _GIVE_BACK = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
@@ -35,11 +35,7 @@ log = structlog.get_logger()
 
 
 class TooSoon(UserError):
-    """A cooldown is still running.
-
-    Attributes:
-        seconds: until it is over.
-    """
+    """`seconds`: until the cooldown is over."""
 
     def __init__(self, seconds: float) -> None:
         wait = max(1, round(seconds))
@@ -48,8 +44,6 @@ class TooSoon(UserError):
 
 
 class Cooldowns:
-    """Says when somebody may do something again."""
-
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._begin, self._give_back = map(client.register_script, (_BEGIN, _GIVE_BACK))
 
@@ -57,18 +51,14 @@ class Cooldowns:
     async def spend(
         self, what: What, guild_id: int, who: int, seconds: float, *, request: int | None = None
     ) -> AsyncIterator[None]:
-        """Begin a cooldown for what happens within; what fails within costs nothing.
+        """Begin a cooldown for what happens within; if that fails, the cooldown is taken back.
+
+        Raises TooSoon: the last one is not over; nothing was begun.
 
         Args:
-            what: kind of request.
-            guild_id: where.
             who: the person, or the channel.
-            seconds: how long it lasts; 0: there is none.
-            request: id of the message or interaction, which Discord may deliver twice: it never has to wait for
-                itself. None: a request of its own.
-
-        Raises:
-            TooSoon: the last one is not over; nothing was begun.
+            seconds: 0: no cooldown.
+            request: id of a message or interaction that Discord may deliver twice: it never waits for itself.
         """
         if seconds <= 0:
             yield

@@ -20,15 +20,15 @@ from shared.settings import Settings
 
 PREFIX_LIMIT = 5
 _READ_S = 1.5
-"""Limit on reading settings: it happens before an interaction is acknowledged, for which Discord allows 3 s."""
+"""Settings are read before an interaction is acknowledged, for which Discord allows 3 s."""
 _SPARED_S = 2.0
-"""An interaction reads settings more than once: Redis is not asked again for so long after it did not answer."""
+"""How long Redis is not asked again after it did not answer: an interaction reads settings more than once."""
 
 log = structlog.get_logger()
 
 
 class UnreadableSettings(UserError):
-    """What Redis holds of a server's settings is not what this version writes."""
+    """A newer version wrote the server's settings."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -41,8 +41,7 @@ class GuildSettings(BaseModel):
     """A server's own settings; what is None or empty is as the operator set it.
 
     Attributes:
-        prefix: what a command begins with.
-        train_roles, generate_roles: whose members may train, and may generate texts; empty: everyone.
+        train_roles, generate_roles: whose members may do so; empty: everyone.
         channels: where the bot may be used, with their threads; empty: everywhere.
         jobs_per_user, jobs_per_server: trainings that may wait or run at once, within the operator's limits.
         disk_mb: what the server's models may take, within the operator's limit.
@@ -62,13 +61,7 @@ class GuildSettings(BaseModel):
 
 
 class ChannelChoices(BaseModel):
-    """What a channel has chosen.
-
-    Attributes:
-        model: id of its current model.
-        temperature: the default of its texts.
-        chat: mentions of the bot are answered.
-    """
+    """A channel's current model (id), default temperature, and whether mentions of the bot are answered."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,10 +71,7 @@ class ChannelChoices(BaseModel):
 
 
 class GuildSettingsStore:
-    """Settings of servers and choices of channels, in Redis.
-
-    One bot process serves a server, so each server's settings are read from Redis only once.
-    """
+    """In Redis. One bot process serves a server, so each server's settings are read only once."""
 
     def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
         self._settings = settings
@@ -94,9 +84,7 @@ class GuildSettingsStore:
     async def get(self, guild_id: int | None) -> GuildSettings:
         """A server's settings; outside a server the defaults.
 
-        Raises:
-            UnreadableSettings: this version does not understand them.
-            redis.RedisError: they are not known yet and Redis is away.
+        Raises UnreadableSettings; redis.RedisError: they are not known yet and Redis is away.
         """
         if guild_id is None:
             return GuildSettings()
@@ -114,19 +102,13 @@ class GuildSettingsStore:
         return known
 
     async def put(self, guild_id: int, settings: GuildSettings) -> None:
-        """Keep a server's settings."""
         await reply(self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True)))
         self._known[guild_id] = settings
 
     async def change(self, guild_id: int, **fields: Any) -> GuildSettings:
-        """Change some of a server's settings; what two admins change at the same time is kept of both.
+        """Change some settings, checked; of what two admins change at the same time both is kept.
 
-        Args:
-            guild_id: the server.
-            fields: new values of `GuildSettings`, checked.
-
-        Returns:
-            The settings that now apply.
+        The settings that now apply.
         """
         async with self._changing:
             settings = GuildSettings.model_validate({**(await self.get(guild_id)).model_dump(), **fields})
@@ -134,13 +116,13 @@ class GuildSettingsStore:
             return settings
 
     async def reset(self, guild_id: int) -> GuildSettings:
-        """Forget all that a server's admins have set, even what this version does not understand."""
+        """Forget all that a server's admins have set, even what this version cannot read."""
         async with self._changing:
             await self.put(guild_id, GuildSettings())
             return GuildSettings()
 
     async def prefix(self, guild_id: int | None) -> str:
-        """What a command begins with there. While Redis is away and it is not known: the operator's."""
+        """What a command begins with there; the operator's while Redis is away and it is not known."""
         try:
             return (await self.get(guild_id)).prefix or self._settings.command_prefix
         except UnreadableSettings:
@@ -150,7 +132,6 @@ class GuildSettingsStore:
             return self._settings.command_prefix
 
     async def blocklist(self, guild_id: int | None) -> Blocklist:
-        """What generated text must not show there."""
         entries = (await self.get(guild_id)).blocklist
         if entries not in self._blocklists:
             self._blocklists.clear()  # admins change it seldom: keep only what is in use
@@ -170,32 +151,23 @@ class GuildSettingsStore:
         return min(own.disk_mb or self._settings.server_disk_mb, self._settings.server_disk_mb)
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
-        """A channel's choices; what a thread has not chosen is its parent's.
-
-        Args:
-            channel_ids: the channel, and for a thread also its parent.
-        """
+        """`channel_ids`: the channel and, for a thread, its parent, which decides what the thread has not chosen."""
         hashes = [await reply(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids]
         return read_choices(cast(list[dict[bytes, bytes]], hashes))
 
     async def choose(self, channel_id: int, *, temperature: float | None = None, chat: bool | None = None) -> None:
-        """Keep what a channel has chosen; what is None stays as it is."""
+        """What is None stays as it is."""
         if temperature is not None:
             await reply(self._redis.hset(keys.channel(channel_id), "temperature", f"{temperature:g}"))
         if chat is not None:
             await reply(self._redis.hset(keys.channel(channel_id), "chat", str(int(chat))))
 
     async def forget_temperature(self, channel_id: int) -> None:
-        """Back to the usual temperature."""
         await reply(self._redis.hdel(keys.channel(channel_id), "temperature"))
 
 
 def checked_prefix(typed: str) -> str:
-    """What an admin wants commands to begin with, if that can work.
-
-    Raises:
-        UserError: it cannot, and why.
-    """
+    """What an admin wants commands to begin with. Raises UserError: that cannot work, and why."""
     prefix = typed.strip()
     shown = prefix[:20].replace("`", "'")
     example = "Use one to five characters, ending in a symbol, such as `?`, `$$` or `g!`."
@@ -215,7 +187,7 @@ def checked_prefix(typed: str) -> str:
 
 
 def read_choices(hashes: Sequence[Mapping[bytes, bytes]]) -> ChannelChoices:
-    """A channel's choices from its hash in Redis and, for a thread, its parent's after it."""
+    """From a channel's hash in Redis and, for a thread, its parent's after it."""
     found: dict[str, str] = {}
     for fields in reversed(hashes):
         found |= {name.decode(): value.decode() for name, value in fields.items()}
