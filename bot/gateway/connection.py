@@ -1,4 +1,4 @@
-"""The way to Discord and back to it: short waits, few identifies, and one line of log for each try."""
+"""Connecting to Discord and reconnecting: short waits, few identifies, and one log line for each try."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from discord.backoff import ExponentialBackoff
 from bot.background import DISCORD_ERRORS
 
 LONGEST_WAIT_S = 8.0
-"""Between two tries to reach Discord. With the pause before an identify the bot is back within 15 s."""
+"""Between two tries. With the pause before an identify the bot is back within 15 s."""
 IDENTIFY_EVERY_S = 5.0
-"""Discord takes no more from one bot."""
+"""Discord's limit for one bot."""
 _FREE_IDENTIFIES = 100
 _IDENTIFY_SELDOM_S = 100.0
-"""Between two once there were many within a day: after 1,000 Discord makes the token void."""
+"""Between two after `_FREE_IDENTIFIES` within a day: at 1,000 Discord resets the token."""
 _DAY_S = 86_400.0
 _AWAY_S = 10.0
-"""A shorter absence is told to nobody: Discord itself asks for a reconnect now and then."""
+"""A shorter absence is not reported: Discord itself asks for a reconnect now and then."""
 AWAY = (
     "Discord can't be reached, so the bot goes on trying. Is this machine online? See https://discordstatus.com, too."
 )
@@ -34,10 +34,10 @@ _delay_of_discord_py = ExponentialBackoff.delay
 
 
 def prepare() -> None:
-    """Cap what discord.py waits for between two tries, up to 17 minutes, and log its tries in our form.
+    """Cap discord.py's waits between two tries, up to 17 minutes, and log its tries in our form.
 
-    It has no option for either. `connect(reconnect=False)` and a loop of our own would lose the session, and close what
-    answers are posted with, at each outage of the gateway alone.
+    It has no option for either. `connect(reconnect=False)` in a loop of our own would lose the session, and close the
+    HTTP session that posts answers, at each outage of the gateway alone.
     """
     ExponentialBackoff.delay = _delay  # type: ignore[method-assign,assignment]
     logging.getLogger("discord.client").addFilter(_in_our_form)
@@ -48,7 +48,7 @@ def _delay(backoff: ExponentialBackoff[bool]) -> float:
 
 
 def _in_our_form(record: logging.LogRecord) -> bool:
-    """Whether discord.py is to log this itself: not that it tries again, which is one line without a traceback."""
+    """Keep discord.py from logging, with a traceback, that it tries again; one line says so instead."""
     error = record.exc_info[1] if record.exc_info else None
     if error is None or not str(record.msg).startswith("Attempting a reconnect") or not isinstance(record.args, tuple):
         return True
@@ -63,11 +63,7 @@ def _log_unreachable(error: BaseException, again_s: object) -> None:
 
 
 async def log_in(client: discord.Client, token: str, missed: Callable[[], None]) -> None:
-    """As `client.login`, again and again while Discord cannot be reached; `missed` is told of each time.
-
-    Raises:
-        discord.LoginFailure: the token is wrong.
-    """
+    """Retry `client.login` while Discord cannot be reached; each time call `missed`. Raises discord.LoginFailure."""
     backoff = ExponentialBackoff()
     while True:
         try:
@@ -84,24 +80,21 @@ async def log_in(client: discord.Client, token: str, missed: Callable[[], None])
 
 
 class Identifies:
-    """When the bot may identify again: seldom enough for Discord, whatever comes of it."""
+    """When the bot may identify again, by Discord's limits, whether or not the last one succeeded."""
 
     def __init__(self) -> None:
         self._at: deque[float] = deque(maxlen=_FREE_IDENTIFIES)
 
     def wait_s(self, now: float) -> float:
-        """Seconds until the next one."""
         if not self._at:
             return 0.0
         many = len(self._at) == _FREE_IDENTIFIES and now - self._at[0] < _DAY_S
         return max(0.0, self._at[-1] + (_IDENTIFY_SELDOM_S if many else IDENTIFY_EVERY_S) - now)
 
     def note(self, now: float) -> None:
-        """One is being sent."""
         self._at.append(now)
 
     async def wait(self) -> None:
-        """Return when one may be sent."""
         # Discord asks for 1 to 5 s after it has ended a session.
         wait = self.wait_s(time.monotonic())
         if wait > IDENTIFY_EVERY_S:
@@ -111,9 +104,5 @@ class Identifies:
 
 
 def trouble(away_since: float | None) -> str | None:
-    """What keeps the bot from Discord, in a sentence for whoever runs it; None: nothing, or only for a moment.
-
-    Args:
-        away_since: monotonic time since when Discord is missed.
-    """
+    """What to tell whoever runs the bot; None: all is well, or it is away only for a moment. Monotonic time."""
     return AWAY if away_since is not None and time.monotonic() - away_since > _AWAY_S else None

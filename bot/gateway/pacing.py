@@ -1,7 +1,7 @@
-"""What holds for every request to Discord: a pause when it is asked for, and how long one may take.
+"""For every request to Discord: a pause when one is asked for, and a limit on how long one may take.
 
-discord.py waits out Discord's own limits. What stands before Discord refuses in another way, without the header `Via`,
-and discord.py hands that refusal on at once, so that everybody who posts would try again on their own.
+discord.py waits out Discord's own limits. A proxy in front of Discord refuses without the header `Via`, which
+discord.py raises at once, so that everybody who posts would try again on their own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import structlog
 from bot.background import TOO_MANY_REQUESTS
 
 _UNTOLD_PAUSE_S = 1.0
-"""When a refusal does not say how long to wait."""
+"""For a refusal that does not say how long to wait."""
 
 log = structlog.get_logger()
 
@@ -46,11 +46,7 @@ _limit: ContextVar[_Limit | None] = ContextVar("_limit", default=None)
 
 @asynccontextmanager
 async def each_request_within(seconds: float) -> AsyncIterator[None]:
-    """Give up when Discord takes longer than this for one request. Waiting for one's turn to ask does not count.
-
-    Raises:
-        TimeoutError: it took longer.
-    """
+    """Raises TimeoutError: Discord took longer for one request, not counting the wait for one's turn."""
     async with asyncio.timeout(None) as timeout:
         limit = _Limit(timeout, seconds)
         token = _limit.set(limit)
@@ -62,11 +58,7 @@ async def each_request_within(seconds: float) -> AsyncIterator[None]:
 
 
 class Pacing:
-    """Lets no request out during a pause, and times those that are.
-
-    Args:
-        trace: of the HTTP session that all of discord.py's requests go through.
-    """
+    """Lets no request out during a pause. `trace`: of the HTTP session of all discord.py's requests."""
 
     def __init__(self, trace: aiohttp.TraceConfig) -> None:
         self._gates: dict[str | None, _Gate] = defaultdict(_Gate)
@@ -128,7 +120,7 @@ def _set_clock(*, running: bool) -> None:
 
 
 def _seconds(header: str | None) -> float:
-    """What `Retry-After` asks for; a date, which it may be, is not read."""
+    """`Retry-After`, which may also be a date: that is not read."""
     try:
         return max(0.0, float(header or _UNTOLD_PAUSE_S))
     except ValueError:

@@ -19,17 +19,15 @@ log = structlog.get_logger()
 
 
 class CommandSync:
-    """Sends Discord the slash commands of a tree."""
-
     def __init__(self, tree: app_commands.CommandTree[Any], connection: redis.asyncio.Redis) -> None:
         self._tree = tree
         self._redis = connection
 
     async def if_changed(self) -> None:
-        """Send them if they differ from what Discord has. A failure is logged: `!x` works without.
+        """Send the slash commands if they differ from Discord's. A failure is logged: `!x` works without.
 
-        Syncing at every start would run into Discord's limit on it; what was sent last is kept as a hash in Redis,
-        and the names are compared with Discord's own list in case that hash is another bot's.
+        Syncing at every start would run into Discord's limit on it. A hash of what was sent last is kept in Redis; the
+        names are compared with Discord's own list, too, in case that hash is another bot's.
         """
         try:
             if await self._changed():
@@ -40,11 +38,7 @@ class CommandSync:
             log.warning("commands_not_synced", error=type(error).__name__)
 
     async def force(self) -> int:
-        """Send all, and return how many there are.
-
-        Raises:
-            discord.HTTPException: Discord refused them.
-        """
+        """How many commands were sent. Raises discord.HTTPException: Discord refused them."""
         sent = await self._tree.sync()
         try:
             await self._redis.set(self._key, self._digest())
