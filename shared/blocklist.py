@@ -27,11 +27,7 @@ _NARROW_PASSES = 4
 
 
 class Blocklist:
-    """Finds and covers what a server does not want to see.
-
-    Args:
-        entries: checked ones (`parse`); one that `parse` would not take hits nothing.
-    """
+    """`entries` as `parse` returns them; one that it would not take hits nothing."""
 
     def __init__(self, entries: Sequence[str]) -> None:
         safe = [entry for entry in entries if _refusal(entry) is None]
@@ -41,12 +37,11 @@ class Blocklist:
         self._pattern = re.compile(whole, re.IGNORECASE) if safe else None
 
     def hits(self, text: str) -> bool:
-        """Whether anything of it stands in the text."""
         return self._pattern is not None and self._pattern.search(text) is not None
 
     def mask(self, text: str) -> str:
-        """The text with each hit covered by blocks, at the same length. What is covered ends words: that may bare
-        another hit beside it, which is covered as well."""
+        """Cover hits at the same length. A covered hit ends a word, which may expose another beside it: covered,
+        too."""
         if self._pattern is None:
             return text
         for _ in range(_NARROW_PASSES):
@@ -56,7 +51,7 @@ class Blocklist:
         return self._mask_wide(text)
 
     def _mask_wide(self, text: str) -> str:
-        """Covers from space to space whatever has a hit, which bares no other: one pass is enough, always."""
+        """Cover from space to space whatever has a hit: that exposes no other, so one pass is always enough."""
         assert self._pattern is not None
         chunks = [(chunk.start(), chunk.end()) for chunk in re.finditer(r"\S+", text)]
         spans = [hit.span() for hit in self._pattern.finditer(text)]
@@ -71,10 +66,9 @@ class Blocklist:
 
 
 def parse(typed: str) -> tuple[str, ...]:
-    """Entries as an admin types them, one a line or separated by commas; each once, in the order typed.
+    """Entries separated by commas or line ends; each once, in the order typed.
 
-    Raises:
-        UserError: there are too many, or one is too long, has too many `*`, or a word without a letter or digit.
+    Raises `UserError`: too many, or one is too long, has too many `*`, or a word without a letter or digit.
     """
     entries: dict[str, None] = {}
     for piece in re.split(r"[,\n]", typed):
@@ -90,7 +84,6 @@ def parse(typed: str) -> tuple[str, ...]:
 
 
 def _refusal(entry: str) -> UserError | None:
-    """Why an entry is not taken, None if it is."""
     shown = entry[:40].replace("`", "")
     if len(entry) > MOST_CHARS:
         return UserError(f"The entry `{shown}…` is too long.", f"Keep each under {MOST_CHARS} characters.")
@@ -116,7 +109,7 @@ def _expression(entry: str) -> str:
 
 
 def _word_expression(word: str) -> str:
-    """Each part at the first place where it stands, and no other is tried: the cost grows with the text alone."""
+    """Each part is matched only at the first place where it stands: the time grows with the text alone."""
     first, *rest = (re.escape(part) for part in re.sub(r"\*+", "*", word).split("*"))
     if not rest:
         return first

@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 
 class TakesNothing(redis.ConnectionError):
-    """Redis is there, but takes nothing now: its disk or its memory is full. As good as away, and waited out alike."""
+    """Redis is there, but its disk or its memory is full. To be waited out like an outage."""
 
 
 def _take_refusals_for_outages() -> None:
-    """Let redis-py raise `TakesNothing` for them: Celery ends at an answer that is no trouble with the connection.
+    """Let redis-py raise `TakesNothing` for them: Celery ends at an answer that is no connection error.
 
-    The table is a detail of redis-py 8, which has other such answers in it (LOADING); `tests/shared/test_connect.py`
-    proves it on the pinned version.
+    The table is a detail of redis-py 8; `tests/shared/test_connect.py` proves it on the pinned version.
     """
     for beginning in ("MISCONF", "OOM", "READONLY"):
         BaseParser.EXCEPTION_CLASSES[beginning] = TakesNothing
@@ -37,10 +36,10 @@ _take_refusals_for_outages()
 
 
 def takes_nothing(error: BaseException, settings: Settings) -> bool:
-    """Whether Redis is away because it takes nothing: `error` says so, or it is silent, and its disk is full.
+    """Whether `error` says so, or Redis is silent, and its disk is full.
 
-    A server that cannot write its log may stand still, or end and not come back. Only of one on this machine, as the
-    launcher starts it, the disk can be looked at.
+    A server that cannot write its log may stand still, or end and not come back. The disk is known only of one on this
+    machine, started by the launcher.
     """
     if isinstance(error, TakesNothing):
         return True
@@ -72,10 +71,7 @@ def _options(settings: Settings, **others: Any) -> dict[str, Any]:
 
 
 def connect(settings: Settings) -> redis.Redis:
-    """A synchronous client (worker, launcher); nothing is sent until it is used. Replies are bytes.
-
-    Threads that share it may be more than its connections: who finds all in use waits for one.
-    """
+    """For worker and launcher: synchronous, replies are bytes. Threads wait for a free connection."""
     pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_options(settings))
     return redis.Redis.from_pool(pool)
 
@@ -87,10 +83,7 @@ def connect_for_long_commands(settings: Settings) -> redis.Redis:
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
-    """An asyncio client (bot); one quick retry, so that a person hears of an outage within seconds.
-
-    Who finds all connections in use waits for one: many people may ask at the same moment.
-    """
+    """For the bot: one quick retry, to report an outage within seconds. Requests wait for a free connection."""
     from redis.asyncio.retry import Retry as AsyncRetry
 
     pool = redis.asyncio.BlockingConnectionPool.from_url(
@@ -125,12 +118,7 @@ def connect_once(settings: Settings, within_s: float = 1.0) -> redis.Redis:
 
 
 def explain(error: BaseException, settings: Settings) -> UserError:
-    """What an error of a connection to Redis means, and what to do, in plain words and without any secret.
-
-    Args:
-        error: of redis-py, or what kombu made of one.
-        settings: by which the connection was made.
-    """
+    """What an error of redis-py, or what kombu made of one, means, and what to do; without any secret."""
     at = where(settings)
     refused = _certificate(error)
     match error:
@@ -179,14 +167,14 @@ def where(settings: Settings) -> str:
 
 
 def _is_about_tls(error: BaseException, settings: Settings) -> bool:
-    """With TLS 1.3 a server that wants another certificate of ours hangs up only when we have begun to talk."""
+    """With TLS 1.3 a server that wants another client certificate hangs up only once data is sent."""
     said = str(error)
     hung_up = ("closed by server", "reset by peer", "Broken pipe")
     return "SSL" in said or "EOF" in said or (settings.redis_tls is not None and any(one in said for one in hung_up))
 
 
 def _certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """The refusal of a certificate behind an error: redis-py keeps it as the cause, or as what it was raised from."""
+    """The refusal behind an error: redis-py keeps it as the cause, or as what it was raised from."""
     seen = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -13,13 +13,9 @@ KEPT = 100
 class Past(BaseModel):
     """A training that ended well.
 
-    Attributes:
-        chars: length of its text.
-        asked_epochs, units, allowed_s: what was chosen: epochs, LSTM units, seconds at most; None: nothing.
-        epochs: those it began.
-        used_s: seconds of learning.
-        beside_s: seconds spent on the rest: reading the text, writing samples. None: not known, it was interrupted.
-        cut_short: a person finished it.
+    `asked_epochs`, `units` and `allowed_s` (seconds) are what was chosen; None: nothing. `epochs`: those it began.
+    `used_s`: seconds of learning; `beside_s`: of the rest, reading the text and writing samples; None: it was
+    interrupted. `cut_short`: a person finished it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

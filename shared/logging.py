@@ -38,22 +38,18 @@ _CHATTY = (
 )
 # Celery logs the whole body of a message that it does not take, and that has what somebody wrote.
 _TELLS_BODIES = "celery.worker.consumer.consumer"
-# A line per request says nothing that a failed one does not say better.
-# Celery's of each task name no server, and that a training's token came says nothing of whose turn it is: our own do.
+# A line per request says nothing that a failed one does not say better. Celery's of each task name no server.
 _QUIET = ("aiohttp.access", "celery.worker.strategy")
-# It tells, with a traceback, that a stopping worker gives a training back, which is in order, and our own.
+# It reports, with a traceback, that a stopping worker gives a training back, which is normal; our own records do, too.
 _QUIETER = ("celery.app.trace",)
 
 
 class Redactor:
     """A structlog processor that takes secrets out of every value.
 
-    What it finds: the exact secrets it is given, anything built like a Discord token, tokens in the paths of
-    webhooks and interactions, passwords in URLs, and the value of any field named like a secret.
-
-    Args:
-        secrets: values to look for literally; ones shorter than four characters are ignored, since they would
-            take ordinary words with them.
+    It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, passwords
+    in URLs, and the value of any field named like a secret. Of `secrets`, those shorter than four characters are
+    ignored: they would take ordinary words with them.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -61,11 +57,9 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-        """Return the event with its values cleaned."""
         return {key: self._field(key, value) for key, value in event_dict.items()}
 
     def text(self, value: str) -> str:
-        """Return `value` without secrets."""
         if self._known is not None:
             value = self._known.sub(REDACTED, value)
         value = _DISCORD_TOKEN.sub(REDACTED, value)
@@ -117,22 +111,17 @@ def job_context(
 
 
 def renderer(settings: Settings, out: IO[str]) -> Processor:
-    """What makes a line of a record: for people on a terminal, else JSON, unless `log_format` says which."""
+    """For people on a terminal, else JSON, unless `log_format` says which."""
     if settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty()):
         return structlog.processors.JSONRenderer(ensure_ascii=False)
     return structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
 def configure_logging(service: str, settings: Settings, *, stream: IO[str] | None = None) -> None:
-    """Set up logging for this process; calling it again replaces the former set-up.
+    """Set up this process's logging; calling it again replaces the former set-up. `service` is put on each record.
 
-    Celery must be told to keep its hands off: connect `celery.signals.setup_logging` to a function that calls
-    this one.
-
-    Args:
-        service: name of the process (`bot`, `train`, `generate`), put on each record.
-        settings: `log_level` and `log_format` (`auto`: for people on a terminal, else JSON lines).
-        stream: where to write; standard error by default, so that a command's output on stdout stays clean.
+    Celery must be told to keep its hands off: connect `celery.signals.setup_logging` to a function that calls this one.
+    The default is standard error, so that a command's output on stdout stays clean.
     """
     out = stream if stream is not None else sys.stderr
 
@@ -183,7 +172,7 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
 
 
 def _first_line(record: logging.LogRecord) -> bool:
-    """Keep what Celery says of a message it refuses, which is the first line, and none of the message."""
+    """Celery's first line on a message that it refuses says why; the rest is the message, and is dropped."""
     if record.levelno >= logging.WARNING:
         record.msg, record.args = record.getMessage().partition("\n")[0], ()
     return True

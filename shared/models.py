@@ -18,20 +18,16 @@ class ModelRecord(BaseModel):
     Attributes:
         model_id: its folder's name in the model store; unguessable.
         name: unique in the guild.
-        scope: who may use it: everyone in the guild, or only its channel (texts that a member uploaded).
+        scope: everyone in the guild may use it; or only its channel (texts that a member uploaded), those of
+            `shared_with` and, if it is `for_server`, everyone after all.
         channel_id: where it was trained.
-        owner_id: the user who trained it.
         train_loss, heldout_loss: nats per character of the best epoch; held-out is None when nothing was held out.
-        corpus, options: what it learned from and how, for `train more`; None in records of older versions.
+        corpus, options, file_bytes: None in records of older versions.
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
-        shared_with: channels that may use it besides, when its scope is `channel`.
-        for_server: shared with the whole guild, when its scope is `channel`.
-        file_bytes: what it takes in the model store; None in records of older versions.
-        imported: it came as a file.
         sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
         transcripts: channels' messages that it learned from, those of its ancestors included.
-        replaces: id of the stale model whose place it takes; None: of none.
+        replaces: id of the stale model whose place it takes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -64,17 +60,14 @@ class ModelRecord(BaseModel):
     created_at: float = Field(default_factory=time.time)
 
     def usable_in(self, channel_ids: Iterable[int]) -> bool:
-        """Whether it may be used in a channel of its guild; for a thread, give its parent's id as well.
-
-        Who could read the messages that it learned from (`transcripts`) is another question: `bot.models.audience`.
-        """
+        """For a thread, give its parent's id as well. Who could read its `transcripts` is asked in
+        `bot.models.audience`."""
         if self.scope == "guild" or self.for_server:
             return True
         return not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
 
     @property
     def ref(self) -> ModelRef:
-        """As a job names it."""
         return ModelRef(model_id=self.model_id, name=self.name)
 
     @property
@@ -88,11 +81,7 @@ class ModelRecord(BaseModel):
         return tuple(dict.fromkeys(ref.channel_id for ref in self.transcripts))
 
     def is_stale(self, revisions: Mapping[str, Revision]) -> bool:
-        """Whether it learned words that were withdrawn since.
-
-        Args:
-            revisions: where its transcripts stand now; one that is missing is forgotten.
-        """
+        """Whether words were withdrawn since it learned; a transcript that is missing in `revisions` is forgotten."""
         return any(
             (revision := revisions.get(ref.transcript_id)) is None or ref.revision < revision.now
             for ref in self.transcripts
@@ -100,5 +89,5 @@ class ModelRecord(BaseModel):
 
     @property
     def stored_bytes(self) -> int:
-        """What it takes in the model store; records of older versions are estimated by their float32 weights."""
+        """Records of older versions are estimated by their float32 weights."""
         return self.file_bytes if self.file_bytes is not None else 4 * self.parameters

@@ -31,10 +31,7 @@ DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
 def secret_folders() -> tuple[Path, ...]:
-    """The folders with a file for each secret, as far as this user may look into them.
-
-    SECRETS_DIR, or else Docker's; systemd's, which goes before it.
-    """
+    """SECRETS_DIR, or else Docker's; then systemd's, which takes precedence: those that this user may look into."""
     folders = (os.environ.get("SECRETS_DIR") or "/run/secrets", os.environ.get("CREDENTIALS_DIRECTORY"))
     return tuple(Path(name) for name in folders if name and Path(name).is_dir() and os.access(name, os.R_OK | os.X_OK))
 
@@ -48,8 +45,6 @@ class _Secrets(SecretsSettingsSource):
 
 
 class Settings(BaseSettings):
-    """The settings of every process; each reads the ones that concern it."""
-
     model_config = SettingsConfigDict(
         env_file=".env",
         env_file_encoding="utf-8",
@@ -114,26 +109,20 @@ class Settings(BaseSettings):
     generate_timeout_s: int = Field(60, ge=5)
     """Longest wait for a text; an answer to an interaction must come while Discord still takes it."""
     generate_jobs: int = Field(256, ge=1)
-    """Texts that people may wait for at once; who asks for more is told to come back."""
+    """Texts waited for at once; who asks for more is told to come back."""
     generate_jobs_per_server: int = Field(200, ge=1)
     generate_on_gpu: bool = False
     warm_models: int = Field(4, ge=1)
-    """Models that a generate worker keeps in memory."""
     train_workers: int | None = Field(None, ge=1, le=64)
     """Train workers that `make run` starts; None: one for each GPU, or one."""
     train_jobs_per_user: int = Field(3, ge=1)
-    """Trainings of one person that wait or run at once."""
     train_jobs_per_server: int = Field(20, ge=1)
     train_cooldown_s: float = Field(10.0, ge=0, le=_DAY_S)
-    """Least time between two trainings of one person."""
     generate_cooldown_s: float = Field(2.0, ge=0, le=_DAY_S)
-    """Least time between two texts for one person."""
     chat_cooldown_s: float = Field(5.0, ge=0, le=_DAY_S)
     """Least time between two answers to mentions in one channel."""
     server_disk_mb: float = Field(2_000.0, gt=0)
-    """What the models of one server may take in the model store."""
     import_max_mb: float = Field(25.0, gt=0, le=500)
-    """Largest model file that may be imported."""
     card_interval_s: float = Field(2.0, ge=1.0, le=300)
     """Least time between two edits of one card."""
     card_fresh_after_s: float = Field(55 * 60, gt=0, lt=3_600)
@@ -207,7 +196,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _usable_tls(self) -> Self:
-        """Redis' client would end at a bad file only when it connects, and with an error that nobody expects there."""
+        """Redis' client would fail on a bad file only when it connects, with an error that nobody expects there."""
         if (self.redis_cert_file is None) != (self.redis_key_file is None):
             raise ValueError("REDIS_CERT_FILE and REDIS_KEY_FILE belong together: set both, or neither")
         if self.redis_ca_file is None and self.redis_cert_file is None:
@@ -245,9 +234,9 @@ class Settings(BaseSettings):
 
     @property
     def redis_address(self) -> str:
-        """The Redis URL in force: the setting, else the one `make run` left in the data folder, else the usual port.
+        """The URL in force: the setting, else the one `make run` left in the data folder, else the usual port.
 
-        With `redis_password` in it, if it has no password itself. May hold one: never log it.
+        With `redis_password`, if it has no password itself. May hold one: never log it.
         """
         if self.redis_url is not None:
             return self._with_password(self.redis_url.get_secret_value())
@@ -271,9 +260,9 @@ class Settings(BaseSettings):
 
     @property
     def redis_tls(self) -> dict[str, Any] | None:
-        """For redis-py's connections, and as Celery's `broker_use_ssl`: None where `redis_address` is without TLS.
+        """For redis-py, and Celery's `broker_use_ssl`; None: without TLS. What the URL says goes before it.
 
-        Written out, because kombu 5.7 takes any certificate when it is told nothing. What the URL says goes before it.
+        Written out, because kombu 5.7 takes any certificate when it is told nothing.
         """
         if not self.redis_address.startswith("rediss://"):
             return None
@@ -297,7 +286,6 @@ class Settings(BaseSettings):
 
     @property
     def train_limits(self) -> TrainLimits:
-        """What the engine may spend on a training."""
         return TrainLimits(
             minutes=self.train_minutes,
             most_minutes=self.train_max_minutes,
@@ -307,7 +295,6 @@ class Settings(BaseSettings):
 
     @property
     def model_store_url(self) -> str:
-        """The fsspec URL of the model store."""
         return self.model_store or str(self.data_dir / "models")
 
 
@@ -318,11 +305,7 @@ class SettingsError(UserError):
 
 
 def read_settings() -> Settings:
-    """The settings from the environment and `.env`.
-
-    Raises:
-        SettingsError: one of them cannot be used; names it without showing its value.
-    """
+    """Raises `SettingsError`, which names a setting that cannot be used, without showing its value."""
     try:
         return Settings()
     except ValidationError as error:
@@ -351,7 +334,7 @@ def read_settings() -> Settings:
 
 
 def _in_words(error: ErrorDetails) -> str:
-    """What is wrong with a setting. Its value is not shown: it may be a secret on a wrong line."""
+    """The value is not shown: it may be a secret on a wrong line."""
     said = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return said
@@ -363,5 +346,5 @@ def _in_words(error: ErrorDetails) -> str:
 
 @functools.cache
 def get_settings() -> Settings:
-    """The settings of this process, read once; raises as `read_settings`."""
+    """Read once; raises as `read_settings`."""
     return read_settings()

@@ -1,8 +1,8 @@
 """Transcripts: a channel's messages, cleaned, one a line, as the bot writes them to Redis and a worker reads them.
 
-The words lie in pages in one list, who wrote which line in a second one of the same length: a worker reads only the
-first. Words that somebody withdraws are taken out of both in place, and the transcript's revision grows. Whoever
-learned from an earlier revision can tell by that, without anybody having to note it anywhere.
+The words are in pages in one list, who wrote which line in a second one of the same length: a worker reads only the
+first. Withdrawn words are taken out of both in place, and the transcript's revision grows. By that, whoever learned
+from an earlier revision is known without being noted anywhere.
 """
 
 from __future__ import annotations
@@ -30,10 +30,8 @@ class TranscriptInfo(BaseModel):
 
     Attributes:
         transcript_id: its name in Redis; unguessable.
-        guild_id: the server.
         channel_id: who reads this channel, or this private thread, may read the transcript.
         source_id: the channel or thread that is read.
-        asked_by: the person who asked for it.
         created_at: seconds since the epoch.
         after: only messages after this one; 0: all.
         until: only messages up to this id, which was the newest possible one when the reading began.
@@ -53,27 +51,20 @@ class TranscriptInfo(BaseModel):
     speakers: bool = False
 
     def may_hold(self, message_id: int) -> bool:
-        """Whether a message is of its time."""
         return self.after < message_id <= self.until
 
     def ref(self, revision: int) -> TranscriptRef:
-        """As a job names it, and a model's record."""
         return TranscriptRef(
             transcript_id=self.transcript_id, revision=revision, guild_id=self.guild_id, channel_id=self.channel_id
         )
 
 
 class BeingChanged(UserError):
-    """Words are being taken out of a transcript: in a moment it can be read."""
+    """Words are being taken out of a transcript; it can be read in a moment."""
 
 
 class Revision(BaseModel):
-    """Where a transcript stands.
-
-    Attributes:
-        now: its present revision.
-        withdrawn: the one at which a member last withdrew; 0: none did.
-    """
+    """`now`: the transcript's present revision. `withdrawn`: the one at which a member last withdrew; 0: none did."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -81,17 +72,15 @@ class Revision(BaseModel):
     withdrawn: int = Field(ge=0)
 
     def withdraws(self, ref: TranscriptRef) -> bool:
-        """Whether a member has withdrawn since this was read."""
         return self.withdrawn > ref.revision
 
 
 def pack_page(text: str) -> bytes:
-    """A page, or its index, as it lies in Redis; nothing for an empty one."""
+    """A page, or its index, as in Redis; an empty one is empty."""
     return zlib.compress(text.encode("utf-8"), level=6) if text else b""
 
 
 def unpack_page(data: bytes) -> str:
-    """What `pack_page` packed."""
     return zlib.decompress(data).decode("utf-8") if data else ""
 
 
@@ -102,32 +91,21 @@ def read_revision(fields: list[bytes | None]) -> Revision | None:
 
 
 def revision_of(client: redis.Redis, transcript_id: str) -> Revision | None:
-    """Where a transcript stands; None when it is forgotten."""
+    """None: it is forgotten."""
     fields = client.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
     return read_revision(cast(list[bytes | None], fields))
 
 
 def is_being_purged(client: redis.Redis, transcript_id: str) -> bool:
-    """Whether words have yet to be taken out of it, so that nobody may read it now."""
+    """Words have yet to be taken out of it, so nobody may read it now."""
     return bool(client.exists(keys.transcript_gone(transcript_id)))
 
 
 def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> int:
-    r"""Write a transcript's text as a file in UTF-8, each line ended by `\n`, a few pages in memory at a time.
+    """Write the text in UTF-8, with Unix line ends, a few pages in memory at a time; returns its revision.
 
-    Args:
-        client: Redis.
-        transcript_id: which.
-        path: the file.
-        max_bytes: longest text accepted.
-
-    Returns:
-        The revision that was written.
-
-    Raises:
-        BeingChanged: it is being purged all the time; no file is left.
-        UserError: it is no longer there, or is too long; no file is left.
-        OSError: the file cannot be written.
+    Raises, and leaves no file, `BeingChanged`: it is being purged all the time; `UserError`: it is no longer there, or
+    has more than `max_bytes`; `OSError`: the file cannot be written.
     """
     try:
         for _ in range(_TRIES):

@@ -45,11 +45,7 @@ _PDF_WITHIN = 1024
 
 
 def refuse_binary(head: bytes, name: str) -> None:
-    """Refuse a file that begins like a PDF, an archive, a picture or a program.
-
-    Raises:
-        UserError: it does.
-    """
+    """Raises `UserError` for what begins like a PDF, an archive, a picture or a program."""
     if b"%PDF-" in head[:_PDF_WITHIN]:
         _refuse(name, "a PDF", _SAVE_AS_TEXT)
     if head.startswith(b"PK\x03\x04"):
@@ -67,11 +63,7 @@ def refuse_binary(head: bytes, name: str) -> None:
 
 
 def refuse_unknown(name: str) -> NoReturn:
-    """Refuse a file with bytes that no text has.
-
-    Raises:
-        UserError: always.
-    """
+    """Raises `UserError` for a file with bytes that no text has."""
     _refuse(name, "a binary file, not a text")
 
 

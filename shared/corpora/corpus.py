@@ -28,7 +28,7 @@ Source = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file"]
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text to learn from. Its words are not in its `repr`, so that they do not get into a log."""
+    """The words are not in its `repr`, so that they do not get into a log."""
 
     info: CorpusInfo
     text: str = field(repr=False)
@@ -41,11 +41,7 @@ def slugify(name: str) -> str:
 
 
 def check_length(characters: int, settings: Settings) -> None:
-    """Refuse a text with too little to learn from.
-
-    Raises:
-        UserError: shorter than `settings.corpus_min_chars`.
-    """
+    """Raises `UserError`: shorter than `settings.corpus_min_chars`."""
     if characters < settings.corpus_min_chars:
         raise UserError(
             f"The text is too short: {characters:,} characters, and at least {settings.corpus_min_chars:,} are needed.",
@@ -54,11 +50,7 @@ def check_length(characters: int, settings: Settings) -> None:
 
 
 def check_size(n_bytes: int, settings: Settings) -> None:
-    """Refuse a file that is too large, before it is read.
-
-    Raises:
-        UserError: over `settings.corpus_max_mb` (megabytes of a million bytes).
-    """
+    """Raises `UserError`: over `settings.corpus_max_mb` (megabytes of a million bytes)."""
     if n_bytes > size_limit(settings):
         raise UserError(
             f"The file is too large: {n_bytes / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
@@ -69,11 +61,7 @@ def check_size(n_bytes: int, settings: Settings) -> None:
 def from_entry(
     data: bytes, entry: CatalogueEntry, source: Source, settings: Settings, *, keep_licence: bool = False
 ) -> Corpus:
-    """A catalogue text from the bytes of its file.
-
-    Raises:
-        UserError: not a text, or too short.
-    """
+    """Raises `UserError`: not a text, or too short."""
     text = read(data, f"{entry.name}.txt", keep_licence=keep_licence)
     text = replace(text, books=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = _info(text, entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
@@ -81,7 +69,6 @@ def from_entry(
 
 
 def from_text(text: str, entry: CatalogueEntry, title: str, settings: Settings) -> Corpus:
-    """A catalogue text that comes with Python."""
     read = Text(text, len(text), sha256(text))
     return _checked(read, _info(read, entry.name, title, "python-docs", entry.licence), settings)
 
@@ -89,11 +76,7 @@ def from_text(text: str, entry: CatalogueEntry, title: str, settings: Settings) 
 def from_bytes(
     data: bytes, filename: str, source: Source, settings: Settings, *, licence: str, keep_licence: bool = False
 ) -> Corpus:
-    """A text of unknown nature: its file name names it.
-
-    Raises:
-        UserError: too large, empty, not a text, or too short.
-    """
+    """Raises `UserError`: too large, empty, not a text, or too short."""
     check_size(len(data), settings)
     # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
@@ -103,30 +86,17 @@ def from_bytes(
 
 
 def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence: bool = False) -> Corpus:
-    """The text of a file that a member attached, and called so. `check_size` comes before it is downloaded.
-
-    Raises:
-        UserError: too large, empty, not a text, or too short.
-    """
+    """Use `check_size` before it is downloaded. Raises as `from_bytes`."""
     licence = "Uploaded by a member; rights unknown."
     return from_bytes(data, filename, "upload", settings, licence=licence, keep_licence=keep_licence)
 
 
 def from_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = False) -> tuple[str | Path, CorpusInfo]:
-    r"""The text of a file on this machine, and what is known of it.
+    """The text of a file on this machine, with Unix line ends, and what is known of it.
 
-    Args:
-        path: of the file.
-        workdir: a folder, made if need be, where a large file is rewritten that is not UTF-8, or of which something is
-            left out. None: any file is read into memory.
-        keep_licence: keep Project Gutenberg's headers and licences.
-
-    Returns:
-        The text with `\n` line ends; of a large file the path of a text in UTF-8, its own or that of the rewritten
-        one. The description is the same either way.
-
-    Raises:
-        UserError: it cannot be read, or is too large, empty, damaged or not a text.
+    With a `workdir`, which is made if need be, a large file stays on the disk: the path of a text in UTF-8 is returned
+    instead, its own, or in `workdir` if it had to be rewritten. `keep_licence`: keep Project Gutenberg's headers and
+    licences. Raises `UserError`: it cannot be read, or is too large, empty, damaged or not a text.
     """
     try:
         size = path.stat().st_size
@@ -147,7 +117,7 @@ def from_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = F
 def _info(
     text: Text, name: str, title: str, source: Source, licence: str, hard_wrapped: bool | None = None
 ) -> CorpusInfo:
-    """What is known of a text: a single book of Project Gutenberg's gives the title."""
+    """A single book of Project Gutenberg's gives the title."""
     if text.books is not None:
         title = text.books.titled(title)
         licence = GUTENBERG_LICENCE if text.books.count else licence

@@ -37,13 +37,7 @@ class _MirrorError(Exception):
 
 
 async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progress | None = None) -> bytes:
-    """The file of a book, from the first mirror that has it.
-
-    A mirror has `settings.fetch_timeout_s` for the whole book.
-
-    Raises:
-        FetchError: no mirror had it.
-    """
+    """From the first mirror that has it; each has `fetch_timeout_s` for the whole book. Raises `FetchError`."""
     reasons: list[str] = []
     timeout = aiohttp.ClientTimeout(total=settings.fetch_timeout_s)
     # trust_env: somebody behind a proxy has it in HTTPS_PROXY.
@@ -103,7 +97,6 @@ def _check(data: bytes, entry: CatalogueEntry) -> None:
 
 
 def is_book(data: bytes, entry: CatalogueEntry) -> bool:
-    """Whether a file is the whole of the entry's book."""
     try:
         _check(data, entry)
     except _MirrorError:
@@ -112,11 +105,7 @@ def is_book(data: bytes, entry: CatalogueEntry) -> bool:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a crash, never sees a part of it.
-
-    Raises:
-        OSError: the folder cannot be made or written.
-    """
+    """A reader, or a crash, never sees a part of the file. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

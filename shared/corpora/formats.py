@@ -7,7 +7,7 @@ import re
 from shared.errors import UserError
 
 HEAD = 60_000
-"""Characters that are looked at, at the beginning of a text."""
+"""Characters at the beginning of a text that are looked at."""
 # All of it must be JSON's words. So "[Illustration]" and "{The lamp burns.}" are none, and JSON lines are.
 _JSON = re.compile(
     r'\s*+(?=[\[{]\s*+["\[{\]}\d])(?:[\s\[\]{},:]++|"(?:[^"\\\n]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[a-z]{1,5}\Z'
@@ -33,15 +33,7 @@ _LATER = "can't be read yet: copy its text into a .txt file and send that."
 
 
 def refuse_formats(text: str, name: str) -> None:
-    """Refuse JSON, JSON lines, web pages and exports of Discord's messages.
-
-    Args:
-        text: its first `HEAD` characters are enough.
-        name: the file's, for the message.
-
-    Raises:
-        UserError: it is such a file.
-    """
+    """Raises `UserError` for JSON, web pages and exports of Discord's messages, by the first `HEAD` characters."""
     head = text[:HEAD]
     if _DISCORD.match(head):
         raise UserError(f"`{name}` looks like messages that were exported from Discord.", _CHANNELS)
@@ -55,7 +47,7 @@ def refuse_formats(text: str, name: str) -> None:
 
 
 def _is_tagged(text: str) -> bool:
-    """Whether a part of a page: most of its lines or, where lines were broken for a width, its paragraphs have tags.
+    """Whether most lines (or paragraphs, where lines were broken for a width) have tags, as in a part of a web page.
 
     A play with some words in italics is none, nor is Markdown with some tags, nor a chat of somebody called `<b>`.
     """

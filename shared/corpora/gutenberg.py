@@ -61,11 +61,10 @@ class Books:
     title: str
 
     def titled(self, name: str) -> str:
-        """What to call the text of a file of that name."""
         return self.title or (f"{name} ({self.count} books)" if self.count > 1 else name)
 
     def only(self, parts: Iterable[str]) -> Iterator[str]:
-        """The books of that text, in parts: each without blank space around it, two empty lines between them."""
+        """Each without blank space around it, two empty lines between them."""
         last, blank = None, list[str]()
         for number, part in self._cut(parts):
             if number != last:
@@ -97,14 +96,11 @@ class Books:
 
 
 def find_books(parts: Iterable[str]) -> Books | None:
-    """Where the books of a text are; None when it has no mark of Project Gutenberg's.
+    """None: no mark of Project Gutenberg's is in `parts`, which have Unix line ends and are read once.
 
     A book ends at its mark, or where the header of the next one begins. What is before a book up to `_LONGEST`
     characters is its header; so is, behind one, its licence up to the words that end it, or, where these are missing,
     what is before the next mark. What is longer is no header and no licence, and is kept.
-
-    Args:
-        parts: with `\n` line ends; read once.
     """
     spans, headers, head = list[tuple[int, int]](), list[int](), ""
     kept: int | None = 0  # where what is kept began, or else
@@ -184,10 +180,10 @@ def _title(header: str) -> str:
 
 
 def why_not_book(text: str, number: int, title: str) -> str:
-    """Why `text` is not the whole of book `number`, in words that follow "it sent"; empty when it is.
+    """Why not, in words that follow "it sent"; empty when `text` is the whole of the book.
 
-    Both marker lines must be there, so that neither an error page nor half a download passes; the header must name
-    the number, or the title where a header names no number.
+    Both marker lines must be there, so that neither an error page nor half a download passes; the header must name the
+    number, or the title where a header names no number.
     """
     if HTML.match(text):
         return "a web page instead of the book"

@@ -18,41 +18,29 @@ _PART = 2**20
 
 
 def size_limit(settings: Settings) -> int:
-    """Largest file accepted, in bytes."""
+    """In bytes."""
     return int(settings.corpus_max_mb * MEGABYTE)
 
 
 def unpacked_limit(settings: Settings) -> int:
-    """Largest text in UTF-8, in bytes: a file within `size_limit` never exceeds it, whatever its encoding."""
+    """In bytes of UTF-8: a file within `size_limit` never exceeds it, whatever its encoding."""
     return size_limit(settings) * _UTF8_GROWTH
 
 
 def pack(text: str) -> bytes:
-    """The text as UTF-8, compressed with zlib."""
     return zlib.compress(text.encode("utf-8"), level=6)
 
 
 def unpack(data: bytes, max_bytes: int) -> str:
-    """The text that `pack` packed.
+    """Stops at `max_bytes` of UTF-8 (`unpacked_limit`), so that a few kilobytes cannot fill the memory.
 
-    Args:
-        data: what `pack` returned.
-        max_bytes: longest text accepted, in bytes of UTF-8 (`unpacked_limit`); decompression stops there, so that
-            a few kilobytes cannot fill the memory.
-
-    Raises:
-        UserError: damaged, incomplete or too long.
+    Raises `UserError`: damaged, incomplete or too long.
     """
     return "".join(_unpacked(data, max_bytes))
 
 
 def unpack_to_file(data: bytes, path: Path, max_bytes: int) -> None:
-    """Write the text that `pack` packed as a file in UTF-8, a part at a time; see `unpack`.
-
-    Raises:
-        UserError: damaged, incomplete or too long; no file is left.
-        OSError: the file cannot be written.
-    """
+    """A part at a time; raises as `unpack`, or `OSError`: then no file is left."""
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             for text in _unpacked(data, max_bytes):

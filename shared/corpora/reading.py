@@ -63,15 +63,8 @@ _SAMPLE = 200_000
 
 @dataclass(frozen=True)
 class Text:
-    r"""A text that was read.
-
-    Attributes:
-        body: it, with `\n` line ends; or the path of it in UTF-8.
-        chars: how long it is.
-        sha256: hash of it in UTF-8, hexadecimal.
-        books: those of Project Gutenberg in it.
-        left_out: characters of their headers and licences.
-    """
+    """`body`: with Unix line ends; or the path of it in UTF-8. `sha256`: of it in UTF-8, hexadecimal. `books`: those
+    of Project Gutenberg in it. `left_out`: characters of their headers and licences."""
 
     body: str | Path
     chars: int
@@ -81,17 +74,10 @@ class Text:
 
 
 def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_licence: bool = False) -> Text:
-    """The text of a file, without Project Gutenberg's headers and licences, by the rules at the top of this module.
+    """Without Project Gutenberg's headers and licences, unless `keep_licence`, by the rules at the top of this module.
 
-    Args:
-        source: its bytes; or its path, with `workdir`.
-        name: its name, for messages.
-        workdir: a folder where the text is written if it is not the file as it is.
-        keep_licence: leave headers and licences in.
-
-    Raises:
-        UserError: empty, damaged, or no text; or one that is made for programs.
-        OSError: it cannot be read, or written.
+    A path needs a `workdir`, where the text is written if it is not the file as it is. `name` is for messages. Raises
+    `UserError`: empty, damaged, or no text; or one that is made for programs; or `OSError`.
     """
     text = _decode(source, name, workdir)
     refuse_formats(next(_parts(text.body), ""), name)  # of one that is longer than a part, a part is enough
@@ -106,18 +92,14 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_l
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """All of the text of a file, whatever is in it.
-
-    Raises:
-        UserError: empty, not a text, or damaged.
-    """
+    """Whatever is in it. Raises `UserError`: empty, not a text, or damaged."""
     body = _decode(data, name, None).body
     assert isinstance(body, str)
     return body
 
 
 def sha256(text: str) -> str:
-    """Hash of a text in UTF-8, hexadecimal."""
+    """Of UTF-8, hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -156,12 +138,7 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
 
 
 class _Output:
-    """Takes a text, and counts what tells it from a binary file.
-
-    Args:
-        path: where it is written; None: it is kept in memory.
-        keep: false: it is only counted.
-    """
+    """Counts what tells a text from a binary file; writes it to `path`, or keeps it in memory if `keep`."""
 
     def __init__(self, path: Path | None, *, keep: bool = True) -> None:
         self._path = path
@@ -178,7 +155,6 @@ class _Output:
             yield part
 
     def take(self, parts: Iterable[str]) -> str | Path:
-        """The text in memory, or the path of it."""
         kept: list[str] = []
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -225,14 +201,14 @@ def _decoded(source: bytes | Path, encoding: str, until: int) -> Iterator[str]:
 
 
 def _cut_off(end: bytes) -> int:
-    """How many of a file's last bytes are the beginning of a character in UTF-8 of which the rest is missing."""
+    """The number of last bytes that begin a character in UTF-8 of which the rest is missing."""
     decoder = codecs.getincrementaldecoder("utf-8")("ignore")
     decoder.decode(end)
     return len(decoder.getstate()[0])
 
 
 def _encodings(head: bytes, size: int) -> tuple[bool, tuple[str, ...]]:
-    """Whether a file says itself what it is, and the encodings to try on it, in this order."""
+    """Whether the file itself says it, and the encodings to try, in this order."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return True, (encoding,)

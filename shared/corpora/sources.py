@@ -21,22 +21,17 @@ _NAMED = 10
 
 
 def names(settings: Settings) -> list[str]:
-    """Every name that `resolve` knows: the catalogue and the files of `CORPORA_DIR`, sorted. Reads that folder."""
+    """Every name that `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
     return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
 
 
 async def resolve(
     name: str, settings: Settings, *, keep_licence: bool = False, progress: Progress | None = None
 ) -> Corpus:
-    """The text called `name`: from `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
+    """From `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
 
-    Args:
-        name: as typed by a person; case, spaces and a final `.txt` do not matter.
-        keep_licence: keep Project Gutenberg's headers and licences.
-        progress: called with a sentence when something takes a while.
-
-    Raises:
-        UserError: no such name (with the nearest ones), the book cannot be fetched, or the file is no good.
+    Case and spaces of `name` and a final `.txt` do not matter. `progress` gets a sentence when something takes a while.
+    Raises `UserError`: no such name (with the nearest ones), the book cannot be fetched, or the file is no good.
     """
     key = _key(name)
     if (path := (await asyncio.to_thread(_folder, settings)).get(key)) is not None:
@@ -69,10 +64,7 @@ def _key(name: str) -> str:
 
 
 def _folder(settings: Settings) -> dict[str, Path]:
-    """The files of `CORPORA_DIR` by the name they go by.
-
-    A name is only ever looked up in this list, so none can lead out of the folder.
-    """
+    """A name is only ever looked up in this list, so none can lead out of the folder."""
     if settings.corpora_dir is None:
         return {}
     try:
@@ -116,7 +108,7 @@ def _unknown(name: str, key: str, settings: Settings) -> UserError:
 
 
 def _without_network(entry: CatalogueEntry, settings: Settings) -> str:
-    """What to do where a book cannot be fetched: every text that needs no network now is named, as far as they fit."""
+    """Names every text that needs no network now, as far as they fit."""
     cached = {path.stem for path in (settings.data_dir / "corpora").glob("*.txt")} - {entry.name}
     here = [PYTHON_DOCS, *sorted({*_folder(settings), *(name for name in cached if find(name))} - {PYTHON_DOCS})]
     more = " and others that the catalogue lists" if len(here) > _NAMED else ""

@@ -14,11 +14,7 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 
 def ask_health(settings: Settings, service: str) -> tuple[bool, list[str]] | None:
-    """What the service of this host says of itself.
-
-    Returns:
-        Whether it is well, and what is wrong; None: it serves no `/health`, or another one does on this port.
-    """
+    """Whether it is well, and what is wrong; None: it serves no `/health`, or another service does on this port."""
     if settings.metrics_port is None:
         return None
     host = _ANYWHERE.get(settings.metrics_host, settings.metrics_host)

@@ -15,11 +15,11 @@ from prometheus_client.registry import Collector
 
 UNKNOWN = "unknown"
 PATIENCE_S = 2.0
-"""Within this a page says what Redis knows, or that it does not answer: whoever scrapes or asks waits for it."""
+"""Within this a page says what Redis knows, or that it does not answer: whoever scrapes waits for it."""
 
 
 def version_of(package: str) -> str:
-    """The version of an installed package, found without importing it; `unknown` where there is none."""
+    """Found without importing the package; `unknown` where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -27,14 +27,8 @@ def version_of(package: str) -> str:
 
 
 def new_registry(service: str, data: Path, libraries: Iterable[str] = ()) -> CollectorRegistry:
-    """A registry that knows its process.
-
-    Args:
-        service: `bot`, `train` or `generate`.
-        data: the data folder, whose disk is shown.
-        libraries: packages whose versions say most about it. Of several names for one library the first that is
-            installed counts: `tensorflow|tensorflow-cpu`.
-    """
+    """`service`: `bot`, `train` or `generate`. `data`: the folder whose disk is shown. `libraries`: packages whose
+    versions are shown; of several names for one (`tensorflow|tensorflow-cpu`) the first that is installed."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -52,8 +46,6 @@ def _library(names: str) -> tuple[str, str]:
 
 
 class Disk(Collector):
-    """The disk on which the data folder lies."""
-
     def __init__(self, data: Path) -> None:
         self._data = data
 

@@ -26,13 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Health:
-    """How a process is.
-
-    Attributes:
-        service: `bot`, `train` or `generate`.
-        problems: what is wrong, each a sentence; none: all is well.
-        state: what it does now, in a word or two.
-    """
+    """`service`: `bot`, `train` or `generate`. `problems`: sentences. `state`: what it does now, in a word or two."""
 
     service: str
     problems: tuple[str, ...] = field(default=())
@@ -40,21 +34,14 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
         return not self.problems
 
     def as_json(self) -> dict[str, Any]:
-        """As `/health` shows it."""
         return {"ok": self.ok, "service": self.service, "state": self.state, "problems": list(self.problems)}
 
 
 class MetricsServer:
-    """Serves one process's pages until `stop`: prometheus-client's own server, with `/health` besides.
-
-    Args:
-        registry: what `/metrics` shows.
-        health: makes what `/health` shows; called in the server's threads.
-    """
+    """prometheus-client's own server, with `/health` besides; `health` is called in the server's threads."""
 
     def __init__(self, registry: CollectorRegistry, health: Callable[[], Health]) -> None:
         self._registry = registry
@@ -63,15 +50,11 @@ class MetricsServer:
 
     @property
     def port(self) -> int | None:
-        """Where it listens; None: it does not."""
+        """None: it does not listen."""
         return self._server.server_port if self._server is not None else None
 
     def start(self, settings: Settings) -> bool:
-        """Listen on METRICS_HOST and METRICS_PORT, if that is set.
-
-        Returns:
-            Whether it listens. A port that cannot be had is said in the log and keeps nothing from running.
-        """
+        """False: METRICS_PORT is not set, or cannot be had, which is logged and keeps nothing from running."""
         if settings.metrics_port is None:
             return False
         host, port = settings.metrics_host, settings.metrics_port
@@ -87,7 +70,6 @@ class MetricsServer:
         return True
 
     def stop(self) -> None:
-        """Stop listening."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
