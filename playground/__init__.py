@@ -1,5 +1,5 @@
 """A local Discord in the browser, for running the bot without a token. An optional extra; nothing imports it.
 
-Its data model, permissions and REST routes are simcord's in-memory backend. This package puts that backend
-behind real sockets (REST, gateway, CDN), in real time, and gives it a page and a control API.
+It puts simcord's in-memory backend (data model, permissions, REST routes) behind real sockets (REST, gateway, CDN) and
+in real time, with a page and a control API.
 """

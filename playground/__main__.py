@@ -58,7 +58,6 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run the server; the exit status."""
     try:
         asyncio.run(_run(_arguments()))
     except UserError as error:

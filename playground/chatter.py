@@ -1,7 +1,7 @@
 """Small talk between the playground's people: the history of #tavern, and as much more as a load test asks for.
 
-The scenes are hand-written (`tavern.txt`); which of them come, and their changing words, is drawn with a fixed seed,
-so that the same moment to end at gives the same history again.
+The scenes are hand-written (`tavern.txt`); a fixed seed chooses among them and their changing words, so that the same
+end time gives the same history again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 _REFERENCE = re.compile(r"@(\w+)|#(\w+)|:(\w+):")
 _WEEKS = 5
 _SCENES_PER_DAY = 12
-"""At most: a longer history goes further back."""
+"""At most: a longer history begins earlier."""
 _WAKES = time(8)
 _AWAKE_H = 15
 
@@ -71,12 +71,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Said:
-    """A message that somebody is to have written.
-
-    Attributes:
-        replies: it answers the message before.
-        edited: when it was edited, None when it was not.
-    """
+    """`replies`: to the message before; `edited`: when; None: never."""
 
     author_id: int
     content: str
@@ -87,7 +82,6 @@ class Said:
 
 @cache
 def scenes() -> tuple[tuple[Line, ...], ...]:
-    """The hand-written scenes."""
     text = "\n".join(line for line in _SCENES.read_text("utf-8").splitlines() if not line.startswith("# "))
     found = []
     for block in text.strip().split("\n\n"):

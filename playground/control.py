@@ -25,7 +25,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def plain_errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Answer a person's mistake with 400 and its two sentences."""
+    """Answer a person's mistake with 400, what was wrong, and what to do."""
     if not request.path.startswith("/control/"):
         return await handler(request)
     try:
@@ -42,8 +42,6 @@ async def plain_errors(request: web.Request, handler: _Handler) -> web.StreamRes
 
 
 class Control:
-    """Request handlers below `/control/`."""
-
     def __init__(self, world: World, people: People, interactions: Interactions, resolver: Resolver) -> None:
         self._world = world
         self._people = people
@@ -51,7 +49,6 @@ class Control:
         self._resolver = resolver
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes to add to an aiohttp application."""
         return [
             web.post("/control/messages", self.send),
             web.post("/control/slash", self.slash),
@@ -63,7 +60,6 @@ class Control:
         ]
 
     async def send(self, request: web.Request) -> web.Response:
-        """Write a message."""
         body = await json_body(request)
         user_id, channel_id = self._place(body)
         files = [_file(item) for item in body.get("attachments", [])]
@@ -72,7 +68,6 @@ class Control:
         return web.json_response(message_payload(self._world, message, user_id))
 
     async def slash(self, request: web.Request) -> web.Response:
-        """Call a slash command."""
         body = await json_body(request)
         user_id, channel_id = self._place(body)
         files = {name: _file(item) for name, item in body.get("attachments", {}).items()}
@@ -80,7 +75,6 @@ class Control:
         return web.json_response({"interaction_id": str(record.id)})
 
     async def autocomplete(self, request: web.Request) -> web.Response:
-        """Choices for an option that is being typed."""
         body = await json_body(request)
         user_id, channel_id = self._place(body)
         choices = await self._interactions.autocomplete(
@@ -89,7 +83,6 @@ class Control:
         return web.json_response({"choices": choices})
 
     async def click(self, request: web.Request) -> web.Response:
-        """Press a button."""
         body = await json_body(request)
         user_id, channel_id = self._place(body)
         record = self._interactions.click(
@@ -98,7 +91,6 @@ class Control:
         return web.json_response({"interaction_id": str(record.id)})
 
     async def select(self, request: web.Request) -> web.Response:
-        """Choose in a select menu."""
         body = await json_body(request)
         user_id, channel_id = self._place(body)
         values = [str(value) for value in body["values"]]
@@ -106,7 +98,6 @@ class Control:
         return web.json_response({"interaction_id": str(record.id)})
 
     async def modal(self, request: web.Request) -> web.Response:
-        """Send a form."""
         body = await json_body(request)
         files = {name: [_file(item) for item in items] for name, items in body.get("attachments", {}).items()}
         user_id = self._resolver.user(body["as"])
@@ -118,7 +109,6 @@ class Control:
         return user_id, self._resolver.channel(body["channel"], user_id)
 
     async def create_thread(self, request: web.Request) -> web.Response:
-        """Start a thread."""
         body = await json_body(request)
         user_id, channel_id = self._place(body)
         message_id = int(body["message_id"]) if body.get("message_id") else None
@@ -130,7 +120,7 @@ class Control:
 
 
 def message_payload(world: World, message: Message, user_id: int) -> dict[str, Any]:
-    """A message as the REST interface describes it, its mentions being those that notify somebody."""
+    """A message as the REST interface describes it, but with only those mentions that notify somebody."""
     payload: dict[str, Any] = dict(serializers.message_payload(world, message, for_user=user_id))
     payload["mentions"] = [serializers.user_payload(world.users[item]) for item in message.ping_user_ids]
     payload["mention_roles"] = [str(role_id) for role_id in message.ping_role_ids]
@@ -138,7 +128,7 @@ def message_payload(world: World, message: Message, user_id: int) -> dict[str, A
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:
-    """The JSON object that a request carries; `UserError` when it carries none."""
+    """Raises UserError: the request carries no JSON object."""
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError) as error:

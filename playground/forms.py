@@ -1,4 +1,4 @@
-"""A form (modal) as a person fills it in, in the wire form that Discord sends to the bot."""
+"""A form (modal) as a person fills it in, in the format that Discord sends to the bot."""
 
 from __future__ import annotations
 
@@ -11,35 +11,24 @@ from simcord.enums import SELECT_TYPES, ComponentType
 from shared.errors import UserError
 
 Choose = Callable[[dict[str, Any], list[str], dict[str, Any]], list[str]]
-"""Checks and resolves what is chosen in a menu: (menu, values, resolved) to the values as sent."""
+"""Checks and resolves what is chosen in a menu: (menu, values, resolved) -> the values as sent."""
 Store = Callable[[str, dict[str, Any]], list[str]]
-"""Keeps the files given for a field: (custom_id, resolved) to their ids."""
+"""Keeps the files given for a field: (custom_id, resolved) -> their ids."""
 
 
 @dataclass
 class Filled:
-    """A filled form.
-
-    Attributes:
-        components: the form's components with the person's values.
-        resolved: who and what the values stand for.
-    """
+    """A form's components with the person's values, and `resolved`: who and what these stand for."""
 
     components: list[dict[str, Any]] = field(default_factory=list)
     resolved: dict[str, Any] = field(default_factory=dict)
 
 
 def fill(modal: dict[str, Any], values: dict[str, Any], choose: Choose, store: Store) -> Filled:
-    """Put a person's values into a form.
+    """Put a person's values into a form that the bot sent.
 
-    Args:
-        modal: the form as the bot sent it.
-        values: by the fields' `custom_id`: text, or a list for menus and check boxes, or a truth value.
-        choose: see `Choose`.
-        store: see `Store`.
-
-    Raises:
-        UserError: a field is missing or does not fit.
+    `values`: by the fields' `custom_id`: text, a list for menus and check boxes, or a truth value.
+    Raises UserError: a field is missing or does not fit.
     """
     form = _Form(values, choose, store)
     for component in modal.get("components") or []:
@@ -50,8 +39,6 @@ def fill(modal: dict[str, Any], values: dict[str, Any], choose: Choose, store: S
 
 
 class _Form:
-    """A form while it is filled in; arguments as of `fill`."""
-
     def __init__(self, values: dict[str, Any], choose: Choose, store: Store) -> None:
         self.filled = Filled()
         self._values = values

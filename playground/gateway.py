@@ -38,8 +38,6 @@ _CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
 
 
 class Connection:
-    """One bot's connection to the gateway."""
-
     def __init__(self, world: World, socket: web.WebSocketResponse) -> None:
         self._world = world
         self._socket = socket
@@ -53,7 +51,6 @@ class Connection:
         self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
         await self._socket.close(code=code, message=reason.encode())
 
     async def write(self) -> None:
@@ -73,7 +70,7 @@ class Connection:
         self._outbox.put_nowait(self._dispatched[-1])
 
     def resume(self, lost: Connection, seen: int) -> None:
-        """Go on where a connection that was lost has ended, for a bot that has seen so many events."""
+        """Continue a lost connection, for a bot that has seen events up to number `seen`."""
         self.session_id, self.intents = lost.session_id, lost.intents
         self._sequence, self._dispatched = lost._sequence, lost._dispatched
         for frame in self._dispatched:
@@ -103,7 +100,7 @@ class Connection:
             rules.censor_message(data["message"], bot_id, backend=self._world, exempt_root=True)
 
     def identify(self, data: Mapping[str, Any]) -> None:
-        """Greet a bot: READY, then each guild."""
+        """Send READY, then each guild."""
         self.intents = discord.Intents.none()
         self.intents.value = int(data["intents"])
         world = self._world
@@ -163,10 +160,7 @@ class Connection:
 class Gateway:
     """All connections of bots.
 
-    Args:
-        world: whose events are sent.
-        refuse_privileged: close connections that ask for privileged intents, as Discord does when they are
-            not enabled in its portal.
+    `refuse_privileged`: close those that ask for privileged intents, as Discord does where its portal enables none.
     """
 
     def __init__(self, world: World, *, refuse_privileged: bool = False) -> None:

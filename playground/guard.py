@@ -1,9 +1,8 @@
 """Keeps other web pages away from the playground.
 
 It listens on 127.0.0.1 only, but any page open in the same browser can send requests there. So a request must name
-this machine as its host (against DNS rebinding) and, when a browser says which page sent it, that must be our own;
-what changes or reads the world through the control API needs a header besides, which another page cannot set
-without asking first.
+this machine as its host (against DNS rebinding) and, when a browser says which page sent it, that must be our own.
+The control API also needs a header, which another page cannot set without a preflight request.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Refuse requests for another host, from another page, or to the control API without its header."""
     if urlsplit(f"//{request.host}").hostname not in _LOCAL_NAMES:
         raise web.HTTPForbidden(text="This server answers to 127.0.0.1 and localhost only.")
     origin = request.headers.get("Origin")

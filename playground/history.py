@@ -1,4 +1,4 @@
-"""Pages of a channel's messages, as the REST interface gives them out.
+"""Pages of a channel's messages, for the REST interface.
 
 simcord sorts the whole channel for each page, and gives the newest messages for `after`; Discord gives the oldest.
 """
@@ -19,15 +19,9 @@ _DEFAULT_PAGE, _MAX_PAGE = 50, 100
 
 
 def page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
-    """Messages of a channel that the bot sees, newest first.
+    """Messages of a channel, newest first; `query`: `limit` and one of `before`, `after` and `around`.
 
-    Args:
-        world: whose messages.
-        channel_id: the channel.
-        query: `limit` and one of `before`, `after` and `around`.
-
-    Raises:
-        BackendError: there is no such channel, the bot may not see it, or the limit is not one.
+    Raises BackendError: no such channel, the bot may not see it, or an invalid limit.
     """
     world.get_channel(channel_id)
     if not channel_accessible(world, channel_id, BOT_ID):

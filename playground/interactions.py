@@ -27,17 +27,13 @@ from playground.world import World
 from shared.errors import UserError
 
 ANSWER_S = 3.0
-"""How long Discord waits for the first answer to an interaction."""
+"""Discord's limit on the first answer to an interaction."""
 _PLACED = (OptionType.USER, OptionType.CHANNEL, OptionType.ROLE, OptionType.MENTIONABLE)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an interaction went, told to the person's page.
-
-    Attributes:
-        status: `pending`, `done`, `failed` (no answer within 3 s, or no bot) or `modal` (a form is to be shown).
-    """
+    """`status`: `pending`, `done`, `failed` (no answer within 3 s, or no bot) or `modal` (a form is to be shown)."""
 
     interaction_id: int
     user_id: int
@@ -61,10 +57,7 @@ class Outcome:
 
 
 class Interactions:
-    """The interactions of the playground's people with the bot.
-
-    Every method raises `UserError` for what a Discord client would not let a person do.
-    """
+    """Methods raise UserError for what a Discord client would not let a person do."""
 
     def __init__(self, world: World, gateway: Gateway, people: People, resolver: Resolver) -> None:
         self._world = world
@@ -91,7 +84,7 @@ class Interactions:
     def slash(
         self, user_id: int, channel_id: int, command: str, options: dict[str, Any], files: dict[str, File]
     ) -> Interaction:
-        """Call a slash command; `command` may be a path (`model info`)."""
+        """`command` may be a path (`model info`)."""
         self._people.check_files(channel_id, list(files.values()))
         root, nesting, leaf = self._find(user_id, channel_id, command)
         values = {**options, **{name: (file.filename, file.data) for name, file in files.items()}}
@@ -104,7 +97,7 @@ class Interactions:
     async def autocomplete(
         self, user_id: int, channel_id: int, command: str, option: str, value: str, filled: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        """Choices that the bot offers for an option being typed; none when it does not answer in 3 s."""
+        """What the bot offers for an option being typed; nothing when it does not answer in 3 s."""
         root, nesting, leaf = self._find(user_id, channel_id, command)
         focused = next((item for item in leaf.get("options") or [] if item["name"] == option), None)
         if focused is None or not focused.get("autocomplete") or not self._gateway.online:
@@ -126,7 +119,7 @@ class Interactions:
     def click(
         self, user_id: int, channel_id: int, message_id: int, custom_id: str, *, forged: bool = False
     ) -> Interaction:
-        """Press a button; a `forged` one need not be on the message, which Discord's own client does not do."""
+        """A `forged` button need not be on the message, which Discord's own client does not allow."""
         message = self._people.visible_message(user_id, channel_id, message_id)
         if forged:
             button: dict[str, Any] = {"type": ComponentType.BUTTON, "custom_id": custom_id}
@@ -135,7 +128,7 @@ class Interactions:
         return self._component(user_id, message, button, {})
 
     def select(self, user_id: int, channel_id: int, message_id: int, custom_id: str, values: list[str]) -> Interaction:
-        """Choose in a select menu; people, roles and channels by name or id."""
+        """People, roles and channels by name or id."""
         message = self._people.visible_message(user_id, channel_id, message_id)
         menu = _component(message, custom_id, SELECT_TYPES)
         resolved: dict[str, Any] = {}
@@ -199,7 +192,7 @@ class Interactions:
     def _options(
         self, user_id: int, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Check values against the command's declaration and put them in wire form."""
+        """Check values against the command's declaration, and put them into Discord's format."""
         declared = {option["name"]: option for option in leaf.get("options") or []}
         missing = [name for name, option in declared.items() if option.get("required") and name not in values]
         unknown = [name for name in values if name not in declared]
@@ -239,7 +232,7 @@ class Interactions:
     def _payload(
         self, kind: InteractionType, user_id: int, channel_id: int, data: dict[str, Any]
     ) -> tuple[Interaction, dict[str, Any]]:
-        """The record of an interaction and its event; the channel decides the server, or that there is none."""
+        """The record of an interaction and its event."""
         if not channel_accessible(self._world, channel_id, user_id):
             raise UserError("You do not see this channel.")
         guild_id = self._world.get_channel(channel_id).guild_id
@@ -300,7 +293,6 @@ class Interactions:
 
 
 def _refused(option: dict[str, Any], kind: OptionType, otherwise: str) -> UserError:
-    """What a field does not take, as a person reads it."""
     takes = {OptionType.INTEGER: "a whole number", OptionType.NUMBER: "a number", OptionType.BOOLEAN: "yes or no"}
     if choices := option.get("choices"):
         takes[kind] = "one of " + ", ".join(choice["name"] for choice in choices)

@@ -27,7 +27,7 @@ _NESTED = (OptionType.SUBCOMMAND, OptionType.SUBCOMMAND_GROUP)
 
 
 def settle_ids(body: Any) -> None:
-    """Give the ids of menus' default values back as strings, as Discord does: JavaScript would round numbers."""
+    """Turn the ids of menus' default values into strings, as Discord does: JavaScript would round numbers."""
     fields = body.get("data") or body if isinstance(body, dict) else {}
     for component in walk_components(fields.get("components") or [] if isinstance(fields, dict) else []):
         for value in component.get("default_values") or []:
@@ -35,11 +35,7 @@ def settle_ids(body: Any) -> None:
 
 
 def check_request(method: str, path: str, body: Any) -> None:
-    """Refuse a request as Discord does.
-
-    Raises:
-        BackendError: 50035, saying which field is wrong.
-    """
+    """Raises BackendError 50035, naming the field that Discord would refuse."""
     if method in ("POST", "PATCH") and isinstance(body, dict):
         if _CONTENT.fullmatch(path):
             _check_message(body)

@@ -1,7 +1,7 @@
 """The page, and the websocket that keeps it up to date.
 
-A page is told the whole state when it connects and each change after that; it never asks again. What it does goes
-through the control API.
+A page is told the whole state when it connects and each change after that; it never asks again. It acts through the
+control API.
 """
 
 from __future__ import annotations
@@ -60,15 +60,13 @@ _STATE_EVENTS = (
 
 @dataclass(eq=False)
 class _Page:
-    """One open page, seen through the eyes of one person."""
+    """One open page, seen as one person."""
 
     user_id: int
     outbox: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
 
 
 class Live:
-    """Serves the page and its live updates."""
-
     def __init__(
         self, world: World, gateway: Gateway, people: People, interactions: Interactions, resolver: Resolver
     ) -> None:
@@ -87,7 +85,6 @@ class Live:
         interactions.outcome_listeners.append(self._on_outcome)
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes to add to an aiohttp application."""
         return [
             web.get("/", self.page),
             web.get("/static/{name}", self.asset),
@@ -95,7 +92,6 @@ class Live:
         ]
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """The page itself."""
         # Message text is hostile: were any to slip through as HTML, it could load and run nothing.
         policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -105,7 +101,6 @@ class Live:
         return web.FileResponse(_STATIC / "index.html", headers=headers)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
-        """A script, style or icon of the page."""
         name = request.match_info["name"]
         if name not in _ASSETS:
             raise web.HTTPNotFound
@@ -113,7 +108,7 @@ class Live:
         return web.FileResponse(_STATIC / name, headers=headers)
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
-        """Live updates for one page; `as` is the person who looks."""
+        """Updates for one page; `as` is the person who looks."""
         page = _Page(self._resolver.user(request.query.get("as", "ada")))
         socket = web.WebSocketResponse(heartbeat=20.0)
         await socket.prepare(request)
@@ -203,7 +198,7 @@ class Live:
         }
 
     def _standings(self, channel: Channel) -> dict[str, str]:
-        """What the members who may do less than others in a channel may do there."""
+        """By member who may do less than others in a channel: what they may not do."""
         send = "send_messages_in_threads" if channel.is_thread else "send_messages"
         found = {}
         for member_id in self._world.guilds[channel.guild_id or 0].members:
@@ -268,6 +263,5 @@ class Live:
 
 
 async def _write(page: _Page, socket: web.WebSocketResponse) -> None:
-    """Send a page its frames, in order."""
     while True:
         await socket.send_str(json.dumps(await page.outbox.get()))

@@ -1,9 +1,8 @@
-"""Discord's dialect of Markdown as safe HTML.
+"""Discord's dialect of Markdown as safe HTML; raw HTML is never passed through.
 
-Escapes, code and links are markdown-it's. Bold, italics, underline, spoilers, mentions and timestamps are Discord's:
-it asks less of what stands beside a mark than CommonMark does (`**Note:**this` is bold). Blocks are its few: code,
-quotes, headings, lists, small print; all other line breaks and spaces stay as typed, which is why CommonMark's
-paragraphs do not fit. Raw HTML is never passed through.
+Escapes, code and links are markdown-it's. Bold, italics, underline, spoilers, mentions and timestamps are Discord's,
+which is less strict than CommonMark about what stands beside a mark (`**Note:**this` is bold). So are the few blocks:
+code, quotes, headings, lists, small print. Other line breaks and spaces stay as typed, unlike CommonMark's paragraphs.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _TIME = re.compile(r"<t:(-?\d{1,12})(?::([tTdDfFR]))?>")
 _EMOJI = re.compile(r"<a?:(\w+):\d+>")
 _COMMAND = re.compile(r"</([\w -]+):\d+>")
 _MARKS = {"||": "span", "**": "strong", "__": "u", "~~": "s", "*": "em", "_": "em"}
-"""Each mark with the tag of what stands between two of them; of those that begin alike the longer one first."""
+"""Marks and their HTML tags; of those that begin alike the longer one first."""
 _HEADING = re.compile(r"(#{1,3}) +(.+)")
 _ITEM = re.compile(r"( *)(?:[-*]|(\d{1,9})\.) +(.+)")
 _TIME_FORMATS = {"t": "%H:%M", "T": "%H:%M:%S", "d": "%d/%m/%Y", "D": "%-d %B %Y", "F": "%A, %-d %B %Y %H:%M"}
@@ -119,7 +118,6 @@ def _text(state: StateInline, silent: bool) -> bool:
 
 
 def _marked(state: StateInline, silent: bool) -> bool:
-    """What stands between two of the same marks."""
     text = state.src[: state.posMax]
     for mark in _MARKS:
         start = state.pos + len(mark)
@@ -142,10 +140,10 @@ def _marked(state: StateInline, silent: bool) -> bool:
 
 
 def _closing(text: str, mark: str, start: int) -> int | None:
-    """Where the mark begins that goes with the one before `start`.
+    """Where the mark begins that closes the one before `start`.
 
-    A mark of two is the last two of a longer run (`***x***`). Between two of a single one there is no third; an
-    asterisk stands close to what it marks, an underscore not within a word.
+    A mark of two characters closes at the last two of a longer run (`***x***`), a single one at the next single one. An
+    asterisk must touch what it marks; an underscore cannot be within a word.
     """
     if (mark == "*" and text[start : start + 1].isspace()) or (mark == "_" and text[: start - 1][-1:].isalnum()):
         return None
@@ -169,7 +167,7 @@ def _escaped(text: str, position: int) -> bool:
 
 
 def name_mentions(text: str, name_of: NameOf) -> str:
-    """Plain text with names in the place of `<@id>`, `<@&id>` and `<#id>`."""
+    """Plain text with names in place of `<@id>`, `<@&id>` and `<#id>`."""
     return _MENTION.sub(lambda found: _label(found, name_of), text)
 
 
@@ -221,7 +219,7 @@ def _relative(delta: float) -> str:
 
 
 def _finish(state: StateCore) -> None:
-    """Let links open a page of their own."""
+    """Let links open in a new tab."""
     for block in state.tokens:
         link_tag = "a"
         for token in block.children or ():

@@ -1,7 +1,4 @@
-"""What a person does in the playground with messages: read, write, edit, delete.
-
-Checks follow what a Discord client lets a person do.
-"""
+"""What a person does with messages: read, write, attach, start threads. Checks are those of a Discord client."""
 
 from __future__ import annotations
 
@@ -18,28 +15,22 @@ from shared.errors import UserError
 
 MAX_CONTENT = 2_000
 MAX_NAME = 100
-"""Characters of the name of a channel, a thread or a role."""
+"""Characters of a channel's, a thread's or a role's name."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that a person sends."""
-
     filename: str
     data: bytes
 
 
 class People:
-    """The messages of the playground's people.
-
-    Every method raises `UserError` for what a Discord client would not let a person do.
-    """
+    """Methods raise UserError for what a Discord client would not let a person do."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def visible_message(self, user_id: int, channel_id: int, message_id: int) -> Message:
-        """A message that this person sees."""
         message = self._world.messages.get(channel_id, {}).get(message_id)
         if message is None or not message_accessible(self._world, channel_id, message, user_id):
             raise UserError("There is no such message here.", "It may have been deleted.")
@@ -48,7 +39,7 @@ class People:
     def visible_messages(
         self, user_id: int, channel_id: int, *, after: int = 0, last: int | None = None
     ) -> list[Message]:
-        """The messages of a channel that this person sees, oldest first; only the `last` ones when given."""
+        """Oldest first; only the `last` ones when given."""
         if not channel_accessible(self._world, channel_id, user_id, history=True):
             return []
         found: list[Message] = []
@@ -63,7 +54,6 @@ class People:
     def send(
         self, user_id: int, channel_id: int, content: str, files: list[File], reply_to: int | None = None
     ) -> Message:
-        """Post a message."""
         thread = self._world.get_channel(channel_id).is_thread
         needed = ["view_channel", "send_messages_in_threads" if thread else "send_messages"]
         if files:
@@ -84,7 +74,7 @@ class People:
     def create_thread(
         self, user_id: int, channel_id: int, name: str, *, message_id: int | None = None, private: bool = False
     ) -> Channel:
-        """Start a thread as a person: from a message, or of its own."""
+        """From a message, or on its own."""
         world = self._world
         parent = world.get_channel(channel_id)
         if parent.guild_id is None or parent.is_thread:

@@ -1,4 +1,4 @@
-"""The servers of the playground as they are at first: channels, people, roles, and who may do what where.
+"""The playground's servers at first: channels, people, roles, and who may do what where.
 
 Every id is a constant, so that what a bot registered for a server is still right after a restart.
 """
@@ -28,13 +28,13 @@ USER_IDS = {
     "dora": 1_297_000_000_000_000_024,
 }
 DM_IDS = {name: 1_297_000_000_000_000_051 + number for number, name in enumerate(USER_IDS)}
-"""The channel of direct messages between each person and the bot."""
+"""Channels of direct messages with the bot."""
 BOT_ID = 1_297_000_000_000_000_031
 """The bot's user and its application: on Discord they share their id too."""
 EMOJI_IDS = {"sparkjar": 1_297_000_000_000_000_071, "mothwing": 1_297_000_000_000_000_072}
 GUILD_NAME = "Galvanic playground"
 DM = "dm"
-"""How a person calls the channel of direct messages with the bot."""
+"""Name of the channel of direct messages with the bot."""
 
 _SINCE = "2024-10-19T00:00:00+00:00"
 _PEOPLE = {"ada": "Ada", "ben": "Ben", "cleo": "Cleo", "dora": "Dora"}
@@ -53,7 +53,7 @@ _EVERYONE = discord.Permissions(
     use_application_commands=True,
 )
 DM_PERMISSIONS = _EVERYONE.value
-"""What the bot may do in direct messages, as an interaction there tells it."""
+"""The bot's permissions in direct messages, as an interaction there states them."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class RoleSpec:
 
 @dataclass(frozen=True)
 class ChannelSpec:
-    """A text channel.
+    """A text channel; people are named by key.
 
     Attributes:
-        only: who alone sees it, beside the server's owner; empty for everybody.
+        only: who alone sees it, beside the server's owner; empty: everybody.
         silent: who may read it, but neither write nor call commands.
     """
 
@@ -84,7 +84,7 @@ class ChannelSpec:
 
 @dataclass(frozen=True)
 class GuildSpec:
-    """A server. The last role of `roles` stands highest but for the bot's own."""
+    """The last one of `roles` is the highest but for the bot's own."""
 
     id: int
     key: str
@@ -184,7 +184,6 @@ def settle_guild(world: Backend, spec: GuildSpec) -> Guild:
 
 
 def _roles(spec: GuildSpec) -> list[Role]:
-    """Everyone's, the server's own, and the bot's above them."""
     everyone = Role(id=spec.id, name="@everyone", permissions=_EVERYONE.value, position=0)
     own = [
         Role(
@@ -232,7 +231,7 @@ def join(world: Backend, spec: GuildSpec, user_id: int, *, announce: bool = Fals
 
 
 def private_to(guild_id: int, user_ids: list[int]) -> list[Overwrite]:
-    """The exceptions that hide a channel from all but these people and the bot; none for an empty list."""
+    """Overwrites that hide a channel from all but these people and the bot; none for an empty list."""
     if not user_ids:
         return []
     view = discord.Permissions(view_channel=True).value

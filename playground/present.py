@@ -1,4 +1,4 @@
-"""A message as the page shows it: names looked up, Markdown rendered, addresses made relative."""
+"""A message as the page shows it: names looked up, Markdown rendered, URLs made relative."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ _MAX_EXCERPT = 100
 
 
 class Presenter:
-    """Turns the backend's messages into what the page draws."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     def message(self, message: Message) -> dict[str, Any]:
-        """Everything that the page needs to draw a message; `html` values are safe to insert."""
+        """All that the page needs to draw a message; `html` values are safe to insert."""
         return {
             "id": str(message.id),
             "channel_id": str(message.channel_id),
@@ -52,7 +50,6 @@ class Presenter:
         }
 
     def person(self, user_id: int) -> dict[str, Any]:
-        """Name and kind of a user."""
         user = self._world.users.get(user_id)
         if user is None:
             return {"id": str(user_id), "name": "unknown", "bot": False}
@@ -70,7 +67,7 @@ class Presenter:
         return None
 
     def _local(self, url: str | None) -> str | None:
-        """Path of a file on this server; other addresses are not loaded by the page."""
+        """Path of a file on this server; the page loads nothing from elsewhere."""
         base = self._world.cdn.base_url
         return url.removeprefix(base) if url and url.startswith(base + "/cdn/") else None
 
@@ -116,7 +113,7 @@ class Presenter:
         }
 
     def _component(self, item: dict[str, Any]) -> dict[str, Any]:
-        """A component with its words rendered and its pictures' addresses made relative."""
+        """A component with its words rendered and its pictures' URLs made relative."""
         shown = dict(item)
         if item.get("type") == ComponentType.TEXT_DISPLAY:
             shown["html"] = markdown.render(str(item.get("content") or ""), self._name_of)
@@ -131,7 +128,7 @@ class Presenter:
         return shown
 
     def _thread(self, message: Message) -> dict[str, Any] | None:
-        """The thread that a message is about: one that it tells of, or one that started from it."""
+        """The thread that a message announces, or that started from it."""
         told = message.system_metadata.channel_id if message.system_metadata else None
         thread = self._world.channels.get(told or message.id)
         if thread is None or not thread.is_thread:

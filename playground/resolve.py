@@ -21,10 +21,7 @@ _PLACED = {
 
 
 class Resolver:
-    """Looks things up for a person in a channel.
-
-    Every method raises `UserError` for what there is not, or what the person does not see.
-    """
+    """Methods raise UserError for what does not exist, or what the person does not see."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -45,7 +42,7 @@ class Resolver:
         return _lookup(name.removeprefix("@").lower(), {**USER_IDS, "galvanic": BOT_ID}, "member")
 
     def guild(self, name: str) -> int:
-        """Id of a server, by key (`annex`) or id."""
+        """By key (`annex`) or id."""
         return _lookup(name, {spec.key: spec.id for spec in self._world.specs.values()}, "server")
 
     def channel(self, name: str, user_id: int) -> int:
@@ -60,7 +57,7 @@ class Resolver:
         return _lookup(name.removeprefix("#"), names, "channel")
 
     def role(self, guild_id: int, name: str) -> int:
-        """Id of a server's role, by name or id."""
+        """By name or id."""
         roles = self._world.guilds[guild_id].roles
         return _lookup(name, {role.name: role_id for role_id, role in roles.items()}, "role")
 
@@ -86,7 +83,7 @@ class Resolver:
     def choices(
         self, user_id: int, channel_id: int, menu: dict[str, Any], values: list[str], resolved: dict[str, Any]
     ) -> list[str]:
-        """Check what is chosen in a select menu, and resolve it; the values as Discord sends them."""
+        """Check and resolve what is chosen in a menu; the values as Discord sends them."""
         if menu["type"] == ComponentType.STRING_SELECT:
             known = {entry["value"] for entry in menu.get("options") or []}
             if not set(values) <= known:

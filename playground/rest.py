@@ -1,7 +1,7 @@
 """Discord's REST interface and CDN over real sockets, answered by simcord's routes.
 
-What simcord leaves out and a bot depends on is added here: the token, `nonce`, and the permissions that embeds, files
-and replies need.
+Adds what simcord leaves out and a bot depends on: the token, `nonce`, and the permissions that embeds, files and
+replies need.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ log = structlog.get_logger()
 
 API_PREFIX = "/api/v10"
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
-"""What a request whose fields are of no such kind, or nested too deep, comes to: simcord's routes look at no types."""
+"""What fields of a wrong type, or nested too deep, raise: simcord's routes check no types."""
 Around = Callable[[web.Request, str, str | bytes, list[str], Callable[[], web.Response]], Awaitable[web.Response]]
-"""Gets a request, its path, its body as it came, the names of its files, and what answers it."""
+"""(request, path, body as it came, names of its files, what answers it)"""
 REFUSED_TOKEN = "bad-token"  # noqa: S105 - the one token that is refused, so that this path can be tested
 NONCE_S = 300.0
 """How long a nonce is remembered; Discord says "a few minutes"."""
@@ -62,16 +62,11 @@ class Upload:
 
 
 def token_accepted(token: str) -> bool:
-    """Whether a bot with this token is let in."""
     return bool(token) and token != REFUSED_TOKEN
 
 
 class Rest:
-    """Request handlers for `/api/v10` and `/cdn`.
-
-    Attributes:
-        around: answers requests in place of `Rest` itself, as a Discord in trouble does; None: nothing does.
-    """
+    """`around` answers requests in place of `Rest` itself, as a Discord in trouble does; None: nothing does."""
 
     def __init__(self, world: World, base_url: str) -> None:
         self.around: Around | None = None
@@ -80,14 +75,12 @@ class Rest:
         self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes to add to an aiohttp application."""
         return [
             web.route("*", API_PREFIX + "/{path:.*}", self.handle),
             web.get(r"/cdn/attachments/{channel}/{attachment:\d{1,20}}/{name}", self.attachment),
         ]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one REST request."""
         path = request.rel_url.raw_path.removeprefix(API_PREFIX)
         token = request.headers.get("Authorization", "").removeprefix("Bot ").strip()
         if not _OPEN.match(path) and not token_accepted(token):
@@ -135,7 +128,7 @@ class Rest:
         return {"url": url, "shards": 1, "session_start_limit": limit}
 
     def _file_limit(self, path: str) -> int:
-        """Bytes that a file in this request may have: it depends on the server that it goes to."""
+        """In bytes; it depends on the server that the request goes to."""
         world = self._world
         channel_id: int | None = None
         if found := _CHANNEL.match(path):
@@ -191,13 +184,13 @@ class Rest:
         return entry[0] if entry and entry[0] in self._world.messages.get(channel_id, {}) else None
 
     def _check_open(self, channel_id: int) -> None:
-        """Refuse the change of a message in a thread that is archived."""
+        """Refuse to change a message in an archived thread."""
         channel = self._world.channels.get(channel_id)
         if channel is not None and channel.thread_metadata is not None and channel.thread_metadata.archived:
             raise BackendError(400, 50083, "Thread is archived")
 
     def _unarchive(self, channel_id: int) -> None:
-        """What is posted opens an archived thread; one that is locked only for those who manage threads."""
+        """A post opens an archived thread; a locked one only for those who manage threads."""
         channel = self._world.channels.get(channel_id)
         state = channel.thread_metadata if channel is not None else None
         if state is None or not state.archived:
@@ -265,7 +258,6 @@ def _describe(payload: Any, files: list[tuple[str, Upload]]) -> None:
 
 
 def _refused(error: Exception) -> web.Response:
-    """Discord's answer to a request that it does not take."""
     if isinstance(error, BackendError):
         return _json(error.to_json(), status=error.status)
     log.warning("malformed request", error=repr(error))

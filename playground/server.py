@@ -27,16 +27,9 @@ _MAX_REQUEST = 140 * 2**20
 
 
 def open_port(port: int, *, insist: bool) -> socket.socket:
-    """Bind a port on 127.0.0.1; 0 is any free one.
+    """Bind a port on 127.0.0.1 (0: any free one), before anything else is made: URLs in messages carry the port.
 
-    The socket is bound before anything else is made: addresses in messages carry the port.
-
-    Args:
-        port: the port wanted.
-        insist: take no other when it is not to be had; else one of the next twenty, else any.
-
-    Raises:
-        UserError: no such port is free.
+    If it is taken and not `insist`, one of the next twenty, else any. Raises UserError: no such port is free.
     """
     others = [] if insist or port == 0 else [*range(port + 1, min(port + _PORTS_TRIED, 65_536)), 0]
     for candidate in (port, *others):
@@ -54,15 +47,12 @@ def open_port(port: int, *, insist: bool) -> socket.socket:
 
 
 class Playground:
-    """The server.
+    """The server; routes can be added to `app` until it is served.
 
     Args:
         listener: a bound socket (`open_port`).
-        folder: where messages are kept; None keeps nothing.
-        refuse_privileged: act as a Discord whose portal has no privileged intent enabled.
-
-    Attributes:
-        app: the aiohttp application; routes can be added until it is served.
+        folder: where messages are kept; None: nowhere.
+        refuse_privileged: act as a Discord whose portal enables no privileged intent.
     """
 
     def __init__(self, listener: socket.socket, folder: Path | None, *, refuse_privileged: bool = False) -> None:
@@ -88,7 +78,6 @@ class Playground:
         self.app.add_routes(self._live.routes())
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set."""
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         if self._storage is not None:

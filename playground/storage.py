@@ -48,12 +48,7 @@ _FIELDS = (
 
 
 class Storage:
-    """Writes the world to a folder shortly after each change, and reads it back.
-
-    Args:
-        world: what to keep.
-        folder: where; made when missing.
-    """
+    """Writes the world to a folder shortly after each change, and reads it back."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world = world

@@ -1,4 +1,4 @@
-"""The world that the playground serves: simcord's backend in real time, with the playground's servers in it."""
+"""simcord's backend in real time, with the playground's servers in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REMEMBERED_IDS = 100_000
 _DISCORD_EPOCH_MS = 1_420_070_400_000
 _USER = re.compile(r"<@(\d+)>")
 _MAX_MESSAGES = 10_000
-"""Messages of a channel in memory, besides those that it began with."""
+"""Of a channel in memory, besides those that it began with."""
 
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
@@ -43,16 +43,11 @@ class RealClock(Clock):
     """simcord's clock stands still until a test moves it; this one is the machine's."""
 
     def now(self) -> datetime:
-        """The time now, in UTC."""
         return datetime.now(UTC)
 
 
 class LocalCdn(CdnStore):
-    """Attachments under the playground's own address.
-
-    Args:
-        base_url: address of the server, without a slash at the end.
-    """
+    """Attachments under the playground's own URL, `base_url`, without a slash at the end."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__()
@@ -75,11 +70,10 @@ class LocalCdn(CdnStore):
         return payload
 
     def url(self, channel_id: int, attachment_id: int, filename: str) -> str:
-        """Where a file is fetched from."""
         return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}"
 
     def file(self, attachment_id: int) -> tuple[str, bytes] | None:
-        """Name and bytes of a file, None when there is none."""
+        """Name and bytes; None: there is none."""
         return self._files.get(attachment_id)
 
     def restore(self, attachment_id: int, filename: str, data: bytes) -> None:
@@ -102,14 +96,10 @@ def _image_size(data: bytes) -> dict[str, int]:
 
 
 class World(Backend):
-    """simcord's backend in real time, with the playground's servers in it.
+    """What the page and the tests need and simcord leaves out.
 
-    It adds what the page and the tests need and simcord leaves out: `attachment://` images of embeds resolved
-    to addresses, the times of a message's edits, and a call on each change of a message, ephemeral ones included
-    (the gateway is silent about those).
-
-    Args:
-        base_url: address of the server, without a slash at the end.
+    URLs in place of embeds' `attachment://` images, the times of a message's edits, and a call on each change of a
+    message, ephemeral ones included (the gateway is silent about those).
     """
 
     def __init__(self, base_url: str) -> None:
@@ -124,9 +114,9 @@ class World(Backend):
         self.edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
-        """By channel: ids of messages that it began with and that nobody has changed since."""
+        """By channel: ids of messages that it began with and that are unchanged."""
         self.specs = {spec.id: spec for spec in GUILDS}
-        """How each server was at first, those that were made later too."""
+        """How each server was at first, also those made later."""
         self.closed_dms: set[int] = set()
         """People who take no direct messages from the bot."""
         self.seeded_until: datetime | None = None
@@ -134,7 +124,7 @@ class World(Backend):
         settle(self)
 
     def snowflake(self) -> int:
-        """A fresh id. The record of ids given out is cut now and then: time has passed theirs by."""
+        """A fresh id. Ids given out are forgotten now and then: time has passed theirs by."""
         if len(self._reserved_ids) > _REMEMBERED_IDS:
             self._reserved_ids.clear()
             now_ms = max(self._sequences, default=0)
@@ -154,20 +144,20 @@ class World(Backend):
         return super().new_interaction(type, channel_id, user_id, guild_id)
 
     def invite_bot(self) -> None:
-        """Let the bot have come just now to the servers in which it has said nothing yet."""
+        """Let the bot have joined just now the servers in which it has said nothing yet."""
         for guild in self.guilds.values():
             said = (message.author_id for channel in guild.channel_ids for message in self.messages[channel].values())
             if BOT_ID not in said:
                 guild.members[BOT_ID].joined_at = datetime.now(UTC).isoformat()
 
     def settle_history(self, until: datetime | None = None) -> None:
-        """Give #tavern its past weeks, the same ones for the same moment to end at; once only."""
+        """Give #tavern its past weeks, once only; the same end time gives the same messages."""
         if self.seeded_until is None:
             self.seeded_until = until or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
             self.seed(CHANNEL_IDS["tavern"], small_talk(_TAVERN_MESSAGES, self.seeded_until))
 
     def seed(self, channel_id: int, said: Iterable[Said]) -> None:
-        """Put messages that were written long ago into a channel that has none yet; nothing is announced."""
+        """Put old messages into a channel that has none yet; nothing is announced."""
         channel = self.get_channel(channel_id)
         messages = self.messages[channel_id]
         reference: dict[str, Any] | None = None
@@ -192,7 +182,6 @@ class World(Backend):
     # ------------------------------------------------------- changes of messages
 
     def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
-        """Install and announce a prepared message."""
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
         stored = super().commit_message(message, broadcast=broadcast)
         messages = self.messages.get(message.channel_id, {})
@@ -203,7 +192,6 @@ class World(Backend):
         return stored
 
     def edit_message(self, channel_id: int, message_id: int, fields: dict[str, Any]) -> Message:
-        """Change a message and announce it."""
         before = self.get_message(channel_id, message_id)
         held = {int(item["id"]) for item in self.files_of(before)}
         fields = dict(fields)
@@ -220,7 +208,6 @@ class World(Backend):
         return message
 
     def delete_message(self, channel_id: int, message_id: int) -> None:
-        """Remove a message and announce it."""
         message = self.get_message(channel_id, message_id)
         super().delete_message(channel_id, message_id)
         self._release(message)
@@ -260,7 +247,7 @@ class World(Backend):
     def _resolve_embeds(
         self, message_id: int, embeds: list[dict[str, Any]], attachments: list[dict[str, Any]]
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Replace `attachment://name` by the file's address; like Discord, list such a file no longer."""
+        """Replace `attachment://name` by the file's URL; like Discord, list such a file no longer."""
         by_name = {item["filename"]: item for item in attachments}
         shown = self._embed_files[message_id]
         resolved = []
@@ -293,14 +280,13 @@ class World(Backend):
             listener(kind, message)
 
     def register_commands(self, guild_id: int | None, payloads: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Take over the bot's application commands."""
         registered = super().register_commands(guild_id, payloads)
         for listener in self.commands_listeners:
             listener()
         return registered
 
     async def await_answer(self, interaction_id: int, seconds: float) -> bool:
-        """Wait until the bot answers an interaction; False when it does not in time."""
+        """Wait until the bot answers an interaction; False: it does not in time."""
         event = self._awaited.setdefault(interaction_id, asyncio.Event())
         try:
             await asyncio.wait_for(event.wait(), seconds)
@@ -311,7 +297,6 @@ class World(Backend):
         return True
 
     def interaction_answered(self, interaction_id: int) -> None:
-        """Wake whoever waits for the answer to this interaction."""
         if interaction_id in self._awaited:
             self._awaited[interaction_id].set()
 
