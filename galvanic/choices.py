@@ -1,4 +1,4 @@
-"""What a person chose, laid over the default plan; and what cannot be is refused before anything is built."""
+"""What a person chose, laid over the default plan; what cannot be is refused before anything is built."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ from galvanic.errors import UserError
 from galvanic.options import TrainOptions, refuse_for_classic
 from galvanic.plan import Plan
 
-DEFAULT_EMBEDDING = 64
-"""Width of the embedding where the plan had another encoding."""
-_MOST_SHARE = 0.8
-"""Of the machine's memory."""
+DEFAULT_EMBEDDING = 64  # width, where the plan had another encoding
+_MOST_SHARE = 0.8  # of the machine's memory
 
 
 def apply_options(plan: Plan, options: TrainOptions) -> Plan:
     """The plan with what the person chose in place of its defaults.
 
-    `units` holds for every layer. More `layers` than the plan's are as wide as its last. Who chooses the shape of the
-    network gets one such network, whatever there would have been time for. `dropout` is the share of
-    each layer's outputs; at 0 nothing at all is dropped.
-
-    Raises:
-        UserError: choices that contradict each other or the recipe, or a network too large for this machine.
+    `units` holds for every layer; more `layers` than the plan's are as wide as its last. Who chooses either gets one
+    network, whatever there would have been time for. At a `dropout` of 0 nothing at all is dropped. Raises UserError
+    for choices that contradict each other or the recipe, and for a network too large for this machine.
     """
     network: dict[str, Any] = {}
     units = plan.network.units
@@ -53,11 +48,7 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
 
 
 def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:
-    """The plan with streams no longer than the text has symbols for, and a note when that changed it.
-
-    Args:
-        symbols: of the text, to learn from.
-    """
+    """The plan with streams no longer than the symbols to learn from allow, and a note where that changed it."""
     if plan.network.kind == "windows":
         return plan, ()
     batch = max(1, min(plan.batch, symbols // (plan.length + 1)))
@@ -85,17 +76,12 @@ def _encoding(plan: Plan, options: TrainOptions) -> dict[str, Any]:
 
 
 def spare_memory() -> int | None:
-    """Bytes that a training may take on this machine; None where that cannot be found out."""
+    """Bytes that a training may take on this machine; None where that is unknown."""
     memory = memory_bytes()
     return None if memory is None else int(_MOST_SHARE * memory)
 
 
 def _check_memory(plan: Plan, memory: int | None) -> None:
-    """Refuse what this machine's memory cannot hold.
-
-    Raises:
-        UserError: it cannot.
-    """
     needed = plan.memory()
     if memory is not None and needed > _MOST_SHARE * memory:
         raise UserError(
@@ -106,7 +92,7 @@ def _check_memory(plan: Plan, memory: int | None) -> None:
 
 
 def memory_bytes() -> int | None:
-    """Memory that this process may use: the machine's, or its container's; None where that cannot be found out."""
+    """Bytes that this process may use: the machine's, or its container's; None where that is unknown."""
     try:
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # not on Windows

@@ -19,47 +19,31 @@ from galvanic.text import Prepared
 from galvanic.text.vocabulary import Points, to_points
 from galvanic.units import count
 
-RUN = 30
-"""Characters in a row that count as copied; shorter ones are shared phrases."""
-_PART = 2**16
-"""Symbols or characters of the corpus looked at together: their arrays stay in the processor's cache."""
+RUN = 30  # characters in a row that count as copied; shorter ones are shared phrases
+_PART = 2**16  # symbols or characters of the corpus at once: their arrays stay in the processor's cache
 _BETWEEN = 2**32 - 1  # no code point: nothing in the corpus equals what crosses the end of a sample
 _BASES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0xAEF17502108EF2D9)  # odd; hashes are polynomials modulo 2**64
 _FILTER_BITS = 20
-_COMPARISONS = 500
-"""Made at most in each part of the corpus to find the longest piece; only endless repetition needs more."""
+_COMPARISONS = 500  # in each part of the corpus to find the longest piece; only endless repetition needs more
 
 _Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class CopyScore:
-    """What was found of some samples in a corpus.
+    """`longest`: characters of the longest piece of a sample that stands in the corpus; 0 if it is shorter than a run.
+    Where samples and corpus both repeat themselves endlessly it may be longer than said."""
 
-    Attributes:
-        share: of the samples' characters that stand verbatim in the corpus, in runs of the given length or more.
-        chars: characters in the samples.
-        longest: characters in the longest piece of a sample that stands in the corpus; 0 if it is shorter than a run.
-            Where samples and corpus both repeat themselves endlessly it may be longer than said.
-    """
-
-    share: float
-    chars: int
+    share: float  # of the samples' characters that stand verbatim in the corpus, in long enough runs
+    chars: int  # in the samples
     longest: int
 
 
 def copy_score(samples: Sequence[str], corpus: str | os.PathLike[str] | Prepared, run: int = RUN) -> CopyScore:
-    """How much of the samples stands verbatim in a corpus.
+    """How much of the samples stands verbatim in a corpus: a text, the path of one in UTF-8, or one as it was learned.
 
-    Args:
-        samples: texts; no run goes from one to the next.
-        corpus: a text, the path of one in UTF-8 (its line ends are taken as the recipes take them), or a text as it
-            was learned.
-        run: characters in a row that count as copied.
-
-    Raises:
-        ValueError: `run` is less than 2.
-        UserError: the file cannot be read.
+    A file's line ends are taken as the recipes take them. `run`: characters in a row that count as copied; no run goes
+    from one sample to the next. Raises ValueError where `run` is less than 2, UserError where the file cannot be read.
     """
     if run < 2:
         raise ValueError("a run has at least two characters")
@@ -75,9 +59,7 @@ def copy_score(samples: Sequence[str], corpus: str | os.PathLike[str] | Prepared
 class _Search:
     """The samples' pieces of `run` characters, and which of them were found.
 
-    Attributes:
-        reach: characters of the corpus that must be seen from a place on to tell how far a copied piece goes.
-        longest: the longest copied piece so far.
+    `reach`: characters of the corpus that must be seen from a place on to tell how far a copied piece goes.
     """
 
     def __init__(self, samples: Sequence[str], run: int) -> None:
@@ -103,7 +85,6 @@ class _Search:
         return bool((self._pieces[self._order[again]] == self._pieces[self._order[again + 1]]).all())
 
     def look(self, part: Points) -> None:
-        """Search a part of the corpus."""
         if len(part) < self._run:
             return
         hashes = _rolling(part, self._run, self._base)
@@ -136,7 +117,7 @@ class _Search:
                 self.longest = max(self.longest, _common(part[places[number] :], self._text[mine : mine + self.reach]))
 
     def copied(self) -> int:
-        """How many of the samples' characters are in a piece that was found."""
+        """Characters of the samples in the pieces that were found."""
         _, first, group = np.unique(self._sorted, return_index=True, return_inverse=True)
         starts = np.zeros(len(self._text) + 1, np.int64)
         found = self._order[self._found[first][group]]
@@ -177,7 +158,6 @@ def _rolling(points: Points, run: int, base: int) -> _Hashes:
 
 
 def _parts(corpus: str | os.PathLike[str] | Prepared) -> Iterator[Points]:
-    """The corpus as code points, in parts of no particular length."""
     if isinstance(corpus, Prepared):
         for start in range(0, len(corpus.ids), _PART):
             yield to_points(corpus.vocabulary.decode(np.asarray(corpus.ids[start : start + _PART])))
@@ -203,17 +183,13 @@ def _overlapping(parts: Iterable[Points], reach: int) -> Iterator[Points]:
         yield np.concatenate(kept)
 
 
-_WORSE_NATS = 0.03
-"""Held-out loss that must be lost after the best epoch for the end to count as learning by heart."""
-_GAP_NATS = 0.5
-"""Between the loss on its own text and on new text."""
-RECITES = 0.5
-COPIES = 0.2
-"""Shares of copied text from which a model is said to recite, or to copy."""
+_WORSE_NATS = 0.03  # held-out loss lost since the best epoch for the end to count as learning by heart
+_GAP_NATS = 0.5  # between the loss on its own text and on new text
+RECITES = 0.5  # share of copied text from which a model is said to recite
+COPIES = 0.2  # and to copy
 
 
 def overfitting(curve: tuple[CurvePoint, ...]) -> tuple[str, ...]:
-    """What the curve says about learning by heart."""
     if not curve or curve[-1].heldout_loss is None:
         return ()
     best, last = best_point(curve), curve[-1]
@@ -230,7 +206,7 @@ def overfitting(curve: tuple[CurvePoint, ...]) -> tuple[str, ...]:
 
 
 def copying(samples: Sequence[str], prepared: Prepared) -> tuple[float, tuple[str, ...]]:
-    """Share of the samples that is copied from the corpus, and what to say about it."""
+    """Share of the samples that is copied from the corpus, and notes about it."""
     score = copy_score(samples, prepared)
     if score.share >= RECITES:
         start = "It mostly recites"

@@ -6,16 +6,11 @@ from __future__ import annotations
 class UserError(Exception):
     """Something the person who asked can put right.
 
-    Whatever raises it - a command, a corpus reader, a recipe, the command line - its two sentences are shown
-    to that person as they are, so they name no internals.
-
-    Args:
-        problem: what was wrong, one sentence.
-        remedy: what to do about it, one sentence; may be empty.
+    It is shown to that person as it is, so it names no internals. `problem`: what was wrong, one sentence; `remedy`:
+    what to do about it, one sentence; may be empty.
     """
 
-    exit_status = 2
-    """Of a command that ends with it."""
+    exit_status = 2  # of a command that ends with it
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem, remedy)

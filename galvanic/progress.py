@@ -1,5 +1,4 @@
-"""How a training shows itself to whoever waits for it: a bar, in a terminal or a notebook, and an interrupt that keeps
-what was learned."""
+"""A training's progress bar, in a terminal or a notebook, and an interrupt that keeps what was learned."""
 
 from __future__ import annotations
 
@@ -17,8 +16,6 @@ _RESOLUTION = 1_000
 
 
 class Quiet(NoHooks):
-    """Shows nothing."""
-
     def __enter__(self) -> Quiet:
         return self
 
@@ -48,7 +45,6 @@ class Bar(NoHooks):
             signal.signal(number, handler)
 
     def progress(self, event: Progress) -> None:
-        """Move the bar."""
         self._bar.n = min(_RESOLUTION, int(event.done * _RESOLUTION))
         parts: list[str] = [event.doing] if event.doing != "learning" else []
         parts += [f"epoch {event.epoch} step {event.step}/{event.steps}"]
@@ -60,16 +56,13 @@ class Bar(NoHooks):
         self._bar.refresh()
 
     def sample(self, event: Sample) -> None:
-        """Show a sample above the bar."""
         self._bar.write(f"\n--- epoch {event.epoch} ---\n{event.text}\n", file=sys.stderr)
 
     def trouble(self, what: Difficulty | None) -> None:
-        """Tell it above the bar."""
         said = "Saved: there is room again." if what is None else "The disk is full. Make room; I go on meanwhile."
         self._bar.write(said, file=sys.stderr)
 
     def control(self) -> Control | None:
-        """What an interrupt asked for."""
         return self._requested
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -79,6 +72,5 @@ class Bar(NoHooks):
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

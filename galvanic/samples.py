@@ -16,27 +16,18 @@ from galvanic.streams import Row
 from galvanic.text import Prepared
 from galvanic.text.classic import pad
 
-SAMPLE_CHARS = 240
-"""Of a sample that is shown."""
-LONG_CHARS = 400
-"""Of a sample that is searched for what is copied from the corpus."""
+SAMPLE_CHARS = 240  # of a sample that is shown
+LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus
 SAMPLES = 3
-WINDOWS = {"char": 200, "word": 200, "classic": MOST_WINDOWS}
-"""Windows of the corpus kept with the model to start a text from."""
+WINDOWS = {"char": 200, "word": 200, "classic": MOST_WINDOWS}  # kept with the model to start a text from
 _TEMPERATURE = 0.8
 
 
 class SampleWriter:
-    """Writes samples with the weights of a network.
+    """Writes samples after windows (ids, [windows, symbols]) of the part to learn from.
 
-    Args:
-        prepared: the text; samples begin after windows of its part to learn from.
-        network: whose weights will be given.
-        random_seed: of the training. What is written depends on it, the weights and the epoch alone, so that a
-            resumed training writes the same.
-
-    Attributes:
-        windows: ids, [windows, symbols].
+    What is written depends on the training's random seed, the weights and the epoch alone, so that a resumed training
+    writes the same.
     """
 
     def __init__(self, prepared: Prepared, network: NetworkConfig, random_seed: int) -> None:
@@ -49,11 +40,9 @@ class SampleWriter:
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 
     def one(self, weights: Weights, epoch: int) -> str:
-        """A few lines."""
         return self._write(weights, 1, SAMPLE_CHARS, epoch)[0]
 
     def several(self, weights: Weights) -> tuple[str, ...]:
-        """The samples of a finished model, `LONG_CHARS` each."""
         return self._write(weights, SAMPLES, LONG_CHARS, 0)
 
     def _write(self, weights: Weights, number: int, chars: int, epoch: int) -> tuple[str, ...]:
@@ -74,7 +63,7 @@ class SampleWriter:
 
 
 def line_start(prepared: Prepared) -> npt.NDArray[Any]:
-    r"""Kept in the place of windows of a text that no model may quote: where a line begins, ids [1, symbols].
+    """Where a line begins, ids [1, symbols]: kept in the place of windows of a text that no model may quote.
 
     That is a line break; or a space, for `classic` as many as it reads, which is how it pads a short seed.
     """

@@ -1,7 +1,7 @@
-"""How the next symbol is drawn from what a network predicts: temperature, filters, and the guard against loops.
+"""How the next symbol is drawn from a network's prediction: temperature, filters, and the guard against loops.
 
-Everything here works on a batch of texts at once, one row each, inside a compiled loop: each row has its own
-settings, and none of them is a constant of the compiled code.
+Works on a batch of texts, one row each, inside a compiled loop: each row has its own settings, and none of them is a
+constant of the compiled code.
 """
 
 from __future__ import annotations
@@ -16,15 +16,11 @@ import tensorflow as tf
 from galvanic.errors import UserError
 
 Tensor = Any
-NEVER = -1e9
-"""Logit of a symbol that must not come. Finite, so that something can be drawn even if all are forbidden."""
+NEVER = -1e9  # logit of a forbidden symbol; finite, so that something can be drawn even if all are forbidden
 MOST_TEMPERATURE = 2.0
-GUARD_LAGS = 256
-"""The longest loop that the guard sees, in symbols."""
-GUARD_LEAST = 12
-"""Symbols that must have been repeated before the guard steps in: "ha ha ha" and "....." are no loops yet."""
-BLOCK = 64
-"""Symbols in a block of the distribution when drawing; the number of symbols is padded to a multiple of it."""
+GUARD_LAGS = 256  # the longest loop that the guard sees, in symbols
+GUARD_LEAST = 12  # symbols repeated before the guard steps in: "ha ha ha" and "....." are no loops yet
+BLOCK = 64  # symbols in a block of the distribution when drawing; symbols are padded to a multiple of it
 _SYMBOL_BITS = 21  # Unicode has fewer than 2**21 characters
 _ROUNDS = 30  # halvings of the bit patterns from 0.0 to 1.0
 _JUST_ABOVE_ONE = 0x3F800002  # the bits of the float32 two steps above 1
@@ -32,27 +28,17 @@ _JUST_ABOVE_ONE = 0x3F800002  # the bits of the float32 two steps above 1
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw the next symbol.
+    """How to draw the next symbol. Raises UserError where a number is out of range.
 
-    The guard comes first, then the temperature, top-k, top-p, min-p, each on what the one before it left: the order
-    of Hugging Face's transformers. Symbols that tie with the last one kept are kept as well.
-
-    Attributes:
-        temperature: divides the logits; 0 takes the likeliest.
-        top_k: draw only from the so many likeliest symbols (Fan et al. 2018).
-        top_p: draw only from the fewest symbols that together have this probability (Holtzman et al. 2020).
-        min_p: draw only from symbols with at least this share of the likeliest one's probability (Nguyen et al. 2024).
-        guard: when a passage has come three times in a row, forbid the symbol that would go on with it.
-
-    Raises:
-        UserError: a number is out of range.
+    The guard comes first, then the temperature, top-k, top-p, min-p, each on what the one before it left: the order of
+    Hugging Face's transformers. Symbols that tie with the last one kept are kept as well.
     """
 
-    temperature: float = 0.8
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    guard: bool = False
+    temperature: float = 0.8  # divides the logits; 0 takes the likeliest
+    top_k: int | None = None  # draw only from so many likeliest symbols (Fan et al. 2018)
+    top_p: float | None = None  # from the fewest symbols that together have this probability (Holtzman et al. 2020)
+    min_p: float | None = None  # from those with at least this share of the likeliest one's (Nguyen et al. 2024)
+    guard: bool = False  # forbid the symbol that would continue a passage that has come three times in a row
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= MOST_TEMPERATURE:
@@ -66,18 +52,17 @@ class Sampling:
 
     @property
     def filtered(self) -> bool:
-        """Whether any symbols are kept from being drawn by top-k, top-p or min-p."""
         return bool(self.top_k or (self.top_p is not None and self.top_p < 1) or self.min_p)
 
 
 def padded(symbols: int) -> int:
-    """Symbols with padding: whole blocks, at least one of padding, and few sizes, each of which is compiled once."""
+    """The number in whole blocks, at least one symbol of it padding: few sizes, as each is compiled once."""
     step = BLOCK if symbols < 8 * BLOCK else 8 * BLOCK
     return (symbols // step + 1) * step
 
 
 def settings_of(samplings: Sequence[Sampling]) -> dict[str, Tensor]:
-    """The settings of each row as tensors [rows], and how many halvings the filters need (none if nobody asks)."""
+    """Settings of the rows as tensors [rows]; `k_rounds`, `p_rounds`: halvings to filter, 0 if no row does."""
     top_k = [sampling.top_k or 2**30 for sampling in samplings]
     # No symbols have twice the probability of all, so that nothing is left out.
     top_p = [2.0 if sampling.top_p is None or sampling.top_p >= 1 else sampling.top_p for sampling in samplings]
@@ -93,17 +78,11 @@ def settings_of(samplings: Sequence[Sampling]) -> dict[str, Tensor]:
 
 
 def choose(logits: Tensor, uniform: Tensor, settings: dict[str, Tensor], forbidden: Tensor, filtered: bool) -> Tensor:
-    """Draw a symbol for each row.
+    """Draw a symbol for each row, [rows].
 
-    Args:
-        logits: [rows, symbols], symbols a multiple of `BLOCK`.
-        uniform: a number from [0, 1) for each row, which decides what is drawn.
-        settings: of `settings_of`.
-        forbidden: [rows], a symbol that must not come, or -1.
-        filtered: whether top-k, top-p and min-p are looked at; without them the compiled code is shorter.
-
-    Returns:
-        [rows], the symbols.
+    `logits`: [rows, symbols], symbols a multiple of `BLOCK`. `uniform`: [rows], from [0, 1), decides what is drawn.
+    `forbidden`: [rows], a symbol that must not come, or -1. Without `filtered` top-k, top-p and min-p are ignored, and
+    the compiled code is shorter.
     """
     symbols = tf.range(logits.shape[1], dtype=tf.int32)
     logits = tf.where(symbols[None] == forbidden[:, None], NEVER, logits)
@@ -122,7 +101,7 @@ def choose(logits: Tensor, uniform: Tensor, settings: dict[str, Tensor], forbidd
 
 
 def _filter(weights: Tensor, settings: dict[str, Tensor]) -> Tensor:
-    """Weights (relative to the largest, which is 1) with nothing left of what the filters keep out."""
+    """Weights (relative to the largest, which is 1) with 0 for what the filters exclude."""
     # Floats that are not negative are in the order of their bit patterns, so halving these finds the threshold exactly.
     # Sorting is slower in XLA: 8 times for 6,000 symbols, and 10 times for tf.math.top_k.
     bits = tf.bitcast(weights, tf.int32)
@@ -170,24 +149,16 @@ def _first(holds: Tensor, weights: Tensor) -> Tensor:
 
 
 def new_guard(rows: int) -> tuple[Tensor, Tensor]:
-    """The guard's memory before anything is written: the last symbols, newest first, and the length of each lag's
-    repetition; [rows, GUARD_LAGS] both."""
+    """Empty memory, [rows, GUARD_LAGS] both: last symbols, newest first, and length of each lag's repetition."""
     return tf.fill((rows, GUARD_LAGS), -1), tf.zeros((rows, GUARD_LAGS), tf.int32)
 
 
 def watch(memory: tuple[Tensor, Tensor], symbol: Tensor, written: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """Take note of the symbol of each row, and say which one would go on with a loop.
+    """The guard's memory after these symbols [rows], and those that would continue a loop [rows], -1 for none.
 
     At every lag the guard counts for how many symbols the text has been equal to itself so far back. Twice the lag
-    means that a passage of that length has come three times.
-
-    Args:
-        memory: of `new_guard`, or the one returned before.
-        symbol: [rows].
-        written: [rows], whether it was drawn; the seed is not the guard's business.
-
-    Returns:
-        The memory, and the symbol to forbid [rows], -1 for none.
+    means that a passage of that length has come three times. `written`: [rows], whether the symbol was drawn; the seed
+    is ignored.
     """
     last, run = memory
     lags = tf.range(1, GUARD_LAGS + 1)

@@ -1,4 +1,4 @@
-"""Networks that carry their state along: writing a batch of texts and reading one, each in a compiled loop.
+"""Networks with carried state: writing a batch of texts and reading one, each in a compiled loop.
 
 The loops are compiled once for each shape (network, batch, filtered or not) and shared by all models of that shape:
 weights are arguments. The first layer's input product is a table with a row for each symbol, so that a learned
@@ -25,54 +25,37 @@ from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settin
 Tensor = Any
 Network = dict[str, Any]
 Ids = npt.NDArray[np.int32]
-CHUNK = 64
-"""Steps in one call of the writing loop: long enough to hide the call, short enough to waste little."""
-READ_CHUNK = 256
-"""Steps in one call of the reading loop; their output products are done at once."""
+CHUNK = 64  # steps in one call of the writing loop: long enough to hide the call, short enough to waste little
+READ_CHUNK = 256  # steps in one call of the reading loop; their output products are done at once
 BUCKETS = (2, 4, 16)
-"""Batches are padded to one of these, and longer ones are cut. In this range the products of a row come out the same
-to the last bit whatever the other rows are, for all usual sizes; one row alone, and 32 or more, are summed in another
+"""Batches are padded to one of these, and longer ones are cut. In this range the products of a row come out the same to
+the last bit whatever the other rows are, for all usual sizes; one row alone, and 32 or more, are summed in another
 order. Where they do differ, one draw in about a million falls the other way."""
 _DRAW = -1
 
 
 @dataclass
 class Row:
-    """A text to be written.
+    """A text to be written."""
 
-    Attributes:
-        seed: ids of what is read first, at least one.
-        sampling: how to go on.
-        random: where the randomness comes from.
-        enough: whether the ids written so far will do; asked after every chunk.
-        until: it is given up at this time (`time.monotonic`), which is looked at before every chunk.
-        late: it was given up.
-    """
-
-    seed: Ids
+    seed: Ids  # ids to read first, at least one
     sampling: Sampling
     random: np.random.Generator
-    enough: Callable[[Ids], bool]
-    until: float = math.inf
-    late: bool = False
+    enough: Callable[[Ids], bool]  # whether the ids written so far will do; asked after every chunk
+    until: float = math.inf  # it is given up at this time (`time.monotonic`), which is looked at before every chunk
+    late: bool = False  # it was given up
 
     def give_up(self) -> bool:
-        """Whether its time is over; it is then `late`."""
         self.late = self.late or time.monotonic() > self.until
         return self.late
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How the predictions of several networks are mixed.
+    """How the predictions of several networks are averaged."""
 
-    Attributes:
-        weights: [networks], sums to 1.
-        ids: for each network [symbols of the mixture, padded], the network's id of each; -1 for what it lacks.
-    """
-
-    weights: Tensor
-    ids: tuple[Tensor, ...]
+    weights: Tensor  # [networks], sums to 1
+    ids: tuple[Tensor, ...]  # for each network [symbols of the mixture, padded]: its id of each, -1 for what it lacks
 
 
 def prepare(config: NetworkConfig, weights: Weights) -> Network:
@@ -101,15 +84,9 @@ def even_mix(config: NetworkConfig) -> Mix:
 
 
 def write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None = None) -> list[Ids]:
-    """Continue all seeds at once; what each row gets does not depend on the others.
+    """Continue all seeds, each at least until it is enough or `late`; what one gets does not depend on the others.
 
-    Args:
-        networks: of `prepare`; several only with a mixture.
-        rows: any number of texts.
-        mix: how to mix several; seeds and results are then in the mixture's ids.
-
-    Returns:
-        What was written in each row: at least as much as was enough, unless the row is `late`.
+    Several networks need a `mix`; seeds and results are then in the mixture's ids.
     """
     written: list[Ids] = []
     for start in range(0, len(rows), BUCKETS[-1]):
@@ -165,18 +142,10 @@ def write_chunk(
     uniform: Tensor,
     filtered: bool,
 ) -> tuple[dict[str, Any], Tensor]:
-    """Read the present symbol and take the next one, `CHUNK` times.
+    """Read the present symbol and take the next one, `CHUNK` times: the state after it, and the symbols [CHUNK, batch].
 
-    Args:
-        networks, mixing: what predicts, as in `write`.
-        settings: of the rows.
-        state: present symbol [batch], the guard's memory, and for each network hidden and cell states.
-        given: [CHUNK, batch], the next symbol, or -1: draw it.
-        uniform: [CHUNK, batch], random numbers to draw with.
-        filtered: whether any row asks for top-k, top-p or min-p.
-
-    Returns:
-        The state after it, and the symbols [CHUNK, batch].
+    `state`: present and forbidden symbol [batch], the guard's memory, and for each network hidden and cell states.
+    `given`: [CHUNK, batch], the next symbol, or -1 to draw it with `uniform` [CHUNK, batch].
     """
 
     def step(t: Tensor, symbol: Tensor, forbidden: Tensor, guard: Any, layers: Any, out: Any) -> Any:
@@ -205,11 +174,8 @@ def write_chunk(
 
 
 def read(network: Network, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
-    """Log probability of each symbol of a text after those before it, shape [len(ids) - 1]; from a zero state.
-
-    Raises:
-        UserError: it was not done until then (`time.monotonic`).
-    """
+    """Log probability of each symbol after those before it, [len(ids) - 1], from a zero state. Raises UserError where
+    it is not done by `until` (`time.monotonic`)."""
     states = _zero_states(network, 1)
     steps = len(ids) - 1
     log_probs = np.zeros(-(-steps // READ_CHUNK) * READ_CHUNK, np.float32)
@@ -226,15 +192,10 @@ def read(network: Network, ids: Ids, until: float = math.inf) -> npt.NDArray[np.
 
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
 def read_chunk(network: Network, states: Any, ids: Tensor) -> tuple[Any, Tensor]:
-    """Log probability of `ids[1:]`, each after those before it; only what is recurrent is computed step by step.
+    """The states after it, and the log probability [READ_CHUNK] of `ids[1:]`, each after those before it.
 
-    Args:
-        network: of `prepare`.
-        states: hidden and cell state of each layer, [1, units].
-        ids: [READ_CHUNK + 1].
-
-    Returns:
-        The states, and log probabilities [READ_CHUNK].
+    `states`: hidden and cell state of each layer, [1, units]; `ids`: [READ_CHUNK + 1]. Only what is recurrent is
+    computed step by step.
     """
     inputs = tf.gather(network["table"], ids[:-1])
     after: list[tuple[Tensor, Tensor]] = []
@@ -266,7 +227,7 @@ def _zero_states(network: Network, batch: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def _advance(network: Network, states: Any, symbol: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Read one symbol in each row: hidden and cell state of each layer after it."""
+    """Hidden and cell state of each layer after reading one symbol in each row."""
     z = tf.gather(network["table"], symbol)
     after: list[tuple[Tensor, Tensor]] = []
     for index, recurrent in enumerate(network["recurrent"]):

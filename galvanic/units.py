@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-MEGABYTE = 1_000_000
-"""Bytes, as disks and downloads are sold, and as every setting and every message counts them."""
-_MOST_NATS = 20.0
-"""Of a foreign file's loss, which may be anything."""
+MEGABYTE = 1_000_000  # bytes, as disks and downloads are sold, and as every setting and message counts them
+_MOST_NATS = 20.0  # of a foreign file's loss, which may be anything
 
 
 def count(number: int, thing: str) -> str:

@@ -25,12 +25,8 @@ _watch = tf.function(watch, jit_compile=True)
 class Windows:
     """Writes and reads with such a network.
 
-    Rather than reading every window from its beginning, all the windows that a character is part of are advanced
-    together, one row each: the same sums, as one large product instead of many small ones.
-
-    Args:
-        config: the network's settings.
-        weights: its weights, by name.
+    All the windows that a character is part of are advanced together, one row each: one large product instead of many
+    small ones from each window's beginning.
     """
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
@@ -42,11 +38,8 @@ class Windows:
         self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
 
     def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
-        """Log probability of each symbol of a text after those before it, shape [len(ids) - 1].
-
-        Raises:
-            UserError: it was not done until then (`time.monotonic`).
-        """
+        """Log probability of each symbol after those before it, [len(ids) - 1]. Raises UserError where it is not done
+        by `until` (`time.monotonic`)."""
         row = Row(ids, Sampling(0.0), np.random.default_rng(0), lambda _: True, until)
         log_probs = self._run(row, drawing=False)[1]
         if row.late:
@@ -54,7 +47,6 @@ class Windows:
         return log_probs
 
     def write(self, row: Row) -> Ids:
-        """Continue a seed."""
         return self._run(row, drawing=True)[0]
 
     def _run(self, row: Row, *, drawing: bool) -> tuple[Ids, npt.NDArray[np.float32]]:
@@ -98,7 +90,7 @@ def _run_chunk(
     uniform: Tensor,
     filtered: bool,
 ) -> tuple[Any, Tensor, Tensor]:
-    """Made once for each shape, not for each model: what TensorFlow makes of a function it does not give back."""
+    """No method: compiled for each shape, not for each model, as TensorFlow never frees a compiled function."""
 
     def step(t: Tensor, symbol: Tensor, at: Tensor, forbidden: Tensor, guard: Any, states: Any, *out: Any) -> Any:
         states, logits = _advance(window, vocabulary, weights, states, symbol[0], at)
