@@ -176,7 +176,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError):
             KILLED.inc()
-            threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death").start()
+            threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death", daemon=True).start()
 
     def stopping(**_: Any) -> None:
         (folder / STOP_FILE).touch()
