@@ -32,7 +32,7 @@ class Blocklist:
     def __init__(self, entries: Sequence[str]) -> None:
         safe = [entry for entry in entries if _refusal(entry) is None]
         alternatives = "|".join(_expression(entry) for entry in sorted(safe, key=len, reverse=True))
-        # No entry begins with a space: of a long run of them none is tried.
+        # No entry begins with a space, so that a long run of spaces costs nothing.
         whole = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
         self._pattern = re.compile(whole, re.IGNORECASE) if safe else None
 

@@ -95,8 +95,7 @@ Difficulty = Literal["disk full", "store away"]
 
 
 class Trouble(_Event):
-    """Something keeps the worker from saving; None: nothing does any more. It tries again, and a training goes on
-    meanwhile."""
+    """What keeps the worker from saving; None: nothing any more. It tries again, and a training goes on meanwhile."""
 
     kind: Literal["trouble"] = "trouble"
     what: Difficulty | None = None

@@ -143,7 +143,7 @@ class Remaking:
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
     ) -> float:
         """Make a stale model again, put the new one into its place, or delete it; the seconds until more is due."""
-        # Messages are deleted all the time: one that lacks only such a change is better than the one that it replaces.
+        # A new model that lacks only what was deleted or changed since is better than the one that it replaces.
         new = next((one for one in models if one.replaces == model.model_id and not _withdrawn(one, revisions)), None)
         if new is not None:
             await self._replace(guild, model, new)
@@ -153,12 +153,12 @@ class Remaking:
         if now >= deadline:
             await self.delete(guild, model, "a member's words in it were withdrawn")
             return EVERY_S
-        # That a message was deleted happens every hour; that a member withdraws does not, and is not to wait.
+        # Deletions are frequent, so they are gathered for half the time; a withdrawal is acted upon at once.
         due = since if _withdrawn(model, revisions) else since + within / 2
         due = max(due, self._tried.get(model.model_id, -math.inf) + within / _TRIES)
         if now < due:
             return min(EVERY_S, due - now, deadline - now)
-        # Of a server that is unavailable no channels are known: that would be a try for nothing.
+        # The channels of an unavailable server are not known: a try would be wasted.
         if guild.unavailable or await self._is_busy(guild, model):
             return _BUSY_S
         self._tried[model.model_id] = now
