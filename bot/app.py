@@ -293,7 +293,7 @@ class Galvanic(commands.Bot):
         rights.register(self.components)
 
     async def connect(self, *, reconnect: bool = True) -> None:
-        """Unlike discord.py's, retries a first connection that failed: discord.py then tries to resume no session."""
+        """Unlike discord.py's, tries again after a first connection that failed, which has no session to resume."""
         self.dispatcher.start()
         backoff = ExponentialBackoff()
         while True:

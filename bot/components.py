@@ -80,7 +80,6 @@ class Press:
         return str(self.values[0])
 
     async def update(self, **message: Any) -> None:
-        """Edit the message pressed."""
         await self.interaction.edit_original_response(**message, allowed_mentions=NOBODY)
 
 
@@ -261,7 +260,6 @@ def button(
     style: discord.ButtonStyle = discord.ButtonStyle.secondary,
     disabled: bool = False,
 ) -> discord.ui.Button[Any]:
-    """A button that works for good."""
     return discord.ui.Button(label=label, style=style, disabled=disabled, custom_id=custom_id(action, *arguments))
 
 

@@ -40,7 +40,7 @@ _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
 class AlreadyReported(UserError):
-    """Its person has been told, or will be: it undoes what errors undo, but is not posted again."""
+    """The person has been told, or will be: it undoes what errors undo, but is not posted again."""
 
 
 class WrongPlace(UserError):
@@ -182,7 +182,7 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
 
 
 def shown(flag: commands.Flag) -> str:
-    """As people type it."""
+    """A flag's name as people type it."""
     return str(flag.name).replace("_", "-")
 
 

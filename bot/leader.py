@@ -124,9 +124,7 @@ class Fence:
     """Changes Redis in transactions, and only while no other bot has taken over.
 
     A process may be suspended at any point for any time; what it decided before must not be written after that.
-
-    Args:
-        leader: its result None: there is no claim, and nothing is checked.
+    `leader` giving None: nothing is checked.
     """
 
     def __init__(self, client: redis.asyncio.Redis, leader: Callable[[], Leader | None] = lambda: None) -> None:

@@ -306,7 +306,7 @@ def is_elsewhere(ctx: Context) -> bool:
 
 
 async def write_to(user: User, **message: Any) -> bool:
-    """Send a direct message; False: the person takes none. Raises discord.HTTPException: trouble."""
+    """Send a direct message; False: the person takes none. Raises discord.HTTPException: Discord is in trouble."""
     try:
         await user.send(**message)
     except discord.HTTPException as error:

@@ -62,8 +62,6 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a scene, with its changing words still open."""
-
     speaker: str
     mark: str
     text: str

@@ -73,7 +73,6 @@ class _Form:
         return {"values": chosen}
 
     def _chosen(self, node: dict[str, Any], given: Any, name: str) -> list[str]:
-        """What is chosen in a menu, a group or a field for files, checked."""
         kind, resolved = node["type"], self.filled.resolved
         chosen = self._store(node["custom_id"], resolved) if kind == ComponentType.FILE_UPLOAD else _listed(given)
         if not chosen:

@@ -60,7 +60,7 @@ class Connection:
             await self._socket.send_str(json.dumps(frame))
 
     def send(self, opcode: int, data: Any = None) -> None:
-        """Queue a frame that is no event."""
+        """Of a frame that is no event."""
         self._outbox.put_nowait({"op": opcode, "d": data, "s": None, "t": None})
 
     def dispatch(self, event: str, data: Any) -> None:
@@ -176,7 +176,6 @@ class Gateway:
 
     @property
     def online(self) -> bool:
-        """Whether a bot has identified."""
         return any(connection.intents is not None for connection in self._connections)
 
     def _broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
@@ -202,7 +201,6 @@ class Gateway:
             listener()
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one bot until it goes."""
         if time.monotonic() < self._closed_until:
             raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(max_msg_size=2**20)

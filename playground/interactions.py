@@ -128,7 +128,7 @@ class Interactions:
         return self._component(user_id, message, button, {})
 
     def select(self, user_id: int, channel_id: int, message_id: int, custom_id: str, values: list[str]) -> Interaction:
-        """People, roles and channels by name or id."""
+        """`values`: people, roles and channels by name or id."""
         message = self._people.visible_message(user_id, channel_id, message_id)
         menu = _component(message, custom_id, SELECT_TYPES)
         resolved: dict[str, Any] = {}
@@ -192,7 +192,7 @@ class Interactions:
     def _options(
         self, user_id: int, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Check values against the command's declaration, and put them into Discord's format."""
+        """Checks them against the command's declaration."""
         declared = {option["name"]: option for option in leaf.get("options") or []}
         missing = [name for name, option in declared.items() if option.get("required") and name not in values]
         unknown = [name for name in values if name not in declared]
@@ -232,7 +232,6 @@ class Interactions:
     def _payload(
         self, kind: InteractionType, user_id: int, channel_id: int, data: dict[str, Any]
     ) -> tuple[Interaction, dict[str, Any]]:
-        """The record of an interaction and its event."""
         if not channel_accessible(self._world, channel_id, user_id):
             raise UserError("You do not see this channel.")
         guild_id = self._world.get_channel(channel_id).guild_id
@@ -270,8 +269,6 @@ class Interactions:
         return record.responded or await self._world.await_answer(record.id, ANSWER_S)
 
     async def _watch(self, record: Interaction, command: str | None) -> None:
-        """Tell the person's page how the interaction goes."""
-
         def tell(status: str) -> None:
             outcome = Outcome(
                 interaction_id=record.id,

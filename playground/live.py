@@ -60,8 +60,6 @@ _STATE_EVENTS = (
 
 @dataclass(eq=False)
 class _Page:
-    """One open page, seen as one person."""
-
     user_id: int
     outbox: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
 
@@ -151,7 +149,7 @@ class Live:
         }
 
     def _in_order(self, guild: Guild) -> list[int]:
-        """A server's channels, each followed by its threads."""
+        """Each channel is followed by its threads."""
         threads = [self._world.channels[thread_id] for thread_id in guild.thread_ids]
         order: list[int] = []
         for channel_id in guild.channel_ids:

@@ -92,7 +92,6 @@ class People:
         return world.create_thread(channel_id, name, user_id, type=kind, message_id=message_id)
 
     def check_files(self, channel_id: int, files: list[File]) -> None:
-        """Refuse more or larger files than a message may carry here."""
         if len(files) > MAX_FILES:
             raise UserError(f"A message carries at most {MAX_FILES} files.")
         limit = file_limit(self._world.get_channel(channel_id).guild_id)

@@ -69,12 +69,7 @@ class RoleSpec:
 
 @dataclass(frozen=True)
 class ChannelSpec:
-    """A text channel; people are named by key.
-
-    Attributes:
-        only: who alone sees it, beside the server's owner; empty: everybody.
-        silent: who may read it, but neither write nor call commands.
-    """
+    """`only`: who alone sees it, beside the owner; empty: all. `silent`: who may not write or call commands there."""
 
     name: str
     topic: str

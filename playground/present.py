@@ -113,7 +113,6 @@ class Presenter:
         }
 
     def _component(self, item: dict[str, Any]) -> dict[str, Any]:
-        """A component with its words rendered and its pictures' URLs made relative."""
         shown = dict(item)
         if item.get("type") == ComponentType.TEXT_DISPLAY:
             shown["html"] = markdown.render(str(item.get("content") or ""), self._name_of)

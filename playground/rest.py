@@ -54,8 +54,6 @@ _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
 
 @dataclass
 class Upload:
-    """A file as simcord's routes expect it."""
-
     fp: io.BytesIO
     filename: str
     description: str | None

@@ -47,13 +47,7 @@ def open_port(port: int, *, insist: bool) -> socket.socket:
 
 
 class Playground:
-    """The server; routes can be added to `app` until it is served.
-
-    Args:
-        listener: a bound socket (`open_port`).
-        folder: where messages are kept; None: nowhere.
-        refuse_privileged: act as a Discord whose portal enables no privileged intent.
-    """
+    """`folder`: where messages are kept; None: nowhere. Routes can be added to `app` until it is served."""
 
     def __init__(self, listener: socket.socket, folder: Path | None, *, refuse_privileged: bool = False) -> None:
         self._listener = listener

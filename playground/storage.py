@@ -48,8 +48,6 @@ _FIELDS = (
 
 
 class Storage:
-    """Writes the world to a folder shortly after each change, and reads it back."""
-
     def __init__(self, world: World, folder: Path) -> None:
         self._world = world
         self._file = folder / "world.json"

@@ -33,7 +33,7 @@ _KINDS = ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating"))
 
 @dataclass(frozen=True)
 class Running:
-    """`share`: done, from 0 to 1; `left`: time; None: not known."""
+    """`share`: done, from 0 to 1; None: not known."""
 
     share: float | None
     left: Estimate | None

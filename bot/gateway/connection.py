@@ -104,5 +104,5 @@ class Identifies:
 
 
 def trouble(away_since: float | None) -> str | None:
-    """What to tell whoever runs the bot; None: all is well, or it is away only for a moment. Monotonic time."""
+    """What to tell whoever runs the bot; None: Discord is there, or away only for a moment. `away_since`: monotonic."""
     return AWAY if away_since is not None and time.monotonic() - away_since > _AWAY_S else None

@@ -114,7 +114,8 @@ class Access:
     async def require_place(self, user: User, channel: Where) -> None:
         """Refuse what the server's admins do not want in this channel.
 
-        Raises WrongPlace: says where the bot may be used. Raises redis.RedisError: their settings are not known yet.
+        Raises WrongPlace: says where the bot may be used.
+        Raises redis.RedisError: the server's settings are not known yet and Redis is away.
         """
         if not isinstance(user, discord.Member) or is_admin(user):
             return
@@ -149,7 +150,6 @@ class Access:
 
 
 def require_permissions(ctx: Context) -> None:
-    """See `require_all`."""
     require_all(ctx.bot_permissions, ctx.channel)
 
 

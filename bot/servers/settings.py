@@ -106,10 +106,7 @@ class GuildSettingsStore:
         self._known[guild_id] = settings
 
     async def change(self, guild_id: int, **fields: Any) -> GuildSettings:
-        """Change some settings, checked; of what two admins change at the same time both is kept.
-
-        The settings that now apply.
-        """
+        """Change some settings, checked; of two admins' changes at the same time both are kept. The new settings."""
         async with self._changing:
             settings = GuildSettings.model_validate({**(await self.get(guild_id)).model_dump(), **fields})
             await self.put(guild_id, settings)
