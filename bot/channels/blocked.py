@@ -1,14 +1,14 @@
-"""What no transcript may hold: patterns of what names, finds or opens something of somebody's.
+"""Patterns of what no transcript may hold: mentions, links, addresses, numbers and secrets.
 
-All work on one line whose characters `bot.channels.cleaning` has made plain before. Each is linear in hostile input:
-an unbounded run begins only where no character of its kind stands before it, or else it is bounded.
+They are for one line that `bot.channels.cleaning` has normalised. Each is linear in hostile input: an unbounded run
+begins only where no character of its kind stands before it, or else it is bounded.
 """
 
 from __future__ import annotations
 
 import re
 
-# Signs that nobody sees, and those that only fonts of their own show. They hide what is between them.
+# Invisible characters, and those that only private fonts show: they would hide what stands between them.
 # Kept: joiners within emoji and in scripts that need them, the selector that makes a sign an emoji.
 _PICTURE = "\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff"
 _JOINING = "\u0600-\u06ff\u0750-\u077f\u0900-\u0dff"
@@ -21,7 +21,7 @@ INVISIBLE = re.compile(
     r"|(?<=\d)[\u200c\u200d]|[\u200c\u200d](?=\d)"
 )
 
-# What a mention, an emoji or a time is in a message's raw content. Also when the closing bracket is missing.
+# Mentions, emoji, times and commands in a message's raw content, even without the closing bracket.
 REFERENCE = re.compile(
     r"<(?:(?P<member>@!?\d+>?)|(?P<role>@&\d+>?)|(?P<channel>#\d+>?|id:\w+>?)|(?P<emoji>a?:\w+:\d+>?)"
     r"|(?P<time>t:-?\d+(?::\w)?>?)|/(?P<command>[^<>:]{1,100}):\d+>)"
@@ -68,7 +68,7 @@ _AMOUNT = (
 )
 _BEGIN = rf"[(（]?(?!{_DATE}|{_YEARS}|{_AMOUNT})"
 _OPENED = rf"(?<!\d)(?<!\d[,'’]){_BEGIN}"
-"""Where a comma or an apostrophe parts, nothing begins behind one: it may be within an amount."""
+"""Not directly behind a comma or an apostrophe: that may be within an amount."""
 _SIGNS = r"\u2190-\u2bff\ufe0f\u200d\U0001f000-\U0001faff"
 _PARTED = rf"(?:[\s().\-/_~‐‑‒–—−·•（）|{_SIGNS}]{{1,4}}(?!(?<=\s)(?:{_DATE}))|(?<=\d\d)['’](?=\d\d))?"
 _CODE_PARTED = rf"(?:(?:[^\w:%$€£+]|_){{1,4}}(?!(?<=\s)(?:{_DATE}|{_SHORT_DATE}))|(?<=\d{{3}}):|:(?=\d{{3}}))?"

@@ -1,6 +1,6 @@
 """What a model may learn of a channel's messages: speech in one line each, without what leads to somebody.
 
-Pure functions. What is done with each thing, and why: docs/decisions/050-cleaning.md.
+Pure functions. The rules and their reasons: docs/decisions/050-cleaning.md.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from bot.channels import blocked
 
 LONGEST_RUN = 8
-"""Of one character: what is longer is cut to this."""
+"""Longer runs of one character are cut to this."""
 _ROUNDS = 6
-"""What taking something out brings to light is cleaned again. Text that is not done after so many was built to last."""
+"""Removing something may uncover more, so it is done until nothing changes. What still changes then is dropped."""
 
-# While a line is worked on, private characters stand for what was taken out; those of the message are gone by then.
+# While a line is cleaned, private-use characters stand for what was taken out; the message's own are gone by then.
 _SOMEONE, _EVERYONE, _CHANNEL, _THEN, _NUMBER, _SECRET, _GONE = map(chr, range(0xE000, 0xE007))
 _WORDS = {
     _SOMEONE: "someone",
@@ -75,7 +75,7 @@ _RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
 _WORD = r"[^\W\d_]\w*+(?:-\w++)*+(?!\S)"
 _COMMAND = re.compile(
     rf"\A(?:(?:[!?.,%\-&+~/]|[A-Za-z]!){_WORD}|\$(?!(?-i:[A-Z]+)(?!\S)){_WORD}|[;=](?!\w(?!\S)|w[;=]){_WORD}"
-    # A bot of many servers is asked politely.
+    # Dank Memer's prefix is a word.
     r"|pls (?:bal|beg|bet|buy|crime|daily|dep|dig|fish|gamble|heist|hl|hunt|inv|lb|meme|monthly|pm|profile|rank|rob"
     r"|roll|search|sell|shop|slots|trivia|use|weekly|with|work)\b)",
     re.I,
@@ -83,7 +83,7 @@ _COMMAND = re.compile(
 
 
 def _letters() -> str:
-    """Letters that stay as they are, as a class of a pattern."""
+    """Letters that NFKC leaves as they are, for a character class."""
     stable = [
         chr(code) for code in range(0x600) if chr(code).isalpha() and unicodedata.is_normalized("NFKC", chr(code))
     ]
@@ -91,29 +91,19 @@ def _letters() -> str:
 
 
 _PLAIN = re.compile(f"[{_letters()}]{{0,16}}+(?:[ ,.!?'\"’“”;…]++[{_letters()}]{{0,16}}+)*+")
-"""Nothing to be done but for runs, two spaces, "dot" and "www": most of what people write."""
+"""Most of what people write. In it only runs, two spaces, "dot" and "www" have yet to be looked for."""
 
 
 def clean(contents: Sequence[str]) -> list[str]:
-    """What is left to learn from of each message.
+    """Clean each message by itself to one stripped line; empty: nothing is left to learn from.
 
-    Args:
-        contents: raw contents, each by itself: what stands in one changes nothing in another.
-
-    Returns:
-        A line for each, stripped, without line breaks; empty when nothing is left. Cleaning it again changes nothing,
-        and no pattern of `blocked` is in it.
+    Cleaning a line again changes nothing, and no pattern of `blocked` is in it.
     """
     return [_cleaned(content) for content in contents]
 
 
 def is_command(content: str, prefixes: Sequence[str]) -> bool:
-    """Whether a message was meant for a bot.
-
-    Args:
-        content: raw.
-        prefixes: of this bot in the server; a command stands directly behind one, or after spaces.
-    """
+    """Whether a raw message is for a bot; behind this one's `prefixes` a letter follows, maybe after spaces."""
     text = content.strip()
     lower = text.lower()
     for prefix in prefixes:
@@ -163,7 +153,7 @@ def _usual_characters(text: str) -> str:
 
 
 def _without_code(text: str) -> str:
-    """Without code blocks, of which the last may be open, and without code in a line unless it is words."""
+    """Without code blocks, of which the last may be open, and without inline code unless it is words."""
     text = _GONE.join(text.split("```")[::2])
     return _INLINE_CODE.sub(lambda code: code[2] if _WORDS_ONLY.fullmatch(code[2]) else _GONE, text)
 
@@ -191,7 +181,6 @@ def _inner(found: re.Match[str]) -> str:
 
 
 def _without_people(text: str) -> str:
-    """Without links and what leads to a person."""
     lower = text.lower()
     spelled = "dot" in lower
     if spelled or "gg" in lower or "cord" in lower:
@@ -208,7 +197,6 @@ def _without_people(text: str) -> str:
 
 
 def _without_numbers(text: str) -> str:
-    """Without secrets, numbers and addresses."""
     if len(max(text.split(), key=len, default="")) >= _SHORTEST_SECRET:
         text = blocked.SECRET.sub(_SECRET, text)
     digits = len(_DIGIT.findall(text))
@@ -228,7 +216,7 @@ def _shortened(run: re.Match[str]) -> str:
 
 
 def _in_words(text: str) -> str:
-    """With words in the place of what was taken out; nothing when people would see nothing else in it."""
+    """Put words in the place of what was taken out; empty if people would see nothing else in it."""
     if not _SPEECH.search(text):
         return ""
     if _GONE in text:

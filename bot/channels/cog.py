@@ -34,7 +34,7 @@ _MOST_PAGES = 10
 
 @dataclass(eq=False, repr=False)
 class Privacy(commands.Cog):
-    """The commands about learning from messages. They work in every channel, whatever the admins have chosen."""
+    """They work in every channel, whatever the admins have chosen."""
 
     settings: Settings
     servers: GuildSettingsStore
@@ -195,17 +195,13 @@ class Privacy(commands.Cog):
                 await answer_privately(ctx, file=file)
 
     async def _private_prefix(self, ctx: Context) -> str:
-        """What commands begin with where a private answer is read."""
+        """What commands begin with where a private answer is read: in the channel, or in direct messages."""
         guild = None if is_elsewhere(ctx) else ctx.guild
         return await self.servers.prefix(guild.id if guild is not None else None)
 
 
 def _is_off(state: str | None) -> bool:
-    """Whether a channel is to be taken back.
-
-    Raises:
-        UserError: it is neither `on` nor `off`.
-    """
+    """Raises UserError: it is neither `on` nor `off`."""
     word = (state or "on").strip().lower()
     if word not in ("on", "off"):
         raise UserError(f"`allow-training` can't be {code(word)}.", "Say `off` to take a channel back.")
@@ -218,11 +214,7 @@ def _number(typed: str) -> int | None:
 
 
 def _room(member: discord.Member, typed: str) -> Room:
-    """The channel that an admin named, by mention, name or id.
-
-    Raises:
-        UserError: there is none that both the admin and the bot see; it is none with messages; or it is a thread.
-    """
+    """By mention, name or id. Raises UserError: none that both see, none with messages, or a thread."""
     number, name = _number(typed), typed.strip().lower().removeprefix("#")
     for channel in sharing.visible_channels(member.guild, member):
         if channel.id != number and channel.name.lower() != name:

@@ -25,13 +25,9 @@ log = structlog.get_logger()
 
 
 class Said(BaseModel):
-    """What a member said.
+    """What a member said, `at` a time in seconds since the epoch.
 
-    Attributes:
-        state: `in`: yes; `out`: no.
-        at: when, seconds since the epoch.
-        since: only messages after this id count. 0, of a first yes: those of the past, too. Whoever said no before
-            begins anew with their yes.
+    Only messages after the id `since` count; 0, of a first yes: all. A yes after a no counts from then on.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -58,19 +54,13 @@ _UNREADABLE = Said(state="out", at=0)
 
 @dataclass(frozen=True)
 class Consents:
-    """What the members of a server said.
-
-    Attributes:
-        mode: the operator's switch.
-        said: by each who said something.
-    """
+    """The operator's switch, and the answers of those members of a server who gave one."""
 
     mode: Mode
     said: dict[int, Said] = field(default_factory=dict)
 
     @property
     def agreed(self) -> frozenset[int]:
-        """Who said yes."""
         return frozenset(user_id for user_id, said in self.said.items() if said.state == "in")
 
     def includes(self, user_id: int, message_id: int) -> bool:
@@ -85,10 +75,7 @@ class Consents:
                 return said is None or (said.state == "in" and message_id > said.since)
 
     def refused(self, user_ids: Iterable[int]) -> set[int]:
-        """Those whose words must not be kept: who said no and, where members are asked, who said nothing.
-
-        For a record that cannot be read nothing is destroyed.
-        """
+        """Whose words must go: a no or, with opt-in, no answer; nobody's for a record that cannot be read."""
         unasked = self.mode == "opt-in"
         return {
             user_id
@@ -110,15 +97,12 @@ class ConsentStore:
         self._redis = client
         self._fence = fence or Fence(client)
         self._refusing: dict[tuple[int, int], Said] = {}
-        """By server and member: a no that Redis has not taken. It counts all the same."""
+        """By server and member: a no that Redis has not taken yet. It counts all the same."""
 
     async def of(
         self, guild_id: int, user_ids: Collection[int] | None = None, pipe: Pipeline | None = None
     ) -> Consents:
-        """What the members of a server said, or only some of them.
-
-        `pipe`: of a step (`Fence`) that is to hold only if nobody says anything else meanwhile.
-        """
+        """What all, or some, members said. `pipe`: of a `Fence` step that must fail if somebody answers meanwhile."""
         key, client = keys.consent(guild_id), pipe if pipe is not None else self._redis
         if pipe is not None:
             await reply(pipe.watch(key))
@@ -133,7 +117,6 @@ class ConsentStore:
         return Consents(self._mode, said)
 
     async def said(self, guild_id: int, user_id: int) -> Said | None:
-        """What one member said; None: nothing."""
         return (await self.of(guild_id, [user_id])).said.get(user_id)
 
     async def guilds_of(self, user_id: int) -> list[int]:
@@ -142,14 +125,14 @@ class ConsentStore:
         return [_guild(key) async for key in scan if await reply(self._redis.hexists(key, str(user_id)))]
 
     async def guilds(self) -> set[int]:
-        """The servers of which anything is kept here."""
+        """The servers with an answer or an allowed channel."""
         patterns = (keys.consent_pattern(), keys.allowed_channels_pattern())
         return {_guild(key) for one in patterns async for key in self._redis.scan_iter(match=one, count=500)}
 
     async def agree(self, guild_id: int, user_id: int, asked: int = 0) -> Said:
-        """A member says yes. After a no it begins now: what they wrote until then stays out.
+        """Note a yes; the answer that counts now, which is an earlier yes if there is one.
 
-        `asked`: id of what they said it with, by Discord's clock: no message before it counts after a no.
+        After a no only messages count that are newer than now and than `asked`, the id of what they said yes with.
         """
 
         async def keep(pipe: Pipeline) -> Said:
@@ -173,7 +156,7 @@ class ConsentStore:
         return said
 
     async def refuse(self, guild_id: int, user_id: int, until: int) -> Said:
-        """A member says no, or withdraws. `until`: no message has a higher id yet; a later yes is for later ones."""
+        """Note a no. `until`: no message has a higher id yet; a later yes is for later messages only."""
         said = Said(state="out", at=time.time(), since=until)
         self._refusing[guild_id, user_id] = said  # at once, whatever becomes of it in Redis
 
@@ -188,7 +171,7 @@ class ConsentStore:
         return said
 
     async def allowed(self, guild_id: int) -> dict[int, Allowed]:
-        """The channels that a server's admins allow, with who allowed each, and when."""
+        """By channel, what a server's admins allow."""
         data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.allowed_channels(guild_id))))
         known = {}
         for channel_id, allowed in data.items():
@@ -199,7 +182,6 @@ class ConsentStore:
         return known
 
     async def allow(self, guild_id: int, channel_id: int, by: int) -> None:
-        """An admin allows a channel."""
         allowed = Allowed(by=by, at=time.time()).model_dump_json()
 
         async def keep(pipe: Pipeline) -> None:
@@ -210,7 +192,7 @@ class ConsentStore:
         log.info("channel_allowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
 
     async def disallow(self, guild_id: int, channel_id: int, by: int) -> bool:
-        """An admin takes it back; False when it was not allowed."""
+        """False: it was not allowed."""
 
         async def drop(pipe: Pipeline) -> bool:
             was = bool(await reply(pipe.hexists(keys.allowed_channels(guild_id), str(channel_id))))
@@ -223,7 +205,7 @@ class ConsentStore:
         return was
 
     async def forget_guild(self, guild_id: int) -> None:
-        """Drop all that is known of a server that the bot has left. Those who said no stay known, should it return."""
+        """Drop all that is known of a server that the bot has left, but the noes: it may return."""
 
         async def drop(pipe: Pipeline) -> None:
             said = (await self.of(guild_id, None, pipe)).said

@@ -24,24 +24,22 @@ _FIELD_CHARS = 700
 """Of one list: several make up a page, which may have 6,000."""
 _TAKEN_CHARS = 3_000
 _GUESS_FROM = 0.02
-"""Share of an import from which on the rest is foreseen."""
+"""Share of an import from which on the time left is shown."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What the operator has set, and what commands begin with where the text is read."""
+    """The operator's settings, and what commands begin with where the text is read."""
 
     settings: Settings
     prefix: str
 
     @property
     def mode(self) -> Mode:
-        """Whether members are asked."""
         return self.settings.channel_training
 
     @property
     def forget_within(self) -> str:
-        """In what time a model that learned withdrawn words is made again, or deleted."""
         hours = self.settings.forget_within_hours
         return f"{hours:g} hour" + ("" if hours == 1 else "s")
 
@@ -57,10 +55,7 @@ _MODES: dict[Mode, str] = {
 
 
 def importing(transcript: Transcript, state: ImportState, people: int, problem: str = "") -> discord.Embed:
-    """A channel is being read.
-
-    `people`: members whose words were kept; `problem`: why it does not go on at the moment.
-    """
+    """`people`: members whose words were kept; `problem`: why it does not go on at the moment."""
     info, places = transcript.info, len(state.sources) if state.sources is not None else 1
     place, reached = min(state.at + 1, places), state.cursor > info.after
     began, until = _seconds(state.first or info.after or info.source_id), _seconds(info.until)
@@ -84,7 +79,7 @@ def importing(transcript: Transcript, state: ImportState, people: int, problem: 
 
 
 def import_ended(state: ImportState, problem: UserError | None) -> discord.Embed:
-    """A channel could not be learned from, or (None) somebody cancelled that."""
+    """`problem` None: somebody cancelled it."""
     name, said = f"#{plain(state.channel_name)}", "Nothing of it was kept."
     if problem is None:
         embed = discord.Embed(title=f"Cancelled: {name}", description=said, colour=GREY)
@@ -95,7 +90,7 @@ def import_ended(state: ImportState, problem: UserError | None) -> discord.Embed
 
 
 def import_buttons(job_id: str) -> discord.ui.View:
-    """The buttons under the card of a channel that is being read: the training's own."""
+    """The same Cancel as under the card of the training that follows."""
     return view(button("cancel", job_id, label="Cancel", style=discord.ButtonStyle.danger))
 
 
@@ -107,13 +102,12 @@ def _footer(state: ImportState) -> str:
 
 
 def consent_buttons(guild_id: int, user_id: int) -> discord.ui.View:
-    """The answers to the question whether somebody agrees."""
     yes = button("optin", guild_id, user_id, label="I agree", style=discord.ButtonStyle.success)
     return view(yes, _no(user_id))
 
 
 def forget_buttons(guild_id: int | None, user_id: int) -> discord.ui.View:
-    """The answers to the question whether somebody is to be forgotten; `guild_id` None: everywhere."""
+    """`guild_id` None: everywhere."""
     yes = button("forget-me", guild_id or 0, user_id, label="Forget me", style=discord.ButtonStyle.danger)
     return view(yes, _no(user_id))
 
@@ -123,10 +117,7 @@ def _no(user_id: int) -> discord.ui.Button[discord.ui.View]:
 
 
 def consent_question(server: str, channels: Sequence[int], said: Said | None, terms: Terms) -> discord.Embed:
-    """What somebody agrees to, before they do.
-
-    `channels`: those that may be learned from and that the member can read; `said`: what they said before.
-    """
+    """`channels`: those that may be learned from and that the member can read; `said`: their earlier answer."""
     again = said is not None and said.state == "out"
     whose = "those that you write after you agree" if again else "those of the past and of the future"
     embed = discord.Embed(title=_title("May models learn from your messages?"), colour=BLURPLE)
@@ -174,7 +165,6 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
 
 
 def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
-    """Somebody said yes."""
     since = ""
     if said.since:
         since = f" to what you write after <t:{_seconds(said.since)}:f>"
@@ -188,19 +178,12 @@ def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
 
 
 def not_agreed() -> discord.Embed:
-    """Somebody did not say yes."""
     return discord.Embed(description="Nothing was changed.", colour=GREY)
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a withdrawal took out in one server.
-
-    Attributes:
-        server: its name.
-        transcripts, lines: from how many stored texts words were taken, and how many lines.
-        models: names of those that have learned from them.
-    """
+    """What a withdrawal took out of how many transcripts of a server; `models`: names of those that learned it."""
 
     server: str
     transcripts: int
@@ -209,7 +192,7 @@ class Taken:
 
 
 def opted_out(taken: Sequence[Taken], due: float, terms: Terms) -> discord.Embed:
-    """Somebody opted out. `due`: by when the models are made again or gone, seconds since the epoch."""
+    """`due`: by when the models are made again or gone, seconds since the epoch."""
     embed = discord.Embed(title="You opted out", colour=GREEN)
     embed.description = (
         "From now on nothing is learned from your messages, old or new.\n"
@@ -221,7 +204,6 @@ def opted_out(taken: Sequence[Taken], due: float, terms: Terms) -> discord.Embed
 
 
 def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
-    """Asks whether somebody is to be forgotten."""
     where = ", ".join(f"**{clipped(server, 60)}**" for server in servers[:_MOST_NAMED])
     if len(servers) > _MOST_NAMED:
         where += f" and {len(servers) - _MOST_NAMED} more"
@@ -243,7 +225,7 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
 
 
 def forgotten(taken: Sequence[Taken], requests: int, due: float, terms: Terms) -> discord.Embed:
-    """Somebody was forgotten. `due`: as of `opted_out`; `requests`: how many were deleted."""
+    """`due`: as of `opted_out`; `requests`: how many were deleted."""
     embed = discord.Embed(title="I forgot you", colour=GREEN)
     embed.description = (
         f"{_taken(taken, due)}\n"
@@ -275,7 +257,6 @@ def _taken(taken: Sequence[Taken], due: float) -> str:
 
 
 def privacy_page(held: Held, terms: Terms) -> discord.Embed:
-    """What is held of a member in one server, and where it is used."""
     server = clipped(held.name, 100) if held.name is not None else f"a server that I have left ({held.guild_id})"
     embed = discord.Embed(title=_title(f"What I hold of you in {server}"), colour=BLURPLE)
     embed.add_field(name="Learning from messages", value=_MODES[held.mode], inline=False)
@@ -307,7 +288,6 @@ def privacy_page(held: Held, terms: Terms) -> discord.Embed:
 
 
 def nothing_held(terms: Terms) -> discord.Embed:
-    """Nothing is known of somebody in any server."""
     return discord.Embed(
         title="I hold nothing of you",
         description=f"Learning from messages: {_MODES[terms.mode]}\nYou have said nothing to that, none of your words "
@@ -350,7 +330,6 @@ def _again(stale: StaleModel | None) -> str:
 
 
 def notice(server: str, terms: Terms) -> discord.Embed:
-    """Tells the members of a channel that it may be learned from."""
     who = "only from members who say yes" if terms.mode == "opt-in" else "from members who don't say no"
     return discord.Embed(
         title="Models may learn from this channel",
@@ -368,7 +347,6 @@ def notice(server: str, terms: Terms) -> discord.Embed:
 
 
 def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:
-    """For admins: the channels that may be learned from."""
     lines = [f"<#{channel}>, by <@{one.by}> since <t:{int(one.at)}:D>" for channel, one in sorted(allowances.items())]
     embed = discord.Embed(title="Channels that I may learn from", colour=BLURPLE)
     embed.description = _MODES[terms.mode]
@@ -406,7 +384,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _add(embed: discord.Embed, heading: str, lines: Sequence[str], otherwise: str) -> None:
-    """A field with as many lines as fit, and the number of the others."""
+    """Add a field with as many lines as fit, and the number of the others."""
     held = ""
     for number, line in enumerate(lines):
         if number == _MOST_NAMED or len(held) + len(line) > _FIELD_CHARS:

@@ -20,7 +20,7 @@ from shared.units import MEGABYTE
 FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""
 MOST_CHARS = 40_000_000
-"""Of a member's words; more would take the bot's memory."""
+"""Of a member's words: more would take the bot's memory."""
 _NAME = "galvanic-data"
 
 log = structlog.get_logger()
@@ -34,17 +34,12 @@ class Export:
     left_out: tuple[str, ...]
 
     def as_files(self) -> list[discord.File]:
-        """As messages take them, made anew for each try."""
+        """New objects for each try at sending."""
         return [discord.File(io.BytesIO(data), filename=name) for name, data in self.files]
 
 
 async def export(holdings: Holdings, user: Person) -> Export:
-    """Everything that is held of a person, in all servers.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-        discord.HTTPException: Discord is in trouble.
-    """
+    """Raises redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord is in trouble."""
     settings = holdings.settings
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
@@ -118,7 +113,6 @@ def _as_text(value: Any) -> Any:
 
 
 def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is held in one server."""
     due = {one.model.model_id: one.due for one in held.stale}
     return {
         "guild_id": held.guild_id,
@@ -145,7 +139,7 @@ def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 async def _words(holdings: Holdings, words: Words, user_id: int, most: int) -> tuple[dict[str, Any], int]:
-    """A person's words in one transcript, and how many characters these are: about `most` at most."""
+    """A person's words in one transcript, about `most` characters of them, and how many characters these are."""
     lines, used = [], 0
     for line in await holdings.store.lines_of(words.transcript.transcript_id, user_id):
         if used >= most:

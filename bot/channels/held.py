@@ -1,5 +1,4 @@
-"""What is held of a member, server by server: what they said, their words, the models that learned from these, and
-what they asked for, which Redis knows for a month."""
+"""What is held of a member, server by server: their answer, their words and models, and a month of their requests."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 
 MOST_REQUESTS = 20_000
-"""Requests of one person that are handed out; of more there is no memory to hold them."""
+"""Of one person; for more there is no memory."""
 _KEYS_AT_ONCE = 500
 _ASKED_AT_ONCE = 5
 _FILES = (CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
@@ -40,11 +39,8 @@ log = structlog.get_logger()
 class Words:
     """A member's words in one transcript.
 
-    Attributes:
-        lines: how many.
-        kept: whether the words themselves are still there, and not only their number.
-        until: when they are dropped, seconds since the epoch; None: not decided yet, or done.
-        name: what the member is called in it; None: lines have no names.
+    `kept`: the words are still there, not only their number. `until`: when they are dropped, seconds since the epoch;
+    None: not decided yet, or done. `name`: their pseudonym; None: lines have no names.
     """
 
     transcript: Transcript
@@ -56,11 +52,7 @@ class Words:
 
 @dataclass(frozen=True)
 class StaleModel:
-    """A model that learned words which were withdrawn or deleted since.
-
-    Attributes:
-        due: by when it is made again, or deleted; seconds since the epoch.
-    """
+    """Some of its words were withdrawn or deleted. By `due`, seconds since the epoch, it is made again or deleted."""
 
     model: ModelRecord
     due: float
@@ -70,17 +62,8 @@ class StaleModel:
 class Held:
     """What is held of a member in one server.
 
-    Attributes:
-        name: of the server; None: the bot is not there any more.
-        mode: the operator's switch.
-        said: what the member said; None: nothing.
-        channels: that an admin allows and the member can read.
-        allowances: channels that the member allowed as an admin.
-        words: what is kept of their words.
-        learned: models that learned from them.
-        stale: models that learned from them, or from channels that they can read, and that are behind.
-        owned: models that they own.
-        trainings: trainings of theirs that are not over.
+    `name` None: the bot is not there any more. `channels`: that an admin allows and the member can read. `allowances`:
+    of the member as an admin. `stale`: of models that learned from them, or from channels that they can read.
     """
 
     guild_id: int
@@ -98,13 +81,7 @@ class Held:
 
 @dataclass
 class Requests:
-    """A person's requests.
-
-    Attributes:
-        jobs: trainings included.
-        unread: how many another version of the bot wrote, so that this one cannot tell what they are.
-        left_out: how many were more than `MOST_REQUESTS`.
-    """
+    """`unread`: written by another version of the bot, so not understood; `left_out`: beyond `MOST_REQUESTS`."""
 
     jobs: list[Job]
     unread: int = 0
@@ -112,11 +89,7 @@ class Requests:
 
 
 async def member_in(guild: discord.Guild, user: Person) -> discord.Member | None:
-    """A person as a member of a server; None: they are none.
-
-    Raises:
-        discord.HTTPException: Discord is in trouble.
-    """
+    """None: they are no member. Raises discord.HTTPException: Discord is in trouble."""
     if isinstance(user, discord.Member) and user.guild.id == guild.id:
         return user
     if (known := guild.get_member(user.id)) is not None:
@@ -145,13 +118,9 @@ class Holdings:
     async def servers_of(self, user: Person, *, to_refuse: bool = False) -> list[int]:
         """The servers where something is held of a person, or where their messages count.
 
-        Where silence is a no, nothing is held of somebody who said nothing; where it is a yes, Discord is asked in
-        which of its servers the bot meets them. A server that Discord says nothing about counts, so that a no is kept
-        there.
-
-        Args:
-            user: the person.
-            to_refuse: they are to say no there, which is to last should the operator once take silence for a yes.
+        With opt-out, Discord is asked in which servers the bot meets them. So it is if they are `to_refuse`: the no
+        must last should the operator change to opt-out. A server that Discord tells nothing of counts, so that a no is
+        kept.
         """
         found = set(await self.consents.guilds_of(user.id))
         for transcript in await self.store.all():
@@ -167,11 +136,7 @@ class Holdings:
         return sorted(found)
 
     async def in_server(self, guild_id: int, user: Person) -> Held:
-        """What is held of a person in one server.
-
-        Raises:
-            discord.HTTPException: Discord is in trouble.
-        """
+        """Raises discord.HTTPException: Discord is in trouble."""
         guild = self.client.get_guild(guild_id)
         member = await member_in(guild, user) if guild is not None else None
 
@@ -219,7 +184,7 @@ class Holdings:
     # ------------------------------------------------------------------ requests
 
     async def requests_of(self, user_id: int) -> Requests:
-        """All requests of a person, and of others with their words."""
+        """Also requests of others with this person's words."""
         found = Requests([])
         async for job in self._jobs(user_id):
             if job is None:
@@ -231,12 +196,9 @@ class Holdings:
         return found
 
     async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
-        """Delete what a person asked for in these servers, and others with that person's words; with the answers.
+        """Delete a person's requests in these servers, others' with that person's words, and the answers; how many.
 
         Trainings stay: they hold no words of theirs, and their models need them. So does what is being answered now.
-
-        Returns:
-            How many.
         """
         deleted = 0
         async for job in self._jobs(user_id):
@@ -251,7 +213,7 @@ class Holdings:
         return deleted
 
     async def _jobs(self, user_id: int) -> AsyncIterator[Job | None]:
-        """All jobs that a person asked for, or that have their words; None for each that cannot be read."""
+        """Jobs that a person asked for, or that have their words; None for each that cannot be read."""
         name = str(user_id).encode()
         cursor, seen = 0, set[bytes]()
         while True:

@@ -1,7 +1,7 @@
-"""Imports of channels as texts: begun by a person or for a stale model, taken up again after a crash, cancelled.
+"""Imports of channels as texts: begun by a person or for a stale model, resumed after a crash, cancelled.
 
-An import ends with the training that learns from it. One that ends without keeps no words: how it ended is written down
-in the step that drops them, and kept until its card shows it.
+An import ends by submitting the training that learns from it. If that cannot be, its words are dropped; the same step
+stores why, until the card shows it.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ from shared.transcripts import TranscriptInfo
 from shared.units import count
 
 RETRY_S = (2.0, 60.0)
-"""The first and the longest pause while Discord or Redis are in trouble."""
+"""The first and the longest pause while Discord or Redis is in trouble."""
 LOOK_AGAIN_S = 60.0
 """Between two looks for imports that nobody goes on with."""
 _CARD_S = 3.0
 _PUT_WITHIN_S = 30.0
-"""A Discord that takes a card and says nothing is asked again after this; aiohttp would wait for five minutes."""
+"""A card that Discord has not answered by then is put again; aiohttp would wait for five minutes."""
 _NO_LIMIT = 1_000_000
 _LICENCES = {
     "opt-in": "Messages of this server's members, used with their consent.",
@@ -68,13 +68,8 @@ log = structlog.get_logger()
 class ImportPlan:
     """What is to be read, and learned from it.
 
-    Attributes:
-        source: the channel.
-        options: of the training.
-        speakers: begin each line with its speaker's pseudonym.
-        parent: the model to start from; None: from nothing.
-        after: read only messages after this one.
-        replaces: id of the stale model whose place the new one takes.
+    `speakers`: begin each line with its speaker's pseudonym. `parent` None: start from nothing. `after`: read only
+    messages with a higher id. `replaces`: id of the stale model whose place the new one takes.
     """
 
     source: Source
@@ -86,14 +81,7 @@ class ImportPlan:
 
 
 class Ending(BaseModel):
-    """How an import ended. No member's words are in it.
-
-    Attributes:
-        job_id: of the training that was to follow.
-        place: where its card belongs.
-        card: channel id and message id; None: there is none yet.
-        embed: what the card is to show, as `discord.Embed.to_dict` gives it.
-    """
+    """How an import ended, with no member's words. `card`: channel and message id; `embed`: of `Embed.to_dict`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -107,8 +95,7 @@ class Ending(BaseModel):
 class Importer:
     """All imports of this bot: one at a time in each server.
 
-    Args:
-        admitted: for what begins a training: who may, within quotas and cooldown; raises UserError.
+    `admitted`: around what begins a training, checks who may, quotas and cooldown; raises UserError.
     """
 
     client: discord.Client
@@ -132,11 +119,11 @@ class Importer:
     _entering: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def start(self) -> None:
-        """Take up the imports of an earlier run."""
+        """Resume the imports of an earlier run."""
         self._tasks.spawn(run_forever("imports", self._look, every_s=LOOK_AGAIN_S))
 
     async def stop(self) -> None:
-        """End all tasks; the next start goes on from the last page of each."""
+        """The next start goes on from the last page of each import."""
         await self._tasks.end()
 
     # ------------------------------------------------------------------ beginning
@@ -146,16 +133,12 @@ class Importer:
     ) -> None:
         """Check who may, post the card, and read on in the background; the training follows by itself.
 
-        Args:
-            who: who asks, and where.
-            prepare: finds what is to be read; called once all is well so far.
-            send: a `send` of discord.py's, for the card.
-            by_message: `send` takes a nonce, by which Discord posts a card once.
+        `prepare` finds what is to be read, and is called once all else is well. `by_message`: `send` takes a nonce, by
+        which Discord posts a card once.
 
-        Raises:
-            UserError: they may not, not here, or not yet; what `prepare` refuses; or another channel is being read.
-            redis.RedisError: Redis cannot be reached; nothing was begun.
-            discord.HTTPException: Discord refuses the card; nothing was begun.
+        Raises UserError: they may not, not here or not yet, `prepare` refuses, or another channel is being read;
+        redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord refuses the card. Nothing was begun
+        then.
         """
         job_id = f"{TRAINING}{who.request_id}"
         if job_id in self._requests or await self.queue.load(job_id) is not None:
@@ -182,7 +165,7 @@ class Importer:
             raise
 
     async def _abandon(self, transcript_id: str) -> None:
-        """Keep nothing of an import that was not to begin; left over, it would keep others from beginning."""
+        """Keep nothing of an import that was not to begin: left over, it would keep others from beginning."""
         try:
             await self.store.forget(transcript_id)
         except RedisError as error:
@@ -193,9 +176,7 @@ class Importer:
     async def begin_again(self, model: ModelRecord, plan: ImportPlan) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
 
-        Raises:
-            UserError: another channel is being read in this server.
-            redis.RedisError: Redis cannot be reached.
+        Raises UserError: another channel is being read in this server; redis.RedisError: Redis cannot be reached.
         """
         where = self.client.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
@@ -205,11 +186,7 @@ class Importer:
         self._take_up((await self._create(job_id, place, plan)).transcript_id)
 
     async def _create(self, job_id: str, place: Place, plan: ImportPlan) -> Transcript:
-        """Enter an import, unless there is one in this server; of two that are asked for at once, one.
-
-        Raises:
-            UserError: another channel is being read.
-        """
+        """Raises UserError: the server has an import already, be it asked for at the same moment."""
         async with self._entering:
             for other in await self.of_guild(place.guild_id):
                 raise UserError(
@@ -249,18 +226,14 @@ class Importer:
         return [one for one in await self.store.all(guild_id) if one.reading is not None]
 
     async def by_job(self, guild_id: int) -> dict[str, Place]:
-        """What is being read in a server: where it was asked for, by the id on its card."""
+        """What is being read in a server: the id of the training to follow, and where it was asked for."""
         states = map(ImportState.of, await self.of_guild(guild_id))
         return {state.job_id: state.place for state in states}
 
     async def cancel(self, job_id: str, guild_id: int | None, user: discord.User | discord.Member) -> str | None:
         """End an import on behalf of a person, and keep nothing of it.
 
-        Returns:
-            What to tell them; None when none of this server has this id.
-
-        Raises:
-            UserError: it is over, or it is somebody else's.
+        What to tell them; None: it is over, or not of this server. Raises UserError: it is somebody else's.
         """
         for transcript in await self.of_guild(guild_id or 0):
             state = ImportState.of(transcript)
@@ -278,10 +251,11 @@ class Importer:
     # ------------------------------------------------------------------ working
 
     async def _look(self) -> None:
-        """Take up imports that nobody goes on with: at first all; then those of a bot that led before this one.
+        """Take up imports that no task works on.
 
-        That one may have begun some when it no longer led. Only what was there at the look before, too, and this run
-        did not begin: that may not have its card yet.
+        The first look takes all. Later ones find what a bot that led before this one still began: they take only what
+        was there at the look before, too, and none of this run, as an import that is just beginning may not have its
+        card yet.
         """
         reading = {one.transcript_id for one in await self.store.all() if one.reading is not None}
         untold = cast(list[bytes], await reply(self.connection.hkeys(keys.READINGS_ENDED)))
@@ -296,7 +270,6 @@ class Importer:
             task.add_done_callback(lambda _: self._running.pop(transcript_id, None))
 
     async def _import(self, transcript_id: str) -> None:
-        """Read to the end, whatever trouble there is on the way, and tell of the end."""
         await self._read_to_the_end(transcript_id)
         self._cancelled.discard(transcript_id)
         await self._tell(transcript_id)
@@ -332,11 +305,9 @@ class Importer:
             await asyncio.sleep(next(pauses))
 
     async def _read(self, transcript: Transcript, card: CardMessage) -> None:
-        """Read all that is left, and have it learned.
+        """Read all that is left, and submit the training.
 
-        Raises:
-            UserError: it may no longer be read, or there is too little.
-            Exception: the trouble that interrupted it.
+        Raises UserError: it may no longer be read, or there is too little; Exception: the trouble that interrupted it.
         """
         info, transcript_id = transcript.info, transcript.transcript_id
         names = await self.store.names(transcript_id)
@@ -355,7 +326,7 @@ class Importer:
         await self._hand_over(transcript, reader.state, card)
 
     async def _hand_over(self, transcript: Transcript, state: ImportState, card: CardMessage) -> None:
-        """Have what was read learned."""
+        """Submit the training that learns from what was read."""
         info, transcript_id = transcript.info, transcript.transcript_id
         members = await self.store.members(transcript_id)
         refused = (await self.consents.of(info.guild_id, members.keys())).refused(members)
@@ -431,7 +402,7 @@ class Importer:
     # ------------------------------------------------------------------ ending
 
     async def _end(self, transcript: Transcript, card: CardMessage, problem: UserError | None) -> None:
-        """Keep nothing but why, which is told then. `problem` None: somebody cancelled it."""
+        """Keep nothing but why, which `_tell` shows. `problem` None: somebody cancelled it."""
         state = ImportState.of(transcript)
         if problem is None and await self._cancel_training(state.job_id, card.where):
             await self.store.forget(transcript.transcript_id)
@@ -442,7 +413,7 @@ class Importer:
         log.info("import_ended", transcript_id=transcript.transcript_id, cancelled=problem is None)
 
     async def _cancel_training(self, job_id: str, card: tuple[int, int] | None) -> bool:
-        """Cancel the training instead, if it was entered although its reply was lost; the card is that of it then."""
+        """Cancel the training instead, if it was entered although its reply was lost; it has the card then."""
         stored = await self.queue.load(job_id)
         if stored is None or not isinstance(stored.job, TrainJob):
             return False
@@ -451,10 +422,9 @@ class Importer:
         return True
 
     async def _tell(self, transcript_id: str) -> None:
-        """Show how an import ended, however long Discord or Redis are away; nothing if that is done, or it did not end.
+        """Show how an import ended, however long Discord or Redis is away; nothing if that is not to be told.
 
-        It is dropped only then, so that the next run of the bot goes on with it. An edit that is made twice shows the
-        same.
+        The ending is dropped only afterwards: after a crash in between the card is edited once more, to the same.
         """
         data = await _patiently(lambda: reply(self.connection.hget(keys.READINGS_ENDED, transcript_id)))
         if data is None:
@@ -488,10 +458,7 @@ class Importer:
         return embeds.importing(transcript, ImportState.of(transcript), people, problem)
 
     async def _show(self, transcript_id: str, card: CardMessage, problem: str = "") -> None:
-        """Show how far it is, and keep where the card is should it be a fresh one.
-
-        That Discord does not take it, or Redis is away, is no reason to stop reading.
-        """
+        """Show how far it is, and keep where a new card is. No trouble with either stops the reading."""
         before = card.where
         try:
             current = await self.store.load(transcript_id)
@@ -512,17 +479,16 @@ async def _patiently(call: Callable[[], Awaitable[Any]]) -> Any:
 
 
 def _nonce(job_id: str, before: int = 0) -> str:
-    """As `bot.jobs.queue.card_nonce`, of the card that shows the import before the training."""
+    """As `bot.jobs.queue.card_nonce`, of the import's card, which the training's follows."""
     return jobs.card_nonce(f"r{job_id}", before)
 
 
 def _newest_id() -> int:
-    """The last id that Discord gives by now."""
+    """The highest id that Discord can have given by now."""
     return discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
 
 
 def _explained(error: Exception) -> UserError:
-    """What to tell people about an import that cannot go on."""
     match error:
         case UserError():
             return error

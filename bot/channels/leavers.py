@@ -37,8 +37,6 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Leavers(commands.Cog):
-    """Withdraws on behalf of members who have left."""
-
     client: discord.Client
     consents: ConsentStore
     store: TranscriptStore
@@ -56,14 +54,13 @@ class Leavers(commands.Cog):
     _began: bool = field(init=False, default=False)
 
     async def cog_unload(self) -> None:
-        """End; the next start finds who left meanwhile."""
+        """The next start finds who left meanwhile."""
         await self._tasks.end()
 
     # ------------------------------------------------------------------ what happens
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        """Begin, once."""
         if not self._began:
             self._began = True
             work = run_forever("leavers", self._carry_out, every_s=None, wakeup=self._wakeup, retry_s=_TRY_AGAIN_S)
@@ -72,17 +69,16 @@ class Leavers(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
-        """Somebody left, or was made to."""
         self._leave(payload.guild_id, payload.user.id)
 
     @commands.Cog.listener()
     async def on_member_ban(self, guild: discord.Guild, user: discord.User | discord.Member) -> None:
-        """Somebody was banned, which Discord tells without the privileged intent."""
+        """Discord tells of bans without the privileged intent, too."""
         self._leave(guild.id, user.id)
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """The bot was removed from a server; in an outage discord.py tells something else."""
+        """Not of an outage: discord.py tells of that by another event."""
         self._removed.add(guild.id)
         self._wakeup.set()
 
@@ -94,7 +90,7 @@ class Leavers(commands.Cog):
     # ------------------------------------------------------------------ what is done
 
     async def _carry_out(self) -> None:
-        """Carry out what was heard, however long Redis is away. What else fails the daily look finds again."""
+        """Do what was heard of, however long Redis is away. What fails otherwise, the daily look finds again."""
         for guild_id in list(self._removed):
             await _attempt(self._forget(guild_id), "server_not_forgotten", guild_id)
             self._removed.discard(guild_id)
@@ -107,7 +103,7 @@ class Leavers(commands.Cog):
                 del self._left[guild_id]
 
     async def _withdraw(self, guild_id: int, user_ids: set[int]) -> None:
-        """Withdraw those who have anything to withdraw: of the others nothing is known, and nothing is to be."""
+        """Withdraw those of whom anything is known: of the others nothing is to be noted."""
         consents = await self.consents.of(guild_id)
         concerned = user_ids & consents.agreed
         for transcript in await self.store.all(guild_id):
@@ -118,9 +114,9 @@ class Leavers(commands.Cog):
             await self.withdrawals.withdraw(guild_id, concerned, why="left")
 
     async def _forget(self, guild_id: int) -> None:
-        """Drop all of a server: trainings on words, the models that learned from some, the words, and consent.
+        """Drop all of a server: trainings on words, models that learned from any, the words, and consent.
 
-        In this order: after a crash in between, what is left is what `look_for_lost_servers` finds it by.
+        In this order: after a crash in between, `look_for_lost_servers` finds the server by what is left.
         """
         await cancel_trainings(self.outlook, self.queue, lambda ref: ref.guild_id == guild_id)
         for model in await self.registry.all(guild_id):
@@ -134,7 +130,7 @@ class Leavers(commands.Cog):
     # ------------------------------------------------------------------ asking
 
     async def look(self) -> float:
-        """Look for all that nobody told of; the seconds until that is to be done again."""
+        """Look for all that no event told of; the seconds until the next look."""
         complete = await _looked(self.look_for_lost_servers())
         for guild in list(self.client.guilds):
             complete &= await _looked(self.look_for_leavers(guild))
@@ -143,10 +139,9 @@ class Leavers(commands.Cog):
         return EVERY_S if complete else EVERY_S / 100
 
     async def look_for_lost_servers(self) -> None:
-        """Forget the servers that the bot was removed from while it was off. Discord names all others at the start.
+        """Forget servers that the bot was removed from while it was off: at the start Discord names all others.
 
-        Raises:
-            redis.RedisError: Redis cannot be reached.
+        Raises redis.RedisError: Redis cannot be reached.
         """
         known = {info.guild_id for info in await self.store.known()}
         for guild_id in await self.consents.guilds():
@@ -157,14 +152,9 @@ class Leavers(commands.Cog):
             self._wakeup.set()
 
     async def look_for_leavers(self, guild: discord.Guild) -> set[int]:
-        """Ask Discord about everybody who agreed or whose words are kept; whoever has left withdraws.
+        """Ask Discord about everybody who agreed or whose words are kept; who has left, and so withdraws.
 
-        Returns:
-            Who has left.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-            discord.HTTPException: Discord is in trouble.
+        Raises redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord is in trouble.
         """
         if guild.unavailable:
             return set()
@@ -183,11 +173,7 @@ class Leavers(commands.Cog):
 
 
 async def _attempt(work: Awaitable[None], event: str, guild_id: int) -> None:
-    """Do something for one server: what fails there must not keep others waiting.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
+    """Log what fails for one server, so that it keeps no others waiting. Raises redis.RedisError."""
     try:
         await work
     except RedisError:
@@ -197,7 +183,7 @@ async def _attempt(work: Awaitable[None], event: str, guild_id: int) -> None:
 
 
 async def _looked(look: Awaitable[object]) -> bool:
-    """Look; False when that has to be done again."""
+    """False: it has to be done again."""
     try:
         await look
     except Exception as error:

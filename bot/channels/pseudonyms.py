@@ -24,10 +24,9 @@ _DRAWN = random.SystemRandom()
 
 
 def pseudonym(names: dict[int, str], speaker_id: int) -> str:
-    """What a speaker is called in a transcript: drawn, and added to its names, when they speak first.
+    """A speaker's name in a transcript, drawn at random and added to `names` when they speak first.
 
-    No two have the same; "Robin 2" comes when all are taken. A name does not follow from who somebody is: only this
-    table connects the two.
+    No two have the same ("Robin 2" comes when all are taken). Only this table connects a name with a person.
     """
     if speaker_id not in names:
         taken = set(names.values())

@@ -1,6 +1,6 @@
 """Reads a channel page by page, oldest messages first, and keeps what members said who agreed.
 
-Where the import is, is kept in one step with each page: after a crash it goes on with the next one.
+The import's state is kept in one step with each page: after a crash it goes on with the next one.
 """
 
 from __future__ import annotations
@@ -25,23 +25,17 @@ from shared.jobs import ModelRef, Place, Snowflake, TrainOptions, TranscriptRef
 PAGE = 100
 """Messages of one request: Discord's limit."""
 _CHARS_AT_ONCE = 4_000
-"""Cleaned before others have their turn: 3 to 7 ms of the worst there is."""
+"""Cleaned before the event loop has a turn: 3 to 7 ms of the worst text."""
 
 log = structlog.get_logger()
 
 
 class ImportState(BaseModel):
-    """How far an import is, and what is to come of it; kept in Redis with each page.
+    """How far an import is, and the training that follows (`TrainJob`); kept in Redis with each page.
 
-    Attributes:
-        job_id, place, options, parent, parent_transcripts, replaces: of the training that follows (`TrainJob`).
-        channel_name: of what is read.
-        began: seconds since the epoch.
-        sources: the channel and its threads, in the order in which they are read; None: not looked up yet.
-        at: which of them is being read.
-        first, cursor: the first message of it, and the last one that was read; first 0: none was.
-        read: messages so far, of anybody.
-        reached: id of the newest message so far.
+    `began`: seconds since the epoch. `sources`: the channel and its threads in the order of reading; None: not looked
+    up yet. `at`: which of them is being read. `first`, `cursor`: its first message, and the last one read; `first` 0:
+    none was. `read`: messages so far, of anybody. `reached`: the newest message so far.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -63,23 +57,17 @@ class ImportState(BaseModel):
 
     @classmethod
     def of(cls, transcript: Transcript) -> ImportState:
-        """How far the import of a transcript is that is being read."""
+        """Of a transcript that is being read."""
         assert transcript.reading is not None
         return cls.model_validate_json(transcript.reading)
 
     @property
     def done(self) -> bool:
-        """Whether all was read."""
         return self.sources is not None and self.at >= len(self.sources)
 
 
 class Reader:
-    """Reads one channel into a transcript.
-
-    Args:
-        transcript: which, and how far it is (`ImportState`, JSON).
-        names: pseudonyms that are in it already.
-    """
+    """Reads one channel into a transcript. `names`: the pseudonyms that are in it already."""
 
     def __init__(
         self,
@@ -108,12 +96,10 @@ class Reader:
         return [user_id for user_id, there in self._present.items() if not there]
 
     async def page(self) -> None:
-        """Read one more page.
+        """Read one more page; after an error the same page may be read again.
 
-        Raises:
-            discord.HTTPException: Discord refuses it, or is in trouble.
-            redis.RedisError: Redis cannot be reached.
-            ServerAway: the server is not there now. Whichever it was, the same page may be read again.
+        Raises discord.HTTPException: Discord refuses it, or is in trouble; redis.RedisError: Redis cannot be reached;
+        ServerAway: the server is not there now.
         """
         if self.state.sources is None:
             sources = await self._sources()
@@ -127,7 +113,7 @@ class Reader:
             await self._keep(lines, self._after(messages))
 
     async def _keep(self, lines: list[Line], state: ImportState) -> None:
-        """Keep a page, and how far the import is with it, unless somebody else went on with it meanwhile."""
+        """Keep a page and the state after it. Raises Overtaken: somebody else went on with it meanwhile."""
         kept = state.model_dump_json()
         names = {who: name for who, name in self._names.items() if who not in self._saved}
         self._saved |= await self._store.append(
@@ -136,7 +122,7 @@ class Reader:
         self._kept, self.state = kept, state
 
     async def _fetch(self, source_id: int) -> list[discord.Message]:
-        """The next messages of the channel or of one of its threads; of a thread that was deleted meanwhile none."""
+        """The next messages of the channel or a thread; none of a thread that was deleted meanwhile."""
         source = self._client.get_partial_messageable(source_id, guild_id=self._info.guild_id)
         after = discord.Object(self.state.cursor)
         try:
@@ -161,10 +147,7 @@ class Reader:
         )
 
     async def _sources(self) -> tuple[int, ...]:
-        """The channel and the public threads of it, the oldest first; of a thread only itself.
-
-        A private thread is read by fewer people than the channel, so it is never part of it.
-        """
+        """The channel and its public threads (private ones have fewer readers), oldest first; of a thread itself."""
         channel = await self._client.fetch_channel(self._info.source_id)
         if isinstance(channel, discord.Thread):
             return (channel.id,)
@@ -189,7 +172,7 @@ class Reader:
                 self._present[author_id] = await is_member(guild, author_id)
 
     async def _lines(self, messages: Sequence[discord.Message], thread_id: int) -> list[Line]:
-        """What is to be kept of a page; whose consent has ended by then is left out when it is added."""
+        """What is to be kept of a page; those whose consent has ended by then, the store leaves out."""
         prefixes = await prefixes_of(self._servers, self._client, self._info.guild_id)
         consents = await self._said(messages)
         lines = []
@@ -209,7 +192,7 @@ class Reader:
         return await self._consents.of(self._info.guild_id, people)
 
     async def _cleaned(self, content: str) -> str:
-        """One message's line. A message that was built to take long must not hold up the rest of the bot."""
+        """One message's line. The event loop has turns: a message built to take long must not hold up the bot."""
         self._uncounted += len(content)
         if self._uncounted > _CHARS_AT_ONCE:
             self._uncounted = 0

@@ -1,7 +1,7 @@
 """Finds what happened to messages while nobody told the bot: it was off, or Discord began a new session with it.
 
 Discord does not say afterwards what was deleted or edited. So the messages whose words are kept are asked for once
-more, a page (100 messages, one request) at a time and slowly, and what differs is passed on to the watch.
+more, slowly, a page (100 messages, one request) at a time, and what differs is passed on to the watch.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Recheck(commands.Cog):
-    """Compares what transcripts hold with what still stands on Discord, after each new session."""
-
     client: discord.Client
     store: TranscriptStore
     watch: Watch
@@ -41,29 +39,27 @@ class Recheck(commands.Cog):
     """Servers that Discord does not show, or did not when they were to be looked at."""
 
     async def cog_unload(self) -> None:
-        """End; the next start looks from the beginning."""
+        """The next start looks from the beginning."""
         await end(self._task)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        """A session began: what happened before it was not heard. One that is only resumed lost nothing."""
+        """A new session: what happened before was not heard. One that is only resumed lost nothing."""
         await self.cog_unload()
         self._task = asyncio.create_task(self._look())
 
     @commands.Cog.listener()
     async def on_guild_unavailable(self, guild: discord.Guild) -> None:
-        """Discord has an outage."""
         self._away.add(guild.id)
 
     @commands.Cog.listener()
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        """Discord shows a server again."""
         if guild.id in self._away:
             self._away.discard(guild.id)
             await self.on_ready()
 
     async def _look(self) -> None:
-        """Look at each transcript whose words are kept, however long it takes."""
+        """Compare each transcript whose words are kept, however long it takes."""
         done: set[str] = set()
         while True:
             try:
@@ -80,12 +76,7 @@ class Recheck(commands.Cog):
             await asyncio.sleep(_TRY_AGAIN_S)
 
     async def _compare(self, info: TranscriptInfo) -> None:
-        """Look at one transcript.
-
-        Raises:
-            discord.HTTPException: Discord is in trouble.
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Raises discord.HTTPException: Discord is in trouble; redis.RedisError: Redis cannot be reached."""
         deleted = edited = 0
         closed: set[int] = set()
         async for _, page in self.store.pages(info.transcript_id):
@@ -116,9 +107,9 @@ class Recheck(commands.Cog):
             log.info("changes_looked_up", deleted=deleted, edited=edited, **which)
 
     async def _ask(self, info: TranscriptInfo, place_id: int, page: Sequence[Line]) -> list[discord.Message] | None:
-        """The messages from a page's first on; None: the bot cannot read there now, and knows nothing by that.
+        """The messages from a page's first on; None: the bot cannot read there now, which tells nothing of them.
 
-        To whoever lacks Read Message History Discord shows no message, instead of refusing.
+        Without Read Message History Discord shows no message, instead of refusing.
         """
         guild = self.client.get_guild(info.guild_id)
         if guild is None or guild.unavailable:

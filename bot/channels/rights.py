@@ -1,4 +1,4 @@
-"""What members and admins say about learning from messages, carried out: for commands, and for buttons of questions.
+"""What members and admins say about learning from messages, carried out: for commands, and buttons under questions.
 
 Any method raises `redis.RedisError` while Redis cannot be reached.
 """
@@ -32,7 +32,7 @@ from shared.settings import Settings
 from shared.units import count
 
 _ANSWER_WITHIN = timedelta(hours=24)
-"""How long a question can be answered: what it says may be another thing later."""
+"""How long a question can be answered: the terms may be others later."""
 _HOUR_S = 3_600.0
 
 log = structlog.get_logger()
@@ -40,11 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Rights:
-    """What members, and admins of channels, may say.
-
-    Args:
-        forbid: called with the server where an admin took a channel back.
-    """
+    """`forbid`: called with the server where an admin took a channel back."""
 
     client: discord.Client
     settings: Settings
@@ -58,25 +54,18 @@ class Rights:
     forbid: Callable[[int], None]
 
     def register(self, components: Components) -> None:
-        """Do what the buttons under questions say."""
         anybody: dict[str, Any] = {"who": "anybody", "how": "update", "owner": True}
         components.add("optin", self.agree, f"{GUILD}:{USER}", **anybody)
         components.add("forget-me", self.forget, f"{GUILD}:{USER}", **anybody)
         components.add("privacy-not", self.decline, USER, **anybody)
 
     def terms(self, prefix: str) -> Terms:
-        """What the operator has set. `prefix`: what commands begin with where the text is read."""
         return Terms(self.settings, prefix)
 
     # ------------------------------------------------------------------ members
 
     async def question(self, guild: discord.Guild, user: Person, prefix: str) -> discord.Embed:
-        """What somebody agrees to, before they do.
-
-        Raises:
-            UserError: the operator has turned it off.
-            discord.HTTPException: Discord is in trouble.
-        """
+        """Raises UserError: the operator has turned it off; discord.HTTPException: Discord is in trouble."""
         self.sources.require_on()
         member = await member_in(guild, user)
         allowed = sorted(await self.consents.allowed(guild.id))
@@ -85,12 +74,8 @@ class Rights:
         return embeds.consent_question(guild.name, channels, said, self.terms(prefix))
 
     async def agree(self, press: Press) -> None:
-        """A member says yes with the button under the question.
-
-        Raises:
-            UserError: it is turned off, they are no member there, they have said no since they were asked, or it is
-                too late.
-            discord.HTTPException: Discord is in trouble.
+        """Raises UserError: it is turned off, they are no member there, have said no since they were asked, or are too
+        late; discord.HTTPException: Discord is in trouble.
         """
         user, prefix = press.interaction.user, await self._prefix(press)
         asked = _asked_at(press, f"{prefix}optin")
@@ -106,36 +91,27 @@ class Rights:
         await press.update(embed=embeds.agreed(guild.name, said, self.terms(prefix)), view=None)
 
     async def decline(self, press: Press) -> None:
-        """Somebody answers a question with No: nothing changes.
-
-        Raises:
-            UserError: it is too late.
-        """
+        """Raises UserError: it is too late."""
         _asked_at(press, f"{await self._prefix(press)}privacy")
         await press.update(embed=embeds.not_agreed(), view=None)
 
     async def servers_here(self, guild: discord.Guild | None, user: Person, *, to_refuse: bool = False) -> list[int]:
-        """The servers that somebody's command is about: the one where it is given; in a direct message, all of theirs.
-
-        `to_refuse`: as of `Holdings.servers_of`.
-        """
+        """The server where a command is given; in a direct message, as of `Holdings.servers_of`."""
         return [guild.id] if guild is not None else await self.holdings.servers_of(user, to_refuse=to_refuse)
 
     def name_of(self, guild_id: int) -> str:
-        """A server's name."""
         guild = self.client.get_guild(guild_id)
         return guild.name if guild is not None else f"Server {guild_id}"
 
     async def opt_out(self, servers: Sequence[int], user: Person, prefix: str) -> discord.Embed:
-        """A member says no: nothing is learned from them any more, and their words go."""
+        """Nothing is learned from them any more, and their words go."""
         taken = [await self._withdraw(guild_id, user, "optout") for guild_id in servers]
         return embeds.opted_out(taken, self._due(), self.terms(prefix))
 
     async def forget(self, press: Press) -> None:
-        """As `opt_out`, and what they asked for goes as well; with the button under the question, and confirmed.
+        """As `opt_out`, and their requests are deleted; confirmed by a direct message.
 
-        Raises:
-            UserError: it is too late, or the bot is not in that server any more.
+        Raises UserError: it is too late, or the bot is not in that server any more.
         """
         user, prefix = press.interaction.user, await self._prefix(press)
         _asked_at(press, f"{prefix}forget-me")
@@ -173,22 +149,17 @@ class Rights:
     # ------------------------------------------------------------------ admins
 
     async def allowed(self, guild_id: int, prefix: str) -> discord.Embed:
-        """The channels that may be learned from."""
         agreed = len((await self.consents.of(guild_id)).agreed)
         return embeds.allowed_channels(await self.consents.allowed(guild_id), agreed, self.terms(prefix))
 
     async def is_allowed(self, guild_id: int, channel_id: int) -> bool:
-        """Whether a channel may be learned from, be it that it is gone."""
+        """Also when the channel is gone."""
         return channel_id in await self.consents.allowed(guild_id)
 
     async def allow(self, channel: Room, by: discord.Member, prefix: str) -> str:
-        """An admin allows a channel; its members are told there.
+        """Allow a channel, and tell its members there; what to tell the admin.
 
-        Returns:
-            What to tell the admin.
-
-        Raises:
-            UserError: the operator has turned it off, or the bot may not read the channel.
+        Raises UserError: the operator has turned it off, or the bot may not read the channel.
         """
         self.sources.require_on()
         require_readable(channel)
@@ -216,17 +187,9 @@ class Rights:
         return True
 
     async def disallow(self, guild_id: int, channel_id: int, by: int, prefix: str, here: Sequence[int]) -> str:
-        """An admin takes it back: imports end, and what is stored of the channel goes.
+        """Take an allowance back: imports end, and what is stored of the channel goes; what to tell the admin.
 
-        Args:
-            guild_id: the server.
-            channel_id: what is taken back.
-            by: the admin.
-            prefix: what commands begin with there.
-            here: where the answer is read, maybe by others: the channel, and for a thread also its parent.
-
-        Returns:
-            What to tell the admin.
+        `here`: where the answer is read, maybe by others: the channel, and for a thread also its parent.
         """
         was = await self.consents.disallow(guild_id, channel_id, by)
         self.forbid(guild_id)
@@ -250,11 +213,7 @@ class Rights:
 
 
 def _asked_at(press: Press, command: str) -> float:
-    """When the question was asked that a button answers, seconds since the epoch.
-
-    Raises:
-        UserError: too long ago.
-    """
+    """When the question under a button was asked, seconds since the epoch. Raises UserError: too long ago."""
     asked = press.interaction.message.created_at if press.interaction.message is not None else None
     if asked is None or discord.utils.utcnow() - asked > _ANSWER_WITHIN:
         raise UserError("This question is older than a day, so nothing was changed.", f"Ask again: `{command}`.")

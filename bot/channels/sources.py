@@ -34,7 +34,7 @@ class ServerAway(Exception):
 
 @dataclass(frozen=True)
 class Sources:
-    """Finds channels to learn from, and refuses those that may not be; `Raises` as of `find`."""
+    """Finds channels to learn from, and refuses those that may not be, with `UserError`."""
 
     settings: Settings
     client: discord.Client
@@ -43,7 +43,6 @@ class Sources:
     audience: Audience
 
     def require_on(self) -> None:
-        """Refuse while the operator has not turned learning from channels on."""
         if self.settings.channel_training == "off":
             raise UserError(
                 "Learning from channels is turned off.",
@@ -54,12 +53,9 @@ class Sources:
     async def find(self, who: Actor, typed: str) -> Source:
         """The channel or public thread that was named, if this person may have the bot read it, and show it here.
 
-        Raises:
-            UserError: there is none that they can read (a hidden one gets the same answer), it is no text channel, the
-                server's admins have not allowed it, the bot cannot read it, nobody has agreed, or not everybody here
-                could read it.
-            discord.HTTPException: Discord is in trouble.
-            redis.RedisError: Redis cannot be reached.
+        Raises UserError: there is none that they can read (a hidden one gets the same answer), it is no text channel,
+        the server's admins have not allowed it, the bot cannot read it, nobody has agreed, or not everybody here could
+        read it; discord.HTTPException: Discord is in trouble; redis.RedisError: Redis cannot be reached.
         """
         self.require_on()
         channel = await self._named(who, typed)
@@ -91,7 +87,7 @@ class Sources:
         return channel
 
     async def require_allowed(self, channel: Source) -> None:
-        """Refuse a channel that the server's admins have not allowed, or that the bot cannot read."""
+        """Raises UserError: the server's admins have not allowed it, or the bot cannot read it."""
         self.require_on()
         room = room_of(channel)
         if room.id not in await self.consents.allowed(channel.guild.id):
@@ -104,11 +100,7 @@ class Sources:
         require_readable(room)
 
     async def require_still(self, info: TranscriptInfo, place: Place) -> None:
-        """Refuse to go on with an import that was forbidden since, or whose card others can read by now.
-
-        Raises:
-            ServerAway: the server is not there now.
-        """
+        """Raises UserError: it was forbidden since, or others can read its card by now; ServerAway."""
         guild, room = self.client.get_guild(info.guild_id), self.client.get_channel(info.channel_id)
         if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
             raise ServerAway
@@ -125,7 +117,7 @@ class Sources:
     async def offered(
         self, interaction: discord.Interaction, names: list[str], typed: str
     ) -> list[app_commands.Choice[str]]:
-        """The choices for a text: the names given, and what a person can have learned; that first after a `#`."""
+        """The names given, and what a person can have learned; that first after a `#`."""
         guild, found = interaction.guild, list[str | tuple[str, str]]()
         if guild is not None and self.settings.channel_training != "off":
             allowed = map(guild.get_channel, sorted(await self.consents.allowed(guild.id)))
@@ -164,11 +156,7 @@ def is_channel(typed: str) -> bool:
 
 
 def require_readable(room: Room) -> None:
-    """Refuse a channel that the bot cannot read.
-
-    Raises:
-        UserError: says which permissions are missing.
-    """
+    """Raises UserError: says which permissions the bot lacks."""
     have = room.permissions_for(room.guild.me)
     missing = [title for name, title in _NEEDED.items() if not getattr(have, name)]
     if missing:
@@ -179,7 +167,7 @@ def require_readable(room: Room) -> None:
 
 
 def looks_like(who: Actor, typed: str) -> str | None:
-    """The channel that somebody may have meant with a name that is no text's: `general` for `#general`."""
+    """The channel that somebody may have meant by a name that no text has: `general` for `#general`."""
     guild = who.user.guild if isinstance(who.user, discord.Member) else None
     rooms: list[Room] = [*guild.text_channels, *guild.forums] if guild is not None else []
     name = typed.strip().lower()
@@ -187,11 +175,7 @@ def looks_like(who: Actor, typed: str) -> str | None:
 
 
 def room_of(channel: Source) -> Room:
-    """Whose readers may read what is said there: the channel, for a public thread its parent.
-
-    Raises:
-        UserError: the thread's channel is gone.
-    """
+    """Whose readers may read it: the channel, for a public thread its parent. Raises UserError: that is gone."""
     if not isinstance(channel, discord.Thread):
         return channel
     if channel.parent is None:
@@ -200,7 +184,7 @@ def room_of(channel: Source) -> Room:
 
 
 def reads(user: discord.User | discord.Member | None, channel: object) -> bool:
-    """Whether a person can read a channel and what was said there before. Of a private thread nobody surely can."""
+    """Whether a person can read a channel and its history. Of a private thread nobody surely can."""
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread) or not isinstance(user, discord.Member):
         return False
     if isinstance(channel, discord.Thread) and (channel.parent is None or channel.is_private()):

@@ -1,7 +1,7 @@
 """Transcripts in Redis: pages of lines are added, words are taken out, what is over is dropped.
 
-A page is kept twice: its lines, which a worker reads, and an index of who wrote which. Only one bot writes them: what
-changes a transcript waits for the change before (`TranscriptStore.lock`), and is fenced.
+Of each page both its lines, which a worker reads, and an index of who wrote which are kept. Only one bot writes them: a
+change waits for the one before (`TranscriptStore.lock`), and is fenced.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Line:
-    """A message's line, with the message and its author; in a thread of the channel also that (0: in none)."""
+    """A message's line. `thread_id` 0: in no thread of the channel."""
 
     message_id: int
     author_id: int
@@ -44,19 +44,13 @@ class Line:
 
 
 def said_by(pseudonym: str, text: str) -> str:
-    """A line with its speaker."""
     return f"{pseudonym}{_SAID}{text}"
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What is known of a transcript.
-
-    Attributes:
-        reading: how far its import is (JSON); None: it is complete.
-        card: channel and message that show the import.
-        left_out: lines that were too many: the oldest.
-        cancelled: whether somebody cancelled its import.
+    """`reading`: its import's state (JSON), None: it is complete. `card`: channel and message that show the import.
+    `left_out`: how many lines, the oldest, were too many. `cancelled`: its import is to end.
     """
 
     info: TranscriptInfo
@@ -71,12 +65,11 @@ class Transcript:
 
     @property
     def transcript_id(self) -> str:
-        """Its name in Redis."""
         return self.info.transcript_id
 
 
 class TranscriptStore:
-    """Transcripts. Any method raises `redis.RedisError` while Redis cannot be reached, and `Overtaken` as `Fence`."""
+    """Any method raises `redis.RedisError` while Redis cannot be reached, and `Overtaken` as `Fence`."""
 
     def __init__(self, client: redis.asyncio.Redis, fence: Fence | None = None) -> None:
         self._redis = client
@@ -86,13 +79,13 @@ class TranscriptStore:
         self._all_known = False
 
     def lock(self, transcript_id: str) -> asyncio.Lock:
-        """Held while a transcript is changed: also while somebody decides what is added to it."""
+        """Held while a transcript is changed, and while somebody decides what is added to it."""
         return self._locks[transcript_id]
 
     # ------------------------------------------------------------------ looking
 
     async def load(self, transcript_id: str) -> Transcript | None:
-        """What is known of a transcript; None when it is forgotten."""
+        """None: it is forgotten, or not understood."""
         fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript(transcript_id))))
         if b"info" not in fields:
             return None
@@ -108,36 +101,34 @@ class TranscriptStore:
         return Transcript(info, revision, lines, chars, size, reading, card, left_out, cancelled)
 
     async def all(self, guild_id: int | None = None) -> list[Transcript]:
-        """All transcripts that are not forgotten, of one server or of every one."""
         known = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.TRANSCRIPTS)))
         wanted = [one.decode() for one, guild in known.items() if guild_id is None or int(guild) == guild_id]
         return [found for one in wanted if (found := await self.load(one)) is not None]
 
     async def known(self) -> list[TranscriptInfo]:
-        """What each transcript is of that is not forgotten. Read from Redis once: nobody else makes one."""
+        """Of all transcripts. Read from Redis once: nobody else makes one."""
         if not self._all_known:
             self._known = {one.transcript_id: one.info for one in await self.all()} | self._known
             self._all_known = True
         return list(self._known.values())
 
     def may_hold(self, guild_id: int, message_id: int) -> bool:
-        """Whether a transcript of the server may have a message by its age; also while they are not `known` yet."""
+        """Whether by its age a message may be in a transcript of the server; yes while they are not `known` yet."""
         return not self._all_known or any(
             info.guild_id == guild_id and info.may_hold(message_id) for info in self._known.values()
         )
 
     async def members(self, transcript_id: str) -> dict[int, int]:
-        """Who is in it, each with the number of lines. Known as long as the transcript, longer than its words."""
+        """The number of lines by member. Known as long as the transcript, longer than its words."""
         found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_members(transcript_id))))
         return {int(author): int(lines) for author, lines in found.items() if int(lines) > 0}
 
     async def names(self, transcript_id: str) -> dict[int, str]:
-        """The pseudonyms of those who are in it, where its lines begin with them."""
+        """Pseudonyms by member, where lines begin with them."""
         found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_names(transcript_id))))
         return {int(author): name.decode() for author, name in found.items()}
 
     async def has_text(self, transcript_id: str) -> bool:
-        """Whether its words are still kept."""
         return bool(await reply(self._redis.exists(keys.transcript_text(transcript_id))))
 
     async def expires_in(self, transcript_id: str) -> float | None:
@@ -146,7 +137,6 @@ class TranscriptStore:
         return left / 1_000 if left >= 0 else None
 
     async def lines_of(self, transcript_id: str, author_id: int) -> list[Line]:
-        """What is kept of a member's words."""
         return [line async for _, page in self.pages(transcript_id) for line in page if line.author_id == author_id]
 
     async def pages(self, transcript_id: str) -> AsyncIterator[tuple[int, list[Line]]]:
@@ -166,7 +156,7 @@ class TranscriptStore:
     # ------------------------------------------------------------------ writing
 
     async def create(self, info: TranscriptInfo, reading: str) -> None:
-        """Begin an empty transcript. `reading`: see `Transcript`."""
+        """`reading`: as in `Transcript`."""
         self._known[info.transcript_id] = info
         fields: dict[Any, Any] = {"info": info.model_dump_json(), "reading": reading, "revision": 0}
 
@@ -187,21 +177,14 @@ class TranscriptStore:
         after: str | None = None,
         consents: ConsentStore | None = None,
     ) -> set[int]:
-        """Add a page, and keep how far the import is, in one step. Hold the `lock` from when the lines were chosen.
+        """Add a page, maybe empty, and the import's state after it, `reading`, in one step; whose lines were added.
 
-        Args:
-            transcript_id: which.
-            lines: the page; none: there was nothing in it.
-            reading: see `Transcript`.
-            names: pseudonyms of members who speak here for the first time.
-            after: how far the import was when the page was read; None: that does not matter.
-            consents: what they say in this very step decides whose lines are added; None: all are.
+        Hold the `lock` from when the lines were chosen. `names`: of members who speak here for the first time. `after`:
+        the import's state when the page was read; None: that does not matter. `consents`: what they say in this very
+        step decides whose lines are added; None: all are. Nothing is added to a transcript that was forgotten
+        meanwhile.
 
-        Returns:
-            Whose lines were added. Nothing is added to one that was forgotten meanwhile.
-
-        Raises:
-            Overtaken: the import is elsewhere by now.
+        Raises Overtaken: the import is elsewhere by now.
         """
         key = keys.transcript(transcript_id)
 
@@ -230,7 +213,7 @@ class TranscriptStore:
         return await self._change(transcript_id, add) or set()
 
     async def save_card(self, transcript_id: str, card: tuple[int, int]) -> None:
-        """Keep which message (channel id, message id) shows the import."""
+        """`card`: channel id and message id."""
 
         async def keep(pipe: Pipeline) -> None:
             pipe.multi()
@@ -239,7 +222,7 @@ class TranscriptStore:
         await self._change(transcript_id, keep)
 
     async def cancel(self, transcript_id: str) -> bool:
-        """Note that the import is to end, so that the next run of the bot does not go on; False: it is over."""
+        """Note that the import is to end, also for the next run of the bot; False: it is over."""
 
         async def note(pipe: Pipeline) -> bool:
             reads = bool(await reply(pipe.hexists(keys.transcript(transcript_id), "reading")))
@@ -251,7 +234,7 @@ class TranscriptStore:
         return bool(await self._change(transcript_id, note))
 
     async def complete(self, transcript_id: str) -> bool:
-        """The import is over: what is there is the transcript. Whether somebody cancelled it until now."""
+        """End the import; True: somebody has cancelled it."""
 
         async def end(pipe: Pipeline) -> bool:
             cancelled = bool(await reply(pipe.hexists(keys.transcript(transcript_id), "cancelled")))
@@ -282,10 +265,10 @@ class TranscriptStore:
     # ------------------------------------------------------------------ taking out
 
     async def note_gone(self, transcript_id: str, changes: Mapping[int, str], threads: Collection[int] = ()) -> None:
-        """Note messages that were deleted (``), or what they say now, and deleted threads; `purge` is to follow.
+        """Note what messages say now (empty: deleted), and deleted threads; `purge` is to follow.
 
-        It survives a crash: until then no worker reads the transcript. A purge that has begun must not take a later
-        note of the same message for the one that it saw, so this waits for its end.
+        It survives a crash: until then no worker reads the transcript. It waits for a purge that has begun, which must
+        not take a later note of the same message for the one that it saw.
         """
         fields = {f"m:{message_id}": text for message_id, text in changes.items()}
         if fields := fields | {f"t:{thread_id}": "" for thread_id in threads}:
@@ -308,14 +291,9 @@ class TranscriptStore:
         await self._change(transcript_id, note)
 
     async def purge(self, transcript_id: str, *, of_messages: bool = True) -> int:
-        """Take out what was noted as gone, of words that are still kept.
+        """Take out what was noted as gone, of words that are still kept; how many lines are gone or changed.
 
-        Args:
-            transcript_id: which.
-            of_messages: False: take out members only; what was noted of messages stays noted.
-
-        Returns:
-            The number of lines that were taken out or changed.
+        `of_messages` False: take out members only; what was noted of messages stays noted.
         """
         async with self.lock(transcript_id):
             noted = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_gone(transcript_id))))
@@ -336,7 +314,7 @@ class TranscriptStore:
             return changed
 
     async def _rewrite(self, transcript_id: str, number: int, left: Callable[[list[Line]], list[Line | None]]) -> int:
-        """Take lines out of a page, or change them, as `left` says of the page as it is now; the number of them."""
+        """Change a page to what `left` makes of it (None: the line goes); how many lines changed or went."""
 
         async def rewrite(pipe: Pipeline) -> int:
             page = await _page(pipe, transcript_id, number) or []
@@ -352,9 +330,9 @@ class TranscriptStore:
         return await self._change(transcript_id, rewrite, *_words(transcript_id)) or 0
 
     async def _end_purge(self, transcript_id: str, gone: Mapping[str, str], changed: int, of_messages: bool) -> None:
-        """What was noted is out.
+        """Drop the notes of what is out.
 
-        Edited messages that stay noted are noted as deleted if somebody withdrew: nobody knows whose they are.
+        If somebody withdrew, edited messages that stay noted are noted as deleted: nobody knows whose they are.
         """
         key, authors = keys.transcript_gone(transcript_id), [name[2:] for name in gone if name.startswith("a:")]
 
@@ -388,12 +366,7 @@ class TranscriptStore:
             await self._fence.step(drop)
 
     async def forget(self, transcript_id: str, ending: str | None = None) -> None:
-        """Drop all that is known of it, and keep how its import ended. A model that refers to it is stale from now on.
-
-        Args:
-            transcript_id: which.
-            ending: an `Ending` (JSON) that has yet to be told.
-        """
+        """Drop all that is known of it: models that refer to it are stale now. `ending`: an `Ending` (JSON) to show."""
 
         async def drop(pipe: Pipeline) -> None:
             pipe.multi()
@@ -422,7 +395,7 @@ class TranscriptStore:
 
 
 def _words(transcript_id: str) -> tuple[str, str]:
-    """Where a transcript's pages are, and their index."""
+    """Keys of a transcript's pages, and of their index."""
     return keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)
 
 
@@ -439,7 +412,7 @@ async def _page(pipe: Pipeline, transcript_id: str, number: int) -> list[Line] |
 
 
 def _write(pipe: Pipeline, transcript_id: str, number: int | None, lines: Sequence[Line]) -> None:
-    """Queue a page: in the place of another one, or (None) at the end."""
+    """Queue a page: in the place of another one, or (`number` None) at the end."""
     entries = [[line.message_id, line.author_id, *([line.thread_id] if line.thread_id else [])] for line in lines]
     page = pack_page("\n".join(line.text for line in lines)), pack_page(json.dumps(entries) if lines else "")
     for key, data in zip(_words(transcript_id), page, strict=True):
@@ -450,7 +423,7 @@ def _write(pipe: Pipeline, transcript_id: str, number: int | None, lines: Sequen
 
 
 def _count(pipe: Pipeline, transcript_id: str, lines: Sequence[Line], sign: int = 1) -> None:
-    """Queue the counters' change when lines, which count with their ends, come or (with -1) go."""
+    """Queue the counters' change when lines, each with its line end, come or (`sign` -1) go."""
     for author, count in Counter(line.author_id for line in lines).items():
         pipe.hincrby(keys.transcript_members(transcript_id), str(author), sign * count)
     chars = sum(len(line.text) + 1 for line in lines)
@@ -476,6 +449,5 @@ async def _next_revision(pipe: Pipeline, transcript_id: str) -> int:
 
 
 def _revise(pipe: Pipeline, transcript_id: str, revision: int, *, withdrawn: bool) -> None:
-    """Queue a new revision; `withdrawn`: it is that at which a member withdrew."""
     fields = {"revision": revision} | ({"withdrawn": revision} if withdrawn else {})
     pipe.hset(keys.transcript(transcript_id), mapping=cast(Any, fields))

@@ -1,7 +1,7 @@
 """What happens on Discord to messages that transcripts hold: deleted and edited ones, threads and channels that go.
 
-Events are only written down when they come. One task notes them in Redis at once, and takes the words out a little
-later, many in one pass. While Redis is away they wait in memory.
+Events are only kept in memory when they come. One task notes them in Redis at once (while that is away they wait), and
+takes the words out a little later, many in one pass.
 """
 
 from __future__ import annotations
@@ -35,11 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Watch(commands.Cog):
-    """Keeps transcripts true to the channels that they are of.
-
-    Args:
-        stale: called when models may have become stale.
-    """
+    """`stale`: called when models may have become stale."""
 
     client: discord.Client
     servers: GuildSettingsStore
@@ -67,14 +63,14 @@ class Watch(commands.Cog):
     _began: bool = field(init=False, default=False)
 
     async def cog_unload(self) -> None:
-        """End; what is not noted yet is lost with the process."""
+        """What is not noted yet is lost with the process."""
         await self._tasks.end()
 
     # ------------------------------------------------------------------ what happens
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        """Begin; make up for what was deleted or forbidden while the bot was off, or had lost its connection."""
+        """Also makes up for what was deleted or forbidden while the bot was off, or had lost its connection."""
         if not self._began:
             self._began = True
             self._tasks.spawn(run_forever("watch", self._step, every_s=None, wakeup=self._wakeup, retry_s=_TRY_AGAIN_S))
@@ -82,35 +78,32 @@ class Watch(commands.Cog):
 
     @commands.Cog.listener()
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        """Discord shows a server after all, or again; those before `on_ready` are looked at then."""
+        """Those before `on_ready` are looked at then."""
         if self._began:
             await self.look_for_lost_channels([guild])
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """Somebody deleted a message."""
         self.hear(payload.guild_id, payload.channel_id, payload.message_id, None)
 
     @commands.Cog.listener()
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
-        """A moderator deleted messages."""
         for message_id in payload.message_ids:
             self.hear(payload.guild_id, payload.channel_id, message_id, None)
 
     @commands.Cog.listener()
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Somebody edited a message, or only its preview or its pin changed: its line stays the same then."""
+        """Also comes when only a preview or a pin changed: the line stays the same then."""
         if not payload.message.author.bot and "content" in payload.data:
             self.hear(payload.guild_id, payload.channel_id, payload.message_id, payload.message)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        """A thread was deleted, and with it what was said there."""
         self.hear_thread(payload.guild_id, payload.thread_id, payload.parent_id)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        """A channel was deleted: it is not allowed any more either."""
+        """It is not allowed any more either."""
         self._channels[channel.id] = channel.guild.id
         self._wakeup.set()
 
@@ -126,7 +119,6 @@ class Watch(commands.Cog):
             self._wakeup.set()
 
     def hear_thread(self, guild_id: int, thread_id: int, parent_id: int) -> None:
-        """A thread was deleted."""
         self._threads[thread_id] = (guild_id, parent_id)
         self._wakeup.set()
 
@@ -154,7 +146,7 @@ class Watch(commands.Cog):
     # ------------------------------------------------------------------ what is done
 
     async def _step(self) -> float | None:
-        """Note what was heard at once; take words out when it has been quiet, or `GATHER_S` after the first note."""
+        """Note what was heard at once, take words out `GATHER_S` after the first note; seconds until then, if any."""
         now = asyncio.get_running_loop().time()
         await self._note()
         if self._due is not None and now >= self._due:
@@ -165,7 +157,7 @@ class Watch(commands.Cog):
         return None if self._due is None else self._due - now
 
     async def _note(self) -> None:
-        """Note what was heard; what was noted is heard no longer."""
+        """Nothing is forgotten here before it is noted in Redis."""
         while self._channels:
             channel_id, guild_id = next(iter(self._channels.items()))
             if channel_id in await self.consents.allowed(guild_id):
@@ -201,10 +193,7 @@ class Watch(commands.Cog):
             self._noted[info.transcript_id] = info.guild_id
 
     async def _lines(self, guild_id: int, messages: dict[int, discord.Message | None]) -> dict[int, str]:
-        """What is left to learn of messages as they are now. What is no speech any more is gone.
-
-        Of those who have not agreed nothing is in a transcript, and nothing is to be noted either.
-        """
+        """Messages as they are now; empty: deleted, no speech any more, or of members who have not agreed."""
         prefixes = await prefixes_of(self.servers, self.client, guild_id)
         consents = await self.consents.of(guild_id)
         lines = {}
@@ -222,7 +211,7 @@ class Watch(commands.Cog):
     def _is_part(self, guild_id: int, channel_id: int, info: TranscriptInfo) -> bool:
         """Whether a transcript may have messages of a channel or thread.
 
-        An archived thread is not known: it may be one of any channel. That costs a pass over what has none of it.
+        An archived thread is unknown, and may be any channel's: that costs a pass over what has none of it.
         """
         if info.source_id == channel_id:
             return True
@@ -233,7 +222,7 @@ class Watch(commands.Cog):
         return place is None and info.source_id == info.channel_id
 
     async def _take_out(self) -> None:
-        """Take out what was noted. A transcript that is being read does so itself at its end, unless that is past."""
+        """A transcript that is being read does it itself at its end, unless that is past."""
         for transcript_id, guild_id in list(self._noted.items()):
             try:
                 if not await self._is_read(transcript_id):

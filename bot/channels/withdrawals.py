@@ -27,13 +27,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """What came of a withdrawal.
-
-    Attributes:
-        transcripts: from how many words are taken out.
-        lines: how many lines these are, of those that were still kept.
-        models: those that have learned from them, and are stale now.
-    """
+    """From how many transcripts words go, how many lines of those still kept, and the models that are stale now."""
 
     transcripts: int
     lines: int
@@ -44,10 +38,8 @@ class Withdrawn:
 class Withdrawals:
     """Carries out what members' withdrawals mean for transcripts and models.
 
-    Any method raises `redis.RedisError` while Redis cannot be reached.
-
-    Args:
-        stale: called when models may have become stale.
+    `stale`: called when models may have become stale. Any method raises `redis.RedisError` while Redis cannot be
+    reached.
     """
 
     client: discord.Client
@@ -59,15 +51,15 @@ class Withdrawals:
     _tasks: Tasks = field(init=False, default_factory=Tasks)
 
     async def stop(self) -> None:
-        """End what goes on in the background; the next `resume` goes on with it."""
+        """The next `resume` goes on with what is not done."""
         await self._tasks.end()
 
     async def withdraw(self, guild_id: int, user_ids: Collection[int], *, why: str) -> Withdrawn:
-        """Members withdraw in a server, or have left it; `why` is for the log.
+        """Members withdraw in a server, or have left it; with a reason `why` of `ASKED` they are told when all is done.
 
         First their consent ends, for this run of the bot also while Redis is away; then it is noted at every transcript
         that has their words, or may just be getting some: no training reads these any more. The words themselves go in
-        the background, because a long transcript takes a while. A crash in between is made up for by `resume`.
+        the background, because a long transcript takes a while. `resume` makes up for a crash in between.
         """
         wanted = set(user_ids)
         now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
@@ -103,7 +95,7 @@ class Withdrawals:
         return Withdrawn(len(touched), lines, models)
 
     async def open(self) -> dict[tuple[int, int], tuple[str, ...]]:
-        """The models that have yet to go for each server and member who withdrew there."""
+        """The models that have yet to go, by server and member who withdrew there."""
         found = cast(dict[bytes, bytes], await reply(self.connection.hgetall(keys.WITHDRAWALS)))
         whose: dict[tuple[int, int], tuple[str, ...]] = {}
         for name, ids in found.items():
@@ -137,8 +129,8 @@ class Withdrawals:
     async def resume(self) -> None:
         """Make up for what an earlier run of the bot, or an outage, cut off.
 
-        What was only noted is taken out, and so are the words of members who have not, or no longer, agreed: whoever
-        withdrew may not have been noted at every transcript, and the operator may have become stricter.
+        What was noted is taken out, and the words of members who have not, or no longer, agreed: a withdrawal may not
+        have been noted at every transcript, and the operator may have become stricter.
         """
         for transcript in await self.store.all():
             try:
@@ -154,11 +146,7 @@ class Withdrawals:
                 log.exception("transcript_not_purged", transcript_id=transcript.transcript_id)
 
     async def _purge(self, transcript: Transcript) -> None:
-        """Take out what was noted.
-
-        While it is read only members go: messages that are fetched already may still come, and what is noted of them
-        is taken out at its end.
-        """
+        """While it is read take out members only: messages may still come, and those noted go at its end."""
         await self.store.purge(transcript.transcript_id, of_messages=transcript.reading is None)
 
     async def _purge_all(self, transcripts: list[Transcript]) -> None:
