@@ -1,7 +1,4 @@
-"""The training loop: epochs, best weights, checkpoints, and the person who may stop it.
-
-Knows nothing of how a step is made; that is the learner's.
-"""
+"""The training loop: epochs, best weights, checkpoints, and the person who may stop it. Steps are the learner's."""
 
 from __future__ import annotations
 
@@ -35,22 +32,16 @@ from galvanic.results import (
 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
-CHECKPOINT_BETWEEN_EPOCHS_S = 10.0
-"""Short epochs are not worth a write to the disk each."""
-CHECKPOINT_AGAIN_S = 10.0
-"""Until another try when the disk was full."""
-MOST_STRAYS = 3
-"""A training whose loss was no number this often is given up."""
+CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # short epochs are not worth a write to the disk each
+CHECKPOINT_AGAIN_S = 10.0  # until another try when the disk was full
+MOST_STRAYS = 3  # a training whose loss was not a number this often is given up
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Density:
-    """Symbols per character of the part to learn from and of the held-out part.
-
-    A loss per symbol, multiplied by it, is one per character.
-    """
+    """Symbols per character of both parts of a text; a loss per symbol, multiplied by it, is one per character."""
 
     learned: float = 1.0
     heldout: float = 1.0
@@ -63,20 +54,8 @@ class _Astray(Exception):
 class Loop:
     """Runs a learner to its end.
 
-    Args:
-        learner: makes the steps.
-        plan: of the learner.
-        limits: when to end.
-        hooks: whom to tell, and who may stop it.
-        sample: writes a few lines with the learner's present weights, after the epoch of this number.
-        folder: for checkpoints; None: none are written.
-        identity: what a checkpoint must agree with to be gone on from.
-        density: of the text.
-
-    Attributes:
-        curve: the epochs that were judged; losses per character.
-        best: the weights of the best of them.
-        notes: what went wrong and was mended, in plain words.
+    `sample` writes a few lines with the weights that an epoch (by number) led to. `folder`: for checkpoints; None: none
+    are written. `identity`: what a checkpoint must agree with to be resumed.
     """
 
     def __init__(
@@ -99,9 +78,9 @@ class Loop:
         self.identity = identity
         self.density = density
         self.pace = Pace(plan, limits, learner.steps)
-        self.curve: list[CurvePoint] = []
-        self.best: Weights = {}
-        self.notes: list[str] = []
+        self.curve: list[CurvePoint] = []  # of the epochs that were judged; losses per character
+        self.best: Weights = {}  # of the best of them
+        self.notes: list[str] = []  # what went wrong and was mended, in plain words
         self._good: Arrays = {}
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
@@ -110,11 +89,9 @@ class Loop:
 
     @property
     def position(self) -> Position:
-        """Where the training stands."""
         return self.pace.position
 
     def restore(self, arrays: Arrays, record: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
         self.pace.position = Position(**record["at"])
         self.curve = [CurvePoint(*point) for point in record["curve"]]
         self.notes = list(record["notes"])
@@ -125,13 +102,9 @@ class Loop:
     def run(self, *, start: float | None = None) -> Stopped:
         """Train until the end; `best` and `curve` hold the outcome.
 
-        Args:
-            start: training loss of the weights that it begins with, when they count as the result of epoch 0.
-
-        Raises:
-            TrainingCancelled: a person cancelled it.
-            TrainingInterrupted: it is to pause; the checkpoint is saved.
-            UserError: the loss was no number too often, and nothing had been learned before.
+        `start`: training loss of the weights that it begins with, when they count as the result of epoch 0. Raises
+        TrainingCancelled; TrainingInterrupted, with the checkpoint saved; UserError where the loss was not a number too
+        often and nothing had been learned before.
         """
         self._saved = time.monotonic()
         self.pace.start()
@@ -218,11 +191,7 @@ class Loop:
     def _go_back(self) -> bool:
         """Begin the epoch again, from the best state so far and at half the learning rate.
 
-        Returns:
-            False when that was done too often already, and the best so far is to be the result.
-
-        Raises:
-            UserError: there is none.
+        False when that was done too often: the best so far is to be the result; UserError where there is none.
         """
         at = self.position
         at.strays += 1
@@ -275,7 +244,6 @@ class Loop:
             self._finish = "finish"
 
     def tell(self, doing: Doing) -> None:
-        """Tell what it does now, and how far it has come."""
         self._told = time.monotonic()
         at, over = self.position, doing == "finishing"
         speed = None
@@ -325,11 +293,7 @@ class Loop:
             self.hooks.saved()
 
     def _not_saved(self, error: OSError) -> None:
-        """What was learned is still here, and the last checkpoint too: that the disk is full ends no training.
-
-        Raises:
-            OSError: the cause is another.
-        """
+        """A full disk ends no training: nothing learned is lost by going on. Any other error is raised."""
         if not is_full(error):
             raise error
         self._saved = time.monotonic() - self.limits.checkpoint_s + CHECKPOINT_AGAIN_S

@@ -26,13 +26,10 @@ Precision = Literal["float32", "bfloat16"]
 class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
     """`keras.layers.LSTM` over sequences [time, batch, features], with dropped recurrent weights.
 
-    Called with its initial state it returns all hidden states [time, batch, units], the last hidden state and the
-    last cell state.
-
-    Args:
-        recurrent_weight_dropout: share of the recurrent weights dropped while training, one draw per call
-            (Merity, Keskar & Socher 2017, "Regularizing and Optimizing LSTM Language Models").
-        precision: of the products while training on a CPU; anything else is float32.
+    Returns all hidden states [time, batch, units], the last hidden state and the last cell state.
+    `recurrent_weight_dropout`: share dropped while training, one draw per call (Merity, Keskar & Socher 2017,
+    "Regularizing and Optimizing LSTM Language Models"). `precision`: of the products while training on a CPU; anything
+    else is float32.
     """
 
     def __init__(
@@ -51,7 +48,6 @@ class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
         self.weight_dropout_seed = keras.random.SeedGenerator(seed)
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-        """Run over time; shapes as in the class's description."""
         if mask is not None:
             raise ValueError("masks are not supported")
         recurrent = tf.convert_to_tensor(self.cell.recurrent_kernel)
@@ -80,7 +76,7 @@ class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
 
 @contextmanager
 def _in_place_of(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Let `owner` have another attribute for a while; Keras offers no way to hand in the weights to use."""
+    """Replace an attribute for a while; Keras offers no way to hand in the weights to use."""
     former = getattr(owner, name)
     object.__setattr__(owner, name, value)
     try:
@@ -100,14 +96,9 @@ def lstm(
 ) -> Any:
     """An LSTM over time (Hochreiter & Schmidhuber 1997, with forget gates; gates ordered i, f, g, o as in Keras).
 
-    Args:
-        x: [time, batch, features]. h0, c0: [batch, units].
-        kernel: [features, 4 units]. recurrent: [units, 4 units]. bias: [4 units].
-        precision: of the products and of what is kept for the gradient.
-
-    Returns:
-        All hidden states [time, batch, units] in `precision`, the last hidden and the last cell state in the
-        precision of h0 and c0.
+    x: [time, batch, features]; h0, c0: [batch, units]; kernel: [features, 4 units]; recurrent: [units, 4 units]; bias:
+    [4 units]. Returns all hidden states [time, batch, units] in `precision`, which is that of the products and of what
+    is kept for the gradient, and the last hidden and the last cell state in the precision of h0 and c0.
     """
     features, units = int(kernel.shape[0]), int(recurrent.shape[0])
     low = tf.as_dtype(precision)

@@ -29,7 +29,6 @@ _MISSING = "□"
 
 
 def font_path(name: str) -> Path:
-    """Where a font lies."""
     import matplotlib
 
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
@@ -37,14 +36,13 @@ def font_path(name: str) -> Path:
 
 @functools.cache
 def code_points(name: str) -> frozenset[int]:
-    """The characters that a font can draw."""
     from matplotlib.ft2font import FT2Font
 
     return frozenset(FT2Font(str(font_path(name))).get_charmap())
 
 
 def drawable(text: str) -> str:
-    """The text with a box for each character that the font of charts lacks; matplotlib would warn of it."""
+    """A box in place of each character that the font of charts lacks; matplotlib would warn of it."""
     known = code_points(SANS)
     return "".join(char if ord(char) in known and char.isprintable() else _MISSING for char in text)
 
@@ -53,17 +51,11 @@ def drawable(text: str) -> str:
 BACKGROUND, GRID, TEXT, MUTED = "#2b2d31", "#43464d", "#f2f3f5", "#b5bac1"
 _TRAINING, _HELDOUT, _BEST = "#8ea1ff", "#f0b232", "#57f287"
 _BITS = 1 / math.log(2)
-_DOTTED = 30
-"""With fewer epochs each is marked."""
+_DOTTED = 30  # with fewer epochs each is marked
 
 
 def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
-    """PNG of 800 x 400 pixels: training and held-out loss over epochs, the best epoch marked.
-
-    Args:
-        curve: may be empty.
-        title: shown as it is.
-    """
+    """PNG of 800 x 400 pixels: training and held-out loss over epochs, the best one marked. `curve` may be empty."""
     figure = new_figure(8, 4)
     axes = figure.add_subplot()
     draw_curve(axes, curve)
@@ -73,7 +65,7 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty picture of so many hundred pixels."""
+    """Width and height in hundreds of pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -84,19 +76,13 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def to_png(figure: Figure) -> bytes:
-    """The finished picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor=BACKGROUND)
     return buffer.getvalue()
 
 
 def draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
-    """Training and held-out loss over epochs, in bits per character, the best epoch marked and named.
-
-    Args:
-        axes: to draw into.
-        curve: may be empty.
-    """
+    """Losses over epochs, in bits per character, the best epoch marked and named. `curve` may be empty."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_facecolor(BACKGROUND)
@@ -146,12 +132,7 @@ _TITLE_CHARS, _NOTE_CHARS = 84, 104
 
 
 def model_card(name: str, description: Description) -> bytes:
-    """PNG of 800 pixels' width.
-
-    Args:
-        name: what the model is called here.
-        description: of its file.
-    """
+    """PNG of 800 pixels' width."""
     curve = tuple(CurvePoint(*point) for point in description.training.curve)
     figure = new_figure(_WIDTH, _HEAD + (_CURVE if curve else 0))
     if curve:
@@ -216,15 +197,12 @@ def _rule() -> Line2D:
 
 
 COLUMNS = 48
-_MOST_ROWS = 40
-"""With more, lines are no longer begun anew: a picture as high as a tower shows nothing."""
-_LEAST_COLUMNS = 34
-"""The legend's width."""
+_MOST_ROWS = 40  # with more, a line no longer begins a row of its own: the picture would be too high
+_LEAST_COLUMNS = 34  # the legend's width
 _CELL_W, _CELL_H, _GAP = 17, 34, 1
 _PADDING, _LEGEND_H = 20, 74
 _SIZE, _SMALL, _TINY = 25, 17, 8
-_MOST_BITS = 8.0
-"""Of the scale's end: all that is more surprising looks the same."""
+_MOST_BITS = 8.0  # end of the scale: all that is more surprising looks the same
 # From "as expected" to "never": each step as much brighter as the one before, so that it reads without colours too.
 _SCALE = ((0.0, "#33363d"), (0.25, "#2f5f8f"), (0.5, "#7a5ea8"), (0.75, "#d9705a"), (1.0, "#ffd866"))
 _DARK, _LIGHT = (25, 26, 29), (233, 235, 238)
@@ -233,12 +211,7 @@ _Colour = tuple[int, int, int]
 
 
 def surprise_map(text: str, nats: Sequence[float]) -> bytes:
-    """PNG of a text, laid out in rows, and of the scale under it.
-
-    Args:
-        text: not empty.
-        nats: what each of its characters cost.
-    """
+    """PNG of a text (not empty), laid out in rows, and of the scale under it; `nats`: what each character cost."""
     rows = _rows(text)
     columns = max(_LEAST_COLUMNS, *(len(row) for row in rows))
     size = columns * _CELL_W + 2 * _PADDING, len(rows) * _CELL_H + 2 * _PADDING + _LEGEND_H
@@ -291,7 +264,6 @@ class _Pen:
         return self.fonts[key]
 
     def cell(self, left: int, top: int, char: str, bits: float) -> None:
-        """One character on the colour of its surprise."""
         colour = _colour(bits)
         right, bottom = left + _CELL_W - _GAP - 1, top + _CELL_H - 2 * _GAP - 1
         self.draw.rectangle((left, top, right, bottom), fill=colour)
@@ -329,7 +301,6 @@ class _Pen:
             self.draw.text(place, part, fill=ink, font=self.font(MONO, _TINY), anchor="mm")
 
     def legend(self, left: int, top: int, width: int, mean: float) -> None:
-        """The scale, what its ends mean, and where the text as a whole stands on it."""
         small = self.font(SANS, _SMALL)
         for step in range(width):
             line = (left + step, top, left + step, top + 13)

@@ -1,4 +1,4 @@
-"""What the engine gives back, and how it talks while it trains. Works without TensorFlow."""
+"""What the engine returns, and how it talks while it trains. Works without TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Literal, Protocol
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
 Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
-Difficulty = Literal["disk full", "store away"]
-"""What keeps a training from saving."""
+Difficulty = Literal["disk full", "store away"]  # what keeps a training from saving
 
 
 class TrainingCancelled(Exception):
@@ -23,27 +22,17 @@ class TrainingInterrupted(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come. Losses are in nats per character, None until known.
+    """Losses in nats per character, None until known."""
 
-    Attributes:
-        doing: what it does now; it learns nothing more once it is finishing.
-        done: share of its learning that is done, by whichever limit comes first.
-        epoch: the running epoch, from 1.
-        epochs: the most that there will be; time may end it sooner.
-        step, steps: position within the epoch, in batches.
-        eta_s: seconds of learning that are left, never more than its time limit leaves; None: not measured yet.
-        chars_per_s: speed of learning.
-    """
-
-    doing: Doing
-    done: float
-    epoch: int
-    epochs: int
-    step: int
+    doing: Doing  # it learns nothing more once it is finishing
+    done: float  # share of its learning that is done, by whichever limit comes first
+    epoch: int  # from 1
+    epochs: int  # the most that there will be; time may end it sooner
+    step: int  # batches of this epoch that are done
     steps: int
     train_loss: float | None = None
     heldout_loss: float | None = None
-    eta_s: float | None = None
+    eta_s: float | None = None  # of learning left, never more than its time limit leaves; None: not measured yet
     chars_per_s: float | None = None
 
 
@@ -77,28 +66,27 @@ class Hooks(Protocol):
 
 
 class NoHooks:
-    """Hooks for somebody who only waits for the result."""
+    """For somebody who only waits for the result."""
 
     def progress(self, event: Progress) -> None:
-        """Ignore it."""
+        pass
 
     def sample(self, event: Sample) -> None:
-        """Ignore it."""
+        pass
 
     def trouble(self, what: Difficulty | None) -> None:
-        """Ignore it: the log has it."""
+        pass
 
     def saved(self) -> None:
-        """Ignore it."""
+        pass
 
     def control(self) -> Control | None:
-        """Go on."""
         return None
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Losses at the end of an epoch, in nats per character. `heldout_loss` is None when nothing is held out."""
+    """Losses at the end of an epoch, in nats per character; `heldout_loss` is None when nothing is held out."""
 
     epoch: int
     train_loss: float
@@ -111,56 +99,32 @@ class CurvePoint:
 
 
 def best_point(curve: tuple[CurvePoint, ...]) -> CurvePoint:
-    """The first of the points with the lowest watched loss.
-
-    Raises:
-        ValueError: the curve is empty.
-    """
+    """The first of the points with the lowest watched loss. Raises ValueError where the curve is empty."""
     return min(curve, key=lambda point: point.watched)
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished training.
+    """Losses are those of the best epoch, whose weights were kept, in nats per character."""
 
-    Attributes:
-        parameters: trainable numbers in the network.
-        epochs: epochs begun.
-        train_loss, heldout_loss: of the best epoch, whose weights were kept; nats per character.
-        curve: of each epoch; epoch 0, where there is one, is the model that it went on from.
-        samples: texts by the finished model.
-        seconds: time spent, over all attempts.
-        stopped: why it ended.
-        notes: warnings in plain words.
-        epochs_before: of the models that it went on from.
-        copy_share: share of what it wrote that stands verbatim in the corpus, in runs of 30 characters or more.
-    """
-
-    parameters: int
-    epochs: int
+    parameters: int  # trainable numbers in the network
+    epochs: int  # begun
     train_loss: float
     heldout_loss: float | None
-    curve: tuple[CurvePoint, ...]
-    samples: tuple[str, ...]
-    seconds: float
+    curve: tuple[CurvePoint, ...]  # epoch 0, where there is one, is the model that it went on from
+    samples: tuple[str, ...]  # by the finished model
+    seconds: float  # over all attempts
     stopped: Stopped
     random_seed: int
-    notes: tuple[str, ...] = ()
-    epochs_before: int = 0
-    copy_share: float | None = None
+    notes: tuple[str, ...] = ()  # warnings in plain words
+    epochs_before: int = 0  # of the models that it went on from
+    copy_share: float | None = None  # of what it wrote: in its text verbatim, in runs of 30 characters or more
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A text that a model wrote.
-
-    Attributes:
-        seed: as given, or the window drawn from the corpus.
-        text: what comes after it.
-    """
-
-    seed: str
-    text: str
+    seed: str  # as given, or the window drawn from the corpus
+    text: str  # what comes after it
     temperature: float
     random_seed: int
     notes: tuple[str, ...]
@@ -169,32 +133,20 @@ class Generation:
 
 @dataclass(frozen=True)
 class Score:
-    """How well a model foresees a text.
+    """How well a model foresees a text."""
 
-    Attributes:
-        nats_per_char: mean over the characters of the text as given.
-        chars: that many.
-        notes: what was charged beside the model's own predictions.
-    """
-
-    nats_per_char: float
-    chars: int
-    notes: tuple[str, ...] = ()
+    nats_per_char: float  # mean over the characters of the text as given
+    chars: int  # that many
+    notes: tuple[str, ...] = ()  # what was charged beside the model's own predictions
 
     @property
     def bits_per_char(self) -> float:
-        """The same in bits."""
         return self.nats_per_char / math.log(2)
 
 
 @dataclass(frozen=True)
 class Surprise:
-    """How much each character of a text surprises a model.
+    """How much each character of a text surprises a model."""
 
-    Attributes:
-        nats: of each character of the text as given; together they are what the score charges.
-        notes: what was charged beside the model's own predictions.
-    """
-
-    nats: tuple[float, ...]
-    notes: tuple[str, ...] = ()
+    nats: tuple[float, ...]  # of each character of the text as given; together they are what the score charges
+    notes: tuple[str, ...] = ()  # what was charged beside the model's own predictions

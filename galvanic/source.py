@@ -1,4 +1,4 @@
-"""Reading a text in parts, so that one larger than the memory can be used; the bot reads so, too.
+"""Reading a text in parts, so that one larger than the memory can be used.
 
 A piece is the same whether the text lies in memory or in a file, and however it was read.
 """
@@ -12,12 +12,9 @@ from pathlib import Path
 
 from galvanic.errors import UserError
 
-Source = str | os.PathLike[str]
-"""A text, or the path of one in UTF-8."""
-CHUNK = 2**18
-"""Bytes (of a file) or characters (of a text) read at once."""
-PIECE = 2**18
-"""Longest piece, in characters."""
+Source = str | os.PathLike[str]  # a text, or the path of one in UTF-8
+CHUNK = 2**18  # bytes (of a file) or characters (of a text) read at once
+PIECE = 2**18  # longest piece, in characters
 
 
 def clean(text: str) -> str:
@@ -46,16 +43,9 @@ def cleaned(parts: Iterable[str]) -> Iterator[str]:
 def decoded(
     path: Path, encoding: str, size: int = CHUNK, *, errors: str = "strict", whole: bool = True
 ) -> Iterator[str]:
-    """The text of a file as it is, in parts, none of them empty.
+    """The text of a file as it is, in parts, none of them empty; `size`: bytes read at once.
 
-    Args:
-        size: bytes read at once.
-        errors: how Python's codec is to take them.
-        whole: the file may not end within a character; else that one is left out.
-
-    Raises:
-        UnicodeDecodeError: it is not of that encoding.
-        OSError: it cannot be read.
+    Without `whole` a character that the file ends within is left out. Raises UnicodeDecodeError, OSError.
     """
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     with path.open("rb") as file:
@@ -67,11 +57,8 @@ def decoded(
 
 
 def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
-    """The text as it is, in parts of no particular length, none of them empty.
-
-    Raises:
-        UserError: the file cannot be read, or is not UTF-8.
-    """
+    """The text as it is, in parts of no particular length, none of them empty. Raises UserError where the file cannot
+    be read, or is not UTF-8."""
     if isinstance(source, str):
         yield from (source[start : start + size] for start in range(0, len(source), size))
         return
@@ -85,13 +72,10 @@ def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
 
 
 def pieces(source: Source, size: int = PIECE, chunk: int = CHUNK) -> Iterator[str]:
-    r"""The cleaned text in pieces of at most `size` characters, none of them empty.
+    """The cleaned text in pieces of at most `size` characters, none of them empty.
 
-    Cut behind an empty line where there is one, so that paragraphs stay whole; else behind a line, else before a
-    space, else anywhere.
-
-    Raises:
-        UserError: the file cannot be read, or is not UTF-8.
+    Cut behind an empty line where there is one, so that paragraphs stay whole; else behind a line, else before a space,
+    else anywhere. Raises UserError where the file cannot be read, or is not UTF-8.
     """
     buffer = ""
     for text in cleaned(chunks(source, chunk)):

@@ -65,23 +65,14 @@ def train(
 ) -> TrainResult:
     """Train a model on a text and write its file.
 
-    Args:
-        text: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole.
-        options: what the person chose. Without epochs and minutes, a timed plan runs for `limits.minutes`.
-        corpus: what is known of the text; kept with the model.
-        out: the model file to write.
-        checkpoint: folder for checkpoints; if it holds one of the same text and settings, training goes on there.
-        hooks: whom to tell, and who may stop it.
-        limits: what this installation allows.
-        plan: network and numbers to use in place of the defaults; the options are laid over it.
-        parent: file of the model to go on from. On the text that it learned from, the result is never worse than it.
-        parent_name: what to call that model; None: as its file.
+    `text`: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole. Without
+    epochs and minutes in `options` a timed plan runs for `limits.minutes`. `checkpoint`: a folder; if it holds one of
+    the same text and settings, training goes on there. `plan`: in place of the default; the options are laid over it.
+    `parent`: file of the model to go on from; on the text that it learned from, the result is never worse than it.
+    `parent_name`: what to call it; None: as its file.
 
-    Raises:
-        UserError: the text, the options or the parent cannot be used, or the training went astray.
-        OtherCheckpoint: the checkpoint is of another training.
-        TrainingCancelled: a person cancelled it.
-        TrainingInterrupted: it is to pause; the checkpoint is saved.
+    Raises UserError where the text, the options or the parent cannot be used, or the loss diverged; OtherCheckpoint
+    where the checkpoint is of another training; TrainingCancelled; TrainingInterrupted, with the checkpoint saved.
     """
     hooks = hooks or NoHooks()
     workdir = out.with_name(f".{out.name}.text")
@@ -119,7 +110,6 @@ class _Training:
         self._counts = symbol_counts(prepared.ids, len(prepared.vocabulary))
 
     def run(self, out: Path, place: Path | None, hooks: Hooks) -> TrainResult:
-        """See `train`."""
         prepared = self._prepared
         identity = self._identity()
         saved, notes = _saved(place, identity, self._options.random_seed)
@@ -175,7 +165,6 @@ class _Training:
         }
 
     def _plan(self) -> tuple[Plan, tuple[str, ...]]:
-        """A new plan, and notes about it."""
         options, symbols = self._options, len(self._prepared.vocabulary)
         network = self._parent.description.network if self._parent else None
         plan = self._given_plan or make_plan(
@@ -242,11 +231,7 @@ class _Training:
 
 
 def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
-    """See `prepare`; what an earlier try or attempt left in the folder goes.
-
-    Raises:
-        OSError: it cannot be written; nothing of it is left then.
-    """
+    """`prepare`, but first remove what an earlier attempt left; nothing is left after an OSError, either."""
     shutil.rmtree(workdir, ignore_errors=True)
     try:
         return prepare(text, how, workdir=workdir)

@@ -30,16 +30,8 @@ _NEWLINE = ord("\n")
 
 
 class Body:
-    """The text of a source, piece by piece, as often as asked. It is read once to begin with.
-
-    Attributes:
-        characters: of the whole.
-        alphabet: its different characters, by code point.
-        unwrapped: line breaks within paragraphs were turned into spaces.
-
-    Raises:
-        UserError: too little text, or the file cannot be read.
-    """
+    """The text of a source, piece by piece, as often as asked. It is read once to begin with. Raises UserError where it
+    is too short, or the file cannot be read."""
 
     def __init__(self, source: Source, options: TextOptions) -> None:
         self._source = source
@@ -58,7 +50,7 @@ class Body:
                 breaks += piece.count("\n")
                 breaks_left += int(np.count_nonzero(points == _NEWLINE))
         self.unwrapped = breaks != breaks_left
-        self.alphabet = to_text(np.flatnonzero(seen))
+        self.alphabet = to_text(np.flatnonzero(seen))  # each character once, by code point
         if self.characters < LEAST_CHARS or not self.alphabet.strip():
             raise UserError(
                 f"The text has {count(self.characters, 'character')}, too few to learn from.",
@@ -70,17 +62,11 @@ class Body:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the text, in plain words."""
         return ("Lines broken for a fixed width were joined into paragraphs.",) if self.unwrapped else ()
 
 
 class IdsWriter:
-    """Collects the ids of a text, in memory or in a file.
-
-    Args:
-        symbols: size of the vocabulary.
-        workdir: folder for the file; None: in memory.
-    """
+    """Collects the ids of a text, in memory or in a file in `workdir`."""
 
     def __init__(self, symbols: int, workdir: Path | None) -> None:
         self._type = id_type(symbols)
@@ -92,7 +78,7 @@ class IdsWriter:
             self._path.unlink(missing_ok=True)  # what is mapped from a former one stays as it is
 
     def append(self, ids: npt.NDArray[Any]) -> None:
-        """Add ids, none of them `UNKNOWN`."""
+        """None of them may be `UNKNOWN`."""
         ids = ids.astype(self._type, copy=False)
         if self._path is None:
             self._parts.append(ids)
@@ -101,7 +87,7 @@ class IdsWriter:
                 file.write(np.ascontiguousarray(ids).data)  # an error of `tofile` does not say that the disk is full
 
     def ids(self) -> AnyIds:
-        """All of them; there must be some."""
+        """At least one must have been appended."""
         if self._path is not None:
             return np.memmap(self._path, self._type, "r")
         whole: AnyIds = np.concatenate(self._parts)
@@ -109,13 +95,12 @@ class IdsWriter:
 
 
 def grown(known: tuple[str, ...], symbols: list[str]) -> tuple[str, ...]:
-    """The known symbols, and behind them those that are new."""
+    """The known symbols, then those that are new."""
     had = set(known)
     return (*known, *(symbol for symbol in symbols if symbol not in had))
 
 
 def read_seed(seed: str, vocabulary: Vocabulary) -> Seed:
-    """See `Recipe.seed`."""
     cleaned = normalise.clean(seed)
     if not cleaned:
         raise UserError("The seed is empty.", "Give a few words to continue.")
@@ -123,11 +108,8 @@ def read_seed(seed: str, vocabulary: Vocabulary) -> Seed:
 
 
 def read_scoring(text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-    r"""See `Recipe.scoring`.
-
-    `\r\n` throughout counts as one way of writing `\n`. A model of unwrapped text reads wrapped text unwrapped, and
-    pays for telling which spaces were line breaks.
-    """
+    r"""`\r\n` throughout counts as one way of writing `\n`. A model of unwrapped text reads wrapped text unwrapped, and
+    pays for telling which spaces were line breaks."""
     if not text:
         raise UserError("The text to score is empty.", "Give one with some characters.")
     body, side = text, 0.0
@@ -157,7 +139,6 @@ class CharRecipe:
     name = "char"
 
     def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
-        """See `Recipe.prepare`."""
         body = Body(source, options)
         vocabulary = CharVocabulary(grown(options.known, list(body.alphabet)))
         table = vocabulary.table()
@@ -179,9 +160,7 @@ class CharRecipe:
         )
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        """See `Recipe.seed`."""
         return read_seed(seed, vocabulary)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        """See `Recipe.scoring`."""
         return read_scoring(text, vocabulary, unwrapped=unwrapped)

@@ -27,8 +27,7 @@ from galvanic.text.recipe import (
 from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary, to_points, to_text
 from galvanic.units import count
 
-WINDOW = 100
-"""Characters that the network reads before it predicts one."""
+WINDOW = 100  # characters that the network reads before it predicts one
 LEAST_PATTERNS = 100
 # The engine that NLTK has: for it combining marks and joiners are part of a word.
 WORD = regex.compile(r"\w+")
@@ -37,7 +36,6 @@ _STOP_WORDS = Path(__file__).parent / "nltk_data" / "corpora" / "stopwords" / "e
 
 @functools.cache
 def stop_words() -> frozenset[str]:
-    """NLTK's English stop words."""
     return frozenset(_STOP_WORDS.read_text("utf-8").split())
 
 
@@ -48,7 +46,7 @@ def _kept_spans(lowered: str) -> list[tuple[int, int]]:
 
 @functools.cache
 def _word_points() -> npt.NDArray[np.uint8]:
-    """Whether `WORD` matches each code point: 1 or 0, or 2 where that was never asked."""
+    """By code point: 1 where `WORD` matches it, 0 where not, 2 where that was never asked."""
     return np.full(0x110000, 2, np.uint8)
 
 
@@ -77,7 +75,7 @@ def _bodies(source: Source) -> Iterator[str]:
 
 
 def windows(ids: AnyIds) -> AnyIds:
-    """All windows with their next character, shape [patterns, WINDOW + 1]: a view, nothing is copied."""
+    """All windows with their next character, [patterns, WINDOW + 1]: a view, nothing is copied."""
     return np.lib.stride_tricks.sliding_window_view(ids, WINDOW + 1)
 
 
@@ -92,7 +90,7 @@ class ClassicRecipe:
     name = "classic"
 
     def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
-        """See `Recipe.prepare`. Learns from all of the text unless told otherwise, as the tutorial does."""
+        """Learns from all of the text unless told otherwise, as the tutorial does."""
         characters, alphabet = 0, set[str]()
         for words in _bodies(source):
             characters += len(words)
@@ -119,7 +117,6 @@ class ClassicRecipe:
         )
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        """See `Recipe.seed`. A seed shorter than the window is padded on the left."""
         body = words_only(clean(seed))
         if not body and not seed.strip():
             raise UserError("The seed is empty.", "Give a few words to continue.")
@@ -134,7 +131,7 @@ class ClassicRecipe:
         return Seed(pad(known.ids), notes)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:  # noqa: ARG002
-        """See `Recipe.scoring`. Case, stop words, punctuation and spacing are all paid for."""
+        """Case, stop words, punctuation and spacing are all paid for."""
         lowered, origin = _lowered(text)
         spans = _kept_spans(lowered)
         if not spans:
@@ -159,11 +156,8 @@ def _lowered(text: str) -> tuple[str, npt.NDArray[np.int64]]:
 
 
 def _lost_nats(text: str) -> float:
-    """Nats to restore `text` from `words_only(text)`.
-
-    Three adaptive codes without context: which characters were kept, which of the kept were not in lower case, and
-    what the dropped ones are.
-    """
+    """Nats to restore `text` from `words_only(text)`: three adaptive codes without context, for which characters were
+    kept, which of the kept were not in lower case, and what the dropped ones are."""
     # Character by character, so that places in the lowered text are places in the text ("İ" lowers to two).
     lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
     kept = np.zeros(len(text), bool)

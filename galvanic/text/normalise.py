@@ -1,6 +1,6 @@
 """Finding out whether lines were broken for a fixed width, and joining them.
 
-All of it works on arrays of code points: a text may have millions of lines.
+Works on arrays of code points: a text may have millions of lines.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from galvanic.text.vocabulary import Points, to_points, to_text
 
 __all__ = ["Wrapping", "clean", "looks_hard_wrapped", "unwrap", "unwrap_points", "wrapping"]
 
-SAMPLE = 4_000_000
-"""The width is measured on so many characters at the beginning of a text."""
+SAMPLE = 4_000_000  # characters at the beginning of a text on which the width is measured
 # A line break belongs to the wrapping, not to the text, when the next line's first word would not have fitted.
 # Prose wrapped by a machine passes this nearly always, verse and chat seldom; verse also begins its lines with
 # capitals. Books are wrapped by many hands: a width may vary by a tenth from one chapter to another.
@@ -29,29 +28,19 @@ _CAPITALS_SHARE = 0.6
 _LEAST_BREAKS = 5
 _LEAST_WIDTH, _MOST_WIDTH = 55, 120
 _NEWLINE, _SPACE = 10, 32
-_BLANK = np.array([chr(point).isspace() for point in range(0x3002)])
-"""Which code points are blank space; the last entry stands for all beyond, none of which is."""
+_BLANK = np.array([chr(point).isspace() for point in range(0x3002)])  # the last entry stands for all beyond
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """The lines of a text that have some text, arrays of shape [lines].
+    """The lines of a text that are not blank, arrays of shape [lines]."""
 
-    Attributes:
-        row: number of the line, with empty ones counted.
-        indented: length with the blank space before it.
-        length: length without blank space around it.
-        word: length of its first word.
-        first: code point of its first character.
-        newline: where its line break is (at the end of the text where there is none).
-    """
-
-    row: npt.NDArray[np.int64]
-    indented: npt.NDArray[np.int64]
-    length: npt.NDArray[np.int64]
-    word: npt.NDArray[np.int64]
-    first: Points
-    newline: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]  # number of the line, with empty ones counted
+    indented: npt.NDArray[np.int64]  # length with the blank space before it
+    length: npt.NDArray[np.int64]  # without blank space around it
+    word: npt.NDArray[np.int64]  # length of its first word
+    first: Points  # code point of its first character
+    newline: npt.NDArray[np.int64]  # where its line break is (at the end of the text where there is none)
 
     def joints(self) -> npt.NDArray[np.bool_]:
         """Whether each line but the first follows the one before it in the same paragraph."""
@@ -66,15 +55,8 @@ class _Lines:
 
 @dataclass(frozen=True)
 class Wrapping:
-    """How the lines of a text are broken.
-
-    Attributes:
-        width: that they seem to have been broken for: the 98th percentile of the lengths of lines with text.
-        hard: most paragraphs are broken for that width, as in Project Gutenberg's books.
-    """
-
-    width: int
-    hard: bool
+    width: int  # 98th percentile of the lengths of lines with text
+    hard: bool  # most paragraphs are broken for that width, as in Project Gutenberg's books
 
 
 def _lines(points: Points) -> _Lines:
@@ -98,7 +80,7 @@ def _lines(points: Points) -> _Lines:
 
 
 def wrapping(parts: Iterable[str]) -> Wrapping:
-    """How the lines of a text are broken, from `pieces` of it; only the first `SAMPLE` characters count."""
+    """From `pieces` of a text, of which only the first `SAMPLE` characters count."""
     sample: list[_Lines] = []
     characters = 0
     for part in parts:
@@ -127,13 +109,10 @@ def _upper(points: Points) -> npt.NDArray[np.bool_]:
 
 
 def unwrap_points(points: Points, width: int) -> Points:
-    """Turn the line breaks inside paragraphs of prose into spaces, for one of `pieces`.
+    """Turn the line breaks inside paragraphs of prose into spaces, in a copy of one of `pieces`.
 
-    Decided paragraph by paragraph, so that verse and lists within a book keep their lines.
-
-    Args:
-        points: not changed.
-        width: of the whole text's `Wrapping`.
+    `width`: of the whole text's `Wrapping`. Decided paragraph by paragraph, so that verse and lists within a book keep
+    their lines.
     """
     if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
         return points
@@ -151,24 +130,18 @@ def unwrap_points(points: Points, width: int) -> Points:
 
 
 def looks_hard_wrapped(text: str) -> bool:
-    """Whether the lines of most paragraphs are broken for a fixed width, as in Project Gutenberg's books."""
     return wrapping(pieces(text)).hard
 
 
 def unwrap(text: str) -> str:
-    """Turn the line breaks inside paragraphs of prose into spaces; the length stays the same."""
+    """`unwrap_points` of a whole text; the length stays the same."""
     width = wrapping(pieces(text)).width
     return "".join(to_text(unwrap_points(to_points(piece), width)) for piece in pieces(text))
 
 
 def until_line(text: str, start: str) -> str:
-    """The text before the last line that begins with `start`.
-
-    The last, because a table of contents has the same line first.
-
-    Raises:
-        UserError: no line begins so.
-    """
+    """The text before the last line that begins with `start`: a table of contents has the same line first. Raises
+    UserError where no line begins so."""
     places = [match.start() for match in re.finditer(rf"^{re.escape(start)}", text, flags=re.MULTILINE)]
     if not places or not start:
         raise UserError(

@@ -15,11 +15,7 @@ _RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (CharRecipe(), 
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe of that name.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Raises UserError where there is none."""
     if name not in _RECIPES:
         raise UserError(f'There is no recipe "{name}".', f"Choose one of: {', '.join(sorted(_RECIPES))}.")
     return _RECIPES[name]
@@ -28,14 +24,9 @@ def get_recipe(name: str) -> Recipe:
 def prepare(source: Source, options: TextOptions | None = None, *, workdir: Path | None = None) -> Prepared:
     """Make a text ready to be learned by the recipe of `options` (`char` unless said otherwise).
 
-    Args:
-        source: the text; or the path of a file of it in UTF-8, which is read in pieces, several times, and must not
-            change meanwhile. Both give the same.
-        workdir: a folder, made if need be, for the ids; they are then mapped from a file there, which must stay for as
-            long as they are used. None: the ids are kept in memory.
-
-    Raises:
-        UserError: there is no such recipe, too little text, or the file cannot be read or is not UTF-8.
+    A file must be UTF-8 and not change meanwhile: it is read in pieces, several times. `workdir`: a folder, made if
+    need be, for a file from which the ids are mapped, and which must stay while they are used; None: they are kept in
+    memory. Raises UserError where there is no such recipe, too little text, or the file cannot be read or is not UTF-8.
     """
     options = options or TextOptions()
     return get_recipe(options.recipe).prepare(source, options, workdir)

@@ -12,16 +12,13 @@ import regex
 
 from galvanic.errors import UserError
 
-Ids = npt.NDArray[np.int32]
-"""Ids as a model reads them; those of a whole text are kept in fewer bytes (`id_type`)."""
-AnyIds = npt.NDArray[Any]
-"""Ids of any of these types: int32, uint16, uint8."""
+Ids = npt.NDArray[np.int32]  # as a model reads them; those of a whole text are kept in fewer bytes (`id_type`)
+AnyIds = npt.NDArray[Any]  # int32, uint16 or uint8
 Points = npt.NDArray[np.uint32]
 UNKNOWN = -1
 _CODEC = "utf-32-le"
 MOST_SYMBOLS = 100_000
-MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000
-"""Characters of one symbol, which models of older versions may have longer than `split` makes them, and of all."""
+MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol, and of all
 
 # NLTK's WordPunctTokenizer (runs of letters, digits and _; runs of anything else that is no blank space), each token
 # with the space before it; all other blank space stands alone. A run of more than 100 characters, which is no word
@@ -35,56 +32,46 @@ class Vocabulary(Protocol):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Each symbol's text, in the order of their ids."""
+        """In the order of their ids."""
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Characters of each symbol, shape [symbols]."""
+        """Characters of each symbol, [symbols]."""
 
     def __len__(self) -> int:
         """Count the symbols."""
 
     def encode(self, text: str) -> Ids:
-        """Ids of a text, shape [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
+        """Ids of a text, [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids of this vocabulary.
-
-        Raises:
-            IndexError: an id is not of this vocabulary.
-        """
+        """Raises IndexError where an id is not of this vocabulary."""
 
 
 def to_points(text: str) -> Points:
-    """Code points of a text, shape [len(text)]; lone surrogates are taken as they are."""
+    """Code points of a text, [len(text)]; lone surrogates are taken as they are."""
     return np.frombuffer(text.encode(_CODEC, "surrogatepass"), dtype="<u4")
 
 
 def to_text(points: npt.NDArray[Any]) -> str:
-    """The text of code points."""
     return points.astype("<u4", copy=False).tobytes().decode(_CODEC, "surrogatepass")
 
 
 def split(text: str) -> list[str]:
-    """The words, punctuation and blank space of a text, which they are when joined again."""
+    """Words, punctuation and blank space, which are the text when joined again."""
     symbols: list[str] = _SYMBOL.findall(text)
     return symbols
 
 
 def id_type(size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
-    """The smallest type for the ids of a vocabulary of this size."""
     return np.uint8 if size <= 2**8 else np.uint16 if size <= 2**16 else np.int32
 
 
 class _Symbols:
-    """What both vocabularies share.
+    """What both vocabularies share; `symbols` are by id.
 
-    Args:
-        symbols: each once, in the order of their ids.
-
-    Raises:
-        ValueError: a symbol occurs twice or is empty, or there is none.
-        UserError: there are too many, or too long ones.
+    Raises ValueError where a symbol occurs twice or is empty, or there is none; UserError where there are too many, or
+    too long ones.
     """
 
     def __init__(self, symbols: Sequence[str]) -> None:
@@ -105,12 +92,10 @@ class _Symbols:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """See `Vocabulary.symbols`."""
         return self._symbols
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """See `Vocabulary.lengths`."""
         return self._lengths
 
     def __len__(self) -> int:
@@ -124,11 +109,7 @@ class _Symbols:
 
 
 class CharVocabulary(_Symbols):
-    """Single characters. See `_Symbols`.
-
-    Raises:
-        ValueError: also when a symbol is not one character.
-    """
+    """Single characters; raises ValueError also where a symbol is not one."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
@@ -142,7 +123,7 @@ class CharVocabulary(_Symbols):
 
     @classmethod
     def of(cls, text: str) -> CharVocabulary:
-        """The characters of a text that is not empty, in the order of their code points."""
+        """The characters of a text that is not empty, by code point."""
         return cls(sorted(set(text)))
 
     def table(self) -> AnyIds:
@@ -150,12 +131,10 @@ class CharVocabulary(_Symbols):
         return self._table.astype(id_type(len(self)))
 
     def encode(self, text: str) -> Ids:
-        """See `Vocabulary.encode`; shape [len(text)]."""
         ids: Ids = np.take(self._table, to_points(text), mode="clip")
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """See `Vocabulary.decode`."""
         return to_text(self._points[_numbers(ids)])
 
 
@@ -167,11 +146,10 @@ class WordVocabulary(_Symbols):
         self._numbers = _Numbers((symbol, (number,)) for number, symbol in enumerate(self._symbols))
 
     def encode(self, text: str) -> Ids:
-        """See `Vocabulary.encode`; a word that is no symbol is spelled out."""
+        """A word that is no symbol is spelled out."""
         return np.fromiter(chain.from_iterable(map(self._numbers.__getitem__, split(text))), np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """See `Vocabulary.decode`."""
         return "".join(map(self._symbols.__getitem__, _numbers(ids).tolist()))
 
 
@@ -190,10 +168,6 @@ def _numbers(ids: Iterable[int]) -> npt.NDArray[np.int64]:
 
 
 def make_vocabulary(recipe: str, symbols: Sequence[str]) -> Vocabulary:
-    """The vocabulary of a recipe from its symbols, in the order of their ids.
-
-    Raises:
-        ValueError: these cannot be the symbols of one.
-        UserError: there are too many, or too long ones.
-    """
+    """From symbols by id. Raises ValueError where they cannot be those of a vocabulary, UserError where there are too
+    many, or too long ones."""
     return WordVocabulary(symbols) if recipe == "word" else CharVocabulary(symbols)

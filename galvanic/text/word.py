@@ -16,13 +16,11 @@ from galvanic.text.body import Body, IdsWriter, grown, read_scoring, read_seed
 from galvanic.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out
 from galvanic.text.vocabulary import Vocabulary, WordVocabulary, split, to_text
 
-MOST_WORDS = 8_000
-"""Symbols of more than one character; of longer lists the rarest are spelled out."""
+MOST_WORDS = 8_000  # symbols of more than one character; of longer lists the rarest are spelled out
 _FREQUENCIES = ((1_000_000, 5), (0, 3))
 """(characters at least, how often a word must be seen to be a symbol). What is rarer can hardly be learned as a
 symbol, and its letters tell more."""
-_MOST_COUNTED = 300_000
-"""Different words counted at once: a hundred megabytes have millions, nearly all of them seen once."""
+_MOST_COUNTED = 300_000  # different words at once: a hundred megabytes have millions, nearly all seen once
 
 
 class WordRecipe:
@@ -31,7 +29,7 @@ class WordRecipe:
     name = "word"
 
     def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
-        """See `Recipe.prepare`. Words are counted in the part to learn from alone."""
+        """Words are counted in the part to learn from alone."""
         body = Body(source, options)
         learned_most = body.characters - held_out(body.characters, options.heldout)
         symbols = [*body.alphabet, *_words(body, learned_most)]
@@ -62,11 +60,8 @@ class WordRecipe:
         )
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        """See `Recipe.seed`.
-
-        A space at the end is left to the model, whose words bring their own; and a first word that it only knows
-        with a space before it gets one.
-        """
+        """A space at the end is left to the model, whose words bring their own; and a first word that it only knows
+        with a space before it gets one."""
         open_end = seed.endswith(" ") and bool(seed.strip())
         body = seed[:-1] if open_end else seed
         first = next(iter(split(body)), "")
@@ -77,12 +72,11 @@ class WordRecipe:
         return replace(read_seed(body, vocabulary), open_end=open_end)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        """See `Recipe.scoring`."""
         return read_scoring(text, vocabulary, unwrapped=unwrapped)
 
 
 def _words(body: Body, characters: int) -> list[str]:
-    """The words of the first so many characters that are to be symbols, in the order of their code points."""
+    """The words of the first so many characters that are to be symbols, by code point."""
     counts: Counter[str] = Counter()
     read = seldom = 0
     for points in body:
