@@ -92,7 +92,7 @@ async def test_every_offer_that_asks_redis_survives_its_outage(
     async def away(*_arguments: Any, **_options: Any) -> Any:
         raise AwayError
 
-    monkeypatch.setattr(live.bot.registry, "_list", away)
+    monkeypatch.setattr(live.bot.registry, "_ask", away)
     monkeypatch.setattr(live.bot.outlook, "look", away)
     assert await offered(live, command, option) == []
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
