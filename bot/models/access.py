@@ -16,11 +16,7 @@ NOBODYS = (
 
 
 def require_owner(model: ModelRecord, who: Actor, action: str) -> None:
-    """Refuse everybody but the model's owner and members with Manage Server. `action`: what for, as `delete it`.
-
-    Raises:
-        UserError: says who may.
-    """
+    """Raises UserError for all but its owner and members with Manage Server. `action`: what for, as `delete it`."""
     if model.owner_id != who.user.id and not is_admin(who.user):
         raise UserError(
             f"`{model.name}` isn't your model.",
@@ -29,12 +25,9 @@ def require_owner(model: ModelRecord, who: Actor, action: str) -> None:
 
 
 def require_export(model: ModelRecord, who: Actor) -> None:
-    """Refuse who may not export a model, or not here: what was learned from a text stays where that was shown.
+    """Raises UserError: they may not export it, or not here: what was learned from a text stays where it was shown.
 
     What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach.
-
-    Raises:
-        UserError: says who may, or where.
     """
     if model.transcripts and not is_admin(who.user):
         raise UserError(
@@ -57,11 +50,7 @@ def require_export(model: ModelRecord, who: Actor) -> None:
 
 
 def require_share(model: ModelRecord, who: Actor) -> None:
-    """Refuse who may not share a model. What learned from channels' messages is nobody's to share, not even an admin's.
-
-    Raises:
-        UserError: says who may, or that there is nothing to share.
-    """
+    """Raises UserError: they may not (a model of messages nobody may, not even an admin), or it is shared anyway."""
     if model.transcripts:  # those who wrote them chose their readers
         raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", NOBODYS)
     require_owner(model, who, "share it")
@@ -78,11 +67,7 @@ def require_share(model: ModelRecord, who: Actor) -> None:
 
 
 def guild_of(client: discord.Client, who: Actor) -> discord.Guild:
-    """The server where somebody asks.
-
-    Raises:
-        UserError: the bot does not know it: it was added with its commands alone, or is only just connecting.
-    """
+    """Raises UserError: the bot does not know it: it was added with its commands alone, or is only just connecting."""
     guild = client.get_guild(who.guild_id)
     if guild is None:
         raise UserError("I don't see this server yet.", "Try again in a moment; I must be a member of it.")

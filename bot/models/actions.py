@@ -36,8 +36,6 @@ ANSWER_WITHIN = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class ModelActions:
-    """What people do with models."""
-
     settings: Settings
     servers: GuildSettingsStore
     access: Access
@@ -49,20 +47,12 @@ class ModelActions:
     removal: Removal
 
     async def use(self, who: Actor, model: ModelRecord) -> None:
-        """Make a model the current one of a channel; for those who may generate texts there.
-
-        Raises:
-            UserError: this person may not.
-        """
+        """Raises UserError: this person may not generate texts there."""
         await self.access.require("generate", who.user, who.channel)
         await self.registry.use(who.place.channel_id, model)
 
     async def page(self, who: Actor, page: int) -> dict[str, Any]:
-        """One page of the models that may be used in a channel, to send or to edit a message to.
-
-        Raises:
-            UserError: there is none.
-        """
+        """One page of a channel's models, to send or to edit a message to. Raises UserError: there is none."""
         here = await self.registry.channel_models(who.guild_id, who.here)
         prefix = await self.servers.prefix(who.guild_id)
         if not here.models:
@@ -79,11 +69,7 @@ class ModelActions:
         }
 
     async def show_info(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
-        """Post a model's card: with its picture if a worker is there to draw it, else with what the registry knows.
-
-        Raises:
-            UserError: this person asked for one a moment ago.
-        """
+        """Show a model's card, drawn by a worker if one is there. Raises UserError: they asked a moment ago."""
         job = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
         wait = self.settings.generate_cooldown_s
         async with self.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
@@ -95,11 +81,7 @@ class ModelActions:
                 await self.post_info(send, job, Failed(problem=error.problem, remedy=error.remedy), **options)
 
     async def post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
-        """Show a model's card. What the registry knows is shown even when no picture came.
-
-        Raises:
-            UserError: it can't be used there by now.
-        """
+        """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
         here = await self.registry.channel_models(place.guild_id, place.channel_ids)
         model = next((model for model in here.models if model.model_id == job.model.model_id), None)
@@ -123,10 +105,9 @@ class ModelActions:
         await send(embed=embed, files=files, view=view, **options)
 
     async def rename(self, who: Actor, model: ModelRecord, name: str) -> None:
-        """Give a model another name; channels, buttons and trainings that use it know it by its id.
+        """Channels, buttons and trainings that use a model know it by its id.
 
-        Raises:
-            UserError: this person may not, or the name is taken.
+        Raises UserError: this person may not, or the name is taken.
         """
         require_owner(model, who, "rename it")
         if name == model.name:
@@ -134,11 +115,7 @@ class ModelActions:
         await self.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
 
     async def question(self, who: Actor, model: ModelRecord) -> dict[str, Any]:
-        """Whether a model is really to be deleted, as a message to send.
-
-        Raises:
-            UserError: this person may not.
-        """
+        """Whether a model is really to be deleted, as a message to send. Raises UserError: they may not."""
         require_owner(model, who, "delete it")
         embed = embeds.delete_question(model, who.user.id, await self.servers.prefix(who.guild_id))
         return {"embed": embed, "view": embeds.question_buttons(model.model_id, who.user.id)}
@@ -146,24 +123,20 @@ class ModelActions:
     # ------------------------------------------------------------------ buttons
 
     async def pressed_use(self, press: Press) -> None:
-        """Use a model in the channel of its button."""
         who, model = await self.pressed(press)
         await self.use(who, model)
         await press.send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
 
     async def pressed_page(self, press: Press) -> None:
-        """Show another page of a channel's list of models, as the list is now."""
         if press.actor.here[0] != int(press["channel"]):
             prefix = await self.servers.prefix(press.actor.guild_id)
             raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
         await press.update(**await self.page(press.actor, int(press["page"])))
 
     async def pressed_delete(self, press: Press) -> None:
-        """Ask whether a model is to be deleted."""
         await press.send(**await self.question(*await self.pressed(press)))
 
     async def pressed_yes(self, press: Press) -> None:
-        """Delete a model for good, if whoever was asked answers in time."""
         message = press.interaction.message
         if message is not None and discord.utils.utcnow() - message.created_at > ANSWER_WITHIN:
             await press.update(view=None)
@@ -179,20 +152,14 @@ class ModelActions:
         await press.update(embed=embeds.deleted(model, who.user.id), view=None)
 
     async def pressed_no(self, press: Press) -> None:
-        """Take the question away."""
         await press.update(embed=embeds.not_deleted(press.actor.user.id), view=None)
 
     async def pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
-        """Who pressed a model's button, and the model.
-
-        Raises:
-            UserError: it can't be used there any more.
-        """
+        """Raises UserError: the button's model can't be used there any more."""
         who = press.actor
         return who, await self.registry.by_id(who.guild_id, who.here, press["model"])
 
     def register(self, table: components.Components) -> None:
-        """Let the buttons work, and have cards delivered."""
         table.add("use", self.pressed_use, components.MODEL)
         table.add("delete", self.pressed_delete, components.MODEL)
         table.add("delete-now", self.pressed_yes, f"{components.MODEL}:{components.USER}", how="update", owner=True)

@@ -25,9 +25,8 @@ Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | d
 class Audience:
     """Whether all who read one place could have read another, as far as the server's roles and overwrites tell.
 
-    The list of members is not asked. To have it needs a privileged intent, and it says nothing of who joins, or is
-    given a role, after the text was posted. So the answer holds for every member that there could be, with any
-    combination of roles, and it works without that intent.
+    The list of members is not asked: it needs a privileged intent, and says nothing of who joins, or is given a role,
+    after the text was posted. So the answer holds for every member that there could be, with any combination of roles.
     """
 
     def __init__(self, client: discord.Client, settings: Settings) -> None:
@@ -37,8 +36,8 @@ class Audience:
     def allows(self, guild_id: int, channel_ids: Sequence[int], record: ModelRecord) -> bool:
         """Whether a model may be used in a place, by what it learned from channels' messages alone.
 
-        Where it may be used by what else it learned from is another question (`ModelRecord.usable_in`); for both at
-        once ask the registry. `channel_ids`: the channel, and for a thread also its parent.
+        For what else it learned from see `ModelRecord.usable_in`; for both at once ask the registry. `channel_ids`: the
+        channel, and for a thread also its parent.
         """
         return self.allows_words(guild_id, channel_ids, record.transcripts)
 
@@ -78,20 +77,19 @@ class Audience:
     def reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
         """Whether every possible reader of a channel or thread can read another one.
 
-        A reader of the place is whoever has View Channel there: what is posted now can be seen without the history.
-        To read the source takes View Channel and Read Message History, in voice channels also Connect. Members of a
-        server differ in the roles that they hold and in the overwrites of their own; for each the permissions follow
-        from those of the roles by the rules of Discord's documentation ("Permissions", section "Permission
-        Hierarchy"; `_has`). Somebody who can read the place and lacks one permission for the source needs two roles
-        at most: one that lets them into the place, and one that denies them that permission. Take every other role
-        from them, and both are still true: none of those let them in, and none gave them the permission. So it is
-        enough to try everybody with two roles, and among roles that say the same about both channels, one. Members
-        with Administrator, and the owner, read everything.
+        To read the place takes View Channel: what is posted now can be seen without the history. To read the source
+        takes View Channel and Read Message History, in voice channels also Connect. A member's permissions follow from
+        their roles and from overwrites of their own, by the rules of Discord's documentation ("Permissions", section
+        "Permission Hierarchy"; `_Person.holds`). Somebody who can read the place and lacks one permission for the
+        source needs two roles at most: one that lets them into the place, and one that denies them that permission.
+        Without all their other roles both are still true: none of those let them in, and none gave them the permission.
+        So it is enough to try everybody with two roles, and among roles that say the same about both channels, one.
+        Members with Administrator, and the owner, read everything.
 
         Where that does not tell, the answer is no: nothing is known of either channel, or not of the same server. A
-        thread has the readers of its parent, at most; a private thread as a source can be read only in itself. What
-        is age-restricted stays in such places. What is said in a channel can be read there and in its threads, even
-        where some may not see its history. Of the place only the id and, of a thread, the parent's is believed.
+        thread has the readers of its parent, at most; a private thread as a source can be read only in itself. What is
+        age-restricted stays in such places. What is said in a channel can be read there and in its threads, even where
+        some may not see its history. Of the place only the id and, of a thread, the parent's is believed.
         """
         if place is None or source is None:
             return False
@@ -99,7 +97,7 @@ class Audience:
         return self._reads(guild, self._find(guild, ids), guild.get_channel_or_thread(source.id))
 
     def _find(self, guild: discord.Guild, channel_ids: Sequence[int]) -> Any:
-        """The first of a thread and its parent that is known: a thread has no reader that its parent has not."""
+        """The first that is known of a thread and its parent: a thread has no reader that its parent has not."""
         return next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)
 
     def _reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
@@ -171,8 +169,8 @@ class _Person(NamedTuple):
     def holds(self, bit: int, channel: int) -> bool:
         """Whether they have a permission in the first (0) or second (1) channel.
 
-        The server's permissions of all roles together; the overwrite of everyone; those of the roles, all denials
-        before all allowances; that of the member. Each denies first and allows then.
+        It is the server's permissions of all roles together; then the overwrites of everyone, of the roles, of the
+        member: each denies first and allows then.
         """
         bits = self.base
         deny = allow = 0
@@ -210,5 +208,4 @@ def _is_mine(role: discord.Role, me: int) -> bool:
 
 
 def _root(channel: Any) -> Any:
-    """The channel that a thread belongs to, or the channel itself."""
     return channel.parent if isinstance(channel, discord.Thread) else channel

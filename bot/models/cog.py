@@ -40,8 +40,6 @@ def _about(name: str, usage: str, *examples: str, description: str, **options: A
 
 @dataclass(eq=False, repr=False)
 class Models(commands.Cog):
-    """The commands about models, and what happens to the models of a channel that is deleted."""
-
     bot: commands.Bot
     settings: Settings
     servers: GuildSettingsStore
@@ -61,12 +59,10 @@ class Models(commands.Cog):
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        """Delete the models that were only this channel's."""
         await self.removal.forget_channel(channel.guild, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        """Delete the models that were only this thread's."""
         guild = self.bot.get_guild(payload.guild_id)
         if guild is not None:
             await self.removal.forget_channel(guild, payload.thread_id)
@@ -306,7 +302,7 @@ class Models(commands.Cog):
         await self.transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
 
     async def _named(self, ctx: Context, name: str | None) -> tuple[Actor, ModelRecord]:
-        """Who asks, and the model of that name; None: the channel's."""
+        """`name` None: the channel's model."""
         await ctx.defer()
         who = Actor.of(ctx)
         return who, await self.registry.choose(who.guild_id, who.here, name)

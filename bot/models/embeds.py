@@ -28,7 +28,7 @@ _FACT_CHARS = 200
 def model_list(
     models: list[ModelRecord], current: ModelRecord | None, here: list[int], page: int, prefix: str
 ) -> discord.Embed:
-    """A page, from 0, of the models that may be used in a channel. `here`: that and, of a thread, its parent."""
+    """`page`: from 0. `here`: the channel where models may be used and, of a thread, its parent."""
     lines = [_line(model, here, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     marked = "▶️ this channel's model" if current is not None else f"{prefix}model use NAME chooses this channel's model"
@@ -39,7 +39,6 @@ def model_list(
 
 
 def pages(models: list[ModelRecord]) -> int:
-    """How many pages a list takes."""
     return max(1, math.ceil(len(models) / PAGE))
 
 
@@ -53,14 +52,10 @@ def model_info(
     gone_by: float | None = None,
     expires: float | None = None,
 ) -> discord.Embed:
-    """A model's own card.
+    """A model's own card. `current`: it is the channel's; `facts`: more fields, read by a worker from its files.
 
-    Args:
-        current: it is the channel's own.
-        facts: more fields, which the worker read from the model's files.
-        no_picture: why there is no picture.
-        gone_by: it learned words that were withdrawn, and is gone at that time; seconds since the epoch.
-        expires: when its lifetime ends; None: never.
+    `gone_by`: when it is gone, as it learned words that were withdrawn; `expires`: when its lifetime ends. Seconds
+    since the epoch; None: not at all.
     """
     made = "imported" if model.imported else "trained"
     said = [
@@ -108,7 +103,6 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
-    """Asks whether a model is to be deleted."""
     copy = "" if model.heard else f" `{prefix}model export {model.name}` keeps a copy."
     embed = discord.Embed(
         title=f"Delete {model.name}?",
@@ -125,7 +119,6 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
 
 
 def question_buttons(model_id: str, user_id: int) -> discord.ui.View:
-    """The answers to `delete_question`, for the person who was asked."""
     return view(
         button("delete-now", model_id, user_id, label="Delete it", style=discord.ButtonStyle.danger),
         button("delete-not", user_id, label="Keep it"),
@@ -133,18 +126,16 @@ def question_buttons(model_id: str, user_id: int) -> discord.ui.View:
 
 
 def model_buttons(model_id: str, *actions: str) -> discord.ui.View:
-    """What can be done with a model, below its card."""
     return view(*(model_button(action, model_id) for action in actions))
 
 
 def model_button(action: str, model_id: str) -> discord.ui.Button[Any]:
-    """The button of a model that writes with it, uses, exports or deletes it."""
     label, style = _BUTTONS[action]
     return button(action, model_id, label=label, style=style)
 
 
 def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | None:
-    """The buttons of a list that has several pages."""
+    """None: there is one page only."""
     if last == 0:
         return None
     return view(
@@ -154,17 +145,15 @@ def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | Non
 
 
 def deleted(model: ModelRecord, user_id: int) -> discord.Embed:
-    """The answer Yes to `delete_question`."""
     return discord.Embed(description=f"🗑️ `{model.name}` was deleted by <@{user_id}>.", colour=GREY)
 
 
 def not_deleted(user_id: int) -> discord.Embed:
-    """The answer No to `delete_question`."""
     return discord.Embed(description=f"<@{user_id}> kept the model: nothing was deleted.", colour=GREY)
 
 
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
-    """The answer to `model share`. `undo`: the command that undoes it."""
+    """`undo`: the command that undoes it."""
     quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
     return discord.Embed(
         description=(
@@ -177,7 +166,6 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
 
 
 def unshared(model: ModelRecord, whom: str) -> discord.Embed:
-    """The answer to `model unshare`."""
     return discord.Embed(
         description=(
             f"🔒 `{model.name}` is no longer shared with {whom}. It can be used {scope_in_full(model)}.\n"
@@ -188,7 +176,7 @@ def unshared(model: ModelRecord, whom: str) -> discord.Embed:
 
 
 def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False) -> str:
-    """The answer to `model export`, above the file. `messages`: the model learned from channels' messages."""
+    """The message above the file. `messages`: the model learned from channels' messages."""
     if messages:
         return (
             f"`{name}` as a file, {megabytes(file_bytes)}.\n"
@@ -205,7 +193,6 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
 
 
 def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current: bool) -> discord.Embed:
-    """The answer to `model import`."""
     embed = discord.Embed(
         title=f"Imported {model.name}",
         description=(
@@ -227,26 +214,25 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
 
 
 def copied(share: float) -> str:
-    """How much a model's samples copy of its text, in plain words."""
+    """How much of a model's samples, from 0 to 1, is copied from its text, in words."""
     if share <= 0:
         return "nothing in its samples is copied word for word from the text"
     return f"{percent(share)} of the characters in its samples are copied word for word from the text"
 
 
 def quality(model: ModelRecord) -> str:
-    """How well a model predicts text, and which text that was."""
+    """Of held-out text, or else of the text that it learned."""
     if model.heldout_loss is not None:
         return f"{model.heldout_loss / math.log(2):.2f} bits per character"
     return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"
 
 
 def size(model: ModelRecord) -> str:
-    """The size of a model in the store."""
     return megabytes(model.stored_bytes)
 
 
 def megabytes(number: int) -> str:
-    """A file's size: `7 kB`, `2.3 MB`."""
+    """`7 kB`, `2.3 MB`."""
     return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / MEGABYTE:,.1f} MB"
 
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Lifetimes:
-    """Tells of models whether they are stale, and when they are gone. Any method that waits raises `RedisError`."""
+    """Whether models are stale, and when they are gone. Any method that waits raises `redis.RedisError`."""
 
     def __init__(self, client: redis.asyncio.Redis, settings: Settings) -> None:
         self._redis = client

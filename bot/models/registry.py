@@ -39,13 +39,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ChannelModels:
-    """What a channel may use.
-
-    Attributes:
-        models: newest first.
-        current: the channel's own model, None when it has none.
-        choices: what else the channel has chosen.
-    """
+    """What a channel may use, newest first; the model that it has chosen, if any, and its other choices."""
 
     models: list[ModelRecord]
     current: ModelRecord | None
@@ -74,9 +68,9 @@ class Registry:
     ) -> list[ModelRecord]:
         """Those of the models that may be used in a channel now: the one place where that is decided.
 
-        It must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
-        everybody there could have read (`bot.models.audience`). `channel_ids`: the channel, and for a thread also its
-        parent. Outside of servers (`guild_id` None) there are no models.
+        They must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
+        everybody there could have read (`Audience`). `channel_ids`: the channel, and for a thread also its parent.
+        Outside of servers (`guild_id` None) there are no models.
         """
         if guild_id is None:
             return []
@@ -84,7 +78,7 @@ class Registry:
         return self._audience.among(guild_id, channel_ids, own)
 
     async def channel_models(self, guild_id: int, channel_ids: list[int]) -> ChannelModels:
-        """The models that may be used in a channel, and its choices; arguments as of `among`."""
+        """Arguments as of `among`."""
         records, hashes = await self._ask(guild_id, channel_ids)
         models = self.among(guild_id, channel_ids, records)
         models.sort(key=lambda model: model.created_at, reverse=True)
@@ -95,15 +89,11 @@ class Registry:
         return ChannelModels(models, current, read_choices(hashes))
 
     async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
-        """The guild's models that may be used in a channel, newest first; arguments as of `among`."""
+        """Newest first; arguments as of `among`."""
         return (await self.channel_models(guild_id, list(channel_ids))).models
 
     async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
-        """The model called `name`, or the channel's current one.
-
-        Raises:
-            UserError: there is no such model that may be used here.
-        """
+        """`name` None: the channel's current model. Raises UserError: there is none that may be used here."""
         return (await self.choose_with(guild_id, channel_ids, name))[0]
 
     async def choose_with(
@@ -118,11 +108,7 @@ class Registry:
         raise await self._no_such_model(guild_id, channel_ids, name)
 
     async def by_id(self, guild_id: int | None, channel_ids: list[int], model_id: str) -> ModelRecord:
-        """A model by its id, as a button names it.
-
-        Raises:
-            UserError: there is none, or it may not be used here: the same words for both.
-        """
+        """Raises UserError: there is none, or it may not be used here: the same words for both."""
         models = await self.by_ids(guild_id, channel_ids, [model_id])
         if not models:
             prefix = await self._guilds.prefix(guild_id)
@@ -134,17 +120,13 @@ class Registry:
     async def by_ids(
         self, guild_id: int | None, channel_ids: Sequence[int], model_ids: Iterable[str]
     ) -> list[ModelRecord]:
-        """Those of the models with these ids that may be used in a channel, each once."""
+        """Those that may be used in a channel, each once."""
         wanted = [keys.model(model_id) for model_id in dict.fromkeys(model_ids)]
         found = cast(list[bytes | None], await reply(self._redis.mget(wanted))) if wanted else []
         return self.among(guild_id, channel_ids, _read(data for data in found if data is not None))
 
     async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
-        """The models that have a part in an answer which is to be posted in a place now.
-
-        Raises:
-            UserError: not all of them may be used there any more.
-        """
+        """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
         models = await self.by_ids(place.guild_id, place.channel_ids, model_ids)
         if len(models) < len(model_ids):
             raise UserError(
@@ -155,12 +137,11 @@ class Registry:
         return models
 
     async def record(self, model_id: str) -> ModelRecord | None:
-        """A model's record, None when it is gone. Says nothing about who may use it."""
+        """None: it is gone. Says nothing about who may use it."""
         data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
         return None if data is None else next(iter(_read([data])), None)
 
     async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        """The names to offer while somebody types a model's, for a slash command."""
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
@@ -181,18 +162,16 @@ class Registry:
         return (await self._ask(guild_id, []))[0]
 
     async def named(self, guild_id: int, name: str) -> ModelRecord | None:
-        """The model of that name, wherever it may be used: never to show. None: there is none."""
+        """Wherever it may be used: never to show."""
         records, _ = await self._ask(guild_id, [], name)
         return next((model for model in records if model.guild_id == guild_id), None)
 
     async def stored_bytes(self, guild_id: int) -> int:
-        """What all models of a guild take in the model store, those of other channels included."""
         return sum(model.stored_bytes for model in await self.all(guild_id))
 
     # ------------------------------------------------------------------ changing
 
     async def use(self, channel_id: int, model: ModelRecord) -> None:
-        """Make a model the channel's current one."""
         await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
 
     async def amend(
@@ -203,12 +182,10 @@ class Registry:
     ) -> ModelRecord:
         """Change a model's record in one step, its name in the guild with it; the record as it is now.
 
-        Args:
-            change: makes the new record of the one that is there; asked again when somebody else was faster.
-            forget: gives for the new record the channels that are to drop the model, should it be their current one.
+        `change` makes the new record of the old one, again when somebody else was faster. `forget` gives for the new
+        record the channels that are to drop the model, should it be their current one.
 
-        Raises:
-            UserError: the model is gone, or its new name is taken; or what `change` raises.
+        Raises UserError: the model is gone, or its new name is taken; or what `change` raises.
         """
         for _ in range(_AMEND_TRIES):
             data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
@@ -229,24 +206,17 @@ class Registry:
         raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")
 
     async def remove(self, model: ModelRecord, channel_ids: Iterable[int], job: DeleteJob) -> bool:
-        """Take a model out of the registry and off the channels that have chosen it, all in one step.
+        """Take a model out, and off the channels that have chosen it, in one step; False: it was gone already.
 
-        Args:
-            channel_ids: the channels that may have chosen it; the choice of one that is missing here names nothing.
-            job: what removes its files; kept until it is sent (`deletions`).
-
-        Returns:
-            False when it was gone already.
+        `channel_ids`: those that may have chosen it; the choice of one that is missing here names nothing. `job`:
+        removes its files; kept until it is sent (`deletions`).
         """
         own = (keys.guild_models(model.guild_id), keys.model(model.model_id), keys.DELETING)
         arguments = [model.model_id, job.model_dump_json()]
         return bool(await reply(self._remove(keys=[*own, *map(keys.channel, channel_ids)], args=arguments)))
 
     async def deletions(self, *, lost: bool = True) -> list[DeleteJob]:
-        """The jobs of `remove` that have yet to be sent, or (`lost`) may have been lost on their way.
-
-        One of another version is left for that one.
-        """
+        """Jobs of `remove` yet to be sent, or (`lost`) maybe lost on their way; none of another version."""
         waiting = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETING)))
         sent = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETION_SENT))) if waiting else {}
         jobs = []
@@ -260,7 +230,6 @@ class Registry:
         return jobs
 
     async def deletion_sent(self, model_id: str) -> None:
-        """The job that removes this model's files is on its way."""
         await reply(self._redis.hset(keys.DELETION_SENT, model_id, str(time.time())))
 
     async def forget_channel(self, channel_id: int) -> None:

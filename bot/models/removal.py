@@ -20,7 +20,7 @@ from shared.models import ModelRecord
 
 _TRY_AGAIN_S = 5.0
 _UNSENT = "d-0"
-"""Placeholder for the id of a job that gets its own when it is sent."""
+"""A job gets an id of its own when it is sent."""
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Removal:
         self._tasks = Tasks()
 
     async def drop(self, model: ModelRecord) -> bool:
-        """Delete a model, whoever asked for it or nobody; False when it is gone already."""
+        """False: it is gone already."""
         guild = self._client.get_guild(model.guild_id)
         chosen = {model.channel_id, *model.shared_with, *(channels_of(guild) if guild is not None else ())}
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
@@ -56,9 +56,8 @@ class Removal:
     async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
         """Delete the models that nobody can use any more because their channel, or their thread, was deleted.
 
-        Those that learned from its messages go, too, and trainings on them are cancelled: nobody can read it, so
-        there is no place where everybody can. What the channel has chosen goes as well. Discord tells of it only once,
-        so this tries until Redis is there.
+        Those that learned from its messages go, too, and trainings on them are cancelled: no place is left where
+        everybody can read it. Discord tells of it only once, so this tries until Redis is there.
         """
         left = [known for known in channels_of(guild) if known != channel_id]
 
@@ -97,8 +96,8 @@ class Removal:
     async def send_deletions(self) -> None:
         """Send the jobs that remove the files of deleted models; try until Redis is there.
 
-        After a crash between two steps a job is sent twice: deleting what is gone does nothing. While no worker is
-        there each is sent only once: nobody would take what is sent again.
+        After a crash a job may be sent twice: deleting what is gone does nothing. While no worker is there each is sent
+        only once: nobody would take what is sent again.
         """
 
         async def send() -> None:
@@ -111,11 +110,10 @@ class Removal:
         await self._persist(send)
 
     async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Try until Redis is there."""
         pauses_s = itertools.repeat(_TRY_AGAIN_S)
         await retry(work, "redis_unreachable", pauses_s=pauses_s, unless=self._client.is_closed)
 
 
 def channels_of(guild: discord.Guild) -> list[int]:
-    """All channels and threads of a server that the bot knows of."""
+    """All that the bot knows of, threads included."""
     return [channel.id for channel in guild.channels] + [thread.id for thread in guild.threads]

@@ -36,19 +36,14 @@ def visible_channels(guild: discord.Guild, user: User) -> list[Target]:
 
 @dataclass(frozen=True)
 class Sharing:
-    """Shares models with channels and the whole server, and stops that."""
-
     client: discord.Client
     registry: Registry
 
     async def share(self, who: Actor, model: ModelRecord, where: str) -> tuple[ModelRecord, Target | None]:
-        """Let the channel that was named (by mention, name or id), or the whole server, use a model.
+        """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and the channel if it
+        is one.
 
-        Returns:
-            The record as it is now, and the channel; None for the server.
-
-        Raises:
-            UserError: this person may not, it may be used there anyway, or there is no such channel.
+        Raises UserError: this person may not, it may be used there anyway, or there is no such channel.
         """
         to = self._target(who, where)
         require_share(model, who)
@@ -71,14 +66,8 @@ class Sharing:
     async def unshare(self, who: Actor, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
         """Stop sharing a model; channels that can no longer use it drop it as their current one.
 
-        Args:
-            typed: a channel, or `server`; None: everything.
-
-        Returns:
-            The record as it is now, and with whom it is no longer shared.
-
-        Raises:
-            UserError: this person may not, or it was not shared there.
+        `typed`: a channel, or `server`; None: everything. The record now, and with whom it is no longer shared. Raises
+        UserError: this person may not, or it was not shared there.
         """
         require_owner(model, who, "do that")
         if model.scope == "guild" and model.transcripts:
@@ -123,10 +112,9 @@ class Sharing:
         return {"shared_with": tuple(other for other in model.shared_with if other != to)}, f"<#{to}>"
 
     def _target(self, who: Actor, typed: str) -> Target | None:
-        """The channel that was named; None for the whole server.
+        """The channel that was named; None: the whole server.
 
-        Raises:
-            UserError: there is no such channel that both the person and the bot see; a hidden one gets the same answer.
+        Raises UserError: there is none that both the person and the bot see; a hidden one gets the same answer.
         """
         guild, word = guild_of(self.client, who), typed.strip()
         if word.lower().lstrip("#") in (SERVER, "everyone", "all"):

@@ -50,8 +50,6 @@ _NOT_HERE = UserError(
 
 @dataclass(frozen=True)
 class Transfer:
-    """Hands models out as files, and takes them in."""
-
     client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
@@ -67,8 +65,7 @@ class Transfer:
     async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it.
 
-        Raises:
-            UserError: this person may not, or not here; or no worker is there.
+        Raises UserError: this person may not, or not here; or no worker is there.
         """
         require_export(model, who)
         most = guild_of(self.client, who).filesize_limit
@@ -78,11 +75,7 @@ class Transfer:
             await self.delivery.ask(job, send, **options)
 
     async def exportable(self, who: Actor) -> ModelRecord:
-        """The only model that somebody may export here.
-
-        Raises:
-            UserError: there is none, or there are several, which it lists.
-        """
+        """The only model they may export here. Raises UserError: there is none, or several, which it lists."""
         models = []
         for model in await self.registry.usable(who.guild_id, who.here):
             try:
@@ -105,11 +98,7 @@ class Transfer:
         )
 
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
-        """Hand over a model as a file.
-
-        Raises:
-            UserError: it can't be used there by now, or learned words that were withdrawn.
-        """
+        """Raises UserError: it can't be used there by now, or learned words that were withdrawn."""
         (model,) = await self.registry.require_usable(job.place, [job.model.model_id])
         data = await self.queue.artifact(job.job_id, MODEL_FILE, job.most_bytes)
         if data is None:
@@ -121,17 +110,16 @@ class Transfer:
         await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
     async def pressed_export(self, press: Press) -> None:
-        """Post the model of a button as a file."""
         who = press.actor
         await self.export(who, await self.registry.by_id(who.guild_id, who.here, press["model"]), press.send)
 
     async def import_file(
         self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
-        """Have an exported model checked and entered, for those who may train here.
+        """Have an exported model checked and entered.
 
-        Raises:
-            UserError: this person may not, the file is too large, or there is not enough disk space for the server.
+        Raises UserError: this person may not train here, or the file is too large for me or for the server's disk
+        space.
         """
         await self.access.require("train", who.user, who.channel)
         most = self.settings.import_max_mb
@@ -160,11 +148,7 @@ class Transfer:
                 raise refusal(job, error) from error
 
     async def _require_disk_space(self, guild_id: int, more_bytes: int) -> int:
-        """Refuse what would take more than the server's models may; bytes that all of them together may take.
-
-        Raises:
-            UserError: says how much there is, and how to make room.
-        """
+        """Bytes that all the server's models may take. Raises UserError: this one would take more."""
         most = self.servers.disk_mb(await self.servers.get(guild_id))
         taken, more = await self.registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
         if taken + more > most:
@@ -175,11 +159,7 @@ class Transfer:
         return int(most * MEGABYTE)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
-        """Tell of a model that was imported.
-
-        Raises:
-            UserError: it learned from messages that not everybody there can read, and was not kept.
-        """
+        """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
         place, model = job.place, event.model
         if not self.audience.allows(place.guild_id, place.channel_ids, model):
             await self.removal.drop(model)
@@ -190,11 +170,9 @@ class Transfer:
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
 
     async def post_refusal(self, send: Send, job: ImportJob, event: Failed, **options: Any) -> None:  # noqa: ARG002
-        """Tell why a file was not imported."""
         raise refusal(job, UserError(event.problem, event.remedy))
 
     def register(self, table: components.Components) -> None:
-        """Let the button work, and have answers delivered."""
         table.add("export", self.pressed_export, components.MODEL)
         self.delivery.present(ExportJob, Exported, self.post_export, slow=True)
         self.delivery.present(ImportJob, Imported, self.post_import)
@@ -202,5 +180,5 @@ class Transfer:
 
 
 def refusal(job: ImportJob, problem: UserError) -> UserError:
-    """Why a file was not imported, under the name that it was uploaded with: a worker knows another."""
+    """Names the file as it was uploaded: a worker knows it by another name."""
     return UserError(problem.problem.replace(MODEL_FILE, code(job.file_name, 60)), problem.remedy)
