@@ -1,7 +1,4 @@
-"""What the server adds to the engine's command line: the services, backups, checks, and texts from anywhere.
-
-Joins `galvanic` as a plugin; `python -m worker` is the same without the installed ones.
-"""
+"""The server's commands, a plugin of `galvanic`. `python -m worker` has them and the engine's, but no other plugin."""
 
 from __future__ import annotations
 
@@ -20,12 +17,11 @@ from shared.settings import get_settings, read_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command of the engine's or the server's; the exit status (78: the settings are wrong)."""
+    """The exit status; 78: the settings are wrong."""
     return run(arguments, [register], "python -m worker")
 
 
 def register(cli: Cli) -> None:
-    """Add what the server has."""
     cli.find_text = find_text
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
@@ -50,7 +46,7 @@ def register(cli: Cli) -> None:
 def find_text(
     text: str, workdir: Path | None, *, keep_licence: bool = False, to_learn: bool = True
 ) -> tuple[str | Path, CorpusInfo]:
-    """The text of a file or of a name in the catalogue, as the bot takes it."""
+    """A file's, or one of the catalogue, as the bot takes it. Raises UserError: none, or too short (`to_learn`)."""
     path = Path(text)
     body: str | Path
     if path.is_file():
@@ -90,7 +86,7 @@ def _restore(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    """What is wrong with the settings is told to whoever started it; all after that is in the log."""
+    """What is wrong with the settings is printed; all after that is in the log."""
     settings = read_settings()
     if options.gpu is not None:
         from worker import gpus

@@ -32,7 +32,6 @@ _STOPPED = 130
 
 
 def backup_command(options: argparse.Namespace) -> int:
-    """Write all of the installation into one file, or to standard output."""
     settings = get_settings()
     with _told_to_stop(), _redis_of(settings) as client:
         if options.file == _PIPE:
@@ -52,7 +51,6 @@ def backup_command(options: argparse.Namespace) -> int:
 
 
 def restore_command(options: argparse.Namespace) -> int:
-    """Bring a backup back onto an empty installation."""
     settings = get_settings()
     with _told_to_stop(), _redis_of(settings) as client:
         require_nobody(client)
@@ -106,21 +104,18 @@ def _told_of_restore(restored: Restored) -> list[str]:
 
 
 def _say(line: str) -> None:
-    """For the person, whose terminal may be gone: tidying up goes on without."""
+    """The terminal may be gone; tidying up must go on without it."""
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
 
 class _Progress:
-    """Says now and then how many bytes are done."""
-
     def __init__(self, done: str) -> None:
         self._done = done
         self._bytes = 0
         self._told = time.monotonic()
 
     def __call__(self, count: int) -> None:
-        """So many more."""
         self._bytes += count
         if time.monotonic() - self._told > _TELL_EVERY_S:
             self._told = time.monotonic()
@@ -157,11 +152,7 @@ def _told_to_stop() -> Iterator[None]:
 
 @contextmanager
 def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
-    """A new file for the owner alone that gets its name once it is whole and on the disk.
-
-    Raises:
-        UserError: there is such a file, or it cannot be made.
-    """
+    """A private file that gets its name once it is whole on the disk. Raises UserError: exists, or cannot be made."""
     partial = path.with_name(f"{path.name}.partial")
     if path.exists():
         raise UserError(f"There is a file {path} already.", "Choose another name, or move it away.")
@@ -186,11 +177,7 @@ def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _opened(settings: Settings, name: str) -> Iterator[BinaryIO]:
-    """A backup, whose end is read first: what comes on standard input is laid on the disk.
-
-    Raises:
-        UserError: it cannot be read.
-    """
+    """Standard input is copied to the disk, as a zip is read from its end. Raises UserError: it cannot be read."""
     if name != _PIPE:
         try:
             file = Path(name).expanduser().open("rb")

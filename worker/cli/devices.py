@@ -1,4 +1,4 @@
-"""`devices`: what trainings can run on here."""
+"""`devices`: the GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, and the cores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from worker import hardware
 
 
 def devices(options: argparse.Namespace) -> int:
-    """List the GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, and the cores."""
     gpus = hardware.usable_gpus()
     lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus]
     values = {

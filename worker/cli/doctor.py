@@ -16,7 +16,7 @@ from worker.doctor.gpu_facts import gather
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Check the libraries, the GPU, the machine, Redis and the model store; 1 when something needed is broken."""
+    """1 when something needed is broken."""
     settings = get_settings()
     values: dict[str, Any] = {"python": platform.python_version()}
     findings = [machine.python(), *_engine(settings, values)]
@@ -45,7 +45,6 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
-    """TensorFlow, and what it trains on here."""
     from galvanic.machine import self_check
     from galvanic.model_file import library_versions
 

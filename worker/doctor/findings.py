@@ -1,4 +1,4 @@
-"""What an examination finds, and how it is told on a terminal."""
+"""Findings, and how they are printed on a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BOLD_RED, _YELLOW, _GREEN, _DIM, _PLAIN = "\x1b[1;31m", "\x1b[33m", "\x1b[32m",
 
 
 class Level(StrEnum):
-    """How a finding is to be taken; the value stands at the beginning of its line."""
+    """The value begins the finding's line."""
 
     OK = "ok"
     NOTE = "note"
@@ -30,30 +30,18 @@ _COLOURS = {Level.OK: _GREEN, Level.NOTE: _DIM, Level.MEND: _YELLOW, Level.BROKE
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        topic: what it is about, a word.
-        level: how it is to be taken.
-        problem: what is so, a sentence for a person who reads no logs.
-        remedy: what to do about it; may be empty.
-        commands: to be typed for that, in order.
-    """
-
     topic: str
     level: Level
-    problem: str
+    problem: str  # a sentence for a person who reads no logs
     remedy: str = ""
-    commands: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()  # to be typed in this order
 
     @property
     def to_mend(self) -> bool:
-        """Whether somebody should do something about it."""
         return self.level in (Level.MEND, Level.BROKEN)
 
 
 def lines(findings: Iterable[Finding], *, colour: bool) -> list[str]:
-    """The findings for a person, a word and a sentence each, with remedy and commands below."""
     told: list[str] = []
     for finding in findings:
         word = f"{finding.level:<{len(_INDENT)}}"
@@ -70,11 +58,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def summary(findings: Iterable[Finding], trains_on: str) -> str:
-    """The last line: whether all is well.
-
-    Args:
-        trains_on: what a training runs on here, for people.
-    """
+    """`trains_on`: what a training runs on here, for people."""
     found = list(findings)
     count = sum(finding.to_mend for finding in found)
     if not count:
@@ -86,5 +70,5 @@ def summary(findings: Iterable[Finding], trains_on: str) -> str:
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether colour is welcome there: on a terminal, unless NO_COLOR (https://no-color.org) is set."""
+    """On a terminal, unless NO_COLOR (https://no-color.org) is set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

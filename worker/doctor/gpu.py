@@ -1,7 +1,4 @@
-"""Why a GPU is not used, and what to do: from facts to findings, the first cause first.
-
-The ten commonest are told apart; of any other TensorFlow's own words are shown.
-"""
+"""Why a GPU is not used, and what to do: the ten commonest causes; for others, how to see TensorFlow's own message."""
 
 from __future__ import annotations
 
@@ -27,12 +24,7 @@ _NEW_DRIVER = ("sudo ubuntu-drivers install", "sudo apt install nvidia-driver", 
 
 
 def examine(facts: GpuFacts, *, generate_on_gpu: bool = False) -> list[Finding]:
-    """What is to be said of the GPU: that it is used, or each cause why not, the one to mend first at the beginning.
-
-    Args:
-        facts: as they were gathered.
-        generate_on_gpu: the setting.
-    """
+    """That the GPU is used, or each cause why not, the one to mend first at the beginning."""
     if facts.seen:
         told = Finding(TOPIC, Level.OK, f"The GPU is used: {', '.join(facts.seen)}.")
         on_cpu = Finding(
@@ -57,12 +49,12 @@ def examine(facts: GpuFacts, *, generate_on_gpu: bool = False) -> list[Finding]:
 
 
 def why_unused(facts: GpuFacts) -> Finding | None:
-    """The first cause why a card that is there is not used; None: there is no card, or nothing speaks against it."""
+    """The first cause; None: there is no card, or nothing is known against it."""
     return next(iter(_causes(facts)), None) if facts.has_card and not facts.seen else None
 
 
 def _causes(facts: GpuFacts) -> list[Finding]:
-    """Why a card that is there cannot be used: the first cause of each kind, in the order in which to mend them."""
+    """The first cause of each kind, in the order in which to mend them."""
     return [
         *_first(facts, _container, _no_driver, _permission, _stale_driver, _dead_driver, _old_driver),
         *_first(facts, _cpu_build, _libraries),
@@ -71,7 +63,7 @@ def _causes(facts: GpuFacts) -> list[Finding]:
 
 
 def _first(facts: GpuFacts, *causes: Callable[[GpuFacts], Finding | None]) -> list[Finding]:
-    """The first that applies, in a list: what comes after it in a chain cannot be judged before it is mended."""
+    """The first that applies, if any: those after it cannot be judged before it is mended."""
     found = next((found for cause in causes if (found := cause(facts)) is not None), None)
     return [found] if found is not None else []
 
@@ -182,7 +174,6 @@ def _libraries(facts: GpuFacts) -> Finding | None:
 
 
 def _install(facts: GpuFacts) -> tuple[str, ...]:
-    """Commands that bring TensorFlow with CUDA."""
     if facts.container:
         return (f"{_GPU_SERVICES} --build",)
     if facts.checkout:
@@ -206,7 +197,7 @@ def _hidden(facts: GpuFacts) -> Finding | None:
 
 
 def _memory(facts: GpuFacts) -> Finding | None:
-    """Too little is free on each card, and not because of Galvanic itself."""
+    """Too little is free on every card, and it is not Galvanic that has the memory."""
     cards = [gpu for gpu in _chosen(facts) if gpu.memory_total_mb]
     if not cards or any(_free(gpu) >= LEAST_FREE_MB for gpu in cards):
         return None
@@ -246,7 +237,7 @@ def _chosen(facts: GpuFacts) -> list[Gpu]:
 
 
 def _is_ours(program: Program) -> bool:
-    """Whether it is a worker: a service, or the child of one that does a job."""
+    """Of a worker, or of the child of one that does a job."""
     return " worker" in program.name or "billiard" in program.name
 
 

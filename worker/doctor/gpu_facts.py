@@ -1,4 +1,4 @@
-"""What can be found out about a machine's GPU without TensorFlow: each fact as it is, nothing judged."""
+"""What can be found out about a machine's GPU without TensorFlow; nothing is judged."""
 
 from __future__ import annotations
 
@@ -25,68 +25,42 @@ _REQUIREMENT = re.compile(r"^(nvidia[\w-]*)")
 
 @dataclass(frozen=True)
 class Program:
-    """A program that has memory of a GPU: its process, its name, the memory in MiB (0: not told)."""
-
     pid: int
     name: str
-    memory_mb: int
-    gpu: str
+    memory_mb: int  # of the GPU's, MiB; 0: not told
+    gpu: str  # its UUID
 
 
 @dataclass(frozen=True)
 class GpuFacts:
-    """What was found; the defaults are those of a machine without a GPU.
-
-    Attributes:
-        system, machine: as `platform` names them.
-        python: how this Python is started, for commands that a person types.
-        checkout: whether it runs from the project's folder (`make`), and not from an image.
-        card: whether an NVIDIA card is on the bus, or the driver is loaded.
-        container: within one.
-        tool: NVIDIA's tool is there; `tool_says`: what it said as it failed, empty when it works.
-        devices: NVIDIA's files in /dev; `denied`: those that this user may not open.
-        user: that user's name.
-        gpus: as the tool lists them.
-        programs: that have memory of a GPU.
-        visible: `CUDA_VISIBLE_DEVICES`; None: not set.
-        tensorflow: whether it is installed.
-        cuda_of_build: CUDA version that TensorFlow was built with; empty: the build for CPUs.
-        missing: Python packages with CUDA's libraries that TensorFlow wants and that are not installed.
-        seen: the GPUs that TensorFlow itself finds; None: it was not asked.
-    """
+    """The defaults are those of a machine without a GPU."""
 
     system: str = "Linux"
     machine: str = "x86_64"
-    python: str = ".venv/bin/python"
-    checkout: bool = True
-    card: bool = False
+    python: str = ".venv/bin/python"  # for commands that a person types
+    checkout: bool = True  # runs from the project's folder (`make`), not from an image
+    card: bool = False  # one of NVIDIA's is on the bus, or its driver is loaded
     container: bool = False
-    tool: bool = False
-    tool_says: str = ""
-    devices: tuple[str, ...] = ()
-    denied: tuple[str, ...] = ()
+    tool: bool = False  # nvidia-smi is there
+    tool_says: str = ""  # how it failed; empty: it works
+    devices: tuple[str, ...] = ()  # NVIDIA's files in /dev
+    denied: tuple[str, ...] = ()  # those of them that this user may not open
     user: str = "me"
     gpus: tuple[Gpu, ...] = ()
     programs: tuple[Program, ...] = ()
-    visible: str | None = None
-    tensorflow: bool = True
-    cuda_of_build: str = ""
-    missing: tuple[str, ...] = ()
-    seen: tuple[str, ...] | None = None
+    visible: str | None = None  # `CUDA_VISIBLE_DEVICES`; None: not set
+    tensorflow: bool = True  # installed
+    cuda_of_build: str = ""  # the CUDA version that TensorFlow was built with; empty: the build for CPUs
+    missing: tuple[str, ...] = ()  # packages with CUDA's libraries that TensorFlow wants
+    seen: tuple[str, ...] | None = None  # GPUs that TensorFlow itself finds; None: it was not asked
 
     @property
     def has_card(self) -> bool:
-        """Whether there is an NVIDIA card, as far as one can tell."""
         return bool(self.card or self.gpus)
 
 
 def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFacts:
-    """Look at this machine.
-
-    Args:
-        root: where /proc, /sys and /dev are.
-        seen: the GPUs that TensorFlow finds, if it was asked.
-    """
+    """`root`: the folder of /proc, /sys and /dev. `seen`: the GPUs that TensorFlow finds; None: it was not asked."""
     works, told = gpus.ask()
     devices = tuple(sorted(path for path in (root / "dev").glob("nvidia*") if not path.is_dir()))
     build = _build_info()
@@ -114,7 +88,6 @@ def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFact
 
 
 def _on_the_bus(root: Path) -> bool:
-    """Whether there is a graphics card of NVIDIA's."""
     return any(
         _read(device / "class").startswith(_DISPLAY) and _read(device / "vendor") == _NVIDIA
         for device in (root / "sys/bus/pci/devices").glob("*")

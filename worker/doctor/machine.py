@@ -24,7 +24,6 @@ _GIGABYTE = 1_000 * MEGABYTE
 
 
 def python() -> Finding:
-    """Whether this Python is one that TensorFlow and Galvanic are made for."""
     version = f"Python {platform.python_version()} on {platform.machine()}"
     least, below = _PYTHONS
     if least <= sys.version_info[:2] < below:
@@ -39,7 +38,7 @@ def python() -> Finding:
 
 
 def memory() -> Finding | None:
-    """How much memory there is; None where that cannot be found out."""
+    """None: it cannot be found out."""
     found = memory_bytes()
     if found is None:
         return None
@@ -55,7 +54,6 @@ def memory() -> Finding | None:
 
 
 def disk(settings: Settings) -> Finding:
-    """Whether the data folder can be written to, and the room on its disk."""
     folder = settings.data_dir
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +81,6 @@ def disk(settings: Settings) -> Finding:
 
 
 def store(settings: Settings) -> Finding:
-    """Whether models can be kept."""
     try:
         models = ModelStore(settings)
         models.check_writable()
@@ -109,5 +106,4 @@ def _broken_store(settings: Settings, error: Exception) -> Finding:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
     return next((path for path in (folder, *folder.parents) if path.exists()), folder)

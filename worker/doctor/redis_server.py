@@ -1,4 +1,4 @@
-"""Redis, as this machine sees it: whether it answers, is set up to keep what it is given, and who else is there."""
+"""Redis: whether it answers, keeps what it is given and lets a worker work, and who else is there."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from worker.doctor.findings import Finding, Level
 _TOPIC = "redis"
 _LEAST = (6, 2)
 _MOST_SKEW_S = 2.0
-"""Whoever says that it is there says until when, for six seconds, by its own clock (`shared.presence`)."""
+"""Bot and workers say that they are there for six seconds ahead, each by its own clock (`shared.presence`)."""
 _WITHIN_S = 3.0
 _NOBODY = "galvanic-doctor"
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """What is to be said of Redis; the first finding is whether it can be used at all."""
+    """The first finding is whether Redis can be used at all."""
     try:
         with connect_once(settings, _WITHIN_S) as client:
             server = _info(client, "server")
@@ -33,7 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _info(client: redis.Redis, section: str) -> dict[str, Any]:
-    """What Redis says of itself; nothing where the user may not ask, but an error where it does not answer."""
+    """Empty where this user may not ask. Raises redis.RedisError: no answer."""
     try:
         return client.info(section)
     except redis.exceptions.NoPermissionError:
@@ -67,7 +67,6 @@ def _judge(client: redis.Redis, server: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _keeps(client: redis.Redis) -> Iterator[Finding]:
-    """Whether Redis keeps what it is given: jobs are no cache."""
     if _info(client, "persistence").get("aof_enabled") == 0:
         yield Finding(
             _TOPIC,
@@ -91,10 +90,7 @@ def _keeps(client: redis.Redis) -> Iterator[Finding]:
 
 
 def _refused(client: redis.Redis) -> str:
-    """What Redis says when this user lacks a right that a worker needs; empty: it has them.
-
-    Each try changes nothing: it takes away what is not there.
-    """
+    """Redis' refusal if this user lacks a right that a worker needs, else empty. The tries remove what is not there."""
     tries: tuple[Callable[[], object], ...] = (
         lambda: client.eval("return 1", 0),
         lambda: client.hdel(keys.job(_NOBODY), "job"),
