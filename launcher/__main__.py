@@ -6,7 +6,6 @@ import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until stopped; the exit code says how it went."""
     if sys.platform == "win32":
         print("error: this runs on Linux and macOS. On Windows use WSL or Docker.", file=sys.stderr)
         return 2

@@ -29,11 +29,7 @@ _FOLDER = "backups"
 
 
 def run_backup(arguments: list[str]) -> int:
-    """Make or restore a backup; returns the worker's exit code.
-
-    Raises:
-        UserError: something stands in the way that a person can mend.
-    """
+    """Return the worker's exit code. Raises UserError: something stands in the way that a person can mend."""
     parser = argparse.ArgumentParser(prog="python -m launcher", description=__doc__)
     parser.add_argument("command", choices=(BACKUP, RESTORE))
     parser.add_argument("file", nargs="?", metavar="FILE", help=f"default: a new one in the folder {_FOLDER}")
@@ -75,7 +71,7 @@ def _restore(settings: Settings, name: str) -> int:
 
 
 def _running_redis(settings: Settings) -> str:
-    """The Redis of the run that has the data folder."""
+    """Return the URL of the Redis that runs on the data folder. Raises UserError: it does not answer."""
     with contextlib.suppress(OSError):
         url = settings.redis_url_file.read_text("utf-8").strip()
         if url and redis_answers(url):
@@ -88,14 +84,7 @@ def _running_redis(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _started_redis(folders: Folders, lock: Lock, doing: str) -> Iterator[str]:
-    """The Redis of the data folder, whose lock is held, for as long as it is needed; its URL.
-
-    Args:
-        doing: what whoever finds the folder locked is told.
-
-    Raises:
-        UserError: there is no server, or it does not start.
-    """
+    """Run a Redis on the data folder, and give its URL; `doing` is what a second start is told. Raises UserError."""
     lock.tell(doing)
     sockets = sockets_folder(folders)
     try:
@@ -129,7 +118,7 @@ def _started_redis(folders: Folders, lock: Lock, doing: str) -> Iterator[str]:
 
 
 def _work(settings: Settings, command: str, name: str, redis_url: str | None = None) -> int:
-    """Run the worker's command; its exit code. Whoever asks this process to stop means that one."""
+    """Run the worker's command, pass signals on to it, return its exit code. Raises UserError: it was killed."""
     environment = {**os.environ, "DATA_DIR": str(settings.data_dir)}
     if redis_url is not None:
         environment["REDIS_URL"] = redis_url

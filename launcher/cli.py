@@ -1,4 +1,4 @@
-"""The launcher's command line, and what surrounds a run: lock, folders, cleaning up."""
+"""The launcher's command line, and what surrounds a run: folders, lock, cleaning up."""
 
 from __future__ import annotations
 
@@ -23,17 +23,9 @@ Planner = Callable[[Folders, Path], Plan]
 
 
 def run_plan(data: Path, planner: Planner, *, with_parent: bool = False) -> int:
-    """Run the parts that `planner` names on the data folder `data`, until stopped.
+    """Run until stopped; return the exit code (see `Monitor.run`). `with_parent`: stop when our parent is gone.
 
-    Args:
-        with_parent: stop when the process that started this one is gone.
-
-    Returns:
-        The exit code (see `Monitor.run`).
-
-    Raises:
-        UserError: something stands in the way that a person can mend.
-        StartError: supervisord did not start.
+    Raises UserError: something stands in the way that a person can mend; StartError: supervisord did not start.
     """
     folders = prepare_folders(data)
     with Lock(folders) as lock:
@@ -48,11 +40,7 @@ def run_plan(data: Path, planner: Planner, *, with_parent: bool = False) -> int:
 
 
 def reporting(run: Callable[[], int]) -> int:
-    """Call `run` and print what a person can mend.
-
-    Returns:
-        Its exit code, or 2 when something must be mended first, 130 after an early Ctrl-C.
-    """
+    """Print errors; return `run`'s exit code, or 2: a person must mend something, 1: no supervisord, 130: Ctrl-C."""
     try:
         return run()
     except UserError as error:
@@ -66,7 +54,7 @@ def reporting(run: Callable[[], int]) -> int:
 
 
 def run_from_command_line(arguments: list[str]) -> int:
-    """Run the whole system as the settings say, or make or restore a backup; the exit code (see `reporting`)."""
+    """Return the exit code (see `reporting`)."""
     os.umask(0o077)  # what people write is in nearly all that is written from here on
     if arguments[:1] in ([BACKUP], [RESTORE]):
         return reporting(lambda: run_backup(arguments))

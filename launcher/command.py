@@ -8,7 +8,6 @@ from galvanic.cli.base import Cli
 
 
 def register(cli: Cli) -> None:
-    """Add it."""
     run = cli.add("run", "Run Redis, the bot, the workers and, without a token, the playground.", _run, json=False)
     run.add_argument("arguments", nargs=argparse.REMAINDER, help="see `galvanic run -- --help`")
 

@@ -24,11 +24,10 @@ def guarded(command: Iterable[str], death_signal: str, directory: Path, nice: in
 
 
 def supervisor_config(parts: Iterable[Part], socket: Path, directory: Path) -> str:
-    """The text of a supervisord.conf, for a supervisord that runs in a folder beside the folder `logs`.
+    """Configure a supervisord that runs in a folder beside `logs`; `socket`: a plain path (see `sockets_folder`).
 
-    Paths of files are relative, because supervisord would read signs in a folder's name as comments and
-    expansions; `socket` is a plain one. Parts are not started by themselves: the launcher starts each when those it
-    needs are ready.
+    Other paths are relative, because supervisord would read signs in a folder's name as comments and expansions. The
+    launcher itself starts each part when those it needs are ready.
     """
     sections = [
         _section(
@@ -94,12 +93,11 @@ def _command(words: Iterable[str]) -> str:
 
 
 def _environment(variables: Mapping[str, str]) -> str:
-    """Variables as supervisord reads them, after expanding `%`; the values are our own: no quotation marks in them."""
+    """Variables as supervisord reads them, after expanding `%`; no quotation marks are in our own values."""
     return ",".join(f'{name}="{value}"' for name, value in variables.items()).replace("%", "%%")
 
 
 def redis_config(socket: Path, folder: Path) -> str:
-    """The text of a redis.conf: a Unix socket and no port, and nothing that was accepted is lost."""
     options = {
         "port": "0",
         "unixsocket": _quote(socket),

@@ -1,7 +1,7 @@
 """Become another program that does not outlive its parent: `guard.py SIGNAL NICE DIRECTORY PROGRAM [ARGUMENT...]`.
 
-Linux only has a way to ask for this (`prctl(PR_SET_PDEATHSIG)`, prctl(2)); elsewhere the program is started as it
-is. Run by path with `python -I -S`, so it imports the standard library alone and costs a few milliseconds.
+Only Linux has this (`prctl(PR_SET_PDEATHSIG)`, prctl(2)); elsewhere the program is just started. Run by path with
+`python -I -S`, so it imports the standard library alone and costs a few milliseconds.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(death_signal: int) -> None:
-    """Ask the kernel to send `death_signal` to this process when the thread that started it ends.
-
-    The wish survives `execve` but not `fork`. Does nothing where it cannot be had.
-    """
+    """Ask for a signal when the thread that started this process ends; kept over `execve`, not `fork`. Linux only."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes  # absent from some minimal builds of Python, and needed on Linux alone
@@ -31,7 +28,6 @@ def die_with_parent(death_signal: int) -> None:
 
 
 def main(death_signal: str, nice: str, directory: str, *program: str) -> None:
-    """Set the wishes, then become the program."""
     die_with_parent(signal.Signals[death_signal])
     # A parent that died before the call above sends nothing any more.
     parent = os.environ.get(PARENT_VARIABLE)

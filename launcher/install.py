@@ -1,7 +1,7 @@
 """Install Galvanic with some of its extras into the environment that runs this: `python install.py EXTRA...`.
 
-Runs before anything is installed, so it needs the standard library alone. pip's own output is either hundreds of
-lines or, with `-q`, minutes of silence; here a person sees that something goes on.
+Runs before anything is installed, so it needs the standard library alone. pip prints hundreds of lines or, with `-q`,
+nothing for minutes; this prints that it goes on.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ _PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"
 
 
 def rival(extras: Iterable[str], system: str, machine: str) -> str | None:
-    """The other build of TensorFlow, which must not lie in the same environment: both fill one folder.
-
-    Args:
-        extras: what is to be installed.
-        system, machine: as `platform` names them.
-    """
+    """The other build of TensorFlow, which must go: both fill one folder. `system`, `machine`: as `platform` says."""
     if "worker-gpu" in extras:
         return "tensorflow-cpu"
     if "worker" in extras and (system, machine) == ("Linux", "x86_64"):
@@ -37,7 +32,7 @@ def rival(extras: Iterable[str], system: str, machine: str) -> str | None:
 
 
 def progress(lines: Iterable[str]) -> Iterator[str]:
-    """What of pip's output is worth telling: large downloads and the end of the downloading."""
+    """Yield what is worth telling: large downloads, and the end of the downloading."""
     for line in lines:
         large = re.match(r"\s*Downloading (?P<file>\S+?)(?:\.metadata)? \((?P<size>[\d.]+) (?P<unit>[MG]B)\)", line)
         if large:
@@ -58,7 +53,7 @@ def _installed(package: str) -> bool:
 
 
 def main(extras: list[str]) -> int:
-    """Install; returns pip's exit code."""
+    """Return pip's exit code."""
     if importlib.util.find_spec("pip") is None:  # making the environment was cut short
         subprocess.run([sys.executable, "-m", "ensurepip"], check=True)
     other = rival(extras, platform.system(), platform.machine())

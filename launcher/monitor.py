@@ -18,7 +18,7 @@ from launcher.supervisord import Ended, Event, Overran, Spawned, Supervisord
 _TICK_S = 0.1
 _TROUBLE_EVERY_S = 1.0
 _SLOW_S = 30.0
-"""After this a part that is not ready yet is mentioned."""
+"""A part that is not ready after this is mentioned."""
 _VITAL_TRIES = 3
 _ANNOUNCE_PATIENCE_S = 4.0
 """How long the line with the address waits for the workers."""
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 
 def say(line: str) -> None:
-    """Print for the person; without a terminal (it was closed) there is nobody to tell, and stopping goes on."""
+    """Print for the person; after the terminal was closed there is nobody to tell, and stopping goes on."""
     try:
         print(line, flush=True)
     except OSError:
@@ -39,7 +39,7 @@ def say(line: str) -> None:
 
 
 class Monitor:
-    """One run of a plan, from the first part's start to the last one's end."""
+    """One run of a plan. `with_parent`: stop when our parent is gone."""
 
     def __init__(
         self,
@@ -51,7 +51,6 @@ class Monitor:
         with_parent: bool = False,
         say: Say = say,
     ) -> None:
-        """`with_parent`: stop when the process that started this one is gone; `say` takes the lines for the person."""
         self._plan = plan
         self._folders = folders
         self._supervisord = supervisord
@@ -78,14 +77,7 @@ class Monitor:
         self._exit_code = 0
 
     def run(self) -> int:
-        """Run until told to stop or until nothing more can be done.
-
-        Returns:
-            The exit code: 0 when told to stop, 78 when a part's settings are wrong, 1 when it went wrong.
-
-        Raises:
-            StartError: supervisord did not start.
-        """
+        """Return 0 when told to stop, 78 when a part's settings are wrong, 1 when it went wrong. Raises StartError."""
         self._take_signals()
         self._supervisord.start(self._lock.fileno())
         try:
@@ -112,11 +104,7 @@ class Monitor:
                 self._terminal.register(0, 0)
 
     def _abandoned(self) -> bool:
-        """Whether whoever started this is gone: the parent, or the terminal.
-
-        The kernel tells the end of a terminal to its first program alone, and when that is make, it does not
-        pass it on.
-        """
+        """Whether parent or terminal is gone. Only a terminal's first program gets SIGHUP; make keeps it."""
         if self._parent is not None and os.getppid() != self._parent:
             return True
         return self._terminal is not None and any(state & select.POLLHUP for _, state in self._terminal.poll(0))

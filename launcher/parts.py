@@ -1,4 +1,4 @@
-"""What a part of the system is, to the launcher: a program with a name, an order and a sign that it is ready."""
+"""What the launcher knows of a part: a program with a name, an order and a sign that it is ready."""
 
 from __future__ import annotations
 
@@ -20,79 +20,46 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """One program that runs as long as the whole does.
-
-    Attributes:
-        name: for people, and of its log file; letters, digits and hyphens.
-        command: program and arguments.
-        stage: when it is stopped.
-        needs: names of the parts that must be ready before it is started.
-        ready: says whether it answers; None: as soon as it was started.
-        trouble: says, again and again, what keeps it from its work, None when nothing does; for people.
-        vital: nothing works without it, so a start in which it keeps crashing is given up.
-        group: parts of the same group, and stage, are stopped at once, and not one after the other; empty: none.
-        stop_wait_s: seconds between the friendly signal and the kill.
-        stop_note: what it may be busy with when asked to stop, for people.
-        nice: added to its niceness.
-        environment: what it alone sees besides the plan's environment.
-        death_signal: sent by the kernel if the process manager is killed (Linux).
-    """
-
-    name: str
+    name: str  # for people, and of its log file; letters, digits and hyphens
     command: tuple[str, ...]
     stage: Stage
-    needs: tuple[str, ...] = ()
-    ready: Callable[[], bool] | None = None
-    trouble: Callable[[], str | None] | None = None
-    vital: bool = False
-    group: str = ""
-    stop_wait_s: int = 10
-    stop_note: str = ""
+    needs: tuple[str, ...] = ()  # parts that must be ready before it is started
+    ready: Callable[[], bool] | None = None  # None: as soon as it was started
+    trouble: Callable[[], str | None] | None = None  # asked again and again: what keeps it from its work, for people
+    vital: bool = False  # nothing works without it: if it keeps crashing at the start, that is given up
+    group: str = ""  # parts of one group, and stage, are stopped at once; empty: none
+    stop_wait_s: int = 10  # from SIGTERM to SIGKILL
+    stop_note: str = ""  # what it may be busy with when asked to stop, for people
     nice: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
-    death_signal: str = "SIGKILL"
+    death_signal: str = "SIGKILL"  # when the process manager is killed (Linux)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that one run needs.
-
-    Attributes:
-        parts: the programs.
-        environment: what they see besides the launcher's own environment.
-        announce: the line that says how to reach the system, once `announce_after` are ready.
-        announce_after: names of the parts without which it is not of use.
-        announce_with: names of parts that the line waits for, but only some seconds.
-    """
-
     parts: tuple[Part, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    announce: Callable[[], str] | None = None
-    announce_after: tuple[str, ...] = ()
-    announce_with: tuple[str, ...] = ()
+    announce: Callable[[], str] | None = None  # how to reach the system
+    announce_after: tuple[str, ...] = ()  # parts that must be ready first
+    announce_with: tuple[str, ...] = ()  # parts that are waited for, but only some seconds
 
 
 @dataclass(frozen=True)
 class Folders:
-    """The data folder, as the launcher uses it."""
-
     data: Path
 
     @property
     def run(self) -> Path:
-        """Sockets, lock and generated configuration; for the owner alone."""
+        """Sockets, lock and generated configuration; private."""
         return self.data / "run"
 
     @property
     def logs(self) -> Path:
-        """One log a part."""
         return self.data / "logs"
 
     @property
     def redis(self) -> Path:
-        """What Redis keeps."""
         return self.data / "redis"
 
     def log(self, part: str) -> Path:
-        """Where `part` writes."""
         return self.logs / f"{part}.log"

@@ -1,4 +1,4 @@
-"""What must be so before anything is started; whatever is not is told to the person in plain words."""
+"""What must be so before anything is started, and what a person is told if it is not."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ _MIN_FREE_BYTES = 200_000_000
 
 
 def prepare_folders(data: Path) -> Folders:
-    """Make the data folder and those in it; what an earlier version left readable for others is the owner's alone.
-
-    Raises:
-        UserError: it cannot be made or written to, or its disk is full.
-    """
+    """Make the data folder and those in it the owner's alone. Raises UserError: not writable, or its disk is full."""
     folders = Folders(data)
     try:
         for folder in (folders.data, folders.run, folders.logs, folders.redis):
@@ -65,8 +61,8 @@ class InUseError(UserError):
 class Lock:
     """Held by the one run that uses a data folder; ends with its processes, so a stale one is no obstacle.
 
-    The process manager inherits the open file: the folder stays locked while it still stops the parts of a
-    launcher that was killed.
+    The process manager inherits the open file: if the launcher is killed, the folder stays locked until all parts are
+    stopped.
     """
 
     def __init__(self, folders: Folders) -> None:
@@ -74,11 +70,7 @@ class Lock:
         self._fd = -1
 
     def __enter__(self) -> Lock:
-        """Take the lock.
-
-        Raises:
-            InUseError: another run has it; says which, and where it can be reached.
-        """
+        """Raises InUseError: another run has it; says which, and where it can be reached."""
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,11 +82,10 @@ class Lock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Release the lock."""
         os.close(self._fd)
 
     def fileno(self) -> int:
-        """The open file, for a process that is to hold the lock too."""
+        """The open file, for a process that is to hold the lock, too."""
         return self._fd
 
     def tell(self, where: str) -> None:
@@ -128,13 +119,9 @@ def _runs(pid: int) -> bool:
 
 
 def choose_port(settings: Settings) -> tuple[int, str]:
-    """The playground's port, and a remark about it (may be empty).
+    """The playground's port, and a remark (may be empty): the one set, else the usual one, else any free one.
 
-    Returns:
-        The port that was set; else the usual one; else, when that is taken, any free one.
-
-    Raises:
-        UserError: the port that was set cannot be used.
+    Raises UserError: the one set cannot be used.
     """
     wanted = settings.playground_port
     error = _cannot_bind(wanted)
@@ -169,10 +156,9 @@ def _free_port() -> int:
 
 
 def sockets_folder(folders: Folders) -> Path:
-    """A folder, for the owner alone, whose path is short and plain enough for Unix sockets.
+    """A private folder whose path is short and plain; the caller removes it unless it is the run folder.
 
     A socket's path holds 103 bytes on macOS and 107 on Linux (unix(7)), and it travels in URLs.
-    The caller removes it when it is not the run folder.
     """
     plain = str(folders.run).replace("/", "").replace("-", "").replace("_", "").replace(".", "")
     if len(str(folders.run)) <= 70 and plain.isascii() and plain.isalnum():

