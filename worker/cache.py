@@ -1,7 +1,7 @@
-"""Copies of a remote store's models on this host's disk: as many as there is room for.
+"""Copies of a remote store's models on this host's disk; the least recently used goes first.
 
-Any number of processes may share the folder. Who reads a copy has a link of its own to it, so it may go at any time; a
-copy's time is that of its last use.
+Processes may share the folder: each reads through a link of its own, so a copy may be removed at any time. A copy's
+mtime is that of its last use.
 """
 
 from __future__ import annotations
@@ -25,12 +25,7 @@ log = structlog.get_logger()
 
 
 class ModelCache:
-    """The copies in one folder.
-
-    Args:
-        folder: where they are; made when it is needed.
-        most_bytes: that they may take. One that is larger stays beyond that until another one is fetched.
-    """
+    """`most_bytes`: of all copies together; a larger one stays until another is fetched."""
 
     def __init__(self, folder: Path, most_bytes: float) -> None:
         self.folder = folder
@@ -38,16 +33,9 @@ class ModelCache:
 
     @contextlib.contextmanager
     def reading(self, model_id: str, version: str, size: int, download: Callable[[Path], None]) -> Iterator[Path]:
-        """The copy of a model, downloaded unless it is there; it stays as long as the context.
+        """A path that stays as long as the context; `download` writes the copy unless it is there.
 
-        Args:
-            model_id: whose.
-            version: of the model, 16 hexadecimal digits; another one is another copy.
-            size: bytes that it takes.
-            download: writes it to a path.
-
-        Raises:
-            OSError: `download` raised it; nothing of it is left then.
+        `version`: 16 hexadecimal digits. `size`: bytes. Raises OSError: from `download`; nothing of it is left then.
         """
         place = self.folder / f"{model_id}.{version}"
         with temporary(self.folder, model_id) as own:
@@ -60,17 +48,16 @@ class ModelCache:
 
     @contextlib.contextmanager
     def newest(self, model_id: str) -> Iterator[Path | None]:
-        """The copy of a model that was used last, whatever the store has by now; None: there is none."""
+        """The copy used last, of whatever version; None: there is none."""
         with temporary(self.folder, model_id) as own:
             copies = [place for place in reversed(self._entries()) if _model_of(place) == model_id]
             yield own if any(_link(place, own) for place in copies) else None
 
     def ids(self) -> set[str]:
-        """The models of which there is a copy."""
         return {_model_of(place) for place in self._entries()}
 
     def forget(self, model_id: str) -> bool:
-        """Remove what there is of a model; whether there was anything."""
+        """Return whether there was a copy."""
         own = [place for place in self._entries() if _model_of(place) == model_id]
         for path in (*own, *self.folder.glob(f"{PARTIAL}{model_id}.*")):
             path.unlink(missing_ok=True)
@@ -88,7 +75,7 @@ class ModelCache:
             partial.replace(place)
 
     def _make_room(self, size: float, place: Path) -> bool:
-        """Remove what was not used for longest, until so much fits; whether anything went."""
+        """Remove the least recently used until `size` bytes fit; return whether any went."""
         entries = {path: _stat(path).st_size for path in self._entries() if path != place}
         taken, removed = sum(entries.values()), False
         for path, own in entries.items():
@@ -100,7 +87,7 @@ class ModelCache:
         return removed
 
     def _entries(self) -> list[Path]:
-        """The copies, that which was not used for longest first."""
+        """The copies, the least recently used first."""
         try:
             found = [path for path in self.folder.iterdir() if _ENTRY.fullmatch(path.name)]
         except FileNotFoundError:
@@ -110,7 +97,7 @@ class ModelCache:
 
 @contextlib.contextmanager
 def temporary(folder: Path, model_id: str) -> Iterator[Path]:
-    """A path beside the copies for a file or folder that is on its way; nothing is left there afterwards."""
+    """A path in `folder` for a file or a folder; removed afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{PARTIAL}{model_id}.{secrets.token_hex(8)}"
     try:
@@ -123,7 +110,7 @@ def temporary(folder: Path, model_id: str) -> Iterator[Path]:
 
 
 def _link(place: Path, own: Path) -> bool:
-    """Let `own` be the copy, too, which is used now; whether there is one."""
+    """Make `own` a link to the copy, and mark it as used now; return whether there is one."""
     with contextlib.suppress(FileNotFoundError):
         os.utime(place)
         try:
@@ -135,7 +122,7 @@ def _link(place: Path, own: Path) -> bool:
 
 
 def _stat(path: Path) -> os.stat_result:
-    """Of a copy; of one that is gone meanwhile, that of its folder."""
+    """Its folder's, if a copy was removed meanwhile."""
     try:
         return path.stat()
     except FileNotFoundError:

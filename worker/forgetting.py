@@ -1,7 +1,7 @@
-"""Each worker forgets the models that are no longer in the registry: in its memory, and in its host's copies.
+"""Each worker drops models that are no longer in the registry from its memory and its host's copies.
 
-The registry is asked, not listened to: a worker that was off, or cut off from Redis, misses nothing, and what was
-deleted is gone wherever it was used, not only where its files were removed.
+It asks again and again: a worker that was off, or cut off from Redis, misses nothing, and what was deleted is gone
+wherever it was used.
 """
 
 from __future__ import annotations
@@ -21,18 +21,13 @@ from worker.warm import WarmModels
 
 LOOK_EVERY_S = 2.0
 COMPARE_EVERY_S = 30.0
-"""A replaced model is found out at the store, which has better things to do."""
+"""Whether models were replaced, only the store knows, and each question is a request to it."""
 
 log = structlog.get_logger()
 
 
 class Forgetter(threading.Thread):
-    """Looks every two seconds, until stopped.
-
-    Args:
-        settings: of Redis and the store.
-        models: of this process; None: it keeps none in memory.
-    """
+    """`models`: of this process; None: it keeps none in memory."""
 
     def __init__(self, settings: Settings, models: WarmModels | None) -> None:
         super().__init__(name="forgetter", daemon=True)
@@ -44,7 +39,7 @@ class Forgetter(threading.Thread):
         self._reachable = True
 
     def run(self) -> None:
-        """Look until `stop`; what keeps it from looking is logged once and waited out."""
+        """What keeps it from looking is logged once and waited out."""
         while not self._stopping.is_set():
             try:
                 self.look()
@@ -61,15 +56,10 @@ class Forgetter(threading.Thread):
             self._stopping.wait(LOOK_EVERY_S)
 
     def stop(self) -> None:
-        """End soon."""
         self._stopping.set()
 
     def look(self) -> None:
-        """Forget what is no longer in the registry.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Raises redis.RedisError: Redis cannot be reached."""
         known = sorted(self._cache.ids() | (self._models.ids() if self._models else set()))
         if not known:
             return

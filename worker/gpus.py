@@ -1,7 +1,4 @@
-"""The GPUs of this machine, as NVIDIA's own tool tells them: what they are, and what their memory is used for.
-
-Imports no TensorFlow: the service's parent process and the metrics ask.
-"""
+"""This machine's GPUs, as nvidia-smi tells. Imports no TensorFlow: the service's parent process and the metrics ask."""
 
 from __future__ import annotations
 
@@ -21,35 +18,20 @@ _OF_WSL = "/usr/lib/wsl/lib/nvidia-smi"
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU.
-
-    Attributes:
-        index: as `CUDA_VISIBLE_DEVICES` counts them with `CUDA_DEVICE_ORDER=PCI_BUS_ID`.
-        uuid: `GPU-...`, which `CUDA_VISIBLE_DEVICES` takes as well.
-        name: for people.
-        memory_used_mb, memory_total_mb: of all programs together, in MiB.
-        driver: the driver's version.
-    """
-
-    index: int
-    uuid: str
+    index: int  # as `CUDA_VISIBLE_DEVICES` counts with `CUDA_DEVICE_ORDER=PCI_BUS_ID`
+    uuid: str  # `GPU-...`, which `CUDA_VISIBLE_DEVICES` takes as well
     name: str
-    memory_used_mb: int
+    memory_used_mb: int  # MiB, of all programs together
     memory_total_mb: int
-    driver: str
+    driver: str  # its version
 
 
 def tool() -> str | None:
-    """The path of NVIDIA's tool, if it is there."""
     return shutil.which("nvidia-smi") or shutil.which(_OF_WSL)
 
 
 def ask(*arguments: str) -> tuple[bool, str]:
-    """Run NVIDIA's tool.
-
-    Returns:
-        Whether it succeeded, and all that it printed.
-    """
+    """Run nvidia-smi; return whether it succeeded, and what it printed or why it could not."""
     program = tool()
     if program is None:
         return False, ""
@@ -71,22 +53,14 @@ def ask(*arguments: str) -> tuple[bool, str]:
 
 
 def table(what: str, fields: tuple[str, ...]) -> list[list[str]]:
-    """Rows that the tool gives for a query.
-
-    Args:
-        what: the option, such as `--query-gpu`.
-        fields: what is asked for.
-
-    Returns:
-        A list of values for each row, in the order of `fields`; nothing where the tool fails.
-    """
+    """Rows for a query such as `--query-gpu`, with values in the order of `fields`; none where nvidia-smi fails."""
     succeeded, printed = ask(f"{what}={','.join(fields)}", "--format=csv,noheader,nounits")
     rows = csv.reader(printed.splitlines(), skipinitialspace=True) if succeeded else ()
     return [[value.strip() for value in row] for row in rows if len(row) == len(fields)]
 
 
 def installed() -> list[Gpu]:
-    """All GPUs of the machine; none where NVIDIA's tool is not there or does not reach a driver."""
+    """Empty where nvidia-smi is not there or does not reach a driver."""
     return [
         Gpu(int(index), uuid, name, megabytes(used), megabytes(total), driver)
         for index, uuid, name, used, total, driver in table("--query-gpu", _FIELDS)
@@ -95,12 +69,11 @@ def installed() -> list[Gpu]:
 
 
 def visible() -> list[Gpu]:
-    """Those that this process may use, by `CUDA_VISIBLE_DEVICES`."""
     return chosen(installed(), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def chosen(gpus: list[Gpu], setting: str | None) -> list[Gpu]:
-    """Those of `gpus` that a value of `CUDA_VISIBLE_DEVICES` leaves; None: it is not set."""
+    """The GPUs that a value of `CUDA_VISIBLE_DEVICES` leaves; None: it is not set."""
     if setting is None:
         return gpus
     wanted = [one.strip() for one in setting.split(",")]
@@ -110,14 +83,7 @@ def chosen(gpus: list[Gpu], setting: str | None) -> list[Gpu]:
 
 
 def use(which: str) -> Gpu:
-    """Let this process, and those that it starts, see one GPU alone.
-
-    Args:
-        which: its number as nvidia-smi counts, or its UUID or the beginning of it.
-
-    Raises:
-        UserError: there is no such GPU.
-    """
+    """Let this process and its children see one GPU alone, by number, UUID or how that begins. Raises UserError."""
     gpus = installed()
     found = [gpu for gpu in gpus if which == str(gpu.index)] or [gpu for gpu in gpus if gpu.uuid.startswith(which)]
     if len(found) != 1 or not which:
@@ -132,5 +98,5 @@ def use(which: str) -> Gpu:
 
 
 def megabytes(value: str) -> int:
-    """Some drivers say `[N/A]`."""
+    """MiB; 0 for `[N/A]`, which some drivers say."""
     return int(value) if value.isdigit() else 0

@@ -21,23 +21,19 @@ _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNOR
 
 
 def describe(facts: GpuFacts | None = None) -> str:
-    """The GPU's name if TensorFlow can use one here, else cores and processor: `2 cores of AMD EPYC`.
-
-    Args:
-        facts: of its GPU; None: they are gathered.
-    """
+    """The GPU's name if TensorFlow can use one here, else as `on_cpu`."""
     return named([gpu.name for gpu in usable_gpus(facts)]) or on_cpu()
 
 
 def named(gpus: Sequence[str]) -> str:
-    """Several GPUs in short; empty when there are none."""
+    """In short, for people; empty when there are none."""
     if len(gpus) < 2:
         return "".join(gpus)
     return f"{len(gpus)} GPUs: {', '.join(dict.fromkeys(gpus))}"
 
 
 def on_cpu() -> str:
-    """Cores and processor: `2 cores of AMD EPYC`."""
+    """Such as `2 cores of AMD EPYC`."""
     count = cores()
     return f"{count} core{'' if count == 1 else 's'} of {_processor()}"
 
@@ -61,13 +57,12 @@ def cores() -> int:
 
 
 def usable_gpus(facts: GpuFacts | None = None) -> list[Gpu]:
-    """The GPUs that this process may use, if nothing is known that keeps TensorFlow from them."""
+    """The GPUs of this process, unless something is known that keeps TensorFlow from them."""
     facts = facts or gather()
     return chosen(list(facts.gpus), facts.visible) if why_unused(facts) is None else []
 
 
 def _processor() -> str:
-    """The processor's name without what makers add to it."""
     name = _named_by_linux() or _named_by_macos() or platform.processor() or platform.machine()
     return " ".join(_NOISE.sub(" ", name).split()) or "an unknown processor"
 

@@ -1,4 +1,4 @@
-"""Gives the memory back to the system that a burst of work has left behind in the allocator's pools."""
+"""Returns to the system what the C library keeps of freed memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ EVERY_S = 20.0
 
 
 def trim() -> bool:
-    """Give back what the C library keeps of freed memory; False where it has no such call (only glibc has).
+    """False where the C library has no such call: only glibc has.
 
-    Threads get pools of their own, and a piece in use at a pool's end keeps all that is free before it: after a
-    thousand texts with ten models 390 to 790 MB were held, of which this gave back all but 390 to 410. Fewer pools or
-    lower thresholds (MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_; mallopt(3)) left 500 to 610.
+    Each thread has pools of its own, and a piece in use at a pool's end keeps all free memory before it: after a
+    thousand texts with ten models 390 to 790 MB were held, after this call 390 to 410. Fewer pools or lower thresholds
+    (MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_; mallopt(3)) left 500 to 610.
     """
     try:
         malloc_trim = ctypes.CDLL(None).malloc_trim
@@ -25,12 +25,7 @@ def trim() -> bool:
 
 
 class Trimmer(threading.Thread):
-    """Trims some seconds after something was done, and not while nothing is.
-
-    Args:
-        every_s: seconds between two trims, at least.
-        trim: does it; False ends the thread.
-    """
+    """Trims `every_s` seconds after something was done, and not while nothing is; False from `trim` ends it."""
 
     def __init__(self, every_s: float = EVERY_S, trim: Callable[[], bool] = trim) -> None:
         super().__init__(name="trimmer", daemon=True)
@@ -40,16 +35,13 @@ class Trimmer(threading.Thread):
         self._ended = threading.Event()
 
     def worked(self) -> None:
-        """Something was done that may have left memory behind."""
         self._worked.set()
 
     def stop(self) -> None:
-        """End without another trim."""
         self._ended.set()
         self._worked.set()
 
     def run(self) -> None:
-        """Trim until stopped."""
         while self._worked.wait() and not self._ended.wait(self._every_s):
             self._worked.clear()
             if not self._trim():

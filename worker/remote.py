@@ -1,4 +1,4 @@
-"""What a remote model store holds: one object for each model, so that a model is there whole or not at all."""
+"""A remote model store: one object a model, so that it is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,12 +31,7 @@ log = structlog.get_logger()
 
 
 class StoreAway(OSError):
-    """The remote model store cannot be used now: it does not answer, takes no keys, or has no such place.
-
-    Attributes:
-        problem: in plain words.
-        cause: in the store's own word.
-    """
+    """The remote store does not answer, refuses the keys or has no such place; `cause` is its own word for it."""
 
     def __init__(self, problem: str, cause: str) -> None:
         super().__init__(f"{problem} ({cause}).")
@@ -45,35 +40,26 @@ class StoreAway(OSError):
 
 
 def difficulty(error: OSError) -> Difficulty | None:
-    """What can be waited out in an error; None: it will be no other the next time."""
+    """What can be waited out; None: trying again would not help."""
     return "store away" if isinstance(error, StoreAway) else disk_full(error)
 
 
 def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
-    """As the engine's, and also while the model store is away."""
+    """As the engine's function, but waits while the model store is away, too."""
     return _when_there_is_room(write, hooks, difficulty)
 
 
 class Found(NamedTuple):
-    """An object in the store.
-
-    Attributes:
-        version: other content, other version.
-        size: bytes.
-    """
+    """`version` differs when the content does; `size` is in bytes."""
 
     version: str
     size: int
 
 
 class RemoteStore:
-    """Objects by name, under the address that the settings name.
+    """S3 replaces an object in one step: readers have the old or the new one. Elsewhere it is written beside and moved.
 
-    On S3 an object is replaced in one step: whoever reads it meanwhile has the old one or the new one. Elsewhere it is
-    written beside its place and moved there.
-
-    Raises (each method):
-        StoreAway: the store cannot be used now; says why in plain words.
+    Every method raises StoreAway while the store cannot be used.
     """
 
     def __init__(self, filesystem: Any, root: str) -> None:
@@ -84,7 +70,6 @@ class RemoteStore:
         self._folders = "s3" not in ((protocol,) if isinstance(protocol, str) else protocol)
 
     def find(self, name: str) -> Found | None:
-        """What there is of an object; None: it is not there."""
         try:
             info = self._try(lambda: self._fs.info(self._path(name)))
         except FileNotFoundError:
@@ -94,7 +79,6 @@ class RemoteStore:
         return Found(hashlib.sha256(f"{mark} {size}".encode()).hexdigest()[:16], size)
 
     def put(self, name: str, file: Path) -> None:
-        """Write an object; on return it is there."""
         path = self._path(name)
         if not self._folders:
             self._try(lambda: self._fs.put_file(str(file), path))
@@ -105,23 +89,17 @@ class RemoteStore:
         self._try(lambda: self._fs.mv(partial, path))
 
     def get(self, name: str, file: Path) -> None:
-        """Copy an object into a file.
-
-        Raises:
-            FileNotFoundError: it is not there.
-            OSError: the file cannot be written.
-        """
+        """Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
         self._try(lambda: self._fs.get_file(self._path(name), str(file)))
 
     def remove(self, name: str) -> None:
-        """Remove an object; one that is not there is no error."""
         try:
             self._try(lambda: self._fs.rm_file(self._path(name)))
         except FileNotFoundError:
             return
 
     def names(self, folder: str = "") -> list[str]:
-        """The objects in a folder, without it."""
+        """The objects in a folder, without its name."""
         path = f"{self.root}/{folder}".rstrip("/")
         try:
             found = self._try(lambda: self._fs.ls(path, detail=True))
@@ -130,7 +108,6 @@ class RemoteStore:
         return sorted(str(info["name"]).rpartition("/")[2] for info in found if info["type"] == "file")
 
     def folders(self, folder: str) -> list[str]:
-        """The folders in a folder."""
         try:
             found = self._try(lambda: self._fs.ls(f"{self.root}/{folder}", detail=True))
         except FileNotFoundError:
@@ -138,7 +115,6 @@ class RemoteStore:
         return sorted(str(info["name"]).rstrip("/").rpartition("/")[2] for info in found if info["type"] == "directory")
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder and all objects in it; one that is not there is no error."""
         path = f"{self.root}/{folder}"
         try:
             self._try(lambda: self._fs.rm(path, recursive=True))
@@ -146,7 +122,6 @@ class RemoteStore:
             return
 
     def check_writable(self) -> None:
-        """Write a small object and remove it."""
         probe = f"{self.root}/{_PROBE}{secrets.token_hex(4)}"
         self._make(self.root)
         self._try(lambda: self._fs.pipe_file(probe, b"probe"))
@@ -165,11 +140,7 @@ class RemoteStore:
 
 
 def open_filesystem(settings: Settings) -> tuple[Any, str]:
-    """The file system of the model store, and where in it.
-
-    Raises:
-        UserError: nothing here knows such an address.
-    """
+    """The model store's file system, and the path in it. Raises UserError: nothing here knows such an address."""
     url = settings.model_store_url
     options: dict[str, Any] = {}
     if url.startswith(("s3://", "s3a://")):
@@ -200,7 +171,7 @@ def open_filesystem(settings: Settings) -> tuple[Any, str]:
 
 @contextmanager
 def _in_words(where: str) -> Iterator[None]:
-    """Let whatever a file system raises be a missing object, an error of this host's disk, or `StoreAway`."""
+    """Let every error be `StoreAway`, save a missing object and a full disk of this host."""
     try:
         yield
     except FileNotFoundError as error:

@@ -26,24 +26,16 @@ from worker.remote import RemoteStore, StoreAway, open_filesystem
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL_KEPT_S = 24 * 3600.0
-"""What is being written is younger, on any disk."""
+"""No write takes as long, on any disk."""
 
 log = structlog.get_logger()
 
 
 class ModelStore:
-    """Saves, hands out and deletes models. A remote store's are copied onto this host to be read (`worker.cache`).
+    """A remote store's models are copied onto this host to be read (`worker.cache`), into `data_dir`.
 
-    Args:
-        settings: `model_store_url` says where, `data_dir` holds the copies of a remote store's models.
-
-    Raises:
-        UserError: nothing here knows such an address.
-
-    Attributes:
-        where: for people; without what an address may have of a password.
-        remote: None: it is a folder.
-        cache: copies of a remote store's models.
+    `where` is for people, without a password in the address; `remote` is None for a folder. Raises UserError: nothing
+    here knows such an address. Its methods raise StoreAway, an OSError, while a remote store cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,14 +47,7 @@ class ModelStore:
         self._folder = Path(self.where)
 
     def save(self, file: Path, model_id: str) -> None:
-        """Copy a model into the store, replacing one of the same id: it shows it whole or not at all.
-
-        On return it is on the disk of a local store.
-
-        Raises:
-            OSError: it cannot be written; nothing of it is left then.
-            StoreAway: a remote store cannot be used now.
-        """
+        """Replace a model in one step; a local one is then on disk. Raises OSError: nothing of it is left."""
         if self.remote is not None:
             self.remote.put(_object(model_id), file)
             return
@@ -79,11 +64,7 @@ class ModelStore:
             partial.unlink(missing_ok=True)
 
     def take(self, file: Path, model_id: str) -> None:
-        """As `save`, but the file is gone afterwards. A local store on the same disk has it at once, and takes no room.
-
-        Raises:
-            OSError: as `save`; the file is still there then.
-        """
+        """As `save`, but move the file, which on one disk takes no space. Raises OSError: the file is still there."""
         if self.remote is None:
             target = self._place(model_id)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,19 +80,10 @@ class ModelStore:
         file.unlink()
 
     def has(self, model_id: str) -> bool:
-        """Whether there is such a model.
-
-        Raises:
-            StoreAway: a remote store cannot be used now.
-        """
         return self.version(model_id) is not None
 
     def version(self, model_id: str) -> str | None:
-        """Changes when a model is replaced; None: there is no such model.
-
-        Raises:
-            StoreAway: a remote store cannot be used now.
-        """
+        """Changes when a model is replaced; None: there is no such model."""
         if self.remote is not None:
             found = self.remote.find(_object(model_id))
             return found.version if found else None
@@ -123,14 +95,9 @@ class ModelStore:
 
     @contextlib.contextmanager
     def reading(self, model_id: str) -> Iterator[Path]:
-        """The model's file on this machine, to be read only; a copy of a remote store's stays as long as the context.
+        """The file, to be read only; a remote store's copy stays as long as the context, and serves while it is away.
 
-        While a remote store is away, a copy that was fetched before serves.
-
-        Raises:
-            UserError: the store has no such model.
-            StoreAway: a remote store cannot be used now, and there is no copy.
-            OSError: there is no room for a copy.
+        Raises UserError: no such model; StoreAway: away, and there is no copy; OSError: no disk space for one.
         """
         with contextlib.ExitStack() as kept:
             yield self._local(model_id) if self.remote is None else self._copy(self.remote, model_id, kept)
@@ -159,13 +126,7 @@ class ModelStore:
             raise _missing() from None
 
     def open(self, model_id: str) -> IO[bytes]:
-        """A model's file as it is now, even if it is deleted while it is read; to be closed.
-
-        Raises:
-            UserError: the store has no such model.
-            StoreAway: a remote store cannot be used now.
-            OSError: it cannot be read.
-        """
+        """The file as it is now, even if it is deleted while it is read. Raises UserError: no such model; OSError."""
         with self.reading(model_id) as path:
             try:
                 return path.open("rb")
@@ -173,11 +134,7 @@ class ModelStore:
                 raise _missing() from None
 
     def ids(self) -> list[str]:
-        """The models that it has.
-
-        Raises:
-            OSError: it cannot be read.
-        """
+        """Raises OSError: the store cannot be read."""
         if self.remote is not None:
             names = self.remote.names()
         else:
@@ -189,12 +146,7 @@ class ModelStore:
         return sorted(name for name in found if _MODEL_ID.fullmatch(name))
 
     def delete(self, model_id: str) -> None:
-        """Remove a model, and this host's copy; one that is not there is no error.
-
-        Raises:
-            OSError: its file cannot be removed.
-            StoreAway: a remote store cannot be used now.
-        """
+        """Remove this host's copy, too; one that is not there is no error. Raises OSError: it cannot be removed."""
         if self.remote is None:
             self._place(model_id).unlink(missing_ok=True)
             return
@@ -202,17 +154,11 @@ class ModelStore:
         self.remote.remove(_object(model_id))
 
     def tidy(self) -> None:
-        """Remove what processes left that were killed while they wrote, in a local store or a remote one's copies.
-
-        That is what is a day old: another process may be about what is younger.
-
-        Raises:
-            OSError: it cannot be read, or not be written to.
-        """
+        """Remove partial files of killed processes: a day old, as younger ones may be in use. Raises OSError."""
         for path in sorted((self.cache.folder if self.remote else self._folder).glob(f"{PARTIAL}*")):
             try:
                 stat = path.lstat()
-                # A rename changes the second alone.
+                # A rename changes the ctime alone.
                 if time.time() - max(stat.st_mtime, stat.st_ctime) < _PARTIAL_KEPT_S:
                     continue
                 if path.is_dir():
@@ -224,12 +170,7 @@ class ModelStore:
             log.info("partial_removed", name=path.name)
 
     def check_writable(self) -> None:
-        """Write and remove a small file.
-
-        Raises:
-            OSError: the store cannot be written to.
-            StoreAway: it is a remote one; says why.
-        """
+        """Raises OSError: the store cannot be written to."""
         if self.remote is not None:
             self.remote.check_writable()
             return
@@ -243,11 +184,7 @@ class ModelStore:
 
 
 def _object(model_id: str) -> str:
-    """The name of a model's file or object.
-
-    Raises:
-        UserError: it could lead outside the store.
-    """
+    """Raises UserError: the id could lead outside the store."""
     if not _MODEL_ID.fullmatch(model_id):
         raise UserError("That isn't a model id.", "Choose one of the models listed.")
     return model_id + SUFFIX
