@@ -96,7 +96,7 @@ class _Staged:
         self.names: list[bytes] = []
 
     def stage(self, settings: Settings, backup: Backup, done: Restored) -> None:
-        """Leave out what has expired, and models without files; let texts that trainings need live longer.
+        """Leave out what has expired, and models without files; extend the life of texts that trainings need.
 
         Raises UserError: the backup is damaged, or a newer server's; redis.RedisError.
         """
@@ -125,7 +125,7 @@ class _Staged:
             pipe.execute(raise_on_error=False)  # one may have expired
 
     def drop(self) -> None:
-        """Also what a process that was killed has staged."""
+        """Drop what was staged, by this process or by one that was killed."""
         for name in cast(Iterable[bytes], self._redis.scan_iter(match=keys.staged("*"), count=1_000)):
             self._redis.unlink(name)
 

@@ -133,7 +133,7 @@ def _name(client: redis.Redis, model_id: str) -> str:
 def _add_models(
     archive: zipfile.ZipFile, store: ModelStore, client: redis.Redis, ids: list[str], say: Say, progress: Progress
 ) -> tuple[str, ...]:
-    """Names of models not in the store. Raises UserError: none is there, or the store cannot be read."""
+    """Return names of models not in the store. Raises UserError: none is there, or the store cannot be read."""
     missing, size = [], 0
     for model_id in ids:
         try:
@@ -154,7 +154,7 @@ def _add_models(
 
 
 def _add_checkpoint(archive: zipfile.ZipFile, files: JobFiles, job_id: str, progress: Progress) -> bool:
-    """Of trainings of this host alone, and without the text, which a worker takes from Redis."""
+    """Add what a training of this host goes on from, if there is any, but not the text: it comes from Redis again."""
     with ExitStack() as opened:
         try:
             # What begins with a dot is half written.

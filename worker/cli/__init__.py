@@ -17,7 +17,7 @@ from shared.settings import get_settings, read_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status; 78: the settings are wrong."""
+    """Return the exit status; 78: the settings are wrong."""
     return run(arguments, [register], "python -m worker")
 
 
@@ -46,7 +46,7 @@ def register(cli: Cli) -> None:
 def find_text(
     text: str, workdir: Path | None, *, keep_licence: bool = False, to_learn: bool = True
 ) -> tuple[str | Path, CorpusInfo]:
-    """A file's, or one of the catalogue, as the bot takes it. Raises UserError: none, or too short (`to_learn`)."""
+    """Return a file's text, or one of the catalogue, as the bot takes it. Raises UserError: none, or too short."""
     path = Path(text)
     body: str | Path
     if path.is_file():

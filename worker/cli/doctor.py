@@ -16,7 +16,7 @@ from worker.doctor.gpu_facts import gather
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """1 when something needed is broken."""
+    """Return 1 when something needed is broken."""
     settings = get_settings()
     values: dict[str, Any] = {"python": platform.python_version()}
     findings = [machine.python(), *_engine(settings, values)]

@@ -70,5 +70,5 @@ def summary(findings: Iterable[Finding], trains_on: str) -> str:
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """On a terminal, unless NO_COLOR (https://no-color.org) is set."""
+    """Whether it is a terminal, and NO_COLOR (https://no-color.org) is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -24,7 +24,7 @@ _NEW_DRIVER = ("sudo ubuntu-drivers install", "sudo apt install nvidia-driver", 
 
 
 def examine(facts: GpuFacts, *, generate_on_gpu: bool = False) -> list[Finding]:
-    """That the GPU is used, or each cause why not, the one to mend first at the beginning."""
+    """Say that the GPU is used, or each cause why not, the one to mend first at the beginning."""
     if facts.seen:
         told = Finding(TOPIC, Level.OK, f"The GPU is used: {', '.join(facts.seen)}.")
         on_cpu = Finding(
@@ -237,7 +237,7 @@ def _chosen(facts: GpuFacts) -> list[Gpu]:
 
 
 def _is_ours(program: Program) -> bool:
-    """Of a worker, or of the child of one that does a job."""
+    """Whether it is a worker: a service, or the child of one that does a job."""
     return " worker" in program.name or "billiard" in program.name
 
 

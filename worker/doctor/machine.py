@@ -38,7 +38,7 @@ def python() -> Finding:
 
 
 def memory() -> Finding | None:
-    """None: it cannot be found out."""
+    """None where it cannot be found out."""
     found = memory_bytes()
     if found is None:
         return None

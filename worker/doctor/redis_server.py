@@ -33,7 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _info(client: redis.Redis, section: str) -> dict[str, Any]:
-    """Empty where this user may not ask. Raises redis.RedisError: no answer."""
+    """What Redis says of itself; empty where this user may not ask. Raises redis.RedisError: no answer."""
     try:
         return client.info(section)
     except redis.exceptions.NoPermissionError:
