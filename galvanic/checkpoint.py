@@ -1,4 +1,4 @@
-"""Files that a power cut leaves either old or new, a training's checkpoint among them; and a full disk, waited out."""
+"""Files written atomically, a training's checkpoint among them; and waiting while the disk is full."""
 
 from __future__ import annotations
 
@@ -31,22 +31,18 @@ log = structlog.get_logger()
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a file could not be written because the disk, or what this user may have of it, is full."""
+    """Whether the disk, or what this user may have of it, is full."""
     return error.errno in _FULL
 
 
 def disk_full(error: OSError) -> Difficulty | None:
-    """What can be waited out in an error; None: it will be no other the next time."""
+    """What can be waited out in an error; None: trying again will not help."""
     return "disk full" if is_full(error) else None
 
 
 @contextmanager
 def told_by_system() -> Iterator[None]:
-    """Let an error of the system that safetensors has put into words be an OSError again.
-
-    Raises:
-        OSError: with its number.
-    """
+    """Turn an error of the system that safetensors has put into words into an OSError with its number again."""
     try:
         yield
     except safetensors.SafetensorError as error:
@@ -59,20 +55,11 @@ def told_by_system() -> Iterator[None]:
 def when_there_is_room(
     write: Callable[[], T], hooks: Hooks, difficulty: Callable[[OSError], Difficulty | None] = disk_full
 ) -> T:
-    """Write something without which a training cannot go on, and wait while there is no room.
+    """Write something without which a training cannot go on, and wait while the disk is full.
 
-    As long as it takes: to give up would help nobody, since the training that comes next finds the same disk,
-    and what this one has learned before would be lost. Who does not want to wait can cancel it.
-
-    Args:
-        write: writes it, and can be called again.
-        hooks: are told, and may end it.
-        difficulty: what can be waited out.
-
-    Raises:
-        TrainingCancelled: a person cancelled it.
-        TrainingInterrupted: it is to pause.
-        OSError: something else is wrong.
+    As long as it takes: to give up would help nobody, since the training that comes next finds the same disk, and what
+    this one has learned would be lost. `write` can be called again; `difficulty`: what can be waited out. Raises
+    TrainingCancelled or TrainingInterrupted if `hooks` say so, and OSError where something else is wrong.
     """
     told: Difficulty | None = None
     while True:
@@ -114,11 +101,7 @@ class DamagedCheckpoint(Exception):
 
 
 def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file, whole or not at all; on return it is on the disk.
-
-    Raises:
-        OSError: it cannot be written; nothing of it is left then.
-    """
+    """Write a safetensors file atomically; on return it is on the disk. After an OSError nothing of it is left."""
     partial = path.with_name(f".{path.name}.partial")
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
     try:
@@ -134,11 +117,7 @@ def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = Non
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_file`, a text in UTF-8.
-
-    Raises:
-        OSError: it cannot be written; what was there before still is then.
-    """
+    """As `write_file`, a text in UTF-8. After an OSError what was there before still is."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("w", encoding="utf-8") as file:
@@ -163,25 +142,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:
-    """Replace the checkpoint of this folder; the old one stays until the new one is whole.
+    """Replace the checkpoint of this folder; the old one stays until the new one is whole. Raises OSError.
 
-    Args:
-        arrays: weights, optimiser and random states, by name.
-        position: everything else, as JSON.
-
-    Raises:
-        OSError: it cannot be written.
+    `arrays`: weights, optimiser and random states, by name. `position`: everything else, as JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / NAME, arrays, {_KEY: json.dumps(position)})
 
 
 def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
-    """The checkpoint of this folder, None if there is none.
-
-    Raises:
-        DamagedCheckpoint: there is one and it cannot be read.
-    """
+    """None where there is no checkpoint. Raises DamagedCheckpoint where it cannot be read."""
     path = folder / NAME
     if not path.exists():
         return None

@@ -26,7 +26,7 @@ def one_line(text: str, most: int) -> str:
 
 
 def facts_of(description: Description) -> Facts:
-    """Names and values of what the registry does not know, or not as well; the most telling first."""
+    """What the registry does not know, or not as well; the most telling first."""
     training = description.training
     facts = [
         ("Held-out loss", loss_words(training.heldout_loss)),
@@ -44,19 +44,16 @@ def facts_of(description: Description) -> Facts:
 
 
 def loss_words(nats: float | None) -> str:
-    """A loss in bits, and what that means; empty where there is none."""
     return "" if nats is None else f"{nats / math.log(2):.2f} bits per character, {choosing(nats)}"
 
 
 def copy_words(share: float | None) -> str:
-    """How much of what it writes is its text's; empty where nobody knows."""
     if share is None:
         return ""
     return f"{100 * share:.0f} % of the characters in its samples are copied word for word from the text"
 
 
 def network_words(description: Description) -> str:
-    """The network's shape."""
     network = description.network
     units = ", ".join(f"{units:,}" for units in network.units)
     layers = f"{_number(len(network.units), 'LSTM layer')} of {units} units"
@@ -66,7 +63,6 @@ def network_words(description: Description) -> str:
 
 
 def training_words(description: Description) -> str:
-    """How long it was trained, and why that ended."""
     training = description.training
     words = f"{_number(training.epochs, 'epoch')} in {duration_words(training.seconds)}"
     if training.epochs_before:
@@ -76,14 +72,13 @@ def training_words(description: Description) -> str:
 
 
 def lineage_words(description: Description) -> str:
-    """The models that it started from, the oldest first; empty for one that started from nothing."""
+    """The models that it started from, the oldest first."""
     names = [one_line(ancestor.name, _MOST_NAME) for ancestor in description.lineage[-_MOST_ANCESTORS:]]
     earlier = ["…"] if len(description.lineage) > _MOST_ANCESTORS else []
     return " → ".join([*earlier, *names])
 
 
 def duration_words(seconds: float) -> str:
-    """A time as one says it."""
     minutes, rest = divmod(round(min(seconds, 1e9)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

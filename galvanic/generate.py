@@ -33,12 +33,7 @@ from galvanic.windows import Windows
 
 
 class Reader:
-    """Reads and writes symbols with the weights of a network. Keeps no state between calls.
-
-    Args:
-        config: the network's settings.
-        weights: its weights, by name.
-    """
+    """Reads and writes symbols with the weights of a network. Keeps no state between calls."""
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self.config = config
@@ -57,12 +52,8 @@ class Reader:
             self._windows.set_weights(weights)
 
     def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
-        """Log probability of each symbol of a text before it was read, shape [len(ids)]; the first has nothing
-        before it and is as likely as any other.
-
-        Raises:
-            UserError: it was not done until then (`time.monotonic`).
-        """
+        """Log probability of each symbol of a text before it was read, [len(ids)]; the first is as likely as any other.
+        Raises UserError where it is not done by `until` (`time.monotonic`)."""
         if not len(ids):
             return np.zeros(0, np.float32)
         ids = ids.astype(np.int32, copy=False)
@@ -70,11 +61,11 @@ class Reader:
         return np.concatenate([np.full(1, -math.log(self.config.vocabulary), np.float32), rest])
 
     def write(self, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
-        """Read the seed, which must not be empty, and write so many symbols after it."""
+        """The seed must not be empty."""
         return self.write_batch([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]
 
     def write_batch(self, rows: Sequence[Row]) -> list[Ids]:
-        """Continue all seeds; each as it would be continued alone, and at least as far as is enough, or `late`."""
+        """Continue all seeds, each as it would be continued alone, and at least as far as is enough, or `late`."""
         if self._windows:
             return [self._windows.write(row) for row in rows]
         return streams.write(self.networks, rows, self._mix)
@@ -90,10 +81,8 @@ DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
 UNGUARDED = {"classic"}
 """Recipes whose loops are not broken unless asked: those of `classic` are what the tutorial shows."""
 _NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
-_MOST_SYMBOLS = 4
-"""To a character asked for, so that no text goes on for ever."""
-_MOST_SEED = 1_000
-"""Characters of the corpus that an answer carries as its beginning."""
+_MOST_SYMBOLS = 4  # to a character asked for, so that no text goes on for ever
+_MOST_SEED = 1_000  # characters of the corpus that an answer carries as its beginning
 
 
 @dataclass
@@ -107,8 +96,6 @@ class _Begun:
 
 
 class Author(ABC):
-    """Continues seeds."""
-
     vocabulary: Vocabulary
     recipe: RecipeName
 
@@ -126,11 +113,8 @@ class Author(ABC):
         guard: bool | None = None,
         stop: StopAt | None = None,
     ) -> Generation:
-        """Continue a seed; the arguments are those of `WriteRequest`.
-
-        Raises:
-            UserError: nothing of the seed can be used, or a number is out of range.
-        """
+        """Continue a seed; the arguments are those of `WriteRequest`. Raises UserError where nothing of the seed can be
+        used, or a number is out of range."""
         request = WriteRequest(
             seed, length, temperature, random_seed, from_corpus, top_k, top_p, min_p, guard=guard, stop=stop
         )
@@ -148,11 +132,7 @@ class Author(ABC):
 
     @abstractmethod
     def _read_seed(self, seed: str) -> Seed:
-        """A seed as ids, never empty.
-
-        Raises:
-            UserError: nothing of it can be used.
-        """
+        """A seed as ids, never empty. Raises UserError where nothing of it can be used."""
 
     @abstractmethod
     def _draw_window(self, random: np.random.Generator) -> Ids:
@@ -227,13 +207,7 @@ class Author(ABC):
 
 
 class TextModel(Author):
-    """A model in memory. Safe between threads: nothing is kept from one call to the next.
-
-    Args:
-        description: from the model file.
-        weights: by name.
-        windows: ids of windows of the corpus, [windows, symbols].
-    """
+    """A model in memory. Safe between threads: no state between calls. `windows`: corpus ids, [windows, symbols]."""
 
     def __init__(self, description: Description, weights: Weights, windows: npt.NDArray[Any]) -> None:
         self.description = description
@@ -246,24 +220,20 @@ class TextModel(Author):
     def score(self, text: str) -> Score:
         """How well the model foresees a text, per character of the text as given.
 
-        The text is read in order with carried state and the model stays as it is. The vocabulary's characters share
-        all probability but `unseen`; any other costs -ln(unseen) and the naming of one Unicode character, and is
-        not read. What the recipe's pipeline drops is charged as well (`galvanic.text.recipe`).
-
-        Raises:
-            UserError: nothing of the text can be read.
+        The text is read in order with carried state and the model stays as it is. The vocabulary's characters share all
+        probability but `unseen`; any other costs -ln(unseen) and the naming of one Unicode character, and is not read.
+        What the recipe's pipeline drops is charged as well (`galvanic.text.recipe`). Raises UserError where nothing of
+        the text can be read.
         """
         scoring, nats, notes = self._read(text)
         return Score((float(nats.sum()) + scoring.side_nats) / scoring.chars, scoring.chars, notes)
 
     def surprise(self, text: str, until: float = math.inf) -> Surprise:
-        """What each character of a text costs the model; the sum is the score's.
+        """What each character of a text costs the model, in nats; the sum is the score's.
 
-        A symbol of several characters spreads its nats evenly over them, and so does what the pipeline drops over
-        the characters that it dropped (over all, where it dropped none).
-
-        Raises:
-            UserError: nothing of the text can be read, or it was not done until then (`time.monotonic`).
+        A symbol of several characters spreads its nats evenly over them, and so does what the pipeline drops over the
+        characters that it dropped (over all, where it dropped none). Raises UserError where nothing of the text can be
+        read, or it is not done by `until` (`time.monotonic`).
         """
         scoring, nats, notes = self._read(text, until)
         return Surprise(_spread(scoring, nats), notes)
@@ -314,11 +284,7 @@ def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float,
 
 
 def load_model(path: Path) -> TextModel:
-    """Read a model file.
-
-    Raises:
-        UserError: there is no model, it is damaged, or a newer program wrote it.
-    """
+    """Raises UserError as `galvanic.model_file.load`."""
     return TextModel(*load(path))
 
 
@@ -326,13 +292,8 @@ class Mixture(Author):
     """The weighted mean of several models' distributions, over all characters that any of them knows.
 
     All models read what is drawn; one that lacks the character goes on as if it had not come. Temperature and filters
-    act on the mixed distribution. Safe between threads.
-
-    Args:
-        parts: models, all of recipe `char`, and their weights, which need not sum to 1.
-
-    Raises:
-        UserError: a model does not write character by character, or the weights cannot be used.
+    act on the mixed distribution. Safe between threads. Weights need not sum to 1. Raises UserError where a model is
+    not of the recipe `char`, or the weights cannot be used.
     """
 
     recipe = "char"

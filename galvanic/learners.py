@@ -21,13 +21,11 @@ from galvanic.text.classic import windows
 
 Tensor = Any
 HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64
-HELDOUT_MOST = 200_000
-"""A held-out part longer than this is judged by its beginning."""
+HELDOUT_MOST = 200_000  # of a held-out part longer than this the beginning is judged
 SHUFFLED_MOST = 10_000_000
 """Windows up to this number are shuffled; of more, each step draws its own: the order alone would fill the memory."""
 _COUNTED_AT_ONCE = 2**22
-LEAD_IN = 128
-"""Characters read before each held-out stream, unscored, so that it does not begin from nothing."""
+LEAD_IN = 128  # characters read, unscored, before each held-out stream, so that it does not begin from nothing
 
 
 class Learner(Protocol):
@@ -39,7 +37,7 @@ class Learner(Protocol):
         """Order the data for an epoch (from 1); the same order each time it is asked."""
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
-        """Learn from one batch. Returns its mean loss in nats and the number of predictions in it."""
+        """Learn from one batch: its mean loss in nats and the number of predictions in it."""
 
     def heldout(self, poll: Callable[[], object]) -> float | None:
         """Mean loss on the held-out part, in nats per symbol; `poll` is called now and then."""
@@ -59,8 +57,6 @@ class Learner(Protocol):
 
 @dataclass
 class _Member:
-    """One network with its optimiser."""
-
     model: Any
     optimizer: Any
 
@@ -82,16 +78,13 @@ class _Base:
         ]
 
     def weights(self) -> Weights:
-        """See `Learner.weights`."""
         return join_members(self.plan.network, [get_weights(member.model) for member in self.members])
 
     def set_weights(self, weights: Weights) -> None:
-        """See `Learner.set_weights`."""
         for member, own in zip(self.members, split_members(self.plan.network, weights), strict=True):
             set_weights(member.model, own)
 
     def state(self) -> Arrays:
-        """See `Learner.state`."""
         return grouped(
             weights=self.weights(),
             optimizer=_numbered(self._optimizer_variables()),
@@ -99,7 +92,6 @@ class _Base:
         )
 
     def restore(self, state: Arrays) -> None:
-        """See `Learner.restore`."""
         self.set_weights(within(state, "weights"))
         for group, variables in (
             ("optimizer", self._optimizer_variables()),
@@ -153,19 +145,16 @@ class WindowsLearner(_Base):
         self._loss = tf.function(self._judge, input_signature=signature)
 
     def begin_epoch(self, epoch: int) -> None:
-        """See `Learner.begin_epoch`."""
         self._epoch = epoch
         if len(self._windows) <= SHUFFLED_MOST:
             self._order = np.random.default_rng((self.random_seed, epoch)).permutation(len(self._windows))
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
-        """See `Learner.step`."""
         self._set_rate(rate)
         chosen = self._windows[self._places(index)]
         return float(self._step(*self._batch(chosen))), len(chosen)
 
     def heldout(self, poll: Callable[[], object]) -> float | None:
-        """See `Learner.heldout`."""
         if self._heldout is None:
             return None
         total = 0.0
@@ -218,14 +207,12 @@ class StreamsLearner(_Base):
         self._losses = tf.function(self._judge, reduce_retracing=True)
 
     def begin_epoch(self, epoch: int) -> None:
-        """See `Learner.begin_epoch`."""
         # Another beginning each time, so that steps do not always cut the text at the same places.
         offset = int(np.random.default_rng((self.random_seed, epoch)).integers(0, self._stream))
         self._starts = np.arange(self.plan.batch) * self._stream + offset
         self._states = self._zero_states(self.plan.batch)
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
-        """See `Learner.step`."""
         self._set_rate(rate)
         places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
         chosen = self._ids[places % len(self._ids)].astype(np.int32)
@@ -239,7 +226,6 @@ class StreamsLearner(_Base):
         return sum(losses) / len(losses), self.plan.batch * self.plan.length
 
     def heldout(self, poll: Callable[[], object]) -> float | None:
-        """See `Learner.heldout`."""
         if self._judged is None:
             return None
         inputs, targets, counted = self._judged
@@ -253,12 +239,10 @@ class StreamsLearner(_Base):
         return total / float(counted.sum())
 
     def state(self) -> Arrays:
-        """See `Learner.state`."""
         carried = {str(index): np.array(state.numpy()) for index, state in enumerate(self._states)}
         return {**super().state(), **grouped(carried=carried)}
 
     def restore(self, state: Arrays) -> None:
-        """See `Learner.restore`."""
         super().restore(state)
         carried = within(state, "carried")
         self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
@@ -275,7 +259,6 @@ class StreamsLearner(_Base):
         return [tf.zeros((batch, units)) for _ in range(network.members) for units in network.units for _ in range(2)]
 
     def _learn(self, index: int, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """One member's loss, and its states."""
         with tf.GradientTape() as tape:
             logits, *after = self.members[index].model([chosen[:, :-1], *states], training=True)
             loss = _loss(chosen[:, 1:], logits)
@@ -316,7 +299,7 @@ def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | 
 
 
 def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
-    """How often each symbol stands in a text, shape [symbols]; a text in a file is read in parts."""
+    """How often each symbol stands in a text, [symbols]; a text in a file is read in parts."""
     counts = np.zeros(symbols, np.int64)
     for start in range(0, len(ids), _COUNTED_AT_ONCE):
         counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
@@ -328,26 +311,20 @@ def _loss(targets: Tensor, logits: Tensor) -> Tensor:
 
 
 def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
-    """The learner for a plan."""
     if plan.network.kind == "windows":
         return WindowsLearner(plan, prepared, random_seed)
     return StreamsLearner(plan, prepared, random_seed)
 
 
-STEP, MOST_STEPS = 0.05, 6
-"""By which the divisor is varied from 1, and how often."""
+STEP, MOST_STEPS = 0.05, 6  # by which the divisor is varied from 1, and how often
 
 
 def calibrate(learner: Learner, weights: Weights, poll: Callable[[], object]) -> tuple[Weights, float | None]:
-    """The weights with the output scaled to suit the held-out part.
+    """The weights with the output scaled to suit the held-out part, and their loss there in nats per symbol, if there
+    is one.
 
-    Args:
-        learner: whose held-out part it is; it has other weights afterwards.
-        weights: of the finished network.
-        poll: called now and then, for a sign that it gets on; what it says is not heeded: the end is near.
-
-    Returns:
-        The weights, and their held-out loss in nats per symbol; None when nothing is held out.
+    `learner` has other weights afterwards. `poll` is called now and then, to show that it gets on; its answer is
+    ignored, as the training is nearly over.
     """
 
     def judged(divisor: float) -> tuple[Weights, float | None]:

@@ -113,19 +113,11 @@ class Model:
         return text
 
     def evaluate(self, text: str) -> Score:
-        """How well it foresees a text: `bits_per_char` and `nats_per_char`.
-
-        Raises:
-            UserError: nothing of the text can be read.
-        """
+        """How well it foresees a text: `bits_per_char` and `nats_per_char`. Raises UserError where it can't be read."""
         return self._model.score(text)
 
     def save(self, path: str | Path) -> Path:
-        """Write it into one file, `NAME.safetensors`; returns its path.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write it into one file, `NAME.safetensors`; returns its path. Raises OSError where it cannot be written."""
         from galvanic.model_file import fields_of, path_for, save
 
         place = path_for(path)
@@ -139,7 +131,6 @@ class Model:
         return f"<galvanic.Model, recipe {self.description.recipe}, of {self.description.corpus.title}\n{facts}>"
 
     def _repr_png_(self) -> bytes:
-        """Its card, as a notebook shows it."""
         from galvanic.pictures import model_card
 
         return model_card(self.description.corpus.name, self.description)
@@ -215,11 +206,8 @@ def train(
 
 
 def find_text(text: str | Path, name: str | None = None) -> tuple[str | Path, CorpusInfo]:
-    """The text, or the path of it, and what is known of it.
-
-    Raises:
-        UserError: there is no such file, or it is no text.
-    """
+    """The text, or the path of it, and what is known of it. Raises UserError where there is no such file, or it is not
+    UTF-8."""
     named = isinstance(text, Path) or (len(text) <= _LONGEST_NAME and "\n" not in text)
     path = Path(text) if named else None
     if path is not None and not path.is_file():

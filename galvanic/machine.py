@@ -16,7 +16,7 @@ from galvanic.lstm import Precision
 def import_tensorflow() -> None:
     """Import TensorFlow without the lines that its libraries print whatever the log level.
 
-    Its C++ parts write to the descriptor itself, so that is what is turned away; errors come as exceptions.
+    Its C++ parts write to the descriptor itself, so that is redirected; errors come as exceptions.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -32,26 +32,16 @@ def import_tensorflow() -> None:
         os.close(nowhere)
 
 
-_SHAPE = 128, 576, 2048
-"""Of the product in one step of a middling network: streams, units and inputs, gates."""
+_SHAPE = 128, 576, 2048  # of the product in one step of a middling network: streams, units and inputs, gates
 _ROUNDS, _PRODUCTS = 5, 4
-_LEAST_GAIN = 1.2
-"""bfloat16 costs some accuracy, so it must be faster by this much."""
+_LEAST_GAIN = 1.2  # bfloat16 costs some accuracy, so it must be faster by this much
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What was measured.
-
-    Attributes:
-        precision: the faster one for the products of a training.
-        flops: multiplications and additions a second in that precision, on products of an LSTM's step.
-        gpu: whether they were made on one.
-    """
-
-    precision: Precision
-    flops: float
-    gpu: bool
+    precision: Precision  # the faster one for the products of a training
+    flops: float  # multiplications and additions a second in that precision, on products of an LSTM's step
+    gpu: bool  # whether they were made on one
 
 
 @functools.cache
@@ -82,19 +72,10 @@ _SIDE = 8
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """What TensorFlow did here.
-
-    Attributes:
-        gpus: names of those that it finds.
-        right: whether a product of matrices came out right.
-        flops: additions and multiplications a second in the products of a training.
-        bfloat16: whether they are made in that, because it is faster here.
-    """
-
-    gpus: tuple[str, ...]
-    right: bool
-    flops: float
-    bfloat16: bool
+    gpus: tuple[str, ...]  # their names
+    right: bool  # whether a product of matrices came out right
+    flops: float  # additions and multiplications a second in the products of a training
+    bfloat16: bool  # whether they are made in that, because it is faster here
 
 
 def self_check() -> SelfCheck:

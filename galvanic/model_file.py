@@ -1,7 +1,7 @@
 """A model is one file, `NAME.safetensors`: its weights, and its description as JSON in the file's metadata.
 
-It is written beside its place and moved there, so it is whole or not there, and nothing in it is ever executed. Weights
-may stand in it coarser than they are in memory (`Packing`), where a file must be small.
+It is written atomically, and nothing in it is ever executed. Weights may stand in it coarser than they are in memory
+(`Packing`), where a file must be small.
 """
 
 from __future__ import annotations
@@ -33,14 +33,12 @@ from galvanic.units import MEGABYTE
 
 FORMAT = 3
 SUFFIX = ".safetensors"
-WINDOWS = "corpus_windows"
-"""The array beside the weights."""
+WINDOWS = "corpus_windows"  # the array beside the weights
 MOST_WINDOWS, WINDOW_SYMBOLS = 1_000, 100
 Packing = Literal["float16", "int8"]
 """`float16`: all weights in half precision. `int8`: each column of a matrix, which is what one unit weighs its inputs
 by, in whole steps of a 127th of its largest; biases stay as they are."""
-PACKINGS: tuple[Packing, ...] = ("float16", "int8")
-"""From the finest."""
+PACKINGS: tuple[Packing, ...] = ("float16", "int8")  # from the finest
 _KEY = "galvanic"
 _SCALE, _STEPS = "/scale", 127
 _MOST_HEADER = 64 * 2**20
@@ -60,85 +58,61 @@ _Loss = Annotated[float, Field(gt=-1_000, lt=1_000, allow_inf_nan=False)]
 
 
 class Ancestor(BaseModel):
-    """A model that another one started from.
-
-    Attributes:
-        name: as it was called then.
-        corpus: what it had learned from.
-        epochs: that it was trained for, itself.
-    """
+    """A model that another one started from."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: str  # as it was called then
     weights_sha256: str
     corpus: CorpusInfo
-    epochs: int
+    epochs: int  # that it was trained for, itself
 
 
 class TrainingRecord(BaseModel):
-    """How the model came about; losses in nats per character.
-
-    Attributes:
-        epochs: of this training; `epochs_before` those of the models that it started from.
-        copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
-    """
+    """How the model came about; losses in nats per character."""
 
     model_config = ConfigDict(frozen=True)
 
-    epochs: _Count
-    epochs_before: _Count = 0
+    epochs: _Count  # of this training
+    epochs_before: _Count = 0  # of the models that it started from
     seconds: float = Field(allow_inf_nan=False)
     stopped: str
     random_seed: int
     train_loss: _Loss
     heldout_loss: _Loss | None
-    copy_share: float | None = Field(None, ge=0, le=1)
+    copy_share: float | None = Field(None, ge=0, le=1)  # of its samples: verbatim in its text in runs of 30 or more
     curve: tuple[tuple[_Count, _Loss, _Loss | None], ...] = Field(max_length=100_000)
     notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, result: TrainResult) -> TrainingRecord:
-        """What is kept of a training's result."""
         curve = [(point.epoch, point.train_loss, point.heldout_loss) for point in result.curve]
         kept = {name: value for name, value in vars(result).items() if name in cls.model_fields}
         return cls(**{**kept, "seconds": round(result.seconds, 1), "curve": curve})
 
 
 class Description(BaseModel):
-    """What a model file says of its model.
-
-    Attributes:
-        packed: how its weights stand there; None: as they are.
-        symbols: the text of every symbol, in the order of their ids.
-        unwrapped: the text's lines of fixed width were joined into paragraphs.
-        unseen: probability that the next character is one that the text never had.
-        lineage: the models that this one goes back to, the oldest first.
-        transcripts: channels' messages that it learned from, as the registry knew when it was exported (`marks`).
-        weights_sha256: of the weights as they stand in the file, hexadecimal.
-    """
-
     model_config = ConfigDict(frozen=True)
 
     format: Literal[3] = 3
-    packed: Packing | None = None
+    packed: Packing | None = None  # how its weights stand in the file; None: as they are
     recipe: RecipeName
-    symbols: tuple[str, ...] = Field(min_length=1)
+    symbols: tuple[str, ...] = Field(min_length=1)  # the text of each, by id
     network: NetworkConfig
-    unwrapped: bool
-    unseen: float = Field(gt=0, lt=1)
+    unwrapped: bool  # the text's lines of fixed width were joined into paragraphs
+    unseen: float = Field(gt=0, lt=1)  # probability that the next character is one that the text never had
     corpus: CorpusInfo
-    lineage: tuple[Ancestor, ...] = ()
+    lineage: tuple[Ancestor, ...] = ()  # the models that this one goes back to, the oldest first
     options: TrainOptions | None = None
     training: TrainingRecord
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: float = Field(default_factory=time.time, ge=0, allow_inf_nan=False)
-    transcripts: tuple[TranscriptRef, ...] = ()
-    weights_sha256: str
+    transcripts: tuple[TranscriptRef, ...] = ()  # learned from, as the registry knew when it was exported (`marks`)
+    weights_sha256: str  # of the weights as they stand in the file, hexadecimal
 
     @property
     def marks(self) -> tuple[TranscriptRef, ...]:
-        """The channels' messages that it, and what it started from, learned from, each transcript once.
+        """The transcripts that it, and what it started from, learned from, each once.
 
         What the registry said comes first: it knows at which revision a text was read.
         """
@@ -152,19 +126,14 @@ class Description(BaseModel):
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken of a file that anybody may have made: nobody's worker is to be filled up or kept busy by it.
+    """What is taken of a file that anybody may have made: nobody's worker is to be filled up or kept busy by it."""
 
-    Attributes:
-        weights_bytes: of the weights in memory.
-        description_bytes: of all that the file has beside them: several times what the largest vocabulary takes.
-    """
-
-    weights_bytes: int
-    description_bytes: int = 4 * 2**20
+    weights_bytes: int  # of the weights in memory
+    description_bytes: int = 4 * 2**20  # of all else in the file: several times what the largest vocabulary takes
 
     @classmethod
     def of(cls, file_bytes: int) -> Limits:
-        """Those that fit files of this size: packed weights take up to four times their bytes in memory."""
+        """Packed weights take up to four times their bytes in memory."""
         return cls(4 * file_bytes)
 
 
@@ -174,13 +143,12 @@ def path_of(name: str | Path) -> Path:
 
 
 def path_for(name: str | Path) -> Path:
-    """The file of a new model that somebody names with or without its ending."""
+    """As `path_of`, for a new model."""
     path = Path(name)
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that matter to a model, those installed."""
     found: dict[str, str] = {}
     for name in _LIBRARIES:
         try:
@@ -193,16 +161,11 @@ def library_versions() -> dict[str, str]:
 def save(
     path: Path, weights: Arrays, windows: npt.NDArray[Any], *, packing: Packing | None = None, **fields: Any
 ) -> None:
-    """Write a model file, whole or not at all; on return it is on the disk.
+    """Write a model file atomically; on return it is on the disk.
 
-    Args:
-        weights: float32 arrays by name.
-        windows: ids of windows of the corpus, [windows, symbols], to start a text from.
-        fields: of `Description`; the versions are those installed unless given.
-
-    Raises:
-        UserError: a weight is too large for this packing.
-        OSError: the file cannot be written.
+    `weights`: float32, by name. `windows`: ids of windows of the corpus, [windows, symbols], to start a text from.
+    `fields`: of `Description`; the versions are those installed unless given. Raises UserError where a weight is too
+    large for this packing, OSError where the file cannot be written.
     """
     arrays = {**_packed(weights, packing), WINDOWS: windows}
     if not all(np.isfinite(array).all() for array in arrays.values()) and packing:
@@ -216,11 +179,7 @@ def save(
 
 
 def describe(path: Path, limits: Limits | None = None) -> Description:
-    """The description of a model file; nothing else of it is read.
-
-    Raises:
-        UserError: as `load`.
-    """
+    """The description of a model file; nothing else of it is read. Raises UserError as `load`."""
     if not path.is_file():
         raise _no_model(path, None)
     try:
@@ -243,13 +202,9 @@ def describe(path: Path, limits: Limits | None = None) -> Description:
 
 
 def load(path: Path, limits: Limits | None = None) -> Loaded:
-    """Description, weights and corpus windows of a model file, all checked.
+    """Description, weights and corpus windows of a model file, all checked; `limits`: for one from outside.
 
-    Args:
-        limits: for files that anybody may send; None: as large as they come.
-
-    Raises:
-        UserError: there is no model, it is damaged, too large or of no use, or a newer program wrote it.
+    Raises UserError where there is no model, it is damaged, too large or of no use, or a newer program wrote it.
     """
     description = describe(path, limits)
     try:
@@ -268,11 +223,8 @@ def load(path: Path, limits: Limits | None = None) -> Loaded:
 def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
     """Write a model into another file of at most so many bytes: exactly if that fits, else no coarser than needed.
 
-    Args:
-        transcripts: what the description is to name beside those that it names anyway (`Description.marks`).
-
-    Raises:
-        UserError: there is no model or a damaged one, the file cannot be written, or not even the coarsest fits.
+    `transcripts`: what the description is to name beside those that it names anyway (`Description.marks`). Raises
+    UserError where there is no model or a damaged one, the file cannot be written, or not even the coarsest fits.
     """
     description, weights, windows = load(path)
     fields = fields_of(description) | ({"transcripts": tuple(transcripts)} if transcripts else {})
@@ -295,11 +247,7 @@ def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: 
 
 
 def import_model(path: Path, target: Path) -> Description:
-    """Check a model file and copy it.
-
-    Raises:
-        UserError: as `load`, or the place is taken or cannot be written.
-    """
+    """Check a model file and copy it. Raises UserError as `load`, or where the place is taken or cannot be written."""
     if target.exists():
         raise UserError(f"There is something at {target.name} already.", "Name a file that does not exist yet.")
     description = load(path)[0]
@@ -312,7 +260,7 @@ def import_model(path: Path, target: Path) -> Description:
 
 
 def damaged(path: Path | None = None) -> UserError:
-    """The error about a model that cannot be read; `path`: of a file that came from outside."""
+    """`path`: of a file that came from outside."""
     if path is not None:
         return UserError(f"{path.name} is damaged.", "Export the model again, or get another copy of the file.")
     return UserError("This model's file is damaged.", "Train it again, or restore it from a backup.")
@@ -340,11 +288,7 @@ class _Format(BaseModel):
 
 
 def _metadata(path: Path, most: int) -> str:
-    """Our part of a safetensors file's header, which is read only if it is no longer than `most` bytes.
-
-    Raises:
-        ValueError: it is longer, or there is none.
-    """
+    """Our part of a safetensors file's header. Raises ValueError where there is none, or it is over `most` bytes."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > most:
@@ -365,12 +309,8 @@ def _digest(arrays: Arrays) -> str:
 
 
 def _check_description(description: Description) -> None:
-    """See that its parts fit together.
-
-    Raises:
-        ValueError: they do not, or no training leaves such a description.
-        UserError: there are too many symbols, or too long ones.
-    """
+    """Raises ValueError where its parts do not fit together, or no training leaves such a description; UserError where
+    there are too many symbols, or too long ones."""
     if min(description.network.units) < 1:
         raise ValueError("a layer without units")
     if description.network.window not in (0, WINDOW):
@@ -384,12 +324,8 @@ def _check_description(description: Description) -> None:
 
 
 def _check_limits(description: Description, limits: Limits) -> None:
-    """See that such a model can be used without harm; before its weights are read.
-
-    Raises:
-        UserError: it is too large, or too slow.
-        ValueError: no training leaves such a description.
-    """
+    """Whether such a model can be used without harm; before its weights are read. Raises UserError where it is too
+    large or too slow, ValueError where no training leaves such a description."""
     network = description.network
     weights = 4 * network.parameters()
     # Whoever writes with it makes a table of what each symbol is to the first layer's gates.
@@ -413,13 +349,10 @@ def _check_limits(description: Description, limits: Limits) -> None:
 
 
 def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
-    """See that whatever is read, all that the network predicts with these weights are numbers.
+    """Raises UserError unless all that the network predicts with these weights are numbers, whatever is read.
 
-    What a layer reads lies between -1 and 1, but for an embedding: so the largest weight, times how many there are to
-    a unit, bounds what it sums.
-
-    Raises:
-        UserError: they may not be.
+    What a layer reads lies between -1 and 1, but for an embedding: so the largest weight, times how many there are to a
+    unit, bounds what it sums.
     """
     largest = {name: float(max(array.max(), -array.min())) for name, array in weights.items()}
     embedded = max((most for name, most in largest.items() if name.endswith("embeddings")), default=1.0)
@@ -434,12 +367,7 @@ def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def _check_arrays(description: Description, weights: Arrays, windows: npt.NDArray[Any]) -> None:
-    """Compare the arrays with the description.
-
-    Raises:
-        ValueError: something does not fit.
-        UserError: nothing can be predicted with these weights.
-    """
+    """Raises ValueError where the arrays do not fit the description, UserError as `check_weights`."""
     if {name: array.shape for name, array in weights.items()} != description.network.shapes():
         raise ValueError("the weights do not fit the network")
     if not all(array.dtype == np.float32 for array in weights.values()):
@@ -470,11 +398,7 @@ def _packed(weights: Arrays, packing: Packing | None) -> Arrays:
 
 
 def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
-    """The opposite of `_packed`.
-
-    Raises:
-        ValueError, KeyError: they are not packed so.
-    """
+    """The opposite of `_packed`. Raises ValueError or KeyError where they are not packed so."""
     if packing is None:
         return arrays
     if packing == "float16":

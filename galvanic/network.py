@@ -16,15 +16,11 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 
 def build(config: NetworkConfig, random_seed: int = 0, precision: Precision = "float32") -> Any:
-    """The Keras model of one member of these settings, with fresh weights drawn by `random_seed`.
+    """The Keras model of one member, with fresh weights drawn by `random_seed`, which also draws dropout.
 
-    `streams`: [ids (batch, time), hidden and cell state of each layer] -> [logits (batch, time, vocabulary), the
-    states after]. `windows`: ids / vocabulary (batch, window, 1) -> logits (batch, vocabulary).
-
-    Args:
-        config: the settings.
-        random_seed: draws weights and dropout.
-        precision: of the LSTM's products while training on a CPU.
+    `streams`: [ids (batch, time), hidden and cell state of each layer] -> [logits (batch, time, vocabulary), the states
+    after]. `windows`: ids / vocabulary (batch, window, 1) -> logits (batch, vocabulary). `precision`: of the LSTM's
+    products while training on a CPU.
     """
     keras.utils.set_random_seed(random_seed)
     return (_streams if config.kind == "streams" else _windows)(config, random_seed, precision)
@@ -77,10 +73,10 @@ def _lstm(config: NetworkConfig, index: int, seed: int, precision: Precision) ->
 
 
 def _spread(stddev: float, seed: int) -> Any:
-    """Draws what a symbol is to the first layer, large enough to be heard from the first step on.
+    """Draws what a symbol is to the first layer, large enough to have an effect from the first step on.
 
-    Keras' default for embeddings, uniform from -0.05 to 0.05, makes a gate's input a hundredth of what it takes: a
-    book then stands at 1.39 nats where it stands at 1.28 with this (docs/engine.md).
+    Keras' default for embeddings, uniform from -0.05 to 0.05, makes a gate's input a hundredth of what it takes: a book
+    then stands at 1.39 nats where it stands at 1.28 with this (docs/engine.md).
     """
     return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
 
@@ -110,6 +106,5 @@ def get_weights(model: Any) -> Weights:
 
 
 def set_weights(model: Any, weights: Weights) -> None:
-    """Put weights of the same names and shapes into the model."""
     for variable in model.trainable_variables:
         variable.assign(weights[str(variable.path)])

@@ -22,21 +22,13 @@ from galvanic.plan import NetworkConfig, Plan
 from galvanic.units import count
 
 Weights = dict[str, npt.NDArray[np.float32]]
-RATE_SHARE = 0.5
-"""Of the usual learning rate: what is known already should be bent, not broken."""
-_NEW_STDDEV = 0.05
-"""Of the weights of new symbols: that of Keras' uniform embeddings is 0.03."""
+RATE_SHARE = 0.5  # of the usual learning rate, so that less is lost of what is known already
+_NEW_STDDEV = 0.05  # of the weights of new symbols: that of Keras' uniform embeddings is 0.03
 
 
 @dataclass(frozen=True)
 class Parent:
-    """A model to go on from.
-
-    Attributes:
-        name: as people call it.
-    """
-
-    name: str
+    name: str  # as people call it
     description: Description
     weights: Weights
 
@@ -54,7 +46,7 @@ class Parent:
 
     @property
     def epochs(self) -> int:
-        """Epochs of its training and of all those before."""
+        """Of its training and of all those before."""
         return self.description.training.epochs + self.description.training.epochs_before
 
     def learned(self, corpus: CorpusInfo) -> bool:
@@ -64,10 +56,9 @@ class Parent:
 
 
 def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
-    """The model of a file, if a training with these options can go on from it.
+    """The model of a file that a training with these options is to go on from.
 
-    Raises:
-        UserError: there is no model, it is damaged, or the options want another recipe or network than its own.
+    Raises UserError where there is no model, it is damaged, or the options want another recipe or network than its own.
     """
     description, weights, _ = load(path)
     name = name or path.stem
@@ -97,11 +88,7 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
 
 
 def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
-    """Whether the parent's network can learn these symbols.
-
-    Raises:
-        UserError: there are new ones, and it cannot.
-    """
+    """Raises UserError where some symbols are new and the parent's network cannot learn them."""
     new = set(symbols) - set(parent.description.symbols)
     if new and parent.description.network.encoding == "scaled":
         # Its input is id / vocabulary size: with a new symbol every other one would enter as another number.
@@ -113,10 +100,7 @@ def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
 
 
 def child_plan(plan: Plan, parent: Parent, vocabulary: int, options: TrainOptions) -> Plan:
-    """The plan for the new text, with the parent's network in place of the planned one.
-
-    How much is dropped may differ: that is no part of what the network has learned.
-    """
+    """The plan with the parent's network; only how much is dropped may differ, which is not learned."""
     dropped = {name: getattr(plan.network, name) for name in NetworkConfig.model_fields if name.endswith("dropout")}
     network = parent.description.network.model_copy(update={**dropped, "vocabulary": vocabulary})
     rate = plan.learning_rate if options.learning_rate is not None else plan.learning_rate * RATE_SHARE
@@ -128,10 +112,7 @@ def grown(
 ) -> Weights:
     """The parent's weights for a vocabulary that holds its symbols and perhaps more.
 
-    Args:
-        symbols: all of them, by id.
-        counts: how often each stands in the new text, [symbols].
-        random: draws the weights of new symbols; small ones.
+    `symbols`: all of them, by id. `counts`: in the new text, [symbols]. `random` draws small weights for new symbols.
     """
     place = {symbol: index for index, symbol in enumerate(symbols)}
     kept = np.array([place[symbol] for symbol in parent.description.symbols])

@@ -19,27 +19,21 @@ MOST_PRODUCTS = 600_000_000
 class NetworkConfig(BaseModel):
     """All that is needed to rebuild a network.
 
-    Attributes:
-        kind: `streams` reads a text once with carried state and predicts after every character; `windows` reads a
-            window of fixed length from a zero state and predicts one character (the tutorial's).
-        encoding: how a symbol enters: through a learned `embedding`, as `one-hot` vector, or `scaled`: id / vocabulary
-            size as one float (the tutorial's, `windows` only).
-        embedding: width of the embedding; 0 for the other encodings.
-        units: of each LSTM layer, from the first.
-        members: networks of this shape that learn side by side from different random numbers and predict together:
-            the mean of their probabilities (Hansen & Salamon 1990, "Neural Network Ensembles").
-        window: length of the window; 0 for `streams`.
+    `streams` reads a text once with carried state and predicts after every symbol; `windows` reads a window of fixed
+    length from a zero state and predicts one character (the tutorial's). `members` networks of this shape learn side by
+    side from different random numbers and predict together: the mean of their probabilities (Hansen & Salamon 1990,
+    "Neural Network Ensembles").
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["streams", "windows"]
     vocabulary: int = Field(ge=1, le=0x110000)
-    encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"
-    embedding: int = Field(ge=0, le=8192)
-    units: tuple[int, ...] = Field(min_length=1, max_length=16)
+    encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"  # scaled: id / vocabulary size as one float
+    embedding: int = Field(ge=0, le=8192)  # its width; 0 for the other encodings
+    units: tuple[int, ...] = Field(min_length=1, max_length=16)  # of each LSTM layer, from the first
     members: int = Field(1, ge=1, le=16)
-    window: int = Field(0, ge=0, le=10_000)
+    window: int = Field(0, ge=0, le=10_000)  # its length; 0 for `streams`
     input_dropout: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     recurrent_weight_dropout: float = Field(0.0, ge=0, lt=1)
@@ -54,7 +48,7 @@ class NetworkConfig(BaseModel):
         return self
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every weight, of all members."""
+        """Of every weight, of all members, by name."""
         one = self._shapes()
         return {prefix + name: shape for prefix in self.prefixes() for name, shape in one.items()}
 
@@ -77,11 +71,10 @@ class NetworkConfig(BaseModel):
         return shapes
 
     def parameters(self) -> int:
-        """Trainable numbers."""
         return sum(math.prod(shape) for shape in self.shapes().values())
 
     def products(self) -> int:
-        """Multiplications to read one symbol and foresee the next one."""
+        """Multiplications to read one symbol and predict the next one."""
         kernels = [shape for name, shape in self.shapes().items() if name.endswith("kernel")]
         return max(1, self.window) * sum(math.prod(shape) for shape in kernels)
 
@@ -90,11 +83,7 @@ class NetworkConfig(BaseModel):
         return 6 * self.products()
 
     def check_pace(self) -> None:
-        """Refuse a network that writes too slowly for anybody who waits.
-
-        Raises:
-            UserError: it does.
-        """
+        """Raises UserError where it writes too slowly for anybody who waits."""
         if self.products() > MOST_PRODUCTS:
             raise UserError(
                 f"This network needs {self.products() / 1e6:,.0f} million multiplications for a character, and I can "
@@ -104,31 +93,19 @@ class NetworkConfig(BaseModel):
 
 
 class Plan(BaseModel):
-    """How a network is trained.
-
-    Attributes:
-        batch: examples or streams in a step.
-        length: characters that each of them shows in a step.
-        schedule: `constant`, or `cosine` down to nothing at the planned end.
-        epochs: to train at most, when the person names no number.
-        timed: ends by the clock when the person names no number of epochs.
-        patience: stop after this share of the planned epochs without progress (0: never).
-        precision: of the products while training on a CPU.
-    """
-
     model_config = ConfigDict(frozen=True)
 
     network: NetworkConfig
-    batch: int
-    length: int
+    batch: int  # examples or streams in a step
+    length: int  # symbols that each of them shows in a step
     learning_rate: float
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine"]  # cosine: down to nothing at the planned end
     weight_decay: float = 0.0
     clip_norm: float = 0.0
-    epochs: int
-    timed: bool
-    patience: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    epochs: int  # to train at most, when the person names no number
+    timed: bool  # ends by the clock when the person names no number of epochs
+    patience: float = 0.0  # stop after this share of the planned epochs without progress (0: never)
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the products while training on a CPU
 
     def memory(self) -> int:
         """Bytes that its training takes, roughly."""
@@ -141,23 +118,12 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Budget:
-    """What a training may cost.
-
-    Attributes:
-        minutes: of training; None: as long as the epochs take.
-        epochs: that the person named; None: as many as the time allows.
-        flops: additions and multiplications a second in the machine's matrix products (`galvanic.machine`).
-        precision: of these products.
-        gpu: whether they run on one.
-        memory: bytes that it may take; None: as many as it needs.
-    """
-
-    minutes: float | None = None
-    epochs: int | None = None
-    flops: float = 100e9
-    precision: Literal["float32", "bfloat16"] = "float32"
-    gpu: bool = False
-    memory: int | None = None
+    minutes: float | None = None  # of training; None: as long as the epochs take
+    epochs: int | None = None  # that the person named; None: as many as the time allows
+    flops: float = 100e9  # additions and multiplications a second in matrix products (`galvanic.machine`)
+    precision: Literal["float32", "bfloat16"] = "float32"  # of these products
+    gpu: bool = False  # whether they run on one
+    memory: int | None = None  # bytes that it may take; None: as many as it needs
 
 
 _COPIES = 8
@@ -178,12 +144,10 @@ characters a second."""
 _BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
 """Symbols at least, and LSTM units for somebody who names the epochs."""
 _EMBEDDING = {"char": 64, "word": 256}
-_CHARACTERS = {"char": 1, "word": 3}
-"""To a symbol, roughly."""
+_CHARACTERS = {"char": 1, "word": 3}  # to a symbol, roughly
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
 _LEAST_STREAMS = 8
-_LEAST_STEPS = 75
-"""A text is cut into fewer streams until an epoch has so many steps."""
+_LEAST_STEPS = 75  # of an epoch: a text is cut into fewer streams until it has so many
 _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
 """A costlier network is only worth its time if it sees the text so often, or so many symbols for each parameter of a
 member."""
@@ -198,17 +162,10 @@ _LONG, _WIDE = 200_000, 768
 def make_plan(
     recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None, network: NetworkConfig | None = None
 ) -> Plan:
-    """The default plan for a text.
+    """The default plan for a text of so many symbols to learn from. Raises UserError where there is no such recipe.
 
-    Args:
-        recipe: name of the recipe.
-        vocabulary: different symbols.
-        symbols: of the text, to learn from.
-        budget: None: of a machine of middling speed, without a limit of time.
-        network: of the model to go on from; None: a new one is chosen.
-
-    Raises:
-        UserError: there is no such recipe.
+    `vocabulary`: different symbols. `budget`: None: a machine of middling speed, without a limit of time. `network`: of
+    the model to go on from; None: a new one is chosen.
     """
     budget = budget or Budget()
     if recipe == "classic":

@@ -18,33 +18,18 @@ _SENTENCE_END = re.compile(
 
 @dataclass(frozen=True)
 class WriteRequest:
-    """A text to be written.
-
-    Attributes:
-        seed: the text to continue; ignored with `from_corpus` and `from_line`.
-        length: characters to write, at most.
-        temperature: 0 to 2; 0: always the likeliest symbol; None: the recipe's default.
-        random_seed: the same one gives the same text; None: drawn, and reported.
-        from_corpus: begin with a random window of the corpus instead (the tutorial's demonstration).
-        top_k, top_p, min_p: what may be drawn, see `galvanic.sampling.Sampling`.
-        guard: break out of loops; None: the recipe's default (all but `classic`).
-        stop: end at the last end of a sentence or line; if there is none, the text is as long as it is.
-        until: give up at this time (`time.monotonic`): nobody waits any more.
-        from_line: begin with the beginning of a random line or sentence of the corpus instead (`galvanic.request`).
-    """
-
-    seed: str
-    length: int
-    temperature: float | None = None
-    random_seed: int | None = None
-    from_corpus: bool = False
-    top_k: int | None = None
+    seed: str  # ignored with `from_corpus` and `from_line`
+    length: int  # characters to write, at most
+    temperature: float | None = None  # 0 to 2; 0: always the likeliest symbol; None: the recipe's default
+    random_seed: int | None = None  # the same one gives the same text; None: drawn, and reported
+    from_corpus: bool = False  # begin with a random window of the corpus (the tutorial's demonstration)
+    top_k: int | None = None  # top_k, top_p, min_p: see `galvanic.sampling.Sampling`
     top_p: float | None = None
     min_p: float | None = None
-    guard: bool | None = None
-    stop: StopAt | None = None
-    from_line: bool = False
-    until: float = math.inf
+    guard: bool | None = None  # break out of loops; None: the recipe's default (all but `classic`)
+    stop: StopAt | None = None  # end at the last end of one; if there is none, the text is as long as it is
+    from_line: bool = False  # begin with the beginning of a random line or sentence of the corpus
+    until: float = math.inf  # give up at this time (`time.monotonic`): nobody waits any more
 
     def __post_init__(self) -> None:
         if self.length < 1:
@@ -52,7 +37,6 @@ class WriteRequest:
 
 
 def too_slow() -> UserError:
-    """How a request ends that is not done when nobody waits any more."""
     return UserError(
         "That wasn't done in time: this model writes too slowly, or too many people wait.",
         "Ask for a shorter text, or take a smaller model.",
@@ -74,8 +58,7 @@ def cut(text: str, stop: StopAt | None) -> str:
 LONGEST = 60
 """Characters of a line: enough to set the tone, and short enough that what follows is the model's own."""
 _LEAST = 10
-_SHORT = 30
-"""Characters taken of a script that puts no spaces between words."""
+_SHORT = 30  # characters taken of a script that puts no spaces between words
 _TRIES = 8
 _LINE_START = re.compile(r"\n\s*")
 _SENTENCE_START = re.compile(
@@ -86,11 +69,8 @@ _WORD_START = re.compile(r"\s+")
 
 
 def draw_line(draw: Callable[[], str]) -> str:
-    """The beginning of a line or sentence, whole words of it; of a text that has neither, some words.
-
-    Args:
-        draw: gives a random window of the corpus.
-    """
+    """The beginning of a line or sentence, whole words of it; of a text that has neither, some words. `draw` gives a
+    random window of the corpus."""
     window = ""
     for _ in range(_TRIES):
         window = draw()

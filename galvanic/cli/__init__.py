@@ -26,11 +26,7 @@ Plugin = Callable[[Cli], None]
 
 
 def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = None, program: str = "galvanic") -> int:
-    """Run one command; return the exit status (2: the person's own error, told on stderr).
-
-    Args:
-        plugins: what is there beside the engine; None: what is installed.
-    """
+    """Run one command; return its exit status (2: the person's own error). `plugins`: None: those installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli = Cli(program)
     _add_engine(cli)
@@ -51,7 +47,7 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
 
 
 def _installed() -> Iterable[Plugin]:
-    """The plugins whose packages are there, with all that they import; somebody's `worker.py` is none of ours."""
+    """The plugins that can be imported, with all that they need; somebody's own `worker.py` is none of them."""
     for entry in entry_points(group="galvanic.commands"):
         try:
             plugin: Plugin = entry.load()

@@ -18,23 +18,18 @@ class FindText(Protocol):
     def __call__(
         self, text: str, workdir: Path | None, *, keep_licence: bool = False, to_learn: bool = True
     ) -> tuple[str | Path, CorpusInfo]:
-        """Find it.
+        """`workdir`: a folder where a large file is rewritten, which must stay while the text is used; None: the text
+        is read into memory. `keep_licence`: keep Project Gutenberg's headers and licences. `to_learn`: refuse what is
+        too short to learn from.
 
-        Args:
-            workdir: a folder where a large file is rewritten; it must stay while the text is used. None: the text is
-                read into memory.
-            keep_licence: keep Project Gutenberg's headers and licences.
-            to_learn: refuse what is too short to learn from.
-
-        Raises:
-            UserError: there is none, or it is no text, or too short.
+        Raises UserError where there is no such text, or it is none, or too short.
         """
 
 
 def find_file(
     text: str, workdir: Path | None, *, keep_licence: bool = False, to_learn: bool = True
 ) -> tuple[str | Path, CorpusInfo]:
-    """The text of a file in UTF-8, as it is: what the engine finds by itself."""
+    """A file in UTF-8, as it is: what the engine finds by itself."""
     from galvanic.library import find_text
 
     del keep_licence, to_learn
@@ -43,28 +38,17 @@ def find_file(
 
 
 class Cli:
-    """The commands there are; plugins add theirs, and what surrounds the engine.
-
-    Attributes:
-        find_text: how a text that somebody names is found.
-        limits: what a training may take.
-        length: characters of a text when nobody says how many.
-    """
+    """The commands there are; plugins add theirs, and replace how texts are found and what a training may take."""
 
     def __init__(self, program: str) -> None:
         self.find_text: FindText = find_file
         self.limits: Callable[[], TrainLimits] = TrainLimits
-        self.length: Callable[[], int] = lambda: 300
+        self.length: Callable[[], int] = lambda: 300  # characters of a text when nobody says how many
         self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
         self._commands = self._parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(self, name: str, summary: str, run: Run, *, json: bool = True) -> argparse.ArgumentParser:
-        """Add a command.
-
-        Args:
-            run: does it, and returns the exit status.
-            json: it can tell its outcome as JSON, too.
-        """
+        """`run` returns the exit status; `json`: it can tell its outcome as JSON, too."""
         command = self._commands.add_parser(name, help=summary, description=summary)
         command.set_defaults(run=run)
         if json:
@@ -72,14 +56,12 @@ class Cli:
         return command
 
     def run(self, arguments: list[str] | None) -> int:
-        """Run a command; the exit status."""
         options = self._parser.parse_args(arguments)
         run: Run = options.run
         return run(options)
 
 
 def positive_int(text: str) -> int:
-    """A number of at least 1, for argparse."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

@@ -19,12 +19,10 @@ from galvanic.units import MEGABYTE, count
 if TYPE_CHECKING:
     from galvanic.generate import Author, TextModel
 
-DEMONSTRATION_LENGTH = 1_000
-"""Characters that the tutorial writes from a window of its corpus."""
+DEMONSTRATION_LENGTH = 1_000  # characters that the tutorial writes from a window of its corpus
 
 
 def inspect(options: argparse.Namespace, cli: Cli) -> int:
-    """Say what a recipe makes of a text."""
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder)
         source, info = find_source(cli, options.text, workdir, until=options.until, keep_licence=options.keep_licence)
@@ -61,7 +59,6 @@ def inspect(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def generate(options: argparse.Namespace, cli: Cli) -> int:
-    """Continue a seed with a model, or with a mixture of several."""
     author, seed = _author(options)
     default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
     written = author.generate(
@@ -82,7 +79,6 @@ def generate(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def _author(options: argparse.Namespace) -> tuple[Author, str]:
-    """Who writes, and the seed."""
     if not options.mix:
         if options.model is None:
             raise UserError("There is no model to write with.", "Give a model, or several with --mix.")
@@ -99,7 +95,6 @@ def _author(options: argparse.Namespace) -> tuple[Author, str]:
 
 
 def evaluate(options: argparse.Namespace, cli: Cli) -> int:
-    """Score a text."""
     text, info = cli.find_text(options.text, None, to_learn=False)
     assert isinstance(text, str)  # without a folder every file is read into memory
     model = _load(options.model)
@@ -128,7 +123,6 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Check a model and write it into another file."""
     path = path_for(options.file)
     model_file.export(path_of(options.model), path)
     size = path.stat().st_size
@@ -137,7 +131,6 @@ def export(options: argparse.Namespace) -> int:
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Check somebody's model and copy it."""
     model = path_for(options.model)
     description = model_file.import_model(options.file, model)
     values = {

@@ -15,16 +15,10 @@ from galvanic.text import until_line
 def find_source(
     cli: Cli, text: str, workdir: Path, *, until: str | None = None, keep_licence: bool = False, name: str | None = None
 ) -> tuple[str | Path, CorpusInfo]:
-    """The text that somebody names, to learn from; of a large file the path of one in UTF-8.
+    """The text that somebody names, to learn from; of a large file the path of one in UTF-8 (see `FindText`).
 
-    Args:
-        workdir: see `FindText`.
-        until: only what is before the last line that begins so; it is then in memory.
-        keep_licence: keep Project Gutenberg's headers and licences.
-        name: to go by in place of its own.
-
-    Raises:
-        UserError: there is none, or it is no text, or too short, or no line begins with `until`.
+    `until`: only what is before the last line that begins so; it is then in memory. `name`: in place of its own. Raises
+    UserError where there is no such text, or it is none, or too short, or no line begins with `until`.
     """
     body, info = cli.find_text(text, workdir if until is None else None, keep_licence=keep_licence)
     update: dict[str, Any] = {"name": name} if name else {}
@@ -36,5 +30,4 @@ def find_source(
 
 
 def report(as_json: bool, values: dict[str, Any], lines: list[str]) -> None:
-    """Print the lines for a person, or else one JSON object as the last line."""
     print(json.dumps(values) if as_json else "\n".join(lines), flush=True)

@@ -20,7 +20,6 @@ EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 def train_command(options: argparse.Namespace, cli: Cli) -> int:
-    """Train a model and write its file."""
     out = path_for(options.out.absolute())
     if out.exists() and not options.force:
         raise UserError(f"{out} is there already.", "Give --out another name, or --force to replace that model.")
