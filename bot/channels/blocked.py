@@ -100,13 +100,13 @@ ADDRESS = re.compile(
 KEY_BLOCK = re.compile(r"-----BEGIN[ A-Z]{0,40}-----.*?(?:-----END[ A-Z]{0,40}-----|\Z)", re.S)
 _KEY = r"[A-Za-z0-9_+/=-]"
 SECRET = re.compile(
-    # Tokens of Discord and others in three parts, JSON web tokens, keys that begin alike.
+    # Tokens of Discord and others in three parts, JSON web tokens, keys with known beginnings.
     r"(?<![\w-])[\w-]{17,}+\.[\w-]{5,}+\.[\w-]{17,}+"
     r"|(?<![\w-])(?=[\w-]*?eyJ)[\w-]{17,}+(?:\.[\w-]*+)++"
     r"|mfa\.[\w-]{20,}+|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}+|gh[pousr]_[A-Za-z0-9]{16,}+|github_pat_\w{16,}+"
     r"|xox[a-z]-[\w-]{11,}+|glpat-[\w-]{16,}+|npm_[A-Za-z0-9]{20,}+"
     r"|(?<![A-Za-z])[srp]k[-_](?=[A-Za-z_-]{0,60}[0-9])[\w-]{16,}+"
-    # Letters and digits mixed; the same with the signs of base64; capitals strewn among letters; anything endless.
+    # Letters and digits mixed; the same with the signs of base64; capitals strewn among letters; very long words.
     r"|(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{20,}+"
     rf"|(?<!{_KEY})(?={_KEY}*?[0-9])(?={_KEY}*?[A-Z])(?={_KEY}*?[a-z]){_KEY}{{32,}}+"
     r"|(?<![A-Za-z])(?=[A-Z]*[a-z]+[A-Z])[A-Za-z]{32,}+"

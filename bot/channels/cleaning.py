@@ -64,7 +64,7 @@ _EMPHASIS = {
     for mark, sign in (("~", "~"), ("|", r"\|"))
 }
 
-# What is cheap to look for, and without which a costly pattern has no match.
+# Cheap to look for; without it a costly pattern has no match.
 _DIGIT = re.compile(r"\d")
 _LIKE_LINK = re.compile(r"[/\\]|www\.|\.[^\W\d_]{2,24}[:?#]\w", re.I)
 _AT_IN_BRACKETS = re.compile(r"[(\[{<（]\s?at", re.I)

@@ -64,6 +64,7 @@ class Held:
 
     `name` None: the bot is not there any more. `channels`: that an admin allows and the member can read. `allowances`:
     of the member as an admin. `stale`: of models that learned from them, or from channels that they can read.
+    `trainings`: that are not over.
     """
 
     guild_id: int

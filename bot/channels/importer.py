@@ -320,7 +320,7 @@ class Importer:
                 await self._shorten(transcript_id)
                 await self._show(transcript_id, card)
                 shown = time.monotonic()
-            await asyncio.sleep(0)  # whatever answers at once must not keep others from their turn
+            await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
         if reader.left:
             await self.withdrawals.withdraw(info.guild_id, reader.left, why="left")
         await self._hand_over(transcript, reader.state, card)
@@ -444,7 +444,7 @@ class Importer:
         with job_context(ending.job_id, guild_id=place.guild_id, channel_id=place.channel_id):
             try:
                 await _patiently(put)
-            except DISCORD_ERRORS as error:  # for good
+            except DISCORD_ERRORS as error:  # not transient: those are tried again
                 log.warning("import_not_shown", error=type(error).__name__)
         await _patiently(lambda: reply(self.connection.hdel(keys.READINGS_ENDED, transcript_id)))
 

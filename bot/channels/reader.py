@@ -88,7 +88,7 @@ class Reader:
         self._names = names
         self._saved = set(names)
         self._present: dict[int, bool] = {}
-        self._uncounted = 0  # characters since others last had their turn
+        self._uncounted = 0  # characters since the event loop last had a turn
 
     @property
     def left(self) -> list[int]:

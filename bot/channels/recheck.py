@@ -71,7 +71,7 @@ class Recheck(commands.Cog):
             except Exception as error:
                 if not is_transient(error) and not isinstance(error, RedisError):
                     log.exception("changes_not_looked_up")
-                    return  # it comes again, perhaps, at the next start
+                    return  # until the next session
                 log.warning("changes_not_looked_up", error=type(error).__name__)
             await asyncio.sleep(_TRY_AGAIN_S)
 

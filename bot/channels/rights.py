@@ -126,7 +126,7 @@ class Rights:
         done = embeds.forgotten(taken, requests, self._due(), self.terms(prefix))
         if press.interaction.guild_id is None or press.is_private:
             await press.update(embed=done, view=None)
-        else:  # others see the question's place
+        else:  # others can read where the question stands
             await press.update(embed=discord.Embed(description="Done.", colour=words.GREEN), view=None)
             await press.interaction.followup.send(embed=done, ephemeral=True)
         if press.interaction.guild_id is not None or press.is_private:  # else it stands in the direct messages for good

@@ -100,7 +100,7 @@ class Sources:
         require_readable(room)
 
     async def require_still(self, info: TranscriptInfo, place: Place) -> None:
-        """Raises UserError: it was forbidden since, or others can read its card by now; ServerAway."""
+        """Raises UserError: it was forbidden since, or others can read its card; ServerAway."""
         guild, room = self.client.get_guild(info.guild_id), self.client.get_channel(info.channel_id)
         if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
             raise ServerAway

@@ -348,7 +348,7 @@ class TranscriptStore:
                 pipe.hdel(keys.transcript_members(transcript_id), *authors)
                 pipe.hdel(keys.transcript_names(transcript_id), *authors)
             if authors or changed:
-                # Once more: whoever read it while it was noted, and not yet taken out, begins anew.
+                # Again, for those who read it between the note and this: they must begin anew.
                 _revise(pipe, transcript_id, revision, withdrawn=bool(authors))
 
         await self._change(transcript_id, end, key)

@@ -86,7 +86,7 @@ class Withdrawals:
             if touched & {ref.transcript_id for ref in model.transcripts}
         )
         if why in ASKED and models:
-            open_now = await self.open()  # those of an earlier withdrawal are not forgotten over it
+            open_now = await self.open()  # an earlier withdrawal may not be done
             for user_id in wanted:
                 ids = {*open_now.get((guild_id, user_id), ()), *(model.model_id for model in models)}
                 await reply(self.connection.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", json.dumps(sorted(ids))))

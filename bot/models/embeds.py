@@ -221,7 +221,7 @@ def copied(share: float) -> str:
 
 
 def quality(model: ModelRecord) -> str:
-    """Of held-out text, or else of the text that it learned."""
+    """Bits per character: of held-out text, or else of the text that it learned."""
     if model.heldout_loss is not None:
         return f"{model.heldout_loss / math.log(2):.2f} bits per character"
     return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"

@@ -40,8 +40,7 @@ class Sharing:
     registry: Registry
 
     async def share(self, who: Actor, model: ModelRecord, where: str) -> tuple[ModelRecord, Target | None]:
-        """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and the channel if it
-        is one.
+        """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and that channel.
 
         Raises UserError: this person may not, it may be used there anyway, or there is no such channel.
         """
