@@ -104,7 +104,7 @@ class Monitor:
                 self._terminal.register(0, 0)
 
     def _abandoned(self) -> bool:
-        """Whether parent or terminal is gone. Only a terminal's first program gets SIGHUP; make keeps it."""
+        """Whether parent or terminal is gone. Only the terminal's first program gets SIGHUP, and make does not tell."""
         if self._parent is not None and os.getppid() != self._parent:
             return True
         return self._terminal is not None and any(state & select.POLLHUP for _, state in self._terminal.poll(0))

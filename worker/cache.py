@@ -122,7 +122,7 @@ def _link(place: Path, own: Path) -> bool:
 
 
 def _stat(path: Path) -> os.stat_result:
-    """Its folder's, if a copy was removed meanwhile."""
+    """A copy's; if it was removed meanwhile, its folder's."""
     try:
         return path.stat()
     except FileNotFoundError:

@@ -21,7 +21,7 @@ from worker.warm import WarmModels
 
 LOOK_EVERY_S = 2.0
 COMPARE_EVERY_S = 30.0
-"""Whether models were replaced, only the store knows, and each question is a request to it."""
+"""Only the store knows whether models were replaced, and each question is a request to it."""
 
 log = structlog.get_logger()
 

@@ -47,7 +47,7 @@ class ModelStore:
         self._folder = Path(self.where)
 
     def save(self, file: Path, model_id: str) -> None:
-        """Replace a model in one step; a local one is then on disk. Raises OSError: nothing of it is left."""
+        """Replace a model in one step, synced to a local store's disk. Raises OSError: nothing of it is left."""
         if self.remote is not None:
             self.remote.put(_object(model_id), file)
             return
@@ -95,9 +95,10 @@ class ModelStore:
 
     @contextlib.contextmanager
     def reading(self, model_id: str) -> Iterator[Path]:
-        """The file, to be read only; a remote store's copy stays as long as the context, and serves while it is away.
+        """The file, to be read only; a remote store's copy stays as long as the context.
 
-        Raises UserError: no such model; StoreAway: away, and there is no copy; OSError: no disk space for one.
+        While the store is away an earlier copy serves. Raises UserError: no such model; StoreAway: no copy either;
+        OSError: no disk space for one.
         """
         with contextlib.ExitStack() as kept:
             yield self._local(model_id) if self.remote is None else self._copy(self.remote, model_id, kept)

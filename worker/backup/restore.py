@@ -44,9 +44,10 @@ class Restored:
 
 
 def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say, progress: Progress) -> Restored:
-    """All or nothing, except that files stay if Redis does not answer to the last step. `client`: one that waits
-    long for a reply. Raises UserError: the installation is not empty, or at work, the disk is full, or the backup is
-    damaged; redis.RedisError; OSError.
+    """Restore all or nothing; only if Redis does not answer to the last step, files stay.
+
+    `client`: one that waits long for a reply. Raises UserError: the installation is not empty, or at work, the disk is
+    full, or the backup is damaged; redis.RedisError; OSError.
     """
     store = ModelStore(settings)
     require_nobody(client)
