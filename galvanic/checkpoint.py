@@ -111,7 +111,7 @@ def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = Non
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError:
-        partial.unlink(missing_ok=True)  # half a file must not take what room there is
+        partial.unlink(missing_ok=True)  # half a file must not take up disk space
         raise
     sync_folder(path.parent)
 

@@ -26,7 +26,7 @@ def one_line(text: str, most: int) -> str:
 
 
 def facts_of(description: Description) -> Facts:
-    """What the registry does not know, or not as well; the most telling first."""
+    """Names and values of what a registry does not know, or not as well; the most telling first."""
     training = description.training
     facts = [
         ("Held-out loss", loss_words(training.heldout_loss)),

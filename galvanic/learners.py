@@ -248,7 +248,7 @@ class StreamsLearner(_Base):
         self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
 
     def _with_frequencies(self, prepared: Prepared) -> Weights:
-        """Fresh weights that predict each symbol as often as it occurs: what takes a network its first steps."""
+        """Fresh weights that predict each symbol as often as it occurs, which a network learns first anyway."""
         counts = symbol_counts(prepared.training, self.plan.network.vocabulary)
         biases = np.log((counts + 0.5) / (counts.sum() + 0.5 * len(counts))).astype(np.float32)
         weights = self.weights()

@@ -206,8 +206,7 @@ def train(
 
 
 def find_text(text: str | Path, name: str | None = None) -> tuple[str | Path, CorpusInfo]:
-    """The text, or the path of it, and what is known of it. Raises UserError where there is no such file, or it is not
-    UTF-8."""
+    """The text or its path, and what is known of it. Raises UserError where that is no file, or not UTF-8."""
     named = isinstance(text, Path) or (len(text) <= _LONGEST_NAME and "\n" not in text)
     path = Path(text) if named else None
     if path is not None and not path.is_file():

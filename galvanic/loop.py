@@ -269,7 +269,7 @@ class Loop:
             return
         state = self.learner.state()
         if not _finite(state):
-            return  # the next step will find it out; what is on the disk is better
+            return  # the next step will find it out; the checkpoint on the disk is better
         self.tell("saving")
         self._good = state
         record = {

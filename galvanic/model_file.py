@@ -80,7 +80,7 @@ class TrainingRecord(BaseModel):
     random_seed: int
     train_loss: _Loss
     heldout_loss: _Loss | None
-    copy_share: float | None = Field(None, ge=0, le=1)  # of its samples: verbatim in its text in runs of 30 or more
+    copy_share: float | None = Field(None, ge=0, le=1)  # of samples: in its text verbatim, 30 or more characters
     curve: tuple[tuple[_Count, _Loss, _Loss | None], ...] = Field(max_length=100_000)
     notes: tuple[str, ...] = ()
 
@@ -126,7 +126,7 @@ class Description(BaseModel):
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken of a file that anybody may have made: nobody's worker is to be filled up or kept busy by it."""
+    """What is accepted of a file that anybody may have made, so that it exhausts no worker's memory or time."""
 
     weights_bytes: int  # of the weights in memory
     description_bytes: int = 4 * 2**20  # of all else in the file: several times what the largest vocabulary takes

@@ -143,7 +143,7 @@ class _Training:
             loop.notes += _ended_before_its_time(loop)
 
         heldout_loss: float | None = None
-        # A parent that no epoch made better stays as it is.
+        # If no epoch made the parent better, it stays as it is.
         if plan.network.kind == "streams" and (not loop.curve or best_point(tuple(loop.curve)).epoch > 0):
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * density.heldout
@@ -236,7 +236,7 @@ def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
     try:
         return prepare(text, how, workdir=workdir)
     except OSError:
-        shutil.rmtree(workdir, ignore_errors=True)  # half a text must not take what room there is
+        shutil.rmtree(workdir, ignore_errors=True)  # half a text must not take up disk space
         raise
 
 

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except BrokenPipeError:
-        # Whoever read the output has gone; Python would complain once more while flushing at exit.
+        # The reader of the output has gone; Python would complain once more while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:

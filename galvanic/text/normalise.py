@@ -28,7 +28,7 @@ _CAPITALS_SHARE = 0.6
 _LEAST_BREAKS = 5
 _LEAST_WIDTH, _MOST_WIDTH = 55, 120
 _NEWLINE, _SPACE = 10, 32
-_BLANK = np.array([chr(point).isspace() for point in range(0x3002)])  # the last entry stands for all beyond
+_BLANK = np.array([chr(point).isspace() for point in range(0x3002)])  # the last one: also of all beyond
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ Points = npt.NDArray[np.uint32]
 UNKNOWN = -1
 _CODEC = "utf-32-le"
 MOST_SYMBOLS = 100_000
-MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol, and of all
+MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol (`split` makes shorter ones), and of all
 
 # NLTK's WordPunctTokenizer (runs of letters, digits and _; runs of anything else that is no blank space), each token
 # with the space before it; all other blank space stands alone. A run of more than 100 characters, which is no word
