@@ -12,19 +12,16 @@ from bot.words import duration
 from shared.errors import UserError
 from shared.settings import Settings
 
-_BUSY = 8
-"""With so many waiting, the pace of the answers is that of the worker, not that of the people."""
-_ANSWERS = 64
-"""Of the last so many the pace is told: they come in handfuls."""
-_FIRST_PACE_S = 0.1
-"""Seconds from one answer to the next until it is known better."""
+_BUSY = 8  # with so many waiting, it is the worker, not the people, that sets the pace of the answers
+_ANSWERS = 64  # the pace is that of the last so many: they come in handfuls
+_FIRST_PACE_S = 0.1  # from one answer to the next, until it is known better
 _SHORTEST_WAIT_S = 5.0
 
 
 class Admission:
     """Admission control: who may wait for a text.
 
-    A request takes a slot before anything is done for it, and has it until it is answered: when all ask at once, what
+    A request takes a slot before anything is done for it, and keeps it until it is answered: when all ask at once, what
     cannot be served is refused while that is cheap, and those who were let in are answered in time.
     """
 
@@ -39,23 +36,18 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
         return self._here.total()
 
     @property
     def oldest_s(self) -> float:
-        """For how long the first of them has waited, in seconds; may be asked by other threads."""
+        """How long the first of them has waited, in seconds. Safe from other threads."""
         for since in list(self._since.values())[:1]:
             return time.monotonic() - since
         return 0.0
 
     @contextmanager
     def slot(self, guild_id: int) -> Iterator[None]:
-        """A slot for a request of a server, for as long as it takes to answer it.
-
-        Raises:
-            UserError: there is none; says when to try again.
-        """
+        """A slot while a server's request is being answered. Raises UserError if there is none: when to try again."""
         self._require_slot(guild_id)
         own = object()
         self._here[guild_id] += 1
@@ -69,7 +61,7 @@ class Admission:
                 del self._here[guild_id]
 
     def answered(self) -> None:
-        """Somebody has got a text: so fast it goes."""
+        """Count a text that somebody got, to know the pace."""
         if self.waiting <= _BUSY:
             self._answered.clear()
             return
@@ -88,7 +80,7 @@ class Admission:
             raise self._refusal("This server is asking for more texts than I can serve", own)
 
     def _is_behind(self) -> bool:
-        """Whether people wait for too long already, whatever the pace of the last answers was."""
+        """Whether somebody waits for too long already, whatever the pace of the last answers was."""
         oldest = next(iter(self._since.values()), math.inf)
         return self.waiting > _BUSY and time.monotonic() - oldest > self._patience_s
 

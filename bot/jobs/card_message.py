@@ -1,4 +1,4 @@
-"""The message that a card is shown in: edited, and posted anew where it was deleted or is too old to be edited."""
+"""The message that a card is shown in: edited, or posted again where it was deleted or is too old to be edited."""
 
 from __future__ import annotations
 
@@ -18,14 +18,9 @@ log = structlog.get_logger()
 
 
 class CardMessage:
-    """The message of one card.
+    """The message of one card, at `where`: channel id and message id; None: there is none yet.
 
-    Args:
-        client: Discord's.
-        settings: of the bot.
-        place: where it belongs.
-        where: channel id and message id; None: there is none yet.
-        nonce: by what Discord tells that it was posted already, by the id of the message that it replaces or 0.
+    `nonce` gets the id of the message to replace (0: none), and gives that by which Discord knows a post sent twice.
     """
 
     def __init__(
@@ -43,10 +38,9 @@ class CardMessage:
         self._nonce = nonce
 
     async def put(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
-        """Edit the card, or post a fresh one where there is none to edit, or it is too old for that.
+        """Edit the card, or post a new one where there is none to edit, or it is too old for that.
 
-        Raises:
-            discord.HTTPException: Discord does not take it.
+        Raises discord.HTTPException when Discord refuses it.
         """
         channel = self._client.get_partial_messageable(self._place.channel_id, guild_id=self._place.guild_id)
         old = channel.get_partial_message(self.where[1]) if self.where is not None else None
@@ -74,7 +68,7 @@ class CardMessage:
 
 
 async def edit_by_id(client: discord.Client, card: tuple[int, int], embed: discord.Embed) -> bool:
-    """Show something on a card (channel id, message id) for now; False: Discord does not take it."""
+    """Show something for now on a card (channel id, message id); False: Discord does not take it."""
     message = client.get_partial_messageable(card[0]).get_partial_message(card[1])
     try:
         await message.edit(embed=embed, allowed_mentions=NOBODY)

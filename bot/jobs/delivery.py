@@ -1,8 +1,8 @@
-"""Brings what became of each job to whoever asked for it, once.
+"""Brings the result of each job to whoever asked for it, once.
 
-Who asks waits for it (`ask`); what is put off by trouble of Discord's or Redis', and what an earlier run of the bot
-left, is brought in the background. Trainings have a card, which is kept current until it shows the end. How an answer
-or a card looks is for those who register it (`present`, `show_trainings`).
+Who asks waits for it (`ask`); what Discord's or Redis' trouble delays, and what an earlier run of the bot left, is
+delivered in the background. Trainings have a card, which is kept current until it shows the end. How an answer or a
+card looks is up to those who register it (`present`, `show_trainings`).
 """
 
 from __future__ import annotations
@@ -32,30 +32,25 @@ from shared.jobs import GENERATE_QUEUE, Asked, DeleteJob, Job, Place, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
 
-LATE_ANSWER_S = 3_600
-"""An answer that is older than this is dropped: people no longer expect it."""
-POSTED_WITHIN_S = 60.0
-"""How long Discord may take for an answer before it is asked again."""
+LATE_ANSWER_S = 3_600  # an older answer is dropped: people no longer expect it
+POSTED_WITHIN_S = 60.0  # then Discord is asked again
 
-_LOST_S = 4.0
-"""A job without news for so long may have been lost with its worker, so somebody looks."""
+_LOST_S = 4.0  # a job without news for so long may have been lost with its worker, so somebody looks
 _MOST_AGAIN = 2
 _RETRY_S = 5.0
 _RETRY_AT_MOST_S = 60.0
-_LOOK_AGAIN_S = 60.0
-"""Between two looks for jobs that nobody delivers."""
+_LOOK_AGAIN_S = 60.0  # between two looks for jobs that nobody delivers
 J = TypeVar("J", bound=Asked, contravariant=True)
 E = TypeVar("E", bound=Event, contravariant=True)
 Ended = Callable[[Job, Event | None, float | None], None]
-"""Hears of a job that was delivered; of one that was answered how it ended, and if that was not put off, in how many
-seconds."""
+"""Called for each job delivered; `Event`: how an answered one ended; `float`: seconds, unless it was delayed."""
 log = structlog.get_logger()
 
 
 class Presenter(Protocol[J, E]):
-    """Posts how a job ended with `send`, which takes `options` besides, or raises a `UserError` to post in its place.
+    """Posts how a job ended with `send`, passing it `options`, or raises a `UserError` to post instead.
 
-    It asks whether it may be shown there.
+    It checks itself whether that may be shown there.
     """
 
     def __call__(self, send: Send, job: J, event: E, **options: Any) -> Awaitable[None]:
@@ -63,18 +58,14 @@ class Presenter(Protocol[J, E]):
 
 
 class TrainingCards(Protocol):
-    """Shows trainings."""
-
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
         """Keep a card (channel id, message id; None: there is none yet) current until its end has been shown."""
 
     async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
-        """Tell on a card that another version of the bot has to keep it."""
+        """Say on a card that another version of the bot has to keep it."""
 
 
 class Delivery:
-    """Delivers jobs."""
-
     def __init__(
         self,
         client: discord.Client,
@@ -82,7 +73,7 @@ class Delivery:
         settings: Settings,
         waiting: Callable[[int], AbstractAsyncContextManager[None]],
     ) -> None:
-        """`waiting`: shows in a channel that somebody waits there."""
+        """`waiting` shows in a channel (its id) that somebody waits there."""
         self._client = client
         self._queue = queue
         self._settings = settings
@@ -95,58 +86,46 @@ class Delivery:
         self._position: str | None = None
         self._tasks = Tasks()
         self._asking: set[str] = set()
-        self.in_background: set[str] = set()
-        """Ids of the jobs that are delivered in the background."""
+        self.in_background: set[str] = set()  # ids of the jobs that are delivered in the background
         self._to_note: dict[str, TrainJob | None] = {}
         self._any_to_note = asyncio.Event()
         self._foreign: set[str] = set()
         self._seen: set[str] | None = None
 
     def present(self, job: type[J], event: type[E], presenter: Presenter[J, E], *, slow: bool = False) -> None:
-        """Have an end of a kind of job posted by `presenter`; an end without one is posted as an error.
+        """Have this end of this kind of job posted by `presenter`; an end without one is posted as an error.
 
-        Args:
-            job: the kind of job.
-            event: the kind of end.
-            presenter: posts it.
-            slow: Discord may take as long as it takes for it.
+        `slow`: Discord may take as long as it likes for it, not only `POSTED_WITHIN_S`.
         """
         self._presenters[job, event] = presenter
         if slow:
             self._slow.add(job)
 
     def show_trainings(self, cards: TrainingCards) -> None:
-        """Have trainings shown by these cards."""
         self._cards = cards
 
     def subscribe(self, subscriber: Ended) -> None:
-        """Tell somebody of each job that was delivered."""
         self._subscribers.append(subscriber)
 
     def start(self) -> None:
-        """Begin to listen, and take up the jobs of an earlier run."""
+        """Listen, and take up the jobs of an earlier run."""
         noting = run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note)
         self._tasks.spawn(run_forever("listen", self._listen))
         self._tasks.spawn(run_forever("look_for_undelivered", self.look, every_s=_LOOK_AGAIN_S))
         self._tasks.spawn(noting)
 
     async def stop(self) -> None:
-        """End all tasks; what was not delivered yet is after the next start."""
+        """End all tasks; what was not delivered is delivered after the next start."""
         await self._tasks.end()
 
     @property
     def has_looked(self) -> bool:
-        """Whether the jobs of an earlier run have been taken up."""
         return self._seen is not None
 
     # ------------------------------------------------------------------ for those who ask
 
     async def require_writer(self) -> None:
-        """Refuse when no generate worker is running.
-
-        Raises:
-            UserError: says who can start one.
-        """
+        """Raises UserError when no generate worker is running."""
         if not await self._queue.has_worker(GENERATE_QUEUE):
             raise UserError(
                 "No generate worker is running, so I can't do this now.",
@@ -156,17 +135,12 @@ class Delivery:
     async def ask(self, job: Asked, send: Send, *, files: dict[str, bytes] | None = None, **options: Any) -> None:
         """Send a job, wait for its end, and post that.
 
-        Args:
-            job: what is asked for.
-            send: a `send` of discord.py's, for all to see: an answer that is put off is posted in the channel.
-            files: files that the worker needs, by name (`keys.artifact`).
-            options: are passed on to `send`.
+        `send` must post for all to see: a delayed answer is posted in the channel. `files`: what the worker needs, by
+        name (`keys.artifact`).
 
-        Raises:
-            AlreadyReported: the worker refused the job, or did not answer in time. That is posted as an answer is, so
-                that no trouble of Discord's loses it.
-            UserError: no worker is there, or Discord refuses the end of one that failed.
-            redis.RedisError: Redis cannot be reached, so nothing was sent. Later on the answer is put off.
+        Raises AlreadyReported when the worker refused the job or did not answer in time (posted like an answer, so that
+        no trouble of Discord's loses it); UserError when no worker is there, or Discord refuses the end of a job that
+        failed; redis.RedisError when nothing was sent. An outage after that only delays the answer.
         """
         place = job.place
         context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
@@ -179,7 +153,7 @@ class Delivery:
 
     @contextmanager
     def reserved(self, job_id: str) -> Iterator[bool]:
-        """While a job is entered and shown by whoever asked for it: the bot's start must not take it for an old one.
+        """Keep a job from being taken for one of an earlier run while it is entered and first shown.
 
         Gives False if somebody does that already: Discord delivered the request twice.
         """
@@ -193,17 +167,13 @@ class Delivery:
             self._asking.discard(job_id)
 
     def follow(self, job: TrainJob, card: tuple[int, int] | None) -> None:
-        """Keep the card (channel id, message id) of a training current until its end; None posts a fresh one."""
+        """Keep the card (channel id, message id) of a training current until its end; None posts a new one."""
         self._in_background(job, self._show(job, card))
 
     async def end_of(self, job: Asked, timeout_s: float) -> Event | None:
-        """Wait for the final event of a job.
+        """Wait for the final event of a job; None: there was none in time, and the job was given up.
 
-        Returns:
-            The event, or None when there was none in time: then the job is given up, and comes about no more.
-
-        Raises:
-            redis.RedisError: Redis could not be asked at last, so that there may be one.
+        Raises redis.RedisError when Redis could not be asked at last, so that there may be one.
         """
         away: RedisError | None = None
         again = 0
@@ -232,7 +202,7 @@ class Delivery:
         return next((event for _, event in await self._queue.events(job_id, "0") if event.kind in TERMINAL), None)
 
     async def _ask_again(self, job_id: str) -> bool:
-        """Have a job done by another worker if that which had it was killed; whether it was sent."""
+        """Have a job done by another worker if its own was killed; whether it was sent."""
         try:
             return await self._queue.send_if_lost(job_id)
         except REDIS_DOWN as error:
@@ -241,7 +211,7 @@ class Delivery:
 
     @contextmanager
     def _news_of(self, job_id: str) -> Iterator[asyncio.Event]:
-        """What is set when there is news of a job. Each who waits for it has their own."""
+        """An event, for this caller alone, that is set when there is news of a job."""
         news = asyncio.Event()
         self._news.setdefault(job_id, set()).add(news)
         try:
@@ -282,18 +252,16 @@ class Delivery:
             raise AlreadyReported(event.problem, event.remedy)
 
     def deliver_later(self, job: Asked, event: Event | None = None) -> None:
-        """Post the answer to a job as soon as Discord and Redis are well again, be it after the next start.
+        """Post the answer to a job once Discord and Redis are well again, be it after the next start.
 
-        Args:
-            job: what was asked for.
-            event: how it ended; None: that has to be asked.
+        `event`: how it ended; None: not known yet.
         """
         # Whoever asked for one of this run reserves it.
         otherwise = _too_slow() if job.job_id in self._asking else _restarted()
         self._in_background(job, self._deliver_late(job, event, otherwise))
 
     async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
-        """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is let go."""
+        """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is dropped."""
         send = self._reply_to(job.place)
         pauses_s = backoff(_RETRY_S, _RETRY_AT_MOST_S, for_s=LATE_ANSWER_S)
         while True:
@@ -320,7 +288,6 @@ class Delivery:
         self._tell(job, event, None)
 
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
-        """Post how a job ended. `options` are passed on to `send`."""
         async with nullcontext() if type(job) in self._slow else each_request_within(POSTED_WITHIN_S):
             if (presenter := self._presenters.get((type(job), type(event)))) is not None:
                 try:
@@ -332,7 +299,7 @@ class Delivery:
             await post_error(send, UserError(failed.problem, failed.remedy), **options)
 
     def _reply_to(self, place: Place) -> Send:
-        """What posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""
+        """Posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""
         channel = self._client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         if place.message_id is None:
             return addressed(channel.send, f"<@{place.user_id}>")
@@ -345,7 +312,7 @@ class Delivery:
         return functools.partial(channel.send, reference=asked)
 
     async def _say_lost(self, job: Asked, send: Send) -> None:
-        """The answer itself cannot be posted, but its person is to hear of that."""
+        """Tell who asked that their answer cannot be posted."""
         problem = UserError(
             f"I couldn't post what <@{job.place.user_id}> asked for.",
             "A server admin can check my permissions in this channel. If they are right, the cause is in my log.",
@@ -384,16 +351,15 @@ class Delivery:
             subscriber(job, event, seconds)
 
     def delivered(self, job_id: str, training: TrainJob | None = None) -> None:
-        """Somebody has seen how a job ended. Redis is told in the background, again and again while it is away."""
+        """Note that a job's end was shown. Redis is told in the background, again and again while it is away."""
         log.info("job_delivered", job_id=job_id)
         self._to_note[job_id] = training
         self._any_to_note.set()
 
     async def note_delivered(self) -> None:
-        """Tell Redis now what `delivered` was told; what it does not take is kept for the next time.
+        """Tell Redis what `delivered` noted; what it does not take is kept for the next time.
 
-        Raises:
-            redis.RedisError: it does not.
+        Raises redis.RedisError.
         """
         for job_id, training in list(self._to_note.items()):
             if training is not None:
@@ -416,9 +382,9 @@ class Delivery:
                 news.set()
 
     async def look(self) -> None:
-        """Take up what nobody delivers: at the start all, later what a bot entered that had lost the lead already.
+        """Take up jobs that nobody delivers: at the start all; later what a bot that had lost the lead entered.
 
-        Later only what was there at the look before, too: what is just being entered or taken back is somebody's.
+        Later only those that the look before found, too: others are just being entered or taken back.
         """
         found = set(await self._queue.undelivered())
         for job_id in sorted((found if self._seen is None else found & self._seen) - self._foreign):
@@ -426,11 +392,7 @@ class Delivery:
         self._seen = found
 
     async def take_up(self, job_id: str) -> None:
-        """Deliver a job of an earlier run, unless this one does already.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Deliver a job of an earlier run, unless this one does already. Raises redis.RedisError."""
         if self._is_ours(job_id):
             return
         try:
@@ -458,7 +420,7 @@ class Delivery:
             self.delivered(job_id)
 
     def _is_ours(self, job_id: str) -> bool:
-        """Whether this run delivers or has delivered a job, or somebody just asks for it."""
+        """Whether this run delivers or has delivered a job, or somebody is asking for it now."""
         return job_id in self._asking or job_id in self.in_background or job_id in self._to_note
 
 

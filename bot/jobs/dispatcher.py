@@ -1,7 +1,7 @@
-"""Sends the next training whenever a worker is free, and brings back what was sent or begun and is nobody's any more.
+"""Sends the next training whenever a worker is free, and requeues what was sent or begun and has no worker any more.
 
 There is one bot for a token, so one dispatcher. Should there be two for a moment, each step is a script that does
-nothing when the job is no longer as it was (`shared.lifecycle`), so that no training is made twice. Celery gets as many
+nothing when the job is no longer as it was (`shared.lifecycle`), so no training is made twice. Celery gets only as many
 messages as there are free workers: what waits is in the records, and nobody else decides on an order.
 """
 
@@ -27,67 +27,49 @@ from shared.jobs import TRAIN_QUEUE
 
 _AT_MOST_EVERY_S = 0.1
 _NO_BREAK_S = 10.0
-"""Longer between two looks, and it was this process that stood still, or Redis: leases may have lapsed meanwhile."""
+"""Longer between two looks: this process or Redis stood still, and leases may have lapsed meanwhile."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Record:
-    """A training that is not over.
-
-    Attributes:
-        data: the job (JSON); None: its record is gone.
-        card: where its card is, as Redis has it.
-        leased: its worker, or its message, has some time left.
-    """
+    """A training that is not over."""
 
     job_id: str
     owner: Owner
-    data: bytes | None
-    card: bytes | None
+    data: bytes | None  # the job (JSON); None: its record is gone
+    card: bytes | None  # `channel:message`
     state: str
     attempt: int
     nonce: str
     arrived: int
     start_tag: int | None
-    leased: bool
+    leased: bool  # its worker, or its message, has some time left
 
 
 @dataclass(frozen=True)
 class Line:
-    """All trainings that are not over, and who could make them.
+    """All trainings that are not over, and the workers that could make them."""
 
-    Attributes:
-        begun: those that a worker has, the oldest first.
-        waiting: the others, also those that are sent, in the order in which they begin, with their start tags.
-        served: servers' turns.
-        workers: names of those that were heard of lately, and what each does.
-    """
-
-    begun: tuple[Record, ...]
-    waiting: tuple[tuple[Record, int], ...]
+    begun: tuple[Record, ...]  # those that a worker has, the oldest first
+    waiting: tuple[tuple[Record, int], ...]  # the others, sent ones too, in the order they begin, with start tags
     served: dict[int, Served]
-    workers: dict[str, str]
+    workers: dict[str, str]  # name -> what it does, of those heard of lately
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """All of them."""
         return (*self.begun, *(one for one, _ in self.waiting))
 
     @property
     def free(self) -> int:
-        """Workers that nothing is on its way to."""
+        """Workers that have nothing to do, and nothing on its way."""
         free = sum(state == "free" for state in self.workers.values())
         return max(0, free - sum(one.state == "sent" and one.leased for one, _ in self.waiting))
 
 
 async def read_line(client: redis.asyncio.Redis) -> Line:
-    """Read it, in two round trips.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
-    """
+    """In two round trips. Raises redis.RedisError."""
     async with client.pipeline(transaction=True) as pipe:
         pipe.hgetall(keys.ACTIVE)
         pipe.hgetall(keys.SERVED)
@@ -134,13 +116,7 @@ async def read_line(client: redis.asyncio.Redis) -> Line:
 
 
 class Dispatcher:
-    """One for a bot that leads.
-
-    Args:
-        client: Redis.
-        queue: sends messages, and hears of what changes.
-        ended: hears of trainings that end here: their kind, and how.
-    """
+    """Runs while the bot leads. `ended` hears of trainings that end here: their kind, and how."""
 
     def __init__(self, client: redis.asyncio.Redis, queue: JobQueue, ended: Callable[[str, str], None]) -> None:
         self._redis = client
@@ -151,11 +127,10 @@ class Dispatcher:
         self._tasks = Tasks()
 
     def start(self) -> None:
-        """Begin; once is enough."""
         self._tasks.spawn(run_forever("dispatcher", self._step))
 
     async def stop(self) -> None:
-        """What was sent goes on without this bot, and nothing else begins."""
+        """What was sent goes on without this bot."""
         await self._tasks.end()
 
     async def _step(self) -> float:
@@ -171,10 +146,9 @@ class Dispatcher:
         return _AT_MOST_EVERY_S
 
     async def look(self) -> None:
-        """Bring back what is nobody's, and send what can begin.
+        """Requeue what lapsed, and send what can begin.
 
-        Raises:
-            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached.
+        Raises redis.RedisError or kombu.exceptions.OperationalError when Redis cannot be reached.
         """
         line = await read_line(self._redis)
         now = time.monotonic()
@@ -192,7 +166,7 @@ class Dispatcher:
                 free -= await self._send(record, start_tag, turn)
 
     async def _sweep(self, line: Line, *, all_had_time: bool) -> bool:
-        """Whether something waits again. While Redis was away, workers could not keep their leases: `all_had_time`."""
+        """Requeue what lapsed; whether anything did. `all_had_time`: to renew their leases since Redis was away."""
         found = False
         for record in line.records:
             if record.data is None:  # a month has passed, or Redis lost it

@@ -16,20 +16,12 @@ from shared.units import count
 
 @dataclass(frozen=True)
 class Row:
-    """A training in the list.
-
-    Attributes:
-        own: it belongs to the person who asks.
-        visible: in a channel that this person can see; of others, the list shows only that they exist.
-    """
-
     standing: Standing
-    own: bool
-    visible: bool
+    own: bool  # by the person who asks
+    visible: bool  # in a channel that this person can see; of others, the list shows only that they exist
 
 
 def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> discord.Embed:
-    """A server's trainings that wait or run, in their order."""
     embed = discord.Embed(title="Trainings", colour=BLURPLE)
     lines: list[str] = []
     for listed, row in enumerate(rows):
@@ -83,5 +75,4 @@ def _state(standing: Standing, outlook: Outlook) -> str:
 
 
 def choice(standing: Standing, outlook: Outlook) -> str:
-    """A training as one of the choices of a slash command."""
     return f"{standing.job.corpus.title[:50]} · {_state(standing, outlook)}"[:100]

@@ -2,8 +2,8 @@
 
 Servers take turns by start-time fair queueing (Goyal, Vin & Cheng 1996), all trainings counted as equally long: a
 server's next training gets the start tag after that of its last one, but never one before the virtual time at which it
-was entered. So having been idle is no credit, and between two servers that both wait nobody gets two more than the
-other. See docs/decisions/040-fair-turns.md.
+was entered. So having been idle is no credit, and of two servers that both wait neither gets two more than the other.
+See docs/decisions/040-fair-turns.md.
 """
 
 from __future__ import annotations
@@ -37,23 +37,14 @@ class Served:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A training that waits.
-
-    Attributes:
-        arrived: the virtual time when it was entered.
-        start_tag: which it had when it was sent before; None: it was not.
-    """
-
     job_id: str
     guild_id: int
-    arrived: int = 0
-    start_tag: int | None = None
+    arrived: int = 0  # the virtual time when it was entered
+    start_tag: int | None = None  # which it had when it was sent before; None: it was not
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a training is."""
-
     guild_id: int
     user_id: int
 
@@ -74,7 +65,7 @@ def virtual_time(served: Mapping[int, Served]) -> int:
 
 
 def serve(served: Mapping[int, Served], guild_id: int, start_tag: int) -> Served:
-    """What is to be kept of a server whose training is sent now."""
+    """The turn of a server whose training is sent now."""
     order = 1 + max((one.order for one in served.values()), default=0)
     before = served.get(guild_id)
     return Served(max(start_tag, before.start_tag) if before is not None else start_tag, order)
@@ -83,9 +74,9 @@ def serve(served: Mapping[int, Served], guild_id: int, start_tag: int) -> Served
 def in_order(waiting: Iterable[Waiting], served: Mapping[int, Served]) -> list[tuple[Waiting, int]]:
     """Trainings in the order in which they are sent, each with its start tag.
 
-    Those that were sent before come first, with the tag that they had. Of equal tags the server comes first that has
-    waited longest since it was served: so each round has the order of the last one. Nothing is kept of one that waits
-    but when it came, so when another is cancelled those of its server move up.
+    Those that were sent before come first, with the tag that they had. Of equal tags the server comes first that was
+    served longest ago: so each round has the order of the last one. Of a waiting one only its arrival is kept, so when
+    another is cancelled, those of its server move up.
     """
     resumed, fresh = [], []
     last = {guild_id: one.start_tag for guild_id, one in served.items()}
@@ -109,10 +100,7 @@ def in_order(waiting: Iterable[Waiting], served: Mapping[int, Served]) -> list[t
 def refused(active: Iterable[Owner], who: Owner, limits: tuple[int, int]) -> Limit | None:
     """Whose limit one more training would break; None: it may come.
 
-    Args:
-        active: of all trainings that are not over.
-        who: who asks for one.
-        limits: trainings that may be active at once: of this person in this server, and of all its members together.
+    `limits`: how many may be active at once: of this person in this server, and of all its members together.
     """
     own = [one for one in active if one.guild_id == who.guild_id]
     if own.count(who) >= limits[0]:
@@ -120,21 +108,15 @@ def refused(active: Iterable[Owner], who: Owner, limits: tuple[int, int]) -> Lim
     return "guild" if len(own) >= limits[1] else None
 
 
-RECENT = 9
-"""Only this many of the newest trainings count, because machines and habits change."""
+RECENT = 9  # only so many of the newest trainings count: machines and habits change
 
 
 def estimate(options: TrainOptions, chars: int, past: Sequence[Past]) -> Estimate | None:
     """How long a training learns, never more than its time limit; None: nobody can say before it has begun.
 
-    Only its limit is known of one that goes on until its time is up: it may stop early. One that reads the text a
-    number of times takes, for each character and epoch, what the last nine like it took in the median: of the same
-    recipe and, if there are such, of the same number of LSTM units, and not finished early by a person.
-
-    Args:
-        options: what was chosen.
-        chars: length of the text.
-        past: earlier trainings, newest first.
+    Of one that goes on until its time is up only the limit is known: it may stop early. One that reads the text a
+    number of times takes, for each character and epoch, the median of the last nine like it: of the same recipe and, if
+    there are such, the same number of LSTM units, and not finished early by a person. `past`: newest first.
     """
     limit_s = 60 * options.minutes if options.minutes is not None else math.inf
     if not options.by_epochs:
@@ -165,11 +147,8 @@ def schedule(
 ) -> list[tuple[Estimate | None, Estimate | None]]:
     """When trainings that wait begin and end, each at the first worker that is free; None: nobody can say.
 
-    Args:
-        running: what is left of those that run.
-        waiting: how long those that wait take, in the order of their turns.
-        workers: how many there are.
-        beside_s: what each takes beside learning.
+    `running`: what is left of those that run; `waiting`: how long the others take, in their order; `beside_s`: what
+    each takes beside learning.
     """
     free = [(_until(one) + beside_s, number, one is not None and one.sure) for number, one in enumerate(running)]
     free += [(0.0, len(free) + number, True) for number in range(max(workers, 1) - len(running))]

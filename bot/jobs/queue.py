@@ -1,4 +1,4 @@
-"""The bot's side of jobs: sends them, watches their events, cancels them. Commands and cards see no Redis key."""
+"""The bot's side of jobs: sends them, reads their events, cancels them. Commands and cards see no Redis key."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ from shared.events import Event, Failed
 from shared.jobs import GENERATE_QUEUE, DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
-TRAINING = "t-"
-"""What a training's id begins with."""
+TRAINING = "t-"  # what a training's id begins with
 Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
 DELETED_WITHIN_S = 15 * 60
-"""A job that was to remove a model's files and did not in this time was lost on its way, and is sent again. Its message
-expires then, so that there is never more than one that a worker still takes."""
+"""A deletion that takes longer was lost, and is sent again. Its message expires then, so there is never more than one
+that a worker still takes."""
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
 
@@ -39,16 +38,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class StoredJob:
-    """A job as Redis keeps it: the message, and where its card is (channel id, message id) once there is one."""
-
     job: Job
-    card: tuple[int, int] | None
+    card: tuple[int, int] | None  # channel id, message id; None: there is none yet
 
 
 class JobQueue:
     """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage.
 
-    A job whose submission raises is taken back: at once, or as soon as Redis can be reached.
+    A job whose submission raises is rolled back: at once, or as soon as Redis can be reached.
     """
 
     def __init__(
@@ -75,7 +72,7 @@ class JobQueue:
         )
 
     async def warm(self) -> None:
-        """Load now what Celery loads when it sends its first message; needs no Redis."""
+        """Load what Celery would load with its first message; needs no Redis."""
 
         def load() -> None:
             _ = self._celery.tasks, self._celery.amqp.producer_pool
@@ -95,17 +92,13 @@ class JobQueue:
     ) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
-        Args:
-            job: the training.
-            text: what it is to learn; None: a channel's messages, which lie in Redis already (`corpus.transcript`).
-            card: channel and message that show it; None: `set_card` tells, once there is one.
-            limits: trainings that may be active at once: of this person in the server, and of all its members.
-            entry: for a caller who makes this call again until it succeeds: the same each time. Then nothing is taken
-                back when a reply is lost.
+        `text` None: a channel's messages, which lie in Redis already (`corpus.transcript`). `card` None: `set_card`
+        tells later. `limits`: how many may be active at once: of this person in the server, and of all its members; two
+        that come at once cannot both pass one. `entry`: idempotency key of a caller that repeats this call until it
+        succeeds; then nothing is rolled back when a reply is lost.
 
-        Returns:
-            `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
-            `guild` when their limit is reached. Two that come at once cannot both pass a limit.
+        Returns `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
+        `guild` when their limit is reached.
         """
         if text is None:
             await self.keep_text(job)
@@ -137,23 +130,14 @@ class JobQueue:
         return verdict or self._entered(job, cast(Entry, answer[0].decode()))
 
     async def text(self, sha256: str) -> str | None:
-        """A text that was sent with an earlier training, None when it has expired.
-
-        Raises:
-            UserError: it is damaged.
-        """
+        """A text sent with an earlier training; None: it has expired. Raises UserError if it is damaged."""
         packed = cast(bytes | None, await reply(self._redis.get(keys.corpus(sha256))))
         return None if packed is None else await asyncio.to_thread(unpack, packed, self._text_limit)
 
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
         """Send a job that is no training; it expires unread: after `generate_timeout_s` if somebody waits for it.
 
-        Args:
-            job: what is asked for.
-            files: files that the worker needs, by name.
-
-        Returns:
-            False when this very job is known already (the same message delivered twice).
+        `files`: what the worker needs, by name. False: this very job is known already (the message came twice).
         """
         for name, data in (files or {}).items():
             await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=self._file_ttl_s))
@@ -183,7 +167,7 @@ class JobQueue:
         return answer
 
     async def retract(self, job_id: str) -> None:
-        """Take back a job of which nobody was told: at once, or as soon as Redis can be reached.
+        """Roll back a job of which nobody was told: at once, or as soon as Redis can be reached.
 
         A training that a worker has begun is cancelled. Raises nothing in an outage.
         """
@@ -193,11 +177,7 @@ class JobQueue:
             self._roll_back_later(job_id, "")
 
     async def give_up(self, job: Job, event: Failed) -> bool:
-        """End a job with the event that its person is told: it took too long, and does not come about after all.
-
-        Returns:
-            False when it had its end already: that is then what is true.
-        """
+        """End a job that took too long with the event that its person is told; False: it had ended already."""
         if await self._run(lifecycle.give_up(job.job_id, event.model_dump_json())) != b"given up":
             return False
         self._ended(job.kind, "expired")
@@ -222,7 +202,7 @@ class JobQueue:
     async def send(
         self, kind: str, job_id: str, attempt: int, nonce: str, shadow: str, expires: int | None = None
     ) -> None:
-        """Send the message of an attempt, see `messages.send`."""
+        """See `messages.send`."""
         await asyncio.to_thread(
             messages.send, self._celery, kind, job_id, attempt, nonce, shadow=shadow, expires=expires
         )
@@ -230,8 +210,7 @@ class JobQueue:
     async def cancel(self, job_id: str) -> Cancelling:
         """Ask for the end of a training: of the running one within a second, of a waiting one at once.
 
-        Returns:
-            `cancelled`: it waited, and is over; `asked`: its worker will read the request; `over`: it was already.
+        `cancelled`: it waited, and is over; `asked`: its worker will read the request; `over`: it was already.
         """
         outcome = cast(Cancelling, (await self._run(lifecycle.cancel(job_id))).decode())
         if outcome == "cancelled":
@@ -248,22 +227,18 @@ class JobQueue:
         return None if value is None else value.decode()
 
     async def load(self, job_id: str) -> StoredJob | None:
-        """A job by its id, or None when it is not (or no longer) known.
-
-        Raises:
-            NotUnderstood: another version wrote it.
-        """
+        """None: it is not (or no longer) known. Raises NotUnderstood if another version wrote it."""
         fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.job(job_id))))
         if b"job" not in fields:
             return None
         return StoredJob(job_from(job_id, fields[b"job"]), card_of(fields.get(b"card")))
 
     async def knows(self, job_id: str) -> bool:
-        """Whether a job is in Redis, be it that this version cannot read it."""
+        """Whether a job is in Redis, even if this version cannot read it."""
         return bool(await reply(self._redis.hexists(keys.job(job_id), "job")))
 
     async def keep_text(self, job: TrainJob) -> None:
-        """Let the text of a job that is not over live on: it may wait for a worker longer than texts are kept."""
+        """Extend the life of a job's text: the job may wait for a worker longer than texts are kept."""
         ttl_s = retention.needed_s(job.corpus, self._settings)
         async with self._redis.pipeline(transaction=True) as pipe:
             for key in retention.text_keys(job.corpus):
@@ -271,12 +246,11 @@ class JobQueue:
             await reply(pipe.execute())
 
     async def release_text(self, job: TrainJob) -> None:
-        """A training is over: a channel's words are kept for some days more, unless another one needs them."""
+        """A training is over: keep a channel's words for some days more, unless another one needs them."""
         if (script := retention.release(job, self._settings)) is not None:
             await self._run(script)
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
-        """Remember the message that shows a job."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
             pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
@@ -287,28 +261,24 @@ class JobQueue:
         return card_of(cast(bytes | None, await reply(self._redis.hget(keys.job(job_id), "card"))))
 
     async def undelivered(self) -> list[str]:
-        """Ids of the jobs whose end has not been shown yet."""
         return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
 
     async def awaits_delivery(self, job_id: str) -> bool:
-        """Whether a job's end has not been shown yet."""
         return bool(await reply(self._redis.sismember(keys.UNDELIVERED, job_id)))
 
     async def delivered(self, *job_ids: str) -> None:
-        """People have seen how these jobs ended, or there is nowhere left to show it."""
         await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
-        """The job's events after the entry `after` ("0" for all), oldest first, each with its entry id."""
+        """The job's events after the entry `after` ("0": all), oldest first, each with its entry id."""
         stored = entries(await self._run(events_of(job_id, after)))
         found = ((entry, understood(job_id, fields)) for entry, fields in stored)
         return [(entry, event) for entry, event in found if event is not None]
 
     async def entered_at(self, job_id: str) -> float | None:
-        """When a job was entered, in seconds since the epoch; None when nothing is known of it any more.
+        """Seconds since the epoch; None: nothing is known of it any more.
 
-        Raises:
-            NotUnderstood: another version wrote it.
+        Raises NotUnderstood if another version wrote it.
         """
         first = entries(await self._run(events_of(job_id, count=1)))
         if not first:
@@ -319,7 +289,7 @@ class JobQueue:
         return event.at
 
     async def listen(self, last: str) -> tuple[str, set[str]]:
-        """Wait up to two seconds for notifications. Returns the new position, and the ids of jobs with news."""
+        """Wait up to two seconds for notifications; the new position, and the ids of jobs with news."""
         read = self._redis.xread({keys.NOTIFICATIONS: last}, block=READ_BLOCK_MS, count=500)
         streams = await reply(read, READ_BLOCK_MS / 1_000 + REPLY_S)
         entries = streams.get(keys.NOTIFICATIONS.encode(), []) if streams else []
@@ -339,13 +309,9 @@ class JobQueue:
         return data if 0 < len(data) <= most_bytes else None
 
     async def send_if_lost(self, job_id: str) -> bool:
-        """Send a job that is no training once more, if it lies with a worker that is gone, or nowhere at all.
+        """Send a job that is no training again, if its worker is gone, or it is nowhere at all; whether it was.
 
-        Returns:
-            Whether it was sent.
-
-        Raises:
-            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached.
+        Raises redis.RedisError or kombu.exceptions.OperationalError when Redis cannot be reached.
         """
         alive = await reply(presence.alive_async(self._redis, GENERATE_QUEUE))
         if not alive:
@@ -368,8 +334,7 @@ class JobQueue:
     async def has_worker(self, queue: str) -> bool:
         """Whether any worker serves `queue` now.
 
-        Raises:
-            redis.RedisError: Redis cannot be reached, or takes nothing, so that no worker can say that it is there.
+        Raises redis.RedisError when Redis cannot be reached, or takes nothing, so that no worker can register.
         """
         if await reply(presence.alive_async(self._redis, queue)):
             return True
@@ -382,5 +347,5 @@ class JobQueue:
 
 
 def card_nonce(job_id: str, before: int = 0) -> str:
-    """By what Discord tells that a training's card was posted already. `before`: id of the card that it replaces."""
+    """By this Discord knows that a training's card was posted already. `before`: id of the card to replace."""
     return f"{job_id}-{before % 1_000}"[-25:]

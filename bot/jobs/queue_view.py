@@ -1,4 +1,4 @@
-"""All trainings that are not over, with what is expected of each: for cards, `jobs` and refusals."""
+"""All trainings that are not over, each with its estimates: for cards, `jobs` and refusals."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from shared.events import Progress, Started
 from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainJob, TranscriptRef
 
-GOOD_FOR_S = 1.5
-"""Many cards ask at the same time, and share what was read once."""
+GOOD_FOR_S = 1.5  # many cards ask at the same time, and share what was read once
 _LAST_EVENTS = 8
 
 log = structlog.get_logger()
@@ -31,52 +30,35 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a training stands among the others.
-
-    Attributes:
-        job: the training.
-        card: channel and message that show it.
-        place: how many wait before it; None: a worker has it.
-        takes: how long it learns in all; None: nobody can say.
-        begins: when it begins; None: it has, no worker is there, or nobody can say.
-        ends: when it has learned; None: no worker is there, or nobody can say.
-        progress: how far it has come.
-    """
+    """Where a training stands among the others."""
 
     job: TrainJob
-    card: tuple[int, int] | None
-    place: int | None
-    takes: Estimate | None
-    begins: Estimate | None = None
-    ends: Estimate | None = None
+    card: tuple[int, int] | None  # channel and message that show it
+    place: int | None  # how many wait before it; None: a worker has it
+    takes: Estimate | None  # how long it learns in all; None: nobody can say
+    begins: Estimate | None = None  # None: it has, no worker is there, or nobody can say
+    ends: Estimate | None = None  # when it has learned; None: no worker is there, or nobody can say
     progress: Progress | None = None
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """The trainings that are not over: first those that workers have, then those that wait, in their order.
-
-    Attributes:
-        machines: what the train workers run on, each once.
-        past: earlier trainings, newest first.
-    """
+    """The trainings that are not over: first those that workers have, then those that wait, in their order."""
 
     standings: tuple[Standing, ...]
-    machines: tuple[str, ...] = ()
-    past: tuple[Past, ...] = ()
+    machines: tuple[str, ...] = ()  # what the train workers run on, each once
+    past: tuple[Past, ...] = ()  # newest first
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
         return sum(one.place is not None for one in self.standings)
 
     @property
     def transcripts(self) -> set[str]:
-        """Ids of those that trainings learn from which wait or run."""
+        """Ids of the transcripts that these trainings learn from."""
         return {one.job.corpus.transcript.transcript_id for one in self.standings if one.job.corpus.transcript}
 
     def of(self, job_id: str) -> Standing | None:
-        """The standing of a training; None when it is over."""
         return next((one for one in self.standings if one.job.job_id == job_id), None)
 
     def before(self, standing: Standing) -> int:
@@ -101,7 +83,6 @@ class Outlook:
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
     def count(self, guild_id: int, user_id: int | None = None) -> int:
-        """How many a server, or one member of it, has."""
         places = (one.job.place for one in self.standings)
         return sum(place.guild_id == guild_id and user_id in (None, place.user_id) for place in places)
 
@@ -117,11 +98,7 @@ class OutlookCache:
         self._jobs: dict[str, TrainJob] = {}
 
     async def look(self, *, now: bool = False) -> Outlook:
-        """The outlook. `now`: not one of a moment ago.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """`now`: not one of a moment ago. Raises redis.RedisError."""
         async with self._lock:
             if self._seen is None or now or time.monotonic() - self._at > GOOD_FOR_S:
                 self._seen = await self._read()
@@ -161,7 +138,7 @@ class OutlookCache:
 
 
 def _running(standing: Standing, newest_first: Iterable[tuple[str, Mapping[bytes, bytes]]]) -> Standing:
-    """A training that a worker has, with what its last events say of its end."""
+    """Add what the last events of a running training say of its end."""
     for _, fields in newest_first:
         event = understood(standing.job.job_id, fields)
         if isinstance(event, Progress):
@@ -195,13 +172,7 @@ def _past(history: list[bytes]) -> Iterable[Past]:
 async def cancel_trainings(outlook: OutlookCache, queue: JobQueue, concerns: Callable[[TranscriptRef], bool]) -> None:
     """Cancel the trainings that learn from certain messages, or go on from a model that has.
 
-    Args:
-        outlook: knows them.
-        queue: cancels them.
-        concerns: tells of a transcript whether it has such messages.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
+    `concerns`: whether a transcript has such messages. Raises redis.RedisError.
     """
     for one in (await outlook.look(now=True)).standings:
         job = one.job

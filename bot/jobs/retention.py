@@ -1,6 +1,6 @@
 """How long the words that a training learns stay in Redis: while it waits or runs, and for a while after.
 
-Of a channel's words only the bot decides that; a worker, which holds on to other texts (`worker.lease`), may not.
+For a channel's words only the bot decides that; a worker may extend only other texts (`worker.lease`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ return 1
 
 
 def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
-    """Where the words of a text lie, and what expires with them."""
+    """The keys of a text's words, and of what expires with them."""
     if corpus.transcript is None:
         return (keys.corpus(corpus.sha256),)
     transcript_id = corpus.transcript.transcript_id
@@ -39,17 +39,16 @@ def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
 
 
 def needed_s(corpus: CorpusInfo, settings: Settings) -> int:
-    """How long they are kept after each sign of life of a training that is not over: bot and worker may be down."""
+    """Seconds that they are kept after each sign of life of a training that is not over: bot and worker may be down."""
     if corpus.transcript is None:
         return int(3_600 * settings.corpus_ttl_hours)
     return max(_DAY_S, int(_DAY_S * settings.channel_corpus_days))
 
 
 def release(job: TrainJob, settings: Settings) -> Script | None:
-    """A training is over: from now on a channel's words are kept for `channel_corpus_days`; with 0 they are dropped.
+    """Keep a channel's words for `channel_corpus_days` from the end of a training; with 0 they are dropped.
 
-    Returns:
-        A script that does nothing while another training needs them; None: the text is of another kind, and expires.
+    The script does nothing while another training needs them. None: the text is of another kind, and just expires.
     """
     if job.corpus.transcript is None:
         return None

@@ -1,4 +1,4 @@
-"""Reads what another version, or another version's worker, may have written into Redis."""
+"""Decodes what another version of the bot or of a worker may have written into Redis."""
 
 from __future__ import annotations
 
@@ -37,11 +37,7 @@ _REMEDY = "Ask the bot's operator to bring the bot and its workers to the same v
 
 
 class NotUnderstood(UserError):
-    """A job that this version cannot read; another one may, so it stays where it is.
-
-    Attributes:
-        fields: what cannot be read of it.
-    """
+    """A job that this version cannot read (`fields`); another may, so it stays where it is."""
 
     def __init__(self, *fields: str) -> None:
         super().__init__("I can't read this job: another version of me wrote it.", _REMEDY)
@@ -49,11 +45,7 @@ class NotUnderstood(UserError):
 
 
 def job_from(job_id: str, data: bytes) -> Job:
-    """A job from its JSON.
-
-    Raises:
-        NotUnderstood: another version wrote it, or it is another job.
-    """
+    """Raises NotUnderstood if another version wrote it, or it is another job."""
     try:
         job = _job.validate_json(data)
     except ValidationError as error:
@@ -64,16 +56,9 @@ def job_from(job_id: str, data: bytes) -> Job:
 
 
 def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newest: bool = False) -> Script:
-    """A job's events.
+    """A script whose answer `entries` reads: a job's events after the entry `after` ("0": all), `count` at most.
 
-    Args:
-        job_id: the job.
-        after: only those after this entry; "0" for all.
-        count: so many at most.
-        newest: the last ones, the newest first.
-
-    Returns:
-        A script whose answer `entries` reads.
+    `newest`: the last ones, newest first.
     """
     span = ("XREVRANGE", "+", "-") if newest else ("XRANGE", f"({after}" if after != "0" else "-", "+")
     limits = map(str, (count, MOST_EVENT_BYTES, _MOST_BYTES))
@@ -81,7 +66,6 @@ def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newe
 
 
 def entries(answer: list[tuple[bytes, list[bytes]]]) -> list[tuple[str, dict[bytes, bytes]]]:
-    """Ids and fields from what `events_of` answers."""
     return [(entry.decode(), dict(zip(parts[::2], parts[1::2], strict=True))) for entry, parts in answer]
 
 
@@ -104,7 +88,7 @@ def understood(job_id: str, fields: Mapping[bytes, bytes]) -> Event | None:
 
 
 def _is_sane(value: object) -> bool:
-    """Whether all numbers can be shown, and reckoned with: a worker of this version tells no other ones."""
+    """Whether all numbers can be shown and reckoned with; a worker of this version sends no others."""
     match value:
         case float():
             return math.isfinite(value) and abs(value) < _MOST
@@ -118,7 +102,7 @@ def _is_sane(value: object) -> bool:
 
 
 def card_of(value: bytes | None) -> tuple[int, int] | None:
-    """Channel and message as the hash of a job, or of a transcript, keeps them; None: there is none to be found."""
+    """Channel and message from the hash of a job or a transcript; None: none, or not readable."""
     if value is None:
         return None
     try:
@@ -133,5 +117,5 @@ def card_of(value: bytes | None) -> tuple[int, int] | None:
 
 @functools.lru_cache(maxsize=1_000)
 def _tell_once(job_id: str, fields: int) -> None:
-    """Log it for each job once: its stream is read again and again."""
+    """Once for each job: its stream is read again and again."""
     log.warning("event_not_understood", job_id=job_id, fields=fields)

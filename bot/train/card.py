@@ -1,4 +1,4 @@
-"""The message of one training: what it shows, where it stands, and how it is kept current until the end."""
+"""The card of one training: what it shows, and how it is kept current until the end."""
 
 from __future__ import annotations
 
@@ -34,31 +34,21 @@ from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from shared.transcripts import Revision
 
-LOOK_AGAIN_S = 2.0
-"""How often a card without news is looked at: whether its worker is still there."""
+LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
 RETRY_S = 5.0
-PUT_WITHIN_S = 30.0
-"""A Discord that takes a card and says nothing is asked again after this; aiohttp would wait for five minutes."""
+PUT_WITHIN_S = 30.0  # then Discord is asked again; aiohttp would wait for five minutes
 KEEP_TEXT_EVERY_S = 600
-UNKNOWN_AFTER_S = 30.0
-"""One that waits, and of which Redis knows nothing, is given up then."""
-LOST_AFTER_S = 600.0
-"""A training that had begun, of which Redis knows nothing any more and no worker tells anything, is given up then."""
-_MOST_REFUSALS = 3
-"""So often Discord is asked to take the end as it is; then it gets a card that has nothing to refuse."""
-_REFUSED = frozenset({400, 413})
-"""HTTP statuses of what Discord will not take however often it is asked: a malformed or too large message."""
+UNKNOWN_AFTER_S = 30.0  # a waiting training that Redis does not know is given up then
+LOST_AFTER_S = 600.0  # one that had begun, that Redis does not know and no worker tells of, is given up then
+_MOST_REFUSALS = 3  # of the end as it is; then the card gets only what Discord cannot refuse
+_REFUSED = frozenset({400, 413})  # HTTP statuses that no other try changes: a malformed or too large message
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class TrainingCards:
-    """The cards of all trainings; what they show besides their trainings' events is asked of these.
-
-    Attributes:
-        revisions: where transcripts stand now.
-    """
+    """The cards of all trainings, with what they show besides their trainings' events."""
 
     client: discord.Client
     settings: Settings
@@ -67,41 +57,27 @@ class TrainingCards:
     outlook: OutlookCache
     registry: Registry
     audience: Audience
-    revisions: Callable[[list[str]], Awaitable[Mapping[str, Revision]]]
+    revisions: Callable[[list[str]], Awaitable[Mapping[str, Revision]]]  # of transcripts, as they are now
 
     async def post(self, job: TrainJob, send: Send) -> discord.Message:
-        """Post the first card of a training that was entered.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached; there is no card then.
-        """
+        """Post the first card of a training. Raises redis.RedisError; there is no card then."""
         message: discord.Message = await send(
             embed=await self.embed(job, TrainingState()), view=buttons_of(job, TrainingState())
         )
         return message
 
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
-        """See `bot.jobs.delivery.TrainingCards`."""
         await LiveCard(self, job, card, news).keep()
 
     async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
-        """See `bot.jobs.delivery.TrainingCards`."""
         await edit_by_id(self.client, card, embeds.foreign(job_id))
 
     async def samples_stand(self, job: TrainJob, state: TrainingState) -> bool:
-        """See `TrainingState.samples_stand`.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """See `TrainingState.samples_stand`. Raises redis.RedisError."""
         return state.samples_stand(job, await self.revisions([ref.transcript_id for ref in job.transcripts or ()]))
 
     async def embed(self, job: TrainJob, state: TrainingState) -> discord.Embed:
-        """What a card shows.
-
-        Raises:
-            redis.RedisError: Redis cannot be reached.
-        """
+        """Raises redis.RedisError."""
         guild_id = job.place.guild_id
         shown = embeds.CardContext(
             prefix=await self.servers.prefix(guild_id),
@@ -152,14 +128,7 @@ def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
 
 
 class LiveCard:
-    """The message of one training.
-
-    Args:
-        cards: what it is made of.
-        job: the training.
-        where: channel id and message id of its card; None: there is none yet.
-        news: is set when there is news of it.
-    """
+    """The card of one training, at `where` (channel id, message id; None: there is none yet); `news` wakes it."""
 
     def __init__(self, cards: TrainingCards, job: TrainJob, where: tuple[int, int] | None, news: asyncio.Event) -> None:
         self._cards = cards
@@ -229,10 +198,9 @@ class LiveCard:
         return LOOK_AGAIN_S
 
     async def _not_put(self, embed: discord.Embed, error: discord.HTTPException) -> float | None:
-        """Discord did not take the card: the seconds until it is tried again, None when somebody knows in another way.
+        """Discord refused the card: the seconds until the next try, None if somebody was told in another way.
 
-        Raises:
-            discord.HTTPException: it is no refusal.
+        Raises discord.HTTPException if it is no refusal.
         """
         if is_transient(error):
             raise error
@@ -266,7 +234,7 @@ class LiveCard:
         return await self._cards.embed(self._job, self._state)
 
     async def _give_up_if_unknown(self) -> None:
-        """Should Redis know nothing of the training any more, as after a loss of its data, that is its end."""
+        """End the training if Redis knows nothing of it any more, as after a loss of its data."""
         outlook = await self._cards.outlook.look()
         if outlook.of(self._job.job_id) is not None:
             self._stuck_since = None
@@ -282,7 +250,7 @@ class LiveCard:
             self._state = self._state.after(lost)
 
     async def _put(self, embed: discord.Embed) -> None:
-        """Show the card, without its chart where no file may be attached; the end opens a thread that is archived."""
+        """Show the card, without its chart where no file may be attached; the end reopens an archived thread."""
         files = await self._files()
         try:
             async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
@@ -302,7 +270,7 @@ class LiveCard:
             await self._message.put(embed, await self._files(), self._buttons())
 
     async def _end_plainly(self) -> None:
-        """Show the end without all that Discord may have refused; where it refuses that, too, it goes to the owner."""
+        """Show the end without all that Discord may have refused; if it refuses that, too, tell the owner."""
         embed = embeds.plain_end(self._job, self._state)
         try:
             await self._message.put(embed, [], None)
@@ -315,7 +283,7 @@ class LiveCard:
         return buttons_of(self._job, self._state)
 
     async def _record(self) -> None:
-        """Have Redis know where the card is: the next run of the bot goes on with it."""
+        """Store in Redis where the card is: the next run of the bot goes on with it."""
         if self._message.where is not None and self._message.where != self._recorded:
             await self._queue.set_card(self._job.job_id, self._message.where)
             self._recorded = self._message.where
@@ -327,7 +295,7 @@ class LiveCard:
         return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
 
     async def _say_outage(self, error: RedisError) -> None:
-        """Tell on the card that the queue is away, if the card is there to edit."""
+        """Say on the card that the queue is away, if there is a card to edit."""
         self._full = self._full or takes_nothing(error, self._cards.settings)  # silent afterwards, it is no less full
         embed = embeds.outage(self._job, full=self._full)
         if self._gone or self._message.where is None or embed.to_dict() == self._shown:
@@ -340,9 +308,9 @@ class LiveCard:
     async def _end_without_channel(self, embed: discord.Embed) -> None:
         """The channel is gone: end the training, with the best so far where that may be used elsewhere.
 
-        Its owner hears that it is being ended, unless it was in a moment; and how it ended, once it has: it may have to
-        wait for a worker, or fail.
-        A model that is this channel's alone goes with it (`ModelActions.forget_channel`): it is not worth the wait.
+        Its owner hears that it is being ended (unless that took only a moment), and later how it ended: it may have to
+        wait for a worker, or fail. A model that is this channel's alone goes with it (`ModelActions.forget_channel`):
+        it is not worth the wait.
         """
         if self._state.over:
             await self._tell_owner(embeds.end_without_channel(embed, self._job, self._state), await self._files())
@@ -372,9 +340,9 @@ class LiveCard:
         return parent is None or parent.scope == "channel"
 
     async def _tell_owner(self, embed: discord.Embed, files: list[discord.File]) -> None:
-        """The channel is closed to the bot, or gone: the person who asked gets the end as a direct message.
+        """The channel is closed to the bot, or gone: send the end to the person who asked, as a direct message.
 
-        They may have lost their way into a channel that was learned from: they get no texts of such a model.
+        They may have lost access to a channel that was learned from, so they get no texts of such a model.
         """
         if self._job.transcripts != ():
             embed = embeds.without_samples(embed)
