@@ -3,22 +3,20 @@
 Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 
 What belongs to one job expires: `job:ID:lease` after `lifecycle.LEASE_S`, texts and the files of a request as the
-settings say, the rest `JOB_TTL_S` after the last word. Cooldowns expire, too. What counts all jobs or workers is
+settings say, the rest `JOB_TTL_S` after the job's last event. Cooldowns expire, too. What lists all jobs or workers is
 trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it, and
 `jobs:served` keeps two numbers for each server.
 """
 
 from __future__ import annotations
 
-JOB_TTL_S = 30 * 24 * 3600
-"""How long a job, its events and its files are kept after the last word about it: a month, in seconds."""
+JOB_TTL_S = 30 * 24 * 3600  # a job, its events and its files are kept for a month after its last event
 
 NOTIFICATIONS = "events"
-"""Stream, trimmed: an entry `{job: id}` for each change of any job, so that a reader knows which job's stream grew, and
-`{worker: name}` when a worker begins to do something else."""
+"""Stream, trimmed: `{job: id}` for each change of a job, `{worker: name}` when a worker's state changes."""
 
 UNDELIVERED = "jobs:undelivered"
-"""Set of job ids whose final result the bot has not shown yet; it follows them again after a restart. No deletions."""
+"""Set: ids of jobs whose result the bot has not shown yet; it delivers them after a restart. No deletions."""
 
 ACTIVE = "jobs:active"
 """Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists."""
@@ -31,17 +29,17 @@ HISTORY = "jobs:history"
 
 DELETING = "models:deleting"
 """Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
-has removed them takes it out."""
+has removed them takes it out.
+"""
 
 DELETION_SENT = "models:deleting:sent"
-"""Hash: id of a model in `DELETING` -> when its job was last sent, seconds: one that was lost is sent again."""
+"""Hash: id of a model in `DELETING` -> when its job was last sent, in seconds since the epoch."""
 
 STALE = "models:stale"
-"""Hash: id of a model that learned words which were withdrawn since -> since when that is known, seconds."""
+"""Hash: id of a model that learned words which were withdrawn since -> seconds since the epoch when that was found."""
 
 WITHDRAWALS = "withdrawals:open"
-"""Hash: `guild:user` of a member who withdrew -> ids of the models that have learned their words and are still there
-(JSON); they are told when none is."""
+"""Hash: `guild:user` of a member who withdrew -> ids (JSON) of models with their words; told when none is left."""
 
 PROBE = "probe"
 """String: written to see whether Redis takes anything."""
@@ -51,18 +49,19 @@ TRANSCRIPTS = "transcripts"
 
 READINGS_ENDED = "transcripts:ended"
 """Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.importer`), until
-its card shows it."""
+its card shows it.
+"""
 
 
 def job(job_id: str) -> str:
     """Hash of what is known of a job beside its events (`shared.lifecycle`).
 
-    `job`: the job itself (JSON). `entry`: random, of the call that entered it. `card`: `channel:message` that shows it.
-    `state`: `waiting`, `sent`, `begun` or `over`. `attempt`: number of the newest one; `nonce`: random, that one's.
-    `worker`: who has begun it; `holder`: random, that of its process. `deaths`: attempts in a row that ended without a
-    word, and without headway; the running one is counted. `progress`: entry of the newest progress. `model_id`: of the
-    model that it makes.
-    Of trainings also `arrived`, the virtual time when it was entered, and `start_tag`, once it was sent.
+    `job`: the job itself (JSON). `entry`: idempotency key of the call that entered it. `card`: `channel:message` that
+    shows it. `state`: `waiting`, `sent`, `begun` or `over`. `attempt`: number of the newest one; `nonce`: random, of
+    that one. `worker`: who has begun it; `holder`: random, of its process. `deaths`: attempts in a row that ended
+    without a word and without headway, the running one counted. `progress`: entry of the newest progress. `model_id`:
+    of the model that it makes. Of trainings also `arrived`, the virtual time when it was entered, and `start_tag`, once
+    it was sent.
     """
     return f"job:{job_id}"
 
@@ -73,9 +72,9 @@ def job_pattern() -> str:
 
 
 def job_events(job_id: str) -> str:
-    """Stream of the job's events, field `event` (JSON). Of those about progress only the newest is there.
+    """Stream of the job's events, field `event` (JSON). Of progress only the newest is kept.
 
-    The last one has also the field `last`, so that whoever does not know its kind still knows that it is the end.
+    The last one also has the field `last`, so that whoever does not know its kind still knows that it is the end.
     """
     return f"job:{job_id}:events"
 
@@ -91,7 +90,7 @@ def job_control(job_id: str) -> str:
 
 
 def artifact(job_id: str, name: str) -> str:
-    """String: bytes of a file that belongs to the job's result, or to its request (an import)."""
+    """String: bytes of a file of the job's result, or of its request (an import)."""
     return f"job:{job_id}:file:{name}"
 
 
@@ -103,12 +102,11 @@ def corpus(sha256: str) -> str:
 def transcript(transcript_id: str) -> str:
     """Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
 
-    `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words
-    out. `withdrawn`: the revision at which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds.
-    `left_out`: lines that were too many.
-    While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is, and what is to come of it;
-    `card`: `channel:message` that shows it; and `cancelled`: `1` once somebody cancelled it.
-    It lives as long as a model refers to it.
+    `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words out. `withdrawn`: the revision
+    at which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds. `left_out`: lines that were too
+    many. While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is, and what is to come of
+    it; `card`: `channel:message` that shows it; and `cancelled`: `1` once somebody cancelled it. It lives as long as a
+    model refers to it.
     """
     return f"transcript:{transcript_id}"
 
@@ -119,8 +117,8 @@ def transcript_text(transcript_id: str) -> str:
 
 
 def transcript_index(transcript_id: str) -> str:
-    """List of the same pages: zlib-compressed JSON, `[message id, author id]` for each line, in a thread of the channel
-    also the thread's id. Expires with the text.
+    """List of the same pages: zlib-compressed JSON, `[message id, author id]` for each line, in a thread also the
+    thread's id. Expires with the text.
     """
     return f"transcript:{transcript_id}:index"
 
@@ -136,10 +134,8 @@ def transcript_names(transcript_id: str) -> str:
 
 
 def transcript_gone(transcript_id: str) -> str:
-    """Hash of what has yet to be taken out: `a:` and an author's id -> ``, `m:` and a message's id -> its new line
-    (``: it was deleted), `t:` and the id of a deleted thread -> ``.
-
-    No worker reads the text while it is there.
+    """Hash of what has yet to be taken out: `a:` and an author's id -> ``, `m:` and a message's id -> its new line (``:
+    it was deleted), `t:` and the id of a deleted thread -> ``. No worker reads the text while it is there.
     """
     return f"transcript:{transcript_id}:gone"
 
@@ -150,7 +146,6 @@ def consent(guild_id: int) -> str:
 
 
 def consent_pattern() -> str:
-    """Matches `consent` of every server."""
     return "guild:*:consent"
 
 
@@ -160,7 +155,6 @@ def allowed_channels(guild_id: int) -> str:
 
 
 def allowed_channels_pattern() -> str:
-    """Matches `allowed_channels` of every server."""
     return "guild:*:allowed"
 
 
@@ -205,7 +199,7 @@ def workers(queue: str) -> str:
 
 
 def leader(application_id: int) -> str:
-    """String: which of several bots with the same token is the one that speaks; expires unless it says so again."""
+    """String: which of several bots with the same token leads; expires unless that bot renews it."""
     return f"bot:{application_id}:leader"
 
 
@@ -215,12 +209,12 @@ def greeted(guild_id: int) -> str:
 
 
 def term(application_id: int) -> str:
-    """String: the bot that led last, also when its lead has lapsed. `bot.leader.Fence` takes nothing from another."""
+    """String: the bot that led last, even if its lead has lapsed: `bot.leader.Fence` takes nothing from another."""
     return f"bot:{application_id}:term"
 
 
 def staged(name: str) -> str:
-    """Any key, while `worker.backup.restore` has not finished: nothing reads it, and in the end it loses the prefix."""
+    """Any key until `worker.backup.restore` has finished: nothing reads it, and in the end it loses the prefix."""
     return f"restoring:{name}"
 
 

@@ -1,8 +1,8 @@
 """The life of a job in Redis: `waiting` -> `sent` -> `begun` -> `over`, each step one script (`shared/scripts`).
 
-A job's record has its state, its newest attempt's number, and that attempt's nonce. A Celery message is one attempt
-at one job: it begins once, and only while it is the newest. One that is sent and not begun in time, or whose worker is
-gone, waits again under a new number, and whatever the old one still tells is refused.
+A job's record has its state, its newest attempt's number, and that attempt's nonce. A Celery message is one attempt at
+one job: it begins once, and only while it is the newest. One that is sent and not begun in time, or whose worker is
+gone, waits again under a new number, and what the old one still tells is refused.
 """
 
 from __future__ import annotations
@@ -16,18 +16,15 @@ from shared import keys
 from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
 from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob
 
-FIRST_EVENT = "0-1"
-"""Id of a job's first event: any attempt's are larger."""
-FIRST_SEQ = 2
-"""Of an attempt's own events; what is told before it begins, that the one before was interrupted, has 1."""
+FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
+FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
 LEASE_S = 60
-"""A training whose worker was not heard of for so long is lost; so is one that was sent and has not begun by then."""
-NOTIFICATIONS = 10_000
-"""Entries of `keys.NOTIFICATIONS`."""
+"""A training not heard of for so long is lost; so is one that was sent and has not begun by then."""
+NOTIFICATIONS = 10_000  # entries of `keys.NOTIFICATIONS`
 
 
 class Script(NamedTuple):
-    """A Lua script with what it is to be run with: `client.eval(text, len(keys), *keys, *arguments)`."""
+    """A Lua script, to be run with `client.eval(*script.call)`."""
 
     text: str
     keys: tuple[str, ...]
@@ -35,7 +32,6 @@ class Script(NamedTuple):
 
     @property
     def call(self) -> tuple[str, int, tuple[str, ...]]:
-        """The script, the number of its keys, and keys and arguments in one."""
         return self.text, len(self.keys), (*self.keys, *self.arguments)
 
 
@@ -59,22 +55,14 @@ def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tu
 
 
 def new_nonce() -> str:
-    """Of one attempt."""
     return secrets.token_hex(8)
 
 
 def enter(job: Job, entry: str, nonce: str = "", card: tuple[int, int] | None = None, arrived: int = 0) -> Script:
-    """Take a job in: a training waits, anything else is sent at once, as attempt 1.
+    """Enter a job: a training waits, anything else is sent at once, as attempt 1 with `nonce`.
 
-    Args:
-        job: the job.
-        entry: random; the same call made again is told so.
-        nonce: of attempt 1, of a job that is sent at once.
-        card: channel and message that show it, None when there is none yet.
-        arrived: of a training: the virtual time (`bot.jobs.fairness`).
-
-    Returns:
-        A script that answers `entered`, or `known` when another call has entered this job.
+    `entry`: the idempotency key; `card`: channel and message that show it; `arrived`: the virtual time
+    (`bot.jobs.fairness`) of a training. Answers `entered`, or `known` when another call has entered this job.
     """
     owner = ""
     fields: tuple[str, ...] = ("state", "sent", "attempt", "1", "nonce", nonce)
@@ -89,64 +77,49 @@ def enter(job: Job, entry: str, nonce: str = "", card: tuple[int, int] | None = 
 
 
 def roll_back(job_id: str, entry: str = "", *, cancel: bool) -> Script:
-    """Take a job back of which nobody was told.
+    """Roll back a job of which nobody was told, if the call with the key `entry` entered it (empty: any call).
 
-    Args:
-        job_id: the job.
-        entry: of the call that entered it; empty: whichever.
-        cancel: ask the worker that has begun the training to cancel it, and show nobody how it ends.
-
-    Returns:
-        A script that answers `undone`; `begun`, if it is a training that a worker has; or `not there`.
+    `cancel`: ask a worker that has begun the training to cancel it, and show nobody how it ends. Answers `undone`;
+    `begun` if it is a training that a worker has; or `not there`.
     """
     return _script("roll_back", job_id, (entry, int(cancel)), (keys.UNDELIVERED,))
 
 
 def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:
-    """Send the next attempt at a training that waits; `served`: what is kept of its server's turns from now on.
+    """Send the next attempt at a training that waits; `served`: its server's turn from now on.
 
-    Returns:
-        A script that answers the attempt's number, or nothing: it does not wait any more.
+    Answers the attempt's number, or nothing: it does not wait any more.
     """
     return _script("send", job_id, (nonce, LEASE_S * 1_000, start_tag, guild_id, served), (keys.SERVED,))
 
 
 def send_again(job_id: str, nonce: str) -> Script:
-    """As `send_training`, of a job that is none: after `requeue`."""
+    """As `send_training`, of another kind of job, after `requeue`."""
     return _script("send", job_id, (nonce, 0), (keys.SERVED,))
 
 
 def begin(job_id: str, attempt: int, nonce: str, *, holder: str, worker: str, training: bool) -> Script:
-    """Begin an attempt.
+    """Begin the attempt that a message names.
 
-    Args:
-        job_id, attempt, nonce: as the message says.
-        holder: random; whoever asks again with the same one, because the reply got lost, is answered again.
-        worker: who begins it, as `presence` calls them.
-        training: it gets a lease of `LEASE_S`, and the worker counts as busy.
-
-    Returns:
-        A script that answers the job (JSON), or nothing: the message is out of date.
+    `holder`: random; whoever asks again with the same one, because the reply got lost, gets the same answer. `worker`:
+    its name in `presence`. `training`: it gets a lease of `LEASE_S`, and the worker counts as busy. Answers the job
+    (JSON), or nothing: the message is out of date.
     """
     lease_ms = LEASE_S * 1_000 if training else 0
     return _script("begin", job_id, (attempt, nonce, holder, worker, lease_ms), (keys.worker_states(TRAIN_QUEUE),))
 
 
 def renew(job_id: str, attempt: int, nonce: str) -> Script:
-    """Keep a training's lease for `LEASE_S` more. Answers 1, or 0 when somebody else has the training, or nobody."""
+    """Keep a training's lease for `LEASE_S` more. Answers 1, or 0 when another attempt has the training, or none."""
     return _script("renew", job_id, (attempt, nonce, LEASE_S * 1_000))
 
 
 def requeue(job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died", "lapsed"]) -> Script:
-    """Let a job wait again that was sent or begun.
+    """Let a job wait again whose attempt was sent or begun.
 
-    Args:
-        job_id, attempt, nonce: the attempt that is over.
-        how: `stopped`: its worker is told to stop, which is no death; `died`: its process is gone; `lapsed`: its lease
-            has lapsed, and if it has not, nothing is done.
-
-    Returns:
-        A script that answers `waiting`; `cancelled`, if that was asked for: it is over; or nothing: not the newest.
+    `stopped`: its worker is told to stop, which counts as no death; `died`: its process is gone; `lapsed`: its lease
+    has lapsed, and if it has not, nothing is done. Answers `waiting`; `cancelled`, if that was asked for: it is over;
+    or nothing: not the newest attempt.
     """
     told = (Interrupted().model_dump_json(), Cancelled().model_dump_json())
     return _script("requeue", job_id, (attempt, nonce, how, *told))
@@ -158,35 +131,23 @@ def cancel(job_id: str) -> Script:
 
 
 def give_up(job_id: str, event: str) -> Script:
-    """End a job that took too long, with this event (JSON). Answers `given up`, or `over` when it had its end."""
+    """End a job that took too long, with this event (JSON). Answers `given up`, or `over` when it had ended."""
     return _script("give_up", job_id, (event,))
 
 
 def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> Script:
-    """Append an event to a job's stream under an id, and notify.
+    """Append an event (JSON) to a job's stream, and notify; Redis refuses an id (`entry`) that is not the newest.
 
-    Args:
-        job_id: the job.
-        entry: the id; Redis refuses one that is not the newest.
-        event: JSON.
-        last: it ends the job.
-        progress: it replaces the last one that was progress.
+    `last`: it ends the job. `progress`: it replaces the last event that was progress.
     """
     return _script("tell", job_id, (entry, event, int(last), int(progress)))
 
 
 def register(job_id: str, entry: str, event: Finished | Imported, *, current: bool) -> Script:
-    """Tell a job's end and enter its model into the registry, under the name in its record.
+    """End a job with an event under the id `entry`, and enter its model into the registry under the name in its record.
 
-    Args:
-        job_id: the job.
-        entry: the event's id in the job's stream.
-        event: the job's end.
-        current: make it the channel's current model.
-
-    Returns:
-        A script that answers `entered`, `taken` (the name is another model's) or `refused` (the job is over, or was
-        taken back), and fails as `tell` does.
+    `current`: make it the channel's current model. Answers `entered`, `taken` (the name is another model's) or
+    `refused` (the job is over, or was rolled back), and fails as `tell` does.
     """
     record = event.model
     more = (keys.guild_models(record.guild_id), keys.model(record.model_id), keys.channel(record.channel_id))

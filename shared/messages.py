@@ -1,4 +1,4 @@
-"""How an attempt at a job is sent to the workers: ids alone travel, for Celery's tools show them."""
+"""How an attempt at a job is sent to the workers: only ids travel, because Celery's tools show messages."""
 
 from __future__ import annotations
 
@@ -6,24 +6,16 @@ from celery import Celery
 
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job, TrainJob, task_name
 
-PUBLIC_SOURCES = ("catalogue", "corpora-dir", "python-docs")
-"""Where texts come from whose titles anybody may see."""
+PUBLIC_SOURCES = ("catalogue", "corpora-dir", "python-docs")  # texts from there have titles that anybody may see
 
 
 def send(
     celery: Celery, kind: str, job_id: str, attempt: int, nonce: str, *, shadow: str, expires: int | None = None
 ) -> None:
-    """Send an attempt's message. Blocks.
+    """Send an attempt's message. Blocks. Raises kombu.exceptions.OperationalError when Redis cannot be reached.
 
-    Args:
-        celery: an application with `task_serializer="json"`.
-        kind: the job's.
-        job_id, attempt, nonce: which attempt at which job.
-        shadow: what Celery's tools call it.
-        expires: seconds after which nobody takes it any more; None: never.
-
-    Raises:
-        kombu.exceptions.OperationalError: Redis cannot be reached.
+    `celery` must have `task_serializer="json"`; `shadow`: what Celery's tools call the message; `expires`: seconds
+    after which no worker takes it; None: never.
     """
     celery.send_task(
         task_name(kind),
@@ -39,7 +31,7 @@ def send(
 
 
 def shadow(job: Job) -> str:
-    """What `celery inspect` and Flower call the job: its kind, its server, and the title of a public text."""
+    """What `celery inspect` and Flower call the job: its kind, its server, and the title of a public text only."""
     name = f"{job.kind} for server {job.place.guild_id}"
     if isinstance(job, TrainJob) and job.corpus.source in PUBLIC_SOURCES:
         return f"{name}: {job.corpus.title}"

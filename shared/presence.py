@@ -1,4 +1,4 @@
-"""Who is there: each process says so in Redis every few seconds, and is gone when it no longer does.
+"""Who is there: each process says so in Redis every few seconds, and counts as gone when it no longer does.
 
 A service is a queue name (`train`, `generate`) or `bot`.
 """
@@ -22,39 +22,33 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 BOT = "bot"
-TROUBLE = "bot-trouble"
-"""Not a service: what keeps the bot from Discord, as a sentence in place of a name."""
-NAME_VARIABLE = "GALVANIC_WORKER_NAME"
-"""What a worker calls itself here, to the processes and threads in which it does its jobs."""
+TROUBLE = "bot-trouble"  # not a service: what keeps the bot from Discord, as a sentence in place of a name
+NAME_VARIABLE = "GALVANIC_WORKER_NAME"  # a worker's name, for the processes and threads in which it does its jobs
 BEAT_S = 2.0
-EXPIRY_S = 6.0
-"""A process that was killed counts as gone after this: a card must say "no worker" within 10 s."""
+EXPIRY_S = 6.0  # a killed process counts as gone after this: a card must say "no worker" within 10 s
 
-_LOOK_S = 0.2
-"""A worker that is free is served by then."""
+_LOOK_S = 0.2  # a worker that becomes free is noticed within this
 
 State = Literal["free", "busy", "draining"]
 log = structlog.get_logger()
 
 
 def own_name() -> str:
-    """What the worker calls itself whose process this is, or whose child."""
+    """The name of the worker that this process is, or is a child of."""
     return os.environ.get(NAME_VARIABLE, "")
 
 
 def alive(client: redis.Redis, service: str) -> list[str]:
-    """Names of the processes of `service` that were heard of lately."""
     return _names(cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf")))
 
 
 async def alive_async(client: redis.asyncio.Redis, service: str) -> list[str]:
-    """As `alive`, for the bot."""
     reply = client.zrangebyscore(keys.workers(service), time.time(), "+inf")
     return _names(await cast(Awaitable[list[bytes]], reply))
 
 
 async def beat_async(client: redis.asyncio.Redis, service: str, name: str) -> None:
-    """Say once that `name` is there; forgets those long gone."""
+    """Say once that `name` is there; forget those long gone."""
     now = time.time()
     async with client.pipeline(transaction=False) as pipe:
         pipe.zadd(keys.workers(service), {name: now + EXPIRY_S})
@@ -67,7 +61,7 @@ def _names(members: list[bytes]) -> list[str]:
 
 
 class Heartbeat(threading.Thread):
-    """Says every two seconds that a worker is there and what it does, and at once when that changes, until stopped."""
+    """Says every two seconds, and at each change, that a worker is there and what it does, until stopped."""
 
     def __init__(self, settings: Settings, service: str, name: str, state: Callable[[], State]) -> None:
         super().__init__(name="heartbeat", daemon=True)
@@ -106,7 +100,7 @@ class Heartbeat(threading.Thread):
             pipe.execute()
 
     def stop(self) -> None:
-        """Leave: the worker counts as gone at once."""
+        """The worker counts as gone at once."""
         self._stopping.set()
         self.join(timeout=BEAT_S + 1)
         try:
