@@ -29,8 +29,7 @@ HISTORY = "jobs:history"
 
 DELETING = "models:deleting"
 """Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
-has removed them takes it out.
-"""
+has removed them takes it out."""
 
 DELETION_SENT = "models:deleting:sent"
 """Hash: id of a model in `DELETING` -> when its job was last sent, in seconds since the epoch."""
@@ -49,8 +48,7 @@ TRANSCRIPTS = "transcripts"
 
 READINGS_ENDED = "transcripts:ended"
 """Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.importer`), until
-its card shows it.
-"""
+its card shows it."""
 
 
 def job(job_id: str) -> str:

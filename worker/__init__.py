@@ -1,1 +1,1 @@
-"""The GPU side: preprocessing, training and generating. Knows nothing of Discord."""
+"""The worker services: they train, write, keep models and tell the bot. Know nothing of Discord."""

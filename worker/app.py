@@ -1,7 +1,7 @@
 """The Celery application of both worker services: `celery -A worker.app worker -Q train -c 1`, or `-Q generate`.
 
 Light, because whoever asks the workers something (`celery -A worker.app inspect active`) imports it, too; what a worker
-needs is set up when Celery says by its signals that it is one.
+needs is set up when Celery's signals say that it is one.
 """
 
 from __future__ import annotations

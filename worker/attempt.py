@@ -1,4 +1,4 @@
-"""One attempt at a training: call the engine, keep what it made, tell the person. No Celery here."""
+"""One attempt at a training: call the engine, save the model, send the events. No Celery here."""
 
 from __future__ import annotations
 
@@ -50,12 +50,10 @@ log = structlog.get_logger()
 def attempt_training(
     settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, lease: Lease
 ) -> None:
-    """Do a job, or go on with it from its checkpoint. Whenever a member withdraws what it has read, it begins anew.
+    """Do a job, or continue it from its checkpoint. Whenever a member withdraws words that it read, start over.
 
-    Raises:
-        Stopped: the worker is stopping.
-        Superseded: another attempt has begun, or is to.
-        UserError: the job cannot be done as asked.
+    Raises Stopped (the worker is stopping), Superseded (another attempt has begun, or is to) or UserError (the job
+    cannot be done as asked).
     """
     files = JobFiles.of(settings, job.job_id)
     store = ModelStore(settings)
@@ -80,15 +78,6 @@ def attempt_training(
 
 @dataclass
 class _Attempt:
-    """One attempt at a job.
-
-    Attributes:
-        copies: of its checkpoints, in a remote store.
-        anew: why it begins anew; None: it does not.
-        whole: it is all of the training, so that its time tells how long the next one may take.
-        over: there is a model.
-    """
-
     settings: Settings
     client: redis.Redis
     job: TrainJob
@@ -96,18 +85,15 @@ class _Attempt:
     lease: Lease
     files: JobFiles
     store: ModelStore
-    copies: CheckpointCopies
-    anew: Anew | None = None
-    whole: bool = True
-    over: bool = False
+    copies: CheckpointCopies  # of its checkpoints, in a remote store
+    anew: Anew | None = None  # why it starts over; None: it does not
+    whole: bool = True  # it is all of the training, so its time tells how long others may take
+    over: bool = False  # there is a model
 
     def run(self) -> None:
         """Train to the end, or until a member withdraws; then nothing of it is left.
 
-        Raises:
-            TrainingCancelled: a person cancelled it.
-            TrainingInterrupted: the worker is stopping.
-            Superseded, UserError: as `attempt_training`.
+        Raises TrainingCancelled, TrainingInterrupted (the worker is stopping), and as `attempt_training`.
         """
         begun = time.monotonic()
         try:
@@ -145,7 +131,7 @@ class _Attempt:
         self._deliver(made, hooks)
 
     def _deliver(self, made: Made, hooks: JobHooks) -> None:
-        """Save a model that is made, and tell; safe to do again, wherever an attempt before was cut off."""
+        """Save a finished model and send the end; safe to repeat, wherever an earlier attempt was cut off."""
         from galvanic.pictures import loss_chart
 
         record, store, job_events = made.finished.model, self.store, self.job_events
@@ -204,14 +190,10 @@ class _Attempt:
         return is_withdrawn(learned.transcript, now.get(learned.transcript.transcript_id))
 
     def _prepare(self, hooks: JobHooks) -> CorpusInfo:
-        """Lay the job's text into its folder; can be done again.
+        """Write the job's text into its folder, and return what is known of it; can be repeated.
 
-        Returns:
-            What is known of the text as it lies there.
-
-        Raises:
-            UserError: Redis no longer has it, or it is too short or too long.
-            OSError: it cannot be written.
+        Raises UserError when Redis no longer has the text, or it is too short or too long; OSError when it cannot be
+        written.
         """
         job, files = self.job, self.files
         files.folder.mkdir(parents=True, exist_ok=True)
@@ -244,11 +226,8 @@ class _Attempt:
     ) -> TrainResult:
         """Train, from the checkpoint if there is one that this version can read.
 
-        Raises:
-            TrainingCancelled: somebody asked for it.
-            TrainingInterrupted: the worker is stopping.
-            Withdrawn: a member withdrew words that it has read.
-            UserError: the text or the options cannot be used.
+        Raises TrainingCancelled, TrainingInterrupted (the worker is stopping), Withdrawn (a member withdrew words that
+        it has read) or UserError (the text or the options cannot be used).
         """
         from galvanic.training import OtherCheckpoint, train
 
@@ -287,7 +266,7 @@ def _finished(record: ModelRecord, result: TrainResult) -> Finished:
 def _record(
     job: TrainJob, learned: CorpusInfo, parent: ModelRecord | None, result: TrainResult, model_id: str, size: int
 ) -> ModelRecord:
-    """The registry's record of a trained model, under the name wished for. `learned`: the text as it was read."""
+    """The registry's record of a trained model, under the wished name. `learned`: the text as it was read."""
     place, options = job.place, job.options
     corpus = learned.model_copy(update={"sha256": job.corpus.sha256})
     return ModelRecord(
@@ -316,7 +295,7 @@ def _record(
 
 
 def _past(job: TrainJob, learned: CorpusInfo, result: TrainResult, whole_s: float | None) -> Past:
-    """What to note of a finished training. `whole_s`: how long it took in all, None when this was not all of it."""
+    """The history entry of a training. `whole_s`: how long it took in all, None when this was not all of it."""
     return Past(
         recipe=job.options.recipe,
         chars=learned.chars,
@@ -333,15 +312,10 @@ def _past(job: TrainJob, learned: CorpusInfo, result: TrainResult, whole_s: floa
 def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord | None:
     """The record of the model to start from.
 
-    The bot has checked that it may be used there; it is checked again, for the message may be old or forged.
+    The bot has checked that it may be used there; it is checked again, for the message may be old or forged. `resumed`:
+    the training has started from it before; then single messages that were deleted since do not end it.
 
-    Args:
-        client: Redis.
-        job: the training.
-        resumed: it has started from that model before. Then single messages that were deleted since do not end it.
-
-    Raises:
-        UserError: it is gone, is not to be used there, or learned words that were withdrawn since.
+    Raises UserError when it is gone, may not be used there, or learned words that were withdrawn since.
     """
     if job.parent is None:
         return None
@@ -360,8 +334,8 @@ def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord
 def _scope(job: TrainJob, parent: ModelRecord | None) -> Literal["guild", "channel"]:
     """Who may use the new model: everyone in the guild, or only the place where it was trained.
 
-    A text that a member uploaded stays where it was shown, and what was learned from it with it. A model that goes
-    on from one of a channel in a thread of it is the thread's: the thread may be private.
+    A text that a member uploaded stays where it was shown, and so does what was learned from it. A model trained
+    further in a thread from one of its channel is the thread's: the thread may be private.
     """
     if job.corpus.source == "upload" or (parent is not None and parent.scope == "channel"):
         return "channel"
@@ -369,17 +343,14 @@ def _scope(job: TrainJob, parent: ModelRecord | None) -> Literal["guild", "chann
 
 
 def _sources(job: TrainJob, parent: ModelRecord | None) -> tuple[int, ...]:
-    """The channels of the uploaded texts that are in the new model: its parent's are, wherever it goes on."""
+    """The channels of the uploaded texts that are in the new model, its parent's included."""
     inherited = parent.origins if parent is not None else ()
     own = (job.place.channel_id,) if job.corpus.source == "upload" else ()
     return tuple(dict.fromkeys((*inherited, *own)))
 
 
 def _transcripts(learned: CorpusInfo, parent: ModelRecord | None) -> tuple[TranscriptRef, ...]:
-    """The channels' messages that are in the new model, each as it was when it was first learned.
-
-    What its parent learned of an earlier revision is still in it.
-    """
+    """The channels' messages in the new model, each at its oldest revision: what the parent learned is still in it."""
     refs = [*(parent.transcripts if parent is not None else ()), *([learned.transcript] if learned.transcript else [])]
     oldest: dict[str, TranscriptRef] = {}
     for ref in refs:

@@ -1,4 +1,4 @@
-"""A channel's messages as the text of a training: reading them, and whether they still stand."""
+"""A channel's messages as the text of a training: reading them, and whether they may still be learned."""
 
 from __future__ import annotations
 
@@ -20,38 +20,27 @@ from shared.settings import Settings
 from shared.transcripts import BeingChanged, Revision, TranscriptInfo, is_being_purged, revision_of, write_text
 from shared.units import count
 
-PURGED_WITHIN_S = 120.0
-"""How long a training waits for words to be taken out before it reads the others."""
+PURGED_WITHIN_S = 120.0  # so long a training waits for withdrawn words to be taken out before it reads the others
 LOOK_EVERY_S = 0.5
 _PART = 2**20
 
 
 class Withdrawn(Exception):
-    """A member withdrew words that this training has read: it is to begin anew without them."""
+    """A member withdrew words that this training has read: it is to start over without them."""
 
 
 def is_withdrawn(ref: TranscriptRef, revision: Revision | None) -> bool:
-    """Whether words that somebody read are no longer to be learned.
-
-    Args:
-        ref: what was read.
-        revision: where the transcript stands now; None: it is forgotten.
-    """
+    """Whether words that were read may no longer be learned. `revision` None: the transcript is forgotten."""
     return revision is None or revision.withdraws(ref)
 
 
 def require_standing(refs: tuple[TranscriptRef, ...], revisions: Mapping[str, Revision | None]) -> None:
-    """See that no member has withdrawn words which the model to start from has learned.
-
-    Raises:
-        UserError: one has.
-    """
+    """Raises UserError if a member has withdrawn words which the model to start from has learned."""
     if any(is_withdrawn(ref, revisions.get(ref.transcript_id)) for ref in refs):
         raise stale_parent()
 
 
 def stale_parent() -> UserError:
-    """The error about a model to start from that learned words which were withdrawn since."""
     return UserError(
         "The model to start from learned words that were withdrawn since, so it isn't trained further.",
         "It is made again without them: start from that one, or train without it.",
@@ -59,7 +48,7 @@ def stale_parent() -> UserError:
 
 
 def revisions_now(client: redis.Redis, refs: tuple[TranscriptRef, ...]) -> dict[str, Revision]:
-    """Where these transcripts stand; those that are forgotten are not in it."""
+    """Where these transcripts stand; those that are forgotten are left out."""
     found = {ref.transcript_id: revision_of(client, ref.transcript_id) for ref in refs}
     return {transcript_id: revision for transcript_id, revision in found.items() if revision is not None}
 
@@ -67,21 +56,13 @@ def revisions_now(client: redis.Redis, refs: tuple[TranscriptRef, ...]) -> dict[
 def read_channel(
     settings: Settings, client: redis.Redis, job: TrainJob, path: Path, go_on: Callable[[], None]
 ) -> CorpusInfo:
-    """Write the messages that a job learns into a file, once no words have to be taken out of them any more.
+    """Write the messages that a job learns to `path`, once no words have to be taken out of them any more.
 
-    Args:
-        settings: of the worker.
-        client: Redis.
-        job: its text is a channel's.
-        path: the file.
-        go_on: called while it waits; raises when it is not to.
+    `go_on` is called while it waits; it raises to stop. Returns what is known of the text as it was read, with its
+    revision.
 
-    Returns:
-        What is known of the text as it was read, its revision among it.
-
-    Raises:
-        UserError: they are no longer kept, are those of another server, are being changed all the time, or what is
-            left of them is too short or too long.
+    Raises UserError when they are no longer kept, are another server's, are being changed all the time, or what is left
+    of them is too short or too long.
     """
     asked = job.corpus.transcript
     assert asked is not None

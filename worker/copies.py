@@ -1,7 +1,7 @@
-"""Copies of running trainings' checkpoints in a remote model store, for the host that has to take one over.
+"""Copies of running trainings' checkpoints in a remote model store, for the host that has to take over.
 
-A copy is made in the background of what is on the disk already, so no step waits for it. Each attempt has its own,
-under its number: one that was overtaken and does not know yet spoils nothing.
+A copy is made in the background from what is on the disk already, so no step waits for it. Each attempt has its own,
+under its number: one that was superseded and does not know it yet spoils nothing.
 """
 
 from __future__ import annotations
@@ -32,14 +32,7 @@ log = structlog.get_logger()
 
 
 class CheckpointCopies:
-    """The copies of one training's checkpoints; of a local store there are none, since it is on this disk, too.
-
-    Args:
-        settings: how often.
-        store: the model store.
-        files: of the training.
-        attempt: its number.
-    """
+    """The copies of one training's checkpoints; of a local store there are none: it is on this disk, too."""
 
     def __init__(self, settings: Settings, store: ModelStore, files: JobFiles, attempt: int) -> None:
         self._every_s = settings.checkpoint_copy_every_s
@@ -69,31 +62,22 @@ class CheckpointCopies:
             self._thread.join()
 
     def complete(self) -> None:
-        """Copy what was saved last: this attempt ends, and the next one may be on another host."""
+        """Copy the last checkpoint: this attempt ends, and the next one may be on another host."""
         self.close()
         if self._remote is not None and self._noted:
             self._copy(self._remote)
 
     def drop(self) -> None:
-        """Remove the copies of all attempts: they are not to be gone on from.
-
-        Raises:
-            StoreAway: the store cannot be used now.
-        """
+        """Remove the copies of all attempts: none may be resumed from. Raises StoreAway."""
         self.close()
         if self._remote is not None:
             self._remote.remove_folder(_folder_of(self._files))
         self._noted, self._copied_file = False, None
 
     def bring(self) -> bool:
-        """Let the newest copy take the place of this host's checkpoint, if a later attempt made it.
+        """Replace this host's checkpoint with the newest copy if a later attempt made that; whether it did.
 
-        Returns:
-            Whether it did.
-
-        Raises:
-            StoreAway: the store cannot be used now.
-            OSError: it cannot be written here.
+        Raises StoreAway, or OSError when it cannot be written here.
         """
         if self._remote is None or self._attempt <= 1 or self._files.made.exists():
             return False  # a first attempt need not wait for a store that is away
@@ -129,7 +113,7 @@ class CheckpointCopies:
         shutil.move(brought, files.checkpoint)
 
     def _copy(self, remote: RemoteStore) -> None:
-        """Copy what is on the disk. What keeps it from that is logged: the next one comes soon."""
+        """Copy what is on the disk. Errors are only logged: the next copy comes soon."""
         folder, began = _folder_of(self._files), time.monotonic()
         try:
             with self._snapshot() as paths:
@@ -151,7 +135,7 @@ class CheckpointCopies:
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[list[Path]]:
-        """The files as they are now, which do not change any more while they are read."""
+        """The files as they are now; they do not change while they are read."""
         with temporary(self._temporary, "checkpoint") as folder:
             folder.mkdir()
             names = [self._files.learned] if self._files.learned.exists() else []
@@ -165,29 +149,20 @@ class CheckpointCopies:
 
 
 def remove_copies(store: ModelStore, job_id: str) -> None:
-    """Remove what there is of a training that is over.
-
-    Raises:
-        StoreAway: the store cannot be used now.
-    """
+    """Raises StoreAway."""
     if store.remote is not None:
         store.remote.remove_folder(f"{_FOLDER}/{job_id}")
 
 
 def copied_jobs(store: ModelStore) -> list[str]:
-    """The trainings of which there are copies.
-
-    Raises:
-        StoreAway: the store cannot be used now.
-    """
+    """The trainings of which there are copies. Raises StoreAway."""
     return store.remote.folders(_FOLDER) if store.remote is not None else []
 
 
 def remove_left_copies(settings: Settings, client: redis.Redis) -> None:
     """Remove the copies of trainings that are over or forgotten: whose host was killed, or could not reach the store.
 
-    Raises:
-        redis.RedisError: Redis cannot be reached.
+    Raises redis.RedisError.
     """
     store = ModelStore(settings)
     try:
@@ -205,7 +180,7 @@ def _object(attempt: int, name: str) -> str:
 
 
 def _attempts(remote: RemoteStore, folder: str) -> list[int]:
-    """The attempts of which there is a copy, the last one last."""
+    """The attempts of which there is a copy, in order."""
     numbers = (name.removesuffix(f".{NAME}") for name in remote.names(folder) if name.endswith(f".{NAME}"))
     return sorted(int(number) for number in numbers if number.isdecimal())
 

@@ -1,4 +1,4 @@
-"""The worker's side of one job in Redis: what it tells, and what it is told."""
+"""The worker's side of one job in Redis: its events, and what it is asked."""
 
 from __future__ import annotations
 
@@ -24,19 +24,14 @@ log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
 
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
-"""What redis-py raises while the server cannot be reached, is there and does not answer, or takes nothing."""
+"""redis-py's errors while the server cannot be reached, does not answer, or takes nothing."""
 _DURABLE_WITHIN_MS = 3_000
 _DURABLE_TRIES = 10
-_FSYNC_EVERY_S = 2.0
-"""`appendfsync everysec` may take so long (Redis' documentation, "Redis persistence")."""
+_FSYNC_EVERY_S = 2.0  # what `appendfsync everysec` may take (Redis' documentation, "Redis persistence")
 
 
 def run_script(client: redis.Redis, script: Script) -> Any:
-    """Run a script; the reply as it comes.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached, or takes nothing (`TakesNothing`).
-    """
+    """Raises redis.RedisError: Redis cannot be reached, or takes nothing (`TakesNothing`)."""
     text, count, rest = script.call
     return client.eval(text, count, *rest)
 
@@ -47,24 +42,17 @@ class Superseded(Exception):
 
 @dataclass(frozen=True)
 class News:
-    """What a running training must know.
+    """What a running training must know."""
 
-    Attributes:
-        control: what a person asked of it.
-        revisions: where the transcripts stand that it asked about; None: forgotten.
-    """
-
-    control: Literal["cancel", "finish"] | None
-    revisions: dict[str, Revision | None]
+    control: Literal["cancel", "finish"] | None  # what a person asked of it
+    revisions: dict[str, Revision | None]  # of the transcripts that it asked about; None: forgotten
 
 
 class JobEvents:
-    """Events, attempts and wishes of one job.
+    """The events and attempts of one job, and what people ask of it.
 
-    Progress may be dropped while Redis is away (the next one says more); everything else is tried for minutes.
-
-    Attributes:
-        ended: the job's last event, once this attempt has told it.
+    Progress may be dropped while Redis is away (the next one says more); everything else is tried for ten minutes,
+    unless it says otherwise, and then raises redis.RedisError.
     """
 
     def __init__(self, client: redis.Redis, job_id: str, attempt: int = 0, nonce: str = "") -> None:
@@ -79,7 +67,7 @@ class JobEvents:
 
     @property
     def outcome(self) -> Literal["finished", "failed", "cancelled", "superseded"]:
-        """How the job ended, as far as this attempt knows; `superseded`: somebody else has it, or had it ended."""
+        """How the job ended, as far as this attempt knows; `superseded`: another has it, or had it ended."""
         match self.ended.kind if self.ended is not None else None:
             case "failed":
                 return "failed"
@@ -91,8 +79,6 @@ class JobEvents:
                 return "finished"
 
     def remember(self, past: Past) -> None:
-        """Note how long this training took."""
-
         def note() -> None:
             with self._client.pipeline() as pipe:
                 pipe.lpush(keys.HISTORY, past.model_dump_json())
@@ -104,17 +90,8 @@ class JobEvents:
     def begin(self, attempt: int, nonce: str, *, worker: str, training: bool = False) -> bytes | None:
         """Begin an attempt, which outranks all earlier ones.
 
-        Args:
-            attempt: its number.
-            nonce: as its message has it.
-            worker: who makes it, as `presence` calls them.
-            training: it has a lease, which is to be renewed.
-
-        Returns:
-            The job (JSON); None: the message is out of date.
-
-        Raises:
-            redis.RedisError: Redis stayed away for ten minutes.
+        `worker`: its name in `presence`; `training`: it has a lease, which must be renewed. Returns the job (JSON);
+        None: the message is out of date.
         """
         holder = secrets.token_hex(8)
         script = lifecycle.begin(self.job_id, attempt, nonce, holder=holder, worker=worker, training=training)
@@ -125,10 +102,7 @@ class JobEvents:
     def requeue(self, how: Literal["stopped", "died"] = "stopped", *, once: bool = False) -> None:
         """Let the job wait again, for its worker is told to stop, or its process has died.
 
-        One that somebody has cancelled is over then.
-
-        Raises:
-            redis.RedisError: Redis stayed away for ten minutes, or cannot be reached if it is asked `once` only.
+        One that somebody has cancelled is over then. `once`: try once.
         """
         script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how)
         if once:
@@ -142,11 +116,7 @@ class JobEvents:
         return int(value or 1) - 1
 
     def get_on(self) -> bool:
-        """This attempt made headway: no death before it counts any more, but its own would. Tried once.
-
-        Returns:
-            Whether Redis took it.
-        """
+        """Note headway: no earlier death counts now, but this attempt's would. Tries once; whether Redis took it."""
         key = keys.job(self.job_id)
         try:
             with self._client.pipeline() as pipe:
@@ -160,10 +130,7 @@ class JobEvents:
     def durable(self) -> None:
         """Wait until what was told would survive a power cut: for what is deleted because Redis has it now.
 
-        Of a Redis that keeps no log, or whose disk does not keep up for so long, that is as good as it gets.
-
-        Raises:
-            redis.RedisError: Redis stayed away for ten minutes.
+        A Redis that keeps no log, or whose disk does not keep up for so long, is only waited for.
         """
         for _ in range(_DURABLE_TRIES):
             if self._insist(self._synced):
@@ -190,16 +157,10 @@ class JobEvents:
         return cast(bytes, self._insist(lambda: self._client.hget(keys.job(self.job_id), "model_id"))).decode()
 
     def is_over(self) -> bool:
-        """Whether the job has its final event."""
         return bool(self._insist(lambda: self._client.hget(keys.job(self.job_id), "state")) == b"over")
 
     def publish(self, event: Event) -> None:
-        """Append `event` to the job's stream and notify.
-
-        Raises:
-            Superseded: a later attempt has spoken.
-            redis.RedisError: Redis stayed away for ten minutes (not for progress).
-        """
+        """Append `event` to the job's stream and notify. Raises Superseded if a later attempt has spoken."""
         self._seq += 1
         if event.kind == "progress":
             try:
@@ -212,12 +173,7 @@ class JobEvents:
         self._insist(lambda: self._send(event))
 
     def tell_once(self, event: Event) -> None:
-        """As `publish`, but with one try.
-
-        Raises:
-            Superseded: a later attempt has spoken.
-            redis.RedisError: Redis cannot be reached.
-        """
+        """As `publish`, but with one try."""
         self._seq += 1
         self._send(event)
 
@@ -234,7 +190,7 @@ class JobEvents:
         return f"{self.attempt}-{self._seq}"
 
     def _unless_superseded(self, event: Event, script: Script) -> Any:
-        """Run a script that tells `event`; its answer, None when that got through in a try whose answer was lost."""
+        """Run a script that tells `event`; None if it got through in an earlier try whose answer was lost."""
         answer = None
         try:
             answer = run_script(self._client, script)
@@ -255,15 +211,11 @@ class JobEvents:
         return bool(found) and found[0][1][b"event"].decode() == event.model_dump_json()
 
     def attach(self, name: str, data: bytes, ttl_s: int = keys.JOB_TTL_S) -> None:
-        """Lay a file of the result beside the events, for as long as they live unless told otherwise."""
+        """Lay a file of the result beside the events."""
         self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=ttl_s))
 
     def require_standing(self) -> None:
-        """Go on only as the newest attempt at a job that is not over.
-
-        Raises:
-            Superseded: another attempt has begun, or the job is over, or was taken back.
-        """
+        """Raises Superseded if another attempt has begun, or the job is over or was rolled back."""
         fields = cast(
             list[bytes | None], self._insist(lambda: self._client.hmget(keys.job(self.job_id), "attempt", "state"))
         )
@@ -273,22 +225,13 @@ class JobEvents:
     def enter(
         self, event: M, *, current: bool = True, prepare: Callable[[ModelRecord], None] = lambda _record: None
     ) -> M:
-        """Enter a model into its server's registry and tell of it as the job's end: both, or neither.
+        """Enter a model into its server's registry and send that as the job's end: both, or neither.
 
-        So whatever is told of a job is true of the registry: a job that was cancelled, taken back or overtaken by
-        another attempt leaves no model there.
+        So what a job's end says is true of the registry: a job that was cancelled, rolled back or superseded leaves no
+        model there. `event`: its model's name is the wished one; in the event returned it has a number if another model
+        has that name. `current`: make it the channel's current model. `prepare` gets the record under its final name.
 
-        Args:
-            event: its model's name is the one wished for.
-            current: make it the channel's current one.
-            prepare: called with the record under the name that it is going to get.
-
-        Returns:
-            The event as it was told: the model has the wished name, or that with a number when it was taken.
-
-        Raises:
-            Superseded: a later attempt has spoken, or the job is over, or was taken back.
-            redis.RedisError: Redis stayed away for ten minutes.
+        Raises Superseded if a later attempt has spoken, or the job is over or was rolled back.
         """
         self._seq += 1
         while True:
@@ -310,7 +253,7 @@ class JobEvents:
         return True
 
     def news(self, transcript_ids: Sequence[str] = ()) -> News | None:
-        """What there is to know for the running job, in one round trip; None while Redis is away."""
+        """In one round trip; None while Redis is away."""
         try:
             with self._client.pipeline(transaction=False) as pipe:
                 pipe.get(keys.job_control(self.job_id))
@@ -329,7 +272,7 @@ class JobEvents:
                 return News(None, revisions)
 
     def forget_samples(self) -> None:
-        """Take out of the stream what was, or may have been, written with words that were withdrawn."""
+        """Remove from the stream what was, or may have been, written with words that were withdrawn."""
         stream = keys.job_events(self.job_id)
         entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self._insist(lambda: self._client.xrange(stream)))
         gone = [entry for entry, fields in entries if kind_of(fields.get(b"event", b"")) in ("sample", None)]
@@ -346,7 +289,7 @@ class JobEvents:
 
 
 def under_a_free_name(client: redis.Redis, record: ModelRecord) -> ModelRecord:
-    """The record under the name that it wishes for, or that with a number when another model has it."""
+    """The record under its wished name, with a number when another model has that."""
     names = keys.guild_models(record.guild_id)
     name, number = record.name, 1
     while cast(bytes | None, client.hget(names, name)) not in (None, record.model_id.encode()):

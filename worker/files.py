@@ -1,4 +1,4 @@
-"""Where the files of a training lie on this host, and how they go."""
+"""Where the files of a training lie on this host, and how they are removed."""
 
 from __future__ import annotations
 
@@ -26,50 +26,36 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class JobFiles:
-    """Where a job's files lie on this host.
-
-    Attributes:
-        folder: for all of them.
-        checkpoint: from which another attempt goes on.
-        model: the unfinished model.
-        text: what it learns, unpacked.
-        learned: what is known of the text that the checkpoint is of.
-        made: the model is whole, and this is what is to be told of it (`worker.files`).
-        ended: the attempt before this one ended in an orderly way, although Redis could not be told.
-        attempt: number of the attempt that made the checkpoint (`worker.copies`).
-    """
+    """Where a job's files lie on this host."""
 
     folder: Path
-    checkpoint: Path
-    model: Path
-    text: Path
-    learned: Path
-    made: Path
-    ended: Path
-    attempt: Path
+    checkpoint: Path  # from which another attempt goes on
+    model: Path  # unfinished
+    text: Path  # what it learns, unpacked
+    learned: Path  # what is known of the text that the checkpoint is of
+    made: Path  # there is a whole model, and this is what is left to do (`Made`)
+    ended: Path  # the last attempt ended in order, although Redis could not be told
+    attempt: Path  # number of the attempt that made the checkpoint (`worker.copies`)
 
     @classmethod
     def of(cls, settings: Settings, job_id: str) -> JobFiles:
-        """Those of a job; nothing need be there."""
         folder = _root(settings) / job_id
         names = ("checkpoint", "model.safetensors", "text.txt", "learned.json", "made.json", "ended", "attempt")
         return cls(folder, *(folder / name for name in names))
 
     def discard(self) -> None:
-        """Remove what is there: the job is over, or begins anew."""
         _remove(self.folder)
 
     def save_learned(self, info: CorpusInfo) -> None:
-        """Keep what is known of the text, for the attempt that goes on from the checkpoint.
+        """For the attempt that goes on from the checkpoint.
 
-        Raises:
-            OSError: it cannot be written; what was kept before is still there then. Without it a checkpoint is worth
-                nothing: nobody would know whose words it learned.
+        Raises OSError when it cannot be written; what was kept before is still there then. Without it a checkpoint is
+        worth nothing: nobody would know whose words it learned.
         """
         write_text(self.learned, info.model_dump_json())
 
     def note_end(self) -> None:
-        """This attempt ends in order, and Redis cannot be told: the next one is to know that it did not die."""
+        """Tell the next attempt that this one did not die: it ends in order, and Redis cannot be told."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.ended.touch()
@@ -83,7 +69,7 @@ class JobFiles:
         return noted
 
     def load_learned(self) -> CorpusInfo | None:
-        """What `save_learned` kept; None when there is nothing, or another version wrote it."""
+        """None: there is nothing, or another version wrote it."""
         try:
             return CorpusInfo.model_validate_json(self.learned.read_bytes())
         except (FileNotFoundError, ValidationError):
@@ -93,10 +79,8 @@ class JobFiles:
 def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     """Remove the files of jobs that are over or forgotten: another host ended them, or their worker was killed.
 
-    Also a model that was saved and never entered, because the job was cancelled between the two.
-
-    Raises:
-        redis.RedisError: Redis cannot be reached.
+    Also a model that was saved and never entered, because the job was cancelled between the two. Raises
+    redis.RedisError.
     """
     try:
         folders = [path for path in _root(settings).iterdir() if path.is_dir()]
@@ -117,7 +101,7 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder as far as possible: members' words may lie in it, so what stays is told to the operator."""
+    """As far as possible: members' words may lie in it, so the operator is told of what stays."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         log.error("files_not_removed", folder=str(folder))
@@ -128,31 +112,21 @@ def _root(settings: Settings) -> Path:
 
 
 class Made(BaseModel):
-    """What is left to do once a training is through: save the model, register it, and tell.
-
-    Attributes:
-        finished: the event, whose record has the name wished for.
-        past: what to note of the training.
-        curve: of its losses.
-    """
+    """What is left to do once a training is through: save the model, register it, and send the end."""
 
     model_config = ConfigDict(frozen=True)
 
-    finished: Finished
+    finished: Finished  # its record has the wished name
     past: Past
-    curve: tuple[CurvePoint, ...]
+    curve: tuple[CurvePoint, ...]  # of its losses
 
     def save(self, path: Path) -> None:
-        """Write it, whole or not at all; on return it is on the disk.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write it, whole or not at all; on return it is on the disk. Raises OSError."""
         write_text(path, self.model_dump_json())
 
     @classmethod
     def load(cls, path: Path) -> Made | None:
-        """What `save` wrote; None when there is nothing, or another version wrote it."""
+        """None: there is nothing, or another version wrote it."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:

@@ -36,33 +36,22 @@ from worker.warm import warm_models
 
 log = structlog.get_logger()
 
-AT_ONCE = 4
-"""Jobs that are not gathered run so many at once; more would only slow each other down."""
-_TO_TELL = 0.1
-"""Of the time that is left to a job: to tell that it was not enough."""
+AT_ONCE = 4  # so many jobs that are not gathered; more would only slow each other down
+_TO_TELL = 0.1  # of the time that is left to a job: kept to say that it was not enough
 _slots = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Handler(NamedTuple, Generic[J]):
-    """How a kind of job is run.
-
-    Attributes:
-        kind: its message.
-        work: what it does; gives the job's last event, unless it has told that itself.
-        gathered: those that wait for the same model are served together (`worker.warm`), so any number
-            may be under way; of all others only `AT_ONCE` are.
-    """
+    """How a kind of job is run."""
 
     kind: type[J]
-    work: Callable[[J, JobContext], Event | None]
-    gathered: bool = False
+    work: Callable[[J, JobContext], Event | None]  # returns the job's last event, or None: it has sent that itself
+    gathered: bool = False  # those for one model are served together (`worker.warm`): any number may run
 
     def run(self, job_id: str, attempt: int, nonce: str, expires: datetime | None = None) -> None:
-        """Do the job and publish what came of it. Many threads may do so at once.
+        """Do the job and publish its end. Safe from many threads.
 
-        Args:
-            job_id, attempt, nonce: as the message says.
-            expires: when whoever asked gives it up; None: `Settings.generate_timeout_s` from now on.
+        `expires`: when whoever asked gives it up; None: `Settings.generate_timeout_s` from now on.
         """
         client = _client(get_settings().redis_address)
         job_events = JobEvents(client, job_id)
