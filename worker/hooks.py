@@ -1,4 +1,4 @@
-"""Between the training loop and the job's stream."""
+"""What the training loop calls: sends its events, and hears what people ask of it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from worker.events import REDIS_DOWN, JobEvents, Superseded
 from worker.lease import Lease
 from worker.stopping import stop_requested
 
-_MOST_UNTOLD = 50
-"""Samples, above all, that are kept while Redis is away; then the oldest are let go."""
+_MOST_UNTOLD = 50  # events, above all samples, that are kept while Redis is away; then the oldest are dropped
 HEADWAY_S = 5 * 60.0
-"""From an attempt's first checkpoint to a later one: then the deaths before it no longer count. What always dies at one
-place, or as it saves, makes none, for it saves once an attempt at most, however long that takes; what does make headway
-ends some time. A training that was killed now and then in many hours is not given up for that."""
+"""From an attempt's first checkpoint to a later one: then the deaths before it no longer count. A training that always
+dies at one place, or while saving, never gets there, because its attempts save at most once; one that does get there
+ends some time. So a training that was killed now and then in many hours is not given up."""
 PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
 
@@ -32,12 +31,9 @@ log = structlog.get_logger()
 
 
 class JobHooks:
-    """Tells what a training does, and hears what it is asked and whether its words still stand.
+    """Sends what a training does, and hears what it is asked and whether its words may still be learned.
 
-    Args:
-        job_events: of the job.
-        lease: touched at each sign of headway.
-        inherited: what the model to start from learned of channels.
+    `lease` is touched at each sign of headway. `inherited`: what the model to start from learned of channels.
     """
 
     def __init__(self, job_events: JobEvents, lease: Lease, inherited: tuple[TranscriptRef, ...] = ()) -> None:
@@ -57,11 +53,9 @@ class JobHooks:
         """Told of checkpoints, too."""
 
     def watch(self, own: TranscriptRef | None) -> None:
-        """From now on its own words are these."""
         self._own = own
 
     def progress(self, told: results.Progress) -> None:
-        """See `Hooks.progress`."""
         event = Progress(**vars(told))
         self._lease.touch()
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
@@ -72,18 +66,16 @@ class JobHooks:
             self._published[event.doing] = time.monotonic()
 
     def sample(self, event: results.Sample) -> None:
-        """See `Hooks.sample`."""
         self._lease.touch()
         revision = self._own.revision if self._own is not None else None
         self._tell(Sample(**vars(event), revision=revision))
 
     def trouble(self, what: Difficulty | None) -> None:
-        """See `Hooks.trouble`."""
         self._lease.touch()
         self._tell(Trouble(what=what))
 
     def saved(self) -> None:
-        """See `Hooks.saved`. Enough headway takes back what deaths the training had."""
+        """Enough headway cancels the deaths that the training had."""
         if self.copies is not None:
             self.copies.saved()
         now = time.monotonic()
@@ -95,10 +87,8 @@ class JobHooks:
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """See `Hooks.control`.
 
-        Raises:
-            Withdrawn: a member withdrew words that it has read.
-            Superseded: another attempt has the training.
-            UserError: the model to start from learned words that were withdrawn meanwhile.
+        Raises Withdrawn (a member withdrew words that it has read), Superseded (another attempt has the training) or
+        UserError (the model to start from learned words that were withdrawn meanwhile).
         """
         self._lease.touch()
         if self._lease.lost:
@@ -112,11 +102,9 @@ class JobHooks:
         return None if self._requested == "finish" and not self._learned else self._requested
 
     def require_standing(self) -> None:
-        """See that its words still stand and nobody has cancelled it, as far as Redis can be asked.
+        """See that its words may still be learned and nobody has cancelled it, as far as Redis can be asked.
 
-        Raises:
-            Withdrawn, UserError: as `control`.
-            TrainingCancelled: a person cancelled it.
+        Raises Withdrawn or UserError as `control`, or TrainingCancelled.
         """
         self._poll(always=True)
         if self._requested == "cancel":
@@ -127,7 +115,7 @@ class JobHooks:
         self._tell_untold()
 
     def _tell_untold(self) -> None:
-        """Tell what there is to tell; a training does not wait for Redis, so while that is away it is kept."""
+        """Send what was not sent yet; a training does not wait for Redis, so while that is away it is kept."""
         try:
             while self._untold:
                 self._job_events.tell_once(self._untold[0])
@@ -140,7 +128,7 @@ class JobHooks:
             self._reachable = True
 
     def _poll(self, *, always: bool) -> None:
-        """Ask Redis. `always`: whether the words stand also matters for a training that is to be cancelled."""
+        """`always`: whether the words may be learned also matters for a training that is to be cancelled."""
         refs = (*self._inherited, *((self._own,) if self._own is not None else ()))
         news = self._job_events.news([ref.transcript_id for ref in refs])
         self._polled = time.monotonic()
@@ -156,10 +144,8 @@ class JobHooks:
     def go_on(self) -> None:
         """For what waits before there is anything to train.
 
-        Raises:
-            TrainingCancelled: a person cancelled it.
-            TrainingInterrupted: the worker is stopping.
-            Superseded, UserError: as `control`.
+        Raises TrainingCancelled, TrainingInterrupted (the worker is stopping), and Superseded or UserError as
+        `control`.
         """
         request = self.control()
         if request == "cancel":

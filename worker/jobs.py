@@ -30,7 +30,7 @@ class Stopped(Exception):
 
 
 def answer_errors(job_events: JobEvents, work: Callable[[], None]) -> None:
-    """Run `work`; whatever goes wrong is told to the person, and the cause goes to the log."""
+    """Run `work`; whatever goes wrong is told to the person, and its cause is logged."""
     try:
         work()
     except (Stopped, Superseded, redis.RedisError):
@@ -76,7 +76,7 @@ def _unknown(job_id: str) -> Failed:
 
 
 def unpack(job_events: JobEvents, kind: type[J], data: bytes) -> J | None:
-    """A job that was begun, from its JSON; what cannot be read is refused, and ends with that."""
+    """A job that was begun, from its JSON; what cannot be read is refused, which is the job's end."""
     try:
         job = kind.model_validate_json(data)
         if job.job_id == job_events.job_id:
@@ -101,18 +101,8 @@ def in_context(job: Job) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class JobContext:
-    """The worker's parts, as one job needs them.
-
-    Attributes:
-        settings: of the process.
-        client: of Redis, shared by all threads.
-        job_events: of this job; its last event is published by who runs it.
-        models: kept in memory, and the store behind them.
-        until: when nobody waits for an answer any more (`time.monotonic`).
-    """
-
     settings: Settings
-    client: redis.Redis
-    job_events: JobEvents
-    models: WarmModels
-    until: float
+    client: redis.Redis  # shared by all threads
+    job_events: JobEvents  # its last event is published by who runs the job
+    models: WarmModels  # kept in memory, and the store behind them
+    until: float  # when nobody waits for an answer any more (`time.monotonic`)

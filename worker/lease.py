@@ -1,4 +1,4 @@
-"""Keeps a training its attempt's, and the text in Redis, while the training makes headway."""
+"""Renews the lease of a training's attempt, and its text in Redis, while the training makes headway."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from shared.jobs import TrainJob
 from worker.events import JobEvents, run_script
 
 RENEW_S = 10.0
-RENEW_AGAIN_S = 1.0
-"""Until another try while Redis is away: when it is back, the lease must be taken again before it counts as lapsed."""
+RENEW_AGAIN_S = 1.0  # while Redis is away: once it is back, the lease must be renewed before it counts as lapsed
 STALLED_AFTER_S = 15 * 60
-"""Without headway for so long the task is taken for hung, and its lease lapses. Longer than what makes none: the text
-is read and TensorFlow imported before the first step, which compiles the network."""
+"""Without headway for so long a training counts as hung, and its lease lapses. Before the first step it makes none: the
+text is read, TensorFlow imported, and the network compiled."""
 
 log = structlog.get_logger()
 
@@ -25,9 +24,8 @@ log = structlog.get_logger()
 class Lease(threading.Thread):
     """Renews the lease every ten seconds; use as a context manager and call `touch` at each sign of headway.
 
-    Attributes:
-        lost: another task has the training by now, or will: this one was not heard of for too long, because its
-            machine stood still or Redis was away. It is to stop.
+    `lost`: another attempt has the training, or will: this one was not heard of for too long, because its machine stood
+    still or Redis was away. It must stop.
     """
 
     def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents, text_ttl_s: int) -> None:
@@ -45,11 +43,10 @@ class Lease(threading.Thread):
         self.lost = False
 
     def touch(self) -> None:
-        """The task has got on."""
         self._touched = time.monotonic()
 
     def run(self) -> None:
-        """Renew until `__exit__`, but not while the task stalls; who then gets on keeps what nobody has taken."""
+        """Renew until `__exit__`, but not while the training stalls; after that it keeps a lease nobody took."""
         structlog.contextvars.bind_contextvars(**self._context)  # a new thread knows nothing of the job
         while not self._done.is_set():
             stalls = time.monotonic() - self._touched > STALLED_AFTER_S

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
-then, which costs a crowd that asks at once up to half a second each time."""
-EX_CONFIG = 78
-"""sysexits.h: a restart cannot help."""
+then: when many ask at once, that costs them up to half a second each time."""
+EX_CONFIG = 78  # sysexits.h: a restart cannot help
 STOP_FILE = "stop"
 _POOLS = {TRAIN_QUEUE: "prefork", GENERATE_QUEUE: "threads"}
 
@@ -45,16 +44,13 @@ log = structlog.get_logger()
 
 
 def set_up(worker: Any) -> None:
-    """Make one of ours of the worker that Celery is about to start: its pool, name, output, metrics and heartbeat.
+    """Turn the worker that Celery is about to start into one of ours: pool, name, output, metrics and heartbeat.
 
     `train`: one process, replaced after each job (the dependable way to give a GPU's memory back), spawned because
     TensorFlow does not survive a fork. `generate`: threads around warm models, whose texts are written together.
 
-    Args:
-        worker: Celery's `WorkController`, before its pool is made; there is one thread.
-
-    Raises:
-        SystemExit: its options do not go with its queue; a sentence on standard error says so.
+    `worker`: Celery's `WorkController`, before its pool is made; there is one thread. Exits with a sentence on standard
+    error when its options do not go with its queue.
     """
     queue = _queue(worker)
     settings = get_settings()
@@ -109,7 +105,7 @@ def _refuse(sentence: str) -> NoReturn:
 def health(queue: str) -> int:
     """0 when the worker of this host that serves `queue` is well, else 1 (for container health checks).
 
-    With METRICS_PORT it says itself how it is; otherwise Redis must answer and know of such a worker: with
+    With METRICS_PORT the worker is asked; otherwise Redis must answer and know of such a worker: with
     `Settings.worker_name`, the one of that name.
     """
     settings = get_settings()
@@ -129,12 +125,12 @@ def health(queue: str) -> int:
 
 
 def node_name(settings: Settings, queue: str) -> str:
-    """What Celery calls this worker: no other one is called so, on this host or on another of the same name."""
+    """What Celery calls this worker: unique, even on a host of the same name."""
     return f"{queue}-{settings.worker_name or secrets.token_hex(4)}@{socket.gethostname()}"
 
 
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
-    """Have all that runs beside Celery's worker start with it, and end with it."""
+    """Have all that runs beside Celery's worker start and end with it."""
     from worker.forgetting import Forgetter
     from worker.heap import Trimmer
     from worker.metrics.numbers import KILLED
@@ -196,7 +192,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
-    """Have another attempt made at once when a training's process was killed, not when its lease has lapsed."""
+    """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
     from worker.events import JobEvents
 
     log.warning("training_died", job_id=job_id, attempt=attempt)
@@ -225,7 +221,7 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
 
 
 def _runs_on(queue: str) -> str:
-    """What this worker runs on. Of a train worker that leaves a card alone the log says why, in one line."""
+    """What this worker runs on. If a train worker leaves a GPU alone, the log says why, in one line."""
     from worker.doctor.gpu import why_unused
     from worker.doctor.gpu_facts import gather
     from worker.hardware import describe
@@ -238,7 +234,7 @@ def _runs_on(queue: str) -> str:
 
 
 def _clean_up(settings: Settings) -> None:
-    """What an earlier run left of trainings that are over must not lie about: it may have members' words in it."""
+    """Remove what an earlier run left of trainings that are over: it may have members' words in it."""
     from worker.copies import remove_left_copies
     from worker.files import remove_leftovers
 
@@ -253,7 +249,7 @@ def _clean_up(settings: Settings) -> None:
 
 
 def _tidy(settings: Settings) -> None:
-    """What an earlier run was writing into the model store when it was killed must not take room for ever."""
+    """Remove what an earlier run was writing into the model store when it was killed."""
     from worker.store import ModelStore
 
     try:

@@ -1,7 +1,7 @@
-"""What native code and others write past Python's logging, as records of the log.
+"""Turns what native code and others write past Python's logging into records of the log.
 
-TensorFlow's libraries write to the descriptor itself, and it depends on the processor what. So the service runs in a
-child whose output is a pipe, and the process that was started as the service reads it. That process outlives the
+TensorFlow's libraries write to the descriptor itself, and what they write depends on the processor. So the service runs
+in a child whose output is a pipe, and the process that was started as the service reads it. That process outlives the
 service, so the last words of a crash are in the log, too, and whoever captures its output waits for them.
 """
 
@@ -28,8 +28,7 @@ from shared.logging import configure_logging, renderer
 from shared.settings import get_settings
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_LEFT_OPEN_S = 2.0
-"""How long the pipe is read after the service's end, should a process that it started hold it open."""
+_LEFT_OPEN_S = 2.0  # after the service's end, should a process that it started hold the pipe open
 _LONGEST_LINE = 2**20
 # absl's "I0000 00:00:1795692307.496778   10607 port.cc:153] ..." and TensorFlow's own "2026-11-26 11:00:00.0: I ...".
 _NATIVE = re.compile(
@@ -48,10 +47,8 @@ def run_recorded(queue: str) -> Path:
     """Return in a child process, all output of which becomes records of the log; its parent reads, and does not return.
 
     Call it while there is one thread. The parent forwards signals and ends as the child does; when the parent is
-    killed, so is the child (Linux).
-
-    Returns:
-        A folder for temporary files, which the parent removes after the child's end: all libraries are through then.
+    killed, so is the child (Linux). Returns a folder for temporary files, which the parent removes after the child's
+    end, when no library uses it any more.
     """
     parent, folder = os.getpid(), tempfile.mkdtemp(prefix="galvanic-")
     reading, writing = os.pipe()

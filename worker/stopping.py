@@ -1,4 +1,4 @@
-"""How a worker is told to stop, and a training that does not hear it in time."""
+"""How a worker is told to stop, and what ends a training that does not stop in time."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ log = structlog.get_logger()
 
 
 def stop_requested() -> bool:
-    """Whether the service that this process belongs to was told to stop.
-
-    A file, because it works while Redis is away and reaches a spawned child.
-    """
+    """By a file, because it works while Redis is away and reaches a spawned child."""
     path = os.environ.get(STOP_FILE_VARIABLE)
     return path is not None and Path(path).exists()
 
@@ -34,11 +31,7 @@ def stop_requested() -> bool:
 class StopDeadline(threading.Thread):
     """Ends this process when its training has not stopped in time; use as a context manager around it.
 
-    The training goes back to where it waited, and goes on from its last checkpoint.
-
-    Args:
-        job_events: of the training.
-        files: of the training.
+    The training then waits again, and goes on from its last checkpoint.
     """
 
     def __init__(self, job_events: JobEvents, files: JobFiles) -> None:
@@ -49,7 +42,6 @@ class StopDeadline(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        """Look whether the worker is to stop; then wait for the training, but not for long."""
         structlog.contextvars.bind_contextvars(**self._context)  # a new thread knows nothing of the job
         asked: float | None = None
         while not self._done.wait(_LOOK_EVERY_S):

@@ -16,7 +16,7 @@ from worker.app import app
 
 @app.task(name=TRAIN_TASK, Request="worker.metrics.numbers:TrainingRequest")
 def train(job_id: str, attempt: int, nonce: str) -> str | None:
-    """Make an attempt at a training; how it ended is counted by the worker's parent process."""
+    """The result, how it ended, is counted by the worker's parent process."""
     from worker.training import run_train
 
     return run_train(job_id, attempt, nonce)

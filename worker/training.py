@@ -1,4 +1,4 @@
-"""What a train job does: begin the attempt that a message is, and have it made. No Celery here."""
+"""Begins the attempt at a training that a message names, and has it made. No Celery here."""
 
 from __future__ import annotations
 
@@ -20,18 +20,13 @@ from worker.remote import StoreAway
 from worker.stopping import StopDeadline
 from worker.store import ModelStore
 
-MAX_DEATHS = 3
-"""A job that killed its worker this often, without headway in between (`hooks.HEADWAY_S`), is given up."""
+MAX_DEATHS = 3  # a job that killed its worker this often without headway (`hooks.HEADWAY_S`) is given up
 
 log = structlog.get_logger()
 
 
 def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
-    """Make an attempt at a training, as its message says, and publish how it went.
-
-    Returns:
-        How it ended, for the metrics; None: it was not begun.
-    """
+    """Make an attempt at a training, and publish how it went; also returned, for the metrics. None: not begun."""
     settings = get_settings()
     client = connect(settings)
     job_events = JobEvents(client, job_id)

@@ -1,4 +1,4 @@
-"""What export, import and delete jobs do: models that leave the store, come into it, or go."""
+"""Export, import and delete jobs: models that leave the store, come into it, or go."""
 
 from __future__ import annotations
 
@@ -24,10 +24,8 @@ from worker.jobs import JobContext
 if TYPE_CHECKING:
     from galvanic.model_file import Description
 
-FILE_TTL_S = 10 * 60
-"""How long a model's file lies in Redis: the bot fetches it at once."""
-_checking = threading.Lock()
-"""Checking takes several times the memory of a file: one at a time."""
+FILE_TTL_S = 10 * 60  # of a model's file in Redis: the bot fetches it at once
+_checking = threading.Lock()  # one at a time: checking takes several times the memory of a file
 _FOREIGN = (
     "It was imported from a file: who trained it, and on what, is only what the file claims.",
     "Its texts may quote the text that it learned from.",
@@ -37,9 +35,8 @@ _FOREIGN = (
 def export(job: ExportJob, context: JobContext) -> Exported:
     """Lay a model's file into Redis. It names the transcripts that the model learned from.
 
-    Raises:
-        UserError: the store has no such model, its file is too large to be sent, or words that it learned were
-            withdrawn.
+    Raises UserError when the store has no such model, its file is too large to be sent, or words that it learned were
+    withdrawn.
     """
     from galvanic import model_file
 
@@ -61,9 +58,8 @@ def export(job: ExportJob, context: JobContext) -> Exported:
 def import_(job: ImportJob, context: JobContext) -> None:
     """Check a model's file, and enter it into store and registry. The channel's current model stays what it is.
 
-    Raises:
-        UserError: the file is not there, too large, or no model.
-        Superseded: the job was taken back, or another attempt has spoken.
+    Raises UserError when the file is not there, too large, or no model; Superseded when the job was rolled back, or
+    another attempt has spoken.
     """
     most = int(context.settings.import_max_mb * MEGABYTE)
     file = keys.artifact(job.job_id, MODEL_FILE)
@@ -92,7 +88,7 @@ def import_(job: ImportJob, context: JobContext) -> None:
 
 
 def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelRecord:
-    """Check a model's file and save the model; its record, under the name wished for."""
+    """Check a model's file and save the model; its record, under the wished name."""
     from galvanic import model_file
 
     model_id = context.job_events.model_id()
@@ -108,12 +104,11 @@ def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelR
 
 
 def _transcripts(job: ImportJob, description: Description, client: redis.Redis) -> tuple[TranscriptRef, ...]:
-    """The transcripts that a file says it learned from. Which channel they are of is what Redis says, not the file.
+    """The transcripts that a file says it learned from; Redis, not the file, says which channel they are of.
 
     A file whose marks were taken out says nothing; nobody can tell that.
 
-    Raises:
-        UserError: they are another server's, are not known here, or somebody has withdrawn words since.
+    Raises UserError when they are another server's, are not known here, or somebody has withdrawn words since.
     """
     kept = []
     for ref in description.marks:
@@ -150,11 +145,7 @@ def _stands(ref: TranscriptRef, client: redis.Redis) -> bool:
 
 
 def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
-    """Refuse what would take more than the server's models may: packed weights take four times their file.
-
-    Raises:
-        UserError: says how much it takes.
-    """
+    """Raises UserError if the server's models would take too much; packed weights take four times their file."""
     if job.disk_bytes is None:
         return
     client = context.client
@@ -170,11 +161,7 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
 
 
 def delete(job: DeleteJob, context: JobContext) -> Deleted:
-    """Remove a model's files. Those that are gone already are no error.
-
-    Raises:
-        UserError: a registry still has the model.
-    """
+    """Files that are gone already are no error. Raises UserError if a registry still has the model."""
     if context.client.exists(keys.model(job.model_id)):
         raise UserError("This model is still in use.", "Delete it with `model delete` first.")
     context.models.drop(job.model_id)
@@ -217,7 +204,7 @@ def _record(
 
 
 def _corpus(corpus: CorpusInfo, title: str) -> CorpusInfo | None:
-    """The text as far as it can be had again by its name; what somebody uploaded or said elsewhere is not for here.
+    """The text, if it can be had again by its name; what somebody uploaded or said elsewhere is left out.
 
     Without its hash, which would fetch from Redis whatever text somebody wrote the hash of into the file.
     """

@@ -1,4 +1,4 @@
-"""Models kept in memory between requests, each of which serves all who wait for it in one pass."""
+"""Models kept in memory between requests; each serves all who wait for it in one pass."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 T = TypeVar("T")
-PASSES = 4
-"""Passes, or models being loaded, at once; each keeps a core busy."""
+PASSES = 4  # or models being loaded, at once; each keeps a core busy
 
 
 class _Slot:
@@ -46,12 +45,7 @@ class _Slot:
         self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve, at_once=min(PASSES, cores()))
 
     def model(self) -> TextModel:
-        """The model.
-
-        Raises:
-            UserError: the store has no such model, or its file is damaged.
-            StoreAway: a remote store cannot be used now.
-        """
+        """Raises UserError: no such model, or a damaged file; StoreAway: a remote store cannot be used now."""
         from galvanic.generate import load_model
 
         with self._lock:
@@ -79,6 +73,8 @@ class WarmModels:
     """The most recently used models, at most `Settings.warm_models` of them. Safe between threads.
 
     One that somebody waits for stays beyond that: without it the next request would load it a second time.
+
+    Methods that need a model raise UserError when the store has no such model, or its file is damaged.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -89,16 +85,12 @@ class WarmModels:
         self._lock = threading.Lock()
 
     def write(self, model_id: str, request: WriteRequest) -> Generation:
-        """Write a text with a model, together with what others ask of it.
-
-        Raises:
-            UserError: the request cannot be fulfilled, the store has no such model, or its file is damaged.
-        """
+        """Together with what others ask of the model. Raises UserError if the request cannot be fulfilled."""
         with self._slot(model_id) as slot:
             return slot.batcher.submit(request)
 
     def write_all(self, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
-        """Write several texts with a model, in one pass: each, or why there is none."""
+        """Several texts in one pass: each, or why there is none."""
         with self._slot(model_id) as slot:
             outcomes = slot.batcher.submit_all(requests)
         for outcome in outcomes:
@@ -107,11 +99,7 @@ class WarmModels:
         return outcomes  # type: ignore[return-value]  # nothing else is left
 
     def use(self, model_id: str, work: Callable[[TextModel], T]) -> T:
-        """Do something else with a model.
-
-        Raises:
-            UserError: `work` raised it, the store has no such model, or its file is damaged.
-        """
+        """Do something else with a model."""
         with self._passes, self._slot(model_id) as slot:
             return work(slot.model())
 
@@ -121,16 +109,12 @@ class WarmModels:
             self._slots.pop(model_id, None)
 
     def ids(self) -> set[str]:
-        """The models that are in memory, or on their way."""
+        """The models that are in memory, or being loaded."""
         with self._lock:
             return set(self._slots)
 
     def drop_replaced(self) -> None:
-        """Forget those of which the store has another version by now: the next request loads that.
-
-        Raises:
-            StoreAway: a remote store cannot be used now.
-        """
+        """Forget those of which the store has another version: the next request loads that. Raises StoreAway."""
         with self._lock:
             loaded = [(model_id, slot) for model_id, slot in self._slots.items() if slot.version is not None]
         for model_id, slot in loaded:
@@ -142,11 +126,7 @@ class WarmModels:
             log.info("model_replaced", model_id=model_id)
 
     def write_mixed(self, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
-        """Write a text with several models at once.
-
-        Raises:
-            UserError: as `write`, or one of the models cannot be mixed.
-        """
+        """Raises UserError as `write`, or if one of the models cannot be mixed."""
         from galvanic.generate import Mixture
 
         with self._passes, contextlib.ExitStack() as used:
@@ -189,8 +169,8 @@ def warm_models() -> WarmModels:
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 MOST_TOGETHER = 16
-"""As many as one batch of the writing loop has (`galvanic.streams.BUCKETS`): what is more waits for the next pass,
-and those of this one are answered meanwhile."""
+"""As many as one batch of the writing loop has (`galvanic.streams.BUCKETS`): what is more waits for the next pass, and
+those of this one are answered meanwhile."""
 
 
 @dataclass
@@ -204,12 +184,9 @@ class _Waiting(Generic[Request, Result]):
 class Batcher(Generic[Request, Result]):
     """Gathers the requests of many threads into few passes.
 
-    Whoever finds a place free does the work for all who wait. A lone request is served at once.
-
-    Args:
-        serve: does one pass: a result, or an error to be raised where the request came from, for each request.
-        most: requests in a pass.
-        at_once: passes that may run side by side.
+    A thread that finds a place free serves all who wait. A lone request is served at once. `serve` does one pass: for
+    each request a result, or an error to raise where that came from. `most`: requests in a pass; `at_once`: passes side
+    by side.
     """
 
     def __init__(
@@ -225,21 +202,16 @@ class Batcher(Generic[Request, Result]):
         self._changed = threading.Condition()
 
     def submit(self, request: Request) -> Result:
-        """Wait for the result of a request.
-
-        Raises:
-            BaseException: what `serve` raised for this request or gave in place of its result.
-        """
+        """Raises what `serve` raised for this request, or gave in place of its result."""
         (outcome,) = self.submit_all([request])
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
     def submit_all(self, requests: Sequence[Request]) -> list[Result | BaseException]:
-        """Wait for the results of several requests, which are served in the same pass if it has room.
+        """Several requests, served in the same pass if it has room.
 
-        Returns:
-            For each its result, or what `serve` raised for it or gave in place of its result.
+        For each its result, or what `serve` raised for it or gave in place of its result.
         """
         mine: list[_Waiting[Request, Result]] = [_Waiting(request) for request in requests]
         with self._changed:

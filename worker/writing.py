@@ -1,4 +1,4 @@
-"""What generate and compare jobs do: have the texts written, and keep to the server's blocklist."""
+"""What generate, compare, surprise and picture jobs do, within the server's blocklist."""
 
 from __future__ import annotations
 
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from galvanic.results import Generation
 
 
-REDRAWS = 3
-"""Further tries when a text has something of the server's blocklist; after these it is covered."""
+REDRAWS = 3  # further tries when a text has a hit of the server's blocklist; then it is masked
 _STRIDE = 0x9E3779B1
 _SEEDS = 2**32
 _T = TypeVar("_T")
 
 
 def generate(job: GenerateJob, context: JobContext) -> Generated:
-    """Write a text."""
     from galvanic.request import WriteRequest
 
     def write(random_seed: int) -> Generation:
@@ -72,8 +70,7 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
 def compare(job: CompareJob, context: JobContext) -> Compared:
     """Write a text for each variant, all with the same random numbers; what one cannot do costs no other its text.
 
-    Raises:
-        UserError: none of them could be written.
+    Raises UserError when none of them could be written.
     """
     from galvanic.request import WriteRequest
 
@@ -136,10 +133,10 @@ def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Bloc
 
 
 def _draw(pinned: int | None, write: Callable[[int], _T], redraw: Callable[[_T], bool]) -> _T:
-    """What `write` makes of random numbers: of the pinned ones, or of the first that need no drawing again.
+    """What `write` makes of a random seed: of the pinned one, or of the first that needs no drawing again.
 
-    Each try has a random seed of its own, derived from the first one. The one that is reported is that of the text
-    that is shown, so that whoever pins it gets this text, at once.
+    Each try has a seed of its own, derived from the first one. The seed reported is that of the text shown, so whoever
+    pins it gets this text at once.
     """
     if pinned is not None:
         return write(pinned)
@@ -158,13 +155,13 @@ def _blocklist(entries: tuple[str, ...]) -> Blocklist:
 
 
 def _covered(blocklist: Blocklist, written: Generation, shown: int | None, *, whole: bool = False) -> bool:
-    """Whether something of the text must be covered; with `whole` also of its seed, which was drawn as well."""
+    """Whether something of the text must be masked; with `whole` also of its seed, which was drawn as well."""
     seed, text = _mask(blocklist, written.seed, written.text, shown)
     return text != written.text or (whole and seed != written.seed)
 
 
 def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tuple[str, str]:
-    """Seed and text with covered hits, however they are shown: joined, joined from within the seed, or apart."""
+    """Seed and text with masked hits, however they are shown: joined, joined from within the seed, or apart."""
     covered = blocklist.mask(seed + text)
     if shown is not None and shown < len(seed):
         hidden = len(seed) - shown
@@ -173,16 +170,11 @@ def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tupl
 
 
 _MOST_NAMED = 5
-_drawing = threading.Lock()
-"""matplotlib is not made for several threads at once."""
+_drawing = threading.Lock()  # matplotlib is not made for several threads at once
 
 
 def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
-    """Draw how expected each character of a text was.
-
-    Raises:
-        UserError: the model cannot read the text, or is gone.
-    """
+    """Raises UserError when the model cannot read the text, or is gone."""
     from galvanic.pictures import surprise_map
 
     started = time.monotonic()
@@ -200,11 +192,7 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
 
 
 def picture(job: PictureJob, context: JobContext) -> Pictured:
-    """Draw a model's card.
-
-    Raises:
-        UserError: the model is gone, or its file is damaged.
-    """
+    """Raises UserError when the model is gone, or its file is damaged."""
     from galvanic.facts import facts_of
     from galvanic.model_file import describe
     from galvanic.pictures import model_card

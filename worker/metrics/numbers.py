@@ -27,8 +27,7 @@ from worker import gpus
 from worker.events import JobEvents, Superseded
 
 _LIBRARIES = ("tensorflow|tensorflow-cpu", "keras")
-_GPU_EVERY_S = 10.0
-"""NVIDIA's tool takes up to a second."""
+_GPU_EVERY_S = 10.0  # NVIDIA's tool takes up to a second
 
 JOBS = Counter("galvanic_jobs", "Jobs that came to an end, by how.", ("kind", "outcome"), registry=None)
 JOB_SECONDS = Histogram(
@@ -69,7 +68,7 @@ class TrainingRequest(Request):  # type: ignore[misc]
     """Celery's request for a training, in the worker's parent process: counts how it ended, as its child says."""
 
     def send_event(self, type: str, **fields: Any) -> None:
-        """Celery tells of a success by its event alone, with what the task returned as `repr` gives it."""
+        """Celery reports a success by its event alone, with what the task returned as `repr` gives it."""
         if type == "task-succeeded" and (outcome := fields["result"].strip("'")) != "None":
             JOBS.labels(TRAIN_QUEUE, outcome).inc()
             JOB_SECONDS.labels(TRAIN_QUEUE).observe(fields["runtime"])
@@ -77,7 +76,7 @@ class TrainingRequest(Request):  # type: ignore[misc]
 
 
 class Training(Collector):
-    """The training that this worker's child makes: how far it is, says its job's newest progress in Redis."""
+    """The training that this worker's child makes; its progress is its job's newest in Redis."""
 
     def __init__(self, settings: Settings, requests: Collection[Any] = active_requests) -> None:
         self._client = connect_once(settings, PATIENCE_S)
@@ -89,7 +88,7 @@ class Training(Collector):
         return next(iter(self._requests), None)
 
     def progress(self) -> Progress | None:
-        """How far the running training is; None: there is none, it has told nothing yet, or Redis cannot be asked."""
+        """None: no training runs, it has told nothing yet, or Redis cannot be asked."""
         if (request := self.running) is None:
             return None
         job_id, attempt = request.kwargs["job_id"], request.kwargs["attempt"]
@@ -108,7 +107,7 @@ class Training(Collector):
         return 0.0 if request is None else time.time() - max(request.time_start or 0.0, at.at if at else 0.0)
 
     def collect(self) -> Iterator[Metric]:
-        """Its numbers; those of a training that is over are not shown any more."""
+        """Those of a training that is over are not shown any more."""
         JOBS_RUNNING.labels(TRAIN_QUEUE).set(self.running is not None)
         at = self.progress()
         for name, said, value in (
@@ -134,7 +133,6 @@ class Gpus(Collector):
         self._asked: float | None = None
 
     def collect(self) -> Iterator[Metric]:
-        """Bytes by GPU; nothing without one."""
         with self._lock:
             if self._asked is None or time.monotonic() - self._asked > _GPU_EVERY_S:
                 self._found, self._asked = gpus.visible(), time.monotonic()
@@ -149,7 +147,6 @@ class Gpus(Collector):
 
 
 def worker_registry(settings: Settings, queue: str, training: Training) -> CollectorRegistry:
-    """All that a worker of this queue shows."""
     registry = new_registry(queue, settings.data_dir, _LIBRARIES)
     registry.register(Gpus())
     if queue == TRAIN_QUEUE:

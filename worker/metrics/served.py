@@ -22,14 +22,7 @@ log = structlog.get_logger()
 
 
 class WorkerHealth:
-    """Looks how a worker service is.
-
-    Args:
-        settings: of the process.
-        queue: that it serves.
-        name: by which `presence` knows it.
-        training: that runs, if one does.
-    """
+    """`name`: the worker's in `presence`; `training`: the one that runs, if one does."""
 
     def __init__(self, settings: Settings, queue: str, name: str, training: Training) -> None:
         self._client = connect_once(settings, PATIENCE_S)
@@ -50,7 +43,6 @@ class WorkerHealth:
         self._loaded = True
 
     def look(self) -> Health:
-        """What is wrong, if anything."""
         problems = list(self._heard())
         if self._not_loaded is not None:
             problems.append(f"TensorFlow cannot be loaded ({self._not_loaded}); `python -m worker doctor` says more.")
@@ -74,12 +66,9 @@ class WorkerHealth:
 
 
 class Watched:
-    """What of a worker service can be seen from outside, while METRICS_PORT is set; else nothing is done.
+    """What can be seen of a worker service from outside, while METRICS_PORT is set; else nothing is done.
 
-    Args:
-        settings: of the process.
-        queue: that it serves.
-        name: by which `presence` knows it.
+    `name`: the worker's in `presence`.
     """
 
     def __init__(self, settings: Settings, queue: str, name: str) -> None:
