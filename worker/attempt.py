@@ -143,7 +143,7 @@ class _Attempt:
             job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
 
         while True:
-            # One that was made again takes over where the old one was chosen, which the bot knows, and nowhere else.
+            # A model that was made again becomes current only where the old one was, which the bot sees to.
             job_events.enter(made.finished, current=record.replaces is None, prepare=draw)
             job_events.durable()
             if job_events.is_over():  # it is not, if Redis lost its last second meanwhile

@@ -59,7 +59,7 @@ class JobHooks:
         event = Progress(**vars(told))
         self._lease.touch()
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
-        # What it does now is told at once: it may take long. Not each time where epochs are short.
+        # A new activity is told at once, for it may take long; but not each time where epochs are short.
         if time.monotonic() - self._published.get(event.doing, -math.inf) >= PROGRESS_EVERY_S:
             self._tell_untold()
             self._job_events.publish(event)

@@ -144,7 +144,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     def state() -> presence.State:
         if (folder / STOP_FILE).exists():
             return "draining"
-        # Of a child nothing is known before it begins, but that it was given something to do.
+        # Before a child begins, all that is known is that it was given something to do.
         return "busy" if queue == TRAIN_QUEUE and reserved_requests else "free"
 
     watched = Watched(settings, queue, name)

@@ -103,7 +103,7 @@ def _read(lines: IO[bytes]) -> None:
     out = sys.stderr
     render = renderer(get_settings(), out)
     while line := lines.readline(_LONGEST_LINE):
-        # A full disk, or nobody who captures it, must not end the service: it would wait for ever to write.
+        # Neither a full disk nor a closed output may end this loop: the service would wait for ever to write.
         with contextlib.suppress(OSError):
             record = _record(line)
             if record is None:

@@ -93,7 +93,7 @@ def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelR
 
     model_id = context.job_events.model_id()
     with _checking, tempfile.TemporaryDirectory() as temporary:
-        # Messages name it; the bot puts the name there that it was uploaded with.
+        # Error messages name this file; the bot puts the uploaded file's name in its place.
         path = Path(temporary) / MODEL_FILE
         path.write_bytes(data)
         description = model_file.load(path, model_file.Limits.of(most))[0]

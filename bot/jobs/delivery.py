@@ -226,7 +226,7 @@ class Delivery:
     async def _deliver(self, job: Asked, send: Send, options: dict[str, Any]) -> None:
         """Wait for a job's end and post it, for whoever asked just now; raises as `ask`."""
         begun = time.monotonic()
-        # That of the answer after a restart, so that Discord takes only one of the two (for a few minutes).
+        # An answer after a restart has the same one, so that Discord takes only one of the two (for a few minutes).
         options["nonce"] = job.job_id
         event: Event | None = None
         try:
@@ -238,8 +238,8 @@ class Delivery:
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)
                 return
             if not is_transient(error):
-                # Whatever came of posting it: the same answer must not turn up after the next restart. Not so when the
-                # bot is being stopped (CancelledError, too): then the next run posts it.
+                # The answer must not turn up again after the next restart. (When the bot is being stopped, as by
+                # CancelledError, it must: the next run posts it.)
                 self.delivered(job.job_id)
                 if isinstance(event, Failed):  # errors have other ways to their person
                     raise UserError(event.problem, event.remedy) from error
@@ -256,7 +256,7 @@ class Delivery:
 
         `event`: how it ended; None: not known yet.
         """
-        # Whoever asked for one of this run reserves it.
+        # A job that was asked for in this run is reserved.
         otherwise = _too_slow() if job.job_id in self._asking else _restarted()
         self._in_background(job, self._deliver_late(job, event, otherwise))
 
@@ -266,10 +266,10 @@ class Delivery:
         pauses_s = backoff(_RETRY_S, _RETRY_AT_MOST_S, for_s=LATE_ANSWER_S)
         while True:
             try:
-                # An outage of Redis does not count: only a worker that says nothing takes too long.
+                # An outage of Redis does not count: only a silent worker takes too long.
                 event = event or await self.end_of(job, self._settings.generate_timeout_s) or otherwise
-                # Discord knows a nonce for some minutes only. Should it have taken an answer and lost its own reply,
-                # and be away for longer than that, the answer is there twice.
+                # Discord knows a nonce for some minutes only: one whose reply was lost appears twice if Discord is
+                # away for longer than that.
                 await self.post(job, event, send, nonce=job.job_id)
                 break
             except Exception as error:
@@ -400,7 +400,7 @@ class Delivery:
             entered_at = await self._queue.entered_at(job_id)
             old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
         except NotUnderstood as error:
-            # Written by another version of the bot, which may come back: it stays in Redis. Its card is told once.
+            # Written by another version of the bot, which may come back: it stays in Redis. Its card says so once.
             self._foreign.add(job_id)
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
             card = await self._queue.card(job_id)

@@ -20,7 +20,7 @@ _job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors
 _MOST = 2**64
 _MOST_ENTRIES = 100_000
 _MOST_BYTES = 4 * MOST_EVENT_BYTES
-# What is too large to be an event comes empty: a stream may hold what would fill this process.
+# What is too large to be an event comes empty: a stream may hold more than fits into this process.
 # KEYS: a job's events. ARGV: XRANGE or XREVRANGE, where to begin and end, entries, bytes of an event, bytes in all.
 _EVENTS = """
 local found, total = {}, 0

@@ -143,7 +143,7 @@ class LiveCard:
         self._shown: Any = None
         # A card that was just posted counts as an edit.
         self._edited = time.monotonic() if where else float("-inf")
-        # The channel was deleted, and the owner is told of the end. Redis knows by the card: it is a direct message.
+        # The channel was deleted, and the owner is told of the end. In Redis the card is then a direct message.
         self._gone = where is not None and where[0] != job.place.channel_id
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
