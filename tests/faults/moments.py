@@ -128,7 +128,7 @@ class Training:
 
         A busy machine may let this process wait while that moment passes.
         """
-        model = self.files / "model"
+        model = self.files / "model.safetensors"
         _look_hard(lambda: model.exists() or bool(self.ends))
         if not self.ends:
             child.suspend()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, cast
 
 import pytest
@@ -18,6 +15,7 @@ from shared.jobs import MODEL_FILE, TranscriptRef
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import record
+from tests.worker.hostile import apart, sealed
 from tests.worker.jobs import PLACE, export_job, import_job, run
 from tests.worker.small import save_model, stored
 
@@ -70,15 +68,9 @@ def refused(client: redis.Redis, data: bytes, words: str, **fields: Any) -> None
 
 def changed(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
     """The file with another description."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        description, weights = (archive.read(name) for name in ("model.json", "weights.safetensors"))
-    fields = json.loads(description)
+    fields, arrays = apart(data)
     change(fields)
-    changed_file = BytesIO()
-    with zipfile.ZipFile(changed_file, "w") as archive:
-        archive.writestr("model.json", json.dumps(fields))
-        archive.writestr("weights.safetensors", weights)
-    return changed_file.getvalue()
+    return sealed(fields, arrays)
 
 
 @pytest.mark.parametrize("share", [1, 2, 4])
