@@ -294,7 +294,8 @@ def _metadata(path: Path, most: int) -> str:
         if length > most:
             raise ValueError("a longer header than a model has")
         header = json.loads(file.read(length))
-    text = header["__metadata__"][_KEY] if isinstance(header, dict) and "__metadata__" in header else None
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    text = metadata.get(_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
         raise ValueError("no description")
     return text
