@@ -57,6 +57,11 @@ _Count = Annotated[int, Field(ge=0, le=10**12)]
 _Loss = Annotated[float, Field(gt=-1_000, lt=1_000, allow_inf_nan=False)]
 
 
+def _bounded(loss: float | None) -> float | None:
+    """A training that diverges may have any loss, a file only what `_Loss` takes."""
+    return None if loss is None else max(-999.0, min(loss, 999.0))
+
+
 class Ancestor(BaseModel):
     """A model that another one started from."""
 
@@ -86,8 +91,9 @@ class TrainingRecord(BaseModel):
 
     @classmethod
     def of(cls, result: TrainResult) -> TrainingRecord:
-        curve = [(point.epoch, point.train_loss, point.heldout_loss) for point in result.curve]
+        curve = [(point.epoch, _bounded(point.train_loss), _bounded(point.heldout_loss)) for point in result.curve]
         kept = {name: value for name, value in vars(result).items() if name in cls.model_fields}
+        kept |= {name: _bounded(kept[name]) for name in ("train_loss", "heldout_loss")}
         return cls(**{**kept, "seconds": round(result.seconds, 1), "curve": curve})
 
 
