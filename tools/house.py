@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("galvanic", "bot", "worker", "shared", "launcher", "playground")
-MOST = {"lines": 41_600, "statements": 22_200, "tests": 41_600, "knots": 0, "circles": 0, "bot_taken": 2}
+MOST = {"lines": 36_800, "statements": 21_700, "tests": 40_800, "knots": 0, "circles": 0, "bot_taken": 1}
 """What each may be: lower them when a change has brought one down."""
 
 Graph = dict[str, set[str]]
