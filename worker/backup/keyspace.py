@@ -46,11 +46,6 @@ def kind_of(key: bytes) -> Kind:
     return Kind.FOREIGN
 
 
-def job_of(key: bytes) -> str | None:
-    match = re.match(rb"job:([^:]+)", key)
-    return match[1].decode("utf-8", errors="replace") if match else None
-
-
 def is_large(key: bytes) -> bool:
     """Whether it is a text or a file: it may have many megabytes, and is never changed."""
     return key.startswith(keys.corpus("").encode()) or re.match(rb"job:[^:]+:file:", key) is not None
