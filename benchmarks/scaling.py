@@ -25,8 +25,8 @@ import redis
 
 from benchmarks import report
 from benchmarks.models import default_model
+from bot.jobs.client import JobClient
 from bot.jobs.dispatcher import Dispatcher
-from bot.jobs.queue import JobQueue
 from launcher.system import find_redis_server
 from shared import keys, presence
 from shared.connect import connect, connect_async
@@ -102,7 +102,7 @@ class Bench:
 
     async def _seconds(self, jobs: Sequence[Job]) -> float:
         client = connect_async(self.settings)
-        queue = JobQueue(self.settings, client)
+        queue = JobClient(self.settings, client)
         dispatcher = Dispatcher(client, queue, lambda _kind, _outcome: None)
         dispatcher.start()
         begun = time.monotonic()

@@ -40,10 +40,10 @@ from bot.gateway.pacing import Pacing
 from bot.gateway.syncing import CommandSync
 from bot.help import Help
 from bot.jobs.admission import Admission
+from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
 from bot.jobs.dispatcher import Dispatcher
-from bot.jobs.queue import JobQueue
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.snapshot import Snapshots
 from bot.leader import Fence, Leader
 from bot.models.actions import ModelActions
 from bot.models.audience import Audience
@@ -118,7 +118,7 @@ class Galvanic(commands.Bot):
         self.settings = settings
         self.redis = connect_async(settings)
         self.leader: Leader | None = None
-        self.queue = JobQueue(settings, self.redis, self.metrics.ended)
+        self.queue = JobClient(settings, self.redis, self.metrics.ended)
         self.dispatcher = Dispatcher(self.redis, self.queue, self.metrics.ended)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.access = Access(self.guild_settings)
@@ -127,7 +127,7 @@ class Galvanic(commands.Bot):
         self.cooldowns = Cooldowns(self.redis)
         self.admission = Admission(settings)
         self.offers = Offers()
-        self.outlook = OutlookCache(self.redis)
+        self.outlook = Snapshots(self.redis)
         fence = Fence(self.redis, lambda: self.leader)
         self.consents = ConsentStore(settings, self.redis, fence)
         self.transcripts = TranscriptStore(self.redis, fence)

@@ -36,13 +36,13 @@ class Queued(_Event):
 
 
 class Started(_Event):
-    """`resumed`: from a checkpoint. `anew`: what was learned is dropped, because a member withdrew, or messages were
-    deleted or changed before it could go on."""
+    """`resumed`: from a checkpoint. `restart_reason`: what was learned is dropped, because a member withdrew, or
+    messages were deleted or changed before it could go on."""
 
     kind: Literal["started"] = "started"
     worker: Words
     resumed: bool = False
-    anew: Literal["withdrawn", "changed"] | None = None
+    restart_reason: Literal["withdrawn", "changed"] | None = None
 
 
 Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]

@@ -15,7 +15,7 @@ JOB_TTL_S = 30 * 24 * 3600  # a job, its events and its files are kept for a mon
 NOTIFICATIONS = "events"
 """Stream, trimmed: `{job: id}` for each change of a job, `{worker: name}` when a worker's state changes."""
 
-UNDELIVERED = "jobs:undelivered"
+OUTBOX = "jobs:undelivered"
 """Set: ids of jobs whose result the bot has not shown yet; it delivers them after a restart. No deletions."""
 
 ACTIVE = "jobs:active"

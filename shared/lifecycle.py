@@ -73,7 +73,7 @@ def enter(job: Job, entry: str, nonce: str = "", card: tuple[int, int] | None = 
         fields += ("card", f"{card[0]}:{card[1]}")
     shown = int(not isinstance(job, DeleteJob))
     arguments = (job.model_dump_json(), entry, FIRST_EVENT, Queued().model_dump_json(), shown, owner, *fields)
-    return _script("enter", job.job_id, arguments, (keys.UNDELIVERED,))
+    return _script("enter", job.job_id, arguments, (keys.OUTBOX,))
 
 
 def roll_back(job_id: str, entry: str = "", *, cancel: bool) -> Script:
@@ -82,7 +82,7 @@ def roll_back(job_id: str, entry: str = "", *, cancel: bool) -> Script:
     `cancel`: ask a worker that has begun the training to cancel it, and show nobody how it ends. Answers `undone`;
     `begun` if it is a training that a worker has; or `not there`.
     """
-    return _script("roll_back", job_id, (entry, int(cancel)), (keys.UNDELIVERED,))
+    return _script("roll_back", job_id, (entry, int(cancel)), (keys.OUTBOX,))
 
 
 def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:

@@ -76,7 +76,7 @@ class ModelRecord(BaseModel):
         return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
 
     @property
-    def heard(self) -> tuple[int, ...]:
+    def source_channels(self) -> tuple[int, ...]:
         """The channels, and private threads, whose messages it learned from."""
         return tuple(dict.fromkeys(ref.channel_id for ref in self.transcripts))
 

@@ -42,7 +42,7 @@ from worker.store import ModelStore
 if TYPE_CHECKING:
     from galvanic.results import TrainResult
 
-Anew = Literal["withdrawn", "changed"]
+RestartReason = Literal["withdrawn", "changed"]
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class _Attempt:
     files: JobFiles
     store: ModelStore
     copies: CheckpointCopies  # of its checkpoints, in a remote store
-    anew: Anew | None = None  # why it starts over; None: it does not
+    restart_reason: RestartReason | None = None  # why it starts over; None: it does not
     whole: bool = True  # it is all of the training, so its time tells how long others may take
     over: bool = False  # there is a model
 
@@ -165,11 +165,13 @@ class _Attempt:
         resumed = self.files.checkpoint.exists() or self.files.made.exists()
         if self.job.corpus.transcript is not None and not resumed:
             self.job_events.forget_samples()  # an attempt that was killed may have learned more words than are left
-        self.job_events.publish(Started(worker=socket.gethostname(), resumed=resumed, anew=self.anew))
+        self.job_events.publish(
+            Started(worker=socket.gethostname(), resumed=resumed, restart_reason=self.restart_reason)
+        )
         self.whole = self.whole and not resumed
-        self.anew = None
+        self.restart_reason = None
 
-    def _forget(self, why: Anew) -> None:
+    def _forget(self, why: RestartReason) -> None:
         """Drop all that was made of words which are not to be learned any more."""
         self.files.discard()
         waiting = JobHooks(self.job_events, self.lease)
@@ -177,7 +179,7 @@ class _Attempt:
         model_id = cast(bytes | None, self.client.hget(keys.job(self.job.job_id), "model_id"))
         if model_id is not None:  # an attempt may have been killed between saving the model and entering it
             when_there_is_room(lambda: self.store.delete(model_id.decode()), waiting)
-        self.anew, self.whole = why, False
+        self.restart_reason, self.whole = why, False
 
     def _is_withdrawn_meanwhile(self) -> bool:
         """Whether the checkpoint learned words that a member withdrew since, or nobody knows."""
@@ -210,7 +212,7 @@ class _Attempt:
             log.info("words_changed_before_resuming")
             self.copies.drop()
             shutil.rmtree(files.checkpoint)
-            self.anew = "changed"
+            self.restart_reason = "changed"
             self._tell_start()
         files.save_learned(learned)
         return learned

@@ -56,7 +56,7 @@ def left(client: redis.Redis) -> dict[str, int]:
     """What is under way or waits in Redis; nothing once all is over."""
     with client.pipeline(transaction=True) as pipe:
         pipe.hlen(keys.ACTIVE)
-        pipe.scard(keys.UNDELIVERED)
+        pipe.scard(keys.OUTBOX)
         pipe.llen(TRAIN_QUEUE)
         pipe.llen(GENERATE_QUEUE)
         pipe.hlen("unacked")

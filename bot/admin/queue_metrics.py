@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from bot.jobs.understanding import entries, events_of
+from bot.jobs.decoding import entries, events_of
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT
@@ -55,7 +55,7 @@ def read_state(client: redis.Redis) -> QueueState:
         pipe.hkeys(keys.ACTIVE)
         pipe.llen(GENERATE_QUEUE)
         pipe.lindex(GENERATE_QUEUE, -1)
-        pipe.scard(keys.UNDELIVERED)
+        pipe.scard(keys.OUTBOX)
         pipe.hvals(keys.STALE)
         for service in SERVICES:
             pipe.zcount(keys.workers(service), now, "+inf")
@@ -86,7 +86,7 @@ def read_state(client: redis.Redis) -> QueueState:
 
 
 def _job_of(message: bytes | None) -> str | None:
-    """The job of a Celery message, whose id begins with the job's (`bot.jobs.queue`)."""
+    """The job of a Celery message, whose id begins with the job's (`bot.jobs.client`)."""
     try:
         message_id = json.loads(message or b"")["headers"]["id"]
     except (ValueError, KeyError, TypeError):

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from bot.admin.metrics import BotMetrics, Texts
 from bot.background import reply
 from bot.escape import AMBER, GREEN, plain
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.snapshot import Snapshots
 from bot.words import Estimate, bar, duration, span
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
@@ -76,7 +76,7 @@ class StatusReport:
         client: discord.Client,
         connection: redis.asyncio.Redis,
         metrics: BotMetrics,
-        trainings: OutlookCache,
+        trainings: Snapshots,
         texts: Texts,
         data_dir: Path,
     ) -> None:
@@ -99,11 +99,11 @@ class StatusReport:
             workers={service: tuple(sorted(Counter(machines).items())) for service, machines in workers.items()},
             running=tuple(
                 Running(one.progress.share if one.progress else None, one.ends)
-                for one in outlook.standings
+                for one in outlook.trainings
                 if one.place is None
             ),
             waiting=outlook.waiting,
-            next_begins=next((one.begins for one in outlook.standings if one.place == 0), None),
+            next_begins=next((one.begins for one in outlook.trainings if one.place == 0), None),
             texts_a_minute=a_minute,
             median_s=median_s,
             texts_awaited=self._texts.waiting,

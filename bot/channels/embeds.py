@@ -266,12 +266,13 @@ def privacy_page(held: Held, terms: Terms) -> discord.Embed:
     _add(embed, "Your words that are stored", [_words(words) for words in held.words], "None")
     stale = {one.model.model_id: one for one in held.stale}
     learned = [
-        f"`{model.name}`, from {_mentions(model.heard)}" + _again(stale.get(model.model_id)) for model in held.learned
+        f"`{model.name}`, from {_mentions(model.source_channels)}" + _again(stale.get(model.model_id))
+        for model in held.learned
     ]
     _add(embed, "Models that learned from you", learned, "None")
     others = [one for one in held.stale if one.model not in held.learned]
     if others:
-        lines = [f"`{one.model.name}`, from {_mentions(one.model.heard)}{_again(one)}" for one in others]
+        lines = [f"`{one.model.name}`, from {_mentions(one.model.source_channels)}{_again(one)}" for one in others]
         _add(embed, "Behind: a member withdrew, or a message is gone", lines, "")
     own = [f"`{model.name}`" for model in held.owned] + [f"training {job.job_id}" for job in held.trainings]
     _add(embed, "Models and trainings of yours", own, "None")

@@ -128,7 +128,7 @@ def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
             {
                 "name": model.name,
                 "model_id": model.model_id,
-                "channels": list(model.heard),
+                "channels": list(model.source_channels),
                 "made_again_or_deleted_by": due.get(model.model_id),
             }
             for model in held.learned

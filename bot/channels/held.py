@@ -16,8 +16,8 @@ from bot.background import DISCORD_ERRORS, is_transient, reply
 from bot.channels.consent import Allowed, ConsentStore, Mode, Said
 from bot.channels.sources import reads
 from bot.channels.store import Transcript, TranscriptStore
-from bot.jobs.queue_view import OutlookCache
-from bot.jobs.understanding import NotUnderstood, job_from
+from bot.jobs.decoding import NotUnderstood, job_from
+from bot.jobs.snapshot import Snapshots
 from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
 from shared import keys
@@ -114,7 +114,7 @@ class Holdings:
     store: TranscriptStore
     registry: Registry
     lifetimes: Lifetimes
-    outlook: OutlookCache
+    outlook: Snapshots
 
     async def servers_of(self, user: Person, *, to_refuse: bool = False) -> list[int]:
         """The servers where something is held of a person, or where their messages count.
@@ -148,7 +148,11 @@ class Holdings:
         models = await self.registry.all(guild_id)
         theirs = {one.transcript.transcript_id for one in words}
         learned = tuple(model for model in models if theirs & {ref.transcript_id for ref in model.transcripts})
-        shown = [model for model in models if model in learned or (model.heard and all(map(can_read, model.heard)))]
+        shown = [
+            model
+            for model in models
+            if model in learned or (model.source_channels and all(map(can_read, model.source_channels)))
+        ]
         allowances = await self.consents.allowed(guild_id)
         return Held(
             guild_id=guild_id,
@@ -165,8 +169,8 @@ class Holdings:
         )
 
     async def _trainings(self, user: Person) -> list[TrainJob]:
-        standings = (await self.outlook.look(now=True)).standings
-        return [one.job for one in standings if one.job.place.user_id == user.id]
+        trainings = (await self.outlook.look(now=True)).trainings
+        return [one.job for one in trainings if one.job.place.user_id == user.id]
 
     async def _words(self, guild_id: int, user_id: int) -> tuple[Words, ...]:
         found = []
@@ -206,7 +210,7 @@ class Holdings:
             if job is None or isinstance(job, TrainJob | DeleteJob) or job.place.guild_id not in guild_ids:
                 continue
             job_id = job.job_id
-            if not await reply(self.redis.sismember(keys.UNDELIVERED, job_id)):
+            if not await reply(self.redis.sismember(keys.OUTBOX, job_id)):
                 files = [keys.artifact(job_id, name) for name in _FILES]
                 names = (keys.job(job_id), keys.job_events(job_id), keys.job_control(job_id), *files)
                 await reply(self.redis.delete(*names))

@@ -28,11 +28,11 @@ from bot.channels.sources import ServerAway, Source, Sources, room_of
 from bot.channels.store import Transcript, TranscriptStore
 from bot.channels.withdrawals import Withdrawals
 from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
-from bot.jobs import queue as jobs
+from bot.jobs import client as jobs
 from bot.jobs.card_message import CardMessage
+from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.delivery import Delivery
-from bot.jobs.queue import TRAINING, JobQueue
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.snapshot import Snapshots
 from bot.servers import access
 from bot.servers.actor import Actor
 from bot.servers.settings import GuildSettingsStore
@@ -106,8 +106,8 @@ class Importer:
     consents: ConsentStore
     sources: Sources
     withdrawals: Withdrawals
-    queue: JobQueue
-    outlook: OutlookCache
+    queue: JobClient
+    outlook: Snapshots
     delivery: Delivery
     admitted: Callable[[Actor], AbstractAsyncContextManager[None]]
     _tasks: Tasks = field(init=False, default_factory=Tasks)
@@ -479,7 +479,7 @@ async def _patiently(call: Callable[[], Awaitable[Any]]) -> Any:
 
 
 def _nonce(job_id: str, before: int = 0) -> str:
-    """As `bot.jobs.queue.card_nonce`, of the import's card, which the training's follows."""
+    """As `bot.jobs.client.card_nonce`, of the import's card, which the training's follows."""
     return jobs.card_nonce(f"r{job_id}", before)
 
 

@@ -20,8 +20,8 @@ from bot.background import Tasks, is_transient, run_forever
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore
 from bot.channels.withdrawals import Withdrawals
-from bot.jobs.queue import JobQueue
-from bot.jobs.queue_view import OutlookCache, cancel_trainings
+from bot.jobs.client import JobClient
+from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.models.removal import Removal
 from bot.servers.access import is_member
@@ -43,8 +43,8 @@ class Leavers(commands.Cog):
     withdrawals: Withdrawals
     registry: Registry
     removal: Removal
-    outlook: OutlookCache
-    queue: JobQueue
+    outlook: Snapshots
+    queue: JobClient
     _left: defaultdict[int, set[int]] = field(init=False, default_factory=lambda: defaultdict(set))
     """By server: who left, and has not been withdrawn yet."""
     _removed: set[int] = field(init=False, default_factory=set)

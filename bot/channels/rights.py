@@ -202,7 +202,7 @@ class Rights:
         if not was and not dropped:
             return f"<#{channel_id}> wasn't allowed."
         said = f"I no longer learn from <#{channel_id}>, and what was stored of it is gone."
-        models = [model for model in await self.registry.all(guild_id) if channel_id in model.heard]
+        models = [model for model in await self.registry.all(guild_id) if channel_id in model.source_channels]
         if not models:
             return said
         shown = [f"`{model.name}`" for model in self.registry.among(guild_id, here, models)[:10]]

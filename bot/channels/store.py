@@ -20,7 +20,7 @@ from redis.asyncio.client import Pipeline
 
 from bot.background import reply
 from bot.channels.consent import ConsentStore
-from bot.jobs.understanding import card_of
+from bot.jobs.decoding import card_of
 from bot.leader import Fence, Overtaken
 from shared import keys
 from shared.transcripts import Revision, TranscriptInfo, pack_page, read_revision, unpack_page

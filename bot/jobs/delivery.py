@@ -22,8 +22,8 @@ from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, backoff, is_transi
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
 from bot.gateway.pacing import each_request_within
-from bot.jobs.queue import JobQueue
-from bot.jobs.understanding import NotUnderstood
+from bot.jobs.client import JobClient
+from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed
 from bot.types import Send
 from shared.errors import UserError
@@ -69,7 +69,7 @@ class Delivery:
     def __init__(
         self,
         client: discord.Client,
-        queue: JobQueue,
+        queue: JobClient,
         settings: Settings,
         waiting: Callable[[int], AbstractAsyncContextManager[None]],
     ) -> None:

@@ -19,9 +19,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from bot.background import Tasks, reply, run_forever
+from bot.jobs.client import JobClient
+from bot.jobs.decoding import NotUnderstood, job_from
 from bot.jobs.fairness import Owner, Served, Waiting, in_order, serve, served_from
-from bot.jobs.queue import JobQueue
-from bot.jobs.understanding import NotUnderstood, job_from
 from shared import keys, lifecycle, messages
 from shared.jobs import TRAIN_QUEUE
 
@@ -118,7 +118,7 @@ async def read_line(client: redis.asyncio.Redis) -> Line:
 class Dispatcher:
     """Runs while the bot leads. `ended` hears of trainings that end here: their kind, and how."""
 
-    def __init__(self, client: redis.asyncio.Redis, queue: JobQueue, ended: Callable[[str, str], None]) -> None:
+    def __init__(self, client: redis.asyncio.Redis, queue: JobClient, ended: Callable[[str, str], None]) -> None:
         self._redis = client
         self._queue = queue
         self._ended = ended

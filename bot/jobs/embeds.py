@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import discord
 
 from bot.escape import plain
-from bot.jobs.queue_view import Outlook, Standing
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, in_line, span
 from shared.units import count
 
 
 @dataclass(frozen=True)
 class Row:
-    standing: Standing
+    standing: QueuedTraining
     own: bool  # by the person who asks
     visible: bool  # in a channel that this person can see; of others, the list shows only that they exist
 
 
-def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> discord.Embed:
+def jobs(rows: Sequence[Row], outlook: QueueSnapshot, guild_id: int, prefix: str) -> discord.Embed:
     embed = discord.Embed(title="Trainings", colour=BLURPLE)
     lines: list[str] = []
     for listed, row in enumerate(rows):
@@ -33,7 +33,7 @@ def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> d
     if not rows:
         lines.append(f"No training is waiting or running here. `{prefix}train frankenstein` starts one.")
     embed.description = "\n".join(lines)
-    elsewhere = sum(one.job.place.guild_id != guild_id for one in outlook.standings)
+    elsewhere = sum(one.job.place.guild_id != guild_id for one in outlook.trainings)
     foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
     if any(row.own for row in rows):
         foot.append(f"⭐ yours: {prefix}cancel JOB, {prefix}finish JOB")
@@ -42,7 +42,7 @@ def jobs(rows: Sequence[Row], outlook: Outlook, guild_id: int, prefix: str) -> d
     return embed
 
 
-def _line(row: Row, outlook: Outlook) -> str:
+def _line(row: Row, outlook: QueueSnapshot) -> str:
     standing = row.standing
     if not row.visible:
         return f"{_mark(row)} A training in another channel\n{_state(standing, outlook)}"
@@ -61,7 +61,7 @@ def _mark(row: Row) -> str:
     return "🧠" if row.standing.place is None else "🕓"
 
 
-def _state(standing: Standing, outlook: Outlook) -> str:
+def _state(standing: QueuedTraining, outlook: QueueSnapshot) -> str:
     if standing.place is not None:
         where = in_line(standing.place, outlook.waiting, standing.begins)
         others = outlook.before(standing)
@@ -74,5 +74,5 @@ def _state(standing: Standing, outlook: Outlook) -> str:
     return done if standing.ends is None else f"{done}, {span(standing.ends)} left"
 
 
-def choice(standing: Standing, outlook: Outlook) -> str:
+def choice(standing: QueuedTraining, outlook: QueueSnapshot) -> str:
     return f"{standing.job.corpus.title[:50]} · {_state(standing, outlook)}"[:100]

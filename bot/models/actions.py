@@ -12,8 +12,8 @@ import discord
 from bot import components
 from bot.components import Press
 from bot.errors import AlreadyReported
+from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
-from bot.jobs.queue import JobQueue
 from bot.models import embeds
 from bot.models.access import require_owner
 from bot.models.lifetime import Lifetimes
@@ -40,7 +40,7 @@ class ModelActions:
     servers: GuildSettingsStore
     access: Access
     cooldowns: Cooldowns
-    queue: JobQueue
+    queue: JobClient
     delivery: Delivery
     registry: Registry
     lifetimes: Lifetimes

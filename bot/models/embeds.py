@@ -103,7 +103,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
-    copy = "" if model.heard else f" `{prefix}model export {model.name}` keeps a copy."
+    copy = "" if model.source_channels else f" `{prefix}model export {model.name}` keeps a copy."
     embed = discord.Embed(
         title=f"Delete {model.name}?",
         description=(
@@ -238,8 +238,10 @@ def megabytes(number: int) -> str:
 
 def scope_in_full(model: ModelRecord) -> str:
     """Where a model may be used: after "it may be used"."""
-    if model.heard:
-        return f"{_where(model)}, as far as everybody who reads along could have read {_channels(model.heard)}"
+    if model.source_channels:
+        return (
+            f"{_where(model)}, as far as everybody who reads along could have read {_channels(model.source_channels)}"
+        )
     return _where(model)
 
 
@@ -261,8 +263,8 @@ def _channels(channel_ids: tuple[int, ...]) -> str:
 
 
 def _scope(model: ModelRecord, here: list[int]) -> str:
-    if model.heard:
-        return f"of messages in <#{model.heard[0]}>" if len(model.heard) == 1 else "of messages"
+    if model.source_channels:
+        return f"of messages in <#{model.source_channels[0]}>" if len(model.source_channels) == 1 else "of messages"
     if model.scope == "guild":
         return "whole server"
     if model.for_server:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from bot.background import reply
 from bot.escape import code
-from bot.jobs.queue import DELETED_WITHIN_S
+from bot.jobs.client import DELETED_WITHIN_S
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices
 from bot.servers import access

@@ -11,8 +11,8 @@ import discord
 import structlog
 
 from bot.background import REDIS_DOWN, Tasks, retry
-from bot.jobs.queue import JobQueue
-from bot.jobs.queue_view import OutlookCache, cancel_trainings
+from bot.jobs.client import JobClient
+from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.servers.access import was_deleted
 from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
@@ -32,8 +32,8 @@ class Removal:
         self,
         client: discord.Client,
         registry: Registry,
-        queue: JobQueue,
-        outlook: OutlookCache,
+        queue: JobClient,
+        outlook: Snapshots,
     ) -> None:
         self._client = client
         self._registry = registry
@@ -66,7 +66,7 @@ class Removal:
             await cancel_trainings(self._outlook, self._queue, lambda ref: ref.channel_id == channel_id)
             for model in await self._registry.all(guild.id):
                 lost = model.channel_id == channel_id and not model.usable_in(left)
-                if lost or channel_id in model.heard or await self._source_is_gone(model, left):
+                if lost or channel_id in model.source_channels or await self._source_is_gone(model, left):
                     await self.drop(model)
 
         await self._persist(forget)
@@ -90,7 +90,7 @@ class Removal:
 
     async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
         """Whether a channel, or private thread, whose messages it learned from was deleted."""
-        unknown = [channel_id for channel_id in model.heard if channel_id not in known]
+        unknown = [channel_id for channel_id in model.source_channels if channel_id not in known]
         return any([await was_deleted(self._client, channel_id) for channel_id in unknown])
 
     async def send_deletions(self) -> None:

@@ -12,8 +12,8 @@ from bot import components
 from bot.components import Press
 from bot.errors import AlreadyReported
 from bot.escape import code
+from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
-from bot.jobs.queue import JobQueue
 from bot.models import embeds
 from bot.models.access import guild_of, require_export
 from bot.models.audience import Audience
@@ -55,7 +55,7 @@ class Transfer:
     servers: GuildSettingsStore
     access: Access
     cooldowns: Cooldowns
-    queue: JobQueue
+    queue: JobClient
     delivery: Delivery
     registry: Registry
     audience: Audience

@@ -19,9 +19,9 @@ from bot.background import is_transient, woken
 from bot.components import button, view
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
 from bot.jobs.card_message import CardMessage, edit_by_id
+from bot.jobs.client import JobClient, card_nonce
 from bot.jobs.fairness import estimate
-from bot.jobs.queue import JobQueue, card_nonce
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
@@ -53,8 +53,8 @@ class TrainingCards:
     client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
-    queue: JobQueue
-    outlook: OutlookCache
+    queue: JobClient
+    outlook: Snapshots
     registry: Registry
     audience: Audience
     revisions: Callable[[list[str]], Awaitable[Mapping[str, Revision]]]  # of transcripts, as they are now

@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.jobs import embeds as job_embeds
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.snapshot import Snapshots
 from bot.options.autocomplete import Offers
 from bot.options.checks import Context
 from bot.servers.actor import Actor
@@ -21,7 +21,7 @@ _JOB = "The training's id, at the bottom of its card; without one, your only tra
 
 
 class Jobs(commands.Cog):
-    def __init__(self, servers: GuildSettingsStore, outlook: OutlookCache, control: Control, offers: Offers) -> None:
+    def __init__(self, servers: GuildSettingsStore, outlook: Snapshots, control: Control, offers: Offers) -> None:
         self._servers = servers
         self._outlook = outlook
         self._control = control
@@ -44,7 +44,7 @@ class Jobs(commands.Cog):
                 own=one.job.place.user_id == who.user.id,
                 visible=self._control.may_show(who, one.job, private=private),
             )
-            for one in outlook.standings
+            for one in outlook.trainings
             if one.job.place.guild_id == who.guild_id
         ]
         prefix = await self._servers.prefix(who.guild_id)

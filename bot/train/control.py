@@ -14,8 +14,8 @@ from bot.channels.importer import Importer
 from bot.components import JOB, Components, Press
 from bot.escape import MOST, code, label, plain
 from bot.jobs import embeds as job_embeds
-from bot.jobs.queue import TRAINING, JobQueue
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.client import TRAINING, JobClient
+from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
 from bot.servers import access
 from bot.servers.actor import Actor
@@ -34,8 +34,8 @@ _TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
 @dataclass(frozen=True)
 class Control:
     servers: GuildSettingsStore
-    queue: JobQueue
-    outlook: OutlookCache
+    queue: JobClient
+    outlook: Snapshots
     audience: Audience
     cards: TrainingCards
     importer: Importer
@@ -96,10 +96,10 @@ class Control:
         To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
         none, or for several, which it lists; a moderator who has none is shown those that they may end.
         """
-        standings = (await self.outlook.look(now=True)).standings
-        jobs = {one.job.job_id: one.job for one in standings if one.job.place.guild_id == who.guild_id}
+        trainings = (await self.outlook.look(now=True)).trainings
+        jobs = {one.job.job_id: one.job for one in trainings if one.job.place.guild_id == who.guild_id}
         places = {job_id: job.place for job_id, job in jobs.items()}
-        begun = {one.job.job_id for one in standings if one.place is None}
+        begun = {one.job.job_id for one in trainings if one.place is None}
         if doing == "cancel":
             places |= await self.importer.by_job(who.guild_id)
         found = [job_id for job_id, place in places.items() if place.user_id == who.user.id]
@@ -159,7 +159,7 @@ class Control:
     async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Autocomplete for `cancel` and `finish`: the person's own trainings, then those that they moderate."""
         user, outlook = interaction.user, await self.outlook.look()
-        here = [one for one in outlook.standings if one.job.place.guild_id == interaction.guild_id]
+        here = [one for one in outlook.trainings if one.job.place.guild_id == interaction.guild_id]
         own = [one for one in here if one.job.place.user_id == user.id]
         others = [one for one in here if one.job.place.user_id != user.id and access.moderates(user, one.job.place)]
         near = [

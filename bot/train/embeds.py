@@ -40,7 +40,7 @@ from shared.units import choosing, count
 
 GAP_BITS = 0.15
 """A difference between training and held-out loss that the card mentions."""
-_ANEW = {
+_RESTART_REASONS = {
     "withdrawn": "A member withdrew: I begin again without their words.",
     "changed": "Messages were deleted or changed meanwhile: I begin again with what is there now.",
 }
@@ -187,7 +187,7 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingStat
     if state.finished is not None:
         model = state.finished.model
         kept = "ended the training and kept the best so far" if state.finished.stopped == "finish" else "kept the model"
-        elsewhere = model.usable_in(()) and not set(model.heard) & set(job.place.channel_ids)
+        elsewhere = model.usable_in(()) and not set(model.source_channels) & set(job.place.channel_ids)
         where = "The command `models` lists it in the server's channels that may use it."
         lost = "It was for that channel alone, so it can't be used any more."
         said = f"✅ I {kept} as `{model.name}`.\n{where if elsewhere else lost}"
@@ -225,8 +225,8 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
     if state.trouble is not None and state.state != "interrupted":
         embed.description = f"{embed.description}\n{_TROUBLE[state.trouble]}"
         embed.colour = AMBER
-    if state.anew is not None:
-        embed.description = f"{embed.description}\n🔁 {_ANEW[state.anew]}"
+    if state.restart_reason is not None:
+        embed.description = f"{embed.description}\n🔁 {_RESTART_REASONS[state.restart_reason]}"
     if progress is not None:
         _add_progress(embed, job.options, progress, ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
@@ -289,7 +289,7 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         "finish": " It was finished early on request, and the best so far was kept.",
     }[end.stopped]
     more = "" if end.stopped == "early" else f" `{context.prefix}train more` trains it further."
-    example = "I think" if model.heard else "the monster"
+    example = "I think" if model.source_channels else "the monster"
     embed = discord.Embed(
         title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
         description=(

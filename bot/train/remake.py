@@ -21,8 +21,8 @@ from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, is_transient, repl
 from bot.channels.importer import Importer, ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
-from bot.jobs.queue import JobQueue
-from bot.jobs.queue_view import OutlookCache, cancel_trainings
+from bot.jobs.client import JobClient
+from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.audience import Audience
 from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
@@ -57,8 +57,8 @@ class Remaking:
     settings: Settings
     servers: GuildSettingsStore
     redis: Redis
-    queue: JobQueue
-    outlook: OutlookCache
+    queue: JobClient
+    outlook: Snapshots
     registry: Registry
     audience: Audience
     lifetimes: Lifetimes
@@ -168,7 +168,7 @@ class Remaking:
     async def _is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
         outlook = await self.outlook.look(now=True)
-        made = any(one.job.replaces == model.model_id for one in outlook.standings)
+        made = any(one.job.replaces == model.model_id for one in outlook.trainings)
         return made or bool(await self.importer.of_guild(guild.id))
 
     async def _make_again(self, guild: discord.Guild, model: ModelRecord) -> None:
@@ -190,7 +190,7 @@ class Remaking:
         found = [await self.transcripts.load(ref.transcript_id) for ref in model.transcripts]
         known = [one for one in found if one is not None]
         places = {one.info.source_id for one in known}
-        if len(places) != 1 or len(model.heard) != 1 or model.options is None or model.imported:
+        if len(places) != 1 or len(model.source_channels) != 1 or model.options is None or model.imported:
             return None
         channel = guild.get_channel_or_thread(places.pop())
         if not isinstance(channel, Source):

@@ -12,9 +12,9 @@ import structlog
 from bot.background import REDIS_DOWN, is_transient
 from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
+from bot.jobs.client import TRAINING, JobClient, card_nonce
 from bot.jobs.delivery import Delivery
-from bot.jobs.queue import TRAINING, JobQueue, card_nonce
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.snapshot import Snapshots
 from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
 from bot.servers.access import Access
@@ -60,8 +60,8 @@ class Trainings:
     servers: GuildSettingsStore
     access: Access
     cooldowns: Cooldowns
-    queue: JobQueue
-    outlook: OutlookCache
+    queue: JobClient
+    outlook: Snapshots
     delivery: Delivery
     cards: TrainingCards
     registry: Registry
@@ -229,7 +229,7 @@ class Trainings:
                     log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
                     return True
                 if not is_transient(error) or isinstance(error, REDIS_DOWN):
-                    await self.queue.retract(job.job_id)
+                    await self.queue.roll_back(job.job_id)
                     raise
                 log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
                 self.delivery.follow(job, None)

@@ -27,12 +27,12 @@ State = Literal["queued", "reading", "training", "interrupted", "finished", "fai
 
 @dataclass(frozen=True)
 class TrainingState:
-    """`samples`: newest last. `trouble`: what keeps its worker from saving. `anew`: why it last began anew, see
-    `Started`; None: it never did."""
+    """`samples`: newest last. `trouble`: what keeps its worker from saving. `restart_reason`: why it last began anew,
+    see `Started`; None: it never did."""
 
     state: State = "queued"
     resumed: bool = False
-    anew: Literal["withdrawn", "changed"] | None = None
+    restart_reason: Literal["withdrawn", "changed"] | None = None
     progress: Progress | None = None
     trouble: Difficulty | None = None
     samples: tuple[Sample, ...] = ()
@@ -59,8 +59,8 @@ class TrainingState:
         match event:
             case Started():
                 begun = self if event.resumed else replace(self, progress=None, samples=())  # nothing of it is left
-                anew = event.anew or self.anew
-                return replace(begun, state="reading", trouble=None, resumed=event.resumed, anew=anew)
+                reason = event.restart_reason or self.restart_reason
+                return replace(begun, state="reading", trouble=None, resumed=event.resumed, restart_reason=reason)
             case Progress():
                 return replace(self, state="training", progress=event)
             case Sample():

@@ -17,8 +17,8 @@ import structlog
 from bot import components
 from bot.components import Field, Form, Press
 from bot.errors import MISSING_PERMISSIONS
+from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
-from bot.jobs.queue import JobQueue
 from bot.models.registry import Registry
 from bot.options.checks import SEED_LIMIT
 from bot.options.options import HOTTEST, TEMPERATURE_STEP, temperature
@@ -85,7 +85,7 @@ class Generating:
     servers: GuildSettingsStore
     access: Access
     cooldowns: Cooldowns
-    queue: JobQueue
+    queue: JobClient
     delivery: Delivery
     registry: Registry
     slot: Callable[[int], AbstractContextManager[None]]

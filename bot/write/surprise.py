@@ -10,8 +10,8 @@ from typing import Any
 import discord
 
 from bot import components
+from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
-from bot.jobs.queue import JobQueue
 from bot.models.registry import Registry
 from bot.options.decoding import of_message
 from bot.servers.actor import Actor
@@ -28,7 +28,7 @@ from shared.jobs import SURPRISE_FILE, SurpriseJob, author_of
 class Surprising:
     client: discord.Client
     servers: GuildSettingsStore
-    queue: JobQueue
+    queue: JobClient
     delivery: Delivery
     registry: Registry
     generating: Generating

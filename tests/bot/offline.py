@@ -12,7 +12,7 @@ from simcord.backend.models import Message
 
 from bot.app import Galvanic
 from bot.channels.store import TranscriptStore
-from bot.jobs.queue import JobQueue
+from bot.jobs.client import JobClient
 from bot.options.checks import Context
 from bot.servers.settings import GuildSettingsStore
 from bot.train.start import Trainings
@@ -54,7 +54,7 @@ async def context(bot: Galvanic, content: str, *, person: str = "ada", channel: 
 
 
 async def text_again(
-    model: ModelRecord, queue: JobQueue, store: TranscriptStore, settings: Settings
+    model: ModelRecord, queue: JobClient, store: TranscriptStore, settings: Settings
 ) -> Corpus | CorpusInfo:
     """The text that a model learned from, as for `train more`."""
     needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "queue": queue}

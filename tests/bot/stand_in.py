@@ -39,7 +39,7 @@ class StandIn:
 
     def waiting(self) -> set[str]:
         """Jobs whose end has not been shown."""
-        return {member.decode() for member in self.redis.smembers(keys.UNDELIVERED)}
+        return {member.decode() for member in self.redis.smembers(keys.OUTBOX)}
 
     async def asked(self, live: Live) -> str:
         """Id of a job that is waiting, once there is one."""

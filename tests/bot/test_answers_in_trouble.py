@@ -340,7 +340,7 @@ async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worke
     await answered(live, worker)
     await live.until(lambda: not live.bot.delivery._to_note, "the note to be over")
     # Redis did not hear of it, and what an earlier run left is looked through once more.
-    worker.redis.sadd(keys.UNDELIVERED, job_id)
+    worker.redis.sadd(keys.OUTBOX, job_id)
     live.bot.delivery._to_note[job_id] = None
     await live.bot.delivery.take_up(job_id)
     live.bot.delivery.delivered(job_id)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot import words
 from bot.jobs import embeds as job_embeds
 from bot.jobs.fairness import Estimate
-from bot.jobs.queue_view import Outlook, Standing
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.models import embeds as model_embeds
 from bot.models.embeds import copied
 from bot.train import embeds
@@ -227,9 +227,9 @@ def test_samples_fit_discord_however_long_they_are() -> None:
     assert "**After epoch 39**" in said
 
 
-def standing(job_id: str, place: int | None = None, guild_id: int = GUILD, **fields: object) -> Standing:
+def standing(job_id: str, place: int | None = None, guild_id: int = GUILD, **fields: object) -> QueuedTraining:
     job = train_job(job_id=job_id, place=place_of(guild_id=guild_id))
-    return Standing(**{"job": job, "card": (CHANNEL, 5), "place": place, "takes": Estimate(60, True), **fields})  # type: ignore[arg-type]
+    return QueuedTraining(**{"job": job, "card": (CHANNEL, 5), "place": place, "takes": Estimate(60, True), **fields})  # type: ignore[arg-type]
 
 
 def test_the_list_of_jobs() -> None:
@@ -237,7 +237,7 @@ def test_the_list_of_jobs() -> None:
     theirs = standing("t-2", 0, GUILD + 1)
     mine = standing("t-3", 1, begins=Estimate(200, True))
     hidden = standing("t-4", 2, begins=Estimate(300, True))
-    outlook = Outlook((running, theirs, mine, hidden))
+    outlook = QueueSnapshot((running, theirs, mine, hidden))
     rows = [
         job_embeds.Row(running, False, True),
         job_embeds.Row(mine, True, True),
@@ -255,12 +255,12 @@ def test_the_list_of_jobs() -> None:
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]
     assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
-    assert "?train" in (job_embeds.jobs([], Outlook(()), GUILD, "?").description or "")
+    assert "?train" in (job_embeds.jobs([], QueueSnapshot(()), GUILD, "?").description or "")
 
 
 def test_a_long_list_of_jobs_fits_discord() -> None:
     many = [standing(f"t-{n}", n, begins=Estimate(60, True)) for n in range(200)]
-    embed = job_embeds.jobs([job_embeds.Row(one, True, True) for one in many], Outlook(tuple(many)), GUILD, "!")
+    embed = job_embeds.jobs([job_embeds.Row(one, True, True) for one in many], QueueSnapshot(tuple(many)), GUILD, "!")
     assert len(embed.description or "") <= 4_096
     assert " more." in (embed.description or "")
 

@@ -8,7 +8,7 @@ import redis.asyncio
 
 from bot.channels.store import Line, TranscriptStore
 from bot.jobs import retention
-from bot.jobs.queue import JobQueue
+from bot.jobs.client import JobClient
 from bot.servers.actor import Actor
 from bot.train import card, embeds
 from bot.train.start import TrainRequest
@@ -31,8 +31,8 @@ DAY_MS = 86_400_000
 
 
 @pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
-    return JobQueue(settings, client)
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
+    return JobClient(settings, client)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def left_ms(client: redis.asyncio.Redis, info: TranscriptInfo) -> list[int
 
 
 async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
-    queue: JobQueue, store: TranscriptStore, client: redis.asyncio.Redis
+    queue: JobClient, store: TranscriptStore, client: redis.asyncio.Redis
 ) -> None:
     info = await transcribed(store)
     await expire(store, info.transcript_id, 60)
@@ -90,7 +90,7 @@ def test_messages_that_are_dropped_at_once_outlive_a_night_without_the_bot(
 async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
     settings: Settings, store: TranscriptStore, client: redis.asyncio.Redis
 ) -> None:
-    queue = JobQueue(settings.model_copy(update={"channel_corpus_days": 0}), client)
+    queue = JobClient(settings.model_copy(update={"channel_corpus_days": 0}), client)
     info, other = await transcribed(store), await transcribed(store)
     for number in (1, 2):
         await queue.submit_train(job_of(info, f"t-{number}"), None, (CHANNEL, 5), (3, 20))
@@ -106,7 +106,7 @@ async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
 
 
 async def test_letting_go_twice_keeps_messages_no_longer(
-    queue: JobQueue, store: TranscriptStore, client: redis.asyncio.Redis
+    queue: JobClient, store: TranscriptStore, client: redis.asyncio.Redis
 ) -> None:
     info = await transcribed(store)
     await queue.release_text(job_of(info))
@@ -138,7 +138,7 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
 
 
 async def test_messages_are_learned_again_as_they_are_now(
-    queue: JobQueue, store: TranscriptStore, settings: Settings
+    queue: JobClient, store: TranscriptStore, settings: Settings
 ) -> None:
     info = await transcribed(store)
     await store.note_gone(info.transcript_id, {1: ""})
@@ -148,7 +148,7 @@ async def test_messages_are_learned_again_as_they_are_now(
 
 
 async def test_messages_that_are_no_longer_kept_have_to_be_read_anew(
-    queue: JobQueue, store: TranscriptStore, settings: Settings
+    queue: JobClient, store: TranscriptStore, settings: Settings
 ) -> None:
     info = await transcribed(store)
     await store.drop_text(info.transcript_id)
@@ -160,7 +160,7 @@ async def test_messages_that_are_no_longer_kept_have_to_be_read_anew(
 
 
 async def test_a_model_file_cannot_name_messages_to_learn(
-    queue: JobQueue, store: TranscriptStore, settings: Settings
+    queue: JobClient, store: TranscriptStore, settings: Settings
 ) -> None:
     info, foreign = await transcribed(store), await transcribed(store, GUILD + 1)
     claimed = record(corpus=told(info), imported=True)
@@ -202,7 +202,7 @@ def view_of(*events: Event) -> TrainingState:
 
 def test_a_card_tells_that_a_member_withdrew_and_forgets_what_was_there() -> None:
     begun = (Started(worker="w"), progress(), Sample(epoch=1, text="their words"))
-    view = view_of(*begun, Started(worker="w", anew="withdrawn"))
+    view = view_of(*begun, Started(worker="w", restart_reason="withdrawn"))
     assert (view.state, view.progress, view.samples, view.resumed) == ("reading", None, (), False)
     said = embeds.training(train_job(), view, embeds.CardContext()).to_dict()
     assert "A member withdrew: I begin again without their words." in said["description"]
@@ -216,7 +216,7 @@ def test_a_card_tells_that_a_member_withdrew_and_forgets_what_was_there() -> Non
 
 
 def test_a_card_tells_that_messages_changed_before_it_could_go_on() -> None:
-    view = view_of(Started(worker="w", resumed=True), Started(worker="w", anew="changed"))
+    view = view_of(Started(worker="w", resumed=True), Started(worker="w", restart_reason="changed"))
     said = embeds.training(train_job(), view, embeds.CardContext()).description or ""
     assert "Messages were deleted or changed" in said
 

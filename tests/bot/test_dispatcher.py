@@ -11,8 +11,8 @@ import redis.asyncio
 from kombu.exceptions import OperationalError
 
 from bot.jobs import dispatcher as dispatching
+from bot.jobs.client import JobClient
 from bot.jobs.dispatcher import Dispatcher
-from bot.jobs.queue import JobQueue
 from shared import keys, lifecycle, presence
 from shared.connect import connect
 from shared.jobs import TRAIN_QUEUE
@@ -27,8 +27,8 @@ def worker(settings: Settings) -> redis.Redis:
 
 
 @pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
-    return JobQueue(settings, client)
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
+    return JobClient(settings, client)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def ended() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def dispatcher(client: redis.asyncio.Redis, queue: JobQueue, ended: list[tuple[str, str]]) -> Dispatcher:
+def dispatcher(client: redis.asyncio.Redis, queue: JobClient, ended: list[tuple[str, str]]) -> Dispatcher:
     return Dispatcher(client, queue, lambda kind, outcome: ended.append((kind, outcome)))
 
 
@@ -46,7 +46,7 @@ def says(worker: redis.Redis, name: str, state: presence.State) -> None:
     worker.hset(keys.worker_states(TRAIN_QUEUE), name, state)
 
 
-async def enter(queue: JobQueue, *numbers: int, guild_id: int = GUILD) -> None:
+async def enter(queue: JobClient, *numbers: int, guild_id: int = GUILD) -> None:
     for number in numbers:
         job = train_job(job_id=f"t-{number}", place=place(guild_id=guild_id))
         assert await queue.submit_train(job, "text", (CHANNEL, number), (99, 99)) == "entered"
@@ -63,7 +63,7 @@ def has_watched(dispatcher: Dispatcher) -> None:
 
 
 async def test_as_many_are_sent_as_workers_are_free(
-    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
 ) -> None:
     await enter(queue, 1, 2, 3)
     await enter(queue, 4, guild_id=GUILD + 1)
@@ -79,7 +79,7 @@ async def test_as_many_are_sent_as_workers_are_free(
 
 
 async def test_a_worker_that_begins_one_is_not_free_though_it_said_so(
-    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
 ) -> None:
     await enter(queue, 1, 2)
     says(worker, "w", "free")
@@ -90,7 +90,7 @@ async def test_a_worker_that_begins_one_is_not_free_though_it_said_so(
 
 
 async def test_what_is_not_begun_in_time_is_sent_again_and_that_is_no_death(
-    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
 ) -> None:
     await enter(queue, 1)
     says(worker, "w", "free")
@@ -105,7 +105,7 @@ async def test_what_is_not_begun_in_time_is_sent_again_and_that_is_no_death(
 
 
 async def test_a_lease_counts_as_lapsed_when_redis_was_there_for_all_of_it(
-    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
 ) -> None:
     await enter(queue, 1)
     lives.take(worker, "t-1")
@@ -124,7 +124,7 @@ async def test_a_lease_counts_as_lapsed_when_redis_was_there_for_all_of_it(
 
 async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
     dispatcher: Dispatcher,
-    queue: JobQueue,
+    queue: JobClient,
     worker: redis.Redis,
     ended: list[tuple[str, str]],
 ) -> None:
@@ -139,7 +139,7 @@ async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
 
 
 async def test_what_celery_did_not_take_waits_again(
-    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any) -> None:
         raise OperationalError
@@ -153,7 +153,7 @@ async def test_what_celery_did_not_take_waits_again(
 
 
 async def test_only_public_titles_are_shown_to_celerys_tools(
-    dispatcher: Dispatcher, queue: JobQueue, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
 ) -> None:
     public, own = corpus(source="catalogue", title="Frankenstein"), corpus(source="upload", title="my diary")
     for number, text in enumerate((public, own), 1):

@@ -259,7 +259,7 @@ async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: Sta
     worker.redis.xadd(keys.job_events("t-77"), {"event": progress(step=42).model_dump_json()}, id="1-8")
     await live.until(lambda: live.showing("42 of 100"), "what came after it")
     outlook = await live.bot.outlook.look(now=True)
-    assert outlook.standings[0].progress is not None
+    assert outlook.trainings[0].progress is not None
     worker.redis.xadd(keys.job_events("t-77"), {"event": Failed(problem="Enough.").model_dump_json()}, id="1-9")
     await live.until(lambda: live.showing("Enough."), "the end")
 

@@ -103,7 +103,7 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
     live.bot.delivery.follow(followed, None)
     worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:5"})
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
-    worker.redis.sadd(keys.UNDELIVERED, "t-9")
+    worker.redis.sadd(keys.OUTBOX, "t-9")
     for job_id in ("g-others", "g-own"):
         await live.bot.queue.submit(generate_job(job_id=job_id, place=lab()))
         worker.write(job_id)
@@ -134,7 +134,7 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
     await live.bot.queue.submit_train(train_job(job_id="t-1", place=lab()), "text", None, (9, 9))
     live.bot.delivery._tasks.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
     await live.until(lambda: looks, "the first look")
-    await live.bot.queue.retract("t-1")
+    await live.bot.queue.roll_back("t-1")
     await live.until(lambda: looks >= 3, "two more")
     assert not live.bot.delivery.in_background
     assert not live.shown("job t-1")
@@ -144,7 +144,7 @@ async def test_the_card_of_a_training_that_another_version_began_says_so(live: L
     message = await live.bot.get_channel(LAB).send("a card")  # type: ignore[union-attr]
     worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:{message.id}"})
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
-    worker.redis.sadd(keys.UNDELIVERED, "t-9")
+    worker.redis.sadd(keys.OUTBOX, "t-9")
     await live.bot.delivery.take_up("t-9")
     assert "Another version of me began this training" in text_of(live.world.messages[LAB][message.id])
-    assert worker.redis.sismember(keys.UNDELIVERED, "t-9"), "that version goes on with it"
+    assert worker.redis.sismember(keys.OUTBOX, "t-9"), "that version goes on with it"

@@ -11,8 +11,8 @@ import redis
 import redis.asyncio
 from kombu.exceptions import OperationalError
 
-from bot.jobs import queue as queue_module
-from bot.jobs.queue import JobQueue
+from bot.jobs import client as queue_module
+from bot.jobs.client import JobClient
 from shared import keys
 from shared.connect import connect, connect_async
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, Job
@@ -47,28 +47,28 @@ async def far(lossy: LossyRedis) -> AsyncIterator[redis.asyncio.Redis]:
 
 
 @pytest.fixture
-def queue(settings: Settings, far: redis.asyncio.Redis) -> JobQueue:
-    return JobQueue(settings, far)
+def queue(settings: Settings, far: redis.asyncio.Redis) -> JobClient:
+    return JobClient(settings, far)
 
 
 @pytest.fixture
-def mute(tmp_path: Path, far: redis.asyncio.Redis) -> JobQueue:
+def mute(tmp_path: Path, far: redis.asyncio.Redis) -> JobClient:
     """One that cannot reach Celery's broker."""
-    return JobQueue(Settings(redis_url=f"unix://{tmp_path}/nobody"), far)  # type: ignore[arg-type]
+    return JobClient(Settings(redis_url=f"unix://{tmp_path}/nobody"), far)  # type: ignore[arg-type]
 
 
-async def submit(queue: JobQueue, job: Job) -> str:
+async def submit(queue: JobClient, job: Job) -> str:
     if job.kind == "train":
         return await queue.submit_train(job, "text", (CHANNEL, 5), (3, 20))
     return "entered" if await queue.submit(job) else "known"
 
 
-async def assert_gone(queue: JobQueue, worker: redis.Redis, job: Job) -> None:
+async def assert_gone(queue: JobClient, worker: redis.Redis, job: Job) -> None:
     """Nothing is left of a job once what was begun is done."""
     await asyncio.gather(*queue._tasks._tasks)
     assert not worker.exists(keys.job(job.job_id))
     assert not worker.exists(keys.job_events(job.job_id))
-    assert worker.smembers(keys.UNDELIVERED) == set()
+    assert worker.smembers(keys.OUTBOX) == set()
     assert worker.hgetall(keys.ACTIVE) == {}
 
 
@@ -77,7 +77,7 @@ BOTH = pytest.mark.parametrize(("job", "line"), [(generate_job(), GENERATE_QUEUE
 
 @BOTH
 async def test_a_lost_reply_loses_no_job(
-    queue: JobQueue, lossy: LossyRedis, worker: redis.Redis, job: Job, line: str
+    queue: JobClient, lossy: LossyRedis, worker: redis.Redis, job: Job, line: str
 ) -> None:
     lossy.lose_reply(ENTERED)
     assert await submit(queue, job) == "entered"
@@ -87,7 +87,7 @@ async def test_a_lost_reply_loses_no_job(
 
 
 async def test_what_may_have_been_entered_is_taken_back(
-    queue: JobQueue, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: JobClient, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = generate_job()
     monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
@@ -101,7 +101,7 @@ async def test_what_may_have_been_entered_is_taken_back(
 
 
 async def test_taking_back_spares_what_another_call_entered(
-    queue: JobQueue, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: JobClient, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
     assert await submit(queue, generate_job()) == "entered"
@@ -112,7 +112,7 @@ async def test_taking_back_spares_what_another_call_entered(
     assert await queue.load("g-1") is not None
 
 
-async def test_without_celery_nothing_is_left(mute: JobQueue, worker: redis.Redis) -> None:
+async def test_without_celery_nothing_is_left(mute: JobClient, worker: redis.Redis) -> None:
     job = generate_job()
     with pytest.raises(OperationalError):
         await submit(mute, job)
@@ -122,7 +122,7 @@ async def test_without_celery_nothing_is_left(mute: JobQueue, worker: redis.Redi
 
 
 async def test_without_celery_and_then_without_redis_nothing_is_left(
-    mute: JobQueue, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    mute: JobClient, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = generate_job()
     monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
@@ -133,15 +133,15 @@ async def test_without_celery_and_then_without_redis_nothing_is_left(
     assert worker.llen(GENERATE_QUEUE) == 0
 
 
-async def test_a_claimed_training_that_is_taken_back_is_cancelled_unseen(queue: JobQueue, worker: redis.Redis) -> None:
+async def test_a_claimed_training_that_is_taken_back_is_cancelled_unseen(queue: JobClient, worker: redis.Redis) -> None:
     await submit(queue, train_job())
     lives.take(worker, "t-1")
-    await queue.retract("t-1")
+    await queue.roll_back("t-1")
     assert await queue.control("t-1") == "cancel"
     assert await queue.undelivered() == []
 
 
-async def test_nobody_waits_for_a_deletion(queue: JobQueue, worker: redis.Redis) -> None:
+async def test_nobody_waits_for_a_deletion(queue: JobClient, worker: redis.Redis) -> None:
     job = DeleteJob(job_id="d-1", place=place(), model_id="m1")
     assert await submit(queue, job) == "entered"
     assert worker.llen(GENERATE_QUEUE) == 1

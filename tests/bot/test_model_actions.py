@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from bot.jobs.queue import DELETED_WITHIN_S
+from bot.jobs.client import DELETED_WITHIN_S
 from bot.servers.actor import Actor
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.escape import clipped, fit, plain
 from bot.jobs import embeds as job_embeds
-from bot.jobs.queue_view import Outlook, Standing
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.models import embeds as model_embeds
 from bot.train import embeds as train_embeds
 from bot.train.state import TrainingState
@@ -107,7 +107,7 @@ def test_no_card_makes_a_link_of_a_title() -> None:
     model = record(corpus_title=EVIL)
     job = train_job(corpus=corpus(title=EVIL), place=place_of())
     running, done = TrainingState.of([progress()]), TrainingState.of([finished(model=model)])
-    standing = Standing(job=job, card=(1, 2), place=None, takes=None, progress=progress())
+    standing = QueuedTraining(job=job, card=(1, 2), place=None, takes=None, progress=progress())
     embeds = [
         train_embeds.training(job, running, train_embeds.CardContext()),
         train_embeds.training(job, done, train_embeds.CardContext()),
@@ -115,7 +115,7 @@ def test_no_card_makes_a_link_of_a_title() -> None:
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
         model_embeds.delete_question(model, 1, "!"),
         model_embeds.imported(model, (EVIL,), "!", current=False),
-        job_embeds.jobs([job_embeds.Row(standing, False, True)], Outlook((standing,)), 1, "!"),
+        job_embeds.jobs([job_embeds.Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
     ]
     for embed in embeds:
         shown = [embed.title or "", embed.description or "", *(field.value or "" for field in embed.fields)]

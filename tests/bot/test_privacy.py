@@ -232,6 +232,6 @@ async def test_forget_me_without_direct_messages_says_nothing_to_the_channel(liv
 
 async def test_a_request_that_is_being_answered_is_not_pulled_away(live: Live) -> None:
     await asked_for(live, "g-1", BEN, "a seed")
-    await live.bot.redis.sadd(keys.UNDELIVERED, "g-1")  # type: ignore[misc]
+    await live.bot.redis.sadd(keys.OUTBOX, "g-1")  # type: ignore[misc]
     assert not await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
     assert await live.bot.redis.exists(keys.job("g-1"))

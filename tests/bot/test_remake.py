@@ -355,7 +355,7 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
     words = "turned off learning from channels"
     await live.until(lambda: len(live.shown(words)) == 2, "the end of both")
     outlook = await live.bot.outlook.look(now=True)
-    assert [one.job.job_id for one in outlook.standings] == ["t-79"]
+    assert [one.job.job_id for one in outlook.trainings] == ["t-79"]
 
 
 async def test_since_when_a_model_was_stale_is_forgotten_with_it(live: Live) -> None:

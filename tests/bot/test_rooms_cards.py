@@ -104,7 +104,7 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     with pytest.raises(UserError, match="has withdrawn since"):
         await live.bot.training_control.samples("t-77", GUILD, ben, [where])
     (revision,) = (await live.bot.lifetimes.revisions([ref().transcript_id])).values()
-    log.publish(Started(worker="w", anew="withdrawn"))
+    log.publish(Started(worker="w", restart_reason="withdrawn"))
     log.publish(progress(step=50))
     log.publish(Sample(epoch=1, text="what the others said", revision=revision.now))
     await live.until(lambda: live.showing("what the others said", channel=where), "the new sample")

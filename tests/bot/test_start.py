@@ -13,12 +13,12 @@ from shared.settings import Settings
 
 WARM = """
 import asyncio, sys
-from bot.jobs.queue import JobQueue
+from bot.jobs.client import JobClient
 from shared.connect import connect_async
 from shared.settings import Settings
 
 settings = Settings(_env_file=None, redis_url="redis://127.0.0.1:1/0")
-queue = JobQueue(settings, connect_async(settings))
+queue = JobClient(settings, connect_async(settings))
 assert "kombu.transport.redis" not in sys.modules
 asyncio.run(queue.warm())
 assert "kombu.transport.redis" in sys.modules

@@ -76,7 +76,7 @@ async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, wor
         await live.bot.trainings.begin(who, _lesson, closed)
     assert not worker.exists(keys.job(f"t-{who.request_id}"))
     assert worker.hgetall(keys.ACTIVE) == {}
-    assert worker.smembers(keys.UNDELIVERED) == set()
+    assert worker.smembers(keys.OUTBOX) == set()
     await live.bot.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
     assert len(_cards(live, "Learning")) == 1
 
@@ -178,7 +178,7 @@ async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_st
         return await _in_lab(live)(**options)
 
     await live.bot.trainings.begin(who, _lesson, stops, by_message=True)
-    assert worker.smembers(keys.UNDELIVERED) == {f"t-{who.request_id}".encode()}
+    assert worker.smembers(keys.OUTBOX) == {f"t-{who.request_id}".encode()}
     assert worker.hlen(keys.ACTIVE) == 1
 
 

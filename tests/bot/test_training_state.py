@@ -46,7 +46,7 @@ def test_progress_of_an_interrupted_training_stays_visible() -> None:
 
 def test_nothing_is_left_of_an_attempt_that_is_not_resumed() -> None:
     view = fold(Started(worker="w"), progress(step=7), Sample(epoch=1, text="a"), Started(worker="w"))
-    assert (view.progress, view.samples, view.anew) == (None, (), None)
+    assert (view.progress, view.samples, view.restart_reason) == (None, (), None)
 
 
 def test_samples_are_kept_in_order() -> None:

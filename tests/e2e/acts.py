@@ -209,7 +209,7 @@ def end_trainings(system: System) -> None:
 def undelivered(system: System) -> set[str]:
     """Jobs whose end the bot has yet to tell."""
     with system.redis as client:
-        return {member.decode() for member in client.smembers(keys.UNDELIVERED)}
+        return {member.decode() for member in client.smembers(keys.OUTBOX)}
 
 
 def forget_models(system: System) -> None:

@@ -65,7 +65,7 @@ def test_the_tavern_is_learned_and_speaks(system: System) -> None:
     begun = system.ask("!generate --length 40", **TAVERN)
     assert "❌" not in text_of(begun)
     record = records(system)["inn"]
-    assert record.heard == (int(system.client.world().channels["tavern"]),)
+    assert record.source_channels == (int(system.client.world().channels["tavern"]),)
     assert record.corpus is not None
     assert record.corpus.sha256 == ""
 
@@ -118,7 +118,7 @@ def test_a_reading_goes_on_after_the_bot_was_restarted(system: System) -> None:
     restart_bot(system)
     done = system.wait_for_card(card, "is now this channel's model", channel="archive", timeout=240)
     assert "Learned" in text_of(done)
-    assert records(system)["archive"].heard == (int(channel),)
+    assert records(system)["archive"].source_channels == (int(channel),)
 
 
 @pytest.mark.long

@@ -217,7 +217,7 @@ def test_a_late_answer_without_attach_files_shows_the_beginning(system: System) 
     try:
         asked = system.client.send(f"!generate {'the sea ' * 200} --length 4000")
         with system.redis as client:
-            system.client.wait_for(lambda: client.sismember(keys.UNDELIVERED, f"g-{asked['id']}"), 60)
+            system.client.wait_for(lambda: client.sismember(keys.OUTBOX, f"g-{asked['id']}"), 60)
         stop_bot(system)
         system.client.deny_bot("attach_files")
     finally:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import pytest
 import redis
 
-from bot.jobs.queue import JobQueue
+from bot.jobs.client import JobClient
 from shared import keys, presence
 from shared.connect import connect, connect_async
 from shared.events import Event, Finished, Generated, Interrupted, Progress, Started, parse_event
@@ -43,7 +43,7 @@ class Cluster:
 
         async def send() -> None:
             client = connect_async(self.settings)
-            queue = JobQueue(self.settings, client)
+            queue = JobClient(self.settings, client)
             for job in jobs:
                 if isinstance(job, TrainJob):
                     assert await queue.submit_train(job, text, (1, 2), (50, 50)) == "entered"

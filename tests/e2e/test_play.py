@@ -178,7 +178,7 @@ def test_both_are_answered_after_a_restart(system: System) -> None:
         with system.redis as client:
             for letter, message_id in asked.items():
                 job_id = f"{letter}-{message_id}"
-                system.client.wait_for(lambda job_id=job_id: client.sismember(keys.UNDELIVERED, job_id), 60)
+                system.client.wait_for(lambda job_id=job_id: client.sismember(keys.OUTBOX, job_id), 60)
         stop_bot(system)
     finally:
         worker.send_signal(signal.SIGCONT)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.jobs.queue import TRAINING
+from bot.jobs.client import TRAINING
 from shared import keys
 from shared.errors import UserError
 from shared.events import Sample

@@ -77,7 +77,7 @@ def test_trainings_of_the_version_before_go_on(own_system: System) -> None:
         assert sum(isinstance(one, Finished) for one in events) == 1
     with system.redis as client:
         assert not client.hlen(keys.ACTIVE)
-        system.client.wait_for(lambda: not client.scard(keys.UNDELIVERED), 30, "both ends to be noted")
+        system.client.wait_for(lambda: not client.scard(keys.OUTBOX), 30, "both ends to be noted")
 
 
 def _events(system: System, job_id: str) -> list[Any]:

@@ -61,7 +61,7 @@ def left_over(system: System) -> dict[str, Any]:
         with system.redis as client:
             found: dict[str, Any] = {
                 "active": client.hgetall(keys.ACTIVE),
-                "undelivered": client.smembers(keys.UNDELIVERED),
+                "undelivered": client.smembers(keys.OUTBOX),
                 "unacked": client.hlen("unacked") or client.zcard("unacked_index"),
                 "messages": client.llen("train") + client.llen("generate"),
                 "leases": client.keys("job:*:lease"),

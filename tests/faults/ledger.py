@@ -93,7 +93,7 @@ def _outcome(asked: Asked, messages: list[Message], client: redis.Redis) -> tupl
         return "unheard", words
     if "failed" in ends or not ends:
         # An answer that comes late refers to nothing; that it was told is known by its having left the undelivered.
-        told = entries and not client.sismember(keys.UNDELIVERED, asked.job_id)
+        told = entries and not client.sismember(keys.OUTBOX, asked.job_id)
         return ("failed" if told and asked.kind == "generate" else "lost"), words
     return "lost", words
 

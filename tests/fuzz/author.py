@@ -87,7 +87,7 @@ class Author(StandIn):
         variants = tuple(Variant(model_id="m1", name="a", temperature=one) for one in (0.2, 0.8))
         waits = train_job(job_id=JOBS[0], place=lab())
         lives.enter(self.redis, waits)
-        self.redis.srem(keys.UNDELIVERED, waits.job_id)
+        self.redis.srem(keys.OUTBOX, waits.job_id)
         for job in (
             generate_job(job_id=JOBS[1], place=lab(), model_name="a"),
             CompareJob(job_id=JOBS[2], place=lab(), seed="the sea", length=40, variants=variants),
@@ -104,7 +104,7 @@ class Author(StandIn):
         """Drop what a case has left: trainings that wait, jobs and their files."""
         for key in self.redis.scan_iter(keys.job_pattern()):
             self.redis.delete(key)
-        for key in (keys.ACTIVE, keys.UNDELIVERED):
+        for key in (keys.ACTIVE, keys.OUTBOX):
             self.redis.delete(key)
 
 

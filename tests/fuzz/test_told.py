@@ -77,13 +77,13 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     for number, event in enumerate((queued, *case["events"], case["last"]), 1):
         redis.xadd(keys.job_events(job_id), {case["field"]: _bytes(event)}, id=f"1-{number}")
     redis.hset(keys.ACTIVE, job_id, f"{PLACE.guild_id}:{PLACE.user_id}")
-    redis.sadd(keys.UNDELIVERED, job_id, "g-8")
+    redis.sadd(keys.OUTBOX, job_id, "g-8")
     redis.hset(keys.job("g-8"), "job", generate_job(job_id="g-8", place=PLACE, model_name="a").model_dump_json())
     hand.author._answer(generate_job(job_id="g-8", place=PLACE))
     redis.xadd(keys.NOTIFICATIONS, {"job": job_id})
     before = set(bot.delivery._tasks._tasks)
     await asyncio.wait_for(hand.live.start_again(), 20)
-    await hand.live.until(lambda: not redis.sismember(keys.UNDELIVERED, "g-8"), "the answer to another job")
+    await hand.live.until(lambda: not redis.sismember(keys.OUTBOX, "g-8"), "the answer to another job")
     for asked in ("!jobs", f"!cancel {job_id}", f"!finish {job_id}"):
         await hand.write(asked)
     message = next(iter(hand.said()))

@@ -18,7 +18,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from bot.background import reply
-from bot.jobs.queue import JobQueue
+from bot.jobs.client import JobClient
 from shared.connect import connect, connect_async, connect_for_long_commands, connect_for_threads, connect_once, explain
 from shared.settings import Settings, SettingsError, get_settings, read_settings
 from tests import factories
@@ -105,7 +105,7 @@ async def test_the_bots_client_goes_through_and_sends_a_job(
     settings = as_user(monkeypatch, secure, "bot", ca)
     client = connect_async(settings)
     assert await reply(client.ping())
-    await JobQueue(settings, client).submit(factories.generate_job(job_id="over-tls"))
+    await JobClient(settings, client).submit(factories.generate_job(job_id="over-tls"))
     await client.aclose()
     with secure.client("admin") as admin:
         assert admin.llen("generate") == 1

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRANSCRIPT = "0123456789abcdef01234567"
 READS_ONLY = {"transcript", "transcript_text", "transcript_gone"}
 """What a worker looks at and never changes."""
-OF_A_FAMILY = {"UNDELIVERED"}
+OF_A_FAMILY = {"OUTBOX"}
 """Ids of jobs, in a family (`jobs:`) that workers use."""
 SAMPLES: dict[str, Any] = {
     "job_id": "1234567890123456789",

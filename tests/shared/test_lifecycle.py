@@ -286,7 +286,7 @@ def test_what_is_no_training_is_sent_as_it_is_entered(client: redis.Redis) -> No
     entered(client, job, "n")
     begun = lifecycle.begin("d-1", 1, "n", holder="h", worker="w", training=False)
     assert run(client, begun) == job.model_dump_json()
-    assert not client.exists(keys.job_lease("d-1"), keys.UNDELIVERED)
+    assert not client.exists(keys.job_lease("d-1"), keys.OUTBOX)
     assert run(client, lifecycle.requeue("d-1", 1, "n", "lapsed")) == "waiting"
     assert run(client, lifecycle.send_again("d-1", "m")) == "2"
     assert run(client, begun) is None
@@ -322,7 +322,7 @@ def test_what_was_taken_back_can_be_entered_again_and_never_begins(client: redis
     assert run(client, lifecycle.send_training(job.job_id, "n", 0, 1, "0:1")) == "1"
     assert run(client, lifecycle.roll_back(job.job_id, "entry", cancel=False)) == "undone"
     assert run(client, lifecycle.begin(job.job_id, 1, "n", holder="h", worker="w", training=True)) is None
-    assert not client.exists(keys.ACTIVE, keys.UNDELIVERED, keys.job(job.job_id))
+    assert not client.exists(keys.ACTIVE, keys.OUTBOX, keys.job(job.job_id))
     entered(client, job)
 
 
@@ -331,7 +331,7 @@ def test_one_that_has_begun_is_not_taken_back_but_asked_to_end(client: redis.Red
     begin_training(client, job)
     assert run(client, lifecycle.roll_back(job.job_id, cancel=True)) == "begun"
     assert client.get(keys.job_control(job.job_id)) == b"cancel"
-    assert not client.exists(keys.UNDELIVERED)
+    assert not client.exists(keys.OUTBOX)
 
 
 def test_given_up_is_an_end_like_any_other(client: redis.Redis) -> None:

@@ -140,7 +140,7 @@ def known(settings: Settings, model: ModelRecord) -> set[str]:
 def starts(client: redis.Redis, job_id: str = "t-1") -> list[tuple[bool, str | None]]:
     """Whether each start of a job resumed it, and why it began anew."""
     found = events_of(client, keys.job_events(job_id))
-    return [(event.resumed, event.anew) for event in found if isinstance(event, Started)]
+    return [(event.resumed, event.restart_reason) for event in found if isinstance(event, Started)]
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None], at: int | None = None) -> None:

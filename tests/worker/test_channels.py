@@ -48,7 +48,7 @@ def test_a_channel_is_learned(client: redis.Redis, settings: Settings, info: Tra
     (settings.data_dir / "checkpoints" / "t-0").mkdir(parents=True)  # of a job that nobody knows any more
     model = learned(client, job)
     assert model.transcripts == (info.ref(0),)
-    assert model.heard == (CHANNEL,)
+    assert model.source_channels == (CHANNEL,)
     assert model.scope == "guild"  # who could read the channel is asked at each use
     assert model.replaces == "an-old-one"
     assert client.hget(keys.channel(job.place.channel_id), "model") is None, "another may have been chosen there"

@@ -132,7 +132,7 @@ def test_nobody_goes_on_from_words_that_were_withdrawn(
     in_the_middle(monkeypatch, lambda: seen.append(copied(there)))
     assert isinstance(run_to_its_end(client, job), Finished)
     starts = [one for one in events_of(client, keys.job_events(job.job_id)) if isinstance(one, Started)]
-    assert [(one.resumed, one.anew) for one in starts] == [(False, None), (False, "withdrawn")]
+    assert [(one.resumed, one.restart_reason) for one in starts] == [(False, None), (False, "withdrawn")]
     assert seen == [[]]
 
 

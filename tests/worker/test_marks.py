@@ -79,7 +79,7 @@ def test_a_marked_file_comes_back_with_its_marks(client: redis.Redis, settings: 
     answer = imported(client, exported(client, size if share == 1 else int(1.2 * size / share)))
     assert isinstance(answer, Imported)
     assert answer.model.transcripts == (REF,)
-    assert answer.model.heard == (SOURCE,)
+    assert answer.model.source_channels == (SOURCE,)
     # Nor does a second way out of the store lose them.
     assert describe(stored(settings, answer.model.model_id)).marks == (REF,)
 
@@ -107,7 +107,7 @@ def test_a_file_that_claims_to_be_of_an_open_channel_gets_the_marks_that_are_tru
 
     answer = imported(client, changed(exported(client), open_to_all))
     assert isinstance(answer, Imported)
-    assert answer.model.heard == (SOURCE,)
+    assert answer.model.source_channels == (SOURCE,)
 
 
 def test_a_file_that_claims_to_be_of_this_server_is_found_out(client: redis.Redis) -> None:

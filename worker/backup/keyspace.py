@@ -9,7 +9,7 @@ from shared import keys
 
 KEPT = frozenset(
     {
-        keys.UNDELIVERED,
+        keys.OUTBOX,
         keys.ACTIVE,
         keys.SERVED,
         keys.HISTORY,

@@ -35,7 +35,7 @@ def fill(client: redis.Redis) -> None:
     client.set(keys.corpus("aa"), os.urandom(100_000), ex=5_000)
     client.rpush(keys.transcript_text("x"), *[bytes([n % 256, 255]) for n in range(1_100)], b"")
     client.hset(keys.transcript("x"), mapping={"info": "{}", "revision": "3"})
-    client.sadd(keys.UNDELIVERED, *[f"g-{n}" for n in range(700)])
+    client.sadd(keys.OUTBOX, *[f"g-{n}" for n in range(700)])
     client.hset(keys.job("g-old"), mapping={"job": "{}", "entry": b"\xff\x00"})
     for number in range(1, 4):
         client.xadd(keys.job_events("g-old"), {"event": "ä" * number, "more": ""}, id=f"1-{number}")
@@ -198,7 +198,7 @@ def test_it_shows_one_moment_while_trainings_come_and_go(galvanic: Installation)
                     lives.run(own, lifecycle.cancel(job.job_id))
                 else:
                     lives.take(own, job.job_id).publish(Cancelled())
-                own.srem(keys.UNDELIVERED, job.job_id)
+                own.srem(keys.OUTBOX, job.job_id)
 
     thread = threading.Thread(target=busy)
     thread.start()

@@ -8,8 +8,8 @@ import pytest
 import redis
 import redis.asyncio
 
-from bot.jobs.queue import JobQueue
-from bot.jobs.queue_view import OutlookCache
+from bot.jobs.client import JobClient
+from bot.jobs.snapshot import Snapshots
 from shared import keys
 from shared.connect import connect
 from shared.events import Started
@@ -27,11 +27,11 @@ def worker(settings: Settings) -> redis.Redis:
 
 
 @pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
-    return JobQueue(settings, client)
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
+    return JobClient(settings, client)
 
 
-async def enter(queue: JobQueue, number: int, epochs: int | None = None, **where: int) -> None:
+async def enter(queue: JobClient, number: int, epochs: int | None = None, **where: int) -> None:
     options = TrainOptions(minutes=4, epochs=epochs)
     job = train_job(job_id=f"t-{number}", place=place(**where), options=options)
     assert await queue.submit_train(job, "text", (CHANNEL, number), (100, 100)) == "entered"
@@ -53,13 +53,13 @@ def begin(worker: redis.Redis, job_id: str) -> JobEvents:
 
 async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, worker: redis.Redis) -> None:
     there(worker, "w1")
-    outlook = await OutlookCache(client).look()
-    assert outlook.standings == ()
+    outlook = await Snapshots(client).look()
+    assert outlook.trainings == ()
     assert outlook.machines == ("the machine of w1",)
 
 
 async def test_those_that_run_come_first_and_the_others_begin_after_them(
-    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
+    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobClient
 ) -> None:
     there(worker, "w1")
     worker.hset(keys.worker_info(TRAIN_QUEUE), "gone", "a machine of the past")
@@ -67,25 +67,25 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
         await enter(queue, number)
     await enter(queue, 4, guild_id=GUILD + 1)
     begin(worker, "t-1").publish(progress(eta_s=100))
-    outlook = await OutlookCache(client).look()
-    assert [one.job.job_id for one in outlook.standings] == ["t-1", "t-4", "t-2", "t-3"]
-    assert [one.place for one in outlook.standings] == [None, 0, 1, 2]
-    assert [one.card for one in outlook.standings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
-    begins = [one.begins.seconds if one.begins else None for one in outlook.standings]
+    outlook = await Snapshots(client).look()
+    assert [one.job.job_id for one in outlook.trainings] == ["t-1", "t-4", "t-2", "t-3"]
+    assert [one.place for one in outlook.trainings] == [None, 0, 1, 2]
+    assert [one.card for one in outlook.trainings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
+    begins = [one.begins.seconds if one.begins else None for one in outlook.trainings]
     assert begins[0] is None
     assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
-    assert [one.begins.sure for one in outlook.standings if one.begins] == [True, False, False]
+    assert [one.begins.sure for one in outlook.trainings if one.begins] == [True, False, False]
     assert (outlook.waiting, outlook.machines) == (3, ("the machine of w1",))
     assert outlook.count(GUILD) == outlook.count(GUILD, USER) == 3
     assert outlook.count(GUILD, USER + 1) == 0
     first = outlook.first_to_end(GUILD)
     assert first is not None
     assert first.job.job_id == "t-1"
-    assert [outlook.before(one) for one in outlook.standings] == [0, 1, 1, 1]
+    assert [outlook.before(one) for one in outlook.trainings] == [0, 1, 1, 1]
 
 
 async def test_what_earlier_ones_took_is_expected_of_the_next(
-    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
+    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobClient
 ) -> None:
     there(worker, "w1")
     past = Past(recipe="char", chars=12_345, asked_epochs=3, epochs=3, used_s=150.0, beside_s=10.0)
@@ -93,37 +93,37 @@ async def test_what_earlier_ones_took_is_expected_of_the_next(
     await enter(queue, 1, epochs=1)
     await enter(queue, 2)
     log = begin(worker, "t-1")
-    running, waiting = (await OutlookCache(client).look()).standings
+    running, waiting = (await Snapshots(client).look()).trainings
     assert running.takes == running.ends
     assert running.ends is not None
     assert running.ends.seconds == pytest.approx(50)
     assert waiting.begins is not None
     assert waiting.begins.seconds == pytest.approx(running.ends.seconds + 10)
     log.publish(progress(eta_s=30))
-    waiting = (await OutlookCache(client).look()).standings[1]
+    waiting = (await Snapshots(client).look()).trainings[1]
     assert waiting.begins is not None
     assert waiting.begins.seconds == pytest.approx(40, abs=5)
 
 
-async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis, queue: JobQueue) -> None:
+async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis, queue: JobClient) -> None:
     await enter(queue, 1)
-    outlook = await OutlookCache(client).look()
-    assert [(one.begins, one.ends) for one in outlook.standings] == [(None, None)]
+    outlook = await Snapshots(client).look()
+    assert [(one.begins, one.ends) for one in outlook.trainings] == [(None, None)]
     assert outlook.first_to_end(GUILD) is None
 
 
-async def test_a_look_is_good_for_a_moment_unless_it_must_be_now(client: redis.asyncio.Redis, queue: JobQueue) -> None:
-    watch = OutlookCache(client)
+async def test_a_look_is_good_for_a_moment_unless_it_must_be_now(client: redis.asyncio.Redis, queue: JobClient) -> None:
+    watch = Snapshots(client)
     await watch.look()
     await enter(queue, 1)
-    assert (await watch.look()).standings == ()
-    assert len((await watch.look(now=True)).standings) == 1
+    assert (await watch.look()).trainings == ()
+    assert len((await watch.look(now=True)).trainings) == 1
 
 
 async def test_a_job_of_a_newer_version_is_left_out(
-    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobQueue
+    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobClient
 ) -> None:
     await enter(queue, 1)
     await enter(queue, 2)
     worker.hset(keys.job("t-1"), "job", '{"version": 2}')
-    assert [one.job.job_id for one in (await OutlookCache(client).look()).standings] == ["t-2"]
+    assert [one.job.job_id for one in (await Snapshots(client).look()).trainings] == ["t-2"]

@@ -13,10 +13,10 @@ import structlog
 from pydantic import ValidationError
 
 from bot.background import reply
+from bot.jobs.client import TRAINING, JobClient
+from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from bot.jobs.dispatcher import Record, read_line
 from bot.jobs.fairness import Estimate, beside, estimate, schedule
-from bot.jobs.queue import TRAINING, JobQueue
-from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from shared import keys
 from shared.events import Progress, Started
 from shared.history import Past
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueuedTraining:
     """Where a training stands among the others."""
 
     job: TrainJob
@@ -42,40 +42,40 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class QueueSnapshot:
     """The trainings that are not over: first those that workers have, then those that wait, in their order."""
 
-    standings: tuple[Standing, ...]
+    trainings: tuple[QueuedTraining, ...]
     machines: tuple[str, ...] = ()  # what the train workers run on, each once
     past: tuple[Past, ...] = ()  # newest first
 
     @property
     def waiting(self) -> int:
-        return sum(one.place is not None for one in self.standings)
+        return sum(one.place is not None for one in self.trainings)
 
     @property
     def transcripts(self) -> set[str]:
         """Ids of the transcripts that these trainings learn from."""
-        return {one.job.corpus.transcript.transcript_id for one in self.standings if one.job.corpus.transcript}
+        return {one.job.corpus.transcript.transcript_id for one in self.trainings if one.job.corpus.transcript}
 
-    def of(self, job_id: str) -> Standing | None:
-        return next((one for one in self.standings if one.job.job_id == job_id), None)
+    def of(self, job_id: str) -> QueuedTraining | None:
+        return next((one for one in self.trainings if one.job.job_id == job_id), None)
 
-    def before(self, standing: Standing) -> int:
+    def before(self, standing: QueuedTraining) -> int:
         """Trainings of other servers that wait or run before one that waits."""
         if standing.place is None:
             return 0
         return sum(
             one.job.place.guild_id != standing.job.place.guild_id
-            for one in self.standings
+            for one in self.trainings
             if one.place is None or one.place < standing.place
         )
 
-    def first_to_end(self, guild_id: int, user_id: int | None = None) -> Standing | None:
+    def first_to_end(self, guild_id: int, user_id: int | None = None) -> QueuedTraining | None:
         """Of a server's trainings, or one member's of them, that which ends first; None: nobody can say."""
         known = [
             (one.ends.seconds, one)
-            for one in self.standings
+            for one in self.trainings
             if one.job.place.guild_id == guild_id
             and (user_id is None or one.job.place.user_id == user_id)
             and one.ends is not None
@@ -83,21 +83,21 @@ class Outlook:
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
     def count(self, guild_id: int, user_id: int | None = None) -> int:
-        places = (one.job.place for one in self.standings)
+        places = (one.job.place for one in self.trainings)
         return sum(place.guild_id == guild_id and user_id in (None, place.user_id) for place in places)
 
 
-class OutlookCache:
+class Snapshots:
     """Reads the outlook from Redis, at most every `GOOD_FOR_S`."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._lock = asyncio.Lock()
-        self._seen: Outlook | None = None
+        self._seen: QueueSnapshot | None = None
         self._at = float("-inf")
         self._jobs: dict[str, TrainJob] = {}
 
-    async def look(self, *, now: bool = False) -> Outlook:
+    async def look(self, *, now: bool = False) -> QueueSnapshot:
         """`now`: not one of a moment ago. Raises redis.RedisError."""
         async with self._lock:
             if self._seen is None or now or time.monotonic() - self._at > GOOD_FOR_S:
@@ -105,7 +105,7 @@ class OutlookCache:
                 self._at = time.monotonic()
             return self._seen
 
-    async def _read(self) -> Outlook:
+    async def _read(self) -> QueueSnapshot:
         line = await read_line(self._redis)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.lrange(keys.HISTORY, 0, -1)
@@ -118,11 +118,11 @@ class OutlookCache:
         known = {record.job_id: self._jobs.get(record.job_id) or _job(record) for record in line.records}
         self._jobs = {job_id: job for job_id, job in known.items() if job is not None}
 
-        def standing(record: Record, place: int | None) -> Standing | None:
+        def standing(record: Record, place: int | None) -> QueuedTraining | None:
             job = self._jobs.get(record.job_id)
             if job is None:
                 return None
-            return Standing(job, card_of(record.card), place, estimate(job.options, job.corpus.chars, past))
+            return QueuedTraining(job, card_of(record.card), place, estimate(job.options, job.corpus.chars, past))
 
         running = zip(line.begun, streams, strict=True)
         first = [_running(one, entries(stream)) for record, stream in running if (one := standing(record, None))]
@@ -134,10 +134,10 @@ class OutlookCache:
         else:
             first = [replace(one, ends=None) for one in first]
         machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name.decode() in line.workers)
-        return Outlook((*first, *rest), tuple(machines), past)
+        return QueueSnapshot((*first, *rest), tuple(machines), past)
 
 
-def _running(standing: Standing, newest_first: Iterable[tuple[str, Mapping[bytes, bytes]]]) -> Standing:
+def _running(standing: QueuedTraining, newest_first: Iterable[tuple[str, Mapping[bytes, bytes]]]) -> QueuedTraining:
     """Add what the last events of a running training say of its end."""
     for _, fields in newest_first:
         event = understood(standing.job.job_id, fields)
@@ -169,12 +169,12 @@ def _past(history: list[bytes]) -> Iterable[Past]:
             log.warning("history_not_understood", fields=error.error_count())
 
 
-async def cancel_trainings(outlook: OutlookCache, queue: JobQueue, concerns: Callable[[TranscriptRef], bool]) -> None:
+async def cancel_trainings(outlook: Snapshots, queue: JobClient, concerns: Callable[[TranscriptRef], bool]) -> None:
     """Cancel the trainings that learn from certain messages, or go on from a model that has.
 
     `concerns`: whether a transcript has such messages. Raises redis.RedisError.
     """
-    for one in (await outlook.look(now=True)).standings:
+    for one in (await outlook.look(now=True)).trainings:
         job = one.job
         if any(map(concerns, job.transcripts or ())):
             await queue.cancel(job.job_id)

@@ -14,8 +14,8 @@ import redis
 import redis.asyncio
 
 from bot.channels.store import TranscriptStore
-from bot.jobs.queue import JobQueue
-from bot.jobs.understanding import NotUnderstood, events_of
+from bot.jobs.client import JobClient
+from bot.jobs.decoding import NotUnderstood, events_of
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
@@ -34,11 +34,11 @@ from worker.events import JobEvents, News, Superseded
 
 
 @pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobQueue:
-    return JobQueue(settings, client)
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
+    return JobClient(settings, client)
 
 
-async def test_a_training_waits_with_its_text(queue: JobQueue, client: redis.asyncio.Redis) -> None:
+async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
     job = train_job()
     assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20)) == "entered"
     assert await client.llen(TRAIN_QUEUE) == 0  # type: ignore[misc]
@@ -54,7 +54,7 @@ async def test_a_training_waits_with_its_text(queue: JobQueue, client: redis.asy
 
 
 async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
-    queue: JobQueue, client: redis.asyncio.Redis
+    queue: JobClient, client: redis.asyncio.Redis
 ) -> None:
     data = generate_job(seed="my secret").model_dump(mode="json") | {"version": 99}
     for broken in (data, data | {"kind": "my secret"}, {"seed": "my secret"}):
@@ -64,13 +64,13 @@ async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
         assert "secret" not in f"{caught.value} {caught.value.fields} {caught.value.__cause__}"
 
 
-async def test_the_same_job_is_sent_once(queue: JobQueue, client: redis.asyncio.Redis) -> None:
+async def test_the_same_job_is_sent_once(queue: JobClient, client: redis.asyncio.Redis) -> None:
     assert await queue.submit(generate_job())
     assert not await queue.submit(generate_job())
     assert await client.llen("generate") == 1  # type: ignore[misc]
 
 
-async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, settings: Settings) -> None:
+async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobClient, settings: Settings) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     assert await queue.cancel("t-1") == "cancelled"
@@ -80,7 +80,7 @@ async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobQueue, setting
     assert await queue.cancel("t-1") == "over"
 
 
-async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, settings: Settings) -> None:
+async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobClient, settings: Settings) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     log = lives.take(worker, "t-1")
@@ -90,7 +90,7 @@ async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobQueue, s
     assert log.news() == News("cancel", {})
 
 
-async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobQueue, settings: Settings) -> None:
+async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobClient, settings: Settings) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     log = lives.take(worker, "t-1")
@@ -107,7 +107,7 @@ async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobQueue,
         log.publish(Failed(problem="late"))
 
 
-async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobQueue, settings: Settings) -> None:
+async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobClient, settings: Settings) -> None:
     await queue.finish("t-1")
     assert await queue.control("t-1") == "finish"
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
@@ -116,7 +116,7 @@ async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobQueue, 
     assert await queue.control("t-1") == "cancel"
 
 
-async def test_limits_of_a_person_and_of_a_server(queue: JobQueue) -> None:
+async def test_limits_of_a_person_and_of_a_server(queue: JobClient) -> None:
     def job(number: int, **fields: int) -> TrainJob:
         return train_job(job_id=f"t-{number}", place=place(**fields))
 
@@ -133,27 +133,27 @@ async def test_limits_of_a_person_and_of_a_server(queue: JobQueue) -> None:
     assert await enter(3) == "entered"
 
 
-async def test_two_at_once_cannot_both_pass_a_limit(queue: JobQueue) -> None:
+async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
     jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
     entries = await asyncio.gather(*(queue.submit_train(job, "text", (CHANNEL, 5), (3, 20)) for job in jobs))
     assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
 
 
 async def test_a_training_that_is_taken_back_is_undone_or_cancelled_if_it_runs(
-    queue: JobQueue, settings: Settings
+    queue: JobClient, settings: Settings
 ) -> None:
     worker = connect(settings)
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    await queue.retract("t-1")
+    await queue.roll_back("t-1")
     assert not worker.exists(keys.ACTIVE, keys.job("t-1"))
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     lives.take(worker, "t-1")
-    await queue.retract("t-1")
+    await queue.roll_back("t-1")
     assert await queue.load("t-1") is not None
     assert await queue.control("t-1") == "cancel"
 
 
-async def test_notifications_tell_which_job_has_news(queue: JobQueue, settings: Settings) -> None:
+async def test_notifications_tell_which_job_has_news(queue: JobClient, settings: Settings) -> None:
     position = await queue.listening_position()
     log = lives.take(connect(settings), "t-1")
     listening = asyncio.create_task(queue.listen(position))
@@ -165,7 +165,7 @@ async def test_notifications_tell_which_job_has_news(queue: JobQueue, settings: 
     assert await queue.events("t-1", entry) == []
 
 
-async def test_delivered_jobs_are_not_followed_again(queue: JobQueue) -> None:
+async def test_delivered_jobs_are_not_followed_again(queue: JobClient) -> None:
     await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
     await queue.delivered("t-1")
     assert await queue.undelivered() == []
@@ -215,7 +215,7 @@ async def test_models_of_another_guild_do_not_exist(registry: Registry, settings
         await registry.choose(GUILD + 1, [CHANNEL], "tides")
 
 
-async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobQueue) -> None:
+async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobClient) -> None:
     job = train_job()
     await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
     assert await queue.text(job.corpus.sha256) == "a tide " * 300
@@ -223,7 +223,7 @@ async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobQueue)
 
 
 async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
-    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings
+    queue: JobClient, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
     job = train_job()
     model = record(corpus=job.corpus)
@@ -237,7 +237,7 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
 
 
 async def test_a_text_with_a_name_is_fetched_again(
-    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings, tmp_path: Path
+    queue: JobClient, client: redis.asyncio.Redis, settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
     own = settings.model_copy(update={"corpora_dir": tmp_path})
@@ -248,7 +248,7 @@ async def test_a_text_with_a_name_is_fetched_again(
 
 
 async def test_the_model_of_an_older_version_asks_for_its_text(
-    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings
+    queue: JobClient, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
     with pytest.raises(UserError, match=r"older version.*`!train SOURCE --from tides`"):
         await text_again(record(corpus=None), queue, TranscriptStore(client), settings)
@@ -264,7 +264,7 @@ async def test_what_goes_on_is_named_after_the_first(registry: Registry, setting
     assert names == ["tides", "tides", "apollo-11"]
 
 
-async def test_when_a_job_was_entered_is_read_from_its_first_event(queue: JobQueue) -> None:
+async def test_when_a_job_was_entered_is_read_from_its_first_event(queue: JobClient) -> None:
     before = time.time()
     assert await queue.submit(generate_job())
     entered = await queue.entered_at("g-1")
@@ -275,7 +275,7 @@ async def test_when_a_job_was_entered_is_read_from_its_first_event(queue: JobQue
 
 @pytest.mark.parametrize("worker_is_older", [True, False])
 async def test_nothing_larger_than_an_event_or_a_file_reaches_the_bot(
-    queue: JobQueue, client: redis.asyncio.Redis, settings: Settings, worker_is_older: bool
+    queue: JobClient, client: redis.asyncio.Redis, settings: Settings, worker_is_older: bool
 ) -> None:
     """As workers before a bound of theirs wrote it, or one that somebody else has taken over."""
     worker = lives.take(connect(settings), "g-1")

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Tasks, backoff, reply, retry
 from bot.jobs import fairness, retention
-from bot.jobs.understanding import NotUnderstood, card_of, entries, events_of, job_from, understood
+from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from, understood
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
@@ -42,7 +42,7 @@ class StoredJob:
     card: tuple[int, int] | None  # channel id, message id; None: there is none yet
 
 
-class JobQueue:
+class JobClient:
     """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage.
 
     A job whose submission raises is rolled back: at once, or as soon as Redis can be reached.
@@ -166,7 +166,7 @@ class JobQueue:
             log.info("job_entered", job_id=job.job_id, kind=job.kind, **where)
         return answer
 
-    async def retract(self, job_id: str) -> None:
+    async def roll_back(self, job_id: str) -> None:
         """Roll back a job of which nobody was told: at once, or as soon as Redis can be reached.
 
         A training that a worker has begun is cancelled. Raises nothing in an outage.
@@ -186,11 +186,11 @@ class JobQueue:
     def _roll_back_later(self, job_id: str, entry: str) -> None:
         """Should the bot end first, the job stays, and is shown and goes on after the next start."""
 
-        async def roll_back() -> bytes:
+        async def undo() -> bytes:
             return cast(bytes, await self._run(lifecycle.roll_back(job_id, entry, cancel=True)))
 
         async def insist() -> None:
-            found = await retry(roll_back, "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
+            found = await retry(undo, "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
             log.info("job_taken_back", job_id=job_id, found=found.decode())
 
         self._tasks.spawn(insist())
@@ -261,13 +261,13 @@ class JobQueue:
         return card_of(cast(bytes | None, await reply(self._redis.hget(keys.job(job_id), "card"))))
 
     async def undelivered(self) -> list[str]:
-        return sorted(member.decode() for member in await reply(self._redis.smembers(keys.UNDELIVERED)))
+        return sorted(member.decode() for member in await reply(self._redis.smembers(keys.OUTBOX)))
 
     async def awaits_delivery(self, job_id: str) -> bool:
-        return bool(await reply(self._redis.sismember(keys.UNDELIVERED, job_id)))
+        return bool(await reply(self._redis.sismember(keys.OUTBOX, job_id)))
 
     async def delivered(self, *job_ids: str) -> None:
-        await reply(self._redis.srem(keys.UNDELIVERED, *job_ids))
+        await reply(self._redis.srem(keys.OUTBOX, *job_ids))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
         """The job's events after the entry `after` ("0": all), oldest first, each with its entry id."""
