@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from types import NoneType
+from typing import Annotated, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from galvanic.errors import UserError
 
@@ -62,27 +64,117 @@ class CorpusInfo(_Frozen):
 
 
 class TrainOptions(_Frozen):
-    """What a person chose. None: chosen by the size of the text and the speed of the machine."""
+    """What a person chose. None: chosen by the size of the text and the speed of the machine.
 
-    recipe: RecipeName = "char"
-    epochs: int | None = Field(None, ge=1)
-    minutes: float | None = Field(None, gt=0)
-    layers: int | None = Field(None, ge=1, le=8)  # of LSTM
-    units: int | None = Field(None, ge=8, le=4096)  # in each layer
-    embedding: int | None = Field(None, ge=1, le=4096)  # its width
-    encoding: Encoding | None = None
-    dropout: float | None = Field(None, ge=0, le=0.9)  # share of each layer's outputs dropped while learning
-    batch: int | None = Field(None, ge=1, le=4096)  # texts read side by side, or windows in a step (`classic`)
-    length: int | None = Field(None, ge=8, le=4096)  # symbols that each stream reads in a step
-    learning_rate: float | None = Field(None, gt=0, le=1)  # the largest of the schedule
-    random_seed: int | None = Field(None, ge=0, lt=2**32)
-    name: str | None = None
-    keep_licence: bool = False  # keep Project Gutenberg's headers and licences, as the tutorial did (`classic`)
+    Declared once for the library, the command line and the bot: `options_of`.
+    """
+
+    recipe: RecipeName = Field(
+        "char", description="char (default), word (whole words) or classic (the tutorial's network)"
+    )
+    epochs: int | None = Field(None, ge=1, description="Epochs: how many times to read the text")
+    minutes: float | None = Field(None, gt=0, description="Maximum training time in minutes")
+    layers: int | None = Field(None, ge=1, le=8, description="LSTM layers")
+    units: int | None = Field(None, ge=8, le=4_096, description="LSTM units in each layer")
+    embedding: int | None = Field(None, ge=1, le=4_096, description="Size of the input embedding")
+    encoding: Encoding | None = Field(None, description="How a symbol enters the network: embedding or one-hot")
+    dropout: float | None = Field(
+        None, ge=0.0, le=0.9, description="Dropout: share of each layer's outputs left out at random"
+    )
+    batch: int | None = Field(None, ge=1, le=4_096, description="Batch size: sequences read side by side")
+    length: int | None = Field(None, ge=8, le=4_096, description="Sequence length: symbols read in one step")
+    learning_rate: float | None = Field(None, ge=0.00001, le=1.0, description="Peak learning rate")
+    random_seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Makes the training repeatable")
+    name: str | None = Field(None, description="What to call the model")
+    keep_licence: bool = Field(False, description="Keep Project Gutenberg's headers and licences (classic)")
 
     @property
     def by_epochs(self) -> bool:
         """Whether it reads the text a number of times; else it learns until its time is up, or nothing gets better."""
         return self.epochs is not None or self.recipe == "classic"
+
+
+MOST_LENGTH = 1_000_000
+
+
+class GenerateOptions(_Frozen):
+    """How a text is to be written; declared once, as `TrainOptions`."""
+
+    length: int = Field(300, ge=1, le=MOST_LENGTH, description="Maximum length in characters")
+    temperature: float | None = Field(
+        None, ge=0.0, le=2.0, description="0 always takes the likeliest, 1 is as surprising as the text"
+    )  # None: 0.8, of the recipe `classic` 0
+    top_k: int | None = Field(
+        None, ge=1, le=1_000_000, description="Draw only from this many of the likeliest symbols"
+    )  # Fan et al. 2018
+    top_p: float | None = Field(
+        None, ge=0.001, le=1.0, description="Draw only from the likeliest symbols with this total probability"
+    )  # Holtzman et al. 2020
+    min_p: float | None = Field(
+        None, ge=0.0, le=0.99, description="Leave out symbols less likely than this share of the likeliest one"
+    )  # Nguyen et al. 2024
+    guard: bool | None = Field(
+        None, description="Break out of loops: yes (default; not for classic) or no (--no-guard)"
+    )
+    stop: StopAt | None = Field(None, description="End with the last whole sentence or line")
+    random_seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Makes the text repeatable")
+    from_corpus: bool = Field(False, description="Start from a random place in the text, without a seed")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of `TrainOptions` or `GenerateOptions`, as a person is told of it and types it.
+
+    `typed`: after `--`. `kind`: of its value (int, float, bool or str). `low`, `high`: inclusive (but `minutes`
+    must be above its `low`); None: no limit.
+    """
+
+    field: str
+    typed: str
+    summary: str
+    kind: type[object]
+    choices: tuple[str, ...]
+    low: int | float | None
+    high: int | float | None
+
+
+def options_of(model: type[TrainOptions] | type[GenerateOptions]) -> dict[str, Option]:
+    """By field, in the order of their declaration."""
+    return {name: _option(name, model) for name in model.model_fields}
+
+
+def _option(name: str, model: type[BaseModel]) -> Option:
+    field = model.model_fields[name]
+    kind = field.annotation
+    if get_origin(kind) is not Literal:
+        kind = next((part for part in get_args(kind) if part is not NoneType), kind)
+    choices = get_args(kind)
+    limits = {
+        side: getattr(mark, side) for mark in field.metadata for side in ("ge", "gt", "le") if hasattr(mark, side)
+    }
+    typed = "lr" if name == "learning_rate" else name.replace("_", "-")
+    return Option(
+        name,
+        typed,
+        field.description or "",
+        str if choices else cast(type[object], kind),
+        choices,
+        limits.get("ge", limits.get("gt")),
+        limits.get("le"),
+    )
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def checked(model: type[M], values: Mapping[str, object]) -> M:
+    """A model of these values. Raises UserError that names the first which cannot be."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        found = error.errors()[0]
+        problem = found["msg"].replace("Input should", "must")
+        raise UserError(f"`{'.'.join(map(str, found['loc']))}`: {problem}.") from None
 
 
 @dataclass(frozen=True)
