@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from simcord.backend import serializers
 from simcord.backend.errors import BackendError
-from simcord.backend.models import Message
+from simcord.backend.models import Interaction, Message
 
 from playground.interactions import Interactions
 from playground.people import File, People
@@ -21,6 +21,8 @@ from playground.world import World
 from shared.errors import UserError
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Act = Callable[[dict[str, Any]], Awaitable[Any]]
+"""(body) -> what is answered"""
 
 
 @web.middleware
@@ -41,6 +43,24 @@ async def plain_errors(request: web.Request, handler: _Handler) -> web.StreamRes
     return web.json_response({"problem": problem, "remedy": remedy}, status=400)
 
 
+def answering(act: Act) -> _Handler:
+    """A handler that answers a JSON body, with the query's and the path's fields in it.
+
+    Raises UserError: the request carries no JSON object.
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            body = json.loads(await request.read() or b"{}")
+        except (ValueError, RecursionError) as error:
+            raise UserError("The request is not JSON, or nested too deep.") from error
+        if not isinstance(body, dict):
+            raise UserError("The request is not a JSON object.")
+        return web.json_response(await act({**body, **request.query, **request.match_info}))
+
+    return handle
+
+
 class Control:
     def __init__(self, world: World, people: People, interactions: Interactions, resolver: Resolver) -> None:
         self._world = world
@@ -49,74 +69,56 @@ class Control:
         self._resolver = resolver
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.post("/control/messages", self.send),
-            web.post("/control/slash", self.slash),
-            web.post("/control/autocomplete", self.autocomplete),
-            web.post("/control/click", self.click),
-            web.post("/control/select", self.select),
-            web.post("/control/modal", self.modal),
-            web.post("/control/threads", self.create_thread),
-        ]
+        acts = {
+            "messages": self.send,
+            "slash": self.slash,
+            "autocomplete": self.autocomplete,
+            "click": self.click,
+            "select": self.select,
+            "modal": self.modal,
+            "threads": self.create_thread,
+        }
+        return [web.post(f"/control/{name}", answering(act)) for name, act in acts.items()]
 
-    async def send(self, request: web.Request) -> web.Response:
-        body = await json_body(request)
+    async def send(self, body: dict[str, Any]) -> Any:
         user_id, channel_id = self._place(body)
         files = [_file(item) for item in body.get("attachments", [])]
         reply_to = int(body["reply_to"]) if body.get("reply_to") else None
         message = self._people.send(user_id, channel_id, str(body.get("content", "")), files, reply_to)
-        return web.json_response(message_payload(self._world, message, user_id))
+        return message_payload(self._world, message, user_id)
 
-    async def slash(self, request: web.Request) -> web.Response:
-        body = await json_body(request)
-        user_id, channel_id = self._place(body)
+    async def slash(self, body: dict[str, Any]) -> Any:
         files = {name: _file(item) for name, item in body.get("attachments", {}).items()}
-        record = self._interactions.slash(user_id, channel_id, body["command"], body.get("options", {}), files)
-        return web.json_response({"interaction_id": str(record.id)})
+        return _begun(self._interactions.slash(*self._place(body), body["command"], body.get("options", {}), files))
 
-    async def autocomplete(self, request: web.Request) -> web.Response:
-        body = await json_body(request)
-        user_id, channel_id = self._place(body)
-        choices = await self._interactions.autocomplete(
-            user_id, channel_id, body["command"], body["option"], str(body["value"]), body.get("options", {})
-        )
-        return web.json_response({"choices": choices})
+    async def autocomplete(self, body: dict[str, Any]) -> Any:
+        typed = (body["command"], body["option"], str(body["value"]), body.get("options", {}))
+        return {"choices": await self._interactions.autocomplete(*self._place(body), *typed)}
 
-    async def click(self, request: web.Request) -> web.Response:
-        body = await json_body(request)
-        user_id, channel_id = self._place(body)
-        record = self._interactions.click(
-            user_id, channel_id, int(body["message_id"]), body["custom_id"], forged=bool(body.get("forged"))
-        )
-        return web.json_response({"interaction_id": str(record.id)})
+    async def click(self, body: dict[str, Any]) -> Any:
+        message_id, forged = int(body["message_id"]), bool(body.get("forged"))
+        return _begun(self._interactions.click(*self._place(body), message_id, body["custom_id"], forged=forged))
 
-    async def select(self, request: web.Request) -> web.Response:
-        body = await json_body(request)
-        user_id, channel_id = self._place(body)
-        values = [str(value) for value in body["values"]]
-        record = self._interactions.select(user_id, channel_id, int(body["message_id"]), body["custom_id"], values)
-        return web.json_response({"interaction_id": str(record.id)})
+    async def select(self, body: dict[str, Any]) -> Any:
+        message_id, values = int(body["message_id"]), list(map(str, body["values"]))
+        return _begun(self._interactions.select(*self._place(body), message_id, body["custom_id"], values))
 
-    async def modal(self, request: web.Request) -> web.Response:
-        body = await json_body(request)
-        files = {name: [_file(item) for item in items] for name, items in body.get("attachments", {}).items()}
+    async def modal(self, body: dict[str, Any]) -> Any:
         user_id = self._resolver.user(body["as"])
-        record = self._interactions.submit_modal(user_id, int(body["interaction_id"]), dict(body["values"]), files)
-        return web.json_response({"interaction_id": str(record.id)})
+        return _begun(self._interactions.submit_modal(user_id, int(body["interaction_id"]), dict(body["values"])))
+
+    async def create_thread(self, body: dict[str, Any]) -> Any:
+        message_id = int(body["message_id"]) if body.get("message_id") else None
+        private = bool(body.get("private"))
+        user_id, channel_id = self._place(body)
+        thread = self._people.create_thread(
+            user_id, channel_id, str(body["name"]), message_id=message_id, private=private
+        )
+        return {"id": str(thread.id)}
 
     def _place(self, body: dict[str, Any]) -> tuple[int, int]:
         user_id = self._resolver.user(body["as"])
         return user_id, self._resolver.channel(body["channel"], user_id)
-
-    async def create_thread(self, request: web.Request) -> web.Response:
-        body = await json_body(request)
-        user_id, channel_id = self._place(body)
-        message_id = int(body["message_id"]) if body.get("message_id") else None
-        private = bool(body.get("private"))
-        thread = self._people.create_thread(
-            user_id, channel_id, str(body["name"]), message_id=message_id, private=private
-        )
-        return web.json_response({"id": str(thread.id)})
 
 
 def message_payload(world: World, message: Message, user_id: int) -> dict[str, Any]:
@@ -127,15 +129,8 @@ def message_payload(world: World, message: Message, user_id: int) -> dict[str, A
     return payload
 
 
-async def json_body(request: web.Request) -> dict[str, Any]:
-    """Raises UserError: the request carries no JSON object."""
-    try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise UserError("The request is not JSON, or nested too deep.") from error
-    if not isinstance(body, dict):
-        raise UserError("The request is not a JSON object.")
-    return body
+def _begun(interaction: Interaction) -> dict[str, str]:
+    return {"interaction_id": str(interaction.id)}
 
 
 def _file(item: dict[str, Any]) -> File:

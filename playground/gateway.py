@@ -1,4 +1,4 @@
-"""Discord's gateway over a real websocket: identify, heartbeats, member chunks, and the backend's events.
+"""Discord's gateway over a real websocket: identify, heartbeats, resuming, and the backend's events.
 
 Payloads, intents and their effects are simcord's; protocol and close codes follow
 https://discord.com/developers/docs/events/gateway and .../topics/opcodes-and-status-codes.
@@ -30,10 +30,9 @@ log = structlog.get_logger()
 HEARTBEAT_MS = 41_250
 _ACK_DELAY_S = 0.05
 """An instant acknowledgement races discord.py's bookkeeping of its latency."""
-_CHUNK = 1_000
 _RESUMABLE_S = 120.0
 """How long a session outlives its connection; events of that time are sent when it is resumed."""
-_DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _MEMBERS, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 8, 9, 10, 11
+_DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 9, 10, 11
 _CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
 
 
@@ -122,39 +121,6 @@ class Connection:
                 "premium_tier": world.specs[guild.id].premium_tier,
             }
             self.feed("GUILD_CREATE", payload)
-
-    def send_members(self, data: Mapping[str, Any]) -> None:
-        """Answer REQUEST_GUILD_MEMBERS by its documented rules: ids, or a prefix of the name."""
-        guild = self._world.guilds.get(int(data["guild_id"]))
-        if guild is None:
-            return
-        members = list(guild.members.values())
-        not_found: list[str] = []
-        if data.get("user_ids"):
-            ids = data["user_ids"] if isinstance(data["user_ids"], list) else [data["user_ids"]]
-            wanted = {int(user_id) for user_id in ids}
-            members = [member for member in members if member.user_id in wanted]
-            not_found = [str(user_id) for user_id in sorted(wanted - {member.user_id for member in members})]
-        elif prefix := str(data.get("query") or "").lower():
-            names = {member.user_id: self._world.users[member.user_id].name.lower() for member in members}
-            members = [
-                member
-                for member in members
-                if names[member.user_id].startswith(prefix) or (member.nick or "").lower().startswith(prefix)
-            ]
-        members = members[: int(data.get("limit") or 0) or None]
-        chunks = [members[start : start + _CHUNK] for start in range(0, len(members), _CHUNK)] or [[]]
-        for index, chunk in enumerate(chunks):
-            payload: dict[str, Any] = {
-                "guild_id": str(guild.id),
-                "members": [serializers.member_payload(self._world, guild, member) for member in chunk],
-                "chunk_index": index,
-                "chunk_count": len(chunks),
-                "not_found": not_found,
-            }
-            if data.get("nonce"):
-                payload["nonce"] = data["nonce"]
-            self.dispatch("GUILD_MEMBERS_CHUNK", payload)
 
 
 class Gateway:
@@ -246,8 +212,6 @@ class Gateway:
                 await self._identify(connection, data)
             elif opcode == _RESUME:
                 self._resume(connection, data)
-            elif opcode == _MEMBERS:
-                connection.send_members(data)
         except (ValueError, KeyError, TypeError, AttributeError):
             await connection.close(_CLOSE_DECODE, "Decode error")
 

@@ -18,7 +18,7 @@ from simcord.backend.models import Interaction, Message
 from simcord.components import walk_components
 from simcord.enums import SELECT_TYPES, AppCommandType, ComponentType, InteractionType, OptionType
 
-from playground.forms import Filled, fill
+from playground.forms import fill
 from playground.gateway import Gateway
 from playground.people import File, People
 from playground.places import DM_PERMISSIONS, file_limit
@@ -28,7 +28,6 @@ from shared.errors import UserError
 
 ANSWER_S = 3.0
 """Discord's limit on the first answer to an interaction."""
-_PLACED = (OptionType.USER, OptionType.CHANNEL, OptionType.ROLE, OptionType.MENTIONABLE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Interactions:
         self._people.check_files(channel_id, list(files.values()))
         root, nesting, leaf = self._find(user_id, channel_id, command)
         values = {**options, **{name: (file.filename, file.data) for name, file in files.items()}}
-        built, resolved = self._options(user_id, channel_id, command, leaf, values)
+        built, resolved = self._options(channel_id, command, leaf, values)
         data = self._command_data(root, build.nest_options(root, nesting, built))
         if resolved:
             data["resolved"] = resolved
@@ -128,7 +127,7 @@ class Interactions:
         return self._component(user_id, message, button, {})
 
     def select(self, user_id: int, channel_id: int, message_id: int, custom_id: str, values: list[str]) -> Interaction:
-        """`values`: people, roles and channels by name or id."""
+        """`values`: roles and channels by name or id."""
         message = self._people.visible_message(user_id, channel_id, message_id)
         menu = _component(message, custom_id, SELECT_TYPES)
         resolved: dict[str, Any] = {}
@@ -137,30 +136,19 @@ class Interactions:
         extra = {"values": chosen} | ({} if menu["type"] == ComponentType.STRING_SELECT else {"resolved": resolved})
         return self._component(user_id, message, menu, extra)
 
-    def submit_modal(
-        self, user_id: int, interaction_id: int, values: dict[str, Any], files: dict[str, list[File]]
-    ) -> Interaction:
-        """Send the form that an interaction opened; `values` and `files` by the fields' `custom_id`."""
+    def submit_modal(self, user_id: int, interaction_id: int, values: dict[str, Any]) -> Interaction:
+        """Send the form that an interaction opened; `values` by the fields' `custom_id`."""
         opened = self._world.interactions.get(interaction_id)
         if opened is None or opened.modal is None or opened.user_id != user_id or opened.modal_consumed:
             raise UserError("This form is no longer open.", "Start again.")
-        channel_id = opened.channel_id
+        channel_id, resolved = opened.channel_id, dict[str, Any]()
 
-        def choose(menu: dict[str, Any], chosen: list[str], resolved: dict[str, Any]) -> list[str]:
+        def choose(menu: dict[str, Any], chosen: list[str]) -> list[str]:
             return self._resolver.choices(user_id, channel_id, menu, chosen, resolved)
 
-        def store(custom_id: str, resolved: dict[str, Any]) -> list[str]:
-            given = files.get(custom_id, [])
-            self._people.check_files(channel_id, given)
-            return [
-                build.store_interaction_attachment(self._world, channel_id, file.filename, file.data, resolved)
-                for file in given
-            ]
-
-        filled: Filled = fill(opened.modal, values, choose, store)
-        data: dict[str, Any] = {"custom_id": opened.modal["custom_id"], "components": filled.components}
-        if filled.resolved:
-            data["resolved"] = filled.resolved
+        data = {"custom_id": opened.modal["custom_id"], "components": fill(opened.modal, values, choose)}
+        if resolved:
+            data["resolved"] = resolved
         opened.modal_consumed = True
         source = self._world.messages.get(channel_id, {}).get(opened.source_message_id or 0)
         return self._dispatch(InteractionType.MODAL_SUBMIT, user_id, channel_id, data, source=source)
@@ -190,7 +178,7 @@ class Interactions:
         return data
 
     def _options(
-        self, user_id: int, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
+        self, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Checks them against the command's declaration."""
         declared = {option["name"]: option for option in leaf.get("options") or []}
@@ -205,10 +193,8 @@ class Interactions:
             option = declared[name]
             kind = OptionType(option["type"])
             try:
-                if kind in _PLACED:
-                    value: Any = self._resolver.option(user_id, channel_id, kind, str(raw), resolved)
-                elif isinstance(raw, str) and kind != OptionType.ATTACHMENT:
-                    value = build.parse_option_input(command, option, raw)
+                if isinstance(raw, str) and kind != OptionType.ATTACHMENT:
+                    value: Any = build.parse_option_input(command, option, raw)
                 else:
                     value = build.validate_option_value(command, option, raw)
             except OptionError as error:

@@ -1,29 +1,22 @@
-"""What Discord refuses and simcord lets pass: empty parts of embeds, nameless buttons, oversized commands and choices.
+"""What Discord refuses and simcord lets pass: empty parts of embeds, nameless buttons, too many choices.
 
-https://discord.com/developers/docs/resources/message#embed-object-embed-limits and
-.../interactions/application-commands#application-command-object
+https://discord.com/developers/docs/resources/message#embed-object-embed-limits. Commands are checked by discord.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from simcord.backend import errors
 from simcord.components import walk_components
-from simcord.enums import AppCommandType, ComponentType, OptionType
+from simcord.enums import ComponentType
 
 _MAX_CHOICES = 25
-_MAX_OPTIONS = 25
-_MAX_COMMANDS = 100
 _MAX_NAME = 100
 _CONTENT = re.compile(r"/channels/\d+/messages(/\d+)?|/webhooks/\d+/[^/]+(/messages/(@original|\d+))?")
 _CALLBACK = re.compile(r"/interactions/\d+/[^/]+/callback")
-_COMMANDS = re.compile(r"/applications/\d+(/guilds/\d+)?/commands")
 _THREADS = re.compile(r"/channels/\d+(/messages/\d+)?/threads")
-_COMMAND_NAME = re.compile(r"[-_'\w]{1,32}")
-_NESTED = (OptionType.SUBCOMMAND, OptionType.SUBCOMMAND_GROUP)
 
 
 def settle_ids(body: Any) -> None:
@@ -44,8 +37,6 @@ def check_request(method: str, path: str, body: Any) -> None:
             _check_choices(body["data"].get("choices") or [], "data.choices")
         elif _THREADS.fullmatch(path):
             _check_length(body.get("name"), 1, _MAX_NAME, "name")
-    if method in ("POST", "PUT", "PATCH") and _COMMANDS.fullmatch(path):
-        _check_commands(body if isinstance(body, list) else [body])
 
 
 def _check_message(body: dict[str, Any]) -> None:
@@ -75,39 +66,6 @@ def _check_choices(choices: list[dict[str, Any]], where: str) -> None:
         _check_length(choice.get("name"), 1, _MAX_NAME, f"{where}.name")
         if isinstance(choice.get("value"), str):
             _check_length(choice["value"], 0, _MAX_NAME, f"{where}.value")
-
-
-def _check_commands(commands: list[dict[str, Any]]) -> None:
-    if len(commands) > _MAX_COMMANDS:
-        raise errors.invalid_form_body(f"Must be {_MAX_COMMANDS} or fewer in length.")
-    _check_unique((command.get("name"), command.get("type", 1)) for command in commands)
-    for command in commands:
-        if command.get("type", AppCommandType.CHAT_INPUT) == AppCommandType.CHAT_INPUT:
-            _check_entry(command, str(command.get("name")))
-
-
-def _check_entry(entry: dict[str, Any], path: str) -> None:
-    """A command, a part of one, or an option: each has a name, a description and perhaps options."""
-    name = str(entry.get("name") or "")
-    if not _COMMAND_NAME.fullmatch(name) or name != name.lower():
-        raise errors.invalid_form_body(f"{path}.name: Command name is invalid")
-    _check_length(entry.get("description"), 1, _MAX_NAME, f"{path}.description")
-    _check_choices(entry.get("choices") or [], f"{path}.choices")
-    options = entry.get("options") or []
-    if len(options) > _MAX_OPTIONS:
-        raise errors.invalid_form_body(f"{path}.options: Must be {_MAX_OPTIONS} or fewer in length.")
-    _check_unique(option.get("name") for option in options)
-    needed = [bool(option.get("required")) for option in options if option.get("type") not in _NESTED]
-    if needed != sorted(needed, reverse=True):
-        raise errors.invalid_form_body(f"{path}.options: Required options must be placed before non-required options")
-    for option in options:
-        _check_entry(option, f"{path}.{option.get('name')}")
-
-
-def _check_unique(names: Iterable[Any]) -> None:
-    found = list(names)
-    if len(set(found)) != len(found):
-        raise errors.invalid_form_body("Names must be unique")
 
 
 def _check_length(text: Any, low: int, high: int, where: str) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from simcord.backend.models import Message
-from simcord.enums import ComponentType, MessageType
+from simcord.enums import MessageType
 
 from playground import markdown
 from playground.world import World
 
 _LOADING_FLAG = 1 << 7
-_LAYOUT_FLAG = 1 << 15
 _MAX_EXCERPT = 100
 
 
@@ -34,10 +33,9 @@ class Presenter:
             "ping_roles": [str(role_id) for role_id in message.ping_role_ids],
             "ephemeral": message.is_ephemeral,
             "loading": bool(message.flags & _LOADING_FLAG),
-            # A message of layout components shows its files where these say so, and nowhere else.
-            "attachments": [] if message.flags & _LAYOUT_FLAG else [self._file(item) for item in message.attachments],
+            "attachments": [self._file(item) for item in message.attachments],
             "embeds": [self._embed(embed) for embed in message.embeds],
-            "components": [self._component(item) for item in message.components],
+            "components": message.components,
             "thread": self._thread(message),
             "reactions": [
                 {"emoji": reaction.emoji.split(":")[0], "count": len(reaction.user_ids)}
@@ -79,7 +77,6 @@ class Presenter:
             "image": str(item.get("content_type", "")).startswith("image/") and "width" in item,
             "width": item.get("width"),
             "height": item.get("height"),
-            "spoiler": item["filename"].startswith("SPOILER_"),
         }
 
     def _embed(self, embed: dict[str, Any]) -> dict[str, Any]:
@@ -111,20 +108,6 @@ class Presenter:
                 for field in embed.get("fields") or []
             ],
         }
-
-    def _component(self, item: dict[str, Any]) -> dict[str, Any]:
-        shown = dict(item)
-        if item.get("type") == ComponentType.TEXT_DISPLAY:
-            shown["html"] = markdown.render(str(item.get("content") or ""), self._name_of)
-        for key in ("media", "file"):
-            if isinstance(item.get(key), dict):
-                shown[key] = {**item[key], "url": self._local(item[key].get("url"))}
-        for key in ("components", "items"):
-            if isinstance(item.get(key), list):
-                shown[key] = [self._component(child) for child in item[key]]
-        if isinstance(item.get("accessory"), dict):
-            shown["accessory"] = self._component(item["accessory"])
-        return shown
 
     def _thread(self, message: Message) -> dict[str, Any] | None:
         """The thread that a message announces, or that started from it."""

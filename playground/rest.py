@@ -199,9 +199,6 @@ class Rest:
 
     def _check_parts(self, channel_id: int, fields: dict[str, Any], files: list[Upload]) -> None:
         """Refuse what Discord refuses and simcord lets pass."""
-        channel = self._world.channels.get(channel_id)
-        if channel is not None and self._world.closed_dms.intersection(channel.recipient_ids):
-            raise BackendError(403, 50007, "Cannot send messages to this user")
         if (fields.get("embeds") or fields.get("embed")) and not self._world.may(BOT_ID, channel_id, "embed_links"):
             raise errors.missing_permissions()
         if files and not self._world.may(BOT_ID, channel_id, "attach_files"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -98,8 +97,8 @@ def _image_size(data: bytes) -> dict[str, int]:
 class World(Backend):
     """What the page and the tests need and simcord leaves out.
 
-    URLs in place of embeds' `attachment://` images, the times of a message's edits, and a call on each change of a
-    message, ephemeral ones included (the gateway is silent about those).
+    URLs in place of embeds' `attachment://` images, and a call on each change of a message; also of ephemeral ones,
+    about which the gateway is silent.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -111,14 +110,11 @@ class World(Backend):
         self.change_listeners: list[ChangeListener] = []
         self.commands_listeners: list[Callable[[], None]] = []
         self._awaited: dict[int, asyncio.Event] = {}
-        self.edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
         """By channel: ids of messages that it began with and that are unchanged."""
         self.specs = {spec.id: spec for spec in GUILDS}
         """How each server was at first, also those made later."""
-        self.closed_dms: set[int] = set()
-        """People who take no direct messages from the bot."""
         self.seeded_until: datetime | None = None
         self._seed_counts: defaultdict[int, int] = defaultdict(int)
         settle(self)
@@ -202,7 +198,6 @@ class World(Backend):
         self._drop_unshown(message)
         for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:
             self.cdn.forget(attachment_id)
-        self.edit_times[message_id].append(time.time())
         self.seeded.get(channel_id, set()).discard(message_id)
         self._changed("edited", message)
         return message
@@ -213,19 +208,10 @@ class World(Backend):
         self._release(message)
         self._changed("deleted", message)
 
-    def remove_channel(self, channel_id: int) -> None:
-        """Remove a channel with its threads, messages and files, and announce it."""
-        for thread in [channel for channel in self.channels.values() if channel.parent_id == channel_id]:
-            self.remove_channel(thread.id)
-        for message in self.messages.get(channel_id, {}).values():
-            self._release(message)
-        self.delete_channel(channel_id)
-
     def _release(self, message: Message) -> None:
         for item in self.files_of(message):
             self.cdn.forget(int(item["id"]))
         self._embed_files.pop(message.id, None)
-        self.edit_times.pop(message.id, None)
 
     def files_of(self, message: Message) -> list[dict[str, Any]]:
         """All files of a message: its attachments, and those that an embed shows in their place."""

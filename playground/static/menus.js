@@ -1,10 +1,10 @@
-// Select menus: of strings, and of the people, roles and channels of a server. One choice is a plain select; several
+// Select menus: of strings, and of the roles and channels of a server. One choice is a plain select; several
 // are boxes to tick, sent together, as Discord does it when its menu closes.
 import { el } from "./dom.js";
 
-const [STRING, USER, ROLE, MENTIONABLE, CHANNEL] = [3, 5, 6, 7, 8];
+const [STRING, ROLE, CHANNEL] = [3, 6, 8];
 const THREADS = [11, 12];
-export const MENUS = [STRING, USER, ROLE, MENTIONABLE, CHANNEL];
+export const MENUS = [STRING, ROLE, CHANNEL];
 
 /** What a menu offers, as {value, label, note, chosen}; `state` is the page's, `channelId` where the menu is shown. */
 export function entries(item, state, channelId) {
@@ -17,19 +17,10 @@ export function entries(item, state, channelId) {
   const guild = state.guilds.find((one) => one.id === here?.guild_id);
   const chosen = new Set((item.default_values ?? []).map((value) => String(value.id)));
   const entry = (value, label, note = "") => ({ value, label, note, chosen: chosen.has(value) });
-  const users = () => (guild?.members ?? [...state.people.filter((person) => person.id === state.me), state.bot]).map((person) => entry(person.id, `@${person.name}`, person.bot ? "App" : ""));
-  const roles = () => (guild?.roles ?? []).map((role) => entry(role.id, role.id === guild.id ? role.name : `@${role.name}`, "Role"));
-  switch (item.type) {
-    case USER: return users();
-    case ROLE: return roles();
-    case MENTIONABLE: return [...users(), ...roles()];
-    case CHANNEL: {
-      const kinds = item.channel_types ?? [];
-      const fits = (channel) => channel.guild_id && channel.guild_id === guild?.id && (!kinds.length || kinds.includes(channel.type));
-      return state.channels.filter(fits).map((channel) => entry(channel.id, `${THREADS.includes(channel.type) ? "↳ " : "#"}${channel.name}`));
-    }
-    default: return [];
-  }
+  if (item.type === ROLE) return (guild?.roles ?? []).map((role) => entry(role.id, role.id === guild.id ? role.name : `@${role.name}`, "Role"));
+  const kinds = item.channel_types ?? [];
+  const fits = (channel) => channel.guild_id && channel.guild_id === guild?.id && (!kinds.length || kinds.includes(channel.type));
+  return state.channels.filter(fits).map((channel) => entry(channel.id, `${THREADS.includes(channel.type) ? "↳ " : "#"}${channel.name}`));
 }
 
 /** An emoji as text; one of a server by its name, for the page loads no pictures from elsewhere. */

@@ -1,7 +1,7 @@
 // Draws messages. An edit replaces only the parts that changed, so a card edited every two seconds does not flicker
 // and a button keeps its focus.
 import { avatar, bytes, el, fileIcon, when } from "./dom.js";
-import { emoji, entries, menu } from "./menus.js";
+import { MENUS, emoji, entries, menu } from "./menus.js";
 
 const BUTTONS = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
 const GROUP_MS = 7 * 60_000;
@@ -99,7 +99,7 @@ function content(message, act) {
 function file(item) {
   const link = { href: item.url, target: "_blank", rel: "noopener" };
   if (item.image) {
-    const box = el("a", { ...link, class: `picture${item.spoiler ? " spoiler-file" : ""}` }, picture(item, item.name));
+    const box = el("a", { ...link, class: "picture" }, picture(item, item.name));
     return box;
   }
   return el("div", { class: "file", "data-testid": "attachment" },
@@ -155,29 +155,10 @@ function embedImage(image, old) {
 }
 
 function component(item, node, act) {
-  const children = () => (item.components ?? []).map((child) => component(child, node, act));
-  switch (item.type) {
-    case 1: return el("div", { class: "row" }, ...children());
-    case 2: return button(item, node, act);
-    case 3: case 5: case 6: case 7: case 8:
-      return menu(item, entries(item, act.state(), node.message.channel_id), (values) => act.choose(node.message, item.custom_id, values));
-    case 9: return el("div", { class: "section" }, el("div", {}, ...children()), item.accessory ? component(item.accessory, node, act) : null);
-    case 10: return el("div", { class: "markdown", html: item.html });
-    case 11: return item.media.url ? el("div", { class: "thumbnail" }, el("img", { src: item.media.url, alt: item.description ?? "" })) : outside();
-    case 12: return el("div", { class: "gallery" }, ...item.items.map((one) => (one.media.url ? el("a", { class: one.spoiler ? "spoiler-file" : "", href: one.media.url, target: "_blank", rel: "noopener" }, el("img", { src: one.media.url, alt: one.description ?? "" })) : outside())));
-    case 13: return item.file.url ? file({ name: item.name ?? "file", size: item.size ?? 0, url: item.file.url }) : outside();
-    case 14: return el("hr", { class: `${item.divider === false ? "bare" : ""} ${item.spacing === 2 ? "wide" : ""}` });
-    case 17: return container(item, children());
-    default: return el("span", { class: "unknown" }, `(a component of type ${item.type}, which the playground does not draw)`);
-  }
-}
-
-function outside() { return el("span", { class: "unknown" }, "(a picture from elsewhere, which the playground does not load)"); }
-
-function container(item, children) {
-  const node = el("div", { class: `container${item.spoiler ? " spoiler-file" : ""}` }, ...children);
-  if (item.accent_color !== null && item.accent_color !== undefined) node.style.setProperty("--bar", `#${item.accent_color.toString(16).padStart(6, "0")}`);
-  return node;
+  if (item.type === 1) return el("div", { class: "row" }, ...item.components.map((child) => component(child, node, act)));
+  if (item.type === 2) return button(item, node, act);
+  if (MENUS.includes(item.type)) return menu(item, entries(item, act.state(), node.message.channel_id), (values) => act.choose(node.message, item.custom_id, values));
+  return el("span", { class: "unknown" }, `(a component of type ${item.type}, which the playground does not draw)`);
 }
 
 function button(item, node, act) {

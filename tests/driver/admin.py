@@ -29,6 +29,8 @@ class Admin:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.closed_dms: set[int] = set()
+        """People who take no direct messages from the bot."""
         # The exceptions that were made with a channel, to go back to.
         self._first = {
             channel.id: {entry.target_id: entry for entry in channel.overwrites} for channel in world.channels.values()
@@ -83,9 +85,9 @@ class Admin:
     def open_dms(self, user_id: int, *, opened: bool) -> None:
         """Let a person take direct messages from the bot, or not."""
         if opened:
-            self._world.closed_dms.discard(user_id)
+            self.closed_dms.discard(user_id)
         else:
-            self._world.closed_dms.add(user_id)
+            self.closed_dms.add(user_id)
 
     def _check_member(self, guild_id: int, user_id: int) -> None:
         guild = self._world.guilds[guild_id]
@@ -154,8 +156,14 @@ class Admin:
         """Delete a channel that was made here, or a thread, with all of its messages."""
         if channel_id in CHANNEL_IDS.values() or self._world.get_channel(channel_id).type == ChannelType.DM:
             raise UserError("The playground's own channels stay.", "Delete one that was made later.")
-        self._world.remove_channel(channel_id)
+        self._remove(channel_id)
         self._first.pop(channel_id, None)
+
+    def _remove(self, channel_id: int) -> None:
+        """Remove a channel with its threads and messages, and announce it."""
+        for thread in [channel for channel in self._world.channels.values() if channel.parent_id == channel_id]:
+            self._remove(thread.id)
+        self._world.delete_channel(channel_id)
 
     def _check_channel(self, name: str) -> None:
         if not 1 <= len(name) <= MAX_NAME or name in self._names():

@@ -194,18 +194,10 @@ class PlaygroundClient:
         choices: list[dict[str, Any]] = self._call("POST", "/control/autocomplete", body)["choices"]
         return choices
 
-    def submit_modal(
-        self,
-        interaction_id: str,
-        values: Mapping[str, Any],
-        *,
-        files: Mapping[str, tuple[str, bytes]] | None = None,
-        person: str | None = None,
-    ) -> str:
+    def submit_modal(self, interaction_id: str, values: Mapping[str, Any], *, person: str | None = None) -> str:
         """Send the form that an interaction opened; menus take a list. The new interaction's id."""
-        attachments = {field: [attachment(*file)] for field, file in (files or {}).items()}
         body = {"as": person or self.person, "interaction_id": interaction_id, "values": dict(values)}
-        return str(self._call("POST", "/control/modal", {**body, "attachments": attachments})["interaction_id"])
+        return str(self._call("POST", "/control/modal", body)["interaction_id"])
 
     def edit(self, message_id: str, content: str, *, person: str | None = None, channel: str | None = None) -> Message:
         """Change what a message of one's own says."""

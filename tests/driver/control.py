@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 from simcord.backend.models import Message
 
-from playground.control import json_body, message_payload
+from playground.control import Act, answering, message_payload
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
+from playground.resolve import lookup
 from playground.server import Playground
+from playground.world import ChangeKind
 from shared.errors import UserError
 from tests.driver.admin import Admin
-from tests.driver.faults import OK, Faults
+from tests.driver.faults import OK, Fault, Faults
 from tests.driver.requests import RequestLog
 
+Body = dict[str, Any]
+_DIRECT = re.compile(r"/channels/(\d+)/messages")
 
-def extend(playground: Playground) -> Driver:
-    """Add the routes of a `Driver`."""
-    driver = Driver(playground)
-    playground.app.add_routes(driver.routes())
-    return driver
+
+def extend(playground: Playground) -> None:
+    playground.app.add_routes(Driver(playground).routes())
 
 
 class Driver:
@@ -41,30 +46,37 @@ class Driver:
         self._resolver = playground.resolver
         self._admin = Admin(playground.world)
         self._log = RequestLog()
+        self._edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
+        self._world.change_listeners.append(self._changed)
         playground.rest.around = self._around
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/control/world", self.world),
-            web.get("/control/messages", self.messages),
-            web.patch("/control/messages/{message_id}", self.edit),
-            web.delete("/control/messages/{message_id}", self.delete),
-            web.get("/control/edits", self.edits),
-            web.get("/control/requests", self.requests),
-            web.post("/control/intents", self.intents),
-            web.post("/control/faults", self.add_fault),
-            web.delete("/control/faults", self.clear_faults),
-            web.post("/control/gateway", self.drop_gateway),
-            web.post("/control/permissions", self.permissions),
-            web.post("/control/roles", self.create_role),
-            web.post("/control/members/roles", self.grant_role),
-            web.post("/control/members", self.set_member),
-            web.post("/control/dms", self.open_dms),
-            web.post("/control/servers", self.create_server),
-            web.post("/control/channels", self.create_channel),
-            web.patch("/control/channels", self.rename_channel),
-            web.delete("/control/channels/{channel}", self.delete_channel),
+        acts: list[tuple[str, str, Act]] = [
+            ("GET", "world", self.world),
+            ("GET", "messages", self.messages),
+            ("PATCH", "messages/{message_id}", self.edit),
+            ("DELETE", "messages/{message_id}", self.delete),
+            ("GET", "edits", self.edits),
+            ("GET", "requests", self.requests),
+            ("POST", "intents", self.intents),
+            ("POST", "faults", self.add_fault),
+            ("DELETE", "faults", self.clear_faults),
+            ("POST", "gateway", self.drop_gateway),
+            ("POST", "permissions", self.permissions),
+            ("POST", "roles", self.create_role),
+            ("POST", "members/roles", self.grant_role),
+            ("POST", "members", self.set_member),
+            ("POST", "dms", self.open_dms),
+            ("POST", "servers", self.create_server),
+            ("POST", "channels", self.create_channel),
+            ("PATCH", "channels", self.rename_channel),
+            ("DELETE", "channels/{channel}", self.delete_channel),
         ]
+        return [web.route(method, f"/control/{path}", answering(act)) for method, path, act in acts]
+
+    def _changed(self, kind: ChangeKind, message: Message) -> None:
+        if kind == "edited":
+            self._edit_times[message.id].append(time.time())
 
     async def _around(
         self,
@@ -75,7 +87,7 @@ class Driver:
         respond: Callable[[], web.Response],
     ) -> web.Response:
         sent = self._log.add(request.method, path, raw, files)
-        fault = self.faults.take(request.method, path)
+        fault = self.faults.take(request.method, path) or self._closed_dm(request.method, path)
         if fault is None or fault.late or fault.status == OK:
             response = respond()
         if fault is not None and fault.wait_s:
@@ -90,60 +102,67 @@ class Driver:
         sent.status = response.status
         return response
 
-    async def world(self, _request: web.Request) -> web.Response:
+    def _closed_dm(self, method: str, path: str) -> Fault | None:
+        found = _DIRECT.fullmatch(path) if method == "POST" else None
+        channel = self._world.channels.get(int(found[1])) if found is not None else None
+        if channel is None or not self._admin.closed_dms.intersection(channel.recipient_ids):
+            return None
+        return Fault(method, path, 403, code=50007)
+
+    async def world(self, _body: Body) -> Any:
         """Who and what there is."""
         commands = {command["name"] for scope in self._world.commands.values() for command in scope.values()}
-        return web.json_response(
-            {
-                "guild_id": str(GUILD_ID),
-                "guilds": {self._world.specs[guild_id].key: self._guild(guild_id) for guild_id in self._world.guilds},
-                "channels": {
-                    str(channel.name): str(channel.id)
-                    for channel in self._world.channels.values()
-                    if channel.guild_id is not None and not channel.is_thread
-                },
-                "dms": {name: str(channel_id) for name, channel_id in DM_IDS.items()},
-                "users": {name: str(user_id) for name, user_id in USER_IDS.items()},
-                "bot_user_id": str(BOT_ID),
-                "bot_online": self._gateway.online,
-                "commands": sorted(commands),
-            }
-        )
+        return {
+            "guild_id": str(GUILD_ID),
+            "guilds": {self._world.specs[guild_id].key: self._guild(guild_id) for guild_id in self._world.guilds},
+            "channels": {
+                str(channel.name): str(channel.id)
+                for channel in self._world.channels.values()
+                if channel.guild_id is not None and not channel.is_thread
+            },
+            "dms": {name: str(channel_id) for name, channel_id in DM_IDS.items()},
+            "users": {name: str(user_id) for name, user_id in USER_IDS.items()},
+            "bot_user_id": str(BOT_ID),
+            "bot_online": self._gateway.online,
+            "commands": sorted(commands),
+        }
 
-    async def messages(self, request: web.Request) -> web.Response:
+    async def messages(self, body: Body) -> Any:
         """Messages of `channel` that `as` (default Ada) sees, after the id `after`, oldest first."""
-        user_id = self._resolver.user(request.query.get("as", "ada"))
-        channel_id = self._resolver.channel(request.query.get("channel", "lab"), user_id)
-        found = self._people.visible_messages(user_id, channel_id, after=int(request.query.get("after", 0)))
-        return web.json_response([message_payload(self._world, message, user_id) for message in found])
+        user_id, channel_id = self._place({"as": "ada", "channel": "lab", **body})
+        found = self._people.visible_messages(user_id, channel_id, after=int(body.get("after", 0)))
+        return [message_payload(self._world, message, user_id) for message in found]
 
-    async def edit(self, request: web.Request) -> web.Response:
+    async def edit(self, body: Body) -> Any:
         """Change what a message of one's own says."""
-        body = await json_body(request)
         user_id, channel_id = self._place(body)
-        message_id = int(request.match_info["message_id"])
-        message = self._edit(user_id, channel_id, message_id, str(body["content"]))
-        return web.json_response(message_payload(self._world, message, user_id))
+        message = self._people.visible_message(user_id, channel_id, int(body["message_id"]))
+        if message.author_id != user_id:
+            raise UserError("You can edit your own messages only.")
+        edited = self._world.edit_message(channel_id, message.id, {"content": str(body["content"])})
+        return message_payload(self._world, edited, user_id)
 
-    async def delete(self, request: web.Request) -> web.Response:
+    async def delete(self, body: Body) -> Any:
         """Delete a message, whoever wrote it."""
-        self._delete(int(request.match_info["message_id"]))
-        return web.json_response({})
+        message_id = int(body["message_id"])
+        for channel_id, messages in self._world.messages.items():
+            if message_id in messages:
+                self._world.delete_message(channel_id, message_id)
+                return {}
+        raise UserError("There is no such message here.", "It may have been deleted.")
 
-    async def edits(self, request: web.Request) -> web.Response:
+    async def edits(self, body: Body) -> Any:
         """When a message was edited, seconds since the epoch."""
-        message_id = int(request.query["message_id"])
-        return web.json_response(list(self._world.edit_times.get(message_id, ())))
+        return list(self._edit_times.get(int(body["message_id"]), ()))
 
-    async def requests(self, request: web.Request) -> web.Response:
+    async def requests(self, body: Body) -> Any:
         """The last requests of the bot after the number `after`, without tokens and files."""
-        return web.json_response(self._log.after(int(request.query.get("after", 0))))
+        return self._log.after(int(body.get("after", 0)))
 
-    async def intents(self, request: web.Request) -> web.Response:
+    async def intents(self, body: Body) -> Any:
         """Switch the privileged intents on or off, as in Discord's portal."""
-        body = await json_body(request)
         self._gateway.refuse_privileged = not body["privileged"]
-        return web.json_response({})
+        return {}
 
     def _guild(self, guild_id: int) -> dict[str, Any]:
         guild = self._world.guilds[guild_id]
@@ -160,103 +179,79 @@ class Driver:
             },
         }
 
-    async def add_fault(self, request: web.Request) -> web.Response:
+    async def add_fault(self, body: Body) -> Any:
         """Let the next requests of a kind fail: the fields of a `Fault`."""
-        self.faults.add_json(await json_body(request))
-        return web.json_response({})
+        self.faults.add_json(body)
+        return {}
 
-    async def clear_faults(self, _request: web.Request) -> web.Response:
-        """Let nothing fail any more."""
+    async def clear_faults(self, _body: Body) -> Any:
         self.faults.clear()
-        return web.json_response({})
+        return {}
 
-    async def drop_gateway(self, request: web.Request) -> web.Response:
+    async def drop_gateway(self, body: Body) -> Any:
         """Cut the bot's connection, and take no new one for `for_s` seconds; `refuse_with` closes those that come."""
-        body = await json_body(request)
         self._gateway.refuse_with = body.get("refuse_with")
         await self._gateway.drop(float(body.get("for_s", 0)))
-        return web.json_response({})
+        return {}
 
-    async def permissions(self, request: web.Request) -> web.Response:
+    async def permissions(self, body: Body) -> Any:
         """Allow or deny a member, a role or (unless told otherwise) the bot some permissions in a channel."""
-        body = await json_body(request)
         channel_id = self._resolver.channel(body["channel"], BOT_ID)
         guild_id = self._world.get_channel(channel_id).guild_id or GUILD_ID
-        target_id = self._resolver.target(guild_id, str(body.get("target", "bot")))
+        roles = {role.name: role.id for role in self._world.guilds[guild_id].roles.values()}
+        target_id = lookup(str(body.get("target", "bot")), {**roles, **USER_IDS, "bot": BOT_ID}, "member or role")
         allow, deny = list(body.get("allow", [])), list(body.get("deny", []))
         self._admin.set_permissions(channel_id, target_id, allow=allow, deny=deny)
-        return web.json_response({})
+        return {}
 
-    async def create_role(self, request: web.Request) -> web.Response:
-        """Make a role."""
-        body = await json_body(request)
-        role_id = self._admin.create_role(self._guild_id(body), str(body["name"]), list(body.get("permissions", [])))
-        return web.json_response({"id": str(role_id)})
+    async def create_role(self, body: Body) -> Any:
+        names = list(body.get("permissions", []))
+        return {"id": str(self._admin.create_role(self._guild_id(body), str(body["name"]), names))}
 
-    async def grant_role(self, request: web.Request) -> web.Response:
+    async def grant_role(self, body: Body) -> Any:
         """Give a member a role, or take it away."""
-        body = await json_body(request)
         guild_id = self._guild_id(body)
-        user_id = self._resolver.account(str(body["member"]))
+        user_id = lookup(str(body["member"]).lower(), {**USER_IDS, "galvanic": BOT_ID}, "member")
         self._admin.grant_role(guild_id, user_id, self._resolver.role(guild_id, body["role"]), held=bool(body["held"]))
-        return web.json_response({})
+        return {}
 
-    async def set_member(self, request: web.Request) -> web.Response:
+    async def set_member(self, body: Body) -> Any:
         """Let a person into a server, or out of it."""
-        body = await json_body(request)
         user_id = self._resolver.user(str(body["person"]))
         self._admin.set_member(self._guild_id(body), user_id, member=bool(body["member"]))
-        return web.json_response({})
+        return {}
 
-    async def open_dms(self, request: web.Request) -> web.Response:
+    async def open_dms(self, body: Body) -> Any:
         """Let a person take direct messages from the bot, or not."""
-        body = await json_body(request)
         self._admin.open_dms(self._resolver.user(str(body["person"])), opened=bool(body["open"]))
-        return web.json_response({})
+        return {}
 
-    async def create_server(self, request: web.Request) -> web.Response:
+    async def create_server(self, body: Body) -> Any:
         """Make a server with a channel."""
-        body = await json_body(request)
-        owner, *members = [self._resolver.key(str(name)) for name in (body["owner"], *body.get("members", []))]
-        guild_id = self._admin.create_server(str(body["name"]), owner, members, str(body["channel"]))
-        return web.json_response({"id": str(guild_id)})
+        people = {user_id: key for key, user_id in USER_IDS.items()}
+        named = [body["owner"], *body.get("members", [])]
+        owner, *members = [people[self._resolver.user(str(name))] for name in named]
+        return {"id": str(self._admin.create_server(str(body["name"]), owner, members, str(body["channel"])))}
 
-    async def create_channel(self, request: web.Request) -> web.Response:
+    async def create_channel(self, body: Body) -> Any:
         """Make a text channel."""
-        body = await json_body(request)
         only = [self._resolver.user(name) for name in body.get("only", [])]
-        channel_id = self._admin.create_channel(
-            self._guild_id(body), str(body["name"]), only, int(body.get("history", 0))
-        )
-        return web.json_response({"id": str(channel_id)})
+        history = int(body.get("history", 0))
+        return {"id": str(self._admin.create_channel(self._guild_id(body), str(body["name"]), only, history))}
 
-    async def rename_channel(self, request: web.Request) -> web.Response:
-        """Give a channel another name."""
-        body = await json_body(request)
+    async def rename_channel(self, body: Body) -> Any:
         self._admin.rename_channel(self._resolver.channel(body["channel"], BOT_ID), str(body["name"]))
-        return web.json_response({})
+        return {}
 
-    async def delete_channel(self, request: web.Request) -> web.Response:
+    async def delete_channel(self, body: Body) -> Any:
         """Delete a channel or thread that was made later."""
-        self._admin.delete_channel(self._resolver.channel(request.match_info["channel"], BOT_ID))
-        return web.json_response({})
+        self._admin.delete_channel(self._resolver.channel(body["channel"], BOT_ID))
+        return {}
 
-    def _guild_id(self, body: dict[str, Any]) -> int:
-        return self._resolver.guild(str(body.get("guild") or GUILD_ID))
+    def _guild_id(self, body: Body) -> int:
+        known = {spec.key: spec.id for spec in self._world.specs.values()}
+        return lookup(str(body.get("guild") or GUILD_ID), known, "server")
 
-    def _place(self, body: dict[str, Any]) -> tuple[int, int]:
+    def _place(self, body: Body) -> tuple[int, int]:
         user_id = self._resolver.user(body["as"])
         return user_id, self._resolver.channel(body["channel"], user_id)
-
-    def _edit(self, user_id: int, channel_id: int, message_id: int, content: str) -> Message:
-        message = self._people.visible_message(user_id, channel_id, message_id)
-        if message.author_id != user_id:
-            raise UserError("You can edit your own messages only.")
-        return self._world.edit_message(channel_id, message_id, {"content": content})
-
-    def _delete(self, message_id: int) -> None:
-        for channel_id, messages in self._world.messages.items():
-            if message_id in messages:
-                self._world.delete_message(channel_id, message_id)
-                return
-        raise UserError("There is no such message here.", "It may have been deleted.")

@@ -130,21 +130,6 @@ def test_tavern_stays_as_it_was_left(tmp_path: Path) -> None:
         again.stop()
 
 
-def test_folder_of_an_older_playground_loads(tmp_path: Path) -> None:
-    server = Server(tmp_path)
-    server.client.send("from before", channel="library")
-    assert server.stop() == 0
-    saved = tmp_path / "playground" / "world.json"
-    kept = json.loads(saved.read_text())
-    saved.write_text(json.dumps({"version": 1, "messages": kept["messages"], "commands": kept["commands"]}))
-    again = Server(tmp_path)
-    try:
-        assert [message["content"] for message in again.client.messages(channel="library")] == ["from before"]
-        assert len(again.client.messages(channel="tavern")) > 400
-    finally:
-        again.stop()
-
-
 def test_broken_file_is_set_aside(tmp_path: Path) -> None:
     folder = tmp_path / "playground"
     folder.mkdir()

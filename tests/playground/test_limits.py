@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from playground.places import BOT_ID
 from tests.playground.processes import Server
 
 TEXT = {"type": 2, "style": 1, "custom_id": "x"}
@@ -89,36 +88,6 @@ def test_message_that_is_too_much(server: Server, body: dict[str, Any]) -> None:
     lab = server.client.world().channels["lab"]
     status, answer = call(server, "POST", f"/channels/{lab}/messages", body)
     assert (status, answer["code"]) in [(400, 50035), (400, 50006)], answer
-
-
-def command(**parts: Any) -> list[dict[str, Any]]:
-    return [{"name": "x", "description": "y", **parts}]
-
-
-def option(**parts: Any) -> dict[str, Any]:
-    return {"type": 3, "name": "a", "description": "b", **parts}
-
-
-@pytest.mark.parametrize(
-    "commands",
-    [
-        command(name="Upper"),
-        command(name="two words"),
-        command(name="x" * 33),
-        command(description=""),
-        command(description="y" * 101),
-        command(options=[option(), option()]),
-        command(options=[option(), option(name="c", required=True)]),
-        command(options=[option(name=f"o{number}") for number in range(26)]),
-        command(options=[option(choices=[{"name": str(number), "value": "v"} for number in range(26)])]),
-        command(options=[option(choices=[{"name": "x" * 101, "value": "v"}])]),
-        command() + command(),
-        [{"name": f"c{number}", "description": "y"} for number in range(101)],
-    ],
-)
-def test_commands_that_are_not_taken(server: Server, commands: list[dict[str, Any]]) -> None:
-    status, answer = call(server, "PUT", f"/applications/{BOT_ID}/commands", commands)
-    assert (status, answer["code"]) == (400, 50035), answer
 
 
 def test_name_of_a_thread(server: Server) -> None:

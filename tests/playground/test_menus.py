@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.errors import UserError
-from tests.driver.client import Message, PlaygroundClient, components, text_of
+from tests.driver.client import Message, PlaygroundClient
 
 
 @pytest.fixture
@@ -23,10 +23,8 @@ def answer(bot: PlaygroundClient, interaction: str, person: str = "ada") -> str:
 @pytest.mark.parametrize(
     ("menu", "values", "told"),
     [
-        ("users", ["ben", "galvanic"], "Member:Galvanic Member:ben"),
-        ("users", [], "nothing"),
-        ("roles", ["Writers"], "Role:Writers"),
-        ("mentionables", ["Writers", "cleo"], "Member:cleo Role:Writers"),
+        ("roles", ["Writers", "Readers"], "Role:Readers Role:Writers"),
+        ("roles", [], "nothing"),
         ("channels", ["lab", "cellar"], "AppCommandChannel:cellar AppCommandChannel:lab"),
     ],
 )
@@ -35,23 +33,20 @@ def test_menu_is_chosen_from(bot: PlaygroundClient, menus: Message, menu: str, v
 
 
 def test_ids_do_as_well_as_names(bot: PlaygroundClient, menus: Message) -> None:
-    world = bot.world()
-    assert answer(bot, bot.select(menus["id"], "users", [world.users["dora"]])) == "Member:dora"
-    role = world.guilds["playground"].roles["Readers"]
-    assert answer(bot, bot.select(menus["id"], "mentionables", [role])) == "Role:Readers"
+    role = bot.world().guilds["playground"].roles["Readers"]
+    assert answer(bot, bot.select(menus["id"], "roles", [role])) == "Role:Readers"
 
 
 @pytest.mark.parametrize(
     ("menu", "values", "problem"),
     [
-        ("users", ["ada", "ben", "cleo", "dora"], "not choices"),
-        ("users", ["ben", "ben"], "not choices"),
-        ("users", ["nobody"], "no member 'nobody'"),
-        ("roles", [], "not choices"),
+        ("roles", ["Readers", "Writers", "Moderators", "Stewards"], "not choices"),
+        ("roles", ["Writers", "Writers"], "not choices"),
+        ("channels", [], "not choices"),
         ("roles", ["Guests"], "no role 'Guests'"),
         ("channels", ["atrium"], "no channel 'atrium'"),
         ("channels", ["dm"], "no channel 'dm'"),
-        ("nothing", ["ben"], "no such control"),
+        ("nothing", ["lab"], "no such control"),
     ],
 )
 def test_what_a_menu_does_not_offer(
@@ -73,15 +68,6 @@ def test_thread_is_no_text_channel(bot: PlaygroundClient, menus: Message) -> Non
     bot.delete_channel("a corner")
 
 
-def test_words_and_defaults_of_a_layout(bot: PlaygroundClient) -> None:
-    said = bot.send("!layout")
-    message = bot.wait_for_message(after=said["id"])
-    assert "Who may **train** here" in text_of(message)
-    roles = next(component for component in components(message) if component["type"] == 6)
-    writers = bot.world().guilds["playground"].roles["Writers"]
-    assert roles["default_values"] == [{"id": writers, "type": "role"}]
-
-
 def opened(bot: PlaygroundClient) -> str:
     interaction = bot.slash("survey")
 
@@ -96,20 +82,18 @@ def opened(bot: PlaygroundClient) -> str:
     return interaction
 
 
-def test_form_with_menus_and_a_file(bot: PlaygroundClient) -> None:
-    form = opened(bot)
-    values: dict[str, Any] = {"where": ["lab", "library"], "how": "Low"}
-    sent = bot.submit_modal(form, values, files={"file": ("a.txt", b"four")})
-    assert answer(bot, sent) == "AppCommandChannel:lab AppCommandChannel:library Low a.txt:4"
+def test_form_with_menus(bot: PlaygroundClient) -> None:
+    sent = bot.submit_modal(opened(bot), {"where": ["lab", "library"], "how": ["Low"]})
+    assert answer(bot, sent) == "AppCommandChannel:lab AppCommandChannel:library Low"
 
 
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"where": [], "how": "Low"}, "Where is empty"),
-        ({"where": ["lab"], "how": "Shrill"}, "not choices"),
-        ({"where": ["atrium"], "how": "Low"}, "no channel 'atrium'"),
-        ({"where": ["lab", "library", "tavern"], "how": "Low"}, "not choices"),
+        ({"where": [], "how": ["Low"]}, "Where is empty"),
+        ({"where": ["lab"], "how": ["Shrill"]}, "not choices"),
+        ({"where": ["atrium"], "how": ["Low"]}, "no channel 'atrium'"),
+        ({"where": ["lab", "library", "tavern"], "how": ["Low"]}, "not choices"),
     ],
 )
 def test_form_wrongly_filled_in(bot: PlaygroundClient, values: dict[str, Any], problem: str) -> None:

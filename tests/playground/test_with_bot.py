@@ -210,10 +210,6 @@ def test_bot_hears_nothing_from_a_channel_it_may_not_see(bot: PlaygroundClient) 
     assert answer["message_reference"]["message_id"] == seen["id"]
 
 
-def test_members_are_found(bot: PlaygroundClient) -> None:
-    assert ask(bot, "!members be", person="ada")["content"] == "Ben Ada"
-
-
 def test_file_over_the_limit_is_refused(bot: PlaygroundClient) -> None:
     assert ask(bot, "!big")["content"] == "error 40005"
 

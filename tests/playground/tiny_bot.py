@@ -67,12 +67,10 @@ class Menus(discord.ui.View):
 
     def __init__(self) -> None:
         super().__init__(timeout=None)
-        user = discord.ui.UserSelect(custom_id="users", placeholder="Who?", min_values=0, max_values=3)
-        role = discord.ui.RoleSelect(custom_id="roles", placeholder="Which role?")
-        both = discord.ui.MentionableSelect(custom_id="mentionables", placeholder="Whom?", max_values=5)
+        role = discord.ui.RoleSelect(custom_id="roles", placeholder="Which roles?", min_values=0, max_values=3)
         kinds = [discord.ChannelType.text]
         place = discord.ui.ChannelSelect(custom_id="channels", placeholder="Where?", channel_types=kinds, max_values=2)
-        for menu in (user, role, both, place):
+        for menu in (role, place):
             menu.callback = self._answer(menu)  # type: ignore[method-assign]
             self.add_item(menu)
 
@@ -93,13 +91,9 @@ class Survey(discord.ui.Modal, title="A survey"):
             custom_id="how", options=[discord.SelectOption(label="Loud"), discord.SelectOption(label="Low")]
         ),
     )
-    file: discord.ui.Label = discord.ui.Label(
-        text="A file", component=discord.ui.FileUpload(custom_id="file", required=False)
-    )
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
-        files = [f"{item.filename}:{len(await item.read())}" for item in self.file.component.values]
-        words = [_told(self.where.component.values), *self.how.component.values, *files]
+        words = [_told(self.where.component.values), *self.how.component.values]
         await interaction.response.send_message(" ".join(words))
 
 
@@ -198,31 +192,6 @@ async def gallery(ctx: commands.Context) -> None:
     )
 
 
-def _writers(ctx: commands.Context) -> discord.Role:
-    return next(role for role in ctx.guild.roles if role.name == "Writers")
-
-
-@bot.command()
-async def layout(ctx: commands.Context) -> None:
-    """The newer kind of message, made of layout components alone."""
-    view = discord.ui.LayoutView(timeout=None)
-    box = discord.ui.Container(accent_colour=0x23A55A)
-    box.add_item(discord.ui.TextDisplay("# Settings\nWho may **train** here"))
-    box.add_item(discord.ui.Separator())
-    box.add_item(discord.ui.Section("Prefix: `!`", accessory=discord.ui.Button(label="Change", custom_id="prefix")))
-    box.add_item(discord.ui.Section("With a picture", accessory=discord.ui.Thumbnail("attachment://thumb.png")))
-    box.add_item(
-        discord.ui.ActionRow(discord.ui.RoleSelect(custom_id="trainers", max_values=3, default_values=[_writers(ctx)]))
-    )
-    box.add_item(discord.ui.MediaGallery(discord.MediaGalleryItem("attachment://loss.png")))
-    view.add_item(box)
-    files = [
-        discord.File(io.BytesIO(picture(400, 220)), "loss.png"),
-        discord.File(io.BytesIO(picture(90, 90)), "thumb.png"),
-    ]
-    await ctx.send(view=view, files=files)
-
-
 @bot.command()
 async def call(ctx: commands.Context, who: discord.Member) -> None:
     await ctx.send(f"{who.mention}, you are wanted", allowed_mentions=discord.AllowedMentions(users=True))
@@ -275,13 +244,6 @@ async def thread(ctx: commands.Context) -> None:
 async def react(ctx: commands.Context) -> None:
     async with ctx.typing():
         await ctx.message.add_reaction("⚡")
-
-
-@bot.command()
-async def members(ctx: commands.Context, prefix: str) -> None:
-    by_name = await ctx.guild.query_members(prefix)
-    by_id = await ctx.guild.query_members(user_ids=[ctx.author.id, 1])
-    await ctx.send(" ".join(member.display_name for member in [*by_name, *by_id]))
 
 
 @bot.command()
