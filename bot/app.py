@@ -22,12 +22,12 @@ from bot.admin.cog_welcome import Welcome
 from bot.admin.metrics import BotMetrics
 from bot.admin.status import StatusReport
 from bot.background import is_transient, run_forever
+from bot.channels.chores import Chores
 from bot.channels.cog import Privacy
 from bot.channels.consent import ConsentStore
 from bot.channels.held import Holdings
 from bot.channels.importer import Importer
-from bot.channels.leavers import Leavers
-from bot.channels.recheck import Recheck
+from bot.channels.missed import Missed
 from bot.channels.rights import Rights
 from bot.channels.sources import Sources
 from bot.channels.store import TranscriptStore
@@ -91,7 +91,7 @@ class Galvanic(commands.Bot):
             guild_messages=True,
             dm_messages=True,
             message_content=True,
-            # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.leavers`.
+            # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.watch`.
             moderation=learning,
             members=learning and settings.members_intent,
         )
@@ -135,8 +135,15 @@ class Galvanic(commands.Bot):
         self.registry = Registry(self.redis, self.guild_settings, self.audience)
         self.lifetimes = Lifetimes(self.redis, settings)
         self.removal = Removal(self, self.registry, self.queue, self.outlook)
+        self.chores, self.looks = Chores("words"), Chores("looking for changes")
         self.withdrawals = Withdrawals(
-            self, self.redis, self.consents, self.transcripts, self.registry, lambda: self.remaking.wake()
+            self,
+            self.redis,
+            self.consents,
+            self.transcripts,
+            self.registry,
+            self.chores,
+            stale=lambda: self.remaking.wake(),
         )
         self.sources = Sources(settings, self, self.guild_settings, self.consents, self.audience)
         self.typing = Typing(self)
@@ -266,7 +273,8 @@ class Galvanic(commands.Bot):
 
     async def _add_channels(self) -> None:
         settings, servers, consents, store = self.settings, self.guild_settings, self.consents, self.transcripts
-        watch = Watch(self, servers, consents, store, self.remaking.wake)
+        removing = (self.registry, self.removal, self.outlook, self.queue)
+        watch = Watch(self, servers, consents, store, self.withdrawals, self.chores, *removing)
         self.holdings = Holdings(
             self, settings, self.redis, consents, store, self.registry, self.lifetimes, self.outlook
         )
@@ -276,17 +284,13 @@ class Galvanic(commands.Bot):
             servers,
             sources=self.sources,
             consents=consents,
-            store=store,
             registry=self.registry,
             withdrawals=self.withdrawals,
             holdings=self.holdings,
-            forbid=watch.forbid,
         )
-        leaving = (self.withdrawals, self.registry, self.removal, self.outlook, self.queue)
         for cog in (
             watch,
-            Recheck(self, store, watch),
-            Leavers(self, consents, store, *leaving),
+            Missed(self, consents, store, watch, self.looks),
             Privacy(settings, servers, self.cooldowns, consents, self.holdings, rights),
         ):
             await self.add_cog(cog)
@@ -309,6 +313,8 @@ class Galvanic(commands.Bot):
 
     async def on_ready(self) -> None:
         if self._presence is None:
+            self.chores.start()
+            self.looks.start()
             self.delivery.start()
             self.importer.start()
             self.remaking.start()
@@ -347,7 +353,8 @@ class Galvanic(commands.Bot):
             self._presence.cancel()
         await self.remaking.stop()
         await self.importer.stop()
-        await self.withdrawals.stop()
+        await self.chores.stop()
+        await self.looks.stop()
         await self.dispatcher.stop()
         await self.delivery.stop()
         await super().close()

@@ -347,6 +347,8 @@ class Importer:
             if await self.store.complete(transcript_id):
                 await self.queue.cancel(job.job_id)
             self.delivery.follow(job, card.where)
+        # A message may have gone after the purge, and before nobody read the transcript any more.
+        self.withdrawals.chores.add(self.withdrawals.tidy, transcript_id)
         figures = {"lines": current.lines, "chars": current.chars, "left_out": current.left_out}
         log.info("import_done", messages=state.read, **figures)
         await self._drop_older(current)

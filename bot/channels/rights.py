@@ -6,7 +6,7 @@ Any method raises `redis.RedisError` while Redis cannot be reached.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,7 +21,6 @@ from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Taken, Terms
 from bot.channels.held import Holdings, Person, member_in
 from bot.channels.sources import Room, Sources, reads, require_readable
-from bot.channels.store import TranscriptStore
 from bot.channels.withdrawals import Withdrawals
 from bot.components import GUILD, USER, Components, Press
 from bot.models.registry import Registry
@@ -40,18 +39,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Rights:
-    """`forbid`: called with the server where an admin took a channel back."""
-
     client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
     sources: Sources
     consents: ConsentStore
-    store: TranscriptStore
     registry: Registry
     withdrawals: Withdrawals
     holdings: Holdings
-    forbid: Callable[[int], None]
 
     def register(self, components: Components) -> None:
         anybody: dict[str, Any] = {"who": "anybody", "how": "update", "owner": True}
@@ -192,13 +187,7 @@ class Rights:
         `here`: where the answer is read, maybe by others: the channel, and for a thread also its parent.
         """
         was = await self.consents.disallow(guild_id, channel_id, by)
-        self.forbid(guild_id)
-        dropped = 0
-        for transcript in await self.store.all(guild_id):
-            if transcript.info.channel_id == channel_id and await self.store.has_text(transcript.transcript_id):
-                await self.store.drop_text(transcript.transcript_id)
-                dropped += 1
-        log.info("words_of_channel_dropped", guild_id=guild_id, channel_id=channel_id, transcripts=dropped)
+        dropped = await self.withdrawals.forbid(guild_id)
         if not was and not dropped:
             return f"<#{channel_id}> wasn't allowed."
         said = f"I no longer learn from <#{channel_id}>, and what was stored of it is gone."

@@ -75,8 +75,6 @@ class TranscriptStore:
         self._redis = client
         self._fence = fence or Fence(client)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._known: dict[str, TranscriptInfo] = {}
-        self._all_known = False
 
     def lock(self, transcript_id: str) -> asyncio.Lock:
         """Held while a transcript is changed, and while somebody decides what is added to it."""
@@ -104,19 +102,6 @@ class TranscriptStore:
         known = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.TRANSCRIPTS)))
         wanted = [one.decode() for one, guild in known.items() if guild_id is None or int(guild) == guild_id]
         return [found for one in wanted if (found := await self.load(one)) is not None]
-
-    async def known(self) -> list[TranscriptInfo]:
-        """Of all transcripts. Read from Redis once: nobody else makes one."""
-        if not self._all_known:
-            self._known = {one.transcript_id: one.info for one in await self.all()} | self._known
-            self._all_known = True
-        return list(self._known.values())
-
-    def may_hold(self, guild_id: int, message_id: int) -> bool:
-        """Whether by its age a message may be in a transcript of the server; yes while they are not `known` yet."""
-        return not self._all_known or any(
-            info.guild_id == guild_id and info.may_hold(message_id) for info in self._known.values()
-        )
 
     async def members(self, transcript_id: str) -> dict[int, int]:
         """The number of lines by member. Known as long as the transcript, longer than its words."""
@@ -157,7 +142,6 @@ class TranscriptStore:
 
     async def create(self, info: TranscriptInfo, reading: str) -> None:
         """`reading`: as in `Transcript`."""
-        self._known[info.transcript_id] = info
         fields: dict[Any, Any] = {"info": info.model_dump_json(), "reading": reading, "revision": 0}
 
         async def enter(pipe: Pipeline) -> None:
@@ -379,7 +363,6 @@ class TranscriptStore:
         async with self.lock(transcript_id):
             await self._fence.step(drop)
         self._locks.pop(transcript_id, None)
-        self._known.pop(transcript_id, None)
 
     async def _change(self, transcript_id: str, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T | None:
         """Change a transcript in one step of the `Fence`; None, and nothing is done, when it is forgotten."""

@@ -1,19 +1,20 @@
-"""Members withdraw: from then on nothing learns from their words, and what was kept of them goes."""
+"""Members withdraw, and channels are taken back: nothing learns from these words any more, and what was kept goes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, reply
+from bot.background import DISCORD_ERRORS, reply
+from bot.channels.chores import Chores
 from bot.channels.consent import ConsentStore
-from bot.channels.store import Transcript, TranscriptStore
+from bot.channels.store import TranscriptStore
 from bot.escape import plain
 from bot.models.registry import Registry
 from shared import keys
@@ -21,6 +22,8 @@ from shared.models import ModelRecord
 
 ASKED = frozenset({"forget-me", "optout"})
 """Reasons of those who asked for it, and are told when all is done."""
+GATHER_S = 5.0
+"""Between an event and the pass over a transcript: people delete and edit several messages in a row."""
 
 log = structlog.get_logger()
 
@@ -36,23 +39,17 @@ class Withdrawn:
 
 @dataclass(eq=False, repr=False)
 class Withdrawals:
-    """Carries out what members' withdrawals mean for transcripts and models.
-
-    `stale`: called when models may have become stale. Any method raises `redis.RedisError` while Redis cannot be
-    reached.
-    """
+    """`stale`: called when models may have become stale. Any method raises `redis.RedisError`."""
 
     client: discord.Client
     connection: redis.asyncio.Redis
     consents: ConsentStore
     store: TranscriptStore
     registry: Registry
+    chores: Chores
     stale: Callable[[], None]
-    _tasks: Tasks = field(init=False, default_factory=Tasks)
 
-    async def stop(self) -> None:
-        """The next `resume` goes on with what is not done."""
-        await self._tasks.end()
+    # ------------------------------------------------------------------ members
 
     async def withdraw(self, guild_id: int, user_ids: Collection[int], *, why: str) -> Withdrawn:
         """Members withdraw in a server, or have left it; with a reason `why` of `ASKED` they are told when all is done.
@@ -65,20 +62,18 @@ class Withdrawals:
         now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         for user_id in wanted:
             await self.consents.refuse(guild_id, user_id, now)
-        noted, touched, lines = [], set(), 0
+        touched, lines = set(), 0
         for transcript in await self.store.all(guild_id):
             members = await self.store.members(transcript.transcript_id)
             theirs = {user_id: members[user_id] for user_id in wanted & members.keys()}
             # A page that is being added may be the first with their words: the purge waits for it.
             if gone := wanted if transcript.reading is not None else theirs.keys():
                 await self.store.note_withdrawn(transcript.transcript_id, gone)
-                noted.append(transcript)
+                self.chores.add(self.tidy, transcript.transcript_id)
             if theirs:
                 touched.add(transcript.transcript_id)
                 if await self.store.has_text(transcript.transcript_id):
                     lines += sum(theirs.values())
-        if noted:
-            self._tasks.spawn(self._purge_all(noted))
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(wanted), why=why, lines=lines)
         models = tuple(
             model
@@ -93,6 +88,18 @@ class Withdrawals:
         if touched:
             self.stale()
         return Withdrawn(len(touched), lines, models)
+
+    async def leave(self, guild_id: int, user_id: int) -> None:
+        """Withdraw somebody who left the server; if nothing is known of them, nothing is to be noted either."""
+        consents = await self.consents.of(guild_id)
+        concerned = user_id in consents.agreed
+        for transcript in await self.store.all(guild_id):
+            # With opt-out a page with their words may just be added.
+            unasked = consents.mode == "opt-out" and user_id not in consents.said
+            concerned |= transcript.reading is not None and unasked
+            concerned |= user_id in await self.store.members(transcript.transcript_id)
+        if concerned:
+            await self.withdraw(guild_id, [user_id], why="left")
 
     async def open(self) -> dict[tuple[int, int], tuple[str, ...]]:
         """The models that have yet to go, by server and member who withdrew there."""
@@ -126,32 +133,43 @@ class Withdrawals:
             except DISCORD_ERRORS as error:
                 log.info("end_not_told", guild_id=guild_id, user_id=user_id, error=type(error).__name__)
 
+    # ------------------------------------------------------------------ transcripts
+
     async def resume(self) -> None:
-        """Make up for what an earlier run of the bot, or an outage, cut off.
-
-        What was noted is taken out, and the words of members who have not, or no longer, agreed: a withdrawal may not
-        have been noted at every transcript, and the operator may have become stricter.
-        """
+        """Make up for what an earlier run of the bot, or an outage, cut off."""
         for transcript in await self.store.all():
-            try:
-                members = await self.store.members(transcript.transcript_id)
-                refused = (await self.consents.of(transcript.info.guild_id)).refused(members)
-                if refused:
-                    await self.store.note_withdrawn(transcript.transcript_id, refused)
-                    log.info("withdrawal_made_up_for", transcript_id=transcript.transcript_id, members=len(refused))
-                await self._purge(transcript)
-            except REDIS_DOWN:
-                raise
-            except Exception:  # one that cannot be read must not keep words in all others
-                log.exception("transcript_not_purged", transcript_id=transcript.transcript_id)
+            self.chores.add(self.tidy, transcript.transcript_id)
 
-    async def _purge(self, transcript: Transcript) -> None:
-        """While it is read take out members only: messages may still come, and those noted go at its end."""
-        await self.store.purge(transcript.transcript_id, of_messages=transcript.reading is None)
+    async def tidy(self, transcript_id: str) -> None:
+        """Take out what was noted, and the words of members who have not, or no longer, agreed.
 
-    async def _purge_all(self, transcripts: list[Transcript]) -> None:
-        for transcript in transcripts:
-            try:
-                await self._purge(transcript)
-            except Exception:  # it stays noted: no worker reads it, and the next `resume` takes it out
-                log.exception("transcript_not_purged", transcript_id=transcript.transcript_id)
+        A withdrawal may not have been noted at every transcript, and the operator may have become stricter. While it is
+        read only members' words go: deleted messages may still come, and go at its end.
+        """
+        if (transcript := await self.store.load(transcript_id)) is None:
+            return
+        members = await self.store.members(transcript_id)
+        refused = (await self.consents.of(transcript.info.guild_id)).refused(members)
+        await self.store.note_withdrawn(transcript_id, refused)
+        lines = await self.store.purge(transcript_id, of_messages=transcript.reading is None)
+        if lines or refused:
+            which = {"transcript_id": transcript_id, "guild_id": transcript.info.guild_id}
+            log.info("words_taken_out", **which, lines=lines, members=len(refused))
+            self.stale()
+
+    async def forbid(self, guild_id: int) -> int:
+        """Drop the words of channels that may no longer be learned from; of how many transcripts."""
+        allowed = await self.consents.allowed(guild_id)
+        forbidden = [one for one in await self.store.all(guild_id) if one.info.channel_id not in allowed]
+        return sum([await self.drop(one.transcript_id) for one in forbidden])
+
+    async def drop(self, transcript_id: str) -> bool:
+        """Drop the words of a transcript, also those that come while its import ends; False: there were none."""
+        transcript = await self.store.load(transcript_id)
+        if transcript is not None and transcript.reading is not None:
+            self.chores.add(self.drop, transcript_id, after_s=GATHER_S)
+        if transcript is None or not await self.store.has_text(transcript_id):
+            return False
+        await self.store.drop_text(transcript_id)
+        log.info("words_dropped", transcript_id=transcript_id, guild_id=transcript.info.guild_id)
+        return True

@@ -13,6 +13,7 @@ import pytest
 import redis
 from simcord.backend.serializers import guild_create_payload
 
+from bot.channels.chores import Chores
 from playground.chatter import Said
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.connect import connect
@@ -114,9 +115,25 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def worked_off(chores: Chores) -> None:
+    """Wait until all is done that was to be done by now, and what follows from that."""
+    left: list[float] | None = None
+
+    async def look() -> None:
+        nonlocal left
+        left = [due for due in chores._due.values() if due < asyncio.get_running_loop().time() + 60]
+
+    async def none_left() -> bool:
+        if left is None or left:
+            chores.add(look)
+        return left == []
+
+    await until(none_left)
+
+
 async def taken_out(live: Live) -> None:
     """Wait until no withdrawal takes words out any more."""
-    await asyncio.gather(*live.bot.withdrawals._tasks._tasks, return_exceptions=True)
+    await worked_off(live.bot.chores)
 
 
 async def next_run(live: Live) -> None:

@@ -12,7 +12,7 @@ import yarl
 
 from bot.admin import cog_errors
 from bot.app import Galvanic
-from bot.channels import leavers, recheck, watch
+from bot.channels import chores, missed, withdrawals
 from bot.train import card as live_card
 from playground.server import Playground, open_port
 from shared.connect import connect_async
@@ -39,11 +39,9 @@ def channels_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens on Discord to words that were read is acted on at once, and looked for without a pause."""
-    monkeypatch.setattr(watch, "GATHER_S", 0.05)
-    for one in (leavers, recheck):
-        monkeypatch.setattr(one, "PAUSE_S", 0.0)
-    for one in (leavers, recheck, watch):
-        monkeypatch.setattr(one, "_TRY_AGAIN_S", 0.05)
+    monkeypatch.setattr(withdrawals, "GATHER_S", 0.05)
+    monkeypatch.setattr(missed, "PAUSE_S", 0.0)
+    monkeypatch.setattr(chores, "RETRY_S", 0.05)
 
 
 @pytest.fixture

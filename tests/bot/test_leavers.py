@@ -8,13 +8,13 @@ import discord
 import pytest
 
 from bot.app import Galvanic
-from bot.channels import leavers
+from bot.channels.missed import Missed
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.connect import connect
 from shared.jobs import TranscriptRef
 from shared.settings import Settings
 from tests import factories
-from tests.bot.channels import Known, begin_outage, read, seen_by_bot, talk, until
+from tests.bot.channels import Known, begin_outage, read, talk, until, worked_off
 from tests.bot.live import Live
 from tests.registered import register
 from tests.transcripts import begun
@@ -47,10 +47,13 @@ async def nothing_of(live: Live, guild_id: int) -> bool:
     return not await live.bot.consents.allowed(guild_id) and not (await live.bot.consents.of(guild_id)).agreed
 
 
-def cog(live: Live) -> leavers.Leavers:
-    found = live.bot.get_cog("Leavers")
-    assert isinstance(found, leavers.Leavers)
-    return found
+async def looked(live: Live) -> None:
+    """The daily look, and what follows from it, is over."""
+    missed = live.bot.get_cog("Missed")
+    assert isinstance(missed, Missed)
+    live.bot.looks.add(missed.look_for_leavers)
+    await worked_off(live.bot.looks)
+    await worked_off(live.bot.chores)
 
 
 async def has_withdrawn(live: Live, known: Known, user_id: int) -> bool:
@@ -93,7 +96,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
 
 async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, bot = 1_297_000_000_000_000_099, live.bot
-    await cog(live).cog_unload()  # whose first look would come in between
+    await looked(live)  # the first look would come in between
     info = await begun(bot.transcripts, guild_id=gone, channel_id=5)
     add_model(live, gone, "theirs", info.ref(0))
     drop = bot.removal.drop
@@ -103,18 +106,16 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkey
         raise RuntimeError("the bot ends here")
 
     monkeypatch.setattr(bot.removal, "drop", fails)
-    with pytest.raises(RuntimeError):
-        await cog(live)._forget(gone)
-    await cog(live).look_for_lost_servers()
-    await cog(live)._carry_out()
+    await looked(live)
+    assert await models_are(live, gone, ["theirs"])
+    await looked(live)
     assert await models_are(live, gone, [])
 
 
 async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
     _, known = await read(live)
     await begin_outage(live)
-    await cog(live)._carry_out()
-    assert await cog(live).look_for_leavers(seen_by_bot(live)) == set()
+    await looked(live)
     assert len(await known.texts()) == 200
     assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA, BEN}
 
@@ -124,8 +125,8 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     await live.bot.consents.allow(gone, 5, ADA)
     await live.bot.consents.agree(gone, ADA)
     await live.bot.consents.agree(GUILD_ID, ADA)
-    await cog(live).look_for_lost_servers()
-    await until(lambda: nothing_of(live, gone))
+    await looked(live)
+    assert await nothing_of(live, gone)
     assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA}
 
 
@@ -133,13 +134,8 @@ async def test_a_model_that_came_after_its_channel_was_deleted_goes_within_a_day
     gone = 1_297_999_999_999_999_999
     heard = TranscriptRef(transcript_id="t1", revision=0, guild_id=GUILD_ID, channel_id=gone)
     add_model(live, GUILD_ID, "late", heard)
-    assert await cog(live).look()
+    await looked(live)
     assert await models_are(live, GUILD_ID, [])
-
-    async def files_are_to_go() -> bool:
-        return not await live.bot.registry.deletions()
-
-    await until(files_are_to_go)
 
 
 # ---------------------------------------------------------------------- members
@@ -148,31 +144,13 @@ async def test_a_model_that_came_after_its_channel_was_deleted_goes_within_a_day
 async def test_who_leaves_is_heard_also_when_another_server_is_in_trouble(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, known = await read(live)
-    withdraw = live.bot.withdrawals.withdraw
-
-    async def fails_elsewhere(guild_id: int, *args: Any, **options: Any) -> Any:
-        if guild_id == ANNEX_ID:
-            raise ValueError("no such luck")
-        return await withdraw(guild_id, *args, **options)
-
-    monkeypatch.setattr(live.bot.withdrawals, "withdraw", fails_elsewhere)
-    await live.bot.consents.agree(ANNEX_ID, BEN)
-    cog(live)._leave(ANNEX_ID, BEN)
-    cog(live)._leave(GUILD_ID, BEN)
-    await until(lambda: has_withdrawn(live, known, BEN))
-
-
-async def test_who_leaves_is_heard_also_when_a_lost_server_cannot_be_forgotten(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fails(_guild_id: int) -> None:
+    async def fails(*_: Any) -> None:
         raise ValueError("no such luck")
 
     _, known = await read(live)
     monkeypatch.setattr(live.bot.consents, "forget_guild", fails)
-    cog(live)._removed.add(ANNEX_ID)
-    cog(live)._leave(GUILD_ID, BEN)
+    live.world.remove_guild(ANNEX_ID)
+    live.world.apply_ban(GUILD_ID, BEN, None)
     await until(lambda: has_withdrawn(live, known, BEN))
 
 
@@ -194,8 +172,8 @@ async def test_whoever_left_is_found_without_the_intent(live: Live) -> None:
     _, known = await read(live)
     live.world.remove_member(GUILD_ID, BEN)
     await live.handled()
-    assert await cog(live).look_for_leavers(seen_by_bot(live)) == {BEN}
-    await until(lambda: has_withdrawn(live, known, BEN))
+    await looked(live)
+    assert await has_withdrawn(live, known, BEN)
     assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA}
     assert len(await known.texts()) == 100
 
@@ -218,8 +196,7 @@ async def test_that_the_bot_itself_is_not_there_does_not_mean_that_all_left(
         raise discord.NotFound(Response(), {"code": 10_004, "message": "Unknown Guild"})  # type: ignore[arg-type]
 
     monkeypatch.setattr(live.bot.http, "get_member", refused)
-    with pytest.raises(discord.NotFound):
-        await cog(live).look_for_leavers(seen_by_bot(live))
+    await looked(live)
     assert len(await known.texts()) == 200
 
 

@@ -71,6 +71,7 @@ async def test_words_go_also_when_another_transcript_cannot_be_read(live: Live) 
     broken, *others = infos
     await live.bot.redis.lset(keys.transcript_text(broken.transcript_id), 0, b"no page")
     await live.bot.withdrawals.resume()
+    await taken_out(live)
     for info in others:
         assert await words(live.bot.transcripts, info.transcript_id) == [f"a line by {ADA}"]
     await live.bot.withdrawals.withdraw(GUILD_ID, [ADA], why="optout")

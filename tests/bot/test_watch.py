@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bot.channels import watch
 from bot.channels.store import Line
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -23,6 +22,7 @@ from tests.bot.channels import (
     lose_lab,
     queued,
     read,
+    taken_out,
     talk,
     until,
 )
@@ -97,11 +97,9 @@ async def test_newer_messages_and_other_channels_do_not_matter(live: Live) -> No
     live.world.edit_message(LAB, newer.id, {"content": "something else"})
     live.world.delete_message(CHANNEL_IDS["library"], elsewhere.id)
     await live.handled()
-    watching = live.bot.get_cog("Watch")
-    assert isinstance(watching, watch.Watch)
-    await live.until(lambda: not watching._changed, "all was heard")
-    assert not watching._noted
+    await taken_out(live)
     assert len(await known.texts()) == 200
+    assert (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id].now == 0
 
 
 async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> None:
@@ -218,9 +216,7 @@ async def test_a_deleted_channel_is_forbidden_and_its_words_go(live: Live) -> No
 async def test_a_channel_deleted_while_the_bot_was_off(live: Live) -> None:
     _, known = await read(live)
     lose_lab(live)
-    watching = live.bot.get_cog("Watch")
-    assert isinstance(watching, watch.Watch)
-    await watching.look_for_lost_channels(live.bot.guilds)
+    live.bot.dispatch("ready")
     await until(lambda: is_gone(known))
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
 

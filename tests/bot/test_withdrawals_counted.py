@@ -64,6 +64,7 @@ async def withdraw(live: Live, guild_id: int, user_ids: list[int], *, why: str) 
 
 
 async def test_it_counts_what_goes_and_names_the_models(live: Live) -> None:
+    await live.bot.consents.agree(GUILD_ID, ADA)
     first, second = await transcript(live, [ADA, BEN, BEN]), await transcript(live, [BEN, ADA])
     other = await transcript(live, [ADA, ADA])
     await register(live, "of-first", first.ref(0))

@@ -8,7 +8,7 @@ from simcord.backend.models import Overwrite
 from simcord.backend.models.message import Message
 from simcord.enums import OverwriteType
 
-from bot.channels import recheck
+from bot.channels.missed import Missed
 from playground.places import USER_IDS
 from shared.settings import Settings
 from tests.bot.channels import (
@@ -24,6 +24,7 @@ from tests.bot.channels import (
     read,
     talk,
     until,
+    worked_off,
 )
 from tests.bot.live import Live
 from tests.driver.faults import Fault
@@ -49,12 +50,10 @@ def edit(live: Live, message_id: int, content: str) -> None:
 
 async def new_session(live: Live) -> None:
     """Discord begins one, and the bot has looked at everything."""
-    live.bot.dispatch("ready")
-    looking = live.bot.get_cog("Recheck")
-    assert isinstance(looking, recheck.Recheck)
-    before = looking._task
-    task = await live.until(lambda: looking._task if looking._task is not before else None, "the look")
-    await task
+    cog = live.bot.get_cog("Missed")
+    assert isinstance(cog, Missed)
+    await cog.on_ready()
+    await worked_off(live.bot.looks)
 
 
 async def revision(known: Known) -> int:
