@@ -27,7 +27,7 @@ from benchmarks import report
 from benchmarks.models import default_model
 from bot.jobs.client import JobClient
 from bot.jobs.dispatcher import Dispatcher
-from launcher.system import find_redis_server
+from launcher.redis_server import find_redis_server
 from shared import keys, presence
 from shared.connect import connect, connect_async
 from shared.events import TERMINAL, kind_of

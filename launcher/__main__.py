@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 
@@ -9,9 +10,20 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.platform == "win32":
         print("error: this runs on Linux and macOS. On Windows use WSL or Docker.", file=sys.stderr)
         return 2
-    from launcher.cli import run_from_command_line
+    from launcher import cli
 
-    return run_from_command_line(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")
+    parser.add_argument("--with-parent", action="store_true", help="stop when the program that started this one ends")
+    parser.set_defaults(run=lambda options: cli.run(with_parent=options.with_parent))
+    commands = parser.add_subparsers(metavar="COMMAND")
+    backup = commands.add_parser("backup", help="write Redis' state, models and checkpoints into one file")
+    backup.add_argument("file", nargs="?", metavar="FILE", help="default: a new one in the folder backups")
+    backup.set_defaults(run=lambda options: cli.backup(options.file))
+    restore = commands.add_parser("restore", help="bring a backup back into an empty DATA_DIR")
+    restore.add_argument("file", nargs="?", metavar="FILE", help="a file that backup wrote")
+    restore.set_defaults(run=lambda options: cli.restore(options.file))
+    options = parser.parse_args(arguments)
+    return cli.reporting(lambda: int(options.run(options)))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ from galvanic.cli.base import Cli
 
 
 def register(cli: Cli) -> None:
-    run = cli.add("run", "Run Redis, the bot, the workers and, without a token, the playground.", _run, json=False)
-    run.add_argument("arguments", nargs=argparse.REMAINDER, help="see `galvanic run -- --help`")
+    cli.add("run", "Run Redis, the bot, the workers and, without a token, the playground.", _run, json=False)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(_options: argparse.Namespace) -> int:
     from launcher.__main__ import main
 
-    return main([one for one in options.arguments if one != "--"])
+    return main([])

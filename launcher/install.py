@@ -6,14 +6,12 @@ nothing for minutes; this prints that it goes on.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import platform
 import re
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,56 +29,40 @@ def rival(extras: Iterable[str], system: str, machine: str) -> str | None:
     return None
 
 
-def progress(lines: Iterable[str]) -> Iterator[str]:
-    """Yield what is worth telling: large downloads, and the end of the downloading."""
-    for line in lines:
-        large = re.match(r"\s*Downloading (?P<file>\S+?)(?:\.metadata)? \((?P<size>[\d.]+) (?P<unit>[MG]B)\)", line)
-        if large:
-            size = float(large["size"]) * (1000 if large["unit"] == "GB" else 1)
-            if size >= _LARGE_MB:
-                name = "-".join(large["file"].rsplit("/", 1)[-1].split("-")[:2])
-                yield f"  downloading {name} ({size:.0f} MB)"
-        elif line.startswith("Installing collected packages:"):
-            yield f"  unpacking {line.count(',') + 1} packages"
-
-
-def _installed(package: str) -> bool:
-    try:
-        importlib.metadata.distribution(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+def news(line: str) -> str | None:
+    """What is worth telling of a line of pip's: large downloads, and the end of the downloading."""
+    if line.startswith("Installing collected packages:"):
+        return f"  unpacking {line.count(',') + 1} packages"
+    large = re.match(r"\s*Downloading (?P<file>\S+?)(?:\.metadata)? \((?P<size>[\d.]+) (?P<unit>[MG]B)\)", line)
+    if not large:
+        return None
+    size = float(large["size"]) * (1000 if large["unit"] == "GB" else 1)
+    name = "-".join(large["file"].rsplit("/", 1)[-1].split("-")[:2])
+    return f"  downloading {name} ({size:.0f} MB)" if size >= _LARGE_MB else None
 
 
 def main(extras: list[str]) -> int:
     """Return pip's exit code."""
     if importlib.util.find_spec("pip") is None:  # making the environment was cut short
         subprocess.run([sys.executable, "-m", "ensurepip"], check=True)
-    other = rival(extras, platform.system(), platform.machine())
-    if other is not None and _installed(other):
-        subprocess.run([*_PIP, "uninstall", "--quiet", "--yes", other], check=True)
+    if other := rival(extras, platform.system(), platform.machine()):
+        subprocess.run([*_PIP, "uninstall", "-qq", "--yes", other], check=True)
 
     log = Path(sys.prefix) / "install.log"
     command = [*_PIP, "install", "--progress-bar", "off", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[{','.join(extras)}]"]
-    last: deque[str] = deque(maxlen=15)
+    pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    assert pip.stdout is not None
     with log.open("w", encoding="utf-8") as file:
-        pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        assert pip.stdout is not None
-
-        def lines() -> Iterator[str]:
-            for line in pip.stdout or ():
-                file.write(line)
-                last.append(line)
-                yield line
-
-        for news in progress(lines()):
-            print(news, flush=True)
-        code = pip.wait()
-    if code != 0:
-        sys.stderr.write("".join(last))
+        for line in pip.stdout:
+            file.write(line)
+            if told := news(line):
+                print(told, flush=True)
+    if code := pip.wait():
         print(
+            *log.read_text("utf-8").splitlines()[-15:],
             f"error: the installation failed. Check the connection to the internet and the space on the disk "
             f"(3 GB are needed, 8 GB with a GPU), then run make again. The whole output: {log}",
+            sep="\n",
             file=sys.stderr,
         )
     return code

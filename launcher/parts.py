@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -9,7 +10,7 @@ from pathlib import Path
 
 
 class Stage(IntEnum):
-    """The order of stopping, one part after the other: the highest goes first, Redis last of all."""
+    """The order of stopping: the highest goes first, Redis last of all; parts of one stage stop at the same time."""
 
     REDIS = 10
     PLAYGROUND = 20
@@ -27,12 +28,11 @@ class Part:
     ready: Callable[[], bool] | None = None  # None: as soon as it was started
     trouble: Callable[[], str | None] | None = None  # asked again and again: what keeps it from its work, for people
     vital: bool = False  # nothing works without it: if it keeps crashing at the start, that is given up
-    group: str = ""  # parts of one group, and stage, are stopped at once; empty: none
     stop_wait_s: int = 10  # from SIGTERM to SIGKILL
     stop_note: str = ""  # what it may be busy with when asked to stop, for people
     nice: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
-    death_signal: str = "SIGKILL"  # when the process manager is killed (Linux)
+    death_signal: signal.Signals = signal.SIGKILL  # when the launcher is killed (Linux)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import socket
 import stat
 import tempfile
 from pathlib import Path
-from types import TracebackType
 
 from launcher.parts import Folders
 from shared.errors import UserError
@@ -61,8 +59,7 @@ class InUseError(UserError):
 class Lock:
     """Held by the one run that uses a data folder; ends with its processes, so a stale one is no obstacle.
 
-    The process manager inherits the open file: if the launcher is killed, the folder stays locked until all parts are
-    stopped.
+    The parts inherit the open file: if the launcher is killed, the folder stays locked until all of them have ended.
     """
 
     def __init__(self, folders: Folders) -> None:
@@ -81,7 +78,7 @@ class Lock:
         self.tell("")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
     def fileno(self) -> int:
@@ -91,21 +88,19 @@ class Lock:
     def tell(self, where: str) -> None:
         """Leave word for a second start: our process id, and the line that says how to reach us."""
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "where": where}).encode(), 0)
+        os.pwrite(self._fd, f"{os.getpid()} {where}".encode(), 0)
 
     def _refusal(self, told: bytes) -> InUseError:
-        try:
-            word = json.loads(told)
-            pid, where = int(word["pid"]), str(word["where"])
-        except (ValueError, KeyError, TypeError):
-            pid, where = 0, ""  # caught between truncating and writing
+        pid, _, where = told.decode("utf-8", errors="replace").partition(" ")
         problem = f"Galvanic is already running on the data folder {self._path.parent.parent}"
-        if pid and not _runs(pid):
+        if not pid.isdigit():  # caught between truncating and writing
+            return InUseError(f"{problem}.", "Stop it with Ctrl-C in its terminal.")
+        if not _runs(int(pid)):
             return InUseError(f"{problem}: a run that was killed is still being stopped.", "Try again in a minute.")
-        problem += f" (process {pid})" if pid else ""
-        problem += f" - {where}" if where else "."
-        stop = f"`kill {pid}`" if pid else "Ctrl-C in its terminal"
-        return InUseError(problem, f"Stop it with {stop}, or give this one another folder with DATA_DIR=/some/folder.")
+        return InUseError(
+            f"{problem} (process {pid}){f' - {where}' if where else '.'}",
+            f"Stop it with `kill {pid}`, or give this one another folder with DATA_DIR=/some/folder.",
+        )
 
 
 def _runs(pid: int) -> bool:
@@ -114,7 +109,7 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # somebody else's
+        pass  # somebody else's
     return True
 
 
@@ -124,12 +119,13 @@ def choose_port(settings: Settings) -> tuple[int, str]:
     Raises UserError: the one set cannot be used.
     """
     wanted = settings.playground_port
-    error = _cannot_bind(wanted)
-    if error is None:
-        return (wanted or _free_port()), ""
-    if "playground_port" not in settings.model_fields_set:
-        port = _free_port()
-        return port, f"port {wanted} is taken, so the playground uses {port}"
+    error = cannot_bind(HOST, wanted)
+    if error is None and wanted:
+        return wanted, ""
+    if error is None or "playground_port" not in settings.model_fields_set:
+        with socket.create_server((HOST, 0)) as probe:
+            port = int(probe.getsockname()[1])
+        return port, f"port {wanted} is taken, so the playground uses {port}" if error else ""
     if isinstance(error, PermissionError):
         raise UserError(f"Port {wanted} may not be used without privileges.", "Choose one above 1023 with PORT=...")
     raise UserError(
@@ -138,21 +134,14 @@ def choose_port(settings: Settings) -> tuple[int, str]:
     )
 
 
-def _cannot_bind(port: int) -> OSError | None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-            probe.listen(1)
-        except OSError as error:
-            return error
+def cannot_bind(host: str, port: int) -> OSError | None:
+    """Why nobody can listen there, if so."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        return error
     return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def sockets_folder(folders: Folders) -> Path:

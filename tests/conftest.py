@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import redis
 
-from launcher.system import find_redis_server
+from launcher.redis_server import find_redis_server
 from shared.settings import Settings, get_settings
 from tests.s3 import S3Server
 

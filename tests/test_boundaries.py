@@ -23,10 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 HEAVY = {"tensorflow", "keras"}
 FORBIDDEN = {
-    "galvanic": {"celery", "redis", "discord", "simcord", "supervisor"},
-    "bot": HEAVY | {"nltk", "simcord", "supervisor"},
+    "galvanic": {"celery", "redis", "discord", "simcord"},
+    "bot": HEAVY | {"nltk", "simcord"},
     "shared": HEAVY | {"discord", "nltk", "simcord", "numpy"},
-    "worker": {"discord", "simcord", "supervisor"},
+    "worker": {"discord", "simcord"},
     "playground": HEAVY,
     "launcher": HEAVY | {"discord", "simcord"},
 }

@@ -15,11 +15,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import ServerProxy
 
 import psutil
 import redis
-from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
 from shared import keys
 from shared.jobs import TrainOptions
@@ -74,7 +72,8 @@ class System:
 
     def command(self) -> list[str]:
         """What starts everything."""
-        return [sys.executable, "-m", "launcher", "--with-parent"]  # it ends with the tests, however they end
+        # It ends with the tests, however they end.
+        return [sys.executable, str(Path(__file__).with_name("controlled.py")), "--with-parent"]
 
     @property
     def view(self) -> Path:
@@ -144,24 +143,16 @@ class System:
                 continue
         return sorted(found, key=lambda process: process.create_time())
 
-    @property
-    def supervisor(self) -> Any:
-        """supervisord's own interface."""
-        socket_path = next(
-            line.split("=", 1)[1].strip()
-            for line in (self.view / "run" / "supervisord.conf").read_text().splitlines()
-            if line.startswith("file=")
-        )
-        transport = SupervisorTransport(None, None, f"unix://{self.seen(socket_path)}")
-        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
-
     def stop_part(self, name: str) -> None:
-        """Stop one part and wait for its end."""
-        self.supervisor.stopProcess(name)
+        """Stop one part and wait for its end; it stays away."""
+        hold, held = (self.view / "run" / f"{name}.{word}" for word in ("hold", "held"))
+        held.unlink(missing_ok=True)
+        hold.touch()
+        self.client.wait_for(held.exists, ANSWER_S, f"the end of {name}")
 
     def start_part(self, name: str) -> None:
-        """Start one part again, without waiting until supervisord counts it as stable, which is 15 seconds later."""
-        self.supervisor.startProcess(name, False)
+        """Start one part again."""
+        (self.view / "run" / f"{name}.hold").unlink(missing_ok=True)
 
     def logs(self) -> str:
         """The end of each part's log, for a failed test."""

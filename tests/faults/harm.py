@@ -24,8 +24,7 @@ def worker(system: System, queue: str) -> psutil.Process:
 
 
 def _main(system: System, queue: str) -> psutil.Process | None:
-    found = [one for one in system.part("-m", "worker", "serve", queue) if "guard.py" not in " ".join(one.cmdline())]
-    return found[0] if found else None
+    return next(iter(system.part("-m", "worker", "serve", queue)), None)
 
 
 def child(system: System) -> psutil.Process:

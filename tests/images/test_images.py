@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from launcher.system import find_redis_server
+from launcher.redis_server import find_redis_server
 from tests import compose
 from tests.compose import ROOT
 from tests.driver import ENVIRONMENT

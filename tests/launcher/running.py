@@ -49,7 +49,7 @@ class Run:
     def part(self, name: str, behaviour: str = "steady", stage: int = 30, **fields: Any) -> dict[str, Any]:
         """The fields of a stand-in part."""
         command = [sys.executable, str(PART), str(self.journal), name, behaviour]
-        return {"name": name, "command": command, "stage": stage, "death_signal": "SIGTERM", **fields}
+        return {"name": name, "command": command, "stage": stage, "death_signal": signal.SIGTERM, **fields}
 
     def start(
         self,
@@ -99,6 +99,10 @@ class Run:
         """Process id of the last start of a part."""
         return [pid for other, pid in self.journal_lines("start") if other == name][-1]
 
+    def kill(self, pid: int) -> None:
+        """Kill one process of a part."""
+        os.kill(pid, signal.SIGKILL)
+
     def living(self) -> list[psutil.Process]:
         """Every process of this run that still lives."""
         found = []
@@ -107,11 +111,6 @@ class Run:
                 if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(_MARK) == self._mark:
                     found.append(process)
         return found
-
-    def supervisord(self) -> psutil.Process:
-        """The process manager."""
-        (process,) = [p for p in self.living() if "supervisor.supervisord" in p.cmdline()]
-        return process
 
     def wait_for_nothing_left(self) -> None:
         """Wait until no process of this run is left."""

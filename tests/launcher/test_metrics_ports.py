@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 import pytest
-from supervisor.options import ServerOptions  # type: ignore[import-untyped]
 
-from launcher.config import supervisor_config
 from launcher.parts import Part, Stage
 from launcher.system import with_metrics_ports
 from shared.errors import UserError
@@ -24,13 +21,13 @@ PARTS = (
 )
 
 
-def ports(parts: tuple[Part, ...]) -> dict[str, str | None]:
+def ports(parts: list[Part]) -> dict[str, str | None]:
     return {part.name: part.environment.get("METRICS_PORT") for part in parts}
 
 
 def test_without_the_setting_nothing_is_changed() -> None:
     said: list[str] = []
-    assert with_metrics_ports(PARTS, Settings(), said.append) == PARTS
+    assert with_metrics_ports(PARTS, Settings(), said.append) == list(PARTS)
     assert said == []
 
 
@@ -56,16 +53,3 @@ def test_a_port_that_is_taken_is_said() -> None:
 def test_ports_end_at_65535() -> None:
     with pytest.raises(UserError, match="leaves no room"):
         with_metrics_ports(PARTS, Settings(metrics_port=65_533), print)
-
-
-def test_supervisord_reads_the_variables_of_each_part(tmp_path: Path) -> None:
-    config = tmp_path / "supervisord.conf"
-    (tmp_path / "logs").mkdir()
-    config.write_text(
-        supervisor_config(PARTS, tmp_path / "s.sock", tmp_path).replace("../logs", str(tmp_path / "logs"))
-    )
-    options = ServerOptions()
-    options.realize(["-c", str(config)])
-    read = {program.name: program.process_configs[0].environment for program in options.process_group_configs}
-    assert read["traina"]["CUDA_VISIBLE_DEVICES"] == "0,1"
-    assert "CUDA_VISIBLE_DEVICES" not in read["trainb"]

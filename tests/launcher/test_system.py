@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from launcher import system
 from launcher.parts import Folders, Plan
 from launcher.preflight import prepare_folders, sockets_folder
-from launcher.system import Presence, find_redis_server, system_plan
+from launcher.redis_server import find_redis_server, own_redis
+from launcher.system import Presence, system_plan
 from shared import keys
 from shared.errors import UserError
 from shared.settings import Settings
@@ -91,23 +91,15 @@ def test_a_machine_without_a_redis_server(monkeypatch: pytest.MonkeyPatch) -> No
         find_redis_server()
 
 
-def test_a_presence_that_an_earlier_run_left_does_not_count(redis_url: str) -> None:
+def test_who_has_come_since_the_start_is_there_and_who_was_before_is_not(redis_url: str) -> None:
     client = redis.Redis.from_url(redis_url)
-    client.zadd(keys.workers("bot"), {"Galvanic": time.time() + 8})
-    presence = Presence(client, "bot")
-    assert not presence.ready()
-    client.zadd(keys.workers("bot"), {"Galvanic": time.time() + 9})
-    assert presence.ready()
-    assert presence.name == "Galvanic"
-
-
-def test_of_several_each_waits_for_as_many(redis_url: str) -> None:
-    client = redis.Redis.from_url(redis_url)
+    client.zadd(keys.workers("train"), {"of-an-earlier-run": time.time() + 5})
     first, second = (Presence(client, "train", at_least=number) for number in (1, 2))
     assert not first.ready()
     assert not second.ready()
     client.zadd(keys.workers("train"), {"train@here:1": time.time() + 8})
     assert (first.ready(), second.ready()) == (True, False)
+    assert first.name == "train@here:1"
     client.zadd(keys.workers("train"), {"train@here:2": time.time() + 8})
     assert second.ready()
 
@@ -119,7 +111,6 @@ def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redi
     *_, one, two = plan.parts
     assert one.command == two.command
     assert one.command[-2] == "--cores"
-    assert one.group == two.group != ""
     assert one.stage == two.stage
     assert said[0].startswith("2 train workers, ")
 
@@ -131,21 +122,15 @@ def test_nobody_is_present_while_redis_is_away() -> None:
 def test_redis_keeps_its_data_from_run_to_run_and_refuses_a_second_user(
     run: Run, folders: Folders, sockets: Path
 ) -> None:
+    settings = Settings(data_dir=folders.data)
     for turn in (1, 2):
-        url, command = system.own_redis(folders, sockets)
-        launcher = run.start([{"name": "redis", "command": command, "stage": 10}])
-        client = redis.Redis.from_url(url)
-
-        def answers(client: redis.Redis = client) -> bool:
-            try:
-                return bool(client.ping())
-            except redis.RedisError:
-                return False
-
-        wait_until(answers)
+        own, part = own_redis(settings, folders, sockets)
+        launcher = run.start([{"name": "redis", "command": part.command, "stage": 10}])
+        assert part.ready is not None
+        wait_until(part.ready)
         with pytest.raises(UserError, match="earlier run"):
-            system.own_redis(folders, sockets)
-        assert client.incr("turns") == turn
+            own_redis(settings, folders, sockets)
+        assert redis.Redis.from_url(own.redis_address).incr("turns") == turn
         launcher.terminate()
         assert launcher.wait(PATIENCE_S) == 0
     assert run.living() == []

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import redis
 
-from launcher.system import find_redis_server
+from launcher.redis_server import find_redis_server
 from tests.e2e.system import free_port
 
 FOLDER = Path(__file__).resolve().parents[2] / "docker" / "redis"

@@ -121,8 +121,3 @@ class GuardedSystem(System):
     def redis(self) -> redis.Redis:
         """Redis, for tests: they may look at everything."""
         return self.server.client("admin")
-
-    @property
-    def supervisor(self) -> Any:
-        """There is none: nobody brings back what ends."""
-        raise AssertionError("no part of this system is brought back")

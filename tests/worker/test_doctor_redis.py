@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from launcher.system import find_redis_server
+from launcher.redis_server import find_redis_server
 from shared import keys
 from shared.settings import Settings
 from worker.doctor.findings import Finding, Level

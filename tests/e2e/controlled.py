@@ -1,0 +1,31 @@
+"""The real launcher, with a hand on its parts: `python controlled.py [--with-parent]`.
+
+While a file `run/NAME.hold` is there, the part is stopped and not started again; `run/NAME.held` tells of its end.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from launcher import cli
+from launcher.__main__ import main
+from launcher.run import Run
+from launcher.service import Service
+
+
+class Controlled(Run):
+    def _watch(self, service: Service) -> None:
+        hold, held = (Path(self._folders.run / f"{service.part.name}.{word}") for word in ("hold", "held"))
+        if not hold.exists():
+            super()._watch(service)
+            return
+        if not service.runs or service.ended() is not None:
+            held.touch()
+        else:
+            service.terminate()
+
+
+if __name__ == "__main__":
+    cli.Run = Controlled  # type: ignore[misc]
+    sys.exit(main())
