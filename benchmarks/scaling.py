@@ -103,7 +103,8 @@ class Bench:
     async def _seconds(self, jobs: Sequence[Job]) -> float:
         client = connect_async(self.settings)
         queue = JobClient(self.settings, client)
-        dispatcher = Dispatcher(client, queue, lambda _kind, _outcome: None)
+        dispatcher = Dispatcher(client, queue)
+        queue.start()
         dispatcher.start()
         begun = time.monotonic()
         try:
@@ -127,6 +128,7 @@ class Bench:
             return time.monotonic() - begun
         finally:
             await dispatcher.stop()
+            await queue.stop()
             await client.aclose()
 
     def trainings(self, count: int) -> list[Job]:

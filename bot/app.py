@@ -119,7 +119,7 @@ class Galvanic(commands.Bot):
         self.redis = connect_async(settings)
         self.leader: Leader | None = None
         self.queue = JobClient(settings, self.redis, self.metrics.ended)
-        self.dispatcher = Dispatcher(self.redis, self.queue, self.metrics.ended)
+        self.dispatcher = Dispatcher(self.redis, self.queue)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
         self.access = Access(self.guild_settings)
         self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
@@ -196,7 +196,7 @@ class Galvanic(commands.Bot):
             self.sources,
             self.importer,
             before=(self.withdrawals.resume,),
-            after=(self.removal.send_deletions, self.withdrawals.close_done),
+            after=(self.withdrawals.close_done,),
         )
         self.components.add("update", self.channel_trainings.update, MODEL)
         self.training_control = Control(
@@ -298,6 +298,7 @@ class Galvanic(commands.Bot):
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Unlike discord.py's, tries again after a first connection that failed, which has no session to resume."""
+        self.queue.start()
         self.dispatcher.start()
         backoff = ExponentialBackoff()
         while True:
@@ -357,6 +358,7 @@ class Galvanic(commands.Bot):
         await self.looks.stop()
         await self.dispatcher.stop()
         await self.delivery.stop()
+        await self.queue.stop()
         await super().close()
         with contextlib.suppress(RedisError):
             await self.delivery.note_delivered()  # what was posted while the others were being stopped

@@ -31,9 +31,6 @@ DELETING = "models:deleting"
 """Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
 has removed them takes it out."""
 
-DELETION_SENT = "models:deleting:sent"
-"""Hash: id of a model in `DELETING` -> when its job was last sent, in seconds since the epoch."""
-
 STALE = "models:stale"
 """Hash: id of a model that learned words which were withdrawn since -> seconds since the epoch when that was found."""
 
@@ -54,7 +51,8 @@ its card shows it."""
 def job(job_id: str) -> str:
     """Hash of what is known of a job beside its events (`shared.lifecycle`).
 
-    `job`: the job itself (JSON). `entry`: idempotency key of the call that entered it. `card`: `channel:message` that
+    `job`: the job itself (JSON). `key`: idempotency key of the call that entered it,
+    `entered_at`: when, in seconds since the epoch. `card`: `channel:message` that
     shows it. `state`: `waiting`, `sent`, `begun` or `over`. `attempt`: number of the newest one; `nonce`: random, of
     that one. `worker`: who has begun it; `holder`: random, of its process. `deaths`: attempts in a row that ended
     without a word and without headway, the running one counted. `progress`: entry of the newest progress. `model_id`:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+import time
 from importlib.resources import files
 from typing import Literal, NamedTuple
 
@@ -58,10 +59,10 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def enter(job: Job, entry: str, nonce: str = "", card: tuple[int, int] | None = None, arrived: int = 0) -> Script:
+def enter(job: Job, key: str, nonce: str = "", card: tuple[int, int] | None = None, arrived: int = 0) -> Script:
     """Enter a job: a training waits, anything else is sent at once, as attempt 1 with `nonce`.
 
-    `entry`: the idempotency key; `card`: channel and message that show it; `arrived`: the virtual time
+    `key`: the idempotency key; `card`: channel and message that show it; `arrived`: the virtual time
     (`bot.jobs.fairness`) of a training. Answers `entered`, or `known` when another call has entered this job.
     """
     owner = ""
@@ -71,18 +72,19 @@ def enter(job: Job, entry: str, nonce: str = "", card: tuple[int, int] | None = 
         fields = ("state", "waiting", "attempt", "1", "arrived", str(arrived))
     if card is not None:
         fields += ("card", f"{card[0]}:{card[1]}")
+    fields += ("entered_at", str(time.time()))
     shown = int(not isinstance(job, DeleteJob))
-    arguments = (job.model_dump_json(), entry, FIRST_EVENT, Queued().model_dump_json(), shown, owner, *fields)
+    arguments = (job.model_dump_json(), key, FIRST_EVENT, Queued().model_dump_json(), shown, owner, *fields)
     return _script("enter", job.job_id, arguments, (keys.OUTBOX,))
 
 
-def roll_back(job_id: str, entry: str = "", *, cancel: bool) -> Script:
-    """Roll back a job of which nobody was told, if the call with the key `entry` entered it (empty: any call).
+def roll_back(job_id: str, key: str = "") -> Script:
+    """Roll back a job of which nobody was told, if the call with this idempotency key entered it (empty: any call).
 
-    `cancel`: ask a worker that has begun the training to cancel it, and show nobody how it ends. Answers `undone`;
-    `begun` if it is a training that a worker has; or `not there`.
+    Answers `undone`; `begun` if it is a training that a worker has, which is asked to cancel it, and nobody is shown
+    how it ends; or `not there`.
     """
-    return _script("roll_back", job_id, (entry, int(cancel)), (keys.OUTBOX,))
+    return _script("roll_back", job_id, (key,), (keys.OUTBOX,))
 
 
 def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:

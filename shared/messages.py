@@ -9,19 +9,18 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job, TrainJob, task_name
 PUBLIC_SOURCES = ("catalogue", "corpora-dir", "python-docs")  # texts from there have titles that anybody may see
 
 
-def send(
-    celery: Celery, kind: str, job_id: str, attempt: int, nonce: str, *, shadow: str, expires: int | None = None
-) -> None:
+def send(celery: Celery, job_id: str, job: Job | None, attempt: int, nonce: str, *, expires: int | None = None) -> None:
     """Send an attempt's message. Blocks. Raises kombu.exceptions.OperationalError when Redis cannot be reached.
 
-    `celery` must have `task_serializer="json"`; `shadow`: what Celery's tools call the message; `expires`: seconds
-    after which no worker takes it; None: never.
+    `celery` must have `task_serializer="json"`; `job`: None: a training that only another version can read, whose
+    worker says so; `expires`: seconds after which no worker takes it; None: never.
     """
+    kind = job.kind if job is not None else "train"
     celery.send_task(
         task_name(kind),
         kwargs={"job_id": job_id, "attempt": attempt, "nonce": nonce},
         task_id=f"{job_id}-{attempt}",
-        shadow=shadow,
+        shadow=_shadow(job) if job is not None else kind,
         # All but trainings go to the generate worker, which is quick.
         queue=TRAIN_QUEUE if kind == "train" else GENERATE_QUEUE,
         expires=expires,
@@ -30,7 +29,7 @@ def send(
     )
 
 
-def shadow(job: Job) -> str:
+def _shadow(job: Job) -> str:
     """What `celery inspect` and Flower call the job: its kind, its server, and the title of a public text only."""
     name = f"{job.kind} for server {job.place.guild_id}"
     if isinstance(job, TrainJob) and job.corpus.source in PUBLIC_SOURCES:

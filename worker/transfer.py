@@ -166,10 +166,7 @@ def delete(job: DeleteJob, context: JobContext) -> Deleted:
         raise UserError("This model is still in use.", "Delete it with `model delete` first.")
     context.models.drop(job.model_id)
     context.models.store.delete(job.model_id)
-    with context.client.pipeline() as pipe:
-        pipe.hdel(keys.DELETING, job.model_id)
-        pipe.hdel(keys.DELETION_SENT, job.model_id)
-        pipe.execute()
+    context.client.hdel(keys.DELETING, job.model_id)
     return Deleted()
 
 

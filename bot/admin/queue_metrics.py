@@ -13,7 +13,6 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from bot.jobs.decoding import entries, events_of
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT
@@ -95,21 +94,13 @@ def _job_of(message: bytes | None) -> str | None:
 
 
 def _entered(client: redis.Redis, job_ids: list[str]) -> list[float]:
-    """When jobs were submitted, by their first events, in seconds since the epoch."""
+    """When jobs were submitted, in seconds since the epoch."""
     if not job_ids:
         return []
     with client.pipeline(transaction=False) as pipe:
         for job_id in job_ids:
-            text, count, rest = events_of(job_id, count=1).call
-            pipe.eval(text, count, *rest)
-        streams = list(map(entries, pipe.execute()))
-    times = []
-    for stream in streams:
-        try:
-            times.append(float(json.loads(stream[0][1][b"event"])["at"]))
-        except (ValueError, KeyError, TypeError, IndexError):  # gone, or another version's
-            continue
-    return times
+            pipe.hget(keys.job(job_id), "entered_at")
+        return [float(at) for at in pipe.execute() if at is not None]
 
 
 def _memory(client: redis.Redis) -> tuple[int | None, int | None]:

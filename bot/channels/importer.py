@@ -343,7 +343,7 @@ class Importer:
             raise await self._too_short(current)
         job = self._job(current, state)
         with self.delivery.reserved(job.job_id):
-            await self.queue.submit_train(job, None, card.where, (_NO_LIMIT, _NO_LIMIT), entry=transcript_id)
+            await self.queue.submit_train(job, None, card.where, (_NO_LIMIT, _NO_LIMIT), key=transcript_id)
             if await self.store.complete(transcript_id):
                 await self.queue.cancel(job.job_id)
             self.delivery.follow(job, card.where)

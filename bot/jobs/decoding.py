@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
+import re
 from collections.abc import Mapping
 
 import structlog
@@ -65,8 +65,10 @@ def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newe
     return Script(_EVENTS, (keys.job_events(job_id),), (*span, *limits))
 
 
-def entries(answer: list[tuple[bytes, list[bytes]]]) -> list[tuple[str, dict[bytes, bytes]]]:
-    return [(entry.decode(), dict(zip(parts[::2], parts[1::2], strict=True))) for entry, parts in answer]
+def entries(job_id: str, answer: list[tuple[bytes, list[bytes]]]) -> list[tuple[str, Event]]:
+    """Events with their ids in the stream, without those that this version does not know."""
+    found = [(entry, understood(job_id, dict(zip(parts[::2], parts[1::2], strict=True)))) for entry, parts in answer]
+    return [(entry.decode(), event) for entry, event in found if event is not None]
 
 
 def understood(job_id: str, fields: Mapping[bytes, bytes]) -> Event | None:
@@ -89,30 +91,17 @@ def understood(job_id: str, fields: Mapping[bytes, bytes]) -> Event | None:
 
 def _is_sane(value: object) -> bool:
     """Whether all numbers can be shown and reckoned with; a worker of this version sends no others."""
-    match value:
-        case float():
-            return math.isfinite(value) and abs(value) < _MOST
-        case int():
-            return abs(value) < _MOST
-        case dict():
-            return all(map(_is_sane, value.values()))
-        case list() | tuple():
-            return all(map(_is_sane, value))
-    return True
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return all(map(_is_sane, value))
+    return not isinstance(value, int | float) or abs(value) < _MOST  # which is not so of NaN
 
 
 def card_of(value: bytes | None) -> tuple[int, int] | None:
     """Channel and message from the hash of a job or a transcript; None: none, or not readable."""
-    if value is None:
-        return None
-    try:
-        channel_id, message_id = map(int, value.decode().split(":"))
-        if not (0 <= channel_id < _MOST and 0 <= message_id < _MOST):
-            raise ValueError("no ids of Discord's")
-    except ValueError:
-        log.warning("card_not_understood")
-        return None
-    return channel_id, message_id
+    found = re.fullmatch(rb"(\d{1,19}):(\d{1,19})", value or b"")
+    return (int(found[1]), int(found[2])) if found else None
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -18,7 +18,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, backoff, is_transient, retry, run_forever, woken
+from bot.background import DISCORD_ERRORS, Tasks, backoff, is_transient, retry, run_forever, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
 from bot.gateway.pacing import each_request_within
@@ -35,8 +35,7 @@ from shared.settings import Settings
 LATE_ANSWER_S = 3_600  # an older answer is dropped: people no longer expect it
 POSTED_WITHIN_S = 60.0  # then Discord is asked again
 
-_LOST_S = 4.0  # a job without news for so long may have been lost with its worker, so somebody looks
-_MOST_AGAIN = 2
+_LOOK_S = 4.0  # without news
 _RETRY_S = 5.0
 _RETRY_AT_MOST_S = 60.0
 _LOOK_AGAIN_S = 60.0  # between two looks for jobs that nobody delivers
@@ -82,8 +81,6 @@ class Delivery:
         self._slow: set[type] = set()
         self._cards: TrainingCards | None = None
         self._subscribers: list[Ended] = []
-        self._news: dict[str, set[asyncio.Event]] = {}
-        self._position: str | None = None
         self._tasks = Tasks()
         self._asking: set[str] = set()
         self.in_background: set[str] = set()  # ids of the jobs that are delivered in the background
@@ -108,9 +105,8 @@ class Delivery:
         self._subscribers.append(subscriber)
 
     def start(self) -> None:
-        """Listen, and take up the jobs of an earlier run."""
+        """Take up the jobs of an earlier run."""
         noting = run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note)
-        self._tasks.spawn(run_forever("listen", self._listen))
         self._tasks.spawn(run_forever("look_for_undelivered", self.look, every_s=_LOOK_AGAIN_S))
         self._tasks.spawn(noting)
 
@@ -176,10 +172,9 @@ class Delivery:
         Raises redis.RedisError when Redis could not be asked at last, so that there may be one.
         """
         away: RedisError | None = None
-        again = 0
         try:
             async with asyncio.timeout(timeout_s):
-                with self._news_of(job.job_id) as news:
+                with self._queue.news_of(job.job_id) as news:
                     while True:
                         news.clear()
                         try:
@@ -189,10 +184,7 @@ class Delivery:
                         except RedisError as error:
                             away = error
                             log.warning("redis_unreachable", job_id=job.job_id, error=type(error).__name__)
-                            await asyncio.sleep(1)
-                            continue
-                        if not await woken(news, _LOST_S) and again < _MOST_AGAIN:
-                            again += await self._ask_again(job.job_id)
+                        await woken(news, 1 if away else _LOOK_S)
         except TimeoutError:
             if away is not None:
                 raise away from None
@@ -200,26 +192,6 @@ class Delivery:
 
     async def _final(self, job_id: str) -> Event | None:
         return next((event for _, event in await self._queue.events(job_id, "0") if event.kind in TERMINAL), None)
-
-    async def _ask_again(self, job_id: str) -> bool:
-        """Have a job done by another worker if its own was killed; whether it was sent."""
-        try:
-            return await self._queue.send_if_lost(job_id)
-        except REDIS_DOWN as error:
-            log.warning("redis_unreachable", job_id=job_id, error=type(error).__name__)
-            return False
-
-    @contextmanager
-    def _news_of(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event, for this caller alone, that is set when there is news of a job."""
-        news = asyncio.Event()
-        self._news.setdefault(job_id, set()).add(news)
-        try:
-            yield news
-        finally:
-            self._news[job_id].discard(news)
-            if not self._news[job_id]:
-                del self._news[job_id]
 
     # ------------------------------------------------------------------ answers
 
@@ -341,7 +313,7 @@ class Delivery:
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         assert self._cards is not None
-        with self._news_of(job.job_id) as news:
+        with self._queue.news_of(job.job_id) as news:
             await self._cards.keep(job, card, news)
         self._tell(job, None, None)
 
@@ -367,26 +339,12 @@ class Delivery:
             await self._queue.delivered(job_id)
             del self._to_note[job_id]
 
-    async def _listen(self) -> None:
-        try:
-            if self._position is None:
-                self._position = await self._queue.listening_position()
-                ids = set(self._news)  # there may have been news while nobody listened
-            else:
-                self._position, ids = await self._queue.listen(self._position)
-        except RedisError:
-            self._position = None
-            raise
-        for job_id in ids:
-            for news in self._news.get(job_id, ()):
-                news.set()
-
     async def look(self) -> None:
         """Take up jobs that nobody delivers: at the start all; later what a bot that had lost the lead entered.
 
         Later only those that the look before found, too: others are just being entered or taken back.
         """
-        found = set(await self._queue.undelivered())
+        found = await self._queue.undelivered()
         for job_id in sorted((found if self._seen is None else found & self._seen) - self._foreign):
             await self.take_up(job_id)
         self._seen = found
@@ -397,8 +355,6 @@ class Delivery:
             return
         try:
             stored = await self._queue.load(job_id)
-            entered_at = await self._queue.entered_at(job_id)
-            old = await self._queue.awaits_delivery(job_id)  # and was not answered meanwhile by whoever asked
         except NotUnderstood as error:
             # Written by another version of the bot, which may come back: it stays in Redis. Its card says so once.
             self._foreign.add(job_id)
@@ -407,13 +363,13 @@ class Delivery:
             if card is not None and self._cards is not None:
                 await self._cards.show_foreign(job_id, card)
             return
-        if not old or self._is_ours(job_id):
-            return
-        if stored is None or entered_at is None or isinstance(stored.job, DeleteJob):
+        if job_id not in await self._queue.undelivered() or self._is_ours(job_id):
+            return  # it was answered meanwhile by whoever asked
+        if stored is None or isinstance(stored.job, DeleteJob):
             self.delivered(job_id)
         elif isinstance(stored.job, TrainJob):
             self.follow(stored.job, stored.card)
-        elif time.time() - entered_at < LATE_ANSWER_S:
+        elif time.time() - stored.entered_at < LATE_ANSWER_S:
             self.deliver_later(stored.job)
         else:
             log.warning("answer_too_late", job_id=job_id)

@@ -1,207 +1,195 @@
-"""Sends the next training whenever a worker is free, and requeues what was sent or begun and has no worker any more.
+"""Sends the next training whenever a worker is free, and requeues or sends again whatever has no worker any more.
 
 There is one bot for a token, so one dispatcher. Should there be two for a moment, each step is a script that does
 nothing when the job is no longer as it was (`shared.lifecycle`), so no training is made twice. Celery gets only as many
-messages as there are free workers: what waits is in the records, and nobody else decides on an order.
+trainings as there are free workers: what waits is in the records, and nobody else decides on an order.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import redis.asyncio
 import structlog
 from kombu.exceptions import OperationalError
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot.background import Tasks, reply, run_forever
-from bot.jobs.client import JobClient
+from bot.jobs.client import DELETED_WITHIN_S, TRAINING, JobClient
 from bot.jobs.decoding import NotUnderstood, job_from
-from bot.jobs.fairness import Owner, Served, Waiting, in_order, serve, served_from
-from shared import keys, lifecycle, messages
-from shared.jobs import TRAIN_QUEUE
+from bot.jobs.fairness import Served, serve
+from bot.jobs.snapshot import Line, Record, read_line
+from shared import keys, lifecycle, presence
+from shared.jobs import GENERATE_QUEUE, DeleteJob
 
+EVERY_S = 2.0  # between two looks without news
+_TEXTS_EVERY_S = 4.0
 _AT_MOST_EVERY_S = 0.1
 _NO_BREAK_S = 10.0
 """Longer between two looks: this process or Redis stood still, and leases may have lapsed meanwhile."""
+_GONE_S = 14.0  # a worker that is not `presence.alive` for so long besides was killed, with the training that it had
+_MOST_ATTEMPTS = 3  # at what somebody waits for
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Record:
-    """A training that is not over."""
-
-    job_id: str
-    owner: Owner
-    data: bytes | None  # the job (JSON); None: its record is gone
-    card: bytes | None  # `channel:message`
-    state: str
-    attempt: int
-    nonce: str
-    arrived: int
-    start_tag: int | None
-    leased: bool  # its worker, or its message, has some time left
-
-
-@dataclass(frozen=True)
-class Line:
-    """All trainings that are not over, and the workers that could make them."""
-
-    begun: tuple[Record, ...]  # those that a worker has, the oldest first
-    waiting: tuple[tuple[Record, int], ...]  # the others, sent ones too, in the order they begin, with start tags
-    served: dict[int, Served]
-    workers: dict[str, str]  # name -> what it does, of those heard of lately
-
-    @property
-    def records(self) -> tuple[Record, ...]:
-        return (*self.begun, *(one for one, _ in self.waiting))
-
-    @property
-    def free(self) -> int:
-        """Workers that have nothing to do, and nothing on its way."""
-        free = sum(state == "free" for state in self.workers.values())
-        return max(0, free - sum(one.state == "sent" and one.leased for one, _ in self.waiting))
-
-
-async def read_line(client: redis.asyncio.Redis) -> Line:
-    """In two round trips. Raises redis.RedisError."""
-    async with client.pipeline(transaction=True) as pipe:
-        pipe.hgetall(keys.ACTIVE)
-        pipe.hgetall(keys.SERVED)
-        pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
-        pipe.hgetall(keys.worker_states(TRAIN_QUEUE))
-        active, served, alive, states = await reply(pipe.execute())
-    names = ("job", "card", "state", "attempt", "nonce", "arrived", "start_tag")
-    found: list[Any] = []
-    if active:
-        async with client.pipeline(transaction=False) as pipe:
-            for job_id in active:
-                pipe.hmget(keys.job(job_id.decode()), *names)
-                pipe.exists(keys.job_lease(job_id.decode()))
-            found = await reply(pipe.execute())
-    records = {}
-    for (job_id, owner), fields, leased in zip(active.items(), found[::2], found[1::2], strict=True):
-        data, card, state, attempt, nonce, arrived, start_tag = fields
-        records[job_id.decode()] = Record(
-            job_id.decode(),
-            Owner.of(owner),
-            data,
-            card,
-            (state or b"").decode(),
-            int(attempt or 0),
-            (nonce or b"").decode(),
-            int(arrived or 0),
-            int(start_tag) if start_tag is not None else None,
-            bool(leased),
-        )
-    turns = served_from(served)
-    waiting = [
-        Waiting(one.job_id, one.owner.guild_id, one.arrived, one.start_tag)
-        for one in records.values()
-        if one.state in ("waiting", "sent")
-    ]
-    begun = [one for one in records.values() if one.state not in ("waiting", "sent", "over")]
-    return Line(
-        # Ids of one length, and the younger the larger.
-        tuple(sorted(begun, key=lambda one: (len(one.job_id), one.job_id))),
-        tuple((records[one.job_id], tag) for one, tag in in_order(waiting, turns)),
-        turns,
-        {name.decode(): states.get(name, b"").decode() for name in alive},
-    )
-
-
 class Dispatcher:
-    """Runs while the bot leads. `ended` hears of trainings that end here: their kind, and how."""
+    """Runs while the bot leads."""
 
-    def __init__(self, client: redis.asyncio.Redis, queue: JobClient, ended: Callable[[str, str], None]) -> None:
+    def __init__(self, client: redis.asyncio.Redis, jobs: JobClient) -> None:
         self._redis = client
-        self._queue = queue
-        self._ended = ended
-        self._position: str | None = None
+        self._jobs = jobs
         self._since = self._seen = float("-inf")
+        self._there: dict[str, float] = {}  # name of a train worker -> when it was last seen alive
+        self._lost: set[tuple[str, bytes]] = set()  # attempts at texts that were lost at the last look
+        self._deleting: dict[bytes, float] = {}  # id of a deleted model -> when the removal of its files was last sent
         self._tasks = Tasks()
 
     def start(self) -> None:
-        self._tasks.spawn(run_forever("dispatcher", self._step))
+        self._tasks.spawn(self._dispatch())
+        self._tasks.spawn(run_forever("texts", self.look_after_texts, every_s=_TEXTS_EVERY_S))
+        self._tasks.spawn(run_forever("deletions", self.look_after_deletions, every_s=EVERY_S))
 
     async def stop(self) -> None:
         """What was sent goes on without this bot."""
         await self._tasks.end()
 
-    async def _step(self) -> float:
-        try:
-            if self._position is None:
-                self._position = await self._queue.listening_position()
-            else:
-                self._position, _ = await self._queue.listen(self._position)
+    # ------------------------------------------------------------------ trainings
+
+    async def _dispatch(self) -> None:
+        async def step() -> None:
             await self.look()
-        except RedisError:
-            self._position, self._seen = None, float("-inf")
-            raise
-        return _AT_MOST_EVERY_S
+            await asyncio.sleep(_AT_MOST_EVERY_S)
+
+        with self._jobs.news_of("") as news:
+            await run_forever("dispatcher", step, every_s=EVERY_S, wakeup=news)
 
     async def look(self) -> None:
-        """Requeue what lapsed, and send what can begin.
+        """Requeue the trainings that lapsed, and send those that can begin.
 
         Raises redis.RedisError or kombu.exceptions.OperationalError when Redis cannot be reached.
         """
-        line = await read_line(self._redis)
-        now = time.monotonic()
-        if now - self._seen > _NO_BREAK_S:
-            self._since = now
-        self._seen = now
-        if await self._sweep(line, all_had_time=now - self._since > lifecycle.LEASE_S):
+        try:
             line = await read_line(self._redis)
+            now = time.monotonic()
+            if now - self._seen > _NO_BREAK_S:
+                self._since = now
+            self._seen = now
+            if await self._sweep(line, now):
+                line = await read_line(self._redis)
+            await self._send_next(line)
+        except RedisError:
+            self._seen = float("-inf")
+            raise
+
+    async def _sweep(self, line: Line, now: float) -> bool:
+        """Requeue what has no worker any more; whether anything was."""
+        self._there |= dict.fromkeys(line.workers, now)
+        if any(not one.leased or one.worker not in line.workers for one in line.begun):
+            # Where Redis takes nothing, no worker can say that it is there, or renew a lease: that is an outage, too.
+            await reply(self._redis.set(keys.PROBE, "1", ex=60))
+        found = False
+        for record in (*line.begun, *(one for one, _ in line.waiting)):
+            if record.data is None:  # a month has passed, or Redis lost it
+                log.warning("training_closed", job_id=record.job_id)
+                await reply(self._redis.hdel(keys.ACTIVE, record.job_id))
+            elif self._is_dead(record, now):
+                how: Literal["died", "lapsed"] = "died" if record.leased else "lapsed"
+                script = lifecycle.requeue(record.job_id, record.attempt, record.nonce, how)
+                answer = await self._jobs.run(script)
+                found = found or answer is not None
+                if answer is not None:
+                    log.warning("training_lapsed", job_id=record.job_id, attempt=record.attempt, state=record.state)
+                if answer == b"cancelled":
+                    self._jobs.ended("train", "cancelled")
+        return found
+
+    def _is_dead(self, record: Record, now: float) -> bool:
+        """Whether nobody has what was sent or begun. While Redis is away no worker could say that it is there."""
+        if record.state == "sent":
+            return not record.leased
+        gone_s = now - max(self._since, self._there.setdefault(record.worker, now))
+        lapsed = not record.leased and now - self._since > lifecycle.LEASE_S
+        return record.state == "begun" and (lapsed or (bool(record.worker) and gone_s > _GONE_S))
+
+    async def _send_next(self, line: Line) -> None:
         served, free = dict(line.served), line.free
         for record, start_tag in line.waiting:
             if free <= 0:
                 return
             if record.state == "waiting":
-                turn = served[record.owner.guild_id] = serve(served, record.owner.guild_id, start_tag)
+                turn = served[record.guild_id] = serve(served, record.guild_id, start_tag)
                 free -= await self._send(record, start_tag, turn)
-
-    async def _sweep(self, line: Line, *, all_had_time: bool) -> bool:
-        """Requeue what lapsed; whether anything did. `all_had_time`: to renew their leases since Redis was away."""
-        found = False
-        for record in line.records:
-            if record.data is None:  # a month has passed, or Redis lost it
-                log.warning("training_closed", job_id=record.job_id)
-                await reply(self._redis.hdel(keys.ACTIVE, record.job_id))
-            elif not record.leased and (record.state == "sent" or (record.state == "begun" and all_had_time)):
-                answer = await self._run(lifecycle.requeue(record.job_id, record.attempt, record.nonce, "lapsed"))
-                found = found or answer is not None
-                if answer is not None:
-                    log.warning("training_lapsed", job_id=record.job_id, attempt=record.attempt, state=record.state)
-                if answer == b"cancelled":
-                    self._ended("train", "cancelled")
-        return found
 
     async def _send(self, record: Record, start_tag: int, turn: Served) -> bool:
         nonce = lifecycle.new_nonce()
-        script = lifecycle.send_training(record.job_id, nonce, start_tag, record.owner.guild_id, str(turn))
-        if (attempt := await self._run(script)) is None:
+        script = lifecycle.send_training(record.job_id, nonce, start_tag, record.guild_id, str(turn))
+        if (attempt := await self._jobs.run(script)) is None:
             return False  # it was cancelled a moment ago, or another bot has sent it
         number = int(attempt)
         try:
-            await self._queue.send("train", record.job_id, number, nonce, _shadow(record))
+            await self._jobs.send(record.job_id, record.job, number, nonce)
         except OperationalError:
             with contextlib.suppress(RedisError):  # and else it lapses
-                await self._run(lifecycle.requeue(record.job_id, number, nonce, "stopped"))
+                await self._jobs.run(lifecycle.requeue(record.job_id, number, nonce, "stopped"))
             raise
         return True
 
-    async def _run(self, script: lifecycle.Script) -> Any:
-        text, count, rest = script.call
-        return await reply(self._redis.eval(text, count, *rest))
+    # ------------------------------------------------------------------ everything else
 
+    async def look_after_texts(self) -> None:
+        """Send what somebody waits for again, at most twice, if its worker is gone, or it is nowhere at all.
 
-def _shadow(record: Record) -> str:
-    try:
-        return messages.shadow(job_from(record.job_id, record.data or b""))
-    except NotUnderstood:  # its worker says so
-        return "train"
+        What looks so at two looks is: a message may just be on its way. Raises as `look`.
+        """
+        seen, self._lost = self._lost, set()
+        asked = sorted(job_id for job_id in await self._jobs.undelivered() if not job_id.startswith(TRAINING))
+        alive = {name.encode() for name in await reply(presence.alive_async(self._redis, GENERATE_QUEUE))}
+        if not asked or not alive:
+            return  # the next worker finds them in the queue, or is asked then
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.llen(GENERATE_QUEUE)
+            for job_id in asked:
+                pipe.hmget(keys.job(job_id), "job", "state", "attempt", "nonce", "worker")
+            queued, *records = await reply(pipe.execute())
+        for job_id, (data, state, attempt, nonce, worker) in zip(asked, records, strict=True):
+            begun = state == b"begun"
+            gone = worker not in alive if begun else state == b"waiting" or (state == b"sent" and not queued)
+            if gone and int(attempt) < _MOST_ATTEMPTS:
+                self._lost.add((job_id, attempt))
+                if (job_id, attempt) in seen:
+                    await self._send_again(job_id, data, int(attempt), (nonce or b"").decode())
+
+    async def _send_again(self, job_id: str, data: bytes, attempt: int, nonce: str) -> None:
+        await self._jobs.run(lifecycle.requeue(job_id, attempt, nonce, "lapsed"))
+        again = lifecycle.new_nonce()
+        number = await self._jobs.run(lifecycle.send_again(job_id, again))
+        if number is not None:  # it has not just ended
+            log.warning("asked_again", job_id=job_id)
+            with contextlib.suppress(NotUnderstood):  # another version's, which looks after it
+                await self._jobs.send(job_id, job_from(job_id, data), int(number), again)
+
+    async def look_after_deletions(self) -> None:
+        """Have the files of deleted models removed, and again until that is done; deleting what is gone does nothing.
+
+        Raises as `look`.
+        """
+        wanted = await reply(self._redis.hgetall(keys.DELETING))
+        due = time.monotonic() - DELETED_WITHIN_S
+        self._deleting = {model_id: at for model_id, at in self._deleting.items() if model_id in wanted and at > due}
+        unsent = wanted.keys() - self._deleting
+        if not unsent or not await self._jobs.has_worker(GENERATE_QUEUE):
+            return
+        for model_id in sorted(unsent):
+            try:
+                job = DeleteJob.model_validate_json(wanted[model_id])
+            except ValidationError as error:
+                log.error("deletion_not_understood", model_id=model_id.decode(), fields=error.error_count())
+            else:
+                await self._jobs.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
+            self._deleting[model_id] = time.monotonic()

@@ -14,7 +14,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
 from bot.words import Estimate as Estimate
 from shared.history import Past
@@ -23,8 +23,7 @@ from shared.jobs import TrainOptions
 Limit = Literal["user", "guild"]
 
 
-@dataclass(frozen=True)
-class Served:
+class Served(NamedTuple):
     """The training of a server that was sent last: its start tag, and how many had been sent by then, it included."""
 
     start_tag: int
@@ -43,8 +42,10 @@ class Waiting:
     start_tag: int | None = None  # which it had when it was sent before; None: it was not
 
 
-@dataclass(frozen=True)
-class Owner:
+W = TypeVar("W", bound=Waiting)
+
+
+class Owner(NamedTuple):
     guild_id: int
     user_id: int
 
@@ -71,7 +72,7 @@ def serve(served: Mapping[int, Served], guild_id: int, start_tag: int) -> Served
     return Served(max(start_tag, before.start_tag) if before is not None else start_tag, order)
 
 
-def in_order(waiting: Iterable[Waiting], served: Mapping[int, Served]) -> list[tuple[Waiting, int]]:
+def in_order(waiting: Iterable[W], served: Mapping[int, Served]) -> list[tuple[W, int]]:
     """Trainings in the order in which they are sent, each with its start tag.
 
     Those that were sent before come first, with the tag that they had. Of equal tags the server comes first that was

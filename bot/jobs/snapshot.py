@@ -1,12 +1,12 @@
-"""All trainings that are not over, each with its estimates: for cards, `jobs` and refusals."""
+"""All trainings that are not over: as the dispatcher needs them, and with estimates for cards, `jobs` and refusals."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
 import redis.asyncio
 import structlog
@@ -14,11 +14,10 @@ from pydantic import ValidationError
 
 from bot.background import reply
 from bot.jobs.client import TRAINING, JobClient
-from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from, understood
-from bot.jobs.dispatcher import Record, read_line
-from bot.jobs.fairness import Estimate, beside, estimate, schedule
+from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from
+from bot.jobs.fairness import Estimate, Owner, Served, Waiting, beside, estimate, in_order, schedule, served_from
 from shared import keys
-from shared.events import Progress, Started
+from shared.events import Event, Progress, Started
 from shared.history import Past
 from shared.jobs import TRAIN_QUEUE, TrainJob, TranscriptRef
 
@@ -26,6 +25,96 @@ GOOD_FOR_S = 1.5  # many cards ask at the same time, and share what was read onc
 _LAST_EVENTS = 8
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Waiting):
+    """A training that is not over, waiting or not."""
+
+    data: bytes | None  # the job (JSON); None: its record is gone
+    card: bytes | None  # `channel:message`
+    state: str
+    attempt: int
+    nonce: str
+    worker: str  # who has begun it, as `presence` names it
+    leased: bool  # its worker, or its message, has some time left
+
+    @property
+    def job(self) -> TrainJob | None:
+        return _train_job(self.job_id, self.data) if self.data is not None else None
+
+
+@dataclass(frozen=True)
+class Line:
+    """All trainings that are not over, and the workers that could make them."""
+
+    begun: tuple[Record, ...]  # those that a worker has, the oldest first
+    waiting: tuple[tuple[Record, int], ...]  # the others, sent ones too, in the order they begin, with start tags
+    served: dict[int, Served]
+    workers: dict[str, str]  # name -> what it does, of those heard of lately
+
+    @property
+    def free(self) -> int:
+        """Workers that have nothing to do, and nothing on its way."""
+        free = sum(state == "free" for state in self.workers.values())
+        return max(0, free - sum(one.state == "sent" and one.leased for one, _ in self.waiting))
+
+
+async def read_line(client: redis.asyncio.Redis) -> Line:
+    """In two round trips. Raises redis.RedisError."""
+    async with client.pipeline(transaction=True) as pipe:
+        pipe.hgetall(keys.ACTIVE)
+        pipe.hgetall(keys.SERVED)
+        pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
+        pipe.hgetall(keys.worker_states(TRAIN_QUEUE))
+        active, served, alive, states = await reply(pipe.execute())
+    names = ("job", "card", "state", "attempt", "nonce", "worker", "arrived", "start_tag")
+    async with client.pipeline(transaction=False) as pipe:
+        for job_id in active:
+            pipe.hmget(keys.job(job_id.decode()), *names)
+            pipe.exists(keys.job_lease(job_id.decode()))
+        found = await reply(pipe.execute())
+    records = [
+        _record(job_id.decode(), Owner.of(owner), fields, bool(leased))
+        for (job_id, owner), fields, leased in zip(active.items(), found[::2], found[1::2], strict=True)
+    ]
+    turns = served_from(served)
+    begun = [one for one in records if one.state not in ("waiting", "sent", "over")]
+    return Line(
+        tuple(sorted(begun, key=lambda one: (len(one.job_id), one.job_id))),  # of one length, the younger the larger
+        tuple(in_order((one for one in records if one.state in ("waiting", "sent")), turns)),
+        turns,
+        {name.decode(): states.get(name, b"").decode() for name in alive},
+    )
+
+
+def _record(job_id: str, owner: Owner, fields: list[bytes | None], leased: bool) -> Record:
+    data, card, *others = fields
+    state, attempt, nonce, worker, arrived, start_tag = ((value or b"").decode() for value in others)
+    return Record(
+        job_id=job_id,
+        guild_id=owner.guild_id,
+        data=data,
+        card=card,
+        state=state,
+        attempt=int(attempt or 0),
+        nonce=nonce,
+        worker=worker,
+        arrived=int(arrived or 0),
+        start_tag=int(start_tag) if start_tag else None,
+        leased=leased,
+    )
+
+
+@functools.lru_cache(maxsize=1_000)
+def _train_job(job_id: str, data: bytes) -> TrainJob | None:
+    """None: of another version."""
+    try:
+        job = job_from(job_id, data)
+    except NotUnderstood as error:
+        log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
+        return None
+    return job if isinstance(job, TrainJob) and job_id.startswith(TRAINING) else None
 
 
 @dataclass(frozen=True)
@@ -39,6 +128,10 @@ class QueuedTraining:
     begins: Estimate | None = None  # None: it has, no worker is there, or nobody can say
     ends: Estimate | None = None  # when it has learned; None: no worker is there, or nobody can say
     progress: Progress | None = None
+
+    def is_of(self, guild_id: int | None, user_id: int | None = None) -> bool:
+        """Of a server, or of one member there."""
+        return self.job.place.guild_id == guild_id and user_id in (None, self.job.place.user_id)
 
 
 @dataclass(frozen=True)
@@ -61,73 +154,58 @@ class QueueSnapshot:
     def of(self, job_id: str) -> QueuedTraining | None:
         return next((one for one in self.trainings if one.job.job_id == job_id), None)
 
-    def before(self, standing: QueuedTraining) -> int:
+    def before(self, training: QueuedTraining) -> int:
         """Trainings of other servers that wait or run before one that waits."""
-        if standing.place is None:
-            return 0
-        return sum(
-            one.job.place.guild_id != standing.job.place.guild_id
-            for one in self.trainings
-            if one.place is None or one.place < standing.place
-        )
+        at = self.trainings.index(training) if training.place is not None else 0
+        return sum(not one.is_of(training.job.place.guild_id) for one in self.trainings[:at])
 
     def first_to_end(self, guild_id: int, user_id: int | None = None) -> QueuedTraining | None:
         """Of a server's trainings, or one member's of them, that which ends first; None: nobody can say."""
-        known = [
-            (one.ends.seconds, one)
-            for one in self.trainings
-            if one.job.place.guild_id == guild_id
-            and (user_id is None or one.job.place.user_id == user_id)
-            and one.ends is not None
-        ]
+        known = [(one.ends.seconds, one) for one in self.trainings if one.is_of(guild_id, user_id) and one.ends]
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
     def count(self, guild_id: int, user_id: int | None = None) -> int:
-        places = (one.job.place for one in self.trainings)
-        return sum(place.guild_id == guild_id and user_id in (None, place.user_id) for place in places)
+        return sum(one.is_of(guild_id, user_id) for one in self.trainings)
 
 
 class Snapshots:
-    """Reads the outlook from Redis, at most every `GOOD_FOR_S`."""
+    """Reads the queue from Redis, at most every `GOOD_FOR_S`."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._lock = asyncio.Lock()
-        self._seen: QueueSnapshot | None = None
+        self._seen = QueueSnapshot(())
         self._at = float("-inf")
-        self._jobs: dict[str, TrainJob] = {}
 
     async def look(self, *, now: bool = False) -> QueueSnapshot:
         """`now`: not one of a moment ago. Raises redis.RedisError."""
         async with self._lock:
-            if self._seen is None or now or time.monotonic() - self._at > GOOD_FOR_S:
+            if now or time.monotonic() - self._at > GOOD_FOR_S:
                 self._seen = await self._read()
                 self._at = time.monotonic()
             return self._seen
 
     async def _read(self) -> QueueSnapshot:
         line = await read_line(self._redis)
+        begun = [(record, job) for record in line.begun if (job := record.job) is not None]
+        waiting = [(record, job) for record, _ in line.waiting if (job := record.job) is not None]
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.lrange(keys.HISTORY, 0, -1)
             pipe.hgetall(keys.worker_info(TRAIN_QUEUE))
-            for record in line.begun:
+            for record, _ in begun:
                 text, count, names = events_of(record.job_id, count=_LAST_EVENTS, newest=True).call
                 pipe.eval(text, count, *names)
-            history, info, *streams = cast(list[Any], await reply(pipe.execute()))
+            history, info, *streams = await reply(pipe.execute())
         past = tuple(_past(history))
-        known = {record.job_id: self._jobs.get(record.job_id) or _job(record) for record in line.records}
-        self._jobs = {job_id: job for job_id, job in known.items() if job is not None}
 
-        def standing(record: Record, place: int | None) -> QueuedTraining | None:
-            job = self._jobs.get(record.job_id)
-            if job is None:
-                return None
+        def training(record: Record, job: TrainJob, place: int | None) -> QueuedTraining:
             return QueuedTraining(job, card_of(record.card), place, estimate(job.options, job.corpus.chars, past))
 
-        running = zip(line.begun, streams, strict=True)
-        first = [_running(one, entries(stream)) for record, stream in running if (one := standing(record, None))]
-        readable = [record for record, _ in line.waiting if record.job_id in self._jobs]
-        rest = [one for place, record in enumerate(readable) if (one := standing(record, place))]
+        first = [
+            _running(training(record, job, None), [event for _, event in entries(job.job_id, stream)])
+            for (record, job), stream in zip(begun, streams, strict=True)
+        ]
+        rest = [training(record, job, place) for place, (record, job) in enumerate(waiting)]
         if line.workers:
             times = schedule([one.ends for one in first], [one.takes for one in rest], len(line.workers), beside(past))
             rest = [replace(one, begins=begins, ends=ends) for one, (begins, ends) in zip(rest, times, strict=True)]
@@ -137,28 +215,14 @@ class Snapshots:
         return QueueSnapshot((*first, *rest), tuple(machines), past)
 
 
-def _running(standing: QueuedTraining, newest_first: Iterable[tuple[str, Mapping[bytes, bytes]]]) -> QueuedTraining:
+def _running(training: QueuedTraining, newest_first: Iterable[Event]) -> QueuedTraining:
     """Add what the last events of a running training say of its end."""
-    for _, fields in newest_first:
-        event = understood(standing.job.job_id, fields)
-        if isinstance(event, Progress):
-            age_s = max(0.0, time.time() - event.at)
-            ends = standing.takes if event.eta_s is None else Estimate(max(0.0, event.eta_s - age_s), True)
-            return replace(standing, progress=event, ends=ends)
-        if isinstance(event, Started):
-            break
-    return replace(standing, ends=standing.takes)
-
-
-def _job(record: Record) -> TrainJob | None:
-    if record.data is None or not record.job_id.startswith(TRAINING):
-        return None
-    try:
-        job = job_from(record.job_id, record.data)
-    except NotUnderstood as error:
-        log.error("job_not_understood", job_id=record.job_id, fields=len(error.fields))
-        return None
-    return job if isinstance(job, TrainJob) else None
+    last = next((event for event in newest_first if isinstance(event, Progress | Started)), None)
+    if not isinstance(last, Progress):
+        return replace(training, ends=training.takes)
+    age_s = max(0.0, time.time() - last.at)
+    ends = training.takes if last.eta_s is None else Estimate(max(0.0, last.eta_s - age_s), True)
+    return replace(training, progress=last, ends=ends)
 
 
 def _past(history: list[bytes]) -> Iterable[Past]:
@@ -169,14 +233,14 @@ def _past(history: list[bytes]) -> Iterable[Past]:
             log.warning("history_not_understood", fields=error.error_count())
 
 
-async def cancel_trainings(outlook: Snapshots, queue: JobClient, concerns: Callable[[TranscriptRef], bool]) -> None:
+async def cancel_trainings(snapshots: Snapshots, jobs: JobClient, concerns: Callable[[TranscriptRef], bool]) -> None:
     """Cancel the trainings that learn from certain messages, or go on from a model that has.
 
     `concerns`: whether a transcript has such messages. Raises redis.RedisError.
     """
-    for one in (await outlook.look(now=True)).trainings:
+    for one in (await snapshots.look(now=True)).trainings:
         job = one.job
         if any(map(concerns, job.transcripts or ())):
-            await queue.cancel(job.job_id)
+            await jobs.cancel(job.job_id)
             where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
             log.info("channel_training_cancelled", job_id=job.job_id, **where)

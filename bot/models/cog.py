@@ -55,7 +55,6 @@ class Models(commands.Cog):
     async def on_ready(self) -> None:
         """Make up for what an earlier run of the bot could not do."""
         await self.removal.forget_lost_channels()
-        await self.removal.send_deletions()
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ from pydantic import ValidationError
 
 from bot.background import reply
 from bot.escape import code
-from bot.jobs.client import DELETED_WITHIN_S
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices
 from bot.servers import access
@@ -209,28 +207,11 @@ class Registry:
         """Take a model out, and off the channels that have chosen it, in one step; False: it was gone already.
 
         `channel_ids`: those that may have chosen it; the choice of one that is missing here names nothing. `job`:
-        removes its files; kept until it is sent (`deletions`).
+        removes its files; kept until that is done (`bot.jobs.dispatcher`).
         """
         own = (keys.guild_models(model.guild_id), keys.model(model.model_id), keys.DELETING)
         arguments = [model.model_id, job.model_dump_json()]
         return bool(await reply(self._remove(keys=[*own, *map(keys.channel, channel_ids)], args=arguments)))
-
-    async def deletions(self, *, lost: bool = True) -> list[DeleteJob]:
-        """Jobs of `remove` yet to be sent, or (`lost`) maybe lost on their way; none of another version."""
-        waiting = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETING)))
-        sent = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.DELETION_SENT))) if waiting else {}
-        jobs = []
-        for model_id, data in waiting.items():
-            if model_id in sent and not (lost and time.time() - float(sent[model_id]) >= DELETED_WITHIN_S):
-                continue
-            try:
-                jobs.append(DeleteJob.model_validate_json(data))
-            except ValidationError as error:
-                log.error("deletion_not_understood", model_id=model_id.decode(), fields=error.error_count())
-        return jobs
-
-    async def deletion_sent(self, model_id: str) -> None:
-        await reply(self._redis.hset(keys.DELETION_SENT, model_id, str(time.time())))
 
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import secrets
 from collections.abc import Awaitable, Callable
 
 import discord
 import structlog
 
-from bot.background import REDIS_DOWN, Tasks, retry
+from bot.background import REDIS_DOWN, retry
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.servers.access import was_deleted
-from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
+from shared.jobs import DeleteJob, Place
 from shared.models import ModelRecord
 
 _TRY_AGAIN_S = 5.0
 _UNSENT = "d-0"
-"""A job gets an id of its own when it is sent."""
+"""A job gets an id of its own when the dispatcher sends it."""
 
 log = structlog.get_logger()
 
@@ -39,8 +37,6 @@ class Removal:
         self._registry = registry
         self._queue = queue
         self._outlook = outlook
-        self._sending = asyncio.Lock()
-        self._tasks = Tasks()
 
     async def drop(self, model: ModelRecord) -> bool:
         """False: it is gone already."""
@@ -50,7 +46,6 @@ class Removal:
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
         removed = await self._registry.remove(model, chosen, job)
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
-        self._tasks.spawn(self.send_deletions())
         return removed
 
     async def forget_channel(self, guild: discord.Guild, channel_id: int) -> None:
@@ -92,22 +87,6 @@ class Removal:
         """Whether a channel, or private thread, whose messages it learned from was deleted."""
         unknown = [channel_id for channel_id in model.source_channels if channel_id not in known]
         return any([await was_deleted(self._client, channel_id) for channel_id in unknown])
-
-    async def send_deletions(self) -> None:
-        """Send the jobs that remove the files of deleted models; try until Redis is there.
-
-        After a crash a job may be sent twice: deleting what is gone does nothing. While no worker is there each is sent
-        only once: nobody would take what is sent again.
-        """
-
-        async def send() -> None:
-            async with self._sending:  # several call this at the same moment
-                lost = await self._queue.has_worker(GENERATE_QUEUE)
-                for job in await self._registry.deletions(lost=lost):
-                    await self._queue.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
-                    await self._registry.deletion_sent(job.model_id)
-
-        await self._persist(send)
 
     async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
         pauses_s = itertools.repeat(_TRY_AGAIN_S)

@@ -244,7 +244,7 @@ class LiveCard:
         stuck_s = time.monotonic() - self._stuck_since
         if stuck_s <= (UNKNOWN_AFTER_S if self._state.state == "queued" else LOST_AFTER_S):
             return
-        if not await self._queue.knows(self._job.job_id):
+        if await self._queue.load(self._job.job_id) is None:
             log.error("training_lost")
             lost = Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
             self._state = self._state.after(lost)

@@ -1,11 +1,9 @@
 -- Take back a job of which nobody was told. A training that a worker has begun can only be asked to end.
--- KEYS[7]: jobs whose end was not shown. given: entry or '', 1 to cancel what has begun.
-if given[1] ~= '' and redis.call('HGET', job, 'entry') ~= given[1] then return 'not there' end
+-- KEYS[7]: jobs whose end was not shown. given: the idempotency key or ''.
+if given[1] ~= '' and redis.call('HGET', job, 'key') ~= given[1] then return 'not there' end
 if redis.call('HEXISTS', active, id) == 1 and redis.call('HGET', job, 'state') == 'begun' then
-  if given[2] == '1' then
-    redis.call('SET', control, 'cancel', 'EX', ttl)
-    redis.call('SREM', KEYS[7], id)
-  end
+  redis.call('SET', control, 'cancel', 'EX', ttl)
+  redis.call('SREM', KEYS[7], id)
   return 'begun'
 end
 redis.call('DEL', job, events, lease)

@@ -34,13 +34,13 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
     bot, worker = live.bot, connect(live.bot.settings)
     worker.zadd(keys.workers(GENERATE_QUEUE), {"w1": time.time() + 600})
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
-    send = bot.queue._message
+    send = bot.queue.send
 
     async def slowly(*arguments: Any) -> None:
         await live.start_again()  # the job is entered, and nobody listens yet
         await send(*arguments)
 
-    monkeypatch.setattr(bot.queue, "_message", slowly)
+    monkeypatch.setattr(bot.queue, "send", slowly)
     channel = bot.get_channel(LAB)
     asked = asyncio.create_task(bot.delivery.ask(job, channel.send))  # type: ignore[union-attr]
     await live.until(lambda: worker.llen(GENERATE_QUEUE), "the job")
@@ -50,7 +50,7 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
     await asked
     await live.handled()
     assert sum("was calm" in text_of(message) for message in live.world.messages[LAB].values()) == 1
-    assert await bot.queue.undelivered() == []
+    assert not await bot.queue.undelivered()
 
 
 async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> None:
@@ -94,7 +94,7 @@ async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
     found = await asyncio.wait_for(asyncio.gather(first, second), 20)
     assert found[0] is not None
     assert found[0] == found[1]
-    assert delivery._news == {}
+    assert not live.bot.queue._news.keys() - {""}
 
 
 async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkey
     await live.bot.queue.submit(job)
     undelivered = live.bot.queue.undelivered
 
-    async def meanwhile() -> list[str]:
+    async def meanwhile() -> set[str]:
         found = await undelivered()
         delivery.deliver_later(job)  # whoever asked for it could not post it
         return found
@@ -128,7 +128,7 @@ async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypat
     monkeypatch.setattr(live.bot.queue, "events", broken)
     delivery.deliver_later(generate_job())
     await live.until(lambda: not delivery.in_background, "the end of it")
-    assert delivery._news == {}
+    assert not live.bot.queue._news.keys() - {""}
     assert not delivery._to_note
 
 
@@ -139,4 +139,4 @@ async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(liv
     live.bot.delivery.deliver_later(job)
     assert not live.bot.delivery._tasks._tasks
     assert not live.bot.delivery.in_background
-    assert await live.bot.queue.undelivered() == [job.job_id]
+    assert await live.bot.queue.undelivered() == {job.job_id}

@@ -32,13 +32,8 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
 
 
 @pytest.fixture
-def ended() -> list[tuple[str, str]]:
-    return []
-
-
-@pytest.fixture
-def dispatcher(client: redis.asyncio.Redis, queue: JobClient, ended: list[tuple[str, str]]) -> Dispatcher:
-    return Dispatcher(client, queue, lambda kind, outcome: ended.append((kind, outcome)))
+def dispatcher(client: redis.asyncio.Redis, queue: JobClient) -> Dispatcher:
+    return Dispatcher(client, queue)
 
 
 def says(worker: redis.Redis, name: str, state: presence.State) -> None:
@@ -122,12 +117,28 @@ async def test_a_lease_counts_as_lapsed_when_redis_was_there_for_all_of_it(
     assert states(worker, 1) == ["begun"], "there was a break"
 
 
-async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
-    dispatcher: Dispatcher,
-    queue: JobClient,
-    worker: redis.Redis,
-    ended: list[tuple[str, str]],
+async def test_a_training_whose_worker_was_killed_waits_again_before_its_lease_has_lapsed(
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
 ) -> None:
+    await enter(queue, 1)
+    lives.take(worker, "t-1", "w")
+    has_watched(dispatcher)
+    says(worker, "w", "busy")
+    await dispatcher.look()
+    worker.zrem(keys.workers(TRAIN_QUEUE), "w")
+    await dispatcher.look()
+    assert states(worker, 1) == ["begun"], "its worker may just be late"
+    dispatcher._there["w"] -= dispatching._GONE_S + 1
+    await dispatcher.look()
+    assert states(worker, 1) == ["waiting"]
+    assert lives.take(worker, "t-1").deaths() == 1
+
+
+async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
+    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+) -> None:
+    ended: list[tuple[str, str]] = []
+    queue.ended = lambda kind, outcome: ended.append((kind, outcome))
     has_watched(dispatcher)
     await enter(queue, 1)
     lives.take(worker, "t-1")

@@ -24,8 +24,8 @@ LAB = CHANNEL_IDS["lab"]
 
 
 @pytest.fixture
-def worker(live: Live, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    monkeypatch.setattr(delivery, "_LOST_S", 0.1)
+async def worker(live: Live) -> StandIn:
+    live.bot.dispatcher._tasks.spawn(run_forever("texts", live.bot.dispatcher.look_after_texts, every_s=0.1))
     return StandIn(live.bot.settings)
 
 
@@ -124,7 +124,7 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
     monkeypatch.setattr(delivery, "_LOOK_AGAIN_S", 0.5)
     undelivered, looks = live.bot.queue.undelivered, 0
 
-    async def counted() -> list[str]:
+    async def counted() -> set[str]:
         nonlocal looks
         found = await undelivered()
         looks += 1

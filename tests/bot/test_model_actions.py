@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.jobs.client import DELETED_WITHIN_S
+from bot.jobs.dispatcher import Dispatcher
 from bot.servers.actor import Actor
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
@@ -55,31 +56,23 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
     assert [one.decode() for one in deleting] == ["lost"]  # its files go as soon as that is sent
 
 
-async def test_a_deletion_of_another_version_holds_up_no_other(live: Live) -> None:
-    redis = live.bot.redis
+async def test_files_of_deleted_models_are_removed_again_until_that_is_done(live: Live) -> None:
+    redis, place = live.bot.redis, Place(guild_id=GUILD, channel_id=LAB, user_id=USER_IDS["ada"])
     later = '{"version": 2}'
-    await redis.hset(keys.DELETING, "a", later)
-    place = Place(guild_id=GUILD, channel_id=LAB, user_id=USER_IDS["ada"])
-    await redis.hset(keys.DELETING, "m1", DeleteJob(job_id="d-0", place=place, model_id="m1").model_dump_json())
-    await redis.hset(keys.DELETING, "z", later)
-    await live.bot.removal.send_deletions()
-    assert await redis.hkeys(keys.DELETION_SENT) == [b"m1"]
-    assert await redis.llen(GENERATE_QUEUE) in (1, 2)  # the bot's own upkeep may just have come by as well
-
-
-async def test_a_deletion_is_sent_again_only_to_a_worker_and_expires_before(live: Live) -> None:
-    redis = live.bot.redis
-    place = Place(guild_id=GUILD, channel_id=LAB, user_id=USER_IDS["ada"])
-    await redis.hset(keys.DELETING, "m1", DeleteJob(job_id="d-0", place=place, model_id="m1").model_dump_json())
-    for _ in range(3):  # a quarter of an hour after each other
-        await live.bot.removal.send_deletions()
-        await redis.hset(keys.DELETION_SENT, "m1", str(time.time() - DELETED_WITHIN_S))
+    job = DeleteJob(job_id="d-0", place=place, model_id="m1")
+    await redis.hset(keys.DELETING, mapping={"a": later, "m1": job.model_dump_json(), "z": later})
+    dispatcher = Dispatcher(redis, live.bot.queue)
+    await dispatcher.look_after_deletions()
+    assert not await redis.llen(GENERATE_QUEUE), "nobody would take what is sent again"
+    await live.bot.dispatcher.stop()
+    await redis.zadd(keys.workers(GENERATE_QUEUE), {"w": time.time() + 60})
+    for _ in range(2):
+        await dispatcher.look_after_deletions()
     (message,) = await redis.lrange(GENERATE_QUEUE, 0, -1)
     expires = datetime.fromisoformat(json.loads(message)["headers"]["expires"]).timestamp()
     assert 0 < expires - time.time() <= DELETED_WITHIN_S
-    await redis.zadd(keys.workers(GENERATE_QUEUE), {"w": time.time() + 60})
-    await live.bot.removal.send_deletions()
-    await live.bot.removal.send_deletions()
+    dispatcher._deleting = {model_id: at - DELETED_WITHIN_S for model_id, at in dispatcher._deleting.items()}
+    await dispatcher.look_after_deletions()
     assert await redis.llen(GENERATE_QUEUE) == 2
 
 

@@ -173,14 +173,6 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
         await registry.amend("m1", lambda model: model)
 
 
-async def test_a_deletion_waits_until_it_was_sent(registry: Registry, worker: redis.Redis) -> None:
-    model = register(worker, record())
-    await registry.remove(model, [], deletion(model))
-    assert [job.model_id for job in await registry.deletions()] == ["m1"]
-    await registry.deletion_sent("m1")
-    assert await registry.deletions() == []
-
-
 async def test_the_models_of_all_channels_count_as_stored(registry: Registry, worker: redis.Redis) -> None:
     register(worker, record(file_bytes=1_000_000, scope="channel"))
     register(worker, record(model_id="m2", name="old", parameters=250_000))  # its record tells no size

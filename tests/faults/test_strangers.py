@@ -119,7 +119,7 @@ def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> No
         broker = system.seen(where).replace("unix:", "redis+socket:")
         with Celery("tests", broker=broker, task_serializer="json") as app:
             for _ in range(2):
-                messages.send(app, "train", training.job_id, attempt, nonce, shadow="again")
+                messages.send(app, training.job_id, None, attempt, nonce)
         system.client.wait_for(lambda: not client.llen("train") and not client.hlen("unacked"), 60, "them to go")
         assert len(training.attempts()) == 1
     record("a message delivered three times", "queued", "done once", since=since)

@@ -128,7 +128,7 @@ def _enter(app: Celery, client: redis.Redis, number: int) -> str:
     job = TrainJob(job_id=f"t-{number}", place=place(), corpus=info, options=options)
     lives.enter(client, job)
     _, attempt, nonce = lives.message(client, job.job_id)
-    send(app, job.kind, job.job_id, attempt, nonce, shadow="train")
+    send(app, job.job_id, job, attempt, nonce)
     return job.job_id
 
 

@@ -115,7 +115,8 @@ def test_celery_shows_the_name_of_a_job_and_nothing_that_people_wrote(
         pubsub.psubscribe("*")
         for job in (text, training):
             lives.enter(client, job)
-            messages.send(sender, job.kind, *lives.message(client, job.job_id), shadow=messages.shadow(job))
+            job_id, attempt, nonce = lives.message(client, job.job_id)
+            messages.send(sender, job_id, job, attempt, nonce)
         wait_until(lambda: all(client.hget(keys.job(one), "state") == b"over" for one in ("t-1", "g-1")), 60)
         told = heard(pubsub)
     for what in ("active", "reserved", "scheduled", "stats"):

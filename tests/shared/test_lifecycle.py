@@ -318,9 +318,9 @@ def test_one_whose_worker_is_gone_ends_if_that_was_asked_for(client: redis.Redis
 def test_what_was_taken_back_can_be_entered_again_and_never_begins(client: redis.Redis) -> None:
     job = train_job()
     entered(client, job)
-    assert run(client, lifecycle.roll_back(job.job_id, "another", cancel=True)) == "not there"
+    assert run(client, lifecycle.roll_back(job.job_id, "another")) == "not there"
     assert run(client, lifecycle.send_training(job.job_id, "n", 0, 1, "0:1")) == "1"
-    assert run(client, lifecycle.roll_back(job.job_id, "entry", cancel=False)) == "undone"
+    assert run(client, lifecycle.roll_back(job.job_id, "entry")) == "undone"
     assert run(client, lifecycle.begin(job.job_id, 1, "n", holder="h", worker="w", training=True)) is None
     assert not client.exists(keys.ACTIVE, keys.OUTBOX, keys.job(job.job_id))
     entered(client, job)
@@ -329,7 +329,7 @@ def test_what_was_taken_back_can_be_entered_again_and_never_begins(client: redis
 def test_one_that_has_begun_is_not_taken_back_but_asked_to_end(client: redis.Redis) -> None:
     job = train_job()
     begin_training(client, job)
-    assert run(client, lifecycle.roll_back(job.job_id, cancel=True)) == "begun"
+    assert run(client, lifecycle.roll_back(job.job_id)) == "begun"
     assert client.get(keys.job_control(job.job_id)) == b"cancel"
     assert not client.exists(keys.OUTBOX)
 

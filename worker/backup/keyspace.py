@@ -23,7 +23,7 @@ KEPT = frozenset(
 KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
 # After a restore nobody waits to be notified, and trainings that ran wait again. The list of commands is sent again, as
 # Discord may have a newer one; so are the messages that remove models' files.
-_PASSING = frozenset({keys.NOTIFICATIONS, keys.DELETION_SENT, keys.PROBE})
+_PASSING = frozenset({keys.NOTIFICATIONS, keys.PROBE})
 _PASSING_BEGIN = ("cooldown:", "workers:", "bot:", keys.staged(""))
 _LEASE = re.compile(r"job:[^:]+:lease")
 # These messages are of earlier attempts: the bot sends what waits.

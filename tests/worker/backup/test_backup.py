@@ -78,7 +78,7 @@ def test_models_come_from_and_go_to_a_remote_store(galvanic: Installation, s3: t
 
 
 def test_each_of_our_keys_is_kept_or_passing() -> None:
-    passing = {"NOTIFICATIONS", "DELETION_SENT", "PROBE"}
+    passing = {"NOTIFICATIONS", "PROBE"}
     passing |= {
         "job_lease",
         "worker_states",
