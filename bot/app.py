@@ -51,10 +51,8 @@ from bot.models.cog import Models
 from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
 from bot.models.removal import Removal
-from bot.models.sharing import Sharing
 from bot.models.transfer import Transfer
 from bot.options import decoding
-from bot.options.autocomplete import Offers
 from bot.options.decoding import PlainWords, Tree
 from bot.responder import PatientContext, Responder, Typing
 from bot.servers.access import Access
@@ -69,9 +67,7 @@ from bot.train.remake import Remaking
 from bot.train.start import TASTE_MINUTES, Trainings
 from bot.write.cog import Writing
 from bot.write.cog_chat import Chat
-from bot.write.compare import Comparing
 from bot.write.generate import Generating
-from bot.write.surprise import Surprising
 from shared import presence
 from shared.connect import connect_async
 from shared.events import Event, Failed
@@ -126,7 +122,6 @@ class Galvanic(commands.Bot):
         self.components = Components(self, self.responder, self.access)
         self.cooldowns = Cooldowns(self.redis)
         self.admission = Admission(settings)
-        self.offers = Offers()
         self.outlook = Snapshots(self.redis)
         fence = Fence(self.redis, lambda: self.leader)
         self.consents = ConsentStore(settings, self.redis, fence)
@@ -206,17 +201,14 @@ class Galvanic(commands.Bot):
         self.training_control.register(self.components)
         self.delivery.show_trainings(self.training_cards)
         self.delivery.subscribe(self._job_delivered)
-        common = (settings, self.guild_settings, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
+        servers = self.guild_settings
+        common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
         self.model_actions = ModelActions(*common, self.lifetimes, self.removal)
-        self.sharing = Sharing(self, self.registry)
-        self.transfer = Transfer(self, *common, self.audience, self.lifetimes, self.removal)
-        self.generating = Generating(self, *common, self.admission.slot)
-        self.comparing = Comparing(settings, self.guild_settings, self.delivery, self.registry, self.generating)
-        self.surprising = Surprising(
-            self, self.guild_settings, self.queue, self.delivery, self.registry, self.generating
-        )
-        for service in (self.model_actions, self.transfer, self.generating, self.comparing, self.surprising):
-            service.register(self.components)
+        self.transfer = Transfer(*common, self.audience, self.lifetimes, self.removal)
+        self.generating = Generating(*common, self.admission.slot)
+        self.model_actions.register(self.components)
+        self.transfer.register(self.components)
+        self.generating.register(self.components)
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
         self.identifies = connection.Identifies()
@@ -236,21 +228,16 @@ class Galvanic(commands.Bot):
                 self.trainings,
                 self.channel_trainings,
                 self.components,
-                self.offers,
             ),
-            Jobs(self.guild_settings, self.outlook, self.training_control, self.offers),
+            Jobs(self.guild_settings, self.outlook, self.training_control),
             Welcome(self, self.settings, self.redis, self.guild_settings, TASTE_MINUTES),
         ):
             await self.add_cog(cog)
         panel.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
-        settings, servers, access = self.settings, self.guild_settings, self.access
-        texts = (self.generating, self.comparing, self.surprising)
-        open_form, offers, registry = self.components.open, self.offers, self.registry
-        await self.add_cog(Writing(self, settings, servers, open_form, offers, registry, *texts))
-        await self.add_cog(Chat(self, settings, servers, access, self.cooldowns, self.generating))
-        models = (self.registry, self.model_actions, self.sharing, self.transfer, self.removal)
-        await self.add_cog(Models(self, settings, servers, access, self.offers, *models))
+        await self.add_cog(Writing(self.components.open, self.generating))
+        await self.add_cog(Chat(self, self.generating))
+        await self.add_cog(Models(self.model_actions, self.transfer, self.removal))
         await self._add_channels()
         self.add_dynamic_items(self.components.item())
         await asyncio.gather(sync.if_changed(), self.queue.warm())

@@ -166,7 +166,7 @@ def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for kind in flags:
         yield from kind.described()
     if isinstance(command, commands.HybridCommand) and command.app_command is not None:
-        known = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}
+        known = {"advanced", *(str(flag.name) for kind in flags for flag in kind.get_flags().values())}
         others = [
             (parameter.display_name.upper(), str(parameter.description))
             for parameter in command.app_command.parameters

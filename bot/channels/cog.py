@@ -16,14 +16,12 @@ from bot.channels.held import Holdings
 from bot.channels.rights import Rights
 from bot.channels.sources import Room
 from bot.escape import code
-from bot.models import sharing
 from bot.options.autocomplete import choices
-from bot.options.checks import Context
 from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_sent, tell_privately
 from bot.servers import access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
-from bot.types import hybrid_command
+from bot.types import Context, hybrid_command
 from shared.errors import UserError
 from shared.settings import Settings
 
@@ -88,7 +86,7 @@ class Privacy(commands.Cog):
     async def _channels(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         if interaction.guild is None:
             return []
-        rooms = [one for one in sharing.visible_channels(interaction.guild, interaction.user) if isinstance(one, Room)]
+        rooms = [one for one in access.visible_channels(interaction.guild, interaction.user) if isinstance(one, Room)]
         return choices([(f"#{room.name}", str(room.id)) for room in rooms], typed.strip().removeprefix("#"))
 
     @allow_training.autocomplete("state")
@@ -216,7 +214,7 @@ def _number(typed: str) -> int | None:
 def _room(member: discord.Member, typed: str) -> Room:
     """By mention, name or id. Raises UserError: none that both see, none with messages, or a thread."""
     number, name = _number(typed), typed.strip().lower().removeprefix("#")
-    for channel in sharing.visible_channels(member.guild, member):
+    for channel in access.visible_channels(member.guild, member):
         if channel.id != number and channel.name.lower() != name:
             continue
         if isinstance(channel, Room):

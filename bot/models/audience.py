@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import discord
 
@@ -39,40 +39,30 @@ class Audience:
         For what else it learned from see `ModelRecord.usable_in`; for both at once ask the registry. `channel_ids`: the
         channel, and for a thread also its parent.
         """
-        return self.allows_words(guild_id, channel_ids, record.transcripts)
+        return bool(self.among(guild_id, channel_ids, [record]))
 
-    def allows_words(self, guild_id: int, channel_ids: Sequence[int], transcripts: Iterable[TranscriptRef]) -> bool:
-        """As `allows`, of transcripts."""
-        refs = tuple(transcripts)
-        if not refs:
-            return True
-        guild = self._client.get_guild(guild_id)
-        if guild is None or guild.unavailable or self._settings.channel_training == "off":
-            return False
-        if any(ref.guild_id != guild_id for ref in refs):
-            return False
-        place = self._find(guild, channel_ids)
-        return all(
-            self._reads(guild, place, guild.get_channel_or_thread(source_id))
-            for source_id in {ref.channel_id for ref in refs}
-        )
+    def among(self, guild_id: int, channel_ids: Sequence[int], records: Iterable[ModelRecord]) -> list[ModelRecord]:
+        """Those of the models that `allows` says yes to. Each set of sources is looked at once."""
+        allowed = functools.cache(functools.partial(self._could_read, guild_id, tuple(channel_ids)))
+        return [record for record in records if allowed(_sources(record.transcripts))]
 
     def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
         """Whether all who read a place of the training's server could have read what the training learns from."""
         learned = job.transcripts
-        return learned is not None and self.allows_words(job.place.guild_id, channel_ids, learned)
+        return learned is not None and self._could_read(job.place.guild_id, channel_ids, _sources(learned))
 
-    def among(self, guild_id: int, channel_ids: Sequence[int], records: Iterable[ModelRecord]) -> list[ModelRecord]:
-        """Those of the models that `allows` says yes to. Each set of sources is looked at once."""
-        known: dict[tuple[tuple[int, int], ...], bool] = {}
-        allowed = []
-        for record in records:
-            sources = tuple(sorted({(ref.guild_id, ref.channel_id) for ref in record.transcripts}))
-            if sources not in known:
-                known[sources] = self.allows(guild_id, channel_ids, record)
-            if known[sources]:
-                allowed.append(record)
-        return allowed
+    def _could_read(self, guild_id: int, channel_ids: Sequence[int], sources: frozenset[tuple[int, int]]) -> bool:
+        """`sources`: ids of servers and their channels."""
+        if not sources:
+            return True
+        guild = self._client.get_guild(guild_id)
+        if guild is None or guild.unavailable or self._settings.channel_training == "off":
+            return False
+        place = self._find(guild, channel_ids)
+        return all(
+            source_guild == guild_id and self._reads(guild, place, guild.get_channel_or_thread(source_id))
+            for source_guild, source_id in sources
+        )
 
     def reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
         """Whether every possible reader of a channel or thread can read another one.
@@ -80,7 +70,7 @@ class Audience:
         To read the place takes View Channel: what is posted now can be seen without the history. To read the source
         takes View Channel and Read Message History, in voice channels also Connect. A member's permissions follow from
         their roles and from overwrites of their own, by the rules of Discord's documentation ("Permissions", section
-        "Permission Hierarchy"; `_Person.holds`). Somebody who can read the place and lacks one permission for the
+        "Permission Hierarchy"; `_holds`). Somebody who can read the place and lacks one permission for the
         source needs two roles at most: one that lets them into the place, and one that denies them that permission.
         Without all their other roles both are still true: none of those let them in, and none gave them the permission.
         So it is enough to try everybody with two roles, and among roles that say the same about both channels, one.
@@ -116,90 +106,61 @@ class Audience:
         if isinstance(source, discord.VoiceChannel | discord.StageChannel):
             needed.append(_CONNECT)
         me = self._client.user.id if self._client.user is not None else 0
-        return not any(
-            person.holds(_VIEW, 0) and not person.holds(bit, 1)
-            for bit in needed
-            for person in _people(guild, me, bit, _Rules.of(guild, place, _VIEW), _Rules.of(guild, source, bit))
-        )
+        return all(_all_have(guild, me, bit, place, source) for bit in needed)
 
 
-class _Overwrite(NamedTuple):
-    allow: int = 0
-    deny: int = 0
+Said = tuple[bool | None, bool | None]
+"""What is said of somebody's seeing the place, and of a permission in the source: yes, no, or nothing."""
 
 
-_NEUTRAL = _Overwrite()
+def _all_have(guild: discord.Guild, me: int, bit: int, place: Readable, source: Readable) -> bool:
+    """Whether everybody with at most two roles, and overwrites of their own, who sees a place has a permission in the
+    source. Roles, and members, of whom the same is said are tried once."""
+    # `channel.overwrites` would say that a permission which is both allowed and denied is denied.
+    overwrites = [*place._overwrites, *source._overwrites]
+    in_place, in_source = ({found.id: found for found in channel._overwrites} for channel in (place, source))
 
+    def said(who: int) -> Said:
+        return _of(in_place.get(who), _VIEW), _of(in_source.get(who), bit)
 
-@dataclass(frozen=True)
-class _Rules:
-    """What a channel's overwrites say of one permission: about everyone, about roles, and about members."""
-
-    everyone: _Overwrite
-    roles: dict[int, _Overwrite]
-    members: dict[int, _Overwrite]
-
-    @classmethod
-    def of(cls, guild: discord.Guild, channel: Readable, bit: int) -> _Rules:
-        roles: dict[int, _Overwrite] = {}
-        members: dict[int, _Overwrite] = {}
-        # `channel.overwrites` would say that a permission which is both allowed and denied is denied.
-        for found in channel._overwrites:
-            allow = found.allow & bit
-            said = _Overwrite(allow, found.deny & bit & ~allow)
-            (roles if found.is_role() else members)[found.id] = said
-        return cls(roles.pop(guild.id, _NEUTRAL), roles, members)
-
-
-class _Role(NamedTuple):
-    """What a role says of the permissions in question: in the server, and in each of the two channels."""
-
-    base: int = 0
-    overwrites: tuple[_Overwrite, _Overwrite] = (_NEUTRAL, _NEUTRAL)
-
-
-class _Person(NamedTuple):
-    """Somebody with two roles, and with overwrites of their own."""
-
-    base: int
-    everyone: tuple[_Overwrite, _Overwrite]
-    roles: tuple[_Role, ...]
-    own: tuple[_Overwrite, _Overwrite]
-
-    def holds(self, bit: int, channel: int) -> bool:
-        """Whether they have a permission in the first (0) or second (1) channel.
-
-        It is the server's permissions of all roles together; then the overwrites of everyone, of the roles, of the
-        member: each denies first and allows then.
-        """
-        bits = self.base
-        deny = allow = 0
-        for role in self.roles:
-            bits |= role.base
-            deny |= role.overwrites[channel].deny
-            allow |= role.overwrites[channel].allow
-        for overwrite in (self.everyone[channel], _Overwrite(allow, deny), self.own[channel]):
-            bits = bits & ~overwrite.deny | overwrite.allow
-        return bool(bits & bit)
-
-
-def _people(guild: discord.Guild, me: int, bit: int, place: _Rules, source: _Rules) -> Iterator[_Person]:
-    """Everybody with at most two roles, as far as they differ in seeing the place and in one permission there."""
-    base = guild.default_role.permissions.value & (_VIEW | bit)
-    roles = {_Role()}
     known = {role.id: role for role in guild.roles}
-    for role_id in (known.keys() | place.roles.keys() | source.roles.keys()) - {guild.id}:
+    roles: set[tuple[int, Said]] = {(0, (None, None))}
+    for role_id in (known.keys() | {found.id for found in overwrites if found.is_role()}) - {guild.id}:
         role = known.get(role_id)
-        if role is not None and (role.permissions.administrator or _is_mine(role, me)):
-            continue
-        given = role.permissions.value & (_VIEW | bit) if role is not None else 0
-        roles.add(_Role(given, (place.roles.get(role_id, _NEUTRAL), source.roles.get(role_id, _NEUTRAL))))
-    own = {(_NEUTRAL, _NEUTRAL)}
-    for member_id in (place.members.keys() | source.members.keys()) - {guild.owner_id, me}:
-        own.add((place.members.get(member_id, _NEUTRAL), source.members.get(member_id, _NEUTRAL)))
-    everyone = (place.everyone, source.everyone)
-    for two, one in itertools.product(itertools.combinations_with_replacement(roles, 2), own):
-        yield _Person(base, everyone, two, one)
+        if role is None or not (role.permissions.administrator or _is_mine(role, me)):
+            roles.add((role.permissions.value & (_VIEW | bit) if role is not None else 0, said(role_id)))
+    members = {found.id for found in overwrites if found.is_member()} - {guild.owner_id, me}
+    own = {(None, None), *map(said, members)}
+    base, everyone = guild.default_role.permissions.value, said(guild.id)
+    for (first, one), (second, two) in itertools.combinations_with_replacement(roles, 2):
+        granted = base | first | second
+        for them in own:
+            sees = _holds(bool(granted & _VIEW), everyone[0], (one[0], two[0]), them[0])
+            if sees and not _holds(bool(granted & bit), everyone[1], (one[1], two[1]), them[1]):
+                return False
+    return True
+
+
+def _of(overwrite: Any, bit: int) -> bool | None:
+    if overwrite is None or not (overwrite.allow | overwrite.deny) & bit:
+        return None
+    return bool(overwrite.allow & bit)
+
+
+def _holds(granted: bool, everyone: bool | None, roles: Collection[bool | None], own: bool | None) -> bool:
+    """Whether a member has a permission: what is said of the fewest counts; of several roles, one that allows it.
+
+    `granted`: in the server, by any role; the others: by a channel's overwrites.
+    """
+    if own is not None:
+        return own
+    if True in roles or False in roles:
+        return True in roles
+    return granted if everyone is None else everyone
+
+
+def _sources(transcripts: Iterable[TranscriptRef]) -> frozenset[tuple[int, int]]:
+    return frozenset((ref.guild_id, ref.channel_id) for ref in transcripts)
 
 
 def _is_mine(role: discord.Role, me: int) -> bool:

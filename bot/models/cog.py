@@ -12,22 +12,16 @@ from discord.ext import commands
 
 from bot.escape import code
 from bot.models import embeds
-from bot.models.actions import ModelActions
-from bot.models.registry import Registry
+from bot.models.actions import SERVER, ModelActions
 from bot.models.removal import Removal
-from bot.models.sharing import SERVER, Sharing, visible_channels
 from bot.models.transfer import Transfer
-from bot.options import attached, checks
-from bot.options.autocomplete import Offers, choices
-from bot.options.options import HOTTEST, temperature
+from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
-from bot.servers.access import Access, require_permissions
+from bot.servers.access import require_permissions, visible_channels
 from bot.servers.actor import Actor
-from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command, hybrid_group
 from shared.errors import UserError
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 _NAME = "One of the names that `models` lists"
 
@@ -40,14 +34,7 @@ def _about(name: str, usage: str, *examples: str, description: str, **options: A
 
 @dataclass(eq=False, repr=False)
 class Models(commands.Cog):
-    bot: commands.Bot
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    offers: Offers
-    registry: Registry
     actions: ModelActions
-    sharing: Sharing
     transfer: Transfer
     removal: Removal
 
@@ -62,7 +49,7 @@ class Models(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        guild = self.bot.get_guild(payload.guild_id)
+        guild = self.actions.client.get_guild(payload.guild_id)
         if guild is not None:
             await self.removal.forget_channel(guild, payload.thread_id)
 
@@ -111,16 +98,14 @@ class Models(commands.Cog):
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """What may have been meant by `model WORDS`."""
         who = Actor.of(ctx)
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix = await self.actions.servers.prefix(who.guild_id)
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
-        near = difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6)
         problem = f"`{prefix}model` has no {code(first)}."
-        names = {model.name for model in await self.registry.usable(who.guild_id, who.here)}
-        if near:
+        if near := difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6):
             meant = " ".join([f"{prefix}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
-        if first.lower() in names:
+        if first.lower() in {model.name for model in await self.actions.registry.usable(who.guild_id, who.here)}:
             return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
 
@@ -153,24 +138,7 @@ class Models(commands.Cog):
         0 always takes the likeliest, 1 is as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
-        who = Actor.of(ctx)
-        prefix = await self.servers.prefix(who.guild_id)
-        if value is not None:
-            await self.access.require("generate", who.user, who.channel)
-            if value.strip().lower() in ("default", "usual", "reset"):
-                await self.servers.forget_temperature(who.here[0])
-            else:
-                remedy = f"Use a number from 0 to {HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
-                await self.servers.choose(who.here[0], temperature=temperature(value, remedy))
-        chosen = (await self.servers.channel(who.here)).temperature
-        usual = self.settings.generate_temperature
-        if chosen is None:
-            said = f"Texts in this channel are generated at temperature {usual:g}, the default."
-            then = f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
-        else:
-            said = f"Texts in this channel are generated at temperature {chosen:g}."
-            then = f"`{prefix}model temperature default` goes back to {usual:g}."
-        await ctx.send(f"{said} {then}")
+        await ctx.send(await self.actions.temperature(Actor.of(ctx), value))
 
     # ------------------------------------------------------------------ looking after
 
@@ -187,7 +155,6 @@ class Models(commands.Cog):
     async def model_rename(self, ctx: Context, old: str, new: str) -> None:
         """Give a model another name. For its owner and members with Manage Server."""
         name = checks.model_name(new)
-        assert name is not None
         who, model = await self._named(ctx, old)
         await self.actions.rename(who, model, name)
         await ctx.send(f"`{model.name}` is now called `{name}`.")
@@ -224,8 +191,8 @@ class Models(commands.Cog):
         """
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        shared, to = await self.sharing.share(who, model, where)
-        prefix = await self.servers.prefix(who.guild_id)
+        shared, to = await self.actions.share(who, model, where)
+        prefix = await self.actions.servers.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         back = f"{prefix}model unshare {shared.name} {SERVER if to is None else f'#{to.name}'}"
         await ctx.send(embed=embeds.shared(shared, there, back))
@@ -244,7 +211,7 @@ class Models(commands.Cog):
         """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        await ctx.send(embed=embeds.unshared(*await self.sharing.unshare(who, model, where)))
+        await ctx.send(embed=embeds.unshared(*await self.actions.unshare(who, model, where)))
 
     # ------------------------------------------------------------------ files
 
@@ -267,10 +234,7 @@ class Models(commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         who = Actor.of(ctx)
-        if name is None:
-            model = await self.transfer.exportable(who)
-        else:
-            model = await self.registry.choose(who.guild_id, who.here, name)
+        model = await (self.transfer.exportable(who) if name is None else self.transfer.named(who, name))
         await self.transfer.export(who, model, ctx.send, **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
@@ -288,12 +252,12 @@ class Models(commands.Cog):
         You own it then, and it can be used in this channel. For members who may train.
         """
         require_permissions(ctx)
-        attached.require_one(ctx)
+        decoding.require_one_file(ctx)
         await ctx.defer()
         who = Actor.of(ctx)
-        wanted = checks.model_name(name)
+        wanted = checks.model_name(name) if name is not None else None
         if file is None:
-            prefix = await self.servers.prefix(who.guild_id)
+            prefix = await self.actions.servers.prefix(who.guild_id)
             raise UserError(
                 "There is no file to import.",
                 f"Attach a `.safetensors` file to the message; `{prefix}model export NAME` makes one.",
@@ -304,7 +268,7 @@ class Models(commands.Cog):
         """`name` None: the channel's model."""
         await ctx.defer()
         who = Actor.of(ctx)
-        return who, await self.registry.choose(who.guild_id, who.here, name)
+        return who, await self.actions.named(who, name)
 
     # ------------------------------------------------------------------ while typing
 
@@ -316,7 +280,7 @@ class Models(commands.Cog):
     @model_unshare.autocomplete("name")
     @model_export.autocomplete("name")
     async def _names(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.offers.in_time(self.registry.offered(interaction, typed))
+        return await self.actions.registry.offered(interaction, typed)
 
     @model_share.autocomplete("where")
     @model_unshare.autocomplete("where")
@@ -325,4 +289,4 @@ class Models(commands.Cog):
             return []
         seen = visible_channels(interaction.guild, interaction.user)
         named = ((f"#{channel.name}", str(channel.id)) for channel in seen)
-        return choices([SERVER, *named], typed.strip().removeprefix("#"))
+        return autocomplete.choices([SERVER, *named], typed.strip().removeprefix("#"))

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from bot.background import reply
 from bot.escape import code
 from bot.models.audience import Audience
-from bot.options.autocomplete import choices
+from bot.options.autocomplete import choices, in_time
 from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
 from shared import keys
@@ -143,7 +143,7 @@ class Registry:
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
-        models = await self.usable(interaction.guild_id, access.channel_ids(channel))
+        models = await in_time(self.usable(interaction.guild_id, access.channel_ids(channel)))
         return choices((model.name for model in models), typed)
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:

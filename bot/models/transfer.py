@@ -10,27 +10,21 @@ import discord
 
 from bot import components
 from bot.components import Press
-from bot.errors import AlreadyReported
 from bot.escape import code
-from bot.jobs.client import JobClient
-from bot.jobs.delivery import Delivery
 from bot.models import embeds
-from bot.models.access import guild_of, require_export
+from bot.models.actions import require_owner
 from bot.models.audience import Audience
 from bot.models.lifetime import Lifetimes
-from bot.models.registry import Registry
 from bot.models.removal import Removal
-from bot.options import attached
-from bot.servers.access import Access
+from bot.models.requests import Requests
+from bot.options import decoding
+from bot.servers.access import is_admin
 from bot.servers.actor import Actor
-from bot.servers.cooldowns import Cooldowns
-from bot.servers.settings import GuildSettingsStore
 from bot.types import Send
 from shared.errors import UserError
 from shared.events import Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelRecord
-from shared.settings import Settings
 from shared.units import MEGABYTE
 
 _LISTED = 10
@@ -48,41 +42,55 @@ _NOT_HERE = UserError(
 )
 
 
+def require_export(model: ModelRecord, who: Actor) -> None:
+    """Raises UserError: they may not export it, or not here: what was learned from a text stays where it was shown.
+
+    What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach.
+    """
+    if model.transcripts and not is_admin(who.user):
+        raise UserError(
+            f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
+            "Only members with Manage Server can export it.",
+        )
+    require_owner(model, who, "export it")
+    if set(model.origins) <= set(who.here):
+        return
+    if len(model.origins) > 1:
+        raise UserError(
+            f"`{model.name}` learned from texts of several channels, so its file can't be posted in any of them.",
+            "A model of one of these texts can be exported in that text's channel.",
+        )
+    (origin,) = model.origins
+    where = f"Export it in <#{origin}>."
+    if origin != model.channel_id:
+        where = f"The model it was trained from can be exported in <#{origin}>."
+    raise UserError(f"`{model.name}` learned from a text of another channel, so it can be exported only there.", where)
+
+
+def _may_export(model: ModelRecord, who: Actor) -> bool:
+    try:
+        require_export(model, who)
+    except UserError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
-class Transfer:
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    cooldowns: Cooldowns
-    queue: JobClient
-    delivery: Delivery
-    registry: Registry
+class Transfer(Requests):
     audience: Audience
     lifetimes: Lifetimes
     removal: Removal
 
     async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
-        """Post a model as a file. Everyone who reads the channel can take it.
-
-        Raises UserError: this person may not, or not here; or no worker is there.
-        """
+        """Post a model as a file. Everyone who reads the channel can take it."""
         require_export(model, who)
-        most = guild_of(self.client, who).filesize_limit
+        most = self.guild_of(who).filesize_limit
         job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
-        wait = self.settings.generate_cooldown_s
-        async with self.cooldowns.spend("model", who.guild_id, who.user.id, wait, request=who.request_id):
-            await self.delivery.ask(job, send, **options)
+        await self.ask("model", who, job, send, **options)
 
     async def exportable(self, who: Actor) -> ModelRecord:
         """The only model they may export here. Raises UserError: there is none, or several, which it lists."""
-        models = []
-        for model in await self.registry.usable(who.guild_id, who.here):
-            try:
-                require_export(model, who)
-            except UserError:
-                continue
-            models.append(model)
+        models = [model for model in await self.registry.usable(who.guild_id, who.here) if _may_export(model, who)]
         if len(models) == 1:
             return models[0]
         prefix = await self.servers.prefix(who.guild_id)
@@ -110,17 +118,12 @@ class Transfer:
         await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
     async def pressed_export(self, press: Press) -> None:
-        who = press.actor
-        await self.export(who, await self.registry.by_id(who.guild_id, who.here, press["model"]), press.send)
+        await self.export(*await self.pressed(press), press.send)
 
     async def import_file(
         self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
-        """Have an exported model checked and entered.
-
-        Raises UserError: this person may not train here, or the file is too large for me or for the server's disk
-        space.
-        """
+        """Have an exported model checked and entered, if this person may train here and there is disk space for it."""
         await self.access.require("train", who.user, who.channel)
         most = self.settings.import_max_mb
         if file.size > most * MEGABYTE:
@@ -130,22 +133,12 @@ class Transfer:
             )
         await self.delivery.require_writer()
         disk_bytes = await self._require_disk_space(who.guild_id, file.size)
-        wait = self.settings.train_cooldown_s
-        async with self.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
-            data = await attached.read(file)
-            job = ImportJob(
-                job_id=f"i-{who.request_id}",
-                place=who.place,
-                file_name=file.filename,
-                name=name,
-                disk_bytes=disk_bytes,
-            )
-            try:
-                await self.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
-            except AlreadyReported:
-                raise
-            except UserError as error:
-                raise refusal(job, error) from error
+        job = ImportJob(
+            job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name, disk_bytes=disk_bytes
+        )
+        async with self.cooldown("train", who):
+            data = await decoding.read_file(file)
+            await self.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
 
     async def _require_disk_space(self, guild_id: int, more_bytes: int) -> int:
         """Bytes that all the server's models may take. Raises UserError: this one would take more."""
@@ -170,15 +163,11 @@ class Transfer:
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
 
     async def post_refusal(self, send: Send, job: ImportJob, event: Failed, **options: Any) -> None:  # noqa: ARG002
-        raise refusal(job, UserError(event.problem, event.remedy))
+        # Names the file as it was uploaded: a worker knows it by another name.
+        raise UserError(event.problem.replace(MODEL_FILE, code(job.file_name, 60)), event.remedy)
 
     def register(self, table: components.Components) -> None:
         table.add("export", self.pressed_export, components.MODEL)
         self.delivery.present(ExportJob, Exported, self.post_export, slow=True)
         self.delivery.present(ImportJob, Imported, self.post_import)
         self.delivery.present(ImportJob, Failed, self.post_refusal)
-
-
-def refusal(job: ImportJob, problem: UserError) -> UserError:
-    """Names the file as it was uploaded: a worker knows it by another name."""
-    return UserError(problem.problem.replace(MODEL_FILE, code(job.file_name, 60)), problem.remedy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Iterable
+from typing import TypeVar
 
 import structlog
 from discord import app_commands
@@ -15,6 +16,7 @@ from bot.escape import LABEL_LIMIT, MOST, label
 _OFFERED_S = 2.0
 """Discord waits 3 s for choices, and shows an error after that."""
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -29,21 +31,11 @@ def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_comm
     return [app_commands.Choice(name=label(name), value=value) for name, value in itertools.islice(near, MOST)]
 
 
-class Offers:
-    """Choices in time: none while Redis or the disk is away, which is logged once."""
-
-    def __init__(self) -> None:
-        self._there = True
-
-    async def in_time(self, found: Awaitable[list[app_commands.Choice[str]]]) -> list[app_commands.Choice[str]]:
-        """What was found; nothing when that fails or takes too long: people can type the name all the same."""
-        try:
-            async with asyncio.timeout(_OFFERED_S):
-                offered = await found
-        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-            if self._there:
-                log.warning("no_choices_offered", error=type(error).__name__)
-            self._there = False
-            return []
-        self._there = True
-        return offered
+async def in_time(found: Awaitable[list[T]]) -> list[T]:
+    """What was found; nothing when Redis or the disk is away or slow: people can type the name all the same."""
+    try:
+        async with asyncio.timeout(_OFFERED_S):
+            return await found
+    except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+        log.info("no_choices_offered", error=type(error).__name__)
+        return []

@@ -1,30 +1,31 @@
-"""Checks of options as people type them."""
+"""Checks of values as people type them. All raise UserError: what was typed, and what would do."""
 
 from __future__ import annotations
 
+import math
 import re
-from typing import TypeVar
+from collections.abc import Sequence
 
 from bot.escape import code
-from bot.servers.access import require_permissions as require_permissions
-from bot.types import Context as Context
 from shared.errors import UserError
-
-_N = TypeVar("_N", int, float)
 
 SEED_LIMIT = 2_000
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+HOTTEST = 2.0
+TEMPERATURE_STEP = 0.2
+"""Of the buttons Hotter and Cooler."""
+_TEMPERATURES = "0.4,0.8,1.2"
 
 
 def seed(words: str) -> str:
-    """Raises UserError: the words to continue are too long."""
+    """The words to continue, unless they are too long."""
     if len(words) > SEED_LIMIT:
         raise UserError(f"That seed is {len(words):,} characters long.", f"Use at most {SEED_LIMIT:,}.")
     return words
 
 
-def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
-    """`value` if it is within the limits, both inclusive. Raises UserError: out of range."""
+def in_range(name: str, value: float | None, low: float, high: float) -> None:
+    """An option's value; both limits are inclusive. None: the option was left out."""
     if value is not None and not low <= value <= high:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         shown = shown if len(shown) <= 12 else f"{shown[:12]}…"
@@ -32,7 +33,6 @@ def in_range(name: str, value: _N | None, low: _N, high: _N) -> _N | None:
             f"`--{name}` is {shown}, which is out of range.",
             f"Choose a value from {as_limit(low)} to {as_limit(high)}.",
         )
-    return value
 
 
 def as_limit(number: float) -> str:
@@ -40,14 +40,51 @@ def as_limit(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6f}".rstrip("0").rstrip(".")
 
 
-def model_name(value: str | None) -> str | None:
-    """A valid name for a model, in lower case. Raises UserError: other characters, or too long."""
-    if value is None:
-        return None
-    name = value.strip().lower()
+def model_name(typed: str) -> str:
+    """A valid name for a model, in lower case."""
+    name = typed.strip().lower()
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(
-            f"{code(value, 60)} isn't a valid model name.",
+            f"{code(typed, 60)} isn't a valid model name.",
             "Use up to 32 characters (a-z, 0-9, `-`, `_`), starting with a letter or digit.",
         )
     return name
+
+
+def temperature(typed: str, remedy: str = f"Choose a number from 0 to {HOTTEST:g}.", where: str = "") -> float:
+    """A temperature, with a point or a comma. `where`: words that say where it was typed."""
+    try:
+        number = float(typed.strip().replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= HOTTEST:
+        raise UserError(f"{code(typed)}{where} isn't a valid temperature.", remedy)
+    return number
+
+
+def several(name: str, typed: str | None, most: int, example: str) -> tuple[str, ...]:
+    """Split a comma-separated list of at least two; empty when the option was left out."""
+    if typed is None:
+        return ()
+    items = tuple(item.strip().lower() for item in typed.split(",") if item.strip())
+    if not 2 <= len(items) <= most:
+        number = "only one" if len(items) == 1 else str(len(items))
+        raise UserError(f"`--{name}` names {number}; it takes 2 to {most}.", f"Write it like `--{name} {example}`.")
+    each_once(f"`--{name}`", [code(item) for item in items])
+    return items
+
+
+def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
+    """As `several`."""
+    remedy = f"Choose numbers from 0 to {HOTTEST:g}, as in `--temperatures {_TEMPERATURES}`."
+    where = " in `--temperatures`"
+    numbers = [temperature(item, remedy, where) for item in several("temperatures", typed, most, _TEMPERATURES)]
+    each_once("`--temperatures`", [f"{number:g}" for number in numbers])
+    return tuple(numbers)
+
+
+def each_once(what: str, items: Sequence[str]) -> None:
+    """`items`: as they are shown."""
+    twice = next((item for item in items if items.count(item) > 1), None)
+    if twice is not None:
+        raise UserError(f"{what} names {twice} twice.", "Give each one once.")

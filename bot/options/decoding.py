@@ -1,4 +1,4 @@
-"""What people write, as it comes from Discord: lone surrogates, quotation marks, mentions, replies, formatting."""
+"""What people send, as it comes from Discord: surrogates, quotation marks, mentions, replies, formatting, files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from typing import Any
 
 import discord
+import structlog
 from discord import app_commands
 from discord.ext import commands
 from discord.ext.commands.view import StringView
 
-from bot.background import is_transient
+from bot.background import DISCORD_ERRORS, is_transient
 from bot.escape import replace_surrogates
+from bot.types import Context
+from shared.errors import UserError
 
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
+
+log = structlog.get_logger()
 
 
 class Tree(app_commands.CommandTree[Any]):
@@ -87,3 +92,21 @@ def of_message(message: discord.Message) -> str:
     description = re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
     bare = re.sub(r"(?<!\\)\*\*", "", description)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")
+
+
+def require_one_file(ctx: Context) -> None:
+    """Raises UserError: several files were attached, of which discord.py ignores all but the first."""
+    if (count := len(ctx.message.attachments)) > 1:
+        raise UserError(
+            f"You attached {count} files; `{ctx.command}` takes one.", "Send the command again with one of them."
+        )
+
+
+async def read_file(file: discord.Attachment) -> bytes:
+    """Check the file's size before. Raises UserError: Discord did not hand it over."""
+    try:
+        return await file.read()
+    except DISCORD_ERRORS as error:
+        status = getattr(error, "status", None)
+        log.warning("attachment_not_read", attachment_id=file.id, error=type(error).__name__, status=status)
+        raise UserError("Discord didn't hand me the file.", "Attach it once more.") from error

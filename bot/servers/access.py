@@ -33,6 +33,7 @@ _NEEDED = {
     "read_message_history": "Read Message History",
 }
 _WITHOUT_WHICH_NOTHING = ("View Channel", "Send Messages", "Send Messages in Threads")
+_WITH_MESSAGES = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
 """Discord's error codes for somebody who is not in the server; with others, it is the bot that is not."""
 
@@ -147,6 +148,19 @@ class Access:
             raise UserError(
                 f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
             )
+
+
+def visible_channels(guild: discord.Guild, user: User) -> list[discord.abc.GuildChannel]:
+    """The channels that a person and the bot both see."""
+    if not isinstance(user, discord.Member):
+        return []
+    return [
+        channel
+        for channel in guild.channels
+        if isinstance(channel, _WITH_MESSAGES)
+        and channel.permissions_for(user).view_channel
+        and channel.permissions_for(guild.me).view_channel
+    ]
 
 
 def require_permissions(ctx: Context) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
@@ -15,18 +14,17 @@ from bot import words
 from bot.channels import sources
 from bot.components import Components, Press
 from bot.escape import code
-from bot.options import attached, checks
-from bot.options.autocomplete import Offers
-from bot.options.checks import Context
-from bot.options.form import options_form
-from bot.options.options import fields
+from bot.options import decoding
+from bot.options.autocomplete import in_time
+from bot.options.options import options_form
+from bot.servers.access import require_permissions
 from bot.servers.actor import Actor
 from bot.servers.settings import GuildSettingsStore
 from bot.train import options as train_options
 from bot.train.channel import ChannelTrainings
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
-from bot.types import Send, hybrid_command
+from bot.types import Context, Send, hybrid_command
 from shared import corpora
 from shared.errors import UserError
 from shared.settings import Settings
@@ -43,14 +41,6 @@ EXAMPLES = (
 )
 
 
-if TYPE_CHECKING:
-
-    class TrainFields(TrainFlags):
-        advanced: bool
-else:
-    TrainFields = fields(TrainFlags)
-
-
 class Training(commands.Cog):
     def __init__(
         self,
@@ -59,21 +49,19 @@ class Training(commands.Cog):
         trainings: Trainings,
         channels: ChannelTrainings,
         components: Components,
-        offers: Offers,
     ) -> None:
         self._settings = settings
         self._servers = servers
         self._trainings = trainings
         self._channels = channels
         self._components = components
-        self._offers = offers
 
     @hybrid_command(
         extras={"usage": USAGE, "examples": EXAMPLES}, description="Train a model on a text, and watch it learn"
     )
     @commands.guild_only()
     @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
-    async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFields) -> None:
+    async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
         """Train a model on a text from the catalogue, on an attached `.txt` file, or on a channel.
 
         A channel is learned from where its server's admins allow it, and only from members who agreed.
@@ -81,21 +69,20 @@ class Training(commands.Cog):
         `more` instead of a text trains the channel's model further on its own text; `--from MODEL` trains a model
         further on any text. The old model is kept.
         """
-        checks.require_permissions(ctx)
-        attached.require_one(ctx)
-        options = TrainFlags.completed(flags)
+        require_permissions(ctx)
+        decoding.require_one_file(ctx)
         if ctx.interaction is not None and flags.advanced:
 
             async def work(press: Press) -> None:
-                train_options.check(options, self._settings)
-                await self._train(press.actor, file, options, press.send, by_message=True)
+                train_options.check(flags, self._settings)
+                await self._train(press.actor, file, flags, press.send, by_message=True)
 
-            await self._components.open(ctx.interaction, options_form(ctx, options, work))
+            await self._components.open(ctx.interaction, options_form(ctx, flags, work))
             return
-        train_options.check(options, self._settings)
+        train_options.check(flags, self._settings)
         await ctx.defer()
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
-            await self._train(Actor.of(ctx), file, options, ctx.send, by_message=ctx.interaction is None)
+            await self._train(Actor.of(ctx), file, flags, ctx.send, by_message=ctx.interaction is None)
 
     async def _train(
         self, who: Actor, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
@@ -147,13 +134,13 @@ class Training(commands.Cog):
                 remedy = f"If you mean the channel, write `{prefix}train #{name}`."
                 raise UserError(error.problem, remedy) from error
         corpora.check_size(file.size, self._settings)
-        data = await attached.read(file)
+        data = await decoding.read_file(file)
         settings, keep_licence = self._settings, flags.keep_licence
         return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
 
     @train.autocomplete("source")
     async def _sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._offers.in_time(self._offered_sources(interaction, typed))
+        return await in_time(self._offered_sources(interaction, typed))
 
     async def _offered_sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         names = await asyncio.to_thread(corpora.names, self._settings)
@@ -161,7 +148,7 @@ class Training(commands.Cog):
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._offers.in_time(self._trainings.registry.offered(interaction, typed))
+        return await self._trainings.registry.offered(interaction, typed)
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:

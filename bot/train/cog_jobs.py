@@ -10,22 +10,20 @@ from discord.ext import commands
 
 from bot.jobs import embeds as job_embeds
 from bot.jobs.snapshot import Snapshots
-from bot.options.autocomplete import Offers
-from bot.options.checks import Context
+from bot.options.autocomplete import in_time
 from bot.servers.actor import Actor
 from bot.servers.settings import GuildSettingsStore
 from bot.train.control import Control
-from bot.types import hybrid_command
+from bot.types import Context, hybrid_command
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
 
 
 class Jobs(commands.Cog):
-    def __init__(self, servers: GuildSettingsStore, outlook: Snapshots, control: Control, offers: Offers) -> None:
+    def __init__(self, servers: GuildSettingsStore, outlook: Snapshots, control: Control) -> None:
         self._servers = servers
         self._outlook = outlook
         self._control = control
-        self._offers = offers
 
     @hybrid_command(
         aliases=["queue"],
@@ -97,4 +95,4 @@ class Jobs(commands.Cog):
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
     async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._offers.in_time(self._control.offered(interaction, typed))
+        return await in_time(self._control.offered(interaction, typed))

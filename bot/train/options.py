@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.channels.sources import is_channel
 from bot.options import checks
-from bot.options.options import Options, number
+from bot.options.options import Options, number, with_form
 from shared.errors import UserError
 from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
@@ -20,23 +20,23 @@ _SHAPE = ("layers", "units", "embedding", "encoding")
 _KEPT = ("dropout", "batch", "length", "learning_rate", "keep_licence")
 
 
+@with_form(
+    "layers",
+    "units",
+    "dropout",
+    "learning_rate",
+    "embedding",
+    "encoding",
+    "batch",
+    "length",
+    "random_seed",
+    "keep_licence",
+)
 class TrainFlags(Options):
     groups = {  # noqa: RUF012  # not annotated, see Options
         "Network": ("layers", "units", "embedding", "encoding"),
         "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence", "speakers"),
     }
-    in_form = (
-        "layers",
-        "units",
-        "dropout",
-        "learning_rate",
-        "embedding",
-        "encoding",
-        "batch",
-        "length",
-        "random_seed",
-        "keep_licence",
-    )
 
     source: str | None = commands.flag(
         positional=True,
@@ -73,10 +73,10 @@ class TrainFlags(Options):
 
 def check(flags: TrainFlags, settings: Settings) -> None:
     """Raises `UserError` for what can be refused without asking Redis."""
-    flags.check_limits()
     checks.in_range("minutes", flags.minutes, 0.1, settings.train_max_minutes)
     checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
-    checks.model_name(flags.name)
+    if flags.name is not None:
+        flags.name = checks.model_name(flags.name)
     if flags.encoding == "one-hot" and flags.embedding is not None:
         raise UserError(
             "`--encoding one-hot` has no embedding, so `--embedding` doesn't go with it.", "Leave out one of them."
@@ -120,9 +120,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
     before = parent.options if parent is not None and is_more(flags) else None
     typed = {name: getattr(flags, name) for name in ("epochs", "random_seed", *_SHAPE, *_KEPT)}
     given = {name: value for name, value in typed.items() if value is not None and value is not False}
-    return TrainOptions(
-        recipe=recipe, minutes=minutes, name=checks.model_name(flags.name), **{**_kept(before), **given}
-    )
+    return TrainOptions(recipe=recipe, minutes=minutes, name=flags.name, **{**_kept(before), **given})
 
 
 def again(parent: ModelRecord, settings: Settings) -> TrainOptions:

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.components import Form, Press
-from bot.models.registry import Registry
 from bot.options import checks
-from bot.options.autocomplete import Offers
+from bot.options.checks import HOTTEST
 from bot.options.decoding import replied_to
-from bot.options.form import options_form
-from bot.options.options import HOTTEST, Options, fields, number, several, temperatures
+from bot.options.options import Options, number, options_form, with_form
 from bot.responder import replying
 from bot.servers.access import require_permissions
 from bot.servers.actor import Actor
-from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
 from bot.write import mix
-from bot.write.compare import Comparing
 from bot.write.embeds import PRESSED
 from bot.write.generate import Generating, Request
-from bot.write.surprise import Surprising
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
-from shared.settings import Settings
 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
@@ -39,13 +33,12 @@ _CHOSEN = ("temperature", "random_seed", "top_k", "top_p", "min_p", "guard", "st
 """Options that `GenerateJob` has under the same names."""
 
 
+@with_form("top_k", "top_p", "min_p", "guard", "random_seed")
 class GenerateFlags(Options):
     free_text = True
     groups = {  # noqa: RUF012  # not annotated, see Options
         "Sampling": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
     }
-
-    in_form = ("top_k", "top_p", "min_p", "guard", "random_seed")
 
     seed: str | None = commands.flag(
         positional=True, default=None, description="The words to continue; without any: a random line of the text"
@@ -65,14 +58,6 @@ class GenerateFlags(Options):
     from_corpus: bool = commands.flag(
         default=False, description="Start from a random place in the text, without a seed"
     )
-
-
-if TYPE_CHECKING:
-
-    class GenerateFields(GenerateFlags):
-        advanced: bool
-else:
-    GenerateFields = fields(GenerateFlags)
 
 
 class CompareFlags(Options):
@@ -112,15 +97,8 @@ class SurpriseFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Writing(commands.Cog):
-    bot: commands.Bot
-    settings: Settings
-    servers: GuildSettingsStore
     open_form: Callable[[discord.Interaction, Form], Awaitable[None]]
-    offers: Offers
-    registry: Registry
     generating: Generating
-    comparing: Comparing
-    surprising: Surprising
 
     @hybrid_command(
         aliases=["gen"],
@@ -138,22 +116,24 @@ class Writing(commands.Cog):
         description="Continue your words in the voice of a model",
     )
     @commands.guild_only()
-    async def generate(self, ctx: Context, *, flags: GenerateFields) -> None:
+    async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
         """Continue your words in the voice of the channel's model.
 
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
         require_permissions(ctx)
-        options = GenerateFlags.completed(flags)
         if ctx.interaction is not None and flags.advanced:
 
             async def work(press: Press) -> None:
-                await self.generating.generate(press.actor, self._request(options), press.send, letter=PRESSED)
+                await self.generating.generate(press.actor, self._request(flags), press.send, letter=PRESSED)
 
-            await self.open_form(ctx.interaction, options_form(ctx, options, work, hold=self.generating.slot))
+            await self.open_form(ctx.interaction, options_form(ctx, flags, work, hold=self.generating.slot))
             return
-        request, who = self._request(options), Actor.of(ctx)
+        await self._generate(ctx, self._request(flags))
+
+    async def _generate(self, ctx: Context, request: Request) -> None:
+        who = Actor.of(ctx)
         with self.generating.slot(who.guild_id):
             await ctx.defer()  # Redis may take longer than Discord's 3 s
             await self.generating.generate(who, request, ctx.send, **replying(ctx))
@@ -165,8 +145,6 @@ class Writing(commands.Cog):
                 "`--from-corpus` starts from a random place in the text, so it can't use your words.",
                 "Leave out the words, or `--from-corpus`.",
             )
-        flags.check_limits()
-        checks.in_range("length", flags.length, 1, self.settings.generate_max_length)
         for other in ("model", "from_corpus"):
             if flags.mix is not None and getattr(flags, other):
                 typed = other.replace("_", "-")
@@ -199,29 +177,26 @@ class Writing(commands.Cog):
         require_permissions(ctx)
         seed, who = checks.seed(flags.seed or ""), Actor.of(ctx)
         if not seed.strip():
-            prefix = await self.servers.prefix(who.guild_id)
+            prefix = await self.generating.servers.prefix(who.guild_id)
             raise UserError("Which words should I continue?", f"Give me some words: `{prefix}compare the sea`.")
-        flags.check_limits()
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
             other = "temperatures" if flags.temperatures is not None else "model"
             raise UserError(
                 f"`--models` and `--{other}` don't go together.",
                 "Compare models, or the temperatures of one model: leave out one of them.",
             )
-        names = several("models", flags.models, MOST_VARIANTS, "alice,dracula")
-        steps = temperatures(flags.temperatures, MOST_VARIANTS)
+        names = checks.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
+        steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
+        length = flags.length or min(COMPARED_LENGTH, self.generating.settings.generate_max_length)
         with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self.comparing.compare(
+            await self.generating.compare(
                 who,
                 seed,
                 ctx.send,
-                models=names,
-                model=flags.model,
+                models=names or [flags.model],
                 temperatures=steps,
-                length=flags.length or min(COMPARED_LENGTH, self.settings.generate_max_length),
-                random_seed=flags.random_seed,
-                stop=flags.stop,
+                chosen={"length": length, "random_seed": flags.random_seed, "stop": flags.stop},
                 **replying(ctx),
             )
 
@@ -238,12 +213,11 @@ class Writing(commands.Cog):
     async def mix_typed(self, ctx: Context, *, flags: MixFlags) -> None:
         """Continue your words with several models that choose each character together, by their shares."""
         require_permissions(ctx)
-        flags.check_limits()
-        checks.in_range("length", flags.length, 1, self.settings.generate_max_length)
-        who = Actor.of(ctx)
-        known = {model.name for model in await self.registry.usable(who.guild_id, who.here)}
-        parts, words = mix.parse_words(flags.words, known, await self.servers.prefix(who.guild_id))
-        await self._mixed(ctx, words, parts, flags.length, {name: getattr(flags, name, None) for name in _CHOSEN})
+        who, service = Actor.of(ctx), self.generating
+        known = {model.name for model in await service.registry.usable(who.guild_id, who.here)}
+        parts, words = mix.parse_words(flags.words, known, await service.servers.prefix(who.guild_id))
+        chosen = {"temperature": flags.temperature, "random_seed": flags.random_seed, "stop": flags.stop}
+        await self._generate(ctx, Request(checks.seed(words), parts, length=flags.length, chosen=chosen))
 
     @app_commands.command(name="mix", description=_MIX)
     @app_commands.describe(
@@ -276,26 +250,16 @@ class Writing(commands.Cog):
         random_seed: app_commands.Range[int, 0, 4_294_967_295] | None = None,
     ) -> None:
         """As `mix_typed`, with a field for each part."""
-        ctx: Context = await self.bot.get_context(interaction)
+        ctx: Context = await interaction.client.get_context(interaction)
         require_permissions(ctx)
         if (third is None) != (third_share is None):
             raise UserError("A third model and its share go together.", "Fill in both, or neither.")
-        checks.in_range("length", length, 1, self.settings.generate_max_length)
         typed = [(first, first_share), (second, second_share)]
         if third is not None and third_share is not None:
             typed.append((third, third_share))
         parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
         chosen = {"temperature": temperature, "random_seed": random_seed, "stop": stop}
-        await self._mixed(ctx, seed, parts, length, chosen)
-
-    async def _mixed(
-        self, ctx: Context, seed: str, parts: tuple[mix.Part, ...], length: int | None, chosen: dict[str, Any]
-    ) -> None:
-        request = Request(seed=checks.seed(seed), models=parts, length=length, chosen=chosen)
-        who = Actor.of(ctx)
-        with self.generating.slot(who.guild_id):
-            await ctx.defer()
-            await self.generating.generate(who, request, ctx.send, **replying(ctx))
+        await self._generate(ctx, Request(checks.seed(seed), parts, length=length, chosen=chosen))
 
     @hybrid_command(
         extras={
@@ -317,9 +281,9 @@ class Writing(commands.Cog):
         who = Actor.of(ctx)
         text, author_id = (flags.text or "").strip(), None
         if not text and (original := await replied_to(ctx.message)) is not None:
-            text, author_id = await self.surprising.words_of(who, original)
+            text, author_id = await self.generating.words_of(who, original)
         if not text:
-            prefix = await self.servers.prefix(who.guild_id)
+            prefix = await self.generating.servers.prefix(who.guild_id)
             raise UserError(
                 "Which text should I look at?",
                 f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "
@@ -332,7 +296,7 @@ class Writing(commands.Cog):
             )
         with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self.surprising.surprise(who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
+            await self.generating.surprise(who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
 
     @generate.autocomplete("model")
     @compare.autocomplete("model")
@@ -341,4 +305,4 @@ class Writing(commands.Cog):
     @mix_slash.autocomplete("second")
     @mix_slash.autocomplete("third")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.offers.in_time(self.registry.offered(interaction, typed))
+        return await self.generating.registry.offered(interaction, typed)

@@ -13,15 +13,13 @@ from discord.ext import commands
 
 from bot.escape import code, plain
 from bot.responder import replying
-from bot.servers.access import Access, channel_ids, require_permissions
+from bot.servers.access import channel_ids, require_permissions
 from bot.servers.actor import Actor
-from bot.servers.cooldowns import Cooldowns, TooSoon
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.cooldowns import TooSoon
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY
 from bot.write.generate import Generating
 from shared.errors import UserError
-from shared.settings import Settings
 
 log = structlog.get_logger()
 
@@ -29,10 +27,6 @@ log = structlog.get_logger()
 @dataclass(eq=False, repr=False)
 class Chat(commands.Cog):
     bot: commands.Bot
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    cooldowns: Cooldowns
     generating: Generating
     _told: dict[int, float] = field(default_factory=dict, init=False)
 
@@ -53,22 +47,22 @@ class Chat(commands.Cog):
         here = channel_ids(ctx.channel)
         me = self.bot.user.display_name if self.bot.user is not None else "me"
         if wanted is None:
-            on = (await self.servers.channel(here)).chat
+            on = (await self.generating.servers.channel(here)).chat
             await ctx.send(embed=await self._about(ctx, on, me))
             return
         if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
             raise UserError(
                 "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
             )
-        await self.servers.choose(here[0], chat=wanted)
+        await self.generating.servers.choose(here[0], chat=wanted)
         await ctx.send(embed=await self._about(ctx, wanted, me))
 
     async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
-        prefix = await self.servers.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.generating.servers.prefix(ctx.guild.id if ctx.guild else None)
         if not on:
             said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
             return discord.Embed(description=said, colour=GREY)
-        wait = self.settings.chat_cooldown_s
+        wait = self.generating.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         said = (
             f"Chat is **on** here: I answer `@{plain(me)} hello`, and replies to my answers, with this channel's "
@@ -91,7 +85,7 @@ class Chat(commands.Cog):
     def _may_tell(self, user_id: int) -> bool:
         """Whether to tell a person what is wrong: once per cooldown, or they could have the bot say so in floods.
         Kept in memory, because Redis may be what is wrong."""
-        now, wait = time.monotonic(), self.settings.chat_cooldown_s
+        now, wait = time.monotonic(), self.generating.settings.chat_cooldown_s
         self._told = {other: at for other, at in self._told.items() if now - at < wait}
         if user_id in self._told:
             return False
@@ -102,9 +96,9 @@ class Chat(commands.Cog):
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         require_permissions(ctx)
-        await self.access.require_place(ctx.author, ctx.channel)
+        await self.generating.access.require_place(ctx.author, ctx.channel)
         who = Actor.of(ctx)
-        choices = await self.servers.channel(who.here)
+        choices = await self.generating.servers.channel(who.here)
         refusal = await self._refusal(who)
         async with self._clock(who, refused=refusal is not None):
             if choices.chat and words:
@@ -121,20 +115,20 @@ class Chat(commands.Cog):
 
     async def _refusal(self, who: Actor) -> UserError | None:
         try:
-            await self.generating.require(who)
+            await self.generating.require_generate(who)
         except UserError as error:
             return error
         return None
 
     def _clock(self, who: Actor, *, refused: bool) -> AbstractAsyncContextManager[None]:
         """The channel's cooldown; people who may not generate have their own, or they could block the channel's."""
-        wait, cooldowns = self.settings.chat_cooldown_s, self.cooldowns
+        wait, cooldowns = self.generating.settings.chat_cooldown_s, self.generating.cooldowns
         if refused:
             return cooldowns.spend("refused", who.guild_id, who.user.id, wait, request=who.request_id)
         return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id)
 
     async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix = await self.generating.servers.prefix(who.guild_id)
         if alone:
             said = (
                 f"I learn to write from any text. `{prefix}train frankenstein` teaches me a book, "
@@ -153,7 +147,9 @@ class Chat(commands.Cog):
         """A reaction: a message would take as much room as an answer. Once per person and cooldown, against floods."""
         assert ctx.guild is not None
         try:
-            async with self.cooldowns.spend("wait", ctx.guild.id, ctx.author.id, self.settings.chat_cooldown_s):
+            async with self.generating.cooldowns.spend(
+                "wait", ctx.guild.id, ctx.author.id, self.generating.settings.chat_cooldown_s
+            ):
                 await ctx.message.add_reaction("⏳")
         except TooSoon:
             return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import discord
 
 from bot.components import button, menu, view
 from bot.escape import clipped, fit, plain
-from bot.options.options import HOTTEST
+from bot.options.checks import HOTTEST
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
@@ -169,3 +170,11 @@ def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = Fal
     notes = [note for note in (*([_MASKED] if masked else []), *notes) if note.strip()]
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
+
+
+def job_shown_in(message: discord.Message) -> str | None:
+    """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
+    rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
+    ids = [item.custom_id or "" for row in rows for item in row.children]
+    found = (re.fullmatch(r"galvanic:(?:continue|compared):(?P<job>[a-z0-9-]+)", one) for one in ids)
+    return next((match["job"] for match in found if match is not None), None)

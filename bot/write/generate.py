@@ -1,12 +1,11 @@
-"""Generated texts: what a command, a button, a form or a mention asks for becomes a job, whose answer is posted."""
+"""Texts: what a command, a button, a form or a mention asks for becomes a job, whose answer is posted."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import io
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,28 +16,20 @@ import structlog
 from bot import components
 from bot.components import Field, Form, Press
 from bot.errors import MISSING_PERMISSIONS
-from bot.jobs.client import JobClient
-from bot.jobs.delivery import Delivery
-from bot.models.registry import Registry
-from bot.options.checks import SEED_LIMIT
-from bot.options.options import HOTTEST, TEMPERATURE_STEP, temperature
-from bot.servers.access import Access
+from bot.models.requests import Requests
+from bot.options import checks, decoding
 from bot.servers.actor import Actor
-from bot.servers.cooldowns import Cooldowns
-from bot.servers.settings import ChannelChoices, GuildSettingsStore
+from bot.servers.settings import ChannelChoices
 from bot.types import Send
 from bot.words import NO_FILES
-from bot.write import embeds
+from bot.write import changes, embeds
 from bot.write.mix import Part
-from shared.blocklist import MASK, Blocklist
+from shared.blocklist import Blocklist
 from shared.errors import UserError
-from shared.events import Event, Generated
-from shared.jobs import Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, author_of
+from shared.events import Compared, Event, Generated, Surprised
+from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, Variant, author_of
 from shared.models import ModelRecord
-from shared.settings import Settings
 
-CONTINUE_FROM = 1_000
-"""Characters of a text that its continuation sees: more than a model remembers."""
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
 DOUBLE_CLICK_S = 1.0
@@ -48,7 +39,7 @@ _FIELDS = (
         "words",
         "Words to continue",
         placeholder="Leave empty for a random line of the text",
-        most=SEED_LIMIT,
+        most=checks.SEED_LIMIT,
         long=True,
     ),
     Field(
@@ -77,62 +68,100 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Generating:
-    """Any request raises `UserError` when it may not be made here and now, or is refused."""
-
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    cooldowns: Cooldowns
-    queue: JobClient
-    delivery: Delivery
-    registry: Registry
+class Generating(Requests):
     slot: Callable[[int], AbstractContextManager[None]]
 
     async def generate(self, who: Actor, request: Request, send: Send, *, letter: str = "g", **options: Any) -> None:
         """Post a text with `send`, which gets `options`. `letter`: the first of the job's id."""
-        await self.require(who)
-        await self.ask(who, await self._job(who, request, letter), send, **options)
+        await self.require_generate(who)
+        await self.ask("generate", who, await self._job(who, request, letter), send, **options)
 
     async def chat(self, who: Actor, words: str, send: Send, **options: Any) -> None:
         """Answer a mention with what the channel's model writes after its words. The cooldown is the caller's."""
-        await self.require(who)
+        await self.require_generate(who)
         chosen = {"stop": "sentence", "shown": 0}
-        request = Request(seed=f"{words[-CONTINUE_FROM:]}\n", length=CHAT_LENGTH, chosen=chosen)
+        request = Request(seed=f"{words[-changes.CONTINUE_FROM :]}\n", length=CHAT_LENGTH, chosen=chosen)
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
 
-    async def require(self, who: Actor) -> None:
-        await self.access.require("generate", who.user, who.channel)
-
-    async def ask(
+    async def compare(
         self,
         who: Actor,
-        job: GenerateJob | CompareJob | SurpriseJob,
+        seed: str,
         send: Send,
         *,
-        least_s: float = 0.0,
+        models: Sequence[str | None],
+        temperatures: Sequence[float],
+        chosen: Mapping[str, Any],
         **options: Any,
     ) -> None:
-        """Within the person's cooldown for texts, which is at least `least_s`, whatever the operator has set."""
-        wait = max(self.settings.generate_cooldown_s, least_s)
-        async with self.cooldowns.spend("generate", who.guild_id, who.user.id, wait, request=who.request_id):
-            await self.delivery.ask(job, send, **options)
+        """Continue the same seed in several ways: with several models, or at several temperatures of one.
 
-    def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
+        `models`: names; None is the channel's. No temperatures are three around the channel's. `chosen`: further
+        fields of `CompareJob`.
+        """
+        await self.require_generate(who)
+        found = [await self.registry.choose_with(who.guild_id, who.here, name) for name in models]
+        choices = found[0][1]
+        usual = choices.temperature if choices.temperature is not None else self.settings.generate_temperature
+        steps = [None] if len(models) > 1 else [*(temperatures or changes.temperatures_around(usual))]
+        variants = tuple(
+            Variant(
+                model_id=model.model_id,
+                name=model.name,
+                temperature=step if step is not None else self._temperature(choices, model),
+            )
+            for model, _ in found
+            for step in steps
+        )
+        blocked = (await self.servers.get(who.guild_id)).blocklist
+        job_id = f"k-{who.request_id}"
+        job = CompareJob(job_id=job_id, place=who.place, seed=seed, variants=variants, blocked=blocked, **chosen)
+        await self.ask("generate", who, job, send, **options)
+
+    async def surprise(
+        self, who: Actor, text: str, model: str | None, send: Send, *, author_id: int | None = None, **options: Any
+    ) -> None:
+        """Draw how much a text surprises a model, unless it hits the blocklist. `author_id`: see `SurpriseJob`."""
+        await self.require_generate(who)
+        if (await self.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
+            raise UserError("This text contains something on this server's blocklist.", "Try it without those words.")
+        ref = (await self.named(who, model)).ref
+        job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=ref, text=text, author_id=author_id)
+        await self.ask("generate", who, job, send, **options)
+
+    async def words_of(self, who: Actor, message: discord.Message) -> tuple[str, int]:
+        """The words of a message replied to, and whose they are: only the person's own, or a text of the bot's.
+
+        Raises `UserError`: it is somebody else's message, or nobody knows any more whose words they are.
+        """
+        author_id = who.user.id
+        if message.author.id != who.user.id:
+            if self.client.user is None or message.author.id != self.client.user.id:
+                raise UserError(
+                    "That message is somebody else's, so I don't use its words.",
+                    "Reply to a message of your own or of mine, or write the text after the command.",
+                )
+            if (job_id := embeds.job_shown_in(message)) is not None:
+                author_id = author_of((await self._answered(who, job_id))[0])
+        return decoding.of_message(message).strip(), author_id
+
+    # ------------------------------------------------------------------ jobs
+
+    def _temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
         """For a text that names none; None: `classic` has its own."""
         if model.recipe == "classic":
             return None
         return choices.temperature if choices.temperature is not None else self.settings.generate_temperature
 
     async def _job(self, who: Actor, request: Request, letter: str) -> GenerateJob:
+        checks.in_range("length", request.length, 1, self.settings.generate_max_length)
         models, choices = await self._models(who, request)
         model, own = models[0], await self.servers.get(who.guild_id)
         usual = FROM_CORPUS_LENGTH if request.from_corpus else self.settings.generate_length
         chosen = {name: value for name, value in request.chosen.items() if value is not None}
         parts = zip(models, request.models, strict=False)
         return GenerateJob(
-            **{"temperature": self.temperature(choices, model), **chosen},
+            **{"temperature": self._temperature(choices, model), **chosen},
             job_id=f"{letter}-{who.request_id}",
             place=who.place,
             model_id=model.model_id,
@@ -160,24 +189,41 @@ class Generating:
                 )
         return models, found[0][1]
 
-    # ------------------------------------------------------------------ buttons and forms
+    # ------------------------------------------------------------------ buttons, menus and forms
 
-    async def pressed(self, action: str, press: Press) -> None:
-        job, answer = await self.answered(press.actor, press["job"])
+    async def _pressed(self, action: str, press: Press) -> None:
+        job, answer = await self._answered(press.actor, press["job"])
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
-            raise unknown()
-        if action == "again":
-            changed = job.model_copy(update={"random_seed": None})
-        elif action == "continue":
-            changed = continued(job, (answer.seed if job.from_line or job.from_corpus else job.seed) + answer.text)
-        else:
-            step = TEMPERATURE_STEP if action == "hotter" else -TEMPERATURE_STEP
-            changed = at_temperature(job, answer, answer.temperature + step)
-        await self.generate_again(press.actor, changed, press.send)
+            raise _unknown()
+        await self._again(press, changes.BUTTONS[action](job, answer))
 
-    async def generate_again(self, who: Actor, job: GenerateJob, send: Send) -> None:
+    async def _chosen(self, press: Press) -> None:
+        """One of a comparison is continued; the menu's values are the texts' numbers, from 0."""
+        job, answer = await self._answered(press.actor, press["job"])
+        if not isinstance(job, CompareJob) or not isinstance(answer, Compared):
+            raise _unknown()
+        pairs = {str(number): pair for number, pair in enumerate(zip(job.variants, answer.texts, strict=False))}
+        if press.chosen not in pairs:
+            raise _unknown()
+        variant, text = pairs[press.chosen]
+        if not text.text.strip():
+            raise UserError("This text is empty, so there is nothing to continue.", "Choose another one.")
+        one = GenerateJob(
+            job_id=job.job_id,
+            place=job.place,
+            model_id=variant.model_id,
+            model_name=variant.name,
+            seed=job.seed,
+            length=min(self.settings.generate_length, self.settings.generate_max_length),
+            temperature=text.temperature,
+            stop=job.stop,
+        )
+        await self._again(press, changes.continued(one, job.seed + text.text))
+
+    async def _again(self, press: Press, job: GenerateJob) -> None:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
-        await self.require(who)
+        who = press.actor
+        await self.require_generate(who)
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
         by_id = functools.partial(self.registry.by_id, who.guild_id, who.here)
         models = await asyncio.gather(*map(by_id, model_ids))
@@ -191,24 +237,23 @@ class Generating:
             "blocked": (await self.servers.get(who.guild_id)).blocklist,
             "author_id": author_of(job),
         }
-        await self.ask(who, job.model_copy(update=fresh), send, least_s=DOUBLE_CLICK_S, nonce=_pressed_id(who))
+        changed, nonce = job.model_copy(update=fresh), _pressed_id(who)
+        await self.ask("generate", who, changed, press.send, least_s=DOUBLE_CLICK_S, nonce=nonce)
 
-    async def answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
+    async def _answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
         stored, events = await asyncio.gather(self.queue.load(job_id), self.queue.events(job_id, "0"))
-        if stored is None or not events:
-            raise unknown()
-        place = stored.job.place
-        if (place.guild_id, place.channel_id) != (who.guild_id, who.place.channel_id):
-            raise unknown()
+        here = (who.guild_id, who.place.channel_id)
+        if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != here:
+            raise _unknown()
         return stored.job, events[-1][1]
 
-    async def form(self, press: Press) -> Form:
+    async def _form(self, press: Press) -> Form:
         """Whether this person may generate is asked when the form is sent."""
 
         async def sent(form: Press) -> None:
             typed = form.typed["temperature"].strip()
-            chosen = {"temperature": temperature(typed)} if typed else {}
+            chosen = {"temperature": checks.temperature(typed)} if typed else {}
             request = Request(seed=form.typed["words"], model_id=press["model"], chosen=chosen)
             who = form.actor
             await self.generate(who, request, form.send, letter=embeds.PRESSED, nonce=_pressed_id(who))
@@ -216,15 +261,18 @@ class Generating:
         return Form("generate form", "Generate a text", _FIELDS, sent, hold=self.slot)
 
     def register(self, table: components.Components) -> None:
-        for action in ("again", "continue", "hotter", "cooler"):
-            table.add(action, functools.partial(self.pressed, action), components.JOB, hold=self.slot)
-        table.add("write", self.form, components.MODEL, how="form")
+        for action in changes.BUTTONS:
+            table.add(action, functools.partial(self._pressed, action), components.JOB, hold=self.slot)
+        table.add("write", self._form, components.MODEL, how="form")
+        table.add("compared", self._chosen, components.JOB, hold=self.slot)
         self.delivery.present(GenerateJob, Generated, self.post)
+        self.delivery.present(CompareJob, Compared, self.post_comparison)
+        self.delivery.present(SurpriseJob, Surprised, self.post_surprise)
 
     # ------------------------------------------------------------------ answers
 
-    async def require_shown(self, job: Asked, model_ids: Collection[str]) -> Blocklist:
-        """The blocklist for an answer; raises `UserError` unless all models in it may be used in its place now.
+    async def _blocklist(self, job: Asked, model_ids: Collection[str]) -> Blocklist:
+        """That for an answer, of now; raises `UserError` unless all models in it may be used in its place now.
 
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
@@ -232,8 +280,8 @@ class Generating:
         return await self.servers.blocklist(job.place.guild_id)
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
-        blocked = await self.require_shown(job, {part.model_id for part in job.mix} or {job.model_id})
-        event = _masked(event, blocked)
+        blocked = await self._blocklist(job, {part.model_id for part in job.mix} or {job.model_id})
+        event = changes.masked(event, blocked)
         if job.shown == 0:
             # Plain text, as people talk; a link that the model made up gets no preview.
             await send(embeds.chatted(event), suppress_embeds=True, **options)
@@ -256,39 +304,27 @@ class Generating:
             said = f"The rest would be a file, and {NO_FILES}"
             await send(embed=embed.add_field(name="Only the beginning", value=said, inline=False), **options)
 
+    async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
+        blocked = await self._blocklist(job, {variant.model_id for variant in job.variants})
+        event = changes.masked(event, blocked)
+        await send(embed=embeds.compared(job, event), view=embeds.compared_menu(job.job_id, event), **options)
 
-def _masked(event: Generated, blocked: Blocklist) -> Generated:
-    # What the worker wrote was checked against the blocklist of then; the seed, and an older answer, were not.
-    seed, text = blocked.mask(event.seed), blocked.mask(event.text)
-    masked = event.masked or (seed, text) != (event.seed, event.text)
-    notes = tuple(map(blocked.mask, event.notes))  # one may quote the seed as the model reads it
-    return event.model_copy(update={"seed": seed, "text": text, "notes": notes, "masked": masked})
-
-
-def continued(job: GenerateJob, text: str) -> GenerateJob:
-    """Continue `text` from its end; the answer shows only a short tail of it."""
-    seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
-    tail = seed[-embeds.CONTINUED_SHOWN :]
-    if len(tail) < len(seed):
-        tail = re.sub(r"^\S*\s+(?=\S)", "", tail, count=1)
-    changes = {"seed": seed, "shown": len(tail), "random_seed": None, "from_line": False, "from_corpus": False}
-    return job.model_copy(update=changes)
-
-
-def at_temperature(job: GenerateJob, answer: Generated, hot: float) -> GenerateJob:
-    """The same seed and random numbers, only hotter or cooler."""
-    changes: dict[str, Any] = {"temperature": min(HOTTEST, max(0.0, round(hot, 2))), "random_seed": answer.random_seed}
-    # A model of a channel begins with nothing that could be given as a seed.
-    if (job.from_line or job.from_corpus) and answer.seed.strip():
-        changes |= {"seed": answer.seed[-SEED_LIMIT:], "from_line": False, "from_corpus": False}
-    return job.model_copy(update=changes)
+    async def post_surprise(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
+        event = changes.masked(event, await self._blocklist(job, [job.model.model_id]))
+        picture = await self.queue.artifact(job.job_id, SURPRISE_FILE)
+        embed = embeds.surprised(job, event)
+        if picture is None:
+            embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
+        else:
+            options["file"] = discord.File(io.BytesIO(picture), SURPRISE_FILE)
+        await send(embed=embed, **options)
 
 
 def _pressed_id(who: Actor) -> str:
     return f"{embeds.PRESSED}-{who.request_id}"
 
 
-def unknown() -> UserError:
+def _unknown() -> UserError:
     return UserError(
         "I no longer have this text.",
         "I keep texts for a month, each in its own channel. Generate a new one.",

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bot.escape import code
+from bot.options.checks import each_once
 from shared.errors import UserError
 
 MOST_PARTS = 8
@@ -38,10 +39,7 @@ def parse(typed: str) -> tuple[Part, ...]:
 
 def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tuple[Part, ...]:
     """Raises `UserError` when a model is named twice."""
-    names = [name for name, _ in parts]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"{what} names {code(twice)} twice.", "Name each model once.")
+    each_once(what, [code(name) for name, _ in parts])
     return tuple(Part(*part) for part in parts)
 
 

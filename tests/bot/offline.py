@@ -13,9 +13,9 @@ from simcord.backend.models import Message
 from bot.app import Galvanic
 from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
-from bot.options.checks import Context
 from bot.servers.settings import GuildSettingsStore
 from bot.train.start import Trainings
+from bot.types import Context
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
 from shared.corpora import Corpus

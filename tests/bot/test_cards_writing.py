@@ -10,12 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.escape import plain
-from bot.options.options import temperature
 from bot.write import embeds as write_embeds
-from bot.write.compare import temperatures_around
+from bot.write.changes import continued, hotter, temperatures_around
 from bot.write.embeds import fit
-from bot.write.generate import at_temperature, continued
-from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
 from tests.factories import generate_job, place
@@ -122,17 +119,10 @@ def test_a_continuation_shows_an_end_of_what_it_goes_on_from(text: str) -> None:
 
 
 def test_temperatures_stay_in_range() -> None:
-    assert at_temperature(generate_job(), written(), 2.3).temperature == 2
-    assert at_temperature(generate_job(), written(), -0.1).temperature == 0
-    kept: GenerateJob = at_temperature(generate_job(from_line=True, seed=""), written(), 1.0)
+    assert hotter(generate_job(), written(), 2).temperature == 2
+    assert hotter(generate_job(), written(), -2).temperature == 0
+    kept: GenerateJob = hotter(generate_job(from_line=True, seed=""), written(), 0.2)
     assert (kept.seed, kept.random_seed, kept.from_line) == ("the sea", 7, False)
     assert temperatures_around(0.8) == (0.4, 0.8, 1.2)
     assert temperatures_around(0) == (0.0, 0.4, 0.8)
     assert temperatures_around(2) == (1.2, 1.6, 2.0)
-
-
-def test_a_temperature_may_be_typed_with_a_comma() -> None:
-    assert temperature("0,7") == temperature(" 0.7 ") == 0.7
-    for wrong in ("warm", "nan", "inf", "-1", "2.1"):
-        with pytest.raises(UserError):
-            temperature(wrong)

@@ -13,7 +13,7 @@ from bot.servers.actor import Actor
 from bot.train import card, embeds
 from bot.train.start import TrainRequest
 from bot.train.state import TrainingState
-from bot.write.generate import at_temperature
+from bot.write.changes import hotter
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.errors import UserError
@@ -224,5 +224,5 @@ def test_a_card_tells_that_messages_changed_before_it_could_go_on() -> None:
 def test_a_blank_beginning_stays_one_at_another_temperature() -> None:
     job = generate_job(from_line=True, seed="")
     answer = Generated(seed="\n", text="a tide", temperature=0.8, random_seed=7, seconds=0.1)
-    hotter = at_temperature(job, answer, 1.0)
-    assert (hotter.from_line, hotter.random_seed) == (True, 7)
+    changed = hotter(job, answer, 0.2)
+    assert (changed.from_line, changed.random_seed) == (True, 7)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bot import background, errors
 from bot.gateway.syncing import CommandSync
-from bot.options import attached
+from bot.options import decoding
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.errors import UserError
@@ -130,7 +130,7 @@ async def test_a_listener_that_discord_interrupts_is_no_error(live: Live, error:
 async def test_a_file_that_discord_does_not_hand_over_is_asked_for_again(error: Exception) -> None:
     file = Mock(id=1, read=AsyncMock(side_effect=error))
     with pytest.raises(UserError, match="Discord didn't hand me the file"):
-        await attached.read(file)
+        await decoding.read_file(file)
 
 
 async def test_commands_that_are_not_synced_do_not_keep_the_bot_from_starting(live: Live) -> None:

@@ -13,7 +13,6 @@ from discord.ext import commands
 from bot import help as pages
 from bot.app import Galvanic
 from bot.help import for_person
-from bot.options.options import Options
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 from tests.bot.offline import context
@@ -52,9 +51,6 @@ async def check_example(bot: Galvanic, command: Command, example: str) -> None:
     ctx.view.index = len(f"!{name}")
     await command._parse_arguments(ctx)
     assert ctx.view.eof, f"{example!r}: more than the command reads"
-    for value in (*ctx.args, *ctx.kwargs.values()):
-        if isinstance(value, Options):
-            value.check_limits()
 
 
 async def test_every_example_can_be_typed(live: Live) -> None:

@@ -1,4 +1,4 @@
-"""Lists that people type, and words taken from cards."""
+"""Words to the bot, and words taken from cards."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from bot.options import decoding
-from bot.options.options import temperatures
 from bot.write.embeds import generated
-from shared.errors import UserError
 from shared.events import Generated
 from tests.factories import generate_job
 
@@ -45,11 +43,3 @@ def test_the_words_of_a_card_are_those_that_were_written() -> None:
     embed = generated(generate_job(job_id="b-1"), answer)
     card: Any = SimpleNamespace(content="", embeds=[embed])
     assert decoding.of_message(card) == seed + text
-
-
-def test_temperatures_are_numbers_each_once() -> None:
-    assert temperatures("0.4, 1,2", 6) == (0.4, 1.0, 2.0)
-    assert temperatures(None, 6) == ()
-    for wrong in ("0.4", "0.4,nan", "0.4,-1", "0.4,inf", "1,1.0", "0,1,2,0.1,0.2,0.3,0.4"):
-        with pytest.raises(UserError):
-            temperatures(wrong, 6)

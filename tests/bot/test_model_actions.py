@@ -90,8 +90,8 @@ async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) 
 async def test_two_who_take_back_at_once_both_do(live: Live) -> None:
     read_by_both = _registered(live, channel_id=LAB, shared_with=(LIBRARY, GONE), for_server=True)
     who = Actor.of(await context(live.bot, "!model unshare tides", person="ada"))
-    await live.bot.sharing.unshare(who, read_by_both, f"<#{LIBRARY}>")
-    await live.bot.sharing.unshare(who, read_by_both, f"<#{GONE}>")
-    after, whom = await live.bot.sharing.unshare(who, read_by_both, "server")
+    await live.bot.model_actions.unshare(who, read_by_both, f"<#{LIBRARY}>")
+    await live.bot.model_actions.unshare(who, read_by_both, f"<#{GONE}>")
+    after, whom = await live.bot.model_actions.unshare(who, read_by_both, "server")
     assert (after.shared_with, after.for_server, whom) == ((), False, "the rest of the server")
     assert await live.bot.registry.record(after.model_id) == after

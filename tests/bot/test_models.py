@@ -14,16 +14,15 @@ from bot.models import embeds as model_embeds
 from bot.models.audience import Audience
 from bot.models.embeds import quality
 from bot.models.registry import Registry
-from bot.models.transfer import refusal
 from bot.servers.settings import GuildSettingsStore
 from bot.words import DESCRIPTION_LIMIT
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
-from shared.jobs import DeleteJob, ImportJob
+from shared.jobs import DeleteJob
 from shared.models import ModelRecord
 from shared.settings import Settings
-from tests.factories import CHANNEL, GUILD, USER, place, record
+from tests.factories import CHANNEL, GUILD, place, record
 from tests.registered import register
 
 OTHER = CHANNEL + 1
@@ -236,9 +235,3 @@ def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
 def test_quality_says_so_when_nothing_was_held_out() -> None:
     assert quality(record()) == "2.52 bits per character"
     assert quality(record(heldout_loss=None)) == "2.16 bits per character of its own text"
-
-
-def test_a_refused_file_is_named_as_it_was_uploaded() -> None:
-    job = ImportJob(job_id="i-1", place=place(user_id=USER), file_name="my`s.safetensors")
-    problem = refusal(job, UserError("model.safetensors is damaged.", "Get another."))
-    assert problem.problem == "`my's.safetensors` is damaged."

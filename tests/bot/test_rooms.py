@@ -228,9 +228,9 @@ async def test_nobody_shares_it(live: Live) -> None:
     for person in ("ada", "ben"):
         for model in (own, upload):
             with pytest.raises(UserError, match="nobody can share it"):
-                await live.bot.sharing.share(await who(live, person), model, "server")
+                await live.bot.model_actions.share(await who(live, person), model, "server")
     with pytest.raises(UserError, match="is not shared"):
-        await live.bot.sharing.unshare(await who(live, "ben"), own, None)
+        await live.bot.model_actions.unshare(await who(live, "ben"), own, None)
 
 
 async def test_only_admins_export_it(live: Live) -> None:

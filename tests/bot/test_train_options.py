@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from discord.ext import commands
 from pydantic import ValidationError
 
-from bot.options.options import Number, shown
+from bot.options.options import shown
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from shared import corpora
@@ -56,16 +57,16 @@ async def test_a_training_that_is_not_timed_has_the_longest_time(line: str) -> N
     assert (await options(line)).minutes == Settings().train_max_minutes
 
 
-NUMBERS = [flag for flag in TrainFlags.get_flags().values() if isinstance(flag, Number) and flag.high is not None]
+NUMBERS = [flag for flag in TrainFlags.get_flags().values() if getattr(flag.annotation, "max", None) is not None]
 
 
 @pytest.mark.parametrize("flag", NUMBERS)
-@pytest.mark.parametrize("side", ["low", "high"])
-async def test_the_limits_are_those_of_the_job(flag: Number, side: str) -> None:
-    whole = isinstance(flag.low, int)
-    limit = getattr(flag, side)
+@pytest.mark.parametrize("side", ["min", "max"])
+async def test_the_limits_are_those_of_the_job(flag: commands.Flag, side: str) -> None:
+    whole = isinstance(flag.annotation.min, int)
+    limit = getattr(flag.annotation, side)
     await options(f"harbour --{shown(flag)} {limit}")  # the limits themselves are fine
-    beyond = limit + {"low": -1, "high": 1}[side] * (1 if whole else 0.001)
+    beyond = limit + {"min": -1, "max": 1}[side] * (1 if whole else 0.001)
     with pytest.raises(UserError, match=f"`--{shown(flag)}` is .*out of range"):
         await options(f"harbour --{shown(flag)} {beyond}")
     with pytest.raises(ValidationError):

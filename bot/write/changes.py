@@ -1,0 +1,78 @@
+"""What becomes of texts and of their requests afterwards: gone on with, asked for at another temperature, covered."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bot.options.checks import HOTTEST, SEED_LIMIT, TEMPERATURE_STEP
+from bot.write.embeds import CONTINUED_SHOWN
+from shared.blocklist import MASK, Blocklist
+from shared.events import Compared, Generated, Surprised
+from shared.jobs import GenerateJob
+
+CONTINUE_FROM = 1_000
+"""Characters of a text that its continuation sees: more than a model remembers."""
+E = TypeVar("E", Generated, Compared, Surprised)
+
+
+def continued(job: GenerateJob, text: str) -> GenerateJob:
+    """Continue `text` from its end; the answer shows only a short tail of it."""
+    seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
+    tail = seed[-CONTINUED_SHOWN:]
+    if len(tail) < len(seed):
+        tail = re.sub(r"^\S*\s+(?=\S)", "", tail, count=1)
+    changes = {"seed": seed, "shown": len(tail), "random_seed": None, "from_line": False, "from_corpus": False}
+    return job.model_copy(update=changes)
+
+
+def _on(job: GenerateJob, answer: Generated) -> GenerateJob:
+    return continued(job, (answer.seed if job.from_line or job.from_corpus else job.seed) + answer.text)
+
+
+def _again(job: GenerateJob, _answer: Generated) -> GenerateJob:
+    return job.model_copy(update={"random_seed": None})
+
+
+def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
+    """The same seed and random numbers, only hotter, or cooler where `by` is below 0."""
+    hot = min(HOTTEST, max(0.0, round(answer.temperature + by, 2)))
+    changes: dict[str, Any] = {"temperature": hot, "random_seed": answer.random_seed}
+    # A model of a channel begins with nothing that could be given as a seed.
+    if (job.from_line or job.from_corpus) and answer.seed.strip():
+        changes |= {"seed": answer.seed[-SEED_LIMIT:], "from_line": False, "from_corpus": False}
+    return job.model_copy(update=changes)
+
+
+BUTTONS: dict[str, Callable[[GenerateJob, Generated], GenerateJob]] = {
+    "again": _again,
+    "continue": _on,
+    "hotter": functools.partial(hotter, by=TEMPERATURE_STEP),
+    "cooler": functools.partial(hotter, by=-TEMPERATURE_STEP),
+}
+"""Those below a text, and the job that each makes of the one that asked for it."""
+
+
+def temperatures_around(temperature: float) -> tuple[float, ...]:
+    """A cooler one, this one and a hotter one; shifted where one would be outside 0 to `HOTTEST`."""
+    middle = min(HOTTEST - 2 * TEMPERATURE_STEP, max(2 * TEMPERATURE_STEP, temperature))
+    return tuple(round(middle + step * TEMPERATURE_STEP, 2) for step in (-2, 0, 2))
+
+
+def masked(event: E, blocked: Blocklist) -> E:
+    """Cover what the server does not want to read now; the worker knew the blocklist of then, and covers no seeds."""
+    texts = {name: value for name in ("seed", "text", "texts") if (value := getattr(event, name, None)) is not None}
+    covered = {name: _masked(value, blocked) for name, value in texts.items()}
+    if not isinstance(event, Surprised):
+        covered["masked"] = event.masked or covered != texts
+    # One of the notes may quote the seed as the model reads it.
+    return event.model_copy(update={**covered, "notes": tuple(map(blocked.mask, event.notes))})
+
+
+def _masked(value: Any, blocked: Blocklist) -> Any:
+    if isinstance(value, str):
+        return blocked.mask(value)
+    shown = ({"text": blocked.mask(one.text), "problem": blocked.mask(one.problem)} for one in value)
+    return tuple(one.model_copy(update=changes) for one, changes in zip(value, shown, strict=True))
