@@ -30,8 +30,10 @@ Body = dict[str, Any]
 _DIRECT = re.compile(r"/channels/(\d+)/messages")
 
 
-def extend(playground: Playground) -> None:
-    playground.app.add_routes(Driver(playground).routes())
+def extend(playground: Playground) -> Driver:
+    driver = Driver(playground)
+    playground.app.add_routes(driver.routes())
+    return driver
 
 
 class Driver:
