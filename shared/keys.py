@@ -209,11 +209,6 @@ def term(application_id: int) -> str:
     return f"bot:{application_id}:term"
 
 
-def staged(name: str) -> str:
-    """Any key until `worker.backup.restore` has finished: nothing reads it, and in the end it loses the prefix."""
-    return f"restoring:{name}"
-
-
 def synced_commands(application_id: int | None) -> str:
     """String: hash of the slash commands that were last sent to Discord."""
     return f"bot:{application_id}:commands"

@@ -9,29 +9,40 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared import keys
 from shared.errors import UserError
 
 FORMAT = 1
-DESCRIPTION, RECORDS, TEXTS = "backup.json", "redis/records", "redis/texts"
-MODELS, CHECKPOINTS = "models", "checkpoints"
+DESCRIPTION, REDIS, MODELS, CHECKPOINTS = "backup.json", "redis", "models", "checkpoints"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-_NAME = re.compile(
-    rf"{re.escape(DESCRIPTION)}|{RECORDS}|{TEXTS}|{MODELS}/{_PART}\.safetensors|{CHECKPOINTS}(/{_PART}){{2,3}}"
-)
+_NAME = re.compile(rf"{re.escape(DESCRIPTION)}|{REDIS}|{MODELS}/{_PART}\.safetensors|{CHECKPOINTS}(/{_PART}){{2,3}}")
 _MOST_SMALL = 1_000_000
 """Bytes of the description at most."""
 _HEAD = struct.Struct(">IIQ")
-"""Before each entry: bytes of its key, bytes of its value, `expires_ms` (0: never)."""
+"""Before each entry: bytes of its key, bytes of its value, `expires_ms` (0: None)."""
 
-Progress = Callable[[int], None]
-"""Is called with the bytes done since the last call."""
+_KEPT = {
+    *(keys.OUTBOX, keys.ACTIVE, keys.SERVED, keys.HISTORY, keys.DELETING, keys.STALE, keys.WITHDRAWALS),
+    *(keys.TRANSCRIPTS, keys.READINGS_ENDED),
+}
+_KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
+_LEASE = re.compile(r"job:[^:]+:lease")
+
+
+def is_kept(key: bytes) -> bool:
+    """Whether a key must be known after a restore: nothing that only lives, nor Celery's messages, is in a backup.
+
+    Then nobody waits to be notified, and trainings that ran wait again: the bot sends what waits.
+    """
+    name = key.decode("utf-8", errors="replace")
+    return name in _KEPT or (name.startswith(_KEPT_BEGIN) and not _LEASE.fullmatch(name))
 
 
 class Description(BaseModel):
@@ -49,11 +60,11 @@ class Description(BaseModel):
 class Entry(NamedTuple):
     key: bytes
     value: bytes  # as `DUMP` gives it
-    expires_ms: int | None  # since the epoch; None: never
+    expires_ms: int | None  # since the epoch; None: never, or as late as if it were new (a text that a training needs)
 
 
-def write_entries(archive: zipfile.ZipFile, name: str, entries: Iterable[Entry]) -> None:
-    with archive.open(name, "w", force_zip64=True) as part:
+def write_entries(archive: zipfile.ZipFile, entries: Iterable[Entry]) -> None:
+    with archive.open(REDIS, "w", force_zip64=True) as part:
         for entry in entries:
             part.write(_HEAD.pack(len(entry.key), len(entry.value), entry.expires_ms or 0) + entry.key + entry.value)
 
@@ -63,44 +74,31 @@ class Backup:
 
     def __init__(self, file: BinaryIO) -> None:
         """Raises UserError: no backup, incomplete, damaged, or a newer version's; OSError: it cannot be read."""
-        with _damage_told(_no_backup):
+        with _damage_told(_no_backup()):
             self._zip = zipfile.ZipFile(file)
             self.description = _described(self._zip)
-        parts = self._zip.infolist()
-        names = [part.filename for part in parts]
-        if not all(map(_NAME.fullmatch, names)) or len(names) != len(set(names)) or not {RECORDS, TEXTS} < set(names):
+        names = self._zip.namelist()
+        if not all(map(_NAME.fullmatch, names)) or len(names) != len(set(names)) or REDIS not in names:
             raise damaged()
-        self.bytes = sum(part.file_size for part in parts)
-        self._files = [name for name in names if name.startswith((f"{MODELS}/", f"{CHECKPOINTS}/"))]
-        self.models = self._ids(MODELS)
-        self.jobs = self._ids(CHECKPOINTS)
+        self.bytes = sum(part.file_size for part in self._zip.infolist())
+        self._files = [name for name in names if "/" in name]
+        self.models = {Path(name).stem for name in self._files if name.startswith(f"{MODELS}/")}
+        self.jobs = {name.split("/")[1] for name in self._files if name.startswith(f"{CHECKPOINTS}/")}
 
-    def entries(self, name: str) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """Raises UserError: the part is damaged, which may show only after its last entry."""
-        with _damage_told(damaged), self._zip.open(name) as part:
+        with _damage_told(damaged()), self._zip.open(REDIS) as part:
             while head := part.read(_HEAD.size):
                 key_size, size, expires_ms = _HEAD.unpack(head)
                 key, value = part.read(key_size), part.read(size)
-                if len(key) < key_size or len(value) < size:
+                if len(value) < size or not is_kept(key):
                     raise damaged()
                 yield Entry(key, value, expires_ms or None)
 
-    def unpack(self, folder: Path, progress: Progress) -> None:
+    def unpack(self, folder: Path) -> None:
         """Write `models/ID.safetensors` and `checkpoints/ID/...`. Raises UserError: damaged; OSError: not writable."""
-        for name in self._files:
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _damage_told(damaged), self._zip.open(name) as part, path.open("wb") as file:
-                copy(part, file, progress)
-
-    def _ids(self, kind: str) -> set[str]:
-        return {name.split("/")[1].partition(".")[0] for name in self._files if name.startswith(f"{kind}/")}
-
-
-def copy(source: IO[bytes], target: IO[bytes], progress: Progress) -> None:
-    while piece := source.read(1 << 20):
-        target.write(piece)
-        progress(len(piece))
+        with _damage_told(damaged()):
+            self._zip.extractall(folder, self._files)
 
 
 def damaged() -> UserError:
@@ -117,11 +115,11 @@ def _no_backup() -> UserError:
 
 
 @contextmanager
-def _damage_told(told: Callable[[], UserError]) -> Iterator[None]:
+def _damage_told(told: UserError) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise told() from error
+        raise told from error
 
 
 def _described(archive: zipfile.ZipFile) -> Description:

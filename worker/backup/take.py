@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, NamedTuple, cast
 
 import redis
 from pydantic import ValidationError
+from tqdm import tqdm
 
 from shared import keys
 from shared.errors import UserError
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.units import MEGABYTE, count
-from worker.backup.archive import (
-    CHECKPOINTS,
-    DESCRIPTION,
-    MODELS,
-    RECORDS,
-    TEXTS,
-    Description,
-    Entry,
-    Progress,
-    copy,
-    write_entries,
-)
-from worker.backup.keyspace import Kind, is_large, kind_of
+from worker.backup.archive import CHECKPOINTS, DESCRIPTION, MODELS, Description, Entry, is_kept, write_entries
 from worker.files import JobFiles
 from worker.store import ModelStore
 
@@ -45,28 +36,30 @@ class Taken:
     description: Description
     checkpoints: int  # trainings whose checkpoint is in it
     missing: tuple[str, ...]  # names of models whose files are not in the store
-    foreign: int  # keys of Redis that are not Galvanic's, and left out
 
 
 class Snapshot(NamedTuple):
     """Redis at one moment."""
 
     taken_at: float
-    records: list[Entry]
-    large: list[bytes]  # keys of texts and files, which never change
+    entries: list[Entry]
     jobs: list[str]  # ids of trainings that are not over
-    models: list[str]  # ids in the registry
-    foreign: int  # keys that are not Galvanic's
+
+    @property
+    def models(self) -> list[str]:
+        """Ids of those in the registry."""
+        prefix = keys.model("").encode()
+        return [entry.key.removeprefix(prefix).decode() for entry in self.entries if entry.key.startswith(prefix)]
 
 
-def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say, progress: Progress) -> Taken:
+def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say) -> Taken:
     """Write a backup into `file`, which need not be seekable; whoever writes to Redis waits for a moment.
 
     `client`: one that waits long for a reply. Raises UserError: there is nothing to back up, no model's file is there,
     or Redis is too slow; redis.RedisError; OSError.
     """
     snapshot = take_snapshot(client)
-    if not snapshot.records:
+    if not snapshot.entries:
         raise UserError(
             "There is nothing to back up: this Redis knows no model, no training and no setting.",
             "Check REDIS_URL and DATA_DIR.",
@@ -75,52 +68,54 @@ def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say, pro
         taken_at=snapshot.taken_at,
         version=importlib.metadata.version("galvanic"),
         redis=client.info("server")["redis_version"],
-        entries=len(snapshot.records) + len(snapshot.large),
+        entries=len(snapshot.entries),
         models=len(snapshot.models),
         trainings=len(snapshot.jobs),
     )
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(DESCRIPTION, description.model_dump_json(indent=1) + "\n")
-        write_entries(archive, RECORDS, snapshot.records)
-        write_entries(archive, TEXTS, (entry for key in snapshot.large for entry in _dumped(client, [key])))
+        write_entries(archive, snapshot.entries)
         say(f"Redis: {count(description.entries, 'key')}")
-        missing = _add_models(archive, ModelStore(settings), client, snapshot.models, say, progress)
-        checkpoints = sum(_add_checkpoint(archive, JobFiles.of(settings, one), one, progress) for one in snapshot.jobs)
-    return Taken(description, checkpoints, missing, snapshot.foreign)
+        missing = _add_models(archive, ModelStore(settings), client, snapshot.models, say)
+        checkpoints = sum(_add_checkpoint(archive, JobFiles.of(settings, one), one) for one in snapshot.jobs)
+    return Taken(description, checkpoints, missing)
 
 
 def take_snapshot(client: redis.Redis) -> Snapshot:
     """Raises UserError: it took too long; redis.RedisError: unreachable, or this user may not pause writes."""
-    moment = time.time()
-    begun = time.monotonic()
+    moment, begun = time.time(), time.monotonic()
     client.client_pause(_PAUSE_S * 1_000, all=False)
     try:
-        names = sorted(set(cast(Iterable[bytes], client.scan_iter(count=10_000))))
-        kept = [name for name in names if kind_of(name) is Kind.KEPT]
-        records = list(_dumped(client, [name for name in kept if not is_large(name)]))
+        names = sorted(filter(is_kept, set(cast(Iterable[bytes], client.scan_iter(count=10_000)))))
+        entries = [one for start in range(0, len(names), _AT_ONCE) for one in _dumped(client, names[start:][:_AT_ONCE])]
         jobs = sorted(name.decode() for name in cast(list[bytes], client.hkeys(keys.ACTIVE)))
+        needed = {_text_of(client, job_id) for job_id in jobs}
         in_time = time.monotonic() - begun < _PAUSE_S
     finally:
         client.client_unpause()
     if not in_time:
         raise UserError(f"Redis could not be read within {_PAUSE_S} seconds.", "Try again when less goes on.")
-    prefix = keys.model("").encode()
-    models = [name.removeprefix(prefix).decode() for name in kept if name.startswith(prefix)]
-    foreign = sum(kind_of(name) is Kind.FOREIGN for name in names)
-    return Snapshot(moment, records, [name for name in kept if is_large(name)], jobs, models, foreign)
+    # A training that is not over needs its text: the restore counts as one more use.
+    return Snapshot(moment, [one._replace(expires_ms=None) if one.key in needed else one for one in entries], jobs)
 
 
-def _dumped(client: redis.Redis, names: list[bytes]) -> Iterator[Entry]:
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
-        with client.pipeline(transaction=False) as pipe:
-            for name in some:
-                pipe.dump(name)
-                pipe.pexpiretime(name.decode())
-            found = pipe.execute()
-        for name, value, expires_ms in zip(some, found[::2], found[1::2], strict=True):
-            if value is not None:
-                yield Entry(name, value, expires_ms if expires_ms > 0 else None)
+def _dumped(client: redis.Redis, names: list[bytes]) -> list[Entry]:
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.dump(name)
+            pipe.pexpiretime(name.decode())
+        found = pipe.execute()
+    read = zip(names, found[::2], found[1::2], strict=True)
+    return [Entry(name, value, at if at > 0 else None) for name, value, at in read if value is not None]
+
+
+def _text_of(client: redis.Redis, job_id: str) -> bytes | None:
+    """The key of a training's text; None for a channel's messages, which are kept no longer than was promised."""
+    try:
+        job = TrainJob.model_validate_json(cast(bytes | None, client.hget(keys.job(job_id), "job")) or b"")
+    except ValidationError:  # gone, or another version's
+        return None
+    return keys.corpus(job.corpus.sha256).encode() if job.corpus.transcript is None else None
 
 
 def _name(client: redis.Redis, model_id: str) -> str:
@@ -131,18 +126,18 @@ def _name(client: redis.Redis, model_id: str) -> str:
 
 
 def _add_models(
-    archive: zipfile.ZipFile, store: ModelStore, client: redis.Redis, ids: list[str], say: Say, progress: Progress
+    archive: zipfile.ZipFile, store: ModelStore, client: redis.Redis, ids: list[str], say: Say
 ) -> tuple[str, ...]:
     """Return names of models not in the store. Raises UserError: none is there, or the store cannot be read."""
     missing, size = [], 0
-    for model_id in ids:
+    for model_id in tqdm(ids, "models", leave=False, disable=None):
         try:
             source = store.open(model_id)
         except UserError:
             missing.append(_name(client, model_id))
             continue
         with source:
-            _add(archive, f"{MODELS}/{model_id}.safetensors", source, progress)
+            _add(archive, f"{MODELS}/{model_id}.safetensors", source)
             size += source.tell()
     if ids and len(missing) == len(ids):
         raise UserError(
@@ -153,7 +148,7 @@ def _add_models(
     return tuple(missing)
 
 
-def _add_checkpoint(archive: zipfile.ZipFile, files: JobFiles, job_id: str, progress: Progress) -> bool:
+def _add_checkpoint(archive: zipfile.ZipFile, files: JobFiles, job_id: str) -> bool:
     """Add what a training of this host goes on from, if there is any, but not the text: it comes from Redis again."""
     with ExitStack() as opened:
         try:
@@ -165,10 +160,10 @@ def _add_checkpoint(archive: zipfile.ZipFile, files: JobFiles, job_id: str, prog
         except FileNotFoundError:  # it has none yet, or ended just now
             return False
         for path, source in found:
-            _add(archive, f"{CHECKPOINTS}/{job_id}/{path.relative_to(files.folder).as_posix()}", source, progress)
+            _add(archive, f"{CHECKPOINTS}/{job_id}/{path.relative_to(files.folder).as_posix()}", source)
     return bool(found)
 
 
-def _add(archive: zipfile.ZipFile, name: str, source: IO[bytes], progress: Progress) -> None:
+def _add(archive: zipfile.ZipFile, name: str, source: IO[bytes]) -> None:
     with archive.open(name, "w", force_zip64=True) as part:
-        copy(source, part, progress)
+        shutil.copyfileobj(source, part, 1 << 20)

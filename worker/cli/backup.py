@@ -27,64 +27,60 @@ from worker.backup.restore import Restored, require_nobody, restore
 from worker.backup.take import Taken, take
 
 _PIPE = "-"
-_TELL_EVERY_S = 2.0
 _STOPPED = 130
 
 
 def backup_command(options: argparse.Namespace) -> int:
     settings = get_settings()
-    with _told_to_stop(), _redis_of(settings) as client:
+    with _redis_of(settings) as client:
         if options.file == _PIPE:
             if sys.stdout.isatty():
                 raise UserError("A backup is no text for a terminal.", "Write it to a file: `> galvanic.zip`.")
-            taken = take(settings, client, sys.stdout.buffer, _say, _Progress("written"))
+            taken = take(settings, client, sys.stdout.buffer, _say)
             sys.stdout.buffer.flush()
-            _say("\n".join(_told_of_backup(taken, "the backup", None)))
+            _say(_told_of_backup(taken, "the backup: "))
             return 0
         path = Path(options.file).expanduser().absolute()
         with _whole_or_not(path) as file:
-            taken = take(settings, client, file, _say, _Progress("written"))
+            taken = take(settings, client, file, _say)
     size = path.stat().st_size
     values = {**taken.description.model_dump(), "file": str(path), "bytes": size, "missing": taken.missing}
-    report(options.json, values, _told_of_backup(taken, str(path), size))
+    report(options.json, values, [_told_of_backup(taken, f"{path}: {size / MEGABYTE:,.1f} MB, ")])
     return 0
 
 
 def restore_command(options: argparse.Namespace) -> int:
     settings = get_settings()
-    with _told_to_stop(), _redis_of(settings) as client:
+    with _redis_of(settings) as client:
         require_nobody(client)
         with _opened(settings, options.file) as file:
-            restored = restore(settings, client, Backup(file), _say, _Progress("unpacked"))
+            restored = restore(settings, client, Backup(file), _say)
     values = {
         **restored.description.model_dump(),
         "restored_models": restored.models,
         "trainings": restored.trainings,
         "expired": restored.expired,
     }
-    report(options.json, values, _told_of_restore(restored))
+    report(options.json, values, [_told_of_restore(restored)])
     return 0
 
 
-def _told_of_backup(taken: Taken, where: str, size: int | None) -> list[str]:
+def _told_of_backup(taken: Taken, begins: str) -> str:
     description = taken.description
     trainings = f", {count(description.trainings, 'training')} not over" if description.trainings else ""
     goes_on = f" ({taken.checkpoints} with a checkpoint)" if taken.checkpoints else ""
-    lines = [
-        f"{where}: {f'{size / MEGABYTE:,.1f} MB, ' if size is not None else ''}"
-        f"{count(description.entries, 'key')} of Redis, "
-        f"{count(description.models - len(taken.missing), 'model')}{trainings}{goes_on}",
-        "It has members' words in it: keep it where only you can read it, and no longer than you say in your policy.",
-        "Not in it: .env, and your own texts in CORPORA_DIR.",
-    ]
+    told = (
+        f"{begins}{count(description.entries, 'key')} of Redis, "
+        f"{count(description.models - len(taken.missing), 'model')}{trainings}{goes_on}\n"
+        "It has members' words in it: keep it where only you can read it, and no longer than you say in your policy.\n"
+        "Not in it: .env, and your own texts in CORPORA_DIR."
+    )
     if taken.missing:
-        lines.append(f"The files of these models are not in the store: {', '.join(taken.missing)}")
-    if taken.foreign:
-        lines.append(f"Left out: {count(taken.foreign, 'key')} of Redis that are not Galvanic's")
-    return lines
+        told += f"\nThe files of these models are not in the store: {', '.join(taken.missing)}"
+    return told
 
 
-def _told_of_restore(restored: Restored) -> list[str]:
+def _told_of_restore(restored: Restored) -> str:
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.description.taken_at))
     lines = [f"Restored as of {moment}: {count(restored.models, 'model')}."]
     if restored.trainings:
@@ -95,12 +91,14 @@ def _told_of_restore(restored: Restored) -> list[str]:
     if restored.without_files:
         names = ", ".join(restored.without_files)
         lines.append(f"The backup had no files of these models, so they are gone: {names}")
-    lines.append(
-        f"Whatever members took back, deleted or forbade after {moment} (optout, forget-me, model delete, "
-        "allow-training off) has come back too. Tell them, so that they can do it again."
+    return "\n".join(
+        [
+            *lines,
+            f"Whatever members took back, deleted or forbade after {moment} (optout, forget-me, model delete, "
+            "allow-training off) has come back too. Tell them, so that they can do it again.",
+            "Before you start: the installation that the backup was made of must not run any more.",
+        ]
     )
-    lines.append("Before you start: the installation that the backup was made of must not run any more.")
-    return lines
 
 
 def _say(line: str) -> None:
@@ -109,45 +107,20 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-class _Progress:
-    def __init__(self, done: str) -> None:
-        self._done = done
-        self._bytes = 0
-        self._told = time.monotonic()
-
-    def __call__(self, count: int) -> None:
-        self._bytes += count
-        if time.monotonic() - self._told > _TELL_EVERY_S:
-            self._told = time.monotonic()
-            _say(f"  {self._bytes / MEGABYTE:,.0f} MB {self._done} ...")
-
-
 @contextmanager
 def _redis_of(settings: Settings) -> Iterator[redis.Redis]:
-    client = connect_for_long_commands(settings)
-    try:
-        yield client
-    except redis.RedisError as error:
-        raise explain(error, settings) from error
-    finally:
-        client.close()
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[None]:
-    """SIGTERM, and the end of the terminal, stop it in the same orderly way as Ctrl-C."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup
+    """Meanwhile SIGTERM, and the end of the terminal, stop the command in the same orderly way as Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say("stopped")
-        raise SystemExit(_STOPPED) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with connect_for_long_commands(settings) as client:
+        try:
+            yield client
+        except redis.RedisError as error:
+            raise explain(error, settings) from error
+        except KeyboardInterrupt:
+            _say("stopped")
+            raise SystemExit(_STOPPED) from None
 
 
 @contextmanager
