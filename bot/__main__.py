@@ -91,7 +91,7 @@ async def _run(settings: Settings) -> None:
     assert settings.discord_token is not None
     loop = asyncio.get_running_loop()
     async with Galvanic(settings) as bot:
-        with bot.metrics.served(settings, bot, bot.admission):
+        with bot.metrics.served():
             task = asyncio.create_task(_serve(bot, settings.discord_token.get_secret_value()))
             if sys.platform != "win32":
                 import signal

@@ -91,7 +91,9 @@ class Galvanic(commands.Bot):
             moderation=learning,
             members=learning and settings.members_intent,
         )
-        self.metrics = BotMetrics()
+        self.settings = settings
+        self.admission = Admission(settings)
+        self.metrics = BotMetrics(self, settings, self.admission)
         connection.prepare()
         Pacing(self.metrics.trace)
         super().__init__(
@@ -111,7 +113,6 @@ class Galvanic(commands.Bot):
             guild_ready_timeout=0.5,
             http_trace=self.metrics.trace,
         )
-        self.settings = settings
         self.redis = connect_async(settings)
         self.leader: Leader | None = None
         self.queue = JobClient(settings, self.redis, self.metrics.ended)
@@ -121,7 +122,6 @@ class Galvanic(commands.Bot):
         self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
         self.components = Components(self, self.responder, self.access)
         self.cooldowns = Cooldowns(self.redis)
-        self.admission = Admission(settings)
         self.outlook = Snapshots(self.redis)
         fence = Fence(self.redis, lambda: self.leader)
         self.consents = ConsentStore(settings, self.redis, fence)
@@ -220,7 +220,7 @@ class Galvanic(commands.Bot):
         panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
         for cog in (
             Errors(self, self.guild_settings, self.access, self.responder),
-            General(self, self.guild_settings, pages, report, self.queue.has_worker, sync.force),
+            General(self, self.guild_settings, pages, report, sync.force),
             panel,
             Training(
                 self.settings,

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Awaitable, Callable
 
 import discord
 from discord import app_commands
 from discord.ext import commands
-from redis.exceptions import RedisError
 
-from bot.admin.status import StatusReport, status
+from bot.admin.status import StatusReport
 from bot.background import DISCORD_ERRORS
 from bot.errors import WORKS_DIRECTLY
-from bot.escape import AMBER, GREEN, RED
 from bot.help import Help
 from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 
 class General(commands.Cog):
@@ -32,14 +28,12 @@ class General(commands.Cog):
         servers: GuildSettingsStore,
         pages: Help,
         report: StatusReport,
-        has_worker: Callable[[str], Awaitable[bool]],
         sync: Callable[[], Awaitable[int]],
     ) -> None:
         self._bot = bot
         self._servers = servers
         self._help = pages
         self._report = report
-        self._has_worker = has_worker
         self._sync = sync
 
     @hybrid_command(
@@ -67,24 +61,8 @@ class General(commands.Cog):
         people are answered, and how much room there is, of all servers together.
         """
         await ctx.defer(ephemeral=True)
-        embed = discord.Embed(title="Status", colour=GREEN)
-        try:
-            if is_admin(ctx.author) or await self._is_owner(ctx.author):
-                await ctx.send(embed=status(await self._report.facts()), ephemeral=True)
-                return
-            for queue, does in ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating")):
-                there = await self._has_worker(queue)
-                embed.add_field(name=does, value="✅ worker running" if there else "⚠️ no worker")
-                if not there:
-                    embed.colour = AMBER
-        except RedisError:
-            embed.colour = RED
-            embed.description = "❌ The job queue (Redis) can't be reached."
-        latency = self._bot.latency
-        if latency == latency:  # NaN until the first heartbeat is answered
-            embed.add_field(name="Discord", value=f"{latency * 1000:.0f} ms away")
-        embed.set_footer(text=f"discord.py {discord.__version__}, Python {platform.python_version()}")
-        await ctx.send(embed=embed, ephemeral=True)
+        full = is_admin(ctx.author) or await self._is_owner(ctx.author)
+        await ctx.send(embed=await self._report.embed(full=full), ephemeral=True)
 
     async def _is_owner(self, user: User) -> bool:
         """False also when Discord does not say so now."""

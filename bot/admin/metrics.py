@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import statistics
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Protocol
 
 import aiohttp
 import redis
 from discord.ext import commands
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Counter, Gauge, Histogram
 
 from bot.admin.queue_metrics import Queues
+from bot.jobs.admission import Admission
 from bot.types import Context
 from shared.connect import connect_once
 from shared.metrics.registry import PATIENCE_S, new_registry
@@ -32,6 +30,7 @@ LOOP_STANDS_S = 15.0
 LAG_EVERY_S = 0.5
 LATELY_S = 600.0
 _MOST_LATELY = 5_000
+_ANSWER_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LIBRARIES = ("discord.py", "aiohttp")
 _ROUTE_WORDS = frozenset(
     {
@@ -49,38 +48,6 @@ def route_of(path: str) -> str:
     return "/".join(words[:1] + words[-1:] if len(words) > 1 else words) or "other"
 
 
-class Texts(Protocol):
-    """The texts that people wait for; may be asked from other threads."""
-
-    @property
-    def waiting(self) -> int:
-        pass
-
-    @property
-    def oldest_s(self) -> float:
-        """How long the first of them has been waited for."""
-
-
-class Lately:
-    """Answers of the last ten minutes, for `status`."""
-
-    def __init__(self) -> None:
-        self._answers: deque[tuple[float, float]] = deque(maxlen=_MOST_LATELY)
-
-    def add(self, seconds: float) -> None:
-        self._answers.append((time.monotonic(), seconds))
-
-    def summary(self, began: float) -> tuple[float, float | None]:
-        """Answers a minute, and their median seconds (None: no answers). `began`: monotonic time of the bot's start."""
-        now = time.monotonic()
-        while self._answers and now - self._answers[0][0] > LATELY_S:
-            self._answers.popleft()
-        if not self._answers:
-            return 0.0, None
-        over_s = max(60.0, min(LATELY_S, now - began))
-        return len(self._answers) * 60 / over_s, statistics.median(took for _, took in self._answers)
-
-
 class BotMetrics:
     """Counts what the bot does, and serves it. Times are monotonic.
 
@@ -90,40 +57,53 @@ class BotMetrics:
         logged_in: Discord has accepted the token.
         away_since: when Discord or its gateway went away; None: it is there, or was not missed.
         turned_at: when the event loop last came round.
+        lately: when answers were given, and what each took.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, client: commands.Bot, settings: Settings, texts: Admission) -> None:
+        self._settings = settings
+        self._redis = connect_once(settings, PATIENCE_S)
         self.began = self.turned_at = time.monotonic()
         self.logged_in = self.leads = self.connected = False
         self.away_since: float | None = None
-        self.lately = Lately()
-        self.requests = Counter(
+        self.lately: deque[tuple[float, float]] = deque(maxlen=_MOST_LATELY)
+        self.registry = new_registry("bot", settings.data_dir, _LIBRARIES)
+        self.registry.register(Queues(self._redis))
+        counter = functools.partial(Counter, registry=self.registry)
+        histogram = functools.partial(Histogram, registry=self.registry)
+        self.requests = counter(
             "galvanic_discord_requests",
             "Requests to Discord's REST interface, by what came back.",
             ("method", "route", "status"),
-            registry=None,
         )
-        self.jobs = Counter("galvanic_jobs", "Jobs that came to an end, by how.", ("kind", "outcome"), registry=None)
-        self.commands = Histogram(
+        self.jobs = counter("galvanic_jobs", "Jobs that came to an end, by how.", ("kind", "outcome"))
+        self.commands = histogram(
             "galvanic_command_seconds",
             "From a command's arrival to its answer in the channel.",
             ("command", "outcome"),
-            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-            registry=None,
+            buckets=_ANSWER_S,
         )
-        self.answers = Histogram(
+        self.answers = histogram(
             "galvanic_answer_seconds",
             "From a request to a worker (command, button or mention) to the answer in the channel.",
             ("kind",),
-            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-            registry=None,
+            buckets=_ANSWER_S,
         )
-        self.lag = Histogram(
+        self.lag = histogram(
             "galvanic_event_loop_lag_seconds",
             "How late the bot's event loop came round.",
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-            registry=None,
         )
+        # Read at each scrape, from another thread: so of single attributes only.
+        for name, said, read in (
+            ("discord_latency_seconds", "Time that a heartbeat to the gateway takes.", lambda: client.latency),
+            ("discord_connected", "1 while the gateway is connected.", lambda: self.connected),
+            ("leader", "1 while this bot speaks for its token; 0: it stands by.", lambda: self.leads),
+            ("guilds", "Servers that the bot is in.", lambda: len(client.guilds)),
+            ("texts_awaited", "Texts that people wait for.", lambda: texts.waiting),
+            ("texts_oldest_seconds", "For how long the first of them has.", lambda: texts.oldest_s),
+        ):
+            Gauge(f"galvanic_{name}", said, registry=self.registry).set_function(read)
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_end.append(self._answered_by_discord)
         self.trace.on_request_exception.append(self._not_answered_by_discord)
@@ -145,7 +125,14 @@ class BotMetrics:
 
     def answered(self, kind: str, seconds: float) -> None:
         self.answers.labels(kind).observe(seconds)
-        self.lately.add(seconds)
+        self.lately.append((time.monotonic(), seconds))
+
+    def pace(self) -> tuple[float, float | None]:
+        """Answers a minute in the last ten minutes, and their median seconds; None: there were none."""
+        now = time.monotonic()
+        took = [seconds for at, seconds in self.lately if now - at <= LATELY_S]
+        over_s = max(60.0, min(LATELY_S, now - self.began))
+        return len(took) * 60 / over_s, statistics.median(took) if took else None
 
     def ended(self, kind: str, outcome: str) -> None:
         """A job ended without a worker: `cancelled` while it waited, or `expired`."""
@@ -161,8 +148,7 @@ class BotMetrics:
 
     def watch(self, bot: commands.Bot) -> None:
         async def connected() -> None:
-            self.connected = True
-            self.away_since = None
+            self.connected, self.away_since = True, None
 
         async def disconnected() -> None:
             self.connected = False
@@ -184,21 +170,11 @@ class BotMetrics:
             self.turned_at = time.monotonic()
             self.lag.observe(max(0.0, self.turned_at - due))
 
-    def registry(self, settings: Settings, client: commands.Bot, texts: Texts) -> CollectorRegistry:
-        registry = new_registry("bot", settings.data_dir, _LIBRARIES)
-        own = (self.jobs, self.requests, self.commands, self.answers, self.lag)
-        for collector in (*own, _Now(self, client, texts), Queues(connect_once(settings, PATIENCE_S))):
-            registry.register(collector)
-        return registry
-
     @contextmanager
-    def served(self, settings: Settings, client: commands.Bot, texts: Texts) -> Iterator[MetricsServer | None]:
+    def served(self) -> Iterator[MetricsServer]:
         """Serve `/metrics` and `/health`, if METRICS_PORT is set."""
-        if settings.metrics_port is None:
-            yield None
-            return
-        server = MetricsServer(self.registry(settings, client, texts), BotHealth(self, settings).look)
-        server.start(settings)
+        server = MetricsServer(self.registry, self.health)
+        server.start(self._settings)
         watching = asyncio.create_task(self.keep_watching_loop())
         try:
             yield server
@@ -206,54 +182,20 @@ class BotMetrics:
             watching.cancel()
             server.stop()
 
-
-class _Now(Collector):
-    """Asked at each scrape, from another thread: so it reads single attributes only."""
-
-    def __init__(self, metrics: BotMetrics, client: commands.Bot, texts: Texts) -> None:
-        self._metrics = metrics
-        self._client = client
-        self._texts = texts
-
-    def collect(self) -> Iterator[Metric]:
-        latency = GaugeMetricFamily("galvanic_discord_latency_seconds", "Time that a heartbeat to the gateway takes.")
-        value = self._client.latency
-        if value == value and value != float("inf"):  # NaN until the first one is answered
-            latency.add_metric([], value)
-        yield latency
-        for name, said, number in (
-            ("discord_connected", "1 while the gateway is connected.", float(self._metrics.connected)),
-            ("leader", "1 while this bot speaks for its token; 0: it stands by.", float(self._metrics.leads)),
-            ("guilds", "Servers that the bot is in.", float(len(self._client.guilds))),
-            ("texts_awaited", "Texts that people wait for.", float(self._texts.waiting)),
-            ("texts_oldest_seconds", "For how long the first of them has.", self._texts.oldest_s),
-        ):
-            yield GaugeMetricFamily(f"galvanic_{name}", said, value=number)
-
-
-class BotHealth:
-    """For `/health`: asked from another thread, with a Redis connection of its own."""
-
-    def __init__(self, metrics: BotMetrics, settings: Settings) -> None:
-        self._metrics = metrics
-        self._redis = connect_once(settings, PATIENCE_S)
-
-    def look(self) -> Health:
-        """A bot that stands by is healthy without Discord's gateway."""
-        metrics = self._metrics
-        state = "starting" if not metrics.logged_in else "leader" if metrics.leads else "standby"
+    def health(self) -> Health:
+        """Asked from another thread. A bot that stands by is healthy without Discord's gateway."""
+        state = "starting" if not self.logged_in else "leader" if self.leads else "standby"
         return Health(BOT, tuple(self._problems()), state)
 
     def _problems(self) -> Iterator[str]:
-        metrics = self._metrics
-        stands_s = time.monotonic() - metrics.turned_at
+        stands_s = time.monotonic() - self.turned_at
         if stands_s > LOOP_STANDS_S:
             yield f"The bot has been busy with one thing for {stands_s:.0f} s and answers nobody."
         try:
             self._redis.ping()
         except redis.RedisError as error:
             yield f"Redis cannot be reached ({type(error).__name__})."
-        if not metrics.logged_in:
+        if not self.logged_in:
             yield "The bot has not logged in to Discord yet."
-        elif metrics.leads and not metrics.connected:
+        elif self.leads and not self.connected:
             yield "Discord's gateway is not connected."

@@ -7,42 +7,24 @@ import time
 
 import pytest
 import redis.asyncio
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from bot.admin import metrics as numbers
-from bot.admin.metrics import BotHealth, Lately, route_of
-from bot.admin.status import Running, Status, StatusReport, size, status
+from bot.admin.metrics import route_of
+from bot.admin.status import size, trainings
 from bot.jobs.fairness import Estimate
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from shared import keys
 from tests.bot.live import Live
 from tests.driver.faults import Fault
 from tests.e2e.system import free_port
+from tests.factories import progress, train_job
 
-WELL = Status(
-    workers={"train": (("NVIDIA H100", 2), ("2 cores of AMD EPYC", 1)), "generate": (("2 cores of AMD EPYC", 1),)},
-    running=(Running(0.425, Estimate(130, True)), Running(None, None)),
-    waiting=2,
-    next_begins=Estimate(130, True),
-    texts_a_minute=12.25,
-    median_s=0.31,
-    texts_awaited=0,
-    latency_s=0.042,
-    redis_bytes=3_200_000,
-    redis_limit=None,
-    disk_free=78_000_000_000,
-    disk_size=270_000_000_000,
-    guilds=3,
-    up_s=7_300,
-    version="0.1.0",
-)
+POST = r"/channels/\d+/messages"
 
 
-def registry_of(live: Live) -> CollectorRegistry:
-    return live.bot.metrics.registry(live.bot.settings, live.bot, live.bot.admission)
-
-
-def series(live: Live, name: str) -> float | None:
-    return registry_of(live).get_sample_value(name)
+def page_of(live: Live) -> str:
+    return generate_latest(live.bot.metrics.registry).decode()
 
 
 @pytest.mark.parametrize(
@@ -68,32 +50,28 @@ async def test_commands_and_discords_answers_are_counted(live: Live) -> None:
     await live.ask("!frobnicate")
 
     def counted() -> bool:
-        page = generate_latest(registry_of(live)).decode()
         return all(
-            f'galvanic_command_seconds_count{{command="{command}",outcome="{outcome}"}} 1.0' in page
+            f'galvanic_command_seconds_count{{command="{command}",outcome="{outcome}"}} 1.0' in page_of(live)
             for command, outcome in (("help", "done"), ("generate", "refused"), ("unknown", "refused"))
         )
 
     await live.until(counted, "the commands to be counted")
-    page = generate_latest(registry_of(live)).decode()
-    assert 'galvanic_discord_requests_total{method="POST",route="channels/messages",status="200"}' in page
-    assert "galvanic_discord_connected 1.0" in page
+    assert "galvanic_discord_connected 1.0" in page_of(live)
 
 
-async def test_a_429_is_counted_although_discord_py_waits_it_out(live: Live) -> None:
-    live.faults.add(Fault("POST", r"/channels/\d+/messages", 429, retry_after=0.05))
-    assert "learns to write" in await live.ask("!help")
-    labels = {"method": "POST", "route": "channels/messages", "status": "429"}
-    registry = registry_of(live)
-    assert registry.get_sample_value("galvanic_discord_requests_total", labels) == 1
-
-
-async def test_an_answer_that_never_came_is_counted(live: Live) -> None:
-    live.faults.add(Fault("POST", r"/channels/\d+/messages", 0))
-    assert "having trouble" in await live.ask("!help")
-    labels = {"method": "POST", "route": "channels/messages", "status": "none"}
-    registry = registry_of(live)
-    assert registry.get_sample_value("galvanic_discord_requests_total", labels) == 1
+@pytest.mark.parametrize(
+    ("fault", "said", "status"),
+    [
+        (Fault("POST", POST, 429, retry_after=0.05), "learns to write", "429"),  # discord.py waits it out
+        (Fault("POST", POST, 0), "having trouble", "none"),
+    ],
+)
+async def test_discords_answers_are_counted(live: Live, fault: Fault, said: str, status: str) -> None:
+    live.faults.add(fault)
+    assert said in await live.ask("!help")
+    for counted in ("200", status):
+        labels = {"method": "POST", "route": "channels/messages", "status": counted}
+        assert live.bot.metrics.registry.get_sample_value("galvanic_discord_requests_total", labels) == 1
 
 
 async def test_the_loop_says_how_late_it_came_round(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,32 +81,34 @@ async def test_the_loop_says_how_late_it_came_round(live: Live, monkeypatch: pyt
     time.sleep(0.3)  # noqa: ASYNC251 - this is what is to be seen
     await asyncio.sleep(0.05)
     watching.cancel()
-    assert (series(live, "galvanic_event_loop_lag_seconds_sum") or 0) > 0.25
+    assert (live.bot.metrics.registry.get_sample_value("galvanic_event_loop_lag_seconds_sum") or 0) > 0.25
 
 
 async def test_the_bot_says_what_is_wrong(live: Live) -> None:
-    bot = live.bot
-    health, seen = BotHealth(bot.metrics, bot.settings), bot.metrics
-    assert (await asyncio.to_thread(health.look)).problems == ("The bot has not logged in to Discord yet.",)
+    seen = live.bot.metrics
+
+    async def problems(state: str) -> tuple[str, ...]:
+        found = await asyncio.to_thread(seen.health)
+        assert found.state == state
+        return found.problems
+
+    assert await problems("starting") == ("The bot has not logged in to Discord yet.",)
     seen.logged_in = seen.leads = True
     seen.turned_at = time.monotonic()
-    found = await asyncio.to_thread(health.look)
-    assert (found.ok, found.state) == (True, "leader")
+    assert not await problems("leader")
     seen.turned_at -= 60
-    assert "busy with one thing for 60 s" in (await asyncio.to_thread(health.look)).problems[0]
+    assert "busy with one thing for 60 s" in (await problems("leader"))[0]
     seen.turned_at = time.monotonic()
-    bot.dispatch("disconnect")
+    live.bot.dispatch("disconnect")
     await live.until(lambda: not seen.connected, "the listener to hear of it")
-    assert (await asyncio.to_thread(health.look)).problems == ("Discord's gateway is not connected.",)
+    assert await problems("leader") == ("Discord's gateway is not connected.",)
     seen.leads = False
-    found = await asyncio.to_thread(health.look)
-    assert (found.ok, found.state) == (True, "standby"), "a bot that stands by needs no gateway"
+    assert not await problems("standby"), "a bot that stands by needs no gateway"
 
 
 async def test_the_pages_are_served_while_the_bot_runs(live: Live) -> None:
-    live.bot.settings = live.bot.settings.model_copy(update={"metrics_port": free_port()})
-    with live.bot.metrics.served(live.bot.settings, live.bot, live.bot.admission) as server:
-        assert server is not None
+    live.bot.settings.metrics_port = free_port()
+    with live.bot.metrics.served() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET /health HTTP/1.0\r\n\r\n")
         assert b"503" in await reader.readline(), "it has not logged in"
@@ -140,42 +120,35 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
 ) -> None:
     await client.zadd(keys.workers("train"), {"train@a:1": time.time() + 60, "train@b:2": time.time() + 60})
     await client.hset(keys.worker_info("train"), mapping={"train@a:1": "NVIDIA H100", "train@b:2": "NVIDIA H100"})
+    live.bot.metrics.answered("generate", 0.31)
     ada = await live.ask("!status")
     for words in (
-        "2 workers",
-        "NVIDIA H100 (× 2)",
+        "✅ 2 workers\nNVIDIA H100 (× 2)",
         "**Generating**: no worker is running",
+        "1 server",
         "None is running",
+        "1.0 a minute\n0.31 s in the median",
         "free of",
+        "up for",
     ):
         assert words in ada
+    assert not [name for guild in live.bot.guilds for name in (guild.name, str(guild.id)) if name in ada]
     ben = await live.ask("!status", person="ben")
     assert "worker running" in ben
     assert "H100" not in ben
     assert "free of" not in ben
 
 
-async def test_the_facts_name_nobody(live: Live) -> None:
-    bot = live.bot
-    report = StatusReport(bot, bot.redis, bot.metrics, bot.outlook, bot.admission, bot.settings.data_dir)
-    facts = await report.facts()
-    assert not [name for guild in live.bot.guilds for name in (guild.name, str(guild.id)) if name in str(facts)]
-
-
-def test_the_card_is_brief_and_says_all() -> None:
-    embed = status(WELL)
-    fields = {field.name: field.value for field in embed.fields}
-    assert embed.description == "✅ Everything works."
-    assert fields["Training"] == "✅ 3 workers\nNVIDIA H100 (× 2)\n2 cores of AMD EPYC"
-    trainings = fields["Trainings"] or ""
-    assert "42 %, about 2 min left" in trainings
-    assert "reading the text" in trainings
-    assert "2 wait, the next begins in about 2 min" in trainings
-    assert fields["Texts"] == "12.2 a minute\n0.31 s in the median"
-    assert fields["Redis"] == "✅ 3.2 MB"
-    assert fields["Disk"] == "78 GB free of 270 GB"
-    assert "up for 2 h 01 min" in (embed.footer.text or "")
-    assert len(embed) < 1_000
+def test_trainings_are_told_in_a_line_each() -> None:
+    job, soon = train_job(), Estimate(130, True)
+    assert trainings(QueueSnapshot(())) == "None is running or waiting."
+    runs = QueuedTraining(job, None, None, None, ends=soon, progress=progress(done=0.425))
+    reads = QueuedTraining(job, None, None, None)
+    waits = [QueuedTraining(job, None, place, None, begins=soon) for place in range(2)]
+    shown = trainings(QueueSnapshot((runs, reads, *waits)))
+    assert "42 %, about 2 min left\n🧠 reading the text\n" in shown
+    assert "2 wait, the next begins in about 2 min" in shown
+    assert "and 4 more that run" in trainings(QueueSnapshot((runs,) * 9))
 
 
 @pytest.mark.parametrize(
@@ -185,11 +158,13 @@ def test_bytes_as_people_say_them(amount: float, said: str) -> None:
     assert size(int(amount)) == said
 
 
-def test_the_pace_is_of_the_last_ten_minutes() -> None:
-    lately = Lately()
-    assert lately.summary(time.monotonic()) == (0.0, None)
+async def test_the_pace_is_of_the_last_ten_minutes(live: Live) -> None:
+    seen = live.bot.metrics
+    assert seen.pace() == (0.0, None)
     for seconds in (1.0, 2.0, 9.0):
-        lately.add(seconds)
-    assert lately.summary(time.monotonic() - 120) == (pytest.approx(1.5, rel=0.05), 2.0)
-    lately._answers.extendleft([(time.monotonic() - 700, 5.0)] * 4)
-    assert lately.summary(time.monotonic() - 3_600) == (pytest.approx(0.3), 2.0)
+        seen.answered("generate", seconds)
+    seen.began -= 120
+    assert seen.pace() == (pytest.approx(1.5, rel=0.05), 2.0)
+    seen.lately.extendleft([(time.monotonic() - 700, 5.0)] * 4)
+    seen.began -= 3_600
+    assert seen.pace() == (pytest.approx(0.3), 2.0)

@@ -7,15 +7,16 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import discord
 import pytest
 import redis
 from prometheus_client import CollectorRegistry, Counter
 
-from bot.admin.queue_metrics import Queues, read_state
+from bot.admin.queue_metrics import Queues, read_figures
 from shared import keys
 from shared.connect import connect
-from shared.events import Queued
 from shared.metrics.asking import ask_health
 from shared.metrics.registry import UNKNOWN, disk, new_registry, version_of
 from shared.metrics.server import Health, MetricsServer
@@ -90,34 +91,35 @@ def test_a_host_of_others_is_said() -> None:
 
 def test_the_queues_are_read_from_redis(settings: Settings) -> None:
     client, now = connect(settings), time.time()
-    for job_id, age_s in (("t-1", 40.0), ("t-2", 90.0), ("g-5", 7.0)):
-        event = Queued(at=now - age_s).model_dump_json()
-        client.xadd(keys.job_events(job_id), {"event": event})
-    for job_id, job_state in (("t-1", "waiting"), ("t-2", "waiting"), ("t-3", "begun")):
+
+    def job_of(letter: str, age_s: float) -> str:
+        asked = datetime.fromtimestamp(now - age_s, UTC)
+        return f"{letter}-{discord.utils.time_snowflake(asked)}"
+
+    young, old, begun = job_of("t", 40), job_of("t", 90), job_of("t", 900)
+    for job_id, job_state in ((young, "waiting"), (old, "waiting"), (begun, "begun")):
         client.hset(keys.job(job_id), "state", job_state)
-    client.hset(keys.ACTIVE, mapping={"t-1": "1:2", "t-2": "1:2", "t-3": "1:2"})
-    client.lpush("generate", json.dumps({"headers": {"id": "g-5-ab12"}}), "no message")
+        client.hset(keys.ACTIVE, job_id, "1:2")
+    client.lpush("generate", json.dumps({"headers": {"id": f"{job_of('g', 7)}-1-ab12"}}), "no message")
     client.zadd(keys.workers("train"), {"one": now + 60, "gone": now - 60})
     client.hset(keys.STALE, "m", str(now - 100))
-    state = read_state(client)
-    assert state.waiting == {"train": 2, "generate": 2}
-    assert state.oldest_s["train"] == pytest.approx(90, abs=20)
-    assert state.oldest_s["generate"] == pytest.approx(7, abs=6)
-    assert (state.running, state.processes["train"], state.stale) == (1, 1, 1)
-    assert state.stale_s == pytest.approx(100, abs=20)
-    assert state.memory is not None
-    assert state.memory > 100_000
+    figures = read_figures(client)
+    assert figures["queue_jobs"] == {"train": 2, "generate": 2}
+    assert figures["queue_oldest_seconds"] == {"train": pytest.approx(90, abs=20), "generate": pytest.approx(7, abs=6)}
+    assert figures["trainings_running"] == figures["stale_models"] == {"": 1}
+    assert figures["processes"]["train"] == 1
+    assert figures["stale_models_oldest_seconds"][""] == pytest.approx(100, abs=20)
+    assert figures["redis_memory_bytes"][""] > 100_000
 
 
 def test_what_cannot_be_read_costs_no_other_number(settings: Settings) -> None:
     client = connect(settings)
-    client.hset(keys.job("t-1"), "state", "waiting")
-    client.hset(keys.ACTIVE, "t-1", "1:2")
-    client.xadd(keys.job_events("t-1"), {"event": "of another version"})
+    client.hset(keys.job("of another version"), "state", "waiting")
+    client.hset(keys.ACTIVE, "of another version", "1:2")
     client.lpush("generate", "of another version")
-    state = read_state(client)
-    assert state.waiting == {"train": 1, "generate": 1}
-    assert state.oldest_s == {"train": 0, "generate": 0}
+    figures = read_figures(client)
+    assert figures["queue_jobs"] == {"train": 1, "generate": 1}
+    assert figures["queue_oldest_seconds"] == {"train": 0, "generate": 0}
 
 
 def test_a_user_of_redis_who_may_not_ask_for_its_memory_sees_the_rest(settings: Settings) -> None:
