@@ -16,7 +16,6 @@ import yarl
 from bot.app import Galvanic
 from bot.background import run_forever
 from bot.gateway import connection
-from bot.leader import Leader
 from shared import presence
 from shared.connect import connect, explain
 from shared.logging import configure_logging
@@ -110,8 +109,7 @@ async def _serve(bot: Galvanic, token: str) -> None:
     await connection.log_in(bot, token, bot.metrics.missed)
     bot.metrics.logged_in = True
     assert bot.application_id is not None
-    bot.leader = Leader(bot.redis, bot.application_id)
-    await bot.leader.wait()
+    await bot.leader.wait(bot.application_id)
     bot.metrics.leads = True
     # What was loaded is never freed; full collections would scan it and hold up every answer meanwhile.
     gc.collect()

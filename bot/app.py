@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import sys
 import time
@@ -37,14 +38,14 @@ from bot.components import MODEL, Components
 from bot.escape import replace_surrogates
 from bot.gateway import connection
 from bot.gateway.pacing import Pacing
-from bot.gateway.syncing import CommandSync
+from bot.gateway.syncing import sync, sync_if_changed
 from bot.help import Help
 from bot.jobs.admission import Admission
 from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.snapshot import Snapshots
-from bot.leader import Fence, Leader
+from bot.leader import Leader
 from bot.models.actions import ModelActions
 from bot.models.audience import Audience
 from bot.models.cog import Models
@@ -114,7 +115,7 @@ class Galvanic(commands.Bot):
             http_trace=self.metrics.trace,
         )
         self.redis = connect_async(settings)
-        self.leader: Leader | None = None
+        self.leader = Leader(self.redis)
         self.queue = JobClient(settings, self.redis, self.metrics.ended)
         self.dispatcher = Dispatcher(self.redis, self.queue)
         self.guild_settings = GuildSettingsStore(settings, self.redis)
@@ -123,9 +124,8 @@ class Galvanic(commands.Bot):
         self.components = Components(self, self.responder, self.access)
         self.cooldowns = Cooldowns(self.redis)
         self.outlook = Snapshots(self.redis)
-        fence = Fence(self.redis, lambda: self.leader)
-        self.consents = ConsentStore(settings, self.redis, fence)
-        self.transcripts = TranscriptStore(self.redis, fence)
+        self.consents = ConsentStore(settings, self.redis, self.leader)
+        self.transcripts = TranscriptStore(self.redis, self.leader)
         self.audience = Audience(self, settings)
         self.registry = Registry(self.redis, self.guild_settings, self.audience)
         self.lifetimes = Lifetimes(self.redis, settings)
@@ -215,12 +215,12 @@ class Galvanic(commands.Bot):
         self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
-        sync, pages = CommandSync(self.tree, self.redis), Help(self, self.guild_settings)
+        pages = Help(self, self.guild_settings)
         report = StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, self.settings.data_dir)
         panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
         for cog in (
             Errors(self, self.guild_settings, self.access, self.responder),
-            General(self, self.guild_settings, pages, report, sync.force),
+            General(self, self.guild_settings, pages, report, functools.partial(sync, self.tree, self.redis)),
             panel,
             Training(
                 self.settings,
@@ -240,7 +240,7 @@ class Galvanic(commands.Bot):
         await self.add_cog(Models(self.model_actions, self.transfer, self.removal))
         await self._add_channels()
         self.add_dynamic_items(self.components.item())
-        await asyncio.gather(sync.if_changed(), self.queue.warm())
+        await asyncio.gather(sync_if_changed(self.tree, self.redis), self.queue.warm())
 
     def _make_importer(self) -> Importer:
         return Importer(
@@ -349,8 +349,7 @@ class Galvanic(commands.Bot):
         await super().close()
         with contextlib.suppress(RedisError):
             await self.delivery.note_delivered()  # what was posted while the others were being stopped
-        if self.leader is not None:
-            await self.leader.leave()
+        await self.leader.leave()
         await self.redis.aclose()
 
     async def tell_trouble(self) -> None:
@@ -359,7 +358,7 @@ class Galvanic(commands.Bot):
             await presence.beat_async(self.redis, presence.TROUBLE, said)
 
     async def _say_present(self) -> None:
-        if self.leader is not None and not await self.leader.keep():
+        if not await self.leader.keep():
             log.error("another_bot_took_over", doing="stopping")
             self.loop.create_task(self.close())  # which cancels this task
             await asyncio.Event().wait()

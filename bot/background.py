@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar, cast
 
@@ -126,45 +127,39 @@ async def run_forever(
     """
     wakeup = wakeup or asyncio.Event()
     wait_s: float | None = after_s
+    failed, pauses = "", backoff(retry_s, retry_at_most_s)
     while True:
-        await woken(wakeup, wait_s)
-        pauses, last = backoff(retry_s, retry_at_most_s), ""
-        while True:
-            wakeup.clear()
-            try:
-                given = await step()
-                break
-            except Exception as error:
-                if (kind := type(error).__name__) != last:
-                    _log_failed(name, error)
-                last = kind
-            await asyncio.sleep(next(pauses))
-        wait_s = every_s if given is None else given
+        await (asyncio.sleep(next(pauses)) if failed else woken(wakeup, wait_s))
+        wakeup.clear()
+        try:
+            given = await step()
+        except Exception as error:
+            if type(error).__name__ != failed:
+                _log_failed(name, error)
+            failed = type(error).__name__
+        else:
+            wait_s = every_s if given is None else given
+            failed, pauses = "", backoff(retry_s, retry_at_most_s)
 
 
 async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
-    """Wait until woken (True) or for so long (False)."""
-    if within_s is not None and within_s <= 0:
-        await asyncio.sleep(0)
-        return wakeup.is_set()
-    try:
+    """Wait until woken (True) or for so long (False); others have their turn meanwhile in any case."""
+    await asyncio.sleep(0)
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within_s):
-            return await wakeup.wait()
-    except TimeoutError:
-        return False
-
-
-def _passes(error: BaseException) -> bool:
-    """As `is_transient`; Redis may also refuse commands while it starts or is full."""
-    return is_transient(error) or isinstance(error, redis.RedisError)
+            await wakeup.wait()
+    return wakeup.is_set()
 
 
 def _log_failed(name: str, error: Exception) -> None:
-    if not _passes(error):
-        log.error("background_failed", doing=name, exc_info=error)
+    """Redis may also refuse commands while it starts or is full."""
+    kind = type(error).__name__
+    if isinstance(error, (redis.RedisError, OperationalError)):
+        log.warning("redis_unreachable", doing=name, error=kind)
+    elif is_transient(error):
+        log.warning("discord_unreachable", doing=name, error=kind)
     else:
-        away = "redis_unreachable" if isinstance(error, (redis.RedisError, OperationalError)) else "discord_unreachable"
-        log.warning(away, doing=name, error=type(error).__name__)
+        log.error("background_failed", doing=name, exc_info=error)
 
 
 class Tasks:

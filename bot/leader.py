@@ -27,17 +27,16 @@ GONE_AFTER_S = 10
 _LOOK_EVERY_S = 1.0
 
 # Who led once does not lead again after another one: its memory is out of date.
-# KEYS: the leader, its term. ARGV: who asks, seconds, who is known to be dead or nothing, 1 if it has led.
+# KEYS: the leader, its term. ARGV: who asks, seconds, 1 if it has led.
 _CLAIM = """
-local now = redis.call('GET', KEYS[1])
-if now and now ~= ARGV[1] and now ~= ARGV[3] then return now end
-local last = redis.call('GET', KEYS[2])
-if ARGV[4] == '1' and last and last ~= ARGV[1] then return last end
+local now, last = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
+if now and now ~= ARGV[1] then return now end
+if ARGV[3] == '1' and last and last ~= ARGV[1] then return last end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('SET', KEYS[2], ARGV[1])
 return ARGV[1]
 """
-# KEYS: the leader. ARGV: who leaves.
+# KEYS: the leader. ARGV: who leads no more.
 _LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 T = TypeVar("T")
@@ -49,102 +48,89 @@ class Overtaken(RedisConnectionError):
 
 
 class Leader:
-    """The claim of one bot process to speak for an application."""
+    """The claim of one bot process to speak for an application; before `wait` it claims and guards nothing."""
 
-    def __init__(self, client: redis.asyncio.Redis, application_id: int) -> None:
+    def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
-        self._key = keys.leader(application_id)
         self._machine = _machine()
         self._name = f"{self._machine} {os.getpid()} {secrets.token_hex(4)}"
+        self._keys: tuple[str, ...] = ()  # of who leads, and of who led last, even if its lead has lapsed
         self._has_led = False
-        self.term = keys.term(application_id)
 
-    async def wait(self) -> None:
+    async def wait(self, application_id: int) -> None:
         """Return once no other bot speaks for this application, or if Redis is away and none was seen so far.
 
         One that was seen is still there when Redis goes away, so this one goes on waiting.
         """
-        seen, reachable = False, True
+        self._keys = keys.leader(application_id), keys.term(application_id)
+        seen = False
         while True:
             try:
                 other = await self._claim()
-            except RedisError as error:
-                if reachable:
-                    log.warning("redis_unreachable", error=type(error).__name__)
-                if not seen:
-                    return  # `keep` asks again
-                reachable = False
-            else:
-                reachable = True
                 if other is None:
                     return
+                if self._died(other):  # it was killed, and left no word
+                    await self._leave(other)
+                    continue
                 if not seen:
                     log.warning("another_bot_runs", where=other.partition("/")[0], doing="waiting until it has stopped")
                 seen = True
+            except RedisError as error:
+                if not seen:
+                    log.warning("redis_unreachable", error=type(error).__name__)
+                    return  # `keep` asks again
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def keep(self) -> bool:
         """Renew the claim; False: another bot has taken over, so this one must stop. Raises redis.RedisError."""
-        return await self._claim() is None
+        return not self._keys or await self._claim() is None
+
+    async def step(self, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T:
+        """Change Redis in a transaction, and only while no other bot has taken over.
+
+        A process may be suspended at any point for any time; what it decided before must not be written after that.
+        Runs `work`, which reads and then, after `multi()`, queues; again if something watched changes meanwhile.
+
+        Raises Overtaken: another bot leads, or has led since; redis.RedisError.
+        """
+
+        async def fenced(pipe: Pipeline) -> T:
+            await self.require_term(pipe)
+            return await work(pipe)
+
+        transaction = self._redis.transaction(fenced, *watched, *self._keys[1:], value_from_callable=True)
+        return cast(T, await reply(transaction))
 
     async def require_term(self, client: redis.asyncio.Redis) -> None:
         """Raises Overtaken if another bot has led since this one does; redis.RedisError."""
-        last = cast(bytes | None, await client.get(self.term))
+        last = cast(bytes | None, await client.get(self._keys[1])) if self._keys else None
         if last is not None and last.decode() != self._name:
             raise Overtaken("another bot with this token has taken over")
 
     async def leave(self) -> None:
         """Let the next one begin at once."""
         try:
-            await reply(self._redis.eval(_LEAVE, 1, self._key, self._name))
+            await self._leave(self._name)
         except RedisError as error:
             log.warning("redis_unreachable", error=type(error).__name__)
 
+    async def _leave(self, name: str) -> None:
+        if self._keys:
+            await reply(self._redis.eval(_LEAVE, 1, self._keys[0], name))
+
     async def _claim(self) -> str | None:
         """Take or keep the lead; the name of another bot that has it."""
-        dead = ""
-        while True:
-            arguments = (self._name, str(GONE_AFTER_S), dead, str(int(self._has_led)))
-            script = self._redis.eval(_CLAIM, 2, self._key, self.term, *arguments)
-            leader = cast(bytes, await reply(script)).decode()
-            if leader == self._name:
-                self._has_led = True
-                return None
-            if leader == dead or not self._died(leader):
-                return leader
-            dead = leader  # was killed on this machine, and left no word
+        script = self._redis.eval(_CLAIM, 2, *self._keys, self._name, str(GONE_AFTER_S), str(int(self._has_led)))
+        leader = cast(bytes, await reply(script)).decode()
+        if leader != self._name:
+            return leader
+        self._has_led = True
+        return None
 
     def _died(self, name: str) -> bool:
         """Whether that process ran on this machine, and does no more."""
         machine, pid, _ = name.split(" ")
         return machine == self._machine and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid)))
-
-
-class Fence:
-    """Changes Redis in transactions, and only while no other bot has taken over.
-
-    A process may be suspended at any point for any time; what it decided before must not be written after that.
-    `leader` giving None: nothing is checked.
-    """
-
-    def __init__(self, client: redis.asyncio.Redis, leader: Callable[[], Leader | None] = lambda: None) -> None:
-        self._redis = client
-        self._leader = leader
-
-    async def step(self, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T:
-        """Run `work`, which reads and then, after `multi()`, queues; again if something watched changes meanwhile.
-
-        Raises Overtaken: another bot leads, or has led since; redis.RedisError.
-        """
-        leader = self._leader()
-
-        async def fenced(pipe: Pipeline) -> T:
-            if leader is not None:
-                await leader.require_term(pipe)
-            return await work(pipe)
-
-        names = (*watched, leader.term) if leader is not None else watched
-        return cast(T, await reply(self._redis.transaction(fenced, *names, value_from_callable=True)))
 
 
 def _machine() -> str:

@@ -205,7 +205,7 @@ def greeted(guild_id: int) -> str:
 
 
 def term(application_id: int) -> str:
-    """String: the bot that led last, even if its lead has lapsed: `bot.leader.Fence` takes nothing from another."""
+    """String: the bot that led last, even if its lead has lapsed (see `bot.leader.Leader.step`)."""
     return f"bot:{application_id}:term"
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.asyncio.client import Pipeline
 
 from bot.background import reply
-from bot.leader import Fence
+from bot.leader import Leader
 from shared import keys
 from shared.jobs import Snowflake
 from shared.settings import Settings
@@ -92,17 +92,17 @@ class ConsentStore:
     Any method raises `redis.RedisError` while Redis cannot be reached: nothing is taken for a yes then.
     """
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis, fence: Fence | None = None) -> None:
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis, leader: Leader | None = None) -> None:
         self._mode: Mode = settings.channel_training
         self._redis = client
-        self._fence = fence or Fence(client)
+        self._leader = leader or Leader(client)
         self._refusing: dict[tuple[int, int], Said] = {}
         """By server and member: a no that Redis has not taken yet. It counts all the same."""
 
     async def of(
         self, guild_id: int, user_ids: Collection[int] | None = None, pipe: Pipeline | None = None
     ) -> Consents:
-        """What all, or some, members said. `pipe`: of a `Fence` step that must fail if somebody answers meanwhile."""
+        """What all, or some, members said. `pipe`: of a `Leader.step` that must fail if somebody answers meanwhile."""
         key, client = keys.consent(guild_id), pipe if pipe is not None else self._redis
         if pipe is not None:
             await reply(pipe.watch(key))
@@ -149,7 +149,7 @@ class ConsentStore:
             return said
 
         refusing = self._refusing.get((guild_id, user_id))
-        said = await self._fence.step(keep)
+        said = await self._leader.step(keep)
         if self._refusing.get((guild_id, user_id)) is refusing:  # unless they said no meanwhile
             self._refusing.pop((guild_id, user_id), None)
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
@@ -164,7 +164,7 @@ class ConsentStore:
             pipe.multi()
             pipe.hset(keys.consent(guild_id), str(user_id), said.model_dump_json())
 
-        await self._fence.step(keep)
+        await self._leader.step(keep)
         if self._refusing.get((guild_id, user_id)) is said:
             del self._refusing[guild_id, user_id]
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
@@ -188,7 +188,7 @@ class ConsentStore:
             pipe.multi()
             pipe.hset(keys.allowed_channels(guild_id), str(channel_id), allowed)
 
-        await self._fence.step(keep)
+        await self._leader.step(keep)
         log.info("channel_allowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
 
     async def disallow(self, guild_id: int, channel_id: int, by: int) -> bool:
@@ -200,7 +200,7 @@ class ConsentStore:
             pipe.hdel(keys.allowed_channels(guild_id), str(channel_id))
             return was
 
-        was = await self._fence.step(drop, keys.allowed_channels(guild_id))
+        was = await self._leader.step(drop, keys.allowed_channels(guild_id))
         log.info("channel_disallowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
         return was
 
@@ -215,7 +215,7 @@ class ConsentStore:
                 if one.state == "out":
                     pipe.hset(keys.consent(guild_id), str(user_id), one.model_dump_json())
 
-        await self._fence.step(drop)
+        await self._leader.step(drop)
         log.info("consents_forgotten", guild_id=guild_id)
 
 

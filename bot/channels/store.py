@@ -21,7 +21,7 @@ from redis.asyncio.client import Pipeline
 from bot.background import reply
 from bot.channels.consent import ConsentStore
 from bot.jobs.decoding import card_of
-from bot.leader import Fence, Overtaken
+from bot.leader import Leader, Overtaken
 from shared import keys
 from shared.transcripts import Revision, TranscriptInfo, pack_page, read_revision, unpack_page
 
@@ -69,11 +69,11 @@ class Transcript:
 
 
 class TranscriptStore:
-    """Any method raises `redis.RedisError` while Redis cannot be reached, and `Overtaken` as `Fence`."""
+    """Any method raises `redis.RedisError` while Redis cannot be reached, and `Overtaken` as `Leader.step`."""
 
-    def __init__(self, client: redis.asyncio.Redis, fence: Fence | None = None) -> None:
+    def __init__(self, client: redis.asyncio.Redis, leader: Leader | None = None) -> None:
         self._redis = client
-        self._fence = fence or Fence(client)
+        self._leader = leader or Leader(client)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def lock(self, transcript_id: str) -> asyncio.Lock:
@@ -149,7 +149,7 @@ class TranscriptStore:
             pipe.hset(keys.transcript(info.transcript_id), mapping=fields)
             pipe.hset(keys.TRANSCRIPTS, info.transcript_id, str(info.guild_id))
 
-        await self._fence.step(enter)
+        await self._leader.step(enter)
 
     async def append(
         self,
@@ -347,7 +347,7 @@ class TranscriptStore:
             pipe.delete(*_words(transcript_id))
 
         async with self.lock(transcript_id):
-            await self._fence.step(drop)
+            await self._leader.step(drop)
 
     async def forget(self, transcript_id: str, ending: str | None = None) -> None:
         """Drop all that is known of it: models that refer to it are stale now. `ending`: an `Ending` (JSON) to show."""
@@ -361,17 +361,17 @@ class TranscriptStore:
                 pipe.hset(keys.READINGS_ENDED, transcript_id, ending)
 
         async with self.lock(transcript_id):
-            await self._fence.step(drop)
+            await self._leader.step(drop)
         self._locks.pop(transcript_id, None)
 
     async def _change(self, transcript_id: str, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T | None:
-        """Change a transcript in one step of the `Fence`; None, and nothing is done, when it is forgotten."""
+        """Change a transcript in one step of `Leader.step`; None, and nothing is done, when it is forgotten."""
         key = keys.transcript(transcript_id)
 
         async def known(pipe: Pipeline) -> T | None:
             return await work(pipe) if await reply(pipe.hexists(key, "info")) else None
 
-        return await self._fence.step(known, key, *watched)
+        return await self._leader.step(known, key, *watched)
 
 
 # ---------------------------------------------------------------------- pages

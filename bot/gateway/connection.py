@@ -13,7 +13,7 @@ import discord
 import structlog
 from discord.backoff import ExponentialBackoff
 
-from bot.background import DISCORD_ERRORS
+from bot.background import DISCORD_ERRORS, backoff, retry
 
 LONGEST_WAIT_S = 8.0
 """Between two tries. With the pause before an identify the bot is back within 15 s."""
@@ -50,33 +50,27 @@ def _delay(backoff: ExponentialBackoff[bool]) -> float:
 def _in_our_form(record: logging.LogRecord) -> bool:
     """Keep discord.py from logging, with a traceback, that it tries again; one line says so instead."""
     error = record.exc_info[1] if record.exc_info else None
-    if error is None or not str(record.msg).startswith("Attempting a reconnect") or not isinstance(record.args, tuple):
+    if not str(record.msg).startswith("Attempting a reconnect") or not isinstance(record.args, tuple):
         return True
-    _log_unreachable(error, *record.args)
-    return False
-
-
-def _log_unreachable(error: BaseException, again_s: object) -> None:
     status = getattr(error, "status", None) or getattr(error, "code", None)
-    again = round(again_s, 1) if isinstance(again_s, float) else again_s
-    log.warning("discord_unreachable", error=type(error).__name__, status=status, try_again_s=again)
+    log.warning("discord_unreachable", error=type(error).__name__, status=status, try_again_s=record.args[0])
+    return False
 
 
 async def log_in(client: discord.Client, token: str, missed: Callable[[], None]) -> None:
     """Retry `client.login` while Discord cannot be reached; each time call `missed`. Raises discord.LoginFailure."""
-    backoff = ExponentialBackoff()
-    while True:
+
+    async def attempt() -> None:
         try:
             await client.login(token)
-            return
-        except DISCORD_ERRORS as error:
+        except DISCORD_ERRORS:
             # A login makes a new HTTP session, and leaves it open with its connections.
             await client.http.close()
             client.http.connector = discord.utils.MISSING
             missed()
-            wait = backoff.delay()
-            _log_unreachable(error, wait)
-        await asyncio.sleep(wait)
+            raise
+
+    await retry(attempt, "discord_unreachable", pauses_s=backoff(most_s=LONGEST_WAIT_S))
 
 
 class Identifies:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import aiohttp
@@ -22,6 +22,8 @@ from bot.background import TOO_MANY_REQUESTS
 
 _UNTOLD_PAUSE_S = 1.0
 """For a refusal that does not say how long to wait."""
+_LOOK_EVERY_S = 0.05
+"""While a host is closed."""
 
 log = structlog.get_logger()
 
@@ -38,7 +40,7 @@ class _Gate:
     """One host. Once it has refused, one request at a time tries whether it takes them again."""
 
     closed_until: float | None = None
-    trying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tried: bool = False
 
 
 _limit: ContextVar[_Limit | None] = ContextVar("_limit", default=None)
@@ -71,14 +73,16 @@ class Pacing:
     ) -> None:
         gate = self._gates[begun.url.host]
         context.tries = False
-        if gate.closed_until is not None:
-            context.tries = await _turn_to_try(gate)
+        while gate.closed_until is not None and not context.tries:
+            if not gate.tried and time.monotonic() >= gate.closed_until:
+                gate.tried = context.tries = True
+            else:
+                await asyncio.sleep(_LOOK_EVERY_S)
         _set_clock(running=True)
 
     async def _answered(
         self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams
     ) -> None:
-        _set_clock(running=False)
         gate, headers = self._gates[ended.url.host], ended.response.headers
         if ended.response.status == TOO_MANY_REQUESTS and "Via" not in headers:
             pause = _seconds(headers.get("Retry-After"))
@@ -86,31 +90,18 @@ class Pacing:
             gate.closed_until = max(gate.closed_until or 0.0, time.monotonic() + pause)
         elif context.tries:
             gate.closed_until = None
-        if context.tries:
-            gate.trying.release()
+        self._over(gate, context)
 
     async def _failed(
         self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestExceptionParams
     ) -> None:
+        self._over(self._gates[ended.url.host], context)
+
+    @staticmethod
+    def _over(gate: _Gate, context: SimpleNamespace) -> None:
         _set_clock(running=False)
         if context.tries:
-            self._gates[ended.url.host].trying.release()
-
-
-async def _turn_to_try(gate: _Gate) -> bool:
-    """Wait until a host that has refused is open again (False), or may be asked whether it is (True)."""
-    await gate.trying.acquire()
-    try:
-        while gate.closed_until is not None:
-            left = gate.closed_until - time.monotonic()
-            if left <= 0:
-                return True
-            await asyncio.sleep(left)
-    except BaseException:
-        gate.trying.release()
-        raise
-    gate.trying.release()
-    return False
+            gate.tried = False
 
 
 def _set_clock(*, running: bool) -> None:

@@ -125,7 +125,7 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
     for words in (
         "✅ 2 workers\nNVIDIA H100 (× 2)",
         "**Generating**: no worker is running",
-        "1 server",
+        "2 servers",
         "None is running",
         "1.0 a minute\n0.31 s in the median",
         "free of",

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import background, errors
-from bot.gateway.syncing import CommandSync
+from bot.gateway.syncing import sync_if_changed
 from bot.options import decoding
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
@@ -137,6 +137,6 @@ async def test_commands_that_are_not_synced_do_not_keep_the_bot_from_starting(li
     await live.bot.redis.delete(keys.synced_commands(live.bot.application_id))
     fault = live.faults.add(Fault("PUT", r"/applications/\d+/commands", 0, times=10))
     with capture_logs() as logged:
-        await CommandSync(live.bot.tree, live.bot.redis).if_changed()
+        await sync_if_changed(live.bot.tree, live.bot.redis)
     assert fault.times < 10
     assert [entry["event"] for entry in logged] == ["commands_not_synced"]

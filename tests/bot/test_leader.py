@@ -19,7 +19,7 @@ APPLICATION = 77
 
 @pytest.fixture
 def first(client: redis.asyncio.Redis) -> Leader:
-    return Leader(client, APPLICATION)
+    return Leader(client)
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def second(client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch) -> Lead
     """One on another machine."""
     with monkeypatch.context() as patch:
         patch.setattr(leader, "_machine", lambda: "elsewhere/1/1")
-        return Leader(client, APPLICATION)
+        return Leader(client)
 
 
 async def test_the_second_waits_until_the_first_leaves(first: Leader, second: Leader) -> None:
-    await first.wait()
-    waiting = asyncio.create_task(second.wait())
+    await first.wait(APPLICATION)
+    waiting = asyncio.create_task(second.wait(APPLICATION))
     await asyncio.sleep(0.1)
     assert not waiting.done()
     assert await first.keep()
@@ -49,8 +49,8 @@ async def test_the_second_goes_on_waiting_while_redis_is_away(
     first: Leader, second: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader, "_LOOK_EVERY_S", 0.01)
-    await first.wait()
-    waiting = asyncio.create_task(second.wait())
+    await first.wait(APPLICATION)
+    waiting = asyncio.create_task(second.wait(APPLICATION))
     await asyncio.sleep(0.1)
     with monkeypatch.context() as outage:
         outage.setattr(second, "_claim", _away)
@@ -64,16 +64,16 @@ async def test_the_second_goes_on_waiting_while_redis_is_away(
 
 async def test_one_alone_begins_without_redis(first: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first, "_claim", _away)
-    await asyncio.wait_for(first.wait(), 10)
+    await asyncio.wait_for(first.wait(APPLICATION), 10)
 
 
 async def test_one_that_is_not_heard_of_any_more_is_gone(
     first: Leader, second: Leader, client: redis.asyncio.Redis
 ) -> None:
-    await first.wait()
+    await first.wait(APPLICATION)
     assert 0 < await client.ttl(keys.leader(APPLICATION)) <= leader.GONE_AFTER_S
     await client.delete(keys.leader(APPLICATION))  # as if so long had passed
-    await asyncio.wait_for(second.wait(), 10)
+    await asyncio.wait_for(second.wait(APPLICATION), 10)
     await first.leave()
     assert await second.keep(), "who has lost the lead cannot take it away"
 
@@ -87,25 +87,25 @@ def _dead() -> str:
 async def test_one_that_was_killed_here_is_not_waited_for(client: redis.asyncio.Redis, first: Leader) -> None:
     dead = _dead()
     await client.set(keys.leader(APPLICATION), f"{leader._machine()} {dead} abc", ex=600)
-    await asyncio.wait_for(first.wait(), 10)
+    await asyncio.wait_for(first.wait(APPLICATION), 10)
     await client.set(keys.leader(APPLICATION), f"elsewhere/1/1 {dead} abc", ex=600)
     assert not await first.keep(), "what runs elsewhere cannot be seen from here"
 
 
 async def test_another_application_is_none_of_its_business(first: Leader, client: redis.asyncio.Redis) -> None:
-    await first.wait()
-    await asyncio.wait_for(Leader(client, APPLICATION + 1).wait(), 10)
+    await first.wait(APPLICATION)
+    await asyncio.wait_for(Leader(client).wait(APPLICATION + 1), 10)
 
 
 async def test_who_slept_while_another_one_led_does_not_lead_again(
     first: Leader, second: Leader, client: redis.asyncio.Redis
 ) -> None:
-    await first.wait()
+    await first.wait(APPLICATION)
     await client.delete(keys.leader(APPLICATION))  # it stands still for so long that its claim lapses
     await first.require_term(client)
     assert await first.keep(), "nobody has taken over"
     await client.delete(keys.leader(APPLICATION))
-    await second.wait()
+    await second.wait(APPLICATION)
     await second.leave()
     with pytest.raises(Overtaken):
         await first.require_term(client)

@@ -19,7 +19,7 @@ from redis.asyncio.client import Pipeline
 
 from bot.channels.consent import ConsentStore
 from bot.channels.store import Line, TranscriptStore
-from bot.leader import Fence, Leader, Overtaken
+from bot.leader import Leader, Overtaken
 from shared import keys
 from shared.settings import Settings
 from tests.transcripts import begun
@@ -32,11 +32,11 @@ T = TypeVar("T")
 _IDS = itertools.count()
 
 
-class Halting(Fence):
+class Halting(Leader):
     """Stands still where a process may: each time between what the reading's task has read and what it writes."""
 
-    def __init__(self, client: redis.asyncio.Redis, leader: Leader) -> None:
-        super().__init__(client, lambda: leader)
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        super().__init__(client)
         self.task: asyncio.Task[None] | None = None
         self._may_go = asyncio.Event()
         self._stands = asyncio.Event()
@@ -78,8 +78,7 @@ class Bot:
 
     def __init__(self, settings: Settings, client: redis.asyncio.Redis, transcript_id: str) -> None:
         self._client = client
-        self.leader = Leader(client, APPLICATION)
-        self.fence = Halting(client, self.leader)
+        self.fence = Halting(client)
         self.consents = ConsentStore(settings, client, self.fence)
         self.store = TranscriptStore(client, self.fence)
         self._transcript_id = transcript_id
@@ -87,7 +86,7 @@ class Bot:
 
     async def begin(self) -> None:
         await self._client.delete(keys.leader(APPLICATION))  # the one before was not heard of for long
-        await self.leader.wait()
+        await self.fence.wait(APPLICATION)
         self.fence.task = asyncio.create_task(self._read())
         await self.fence.go()
 
