@@ -217,7 +217,7 @@ class Galvanic(commands.Bot):
     async def setup_hook(self) -> None:
         pages = Help(self, self.guild_settings)
         report = StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, self.settings.data_dir)
-        panel = ServerSettings(self.settings, self.guild_settings, self.registry.stored_bytes)
+        panel = ServerSettings(self.guild_settings, self.settings.command_prefix, self.registry.stored_bytes)
         for cog in (
             Errors(self, self.guild_settings, self.access, self.responder),
             General(self, self.guild_settings, pages, report, functools.partial(sync, self.tree, self.redis)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -10,18 +11,16 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.admin import embeds
-from bot.admin.embeds import Limits, Quotas
 from bot.components import Components, Field, Form, Press, button, custom_id, view
 from bot.errors import error_embed
-from bot.escape import MOST, code
+from bot.escape import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain
 from bot.options.checks import as_limit
 from bot.servers.access import require_admin
-from bot.servers.settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
+from bot.servers.settings import GuildSettings, GuildSettingsStore, Quotas, UnreadableSettings, checked_prefix
 from bot.types import Context, hybrid_command
 from shared import blocklist
 from shared.errors import UserError
-from shared.settings import Settings
+from shared.units import MEGABYTE
 
 log = structlog.get_logger()
 
@@ -39,19 +38,18 @@ _QUOTAS = {
     "jobs_per_server": ("Trainings at once in the whole server", "trainings in the server"),
     "disk_mb": ("Disk for models, in MB", "megabytes of disk"),
 }
+_MOST_SHOWN = 12
 _MOST_TYPED = 4_000  # Discord's limit on what one field of a form takes
 _RED = discord.ButtonStyle.danger
 
 
+@dataclass(eq=False, repr=False)
 class ServerSettings(commands.Cog):
     """`stored_bytes`: what a server's models take."""
 
-    def __init__(
-        self, settings: Settings, servers: GuildSettingsStore, stored_bytes: Callable[[int], Awaitable[int]]
-    ) -> None:
-        self._settings = settings
-        self._servers = servers
-        self._stored_bytes = stored_bytes
+    servers: GuildSettingsStore
+    usual_prefix: str
+    stored_bytes: Callable[[int], Awaitable[int]]
 
     def register(self, components: Components) -> None:
         works: dict[str, Callable[[Press], Awaitable[None]]] = {
@@ -59,7 +57,7 @@ class ServerSettings(commands.Cog):
             "generate_roles": lambda press: self._choose_roles(press, "generate_roles"),
             "channels": lambda press: self._change(press, channels=_ids(press)),
             "reset": self._ask_reset,
-            "reset-all": self._reset,
+            "reset-all": self._change,
             "show": self._show,
         }
         for name, work in works.items():
@@ -88,27 +86,28 @@ class ServerSettings(commands.Cog):
         """All settings with the controls that change them; for `send` or `edit`. Raises redis.RedisError."""
         reset = button("settings", "reset", label="Reset", style=_RED)
         try:
-            own = await self._servers.get(guild.id)
+            own = await self.servers.get(guild.id)
         except UnreadableSettings as error:
             return {"embed": error_embed(error), "view": view(reset)}
         # Discord refuses a default that no longer exists; the next choice drops it from the settings.
-        channels = [place for place in own.channels if guild.get_channel_or_thread(place) is not None]
+        places = [place for one in own.channels if (place := guild.get_channel_or_thread(one)) is not None]
         controls = view(
             _role_menu(guild, "train_roles", own.train_roles),
             _role_menu(guild, "generate_roles", own.generate_roles),
             discord.ui.ChannelSelect(
                 custom_id=custom_id("settings", "channels"),
                 channel_types=_PLACES,
-                placeholder="Where I may be used" + ("" if channels else ": in every channel"),
+                placeholder="Where I may be used" + ("" if places else ": in every channel"),
                 min_values=0,
                 max_values=MOST,
-                default_values=_defaults(channels, discord.SelectDefaultValueType.channel),
+                default_values=places[:MOST],
             ),
             *(button("settings", what, label=what.capitalize()) for what in ("quotas", "prefix", "blocklist")),
             reset,
         )
-        prefix, stored = await self._servers.prefix(guild.id), await self._stored_bytes(guild.id)
-        return {"embed": embeds.settings_panel(guild, own, self._quotas(own), prefix, stored), "view": controls}
+        prefix, stored = await self.servers.prefix(guild.id), await self.stored_bytes(guild.id)
+        embed = _panel(guild, own, self.servers.quotas(own), self.servers.most, prefix, stored)
+        return {"embed": embed, "view": controls}
 
     # ------------------------------------------------------------------ what its controls do
 
@@ -118,10 +117,14 @@ class ServerSettings(commands.Cog):
         await self._change(press, **{field: () if press.interaction.guild_id in ids else ids})
 
     async def _change(self, press: Press, **fields: Any) -> None:
+        """Without `fields` reset all. A new prefix is told in the channel, or people would keep using the old one."""
         guild = _administered(press)
-        await self._servers.change(guild.id, **fields)
+        before = await self.servers.prefix(guild.id)
+        await (self.servers.change(guild.id, **fields) if fields else self.servers.reset(guild.id))
         log.info("settings_changed", guild_id=guild.id, user_id=press.interaction.user.id, fields=sorted(fields))
         await self._show(press)
+        if (prefix := await self.servers.prefix(guild.id)) != before:
+            await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
 
     async def _show(self, press: Press) -> None:
         await press.update(**await self.panel(_administered(press)))
@@ -131,59 +134,40 @@ class ServerSettings(commands.Cog):
             button("settings", "reset-all", label="Yes, reset everything", style=_RED),
             button("settings", "show", label="No, keep the settings"),
         )
-        await press.update(embed=embeds.settings_reset_question(_administered(press)), view=controls)
-
-    async def _reset(self, press: Press) -> None:
-        guild = _administered(press)
-        before = await self._servers.prefix(guild.id)
-        await self._servers.reset(guild.id)
-        log.info("settings_reset", guild_id=guild.id, user_id=press.interaction.user.id)
-        await self._show(press)
-        if before != await self._servers.prefix(guild.id):
-            await self._tell_prefix(press, guild.id)
-
-    async def _tell_prefix(self, press: Press, guild_id: int) -> None:
-        """Tell the channel its new prefix, or people would keep using the old one."""
-        prefix = await self._servers.prefix(guild_id)
-        await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
+        question = (
+            f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel, the "
+            "quotas and the prefix go back to their defaults, and the blocklist is emptied. Models stay as they are."
+        )
+        embed = discord.Embed(title="Reset all settings?", description=question, colour=AMBER)
+        await press.update(embed=embed, view=controls)
 
     # ------------------------------------------------------------------ its forms
 
     async def _prefix_form(self, press: Press) -> Form:
-        guild_id, usual = _administered(press).id, self._settings.command_prefix
-        explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {usual}"
-        now = await self._servers.prefix(guild_id)
+        explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {self.usual_prefix}"
+        now = await self.servers.prefix(_administered(press).id)
 
         async def keep(press: Press) -> None:
             prefix = checked_prefix(press.typed["prefix"])
             # The default is stored as None, so that it follows the operator's setting.
-            await self._change(press, prefix=prefix if prefix != usual else None)
-            await self._tell_prefix(press, guild_id)
+            await self._change(press, prefix=prefix if prefix != self.usual_prefix else None)
 
-        field = Field("prefix", "Prefix", explained, default=now, most=20, required=True)
-        return _form("Command prefix", [field], keep)
+        return _form("Command prefix", keep, Field("prefix", "Prefix", explained, default=now, most=20, required=True))
 
     async def _quotas_form(self, press: Press) -> Form:
-        own, most = await self._servers.get(_administered(press).id), self._limits()
+        own, most = await self.servers.get(_administered(press).id), self.servers.most._asdict()
 
         async def keep(press: Press) -> None:
-            typed = press.typed
-            await self._change(press, **{name: _number(name, typed[name], most[name]) for name in _QUOTAS})
+            await self._change(press, **{name: _number(name, press.typed[name], most[name]) for name in _QUOTAS})
 
-        fields = [
-            Field(
-                name,
-                label,
-                f"Up to {as_limit(most[name])}; leave empty for the maximum",
-                default=_shown(getattr(own, name)),
-                most=20,
-            )
-            for name, (label, _) in _QUOTAS.items()
-        ]
-        return _form("Quotas", fields, keep)
+        def field(name: str, label: str) -> Field:
+            now, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
+            return Field(name, label, upto, default=None if now is None else f"{now:.12g}", most=20)
+
+        return _form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
-        entries = (await self._servers.get(_administered(press).id)).blocklist
+        now = "\n".join((await self.servers.get(_administered(press).id)).blocklist)
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
@@ -192,31 +176,11 @@ class ServerSettings(commands.Cog):
                 raise UserError("That blocklist is too long.", f"Use at most {_MOST_TYPED:,} characters.")
             await self._change(press, blocklist=entries)
 
-        default = "\n".join(entries)
-        field = Field("blocklist", "Blocklist", explained, default=default, most=_MOST_TYPED, long=True)
-        return _form("Blocked words", [field], keep)
-
-    # ------------------------------------------------------------------ quotas
-
-    def _limits(self) -> dict[str, float]:
-        """The most that a server's admins may allow."""
-        settings = self._settings
-        return {
-            "jobs_per_user": settings.train_jobs_per_user,
-            "jobs_per_server": settings.train_jobs_per_server,
-            "disk_mb": settings.server_disk_mb,
-        }
-
-    def _quotas(self, own: GuildSettings) -> Quotas:
-        most, servers = self._limits(), self._servers
-        return Quotas(
-            jobs_per_user=Limits(servers.jobs_per_user(own), most["jobs_per_user"]),
-            jobs_per_server=Limits(servers.jobs_per_server(own), most["jobs_per_server"]),
-            disk_mb=Limits(servers.disk_mb(own), most["disk_mb"]),
-        )
+        field = Field("blocklist", "Blocklist", explained, default=now, most=_MOST_TYPED, long=True)
+        return _form("Blocked words", keep, field)
 
 
-def _form(title: str, fields: list[Field], keep: Callable[[Press], Awaitable[None]]) -> Form:
+def _form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:
     return Form(f"{title} form", title, fields, keep, who="anybody", how="update")
 
 
@@ -232,18 +196,14 @@ def _ids(press: Press) -> tuple[int, ...]:
 
 
 def _role_menu(guild: discord.Guild, field: str, chosen: tuple[int, ...]) -> discord.ui.RoleSelect[Any]:
-    there = [role_id for role_id in chosen if guild.get_role(role_id) is not None]
+    there = [role for one in chosen if (role := guild.get_role(one)) is not None]
     return discord.ui.RoleSelect(
         custom_id=custom_id("settings", field),
         placeholder=_ROLES[field] + ("" if there else ": everyone"),
         min_values=0,
         max_values=MOST,
-        default_values=_defaults(there, discord.SelectDefaultValueType.role),
+        default_values=there[:MOST],
     )
-
-
-def _defaults(ids: list[int], kind: discord.SelectDefaultValueType) -> list[discord.SelectDefaultValue]:
-    return [discord.SelectDefaultValue(id=chosen, type=kind) for chosen in ids[:MOST]]
 
 
 def _number(name: str, typed: str, most: float) -> float | None:
@@ -263,5 +223,51 @@ def _number(name: str, typed: str, most: float) -> float | None:
     return number
 
 
-def _shown(number: float | None) -> str | None:
-    return None if number is None else f"{number:.12g}"
+# ------------------------------------------------------------------ how they look
+
+
+def _panel(
+    guild: discord.Guild, own: GuildSettings, now: Quotas, most: Quotas, prefix: str, stored_bytes: int
+) -> discord.Embed:
+    embed = discord.Embed(
+        title=f"Settings of {plain(guild.name)}",
+        description="Changes apply at once. Members with Manage Server may do everything, everywhere.",
+        colour=BLURPLE,
+    )
+    embed.add_field(name="Who may train", value=_roles(guild, own.train_roles))
+    embed.add_field(name="Who may generate texts", value=_roles(guild, own.generate_roles))
+    embed.add_field(name="Where I may be used", value=_channels(guild, own.channels), inline=False)
+    jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
+    at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
+    jobs += f" ({'the maximum' if now[:2] == most[:2] else at_most})"
+    embed.add_field(name="Trainings at once (waiting included)", value=jobs, inline=False)
+    disk = f"{now.disk_mb:,g} MB ({'the maximum' if now.disk_mb == most.disk_mb else f'at most {most.disk_mb:,g} MB'})"
+    in_use = f"{stored_bytes / MEGABYTE:,.1f} MB are in use"
+    embed.add_field(name="Disk for models", value=f"{disk}; {in_use}", inline=False)
+    embed.add_field(name="Command prefix", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
+    entries = f"{len(own.blocklist):,} " + ("entry" if len(own.blocklist) == 1 else "entries")
+    embed.add_field(
+        name="Blocked words",
+        value=f"{entries}; the button **Blocklist** shows them" if own.blocklist else "None",
+        inline=False,
+    )
+    return embed
+
+
+def _roles(guild: discord.Guild, ids: Iterable[int]) -> str:
+    roles = [role.mention for role_id in ids if (role := guild.get_role(role_id)) is not None]
+    return _some(roles, "members with") if list(ids) else "Everyone"
+
+
+def _channels(guild: discord.Guild, ids: Iterable[int]) -> str:
+    places = [place.mention for place_id in ids if (place := guild.get_channel_or_thread(place_id)) is not None]
+    threads = " and its threads" if len(places) == 1 else " and their threads"
+    return _some(places, "only in", threads) if list(ids) else "In every channel"
+
+
+def _some(mentions: list[str], before: str, after: str = "") -> str:
+    if not mentions:
+        return "Admins only: what was chosen no longer exists"
+    more = f" and {len(mentions) - _MOST_SHOWN} more" if len(mentions) > _MOST_SHOWN else ""
+    said = f"{before} {', '.join(mentions[:_MOST_SHOWN])}{more}{after}"
+    return (said[:1].upper() + said[1:])[:FIELD_LIMIT]

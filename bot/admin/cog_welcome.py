@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import discord
@@ -10,9 +11,9 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot.admin import embeds
 from bot.background import DISCORD_ERRORS, reply
 from bot.components import button, view
+from bot.escape import BLURPLE
 from bot.servers.settings import GuildSettingsStore
 from shared import keys
 from shared.settings import Settings
@@ -23,27 +24,20 @@ NEW_FOR = timedelta(days=1)
 log = structlog.get_logger()
 
 
+@dataclass(eq=False, repr=False)
 class Welcome(commands.Cog):
     """Greets each new server once: in its system channel, or in the first channel where the bot may write."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        settings: Settings,
-        connection: redis.asyncio.Redis,
-        servers: GuildSettingsStore,
-        taste_minutes: float,
-    ) -> None:
-        self._client = client
-        self._minutes = min(settings.train_minutes, settings.train_max_minutes)
-        self._redis = connection
-        self._servers = servers
-        self._taste_minutes = taste_minutes
+    client: discord.Client
+    settings: Settings
+    connection: redis.asyncio.Redis
+    servers: GuildSettingsStore
+    taste_minutes: float
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Greet those that invited the bot while it was away: often before it ran for the first time."""
-        for guild in self._client.guilds:
+        for guild in self.client.guilds:
             await self.on_guild_join(guild)
 
     @commands.Cog.listener()
@@ -52,12 +46,13 @@ class Welcome(commands.Cog):
         if since is None or discord.utils.utcnow() - since > NEW_FOR:
             return
         try:
-            own = await self._servers.get(guild.id)
-            channel = _channel(guild, own.channels)
-            if channel is None or not await reply(self._redis.set(keys.greeted(guild.id), 1, nx=True, ex=2 * NEW_FOR)):
+            channel = _channel(guild, (await self.servers.get(guild.id)).channels)
+            key, kept_for = keys.greeted(guild.id), 2 * NEW_FOR
+            if channel is None or not await reply(self.connection.set(key, 1, nx=True, ex=kept_for)):
                 return
-            embed = embeds.welcome(await self._servers.prefix(guild.id), self._taste_minutes, self._minutes)
-            label = f"A first taste: {self._taste_minutes:g} minutes of Frankenstein"
+            minutes = min(self.settings.train_minutes, self.settings.train_max_minutes)
+            embed = _greeting(await self.servers.prefix(guild.id), self.taste_minutes, minutes)
+            label = f"A first taste: {self.taste_minutes:g} minutes of Frankenstein"
             await channel.send(embed=embed, view=view(button("taste", label=label, style=discord.ButtonStyle.primary)))
         except (RedisError, *DISCORD_ERRORS) as error:
             log.warning("server_not_greeted", guild_id=guild.id, error=type(error).__name__)
@@ -65,9 +60,22 @@ class Welcome(commands.Cog):
 
 def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChannel | None:
     """Where to greet: of the channels that the server's admins allow, if they chose any."""
-    for channel in (guild.system_channel, *guild.text_channels):
-        if channel is not None and (not allowed or channel.id in allowed):
-            may = channel.permissions_for(guild.me)
-            if may.view_channel and may.send_messages and may.embed_links:
-                return channel
-    return None
+    needed = discord.Permissions(view_channel=True, send_messages=True, embed_links=True)
+    wanted = [one for one in (guild.system_channel, *guild.text_channels) if one is not None]
+    fit = (one for one in wanted if not allowed or one.id in allowed)
+    return next((one for one in fit if one.permissions_for(guild.me) >= needed), None)
+
+
+def _greeting(prefix: str, taste_minutes: float, minutes: float) -> discord.Embed:
+    """`minutes`: of a training that nobody gives a time."""
+    return discord.Embed(
+        title="Hello! I learn to write from any text, and talk back in its voice",
+        description=(
+            f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
+            f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
+            "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
+            f"**Then:** `{prefix}train frankenstein` reads for {minutes:g} minutes and writes better. Attach a `.txt` "
+            f"file to `{prefix}train` to have me learn a text of yours. `{prefix}help` shows all I can do."
+        ),
+        colour=BLURPLE,
+    )

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import redis
-from discord.utils import snowflake_time
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -30,7 +29,8 @@ _FAMILIES = (
     ("redis_memory_bytes", "", "What Redis holds in memory."),
     ("redis_memory_limit_bytes", "", "What it may hold; 0: as much as there is."),
 )
-_JOB_ID = re.compile(rb"\b[a-z]-(\d{17,20})\b")
+_JOB_ID = re.compile(rb'"id": ?"([a-z]-[^-"]+)')
+"""The job's, with which the id of a Celery message begins."""
 Figures = dict[str, dict[str, float]]
 """Numbers by the metric's name and its label's value; without a label: ""."""
 
@@ -47,13 +47,18 @@ def read_figures(client: redis.Redis) -> Figures:
         for service in SERVICES:
             pipe.zcount(keys.workers(service), now, "+inf")
         active, texts, next_text, undelivered, stale, *processes = pipe.execute()
+    text = [found[1]] if (found := _JOB_ID.search(next_text or b"")) else []
     with client.pipeline(transaction=False) as pipe:
-        for job_id in active:
-            pipe.hget(keys.job(job_id.decode()), "state")
-        waiting = [job_id for job_id, state in zip(active, pipe.execute(), strict=True) if state == b"waiting"]
+        for job_id in (*active, *text):
+            pipe.hmget(keys.job(job_id.decode()), "state", "entered_at")
+        records = pipe.execute()
+    waiting = [entered for state, entered in records[: len(active)] if state == b"waiting"]
     figures = {
         "queue_jobs": {TRAIN_QUEUE: len(waiting), GENERATE_QUEUE: texts},
-        "queue_oldest_seconds": {TRAIN_QUEUE: _oldest_s(waiting), GENERATE_QUEUE: _oldest_s([next_text or b""])},
+        "queue_oldest_seconds": {
+            TRAIN_QUEUE: _oldest_s(waiting, now),
+            GENERATE_QUEUE: _oldest_s([entered for _, entered in records[len(active) :]], now),
+        },
         "trainings_running": {"": len(active) - len(waiting)},
         "processes": dict(zip(SERVICES, processes, strict=True)),
         "jobs_undelivered": {"": undelivered},
@@ -71,13 +76,8 @@ def memory_of(told: dict[str, Any]) -> tuple[int, int]:
     return int(told["used_memory"]), int(told.get("maxmemory", 0))
 
 
-def _oldest_s(texts: Iterable[bytes]) -> float:
-    """How old the oldest of these jobs is, from their ids, or Celery messages that begin with them.
-
-    An id is made of that of the Discord message or interaction which asked for the job, and so has its time.
-    """
-    began = [snowflake_time(int(found[1])).timestamp() for text in texts if (found := _JOB_ID.search(text))]
-    return max(0.0, time.time() - min(began)) if began else 0.0
+def _oldest_s(entered: Iterable[bytes | None], now: float) -> float:
+    return max((now - float(at) for at in entered if at is not None), default=0.0)
 
 
 class Queues(Collector):

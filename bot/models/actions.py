@@ -61,10 +61,10 @@ class ModelActions(Requests):
         if typed is not None:
             await self.require_generate(who)
             if typed.strip().lower() in ("default", "usual", "reset"):
-                await self.servers.forget_temperature(who.here[0])
+                await self.servers.choose(who.here[0], "temperature", None)
             else:
                 remedy = f"Use a number from 0 to {HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
-                await self.servers.choose(who.here[0], temperature=temperature(typed, remedy))
+                await self.servers.choose(who.here[0], "temperature", temperature(typed, remedy))
         chosen = (await self.servers.channel(who.here)).temperature
         usual = self.settings.generate_temperature
         if chosen is None:

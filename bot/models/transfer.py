@@ -142,7 +142,7 @@ class Transfer(Requests):
 
     async def _require_disk_space(self, guild_id: int, more_bytes: int) -> int:
         """Bytes that all the server's models may take. Raises UserError: this one would take more."""
-        most = self.servers.disk_mb(await self.servers.get(guild_id))
+        most = self.servers.quotas(await self.servers.get(guild_id)).disk_mb
         taken, more = await self.registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
         if taken + more > most:
             raise UserError(

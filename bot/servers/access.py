@@ -25,14 +25,15 @@ ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "o
 """Commands that work in any channel: they show or change settings, or are a member's right, and use no model."""
 IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync", *_PRIVACY})
 """The other commands work on a server's models, jobs or settings."""
-_NEEDED = {
+_RIGHTS = {
     "view_channel": "View Channel",
     "send_messages": "Send Messages",
+    "send_messages_in_threads": "Send Messages in Threads",
     "embed_links": "Embed Links",
     "attach_files": "Attach Files",
     "read_message_history": "Read Message History",
 }
-_WITHOUT_WHICH_NOTHING = ("View Channel", "Send Messages", "Send Messages in Threads")
+_BESIDES = ("embed_links", "attach_files", "read_message_history")
 _WITH_MESSAGES = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
 """Discord's error codes for somebody who is not in the server; with others, it is the bot that is not."""
@@ -163,31 +164,34 @@ def visible_channels(guild: discord.Guild, user: User) -> list[discord.abc.Guild
     ]
 
 
+def _sending(channel: Where) -> str:
+    return "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
+
+
+def may_send(have: discord.Permissions, channel: Where) -> bool:
+    return bool(getattr(have, _sending(channel)))
+
+
 def require_permissions(ctx: Context) -> None:
     require_all(ctx.bot_permissions, ctx.channel)
 
 
 def require_all(have: discord.Permissions, channel: Where) -> None:
     """Raises UserError: names the permissions for its answers that the bot lacks."""
-    needed = dict(_NEEDED)
-    if isinstance(channel, discord.Thread):
-        needed = {"view_channel": "View Channel", "send_messages_in_threads": "Send Messages in Threads", **needed}
-        del needed["send_messages"]
-    missing = [title for name, title in needed.items() if not getattr(have, name)]
+    basic = ("view_channel", _sending(channel))
+    missing = [name for name in (*basic, *_BESIDES) if not getattr(have, name)]
     if missing:
-        # Without one of these the others seem to be missing, too, whether they are granted or not.
-        missing = next(([title] for title in missing if title in _WITHOUT_WHICH_NOTHING), missing)
+        # Without one of the basic ones the others seem to be missing, too, whether they are granted or not.
+        named = missing[:1] if missing[0] in basic else missing
         raise UserError(
-            f"I'm missing permissions in #{channel}: {', '.join(missing)}.",
+            f"I'm missing permissions in #{channel}: {', '.join(map(_RIGHTS.__getitem__, named))}.",
             "A server admin can give them to my role in the channel's settings.",
         )
 
 
 def require_writer(interaction: discord.Interaction[Any]) -> None:
     """Raises UserError: whoever pressed may not write in the channel, so could not give the command."""
-    may = interaction.permissions  # none outside of servers
-    in_thread = isinstance(interaction.channel, discord.Thread)
-    if interaction.guild_id is not None and not (may.send_messages_in_threads if in_thread else may.send_messages):
+    if interaction.guild_id is not None and not may_send(interaction.permissions, interaction.channel):
         raise UserError(
             "You can't send messages in this channel, so this does nothing for you.",
             "Use my commands in a channel where you may write.",

@@ -26,9 +26,8 @@ class Actor:
     @classmethod
     def of(cls, ctx: Context) -> Actor:
         assert ctx.guild is not None
-        if ctx.interaction is not None:
-            return cls(ctx.author, ctx.channel, ctx.guild.id, ctx.interaction.id)
-        return cls(ctx.author, ctx.channel, ctx.guild.id, ctx.message.id, ctx.message.id)
+        message_id = ctx.message.id if ctx.interaction is None else None
+        return cls(ctx.author, ctx.channel, ctx.guild.id, (ctx.interaction or ctx.message).id, message_id)
 
     @classmethod
     def of_interaction(cls, interaction: discord.Interaction[Any]) -> Actor:

@@ -17,16 +17,7 @@ from shared.errors import UserError
 
 What = Literal["train", "generate", "chat", "wait", "model", "refused", "data"]
 
-# Begins a cooldown unless another request's is running: then its rest in milliseconds, else -1. Sent twice, because
-# the first reply was lost, it begins once. KEYS: the cooldown. ARGV: a token of this request, milliseconds.
-_BEGIN = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return redis.call('PTTL', KEYS[1]) end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return -1
-"""
-
-# Takes a cooldown back unless it is over and the next request's by now. KEYS, ARGV: as above.
+# Takes a cooldown back unless it is over and the next request's by now. KEYS: it. ARGV: a token of this request.
 _GIVE_BACK = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
@@ -45,7 +36,8 @@ class TooSoon(UserError):
 
 class Cooldowns:
     def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._begin, self._give_back = map(client.register_script, (_BEGIN, _GIVE_BACK))
+        self._redis = client
+        self._give_back = client.register_script(_GIVE_BACK)
 
     @asynccontextmanager
     async def spend(
@@ -65,9 +57,10 @@ class Cooldowns:
             return
         key = keys.cooldown(what, guild_id, who)
         token = secrets.token_hex(8) if request is None else str(request)
-        rest = await reply(self._begin(keys=[key], args=[token, max(1, int(1000 * seconds))]))
-        if rest >= 0:
-            raise TooSoon(rest / 1000)
+        begun = await reply(self._redis.set(key, token, px=max(1, int(1000 * seconds)), nx=True))
+        # Sent twice, because the first reply was lost, it is this request's already.
+        if not begun and await reply(self._redis.get(key)) != token.encode():
+            raise TooSoon(await reply(self._redis.pttl(key)) / 1000)
         try:
             yield
         except BaseException:

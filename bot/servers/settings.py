@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import redis.asyncio
 import structlog
@@ -70,6 +70,14 @@ class ChannelChoices(BaseModel):
     chat: bool = False
 
 
+class Quotas(NamedTuple):
+    """Trainings of one person, and of a whole server, that may wait or run at once; megabytes of models."""
+
+    jobs_per_user: int
+    jobs_per_server: int
+    disk_mb: float
+
+
 class GuildSettingsStore:
     """In Redis. One bot process serves a server, so each server's settings are read only once."""
 
@@ -88,8 +96,7 @@ class GuildSettingsStore:
         """
         if guild_id is None:
             return GuildSettings()
-        known = self._known.get(guild_id)
-        if known is None:
+        if (known := self._known.get(guild_id)) is None:
             if time.monotonic() < self._silent_until:
                 raise redis.TimeoutError("Redis was silent a moment ago.")
             try:
@@ -97,26 +104,23 @@ class GuildSettingsStore:
             except RedisError:
                 self._silent_until = time.monotonic() + _SPARED_S
                 raise
-            known = _read(guild_id, data)
-            self._known[guild_id] = known
+            known = self._known[guild_id] = _read(guild_id, data)
         return known
 
-    async def put(self, guild_id: int, settings: GuildSettings) -> None:
-        await reply(self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True)))
-        self._known[guild_id] = settings
-
-    async def change(self, guild_id: int, **fields: Any) -> GuildSettings:
-        """Change some settings, checked; of two admins' changes at the same time both are kept. The new settings."""
+    async def change(self, guild_id: int, **fields: Any) -> None:
+        """Change some settings, checked; of two admins' changes at the same time both are kept."""
         async with self._changing:
-            settings = GuildSettings.model_validate({**(await self.get(guild_id)).model_dump(), **fields})
-            await self.put(guild_id, settings)
-            return settings
+            now = (await self.get(guild_id)).model_dump()
+            await self._put(guild_id, GuildSettings.model_validate(now | fields))
 
-    async def reset(self, guild_id: int) -> GuildSettings:
+    async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, even what this version cannot read."""
         async with self._changing:
-            await self.put(guild_id, GuildSettings())
-            return GuildSettings()
+            await self._put(guild_id, GuildSettings())
+
+    async def _put(self, guild_id: int, settings: GuildSettings) -> None:
+        await reply(self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True)))
+        self._known[guild_id] = settings
 
     async def prefix(self, guild_id: int | None) -> str:
         """What a command begins with there; the operator's while Redis is away and it is not known."""
@@ -135,32 +139,29 @@ class GuildSettingsStore:
             self._blocklists[entries] = Blocklist(entries)
         return self._blocklists[entries]
 
-    def jobs_per_user(self, own: GuildSettings) -> int:
-        """Trainings of one person that may wait or run at once: the admins' number within the operator's."""
-        return min(own.jobs_per_user or self._settings.train_jobs_per_user, self._settings.train_jobs_per_user)
+    @property
+    def most(self) -> Quotas:
+        """What the operator allows."""
+        settings = self._settings
+        return Quotas(settings.train_jobs_per_user, settings.train_jobs_per_server, settings.server_disk_mb)
 
-    def jobs_per_server(self, own: GuildSettings) -> int:
-        """As `jobs_per_user`, of all members together."""
-        return min(own.jobs_per_server or self._settings.train_jobs_per_server, self._settings.train_jobs_per_server)
-
-    def disk_mb(self, own: GuildSettings) -> float:
-        """What the server's models may take: the admins' number within the operator's."""
-        return min(own.disk_mb or self._settings.server_disk_mb, self._settings.server_disk_mb)
+    def quotas(self, own: GuildSettings) -> Quotas:
+        """The admins' numbers within the operator's."""
+        most = self.most
+        return Quotas(
+            min(own.jobs_per_user or most.jobs_per_user, most.jobs_per_user),
+            min(own.jobs_per_server or most.jobs_per_server, most.jobs_per_server),
+            min(own.disk_mb or most.disk_mb, most.disk_mb),
+        )
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
         """`channel_ids`: the channel and, for a thread, its parent, which decides what the thread has not chosen."""
-        hashes = [await reply(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids]
-        return read_choices(cast(list[dict[bytes, bytes]], hashes))
+        return read_choices([await reply(self._redis.hgetall(keys.channel(one))) for one in channel_ids])
 
-    async def choose(self, channel_id: int, *, temperature: float | None = None, chat: bool | None = None) -> None:
-        """What is None stays as it is."""
-        if temperature is not None:
-            await reply(self._redis.hset(keys.channel(channel_id), "temperature", f"{temperature:g}"))
-        if chat is not None:
-            await reply(self._redis.hset(keys.channel(channel_id), "chat", str(int(chat))))
-
-    async def forget_temperature(self, channel_id: int) -> None:
-        await reply(self._redis.hdel(keys.channel(channel_id), "temperature"))
+    async def choose(self, channel_id: int, name: Literal["temperature", "chat"], value: float | None) -> None:
+        """None: as if nobody had chosen."""
+        key = keys.channel(channel_id)
+        await reply(self._redis.hdel(key, name) if value is None else self._redis.hset(key, name, f"{value:g}"))
 
 
 def checked_prefix(typed: str) -> str:
@@ -168,18 +169,22 @@ def checked_prefix(typed: str) -> str:
     prefix = typed.strip()
     shown = prefix[:20].replace("`", "'")
     example = "Use one to five characters, ending in a symbol, such as `?`, `$$` or `g!`."
-    if not prefix:
-        raise UserError("A prefix can't be empty.", example)
-    if any(symbol in prefix for symbol in "`<>\\") or "@" in prefix[1:]:
-        raise UserError("A prefix can't contain a mention, a backtick, a backslash, `<` or `>`.", example)
-    if len(prefix) > PREFIX_LIMIT:
-        raise UserError(f"The prefix `{shown}` is {len(prefix)} characters long.", example)
-    if prefix[0] in "/@":
-        raise UserError(f"A prefix can't begin with `{prefix[0]}`: Discord uses that itself.", example)
-    if not prefix.isprintable() or " " in prefix:
-        raise UserError("A prefix can't contain spaces or invisible characters.", example)
-    if prefix[-1].isalnum():
-        raise UserError(f"With the prefix `{shown}`, ordinary words would be taken for commands.", example)
+    for wrong, problem in (
+        (not prefix, "A prefix can't be empty."),
+        (
+            any(symbol in prefix for symbol in "`<>\\") or "@" in prefix[1:],
+            "A prefix can't contain a mention, a backtick, a backslash, `<` or `>`.",
+        ),
+        (len(prefix) > PREFIX_LIMIT, f"The prefix `{shown}` is {len(prefix)} characters long."),
+        (prefix.startswith(("/", "@")), f"A prefix can't begin with `{prefix[:1]}`: Discord uses that itself."),
+        (
+            not prefix.isprintable() or " " in prefix,
+            "A prefix can't contain spaces or invisible characters.",
+        ),
+        (prefix[-1:].isalnum(), f"With the prefix `{shown}`, ordinary words would be taken for commands."),
+    ):
+        if wrong:
+            raise UserError(problem, example)
     return prefix
 
 
@@ -188,11 +193,7 @@ def read_choices(hashes: Sequence[Mapping[bytes, bytes]]) -> ChannelChoices:
     found: dict[str, str] = {}
     for fields in reversed(hashes):
         found |= {name.decode(): value.decode() for name, value in fields.items()}
-    return ChannelChoices(
-        model=found.get("model"),
-        temperature=float(found["temperature"]) if "temperature" in found else None,
-        chat=found.get("chat") == "1",
-    )
+    return ChannelChoices.model_validate(found)
 
 
 def _read(guild_id: int, data: bytes | None) -> GuildSettings:

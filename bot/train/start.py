@@ -239,7 +239,7 @@ class Trainings:
 
     async def _limits(self, who: Actor) -> tuple[int, int]:
         own = await self.servers.get(who.guild_id)
-        return self.servers.jobs_per_user(own), self.servers.jobs_per_server(own)
+        return self.servers.quotas(own)[:2]
 
     async def _require_room(self, who: Actor) -> None:
         """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
@@ -249,7 +249,7 @@ class Trainings:
             raise await self._no_room(who, True)
         if outlook.count(who.guild_id) >= for_all:
             raise await self._no_room(who, False)
-        limit_mb = self.servers.disk_mb(await self.servers.get(who.guild_id))
+        limit_mb = self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb
         taken = await self.registry.stored_bytes(who.guild_id)
         if taken >= limit_mb * MEGABYTE:
             prefix = await self.servers.prefix(who.guild_id)

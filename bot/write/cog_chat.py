@@ -54,7 +54,7 @@ class Chat(commands.Cog):
             raise UserError(
                 "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
             )
-        await self.generating.servers.choose(here[0], chat=wanted)
+        await self.generating.servers.choose(here[0], "chat", wanted)
         await ctx.send(embed=await self._about(ctx, wanted, me))
 
     async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:

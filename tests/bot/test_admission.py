@@ -133,7 +133,7 @@ def full(live: Live) -> Iterator[Live]:
 
 @pytest.mark.parametrize("words", ["!generate the sea", "!compare the sea", "!surprise the sea", f"<@{BOT_ID}> hello"])
 async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str) -> None:
-    await full.bot.guild_settings.choose(LAB, chat=True)
+    await full.bot.guild_settings.choose(LAB, "chat", True)
     said = await full.ask(words)
     assert "This server is asking for more texts than I can serve: 200 are waited for." in said
     assert "Try again in 20 s." in said

@@ -75,7 +75,7 @@ async def test_no_picture_is_drawn_of_blocked_words(live: Live) -> None:
 async def test_who_may_not_write_cannot_silence_a_channel(live: Live) -> None:
     (writers,) = (role.id for role in GUILDS[0].roles if role.name == "Writers")
     await live.bot.guild_settings.change(GUILD, generate_roles=(writers,))
-    await live.bot.guild_settings.choose(LAB, chat=True)
+    await live.bot.guild_settings.choose(LAB, "chat", True)
     me = f"<@{live.bot.user.id if live.bot.user else 0}>"
     assert "You can't generate texts" in await live.ask(f"{me} hello", person="cleo")
     assert "I learn to write" not in await live.ask(f"{me} hello", person="ben")  # who is heard all the same

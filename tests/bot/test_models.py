@@ -49,7 +49,7 @@ async def test_a_model_and_what_its_channel_chose_come_together(
     registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
     register(worker, record())
-    await GuildSettingsStore(settings, client).choose(CHANNEL, temperature=0.4)
+    await GuildSettingsStore(settings, client).choose(CHANNEL, "temperature", 0.4)
     for name in (None, "tides", " Tides "):
         model, choices = await registry.choose_with(GUILD, [CHANNEL], name)
         assert (model.model_id, choices.temperature, choices.model) == ("m1", 0.4, "m1")

@@ -7,9 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
-import discord
 import pytest
 import redis
 from prometheus_client import CollectorRegistry, Counter
@@ -91,16 +89,15 @@ def test_a_host_of_others_is_said() -> None:
 
 def test_the_queues_are_read_from_redis(settings: Settings) -> None:
     client, now = connect(settings), time.time()
-
-    def job_of(letter: str, age_s: float) -> str:
-        asked = datetime.fromtimestamp(now - age_s, UTC)
-        return f"{letter}-{discord.utils.time_snowflake(asked)}"
-
-    young, old, begun = job_of("t", 40), job_of("t", 90), job_of("t", 900)
-    for job_id, job_state in ((young, "waiting"), (old, "waiting"), (begun, "begun")):
-        client.hset(keys.job(job_id), "state", job_state)
-        client.hset(keys.ACTIVE, job_id, "1:2")
-    client.lpush("generate", json.dumps({"headers": {"id": f"{job_of('g', 7)}-1-ab12"}}), "no message")
+    for job_id, job_state, age_s in (
+        ("t-1", "waiting", 40),
+        ("t-2", "waiting", 90),
+        ("t-3", "begun", 900),
+        ("g-5", "sent", 7),
+    ):
+        client.hset(keys.job(job_id), mapping={"state": job_state, "entered_at": now - age_s})
+    client.hset(keys.ACTIVE, mapping={"t-1": "1:2", "t-2": "1:2", "t-3": "1:2"})
+    client.lpush("generate", json.dumps({"headers": {"id": "g-5-1-ab12"}}), "no message")
     client.zadd(keys.workers("train"), {"one": now + 60, "gone": now - 60})
     client.hset(keys.STALE, "m", str(now - 100))
     figures = read_figures(client)
@@ -114,8 +111,8 @@ def test_the_queues_are_read_from_redis(settings: Settings) -> None:
 
 def test_what_cannot_be_read_costs_no_other_number(settings: Settings) -> None:
     client = connect(settings)
-    client.hset(keys.job("of another version"), "state", "waiting")
-    client.hset(keys.ACTIVE, "of another version", "1:2")
+    client.hset(keys.job("t-1"), "state", "waiting")
+    client.hset(keys.ACTIVE, "t-1", "1:2")
     client.lpush("generate", "of another version")
     figures = read_figures(client)
     assert figures["queue_jobs"] == {"train": 1, "generate": 1}
