@@ -34,7 +34,7 @@ from bot.channels.sources import Sources
 from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
-from bot.components import MODEL, Components
+from bot.components import Components
 from bot.escape import replace_surrogates
 from bot.gateway import connection
 from bot.gateway.pacing import Pacing
@@ -60,10 +60,8 @@ from bot.servers.access import Access
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.train.card import TrainingCards
-from bot.train.channel import ChannelTrainings
 from bot.train.cog import Training
 from bot.train.cog_jobs import Jobs
-from bot.train.control import Control
 from bot.train.remake import Remaking
 from bot.train.start import TASTE_MINUTES, Trainings
 from bot.write.cog import Writing
@@ -167,15 +165,6 @@ class Galvanic(commands.Bot):
             self.transcripts,
         )
         self.importer = self._make_importer()
-        self.channel_trainings = ChannelTrainings(
-            settings,
-            self.guild_settings,
-            self.registry,
-            self.transcripts,
-            self.trainings,
-            self.sources,
-            self.importer,
-        )
         self.remaking = Remaking(
             self,
             settings,
@@ -193,8 +182,7 @@ class Galvanic(commands.Bot):
             before=(self.withdrawals.resume,),
             after=(self.withdrawals.close_done,),
         )
-        self.components.add("update", self.channel_trainings.update, MODEL)
-        self.training_control = Control(
+        self.training_control = Jobs(
             self.guild_settings, self.queue, self.outlook, self.audience, self.training_cards, self.importer
         )
         self.trainings.register(self.components)
@@ -222,14 +210,8 @@ class Galvanic(commands.Bot):
             Errors(self, self.guild_settings, self.access, self.responder),
             General(self, self.guild_settings, pages, report, functools.partial(sync, self.tree, self.redis)),
             panel,
-            Training(
-                self.settings,
-                self.guild_settings,
-                self.trainings,
-                self.channel_trainings,
-                self.components,
-            ),
-            Jobs(self.guild_settings, self.outlook, self.training_control),
+            Training(self.settings, self.trainings, self.sources, self.importer, self.transcripts, self.components),
+            self.training_control,
             Welcome(self, self.settings, self.redis, self.guild_settings, TASTE_MINUTES),
         ):
             await self.add_cog(cog)

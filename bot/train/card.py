@@ -132,12 +132,11 @@ class LiveCard:
 
     def __init__(self, cards: TrainingCards, job: TrainJob, where: tuple[int, int] | None, news: asyncio.Event) -> None:
         self._cards = cards
-        self._queue = cards.queue
+        self._jobs = cards.queue
         self._job = job
         nonce = functools.partial(card_nonce, job.job_id)
         self._message = CardMessage(cards.client, cards.settings, job.place, where, nonce)
         self._news = news
-        self._interval = cards.settings.card_interval_s
         self._state = TrainingState()
         self._cursor = "0"
         self._shown: Any = None
@@ -150,124 +149,123 @@ class LiveCard:
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
         self._told = False  # the end, to somebody
         self._refusals = 0  # of the end
-        self._full = False  # Redis, since it was last heard of
 
     async def keep(self) -> None:
         """Show every change until the end has been shown; no trouble on the way ends it."""
+        full = False
         while not self._told:
             self._news.clear()
+            wait_s = RETRY_S
             try:
-                wait = await self._show()
-                self._full = False
+                wait_s = await self._show()
+                full = False
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 self._stuck_since = None  # its worker could not say either that it is there
-                await self._say_outage(error)
-                wait = RETRY_S
+                full = full or takes_nothing(error, self._cards.settings)  # silent afterwards, it is no less full
+                await self._show_outage(embeds.outage(self._job, full=full))
             except Exception as error:  # a card that stands still for good would be worse than one that is late
                 if is_transient(error):
                     log.warning("discord_unreachable", error=type(error).__name__)
-                    wait = RETRY_S
                 else:
                     log.exception("card_not_updated")
-                    wait = 6 * RETRY_S
-            if wait != LOOK_AGAIN_S:
-                await asyncio.sleep(max(wait, 0.05))
+                    wait_s = 6 * RETRY_S
+            if wait_s != LOOK_AGAIN_S:
+                await asyncio.sleep(max(wait_s, 0.05))
             elif not self._told:
-                await woken(self._news, wait)
+                await woken(self._news, wait_s)
 
     async def _show(self) -> float:
         """Show what is new, if it is time to; the seconds until the next look."""
         await self._record()
-        embed = await self._render()
+        await self._read()
+        embed = await self._cards.embed(self._job, self._state)
         if self._gone:
             await self._end_without_channel(embed)
         elif embed.to_dict() != self._shown:
-            wait = self._edited + self._interval - time.monotonic()
-            if wait > 0:
-                return wait
-            try:
-                await self._put(embed)
-            except discord.HTTPException as error:
-                if (wait_s := await self._not_put(embed, error)) is not None:
-                    return wait_s
+            wait_s = self._edited + self._cards.settings.card_interval_s - time.monotonic()
+            if wait_s <= 0:
+                wait_s = await self._put(embed)
+            if wait_s > 0:
+                return wait_s
             self._shown, self._edited = embed.to_dict(), time.monotonic()
-        self._told = self._told or (self._state.over and not self._gone)
+            self._told = self._told or (self._state.over and not self._gone)
         if not self._told:
             await self._record()
         return LOOK_AGAIN_S
 
-    async def _not_put(self, embed: discord.Embed, error: discord.HTTPException) -> float | None:
-        """Discord refused the card: the seconds until the next try, None if somebody was told in another way.
+    async def _record(self) -> None:
+        """Store in Redis where the card is: the next run of the bot goes on with it."""
+        if self._message.where is not None and self._message.where != self._recorded:
+            await self._jobs.set_card(self._job.job_id, self._message.where)
+            self._recorded = self._message.where
 
-        Raises discord.HTTPException if it is no refusal.
-        """
-        if is_transient(error):
-            raise error
-        if is_gone(error):
-            log.warning("card_has_no_channel")
-            await self._end_without_channel(embed)
-        elif isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
-            log.warning("card_forbidden", code=error.code)
-            if not self._state.over:
-                return 12 * RETRY_S
-            await self._tell_owner(embed, await self._files())
-        elif error.status in _REFUSED:
-            log.warning("card_refused", status=error.status, code=error.code)
-            self._refusals += self._state.over
-            if self._refusals < _MOST_REFUSALS:
-                return 6 * RETRY_S
-            await self._end_plainly()
-        else:
-            raise error
-        return None
-
-    async def _render(self) -> discord.Embed:
-        for entry, event in await self._queue.events(self._job.job_id, self._cursor):
+    async def _read(self) -> None:
+        for entry, event in await self._jobs.events(self._job.job_id, self._cursor):
             self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
         if not self._state.over:
             await self._give_up_if_unknown()
         if not self._state.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:
-            await self._queue.keep_text(self._job)
+            await self._jobs.keep_text(self._job)
             self._text_kept = time.monotonic()
-        return await self._cards.embed(self._job, self._state)
 
     async def _give_up_if_unknown(self) -> None:
         """End the training if Redis knows nothing of it any more, as after a loss of its data."""
-        outlook = await self._cards.outlook.look()
-        if outlook.of(self._job.job_id) is not None:
+        if (await self._cards.outlook.look()).of(self._job.job_id) is not None:
             self._stuck_since = None
             return
-        if self._stuck_since is None:
-            self._stuck_since = time.monotonic()
-        stuck_s = time.monotonic() - self._stuck_since
-        if stuck_s <= (UNKNOWN_AFTER_S if self._state.state == "queued" else LOST_AFTER_S):
-            return
-        if await self._queue.load(self._job.job_id) is None:
+        now = time.monotonic()
+        self._stuck_since = self._stuck_since or now
+        patience_s = UNKNOWN_AFTER_S if self._state.state == "queued" else LOST_AFTER_S
+        if now - self._stuck_since > patience_s and await self._jobs.load(self._job.job_id) is None:
             log.error("training_lost")
             lost = Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
             self._state = self._state.after(lost)
 
-    async def _put(self, embed: discord.Embed) -> None:
-        """Show the card, without its chart where no file may be attached; the end reopens an archived thread."""
-        files = await self._files()
+    async def _put(self, embed: discord.Embed, *, with_files: bool = True, opened: bool = False) -> float:
+        """Show the card; the seconds until the next try where Discord refuses it, 0 if all is told that can be.
+
+        Without its chart where no file may be attached. The end opens an archived thread, and goes to the owner where
+        the bot may not post. Raises what is no refusal.
+        """
+        over, files = self._state.over, await self._files() if with_files else []
         try:
             async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
-                await self._message.put(embed, files, self._buttons())
-        except discord.Forbidden as error:
-            if error.code != MISSING_PERMISSIONS or not files:
-                raise
-            log.warning("chart_not_attached")
-            await self._message.put(embeds.without_chart(embed), [], self._buttons())
+                await self._message.put(embed, files, buttons_of(self._job, self._state))
         except discord.HTTPException as error:
-            if error.code != ARCHIVED or not self._state.over:
+            log.warning("card_refused", status=error.status, code=error.code)
+            if is_transient(error):
                 raise
+            if is_gone(error):
+                await self._end_without_channel(embed)
+            elif error.code == MISSING_PERMISSIONS and files:
+                return await self._put(embeds.without_chart(embed), with_files=False)
+            elif error.code == ARCHIVED and over and not opened and await self._open_thread():
+                return await self._put(embed, with_files=with_files, opened=True)
+            elif isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
+                if not over:
+                    return 12 * RETRY_S
+                await self._tell_owner(embed, files)
+            elif error.status in _REFUSED:
+                self._refusals += over
+                if self._refusals < _MOST_REFUSALS:
+                    return 6 * RETRY_S
+                await self._end_plainly()
+            else:
+                raise
+        return 0.0
+
+    async def _open_thread(self) -> bool:
+        try:
             thread = await self._cards.client.fetch_channel(self._job.place.channel_id)
-            if not isinstance(thread, discord.Thread):
+            if isinstance(thread, discord.Thread):
+                await thread.edit(archived=False)
+        except discord.HTTPException as error:
+            if is_transient(error):
                 raise
-            await thread.edit(archived=False)
-            await self._message.put(embed, await self._files(), self._buttons())
+            return False
+        return True
 
     async def _end_plainly(self) -> None:
         """Show the end without all that Discord may have refused; if it refuses that, too, tell the owner."""
@@ -279,80 +277,70 @@ class LiveCard:
                 raise
             await self._tell_owner(embed, [])
 
-    def _buttons(self) -> discord.ui.View | None:
-        return buttons_of(self._job, self._state)
-
-    async def _record(self) -> None:
-        """Store in Redis where the card is: the next run of the bot goes on with it."""
-        if self._message.where is not None and self._message.where != self._recorded:
-            await self._queue.set_card(self._job.job_id, self._message.where)
-            self._recorded = self._message.where
-
     async def _files(self) -> list[discord.File]:
         if self._state.state != "finished":
             return []
-        chart = await self._queue.artifact(self._job.job_id, LOSS_FILE)
+        chart = await self._jobs.artifact(self._job.job_id, LOSS_FILE)
         return [discord.File(io.BytesIO(chart), LOSS_FILE)] if chart is not None else []
 
-    async def _say_outage(self, error: RedisError) -> None:
+    async def _show_outage(self, embed: discord.Embed) -> None:
         """Say on the card that the queue is away, if there is a card to edit."""
-        self._full = self._full or takes_nothing(error, self._cards.settings)  # silent afterwards, it is no less full
-        embed = embeds.outage(self._job, full=self._full)
-        if self._gone or self._message.where is None or embed.to_dict() == self._shown:
-            return
-        if time.monotonic() - self._edited < self._interval:
+        due = time.monotonic() - self._edited >= self._cards.settings.card_interval_s
+        if not due or self._gone or self._message.where is None or embed.to_dict() == self._shown:
             return
         if await edit_by_id(self._cards.client, self._message.where, embed):
             self._shown, self._edited = embed.to_dict(), time.monotonic()
+
+    # ------------------------------------------------------------------ without a channel
 
     async def _end_without_channel(self, embed: discord.Embed) -> None:
         """The channel is gone: end the training, with the best so far where that may be used elsewhere.
 
         Its owner hears that it is being ended (unless that took only a moment), and later how it ended: it may have to
-        wait for a worker, or fail. A model that is this channel's alone goes with it (`ModelActions.forget_channel`):
-        it is not worth the wait.
+        wait for a worker, or fail. A model that is this channel's alone goes with it (`Removal.forget_channel`): it is
+        not worth the wait.
         """
         if self._state.over:
             await self._tell_owner(embeds.end_without_channel(embed, self._job, self._state), await self._files())
         elif not self._gone:
-            await self._begin_to_end()
-            self._gone = True
+            self._gone = await self._begin_to_end()
 
-    async def _begin_to_end(self) -> None:
+    async def _begin_to_end(self) -> bool:
+        job_id = self._job.job_id
         if self._state.has_learned and not await self._channels_own():
-            await self._queue.finish(self._job.job_id)
-        elif await self._queue.cancel(self._job.job_id) != "asked":
-            return
-        kept = await self._queue.control(self._job.job_id) == "finish"  # somebody may have cancelled it
+            await self._jobs.finish(job_id)
+        elif await self._jobs.cancel(job_id) != "asked":
+            return True
+        kept = await self._jobs.control(job_id) == "finish"  # somebody may have cancelled it
         log.info("training_ended_with_its_channel", kept=kept)
-        told = await self._write_to_owner(embeds.channel_gone(self._job, kept=kept), [], f"{self._job.job_id}-g")
+        told = await self._write_to_owner(embeds.channel_gone(self._job, kept=kept), [], f"{job_id}-g")
         if told is not None:
             self._message.where = (told.channel.id, told.id)
+        return True
 
     async def _channels_own(self) -> bool:
         """Whether the model would be for this channel alone."""
-        heard = self._job.corpus.transcript
-        if heard is not None and heard.channel_id in self._job.place.channel_ids:
+        job, source = self._job, self._job.corpus.transcript
+        if job.corpus.source == "upload" or (source is not None and source.channel_id in job.place.channel_ids):
             return True
-        if self._job.corpus.source == "upload" or self._job.parent is None:
-            return self._job.corpus.source == "upload"
-        parent = await self._cards.registry.record(self._job.parent.model_id)
-        return parent is None or parent.scope == "channel"
+        parent = await self._cards.registry.record(job.parent.model_id) if job.parent is not None else None
+        return job.parent is not None and (parent is None or parent.scope == "channel")
 
     async def _tell_owner(self, embed: discord.Embed, files: list[discord.File]) -> None:
         """The channel is closed to the bot, or gone: send the end to the person who asked, as a direct message.
 
         They may have lost access to a channel that was learned from, so they get no texts of such a model.
         """
-        if self._job.transcripts != ():
-            embed = embeds.without_samples(embed)
-        await self._write_to_owner(embed, files, self._job.job_id)
+        shown = embed if self._job.transcripts == () else embeds.without_samples(embed)
+        await self._write_to_owner(shown, files, self._job.job_id)
         self._told = True
 
     async def _write_to_owner(
         self, embed: discord.Embed, files: list[discord.File], nonce: str
     ) -> discord.Message | None:
         """Send a direct message; None: Discord lets nobody send them any."""
+        for file in files:
+            file.reset(seek=True)
         try:
             owner = await self._cards.client.fetch_user(self._job.place.user_id)
             return await owner.send(embed=embed, files=files, nonce=nonce)

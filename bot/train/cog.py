@@ -1,32 +1,34 @@
-"""`train` and `catalogue`."""
+"""`train` and `catalogue`, and the button that has a channel's model learn new messages."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
+from dataclasses import dataclass
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot import words
-from bot.channels import sources
-from bot.components import Components, Press
+from bot.channels.importer import Importer, ImportPlan
+from bot.channels.sources import Sources, is_channel, looks_like
+from bot.channels.store import TranscriptStore
+from bot.components import MODEL, Components, Press
 from bot.escape import code
 from bot.options import decoding
 from bot.options.autocomplete import in_time
 from bot.options.options import options_form
 from bot.servers.access import require_permissions
 from bot.servers.actor import Actor
-from bot.servers.settings import GuildSettingsStore
 from bot.train import options as train_options
-from bot.train.channel import ChannelTrainings
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, Send, hybrid_command
 from shared import corpora
 from shared.errors import UserError
+from shared.models import ModelRecord
 from shared.settings import Settings
 
 USAGE = "train frankenstein [--OPTION VALUE ...]"
@@ -41,20 +43,18 @@ EXAMPLES = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class Training(commands.Cog):
-    def __init__(
-        self,
-        settings: Settings,
-        servers: GuildSettingsStore,
-        trainings: Trainings,
-        channels: ChannelTrainings,
-        components: Components,
-    ) -> None:
-        self._settings = settings
-        self._servers = servers
-        self._trainings = trainings
-        self._channels = channels
-        self._components = components
+    settings: Settings
+    trainings: Trainings
+    sources: Sources
+    importer: Importer
+    store: TranscriptStore
+    components: Components
+
+    def __post_init__(self) -> None:
+        self.registry, self.servers = self.trainings.registry, self.trainings.servers
+        self.components.add("update", self.update, MODEL)
 
     @hybrid_command(
         extras={"usage": USAGE, "examples": EXAMPLES}, description="Train a model on a text, and watch it learn"
@@ -71,40 +71,26 @@ class Training(commands.Cog):
         """
         require_permissions(ctx)
         decoding.require_one_file(ctx)
+
+        async def begin(who: Actor, send: Send, *, by_message: bool) -> None:
+            await self._begin(who, file, flags, send, by_message=by_message)
+
+        async def work(press: Press) -> None:
+            train_options.check(flags, self.settings)
+            await begin(press.actor, press.send, by_message=True)
+
         if ctx.interaction is not None and flags.advanced:
-
-            async def work(press: Press) -> None:
-                train_options.check(flags, self._settings)
-                await self._train(press.actor, file, flags, press.send, by_message=True)
-
-            await self._components.open(ctx.interaction, options_form(ctx, flags, work))
+            await self.components.open(ctx.interaction, options_form(ctx, flags, work))
             return
-        train_options.check(flags, self._settings)
+        train_options.check(flags, self.settings)
         await ctx.defer()
         async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
-            await self._train(Actor.of(ctx), file, flags, ctx.send, by_message=ctx.interaction is None)
+            await begin(Actor.of(ctx), ctx.send, by_message=ctx.interaction is None)
 
-    async def _train(
+    async def _begin(
         self, who: Actor, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
     ) -> None:
-        await self._check_source(who, file, flags)
-        if file is None and flags.source is not None and sources.is_channel(flags.source):
-            await self._channels.begin(who, flags, send, by_message=by_message)
-            return
-        request = functools.partial(self._request, who, file, flags)
-        await self._trainings.begin(who, request, send, by_message=by_message)
-
-    async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
-        parent = None
-        if train_options.starts_from_model(flags):
-            parent = await self._trainings.registry.choose(who.guild_id, who.here, flags.parent)
-        options = train_options.chosen(flags, self._settings, parent)
-        if parent is None or not train_options.is_more(flags):
-            return TrainRequest(await self._corpus(who, file, flags), options, parent)
-        return await self._trainings.again(who, parent, options)
-
-    async def _check_source(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> None:
-        prefix = await self._servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         if file is None and flags.source is None:
             raise UserError(
                 "What should I learn?",
@@ -112,57 +98,110 @@ class Training(commands.Cog):
                 f"`.txt` file. `{prefix}train more` trains this channel's model further.",
             )
         if file is not None and flags.source is not None:
+            more = f" `{prefix}train --from MODEL` trains a model further on the file."
             raise UserError(
                 "You named a text and attached a file.",
-                f"Leave out {code(flags.source)} or the file."
-                + (
-                    f" `{prefix}train --from MODEL` trains a model further on the file."
-                    if train_options.is_more(flags)
-                    else ""
-                ),
+                f"Leave out {code(flags.source)} or the file.{more if train_options.is_more(flags) else ''}",
             )
+        if file is None and flags.source is not None and is_channel(flags.source):
+            plan = functools.partial(self._plan, who, flags)
+            await self.importer.begin(who, plan, send, by_message=by_message)
+        else:
+            request = functools.partial(self._request, who, file, flags)
+            await self.trainings.begin(who, request, send, by_message=by_message)
+
+    # ------------------------------------------------------------------ a text
+
+    async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
+        parent = None
+        if train_options.starts_from_model(flags):
+            parent = await self.registry.choose(who.guild_id, who.here, flags.parent)
+        options = train_options.chosen(flags, self.settings, parent)
+        if parent is None or not train_options.is_more(flags):
+            return TrainRequest(await self._corpus(who, file, flags), options, parent)
+        return await self.trainings.again(who, parent, options)
 
     async def _corpus(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
+        settings, keep_licence = self.settings, flags.keep_licence
         if file is None:
             assert flags.source is not None
             try:
-                return await corpora.resolve(flags.source, self._settings, keep_licence=flags.keep_licence)
+                return await corpora.resolve(flags.source, settings, keep_licence=keep_licence)
             except UserError as error:
-                if (name := sources.looks_like(who, flags.source)) is None:
+                if (name := looks_like(who, flags.source)) is None:
                     raise
-                prefix = await self._servers.prefix(who.guild_id)
+                prefix = await self.servers.prefix(who.guild_id)
                 remedy = f"If you mean the channel, write `{prefix}train #{name}`."
                 raise UserError(error.problem, remedy) from error
-        corpora.check_size(file.size, self._settings)
+        corpora.check_size(file.size, settings)
         data = await decoding.read_file(file)
-        settings, keep_licence = self._settings, flags.keep_licence
         return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
+
+    # ------------------------------------------------------------------ a channel
+
+    async def _plan(self, who: Actor, flags: TrainFlags) -> ImportPlan:
+        """The whole channel; from a model that learned it before, what was said since. Errors as of `_update`."""
+        assert flags.source is not None
+        source = await self.sources.find(who, flags.source)
+        parent = await self.registry.choose(who.guild_id, who.here, flags.parent) if flags.parent is not None else None
+        options = train_options.chosen(flags, self.settings, parent)
+        after = await self._learned_until(parent, source.id) if parent is not None else 0
+        return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after)
+
+    async def update(self, press: Press) -> None:
+        """**Learn new messages**; errors as of `Importer.begin`."""
+        plan = functools.partial(self._update, press.actor, press["model"])
+        await self.importer.begin(press.actor, plan, press.send, by_message=True)
+
+    async def _update(self, who: Actor, model_id: str) -> ImportPlan:
+        """What was said since, learned for as long as before.
+
+        Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
+        `discord.HTTPException`: Discord is in trouble.
+        """
+        parent = await self.registry.by_id(who.guild_id, who.here, model_id)
+        ref = parent.corpus.transcript if parent.corpus is not None else None
+        if ref is None:
+            raise UserError(f"`{parent.name}` didn't learn from a channel.", "Only models of channels can be updated.")
+        if (transcript := await self.store.load(ref.transcript_id)) is None:
+            raise UserError(
+                f"I no longer know what `{parent.name}` learned.",
+                f"Learn the channel anew: `{await self.servers.prefix(who.guild_id)}train <#{ref.channel_id}>`.",
+            )
+        source = await self.sources.find(who, f"<#{transcript.info.source_id}>")
+        options = await self.trainings.named(who, parent, train_options.again(parent, self.settings))
+        after = await self._learned_until(parent, source.id)
+        return ImportPlan(source, options, speakers=transcript.info.speakers, parent=parent, after=after)
+
+    async def _learned_until(self, model: ModelRecord, source_id: int) -> int:
+        """The last message learned of a channel; 0: none. Raises `UserError`: a member withdrew since."""
+        await self.trainings.require_current(model)
+        found = [await self.store.load(ref.transcript_id) for ref in model.transcripts]
+        return max((one.info.until for one in found if one is not None and one.info.source_id == source_id), default=0)
+
+    # ------------------------------------------------------------------ what there is
 
     @train.autocomplete("source")
     async def _sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await in_time(self._offered_sources(interaction, typed))
 
     async def _offered_sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = await asyncio.to_thread(corpora.names, self._settings)
-        return await self._channels.sources.offered(interaction, [train_options.MORE, *names], typed)
+        names = await asyncio.to_thread(corpora.names, self.settings)
+        return await self.sources.offered(interaction, [train_options.MORE, *names], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self._trainings.registry.offered(interaction, typed)
+        return await self.registry.offered(interaction, typed)
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
-        lines = [
-            f"`{entry.name}` - {entry.full_title}" + (f" ({entry.note})" if entry.note else "")
-            for entry in corpora.catalogue()
-        ]
-        listed = {entry.name for entry in corpora.catalogue()}
-        names = await asyncio.to_thread(corpora.names, self._settings)
-        own = [name for name in names if name not in listed]
-        if own:
+        entries = corpora.catalogue()
+        lines = [f"`{one.name}` - {one.full_title}" + (f" ({one.note})" if one.note else "") for one in entries]
+        names = await asyncio.to_thread(corpora.names, self.settings)
+        if own := sorted(set(names) - {one.name for one in entries}):
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
-        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild is not None else None)
+        prefix = await self.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
         embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file")
         await ctx.send(embed=embed)

@@ -1,29 +1,59 @@
-"""`jobs`, `cancel` and `finish`."""
+"""`jobs`, `cancel` and `finish`, and the buttons under a training's card: who may see, end or keep it."""
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.channels.importer import Importer
+from bot.components import JOB, Components, Press
+from bot.escape import MOST, code, label, plain
 from bot.jobs import embeds as job_embeds
+from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.snapshot import Snapshots
+from bot.models.audience import Audience
 from bot.options.autocomplete import in_time
+from bot.servers import access
 from bot.servers.actor import Actor
 from bot.servers.settings import GuildSettingsStore
-from bot.train.control import Control
-from bot.types import Context, hybrid_command
+from bot.train import embeds
+from bot.train.card import TrainingCards
+from bot.train.state import TrainingState
+from bot.types import Context, User, hybrid_command
+from shared.errors import UserError
+from shared.jobs import TRAIN_QUEUE, TrainJob
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
+_LISTED = 10
+_TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
+
+Ending = Literal["cancel", "finish"]
 
 
+def _usage(name: Ending) -> dict[str, object]:
+    return {"usage": f"{name} [JOB]", "examples": (name, f"{name} t-1297000000000000021")}
+
+
+@dataclass(eq=False, repr=False)
 class Jobs(commands.Cog):
-    def __init__(self, servers: GuildSettingsStore, outlook: Snapshots, control: Control) -> None:
-        self._servers = servers
-        self._outlook = outlook
-        self._control = control
+    servers: GuildSettingsStore
+    queue: JobClient
+    outlook: Snapshots
+    audience: Audience
+    cards: TrainingCards
+    importer: Importer
+
+    def register(self, components: Components) -> None:
+        for name in ("cancel", "finish"):
+            components.add(name, functools.partial(self._pressed, name), JOB, how="private")
+        components.add("samples", self._samples_pressed, JOB, how="private", who="readers")
 
     @hybrid_command(
         aliases=["queue"],
@@ -35,64 +65,191 @@ class Jobs(commands.Cog):
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
         who, private = Actor.of(ctx), ctx.interaction is not None
-        outlook = await self._outlook.look(now=True)
+        outlook = await self.outlook.look(now=True)
         rows = [
-            job_embeds.Row(
-                one,
-                own=one.job.place.user_id == who.user.id,
-                visible=self._control.may_show(who, one.job, private=private),
-            )
+            job_embeds.Row(one, own=one.is_of(who.guild_id, who.user.id), visible=self._may_show(who, one.job, private))
             for one in outlook.trainings
-            if one.job.place.guild_id == who.guild_id
+            if one.is_of(who.guild_id)
         ]
-        prefix = await self._servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         await ctx.send(embed=job_embeds.jobs(rows, outlook, who.guild_id, prefix), ephemeral=True)
 
-    @hybrid_command(
-        extras={
-            "usage": "cancel [JOB]",
-            "examples": (
-                "cancel",
-                "cancel t-1297000000000000021",
-            ),
-        },
-        description="End a training and keep nothing of it",
-    )
+    @hybrid_command(extras=_usage("cancel"), description="End a training and keep nothing of it")
     @commands.guild_only()
     @app_commands.describe(job=_JOB)
     async def cancel(self, ctx: Context, job: str | None = None) -> None:
         """End your training (moderators: any training) and keep nothing of it."""
-        await ctx.defer(ephemeral=True)
-        who, job_id = await self._meant(ctx, job, "cancel")
-        said = await self._control.cancel(job_id, who.guild_id, who.user)
-        await ctx.send(said, ephemeral=True)
+        await self._command(ctx, job, "cancel")
 
-    @hybrid_command(
-        extras={
-            "usage": "finish [JOB]",
-            "examples": (
-                "finish",
-                "finish t-1297000000000000021",
-            ),
-        },
-        description="End a training now and keep the best model so far",
-    )
+    @hybrid_command(extras=_usage("finish"), description="End a training now and keep the best model so far")
     @commands.guild_only()
     @app_commands.describe(job=_JOB)
     async def finish(self, ctx: Context, job: str | None = None) -> None:
         """End your training (moderators: any training) now, and keep the best model so far."""
-        await ctx.defer(ephemeral=True)
-        who, job_id = await self._meant(ctx, job, "finish")
-        said = await self._control.finish(job_id, who.guild_id, who.user)
-        await ctx.send(said, ephemeral=True)
+        await self._command(ctx, job, "finish")
 
-    async def _meant(self, ctx: Context, job: str | None, doing: Literal["cancel", "finish"]) -> tuple[Actor, str]:
+    async def _command(self, ctx: Context, job: str | None, ending: Ending) -> None:
+        await ctx.defer(ephemeral=True)
         who = Actor.of(ctx)
-        if job is not None:
-            return who, job.strip("` ")
-        return who, await self._control.meant(who, doing, private=ctx.interaction is not None)
+        job_id = job.strip("` ") if job is not None else await self._meant(who, ending, ctx.interaction is not None)
+        await ctx.send(await self._end(ending, job_id, who.guild_id, who.user), ephemeral=True)
+
+    async def _pressed(self, ending: Ending, press: Press) -> None:
+        await press.send(await self._end(ending, press["job"], press.actor.guild_id, press.actor.user))
+
+    async def _samples_pressed(self, press: Press) -> None:
+        who = press.actor
+        await press.send(embed=await self.samples(press["job"], who.guild_id, who.user, who.here))
+
+    # ------------------------------------------------------------------ ending
+
+    async def _end(self, ending: Ending, job_id: str, guild_id: int, user: User) -> str:
+        """What to tell somebody who ends a training, or the reading of a channel before it.
+
+        Raises `UserError`: there is no such training in this server, it is over, it is somebody else's, or there is
+        nothing to keep yet.
+        """
+        if ending == "cancel" and (said := await self.importer.cancel(job_id, guild_id, user)) is not None:
+            return said
+        job = await self._load(job_id, guild_id)
+        if job.place.user_id != user.id and not access.moderates(user, job.place):
+            if not access.sees(user, job.place):
+                raise _unknown(job_id)
+            raise UserError("This training isn't yours.", "Only its owner and members with Manage Messages can end it.")
+        state = await self._state(job_id)
+        if state.over:
+            raise _over()
+        return await (self._cancel if ending == "cancel" else self._finish)(job_id, state)
+
+    async def _cancel(self, job_id: str, state: TrainingState) -> str:
+        match await self.queue.cancel(job_id):
+            case "over":
+                raise _over()
+            case "cancelled":
+                return "Cancelled before it started." if state.state == "queued" else "Cancelled."
+            case "asked" if await self.queue.has_worker(TRAIN_QUEUE):
+                return "I cancel it: its card shows when that is done."
+        return "No worker is running: it is cancelled within two minutes, or as soon as one is back."
+
+    async def _finish(self, job_id: str, state: TrainingState) -> str:
+        if state.state == "queued":
+            raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
+        if not state.has_learned:
+            raise UserError("There is nothing to keep yet.", "Try again once the card shows a loss, or use **Cancel**.")
+        await self.queue.finish(job_id)
+        if await self.queue.control(job_id) == "cancel":
+            raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
+        if not await self.queue.has_worker(TRAIN_QUEUE):
+            return "No worker is running: it will be finished as soon as one is back, and the best so far is kept."
+        if state.state == "interrupted":
+            return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
+        return "Finishing: the best so far is kept."
+
+    async def _meant(self, who: Actor, ending: Ending, private: bool) -> str:
+        """The id of the training meant by somebody who names none: their only one in this server.
+
+        To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
+        none, or for several, which it lists; a moderator who has none is shown those that they may end.
+        """
+        trainings = [one for one in (await self.outlook.look(now=True)).trainings if one.is_of(who.guild_id)]
+        jobs = {one.job.job_id: one.job for one in trainings}
+        places = {job_id: job.place for job_id, job in jobs.items()}
+        if ending == "cancel":
+            places |= await self.importer.by_job(who.guild_id)
+        found = [job_id for job_id, place in places.items() if place.user_id == who.user.id]
+        if ending == "finish":
+            begun = {one.job.job_id for one in trainings if one.place is None}
+            found = [job_id for job_id in found if job_id in begun] or found
+        if len(found) == 1:
+            return found[0]
+        prefix = await self.servers.prefix(who.guild_id)
+        problem = f"You have {len(found)} trainings here."
+        if not found:
+            found = [job_id for job_id, place in places.items() if access.moderates(who.user, place)]
+            problem = "These trainings are not yours, but you may end them."
+        if not found:
+            raise UserError("You have no training here that waits or runs.", f"`{prefix}jobs` lists this server's.")
+        named = {
+            job_id: plain(job.corpus.title[:80])
+            if self._may_show(who, job, private)
+            else "a training that I don't name here"
+            for job_id, job in jobs.items()
+        }
+        lines = [
+            f"`{prefix}{ending} {job_id}` {named.get(job_id, 'a channel that is being read')}"
+            for job_id in found[:_LISTED]
+        ]
+        raise UserError(problem, "\n".join(["Type which one you mean:", *lines]))
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
-    async def _trainings(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await in_time(self._control.offered(interaction, typed))
+    async def _offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await in_time(self._choices(interaction, typed))
+
+    async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """The person's own trainings, then those that they moderate."""
+        user, outlook = interaction.user, await self.outlook.look()
+        here = [one for one in outlook.trainings if one.is_of(interaction.guild_id)]
+        own = [one for one in here if one.job.place.user_id == user.id]
+        others = [one for one in here if one not in own and access.moderates(user, one.job.place)]
+        near = [
+            one
+            for one in own + others
+            if typed.lower() in f"{one.job.job_id} {one.job.corpus.title} {one.job.corpus.name}".lower()
+        ]
+        return [
+            app_commands.Choice(name=label(job_embeds.choice(one, outlook)), value=one.job.job_id)
+            for one in near[:MOST]
+        ]
+
+    # ------------------------------------------------------------------ looking
+
+    def _may_show(self, who: Actor, job: TrainJob, private: bool) -> bool:
+        """Whether a list may say what a training is about: to the person and, unless it is private, to all there."""
+        if not access.sees(who.user, job.place):
+            return False
+        return (private and job.place.user_id == who.user.id) or self.audience.may_quote(job, who.here)
+
+    async def samples(self, job_id: str, guild_id: int, user: User, here: Sequence[int]) -> discord.Embed:
+        """`here`: the channel where `user` asks, which they surely read, and of a thread its parent.
+
+        Raises `UserError`: there is no such training that this person can see, it learns from messages that they may
+        not be able to read, or it has no samples yet.
+        """
+        job = await self._load(job_id, guild_id)
+        if not access.sees(user, job.place):
+            raise _unknown(job_id)
+        state = await self._state(job_id)
+        if not self.audience.may_quote(job, here):
+            raise UserError(
+                "I can't show these samples here.",
+                "They come from messages that not everybody who reads this channel could have read.",
+            )
+        if not await self.cards.samples_stand(job, state):
+            raise UserError(
+                "I don't show these samples: a member whose words the training had read has withdrawn since.",
+                "New ones come when it has begun anew without them.",
+            )
+        if not state.samples:
+            remedy = (
+                "The training ended without one." if state.over else "The first one comes after an epoch, on its card."
+            )
+            raise UserError("There are no samples yet.", remedy)
+        return embeds.samples(job, state, await self.servers.blocklist(guild_id))
+
+    async def _load(self, job_id: str, guild_id: int) -> TrainJob:
+        stored = await self.queue.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
+        if stored is None or not isinstance(stored.job, TrainJob) or stored.job.place.guild_id != guild_id:
+            raise _unknown(job_id)
+        return stored.job
+
+    async def _state(self, job_id: str) -> TrainingState:
+        return TrainingState.of(event for _, event in await self.queue.events(job_id, "0"))
+
+
+def _unknown(job_id: str) -> UserError:
+    return UserError(f"There is no training {code(job_id)} in this server.", "Its id is at the bottom of its card.")
+
+
+def _over() -> UserError:
+    return UserError("This training has already ended.", "Its card shows how, and there is nothing left to do.")

@@ -14,6 +14,7 @@ from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
 from bot.jobs.client import TRAINING, JobClient, card_nonce
 from bot.jobs.delivery import Delivery
+from bot.jobs.fairness import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
 from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
@@ -28,7 +29,7 @@ from bot.words import span
 from shared import corpora
 from shared.corpora import Corpus
 from shared.errors import UserError
-from shared.jobs import CorpusInfo, TrainJob, TrainOptions
+from shared.jobs import CorpusInfo, Place, TrainJob, TrainOptions
 from shared.logging import job_context
 from shared.models import ModelRecord
 from shared.settings import Settings
@@ -50,8 +51,18 @@ class TrainRequest:
     parent: ModelRecord | None = None
 
     @property
-    def info(self) -> CorpusInfo:
-        return self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus
+    def text(self) -> str | None:
+        return self.corpus.text if isinstance(self.corpus, Corpus) else None
+
+    def job(self, job_id: str, place: Place) -> TrainJob:
+        return TrainJob(
+            job_id=job_id,
+            place=place,
+            corpus=self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus,
+            options=self.options,
+            parent=self.parent.ref if self.parent is not None else None,
+            parent_transcripts=self.parent.transcripts if self.parent is not None else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,21 +98,11 @@ class Trainings:
             return  # Discord delivered this request before
         async with self.admitted(who):
             request = await prepare()
-            parent = request.parent
-            job = TrainJob(
-                job_id=job_id,
-                place=who.place,
-                corpus=request.info,
-                options=request.options,
-                parent=parent.ref if parent is not None else None,
-                parent_transcripts=parent.transcripts if parent is not None else None,
-            )
-            if parent is not None:
-                await self.require_current(parent)
+            if request.parent is not None:
+                await self.require_current(request.parent)
             if by_message:
                 send = functools.partial(send, nonce=card_nonce(job_id))
-            text = request.corpus.text if isinstance(request.corpus, Corpus) else None
-            if not await self._submit(who, job, text, send) and not by_message:
+            if not await self._submit(who, request.job(job_id, who.place), request.text, send) and not by_message:
                 raise UserError(
                     "Discord didn't take the card of your training.",
                     "The training goes on all the same: its card comes as soon as Discord takes it.",
@@ -111,7 +112,7 @@ class Trainings:
     async def admitted(self, who: Actor) -> AsyncIterator[None]:
         """Within the quotas and the person's cooldown. Raises `UserError`: they may not, not here, or not yet."""
         await self.access.require("train", who.user, who.channel)
-        await self._require_room(who)
+        await self._require_quota(who)
         wait = self.settings.train_cooldown_s
         async with self.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
             yield
@@ -132,25 +133,29 @@ class Trainings:
     async def again(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainRequest:
         """What trains a model further on its own text; raises as `text_again`."""
         corpus = await self.text_again(parent, keep_licence=options.keep_licence)
+        return TrainRequest(corpus, await self.named(who, parent, options), parent)
+
+    async def named(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
+        """With the next name after the parent's, unless somebody chose one."""
         name = options.name or await self.registry.next_name(who.guild_id, who.here, parent)
-        return TrainRequest(corpus, options.model_copy(update={"name": name}), parent)
+        return options.model_copy(update={"name": name})
 
     async def taste(self, press: Press) -> None:
         """Begin with some minutes of *Frankenstein*, or of a text that is here if it can't be fetched."""
-        begun: list[TrainRequest] = []
+        other = False
 
         async def prepare() -> TrainRequest:
+            nonlocal other
             minutes = min(TASTE_MINUTES, self.settings.train_max_minutes)
             try:
                 corpus = await corpora.resolve("frankenstein", self.settings)
             except UserError as error:
                 log.info("book_not_fetched", reason=error.problem)
-                corpus = await corpora.resolve("python-docs", self.settings)
-            begun.append(TrainRequest(corpus, TrainOptions(minutes=minutes)))
-            return begun[0]
+                corpus, other = await corpora.resolve("python-docs", self.settings), True
+            return TrainRequest(corpus, TrainOptions(minutes=minutes))
 
         await self.begin(press.actor, prepare, press.send, by_message=True)
-        if begun and begun[0].info.source == "python-docs":
+        if other:
             said = "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it lies on this machine."
             await press.interaction.followup.send(said, ephemeral=True)
 
@@ -221,9 +226,11 @@ class Trainings:
             if entry == "known":
                 return True
             if entry != "entered":  # another one was entered since the first look
-                raise await self._no_room(who, entry == "user")
+                raise await self._no_slot(who, entry)
+            card = None
             try:
                 message = await self.cards.post(job, send)
+                card = (message.channel.id, message.id)
             except Exception as error:
                 if self.cards.client.is_closed():
                     log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
@@ -232,23 +239,19 @@ class Trainings:
                     await self.queue.roll_back(job.job_id)
                     raise
                 log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
-                self.delivery.follow(job, None)
-                return False
-            self.delivery.follow(job, (message.channel.id, message.id))
-            return True
+            self.delivery.follow(job, card)
+            return card is not None
 
     async def _limits(self, who: Actor) -> tuple[int, int]:
         own = await self.servers.get(who.guild_id)
         return self.servers.quotas(own)[:2]
 
-    async def _require_room(self, who: Actor) -> None:
+    async def _require_quota(self, who: Actor) -> None:
         """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
-        outlook = await self.outlook.look(now=True)
-        for_one, for_all = await self._limits(who)
-        if outlook.count(who.guild_id, who.user.id) >= for_one:
-            raise await self._no_room(who, True)
-        if outlook.count(who.guild_id) >= for_all:
-            raise await self._no_room(who, False)
+        outlook, limits = await self.outlook.look(now=True), await self._limits(who)
+        owners = (Owner(one.job.place.guild_id, one.job.place.user_id) for one in outlook.trainings)
+        if (limit := refused(owners, Owner(who.guild_id, who.user.id), limits)) is not None:
+            raise await self._no_slot(who, limit)
         limit_mb = self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb
         taken = await self.registry.stored_bytes(who.guild_id)
         if taken >= limit_mb * MEGABYTE:
@@ -258,15 +261,14 @@ class Trainings:
                 f"Delete one you no longer need with `{prefix}model delete NAME`; `{prefix}models` lists them.",
             )
 
-    async def _no_room(self, who: Actor, of_user: bool) -> UserError:
-        outlook = await self.outlook.look(now=True)
+    async def _no_slot(self, who: Actor, limit: Limit) -> UserError:
         for_one, for_all = await self._limits(who)
-        if of_user:
+        problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
+        if limit == "user":
             have = f"You already have {count(for_one, 'training')} waiting or running here"
             problem = f"{have}, the most one person may have."
-        else:
-            problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
-        first = outlook.first_to_end(who.guild_id, who.user.id if of_user else None)
+        outlook = await self.outlook.look(now=True)
+        first = outlook.first_to_end(who.guild_id, who.user.id if limit == "user" else None)
         if first is None or first.ends is None:
             return UserError(problem, "Try again when one of them has ended.")
         return UserError(problem, f"Try again in {span(first.ends)}: `{first.job.job_id}` ends first.")

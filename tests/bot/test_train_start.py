@@ -87,7 +87,7 @@ async def test_a_training_that_is_refused_late_has_no_card(
     async def there_is_room(*_: Any) -> None:
         """Another one is entered after this look."""
 
-    monkeypatch.setattr(Trainings, "_require_room", there_is_room)
+    monkeypatch.setattr(Trainings, "_require_quota", there_is_room)
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
         assert await live.bot.queue.submit_train(_job(f"t-{number}"), "text", None, (99, 99)) == "entered"
