@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load scaling compose-config audit licences clean
+.PHONY: help install run backup restore test-fast test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load scaling compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -65,6 +65,9 @@ backup: $(INSTALLED)  ## save Redis' state, models and checkpoints as a file (FI
 
 restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
 	@exec $(PY) -m launcher restore $(if $(FILE),"$(FILE)")
+
+test-fast: $(INSTALLED_DEV)  ## those that start no process (under a minute)
+	$(PY) -m pytest -m "not process and not slow and not long" -n 2 -q $(PYTEST_ARGS)
 
 test: $(INSTALLED_DEV)  ## the tests (under 20 minutes)
 	$(PY) -m pytest -m "not browser and not faults and not long and not images" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,11 +22,36 @@ from tests.s3 import S3Server
 LONG = ("e2e/test_channels", "e2e/test_training_card", "e2e/test_first_light", "e2e/test_engine", "faults/test_killed")
 """Take minutes: first of their folder's, since what is begun last should end soon, or one process waits."""
 
-MARKERS = {"browser": ("browser",), "e2e": ("e2e",), "faults": ("e2e", "faults")}
+MARKERS = {
+    "browser": ("browser", "process"),
+    "e2e": ("e2e", "process"),
+    "faults": ("e2e", "faults", "process"),
+    "images": ("images", "process"),
+}
 """What all tests of a folder are marked with; of the faults those that `make test` runs, too, are not."""
+
+STARTS_A_PROCESS = {"redis_server", "s3_server", "server", "run"}
+"""Fixtures whose tests are marked `process`."""
+
+COMPUTES = {"memorised", "classic", "one_and_two"}
+"""Fixtures whose tests are marked `slow`."""
+
+_NOT_FAST = re.compile(r"^pytestmark = .*pytest\.mark\.(slow|process)\b", re.MULTILINE)
+_CANNOT_BE_FAST = ("browser", "e2e", "faults", "fuzz", "images")
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test-fast` does not even import what is marked as a whole: TensorFlow alone takes seconds."""
+    if "not slow" not in config.option.markexpr:
+        return None
+    if collection_path.is_dir():
+        return collection_path.name in _CANNOT_BE_FAST or None
+    if collection_path.suffix != ".py":
+        return None
+    return bool(_NOT_FAST.search(collection_path.read_text("utf-8"))) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,6 +67,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker in MARKERS.get(folder_of(item.path), ()):
             if marker != "faults" or item.get_closest_marker("keeps") is None:
                 item.add_marker(marker)
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & STARTS_A_PROCESS:
+            item.add_marker("process")
+        if fixtures & COMPUTES:
+            item.add_marker("slow")
     files = sorted(dict.fromkeys(item.path for item in items), key=lambda path: not is_long(path))
     turns: dict[Path, float] = {}
     for folder in {folder_of(path) for path in files}:
@@ -48,6 +80,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What was found once (`fuzz/corpus`) goes first. The rest is mixed: while some files wait for what they have
     # started, others compute.
     items.sort(key=lambda item: 0.0 if folder_of(item.path) == "fuzz" else turns[item.path])
+
+
+_running: pytest.Item | None = None
+"""The test that runs."""
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse what a test without the mark for it may not do, or `make test-fast` would not be fast for long."""
+    if _running is None:
+        return
+    if event in ("subprocess.Popen", "os.fork", "os.posix_spawn") and _running.get_closest_marker("process") is None:
+        raise AssertionError("a test that starts a process is to be marked `process`")
+    if event == "import" and arguments[0] == "tensorflow" and _running.get_closest_marker("slow") is None:
+        raise AssertionError("a test that computes with TensorFlow is to be marked `slow`")
+
+
+sys.addaudithook(_guard)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _running
+    _running = item
+    try:
+        return (yield)  # type: ignore[misc]
+    finally:
+        _running = None
 
 
 @pytest.fixture(autouse=True)

@@ -59,6 +59,7 @@ def test_only_the_engine_imports_tensorflow() -> None:
 
 
 @pytest.mark.parametrize("module", ["bot.app", "worker.app", "worker.tasks", "galvanic.cli", "launcher.cli"])
+@pytest.mark.process
 def test_importing_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -66,6 +67,7 @@ def test_importing_is_light(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["galvanic", "shared.jobs", "shared.corpora"])
+@pytest.mark.process
 def test_what_the_bot_imports_of_the_engine_brings_no_arrays(module: str) -> None:
     code = f"import sys, {module}; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -88,6 +90,7 @@ def test_the_bots_arrows_run_one_way() -> None:
     assert back == set()
 
 
+@pytest.mark.slow
 def test_the_house_grows_no_further() -> None:
     figures = house.measured()
     assert {name: figure for name, figure in figures.items() if figure > house.MOST[name]} == {}

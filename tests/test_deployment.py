@@ -51,11 +51,13 @@ def source_of(service: dict[str, Any], target: str) -> str | None:
         ("worker.compose.yml", "gpu", {"train-gpu", "generate"}),
     ],
 )
+@pytest.mark.process
 def test_profiles_choose_what_runs(file: str, profiles: str, there: set[str]) -> None:
     assert set(services_of(file, profiles)) == there
 
 
 @resolves
+@pytest.mark.process
 def test_the_profile_of_the_command_line_goes_before_that_of_env() -> None:
     done = compose.run("docker-compose.yml", "--profile", "gpu", "config", "--services", COMPOSE_PROFILES="cpu")
     assert set(done.stdout.split()) == {"redis", "bot", "train-gpu", "generate"}, done.stderr
@@ -72,6 +74,7 @@ def test_the_profile_of_the_command_line_goes_before_that_of_env() -> None:
         ("worker.compose.yml", "MODEL_STORE"),
     ],
 )
+@pytest.mark.process
 def test_what_must_be_chosen_is_asked_for(file: str, variable: str) -> None:
     others = {"COMPOSE_PROFILES": "cpu"} | FILES[file]
     del others[variable]
@@ -82,6 +85,7 @@ def test_what_must_be_chosen_is_asked_for(file: str, variable: str) -> None:
 
 @resolves
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.process
 def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> None:
     for name, service in services_of(file).items():
         assert service["user"] not in ("root", "0", "0:0"), name
@@ -101,6 +105,7 @@ def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> 
 
 @resolves
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.process
 def test_any_number_of_workers_fit_on_a_host(file: str) -> None:
     for name in set(WORKERS) & set(services_of(file)):
         service = services_of(file)[name]
@@ -116,6 +121,7 @@ def test_any_number_of_workers_fit_on_a_host(file: str) -> None:
         ("TRAIN_PIDS", "pids", "99", 99),
     ],
 )
+@pytest.mark.process
 def test_limits_can_be_set(variable: str, limit: str, value: str, seen: str | float) -> None:
     done = compose.run("docker-compose.yml", "config", "--format", "json", COMPOSE_PROFILES="cpu", **{variable: value})
     assert f'"{limit}": ' in done.stdout
@@ -126,6 +132,7 @@ def test_limits_can_be_set(variable: str, limit: str, value: str, seen: str | fl
 
 @resolves
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.process
 def test_nobody_is_reached_from_outside_but_redis_by_tls_and_prometheus_from_this_machine(file: str) -> None:
     published = {
         name: (port["host_ip"], port["target"])
@@ -140,6 +147,7 @@ def test_nobody_is_reached_from_outside_but_redis_by_tls_and_prometheus_from_thi
 
 @resolves
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.process
 def test_no_secret_stands_in_a_file_or_variable(file: str) -> None:
     for name, service in services_of(file).items():
         for key, value in service.get("environment", {}).items():
@@ -152,6 +160,7 @@ def test_no_secret_stands_in_a_file_or_variable(file: str) -> None:
 
 @resolves
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.process
 def test_each_service_is_a_redis_user_of_its_own(file: str) -> None:
     users = {"bot": "bot", "admin": "admin"} | dict.fromkeys(WORKERS, "worker")
     for name in set(users) & set(services_of(file)):
@@ -164,12 +173,14 @@ def test_each_service_is_a_redis_user_of_its_own(file: str) -> None:
 
 @resolves
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.process
 def test_the_token_reaches_the_bot_alone(file: str) -> None:
     has_it = {name for name, service in services_of(file).items() if source_of(service, "discord_token")}
     assert has_it == {"bot"} & set(services_of(file))
 
 
 @resolves
+@pytest.mark.process
 def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
     for name, service in services_of("worker.compose.yml").items():
         assert service["environment"]["REDIS_CA_FILE"] == "/run/secrets/redis_tls_ca", name
@@ -182,6 +193,7 @@ def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
 
 @resolves
 @pytest.mark.parametrize("file", ["docker-compose.yml", "worker.compose.yml"])
+@pytest.mark.process
 def test_all_workers_of_a_host_share_the_models(file: str) -> None:
     for name in (*WORKERS, "admin"):
         service = services_of(file)[name]
@@ -194,6 +206,7 @@ def test_all_workers_of_a_host_share_the_models(file: str) -> None:
 
 
 @resolves
+@pytest.mark.process
 def test_the_gpu_is_for_training_alone() -> None:
     for file in ("docker-compose.yml", "worker.compose.yml"):
         services = services_of(file)
@@ -208,6 +221,7 @@ def test_the_gpu_is_for_training_alone() -> None:
 
 
 @resolves
+@pytest.mark.process
 def test_each_part_tells_prometheus_what_it_does() -> None:
     services = services_of("docker-compose.yml")
     for name in ("bot", *WORKERS):
@@ -218,6 +232,7 @@ def test_each_part_tells_prometheus_what_it_does() -> None:
 
 @resolves
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.process
 def test_images_of_others_are_pinned(file: str) -> None:
     for name, service in services_of(file).items():
         if "build" not in service:
@@ -267,6 +282,7 @@ def make_secrets(checkout: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.process
 def test_secrets_are_made_once_and_for_their_owner(checkout: Path) -> None:
     said = make_secrets(checkout)
     folder = checkout / "secrets"
@@ -288,6 +304,7 @@ def test_secrets_are_made_once_and_for_their_owner(checkout: Path) -> None:
 
 
 @resolves
+@pytest.mark.process
 def test_a_fresh_checkout_starts_after_one_command(checkout: Path) -> None:
     for file in ("docker-compose.yml", "docker/common.yml"):
         shutil.copy(ROOT / file, checkout / file)
@@ -301,6 +318,7 @@ def test_a_fresh_checkout_starts_after_one_command(checkout: Path) -> None:
     assert '"train": {' in done.stdout or '"train-gpu": {' in done.stdout
 
 
+@pytest.mark.process
 def test_a_token_in_env_is_taken_over(checkout: Path) -> None:
     (checkout / ".env").write_text("COMPOSE_PROFILES=cpu\nDISCORD_TOKEN='of make run'\n", "utf-8")
     said = make_secrets(checkout)
@@ -308,6 +326,7 @@ def test_a_token_in_env_is_taken_over(checkout: Path) -> None:
     assert "of make run" not in said
 
 
+@pytest.mark.process
 def test_a_workers_host_is_told_what_to_bring(checkout: Path) -> None:
     said = make_secrets(checkout, "worker")
     assert "secrets/redis_worker_password secrets/redis_tls_ca" in said
@@ -316,6 +335,7 @@ def test_a_workers_host_is_told_what_to_bring(checkout: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.process
 def test_redis_certificate_is_good_for_the_names_that_were_given(checkout: Path) -> None:
     make_secrets(checkout, "10.0.0.1", "redis.example.org")
     secrets = checkout / "secrets"

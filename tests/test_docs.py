@@ -123,6 +123,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     assert any("`make test`" in line for line in first)
 
 
+@pytest.mark.process
 def test_the_hook_is_a_program() -> None:
     """Git passes over a hook that may not be executed."""
     listed = subprocess.run(["git", "ls-files", "--stage", ".githooks"], cwd=ROOT, capture_output=True, text=True)

@@ -61,12 +61,14 @@ def promtool(*arguments: str) -> str:
 
 
 @needs_promtool
+@pytest.mark.process
 def test_prometheus_takes_configuration_and_rules() -> None:
     assert "is valid prometheus config" in promtool("check", "config", str(FOLDER / "prometheus.yml"))
     assert f"{len(rules())} rules found" in promtool("check", "rules", str(FOLDER / "alerts.yml"))
 
 
 @needs_promtool
+@pytest.mark.process
 def test_each_alert_fires_when_it_should_and_not_before() -> None:
     """`promtool test rules` on numbers made up in tests/fixtures/alerts_test.yml."""
     cases = ROOT / "tests" / "fixtures" / "alerts_test.yml"

@@ -42,6 +42,7 @@ def placed(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.process
 def test_systemd_finds_nothing_wrong(placed: list[Path]) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *map(str, placed)], capture_output=True, text=True, timeout=60
@@ -52,6 +53,7 @@ def test_systemd_finds_nothing_wrong(placed: list[Path]) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 @pytest.mark.parametrize("name", [path.name for path in SERVICES])
+@pytest.mark.process
 def test_a_service_is_confined(name: str, placed: list[Path]) -> None:
     (path,) = (path for path in placed if path.name == name)
     done = subprocess.run(
@@ -99,6 +101,7 @@ def test_each_service_is_the_redis_user_that_it_is_in_a_container() -> None:
 @pytest.mark.parametrize(
     ("unit", "service"), [("bot", "bot"), ("train@", "train"), ("generate", "generate"), ("redis", "redis")]
 )
+@pytest.mark.process
 def test_a_unit_runs_what_the_container_runs(unit: str, service: str) -> None:
     config = compose.resolved("docker-compose.yml", "cpu")["services"][service]
     words = value(ROOT / "deploy" / "systemd" / f"galvanic-{unit}.service", "ExecStart").split()

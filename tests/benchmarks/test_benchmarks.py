@@ -141,6 +141,7 @@ def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert "no part nonsense" in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_a_part_that_fails_is_told_and_the_next_one_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_text_is_cut_where_the_measure_wants_it() -> None:
     assert (len(first), len(last)) == (377_401, 41_934)
 
 
+@pytest.mark.slow
 def test_snapshots_of_a_training_are_scored(tmp_path: Path) -> None:
     from benchmarks.models import Made, Snapshots, watched
     from benchmarks.parts.quality import first_at_most

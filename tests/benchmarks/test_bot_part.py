@@ -21,6 +21,8 @@ from benchmarks.standin import StandIn
 from tests.driver.client import PlaygroundClient, text_of
 from tests.worker.texts import babble
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_percentile_lies_between_the_values() -> None:
     assert percentile([float(number) for number in range(101)], 95) == 95

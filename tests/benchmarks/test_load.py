@@ -18,6 +18,8 @@ from shared.settings import Settings
 from tests import lives
 from tests.factories import place, train_job
 
+pytestmark = pytest.mark.slow
+
 REQUEST = "1297000000000000099"
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.scaling import babble, table
+
+pytestmark = pytest.mark.slow
 
 
 def test_ratios_are_taken_within_a_round() -> None:

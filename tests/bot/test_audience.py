@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import discord
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,6 +144,7 @@ _roles = st.fixed_dictionaries(
 
 @settings(max_examples=400)
 @given(place=_rules, source=_rules, roles=_roles, kind=st.sampled_from([TEXT, VOICE]))
+@pytest.mark.slow
 def test_it_says_yes_exactly_where_every_possible_member_could_have_read(
     place: Rules, source: Rules, roles: dict[int, int], kind: int
 ) -> None:

@@ -41,6 +41,7 @@ async def test_a_loop_goes_on_whatever_happens_and_logs_an_outage_once() -> None
     done, wakeup = asyncio.Event(), asyncio.Event()
 
     async def step() -> None:
+        await asyncio.sleep(0)
         trouble = troubles.pop(0) if troubles else None
         wakeup.set()  # as if there were news at once
         if not troubles:

@@ -276,6 +276,7 @@ def assert_nothing_blocked(line: str) -> None:
 
 
 @pytest.mark.parametrize("kind", EMBEDDED)
+@pytest.mark.slow
 def test_nothing_survives_whatever_stands_around_it(kind: str) -> None:
     @settings(max_examples=150)
     @given(before=CHAT, thing=EMBEDDED[kind], after=CHAT)
@@ -291,6 +292,7 @@ def test_nothing_survives_whatever_stands_around_it(kind: str) -> None:
 @given(st.lists(CHAT, max_size=4))
 @example(["a\nb", "", " "])
 @example([f"< @{ID}>", "||> a||", "``**`"])
+@pytest.mark.slow
 def test_lines_stay_apart_and_are_done(contents: list[str]) -> None:
     lines = clean(contents)
     assert len(lines) == len(contents)
@@ -345,6 +347,7 @@ def growth(pattern: re.Pattern[str], unit: str, end: str = "") -> float:
     return steps[1] / steps[0]
 
 
+@pytest.mark.slow
 def test_the_count_finds_what_python_finds_and_what_is_slow() -> None:
     for pattern in patterns().values():
         for text in [*CLEANED, *ORDINARY][::4]:
@@ -358,6 +361,7 @@ NASTY = """a a. a@ a-a @a <@1 [a](http:// [ ( _ *a **a `a > a_B1 eyJ sk- 1. 1: (
 
 
 @pytest.mark.parametrize("name", patterns())
+@pytest.mark.slow
 def test_the_work_grows_as_the_message_does(name: str) -> None:
     pattern = patterns()[name]
     for unit in [
@@ -378,6 +382,7 @@ def test_the_work_grows_as_the_message_does(name: str) -> None:
 
 @settings(max_examples=10)
 @given(st.lists(st.sampled_from(BITS.split()), min_size=1, max_size=4).map("".join), st.sampled_from(["", " ", "a"]))
+@pytest.mark.slow
 def test_the_work_grows_as_the_message_does_whatever_it_repeats(unit: str, end: str) -> None:
     for name, pattern in patterns().items():
         assert growth(pattern, unit + end) < 2.6, (name, unit)

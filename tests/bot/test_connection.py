@@ -30,6 +30,8 @@ from tests.driver.faults import Fault
 from tests.launcher.running import wait_until
 from tests.s3 import free_port
 
+pytestmark = pytest.mark.process
+
 MOST_IDENTIFIES = 1_000
 """A day; then Discord makes the token void."""
 

@@ -7,9 +7,13 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from bot.__main__ import _serve
 from bot.app import Galvanic
 from shared.settings import Settings
+
+pytestmark = pytest.mark.process
 
 WARM = """
 import asyncio, sys

@@ -11,6 +11,8 @@ import pytest
 import galvanic
 from tests.worker.texts import SENTENCE, babble
 
+pytestmark = pytest.mark.slow
+
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "format-3" / "char.safetensors"
 
 

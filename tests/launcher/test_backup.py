@@ -14,6 +14,8 @@ import pytest
 
 from tests.launcher.running import PATIENCE_S, ROOT, wait_until
 
+pytestmark = pytest.mark.process
+
 
 def living(data: Path) -> list[psutil.Process]:
     """What works on a data folder."""

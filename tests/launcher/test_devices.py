@@ -26,6 +26,8 @@ from tests.launcher.running import PATIENCE_S, Run, wait_until
 from tests.worker.machines import gpu_machine
 from tests.worker.texts import babble, corpus
 
+pytestmark = pytest.mark.process
+
 TEXT = babble(1_500)
 JOBS = 2
 

@@ -12,6 +12,8 @@ import pytest
 from launcher.install import CONSTRAINTS, news, rival
 from tests.launcher.running import ROOT
 
+pytestmark = pytest.mark.process
+
 SCRIPT = ROOT / "launcher" / "find-python.sh"
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from launcher.redis_server import find_redis_server, redis_config
+
+pytestmark = pytest.mark.process
 
 AWKWARD = "a b #c ;d %e 'f\" é"
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.launcher.running import PATIENCE_S, Run, all_up, wait_until
 
+pytestmark = pytest.mark.process
+
 
 def test_parts_come_as_they_are_needed_come_back_and_go_in_order(run: Run, tmp_path: Path) -> None:
     sign, trouble = tmp_path / "sign", tmp_path / "trouble"

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from playground.server import open_port
 from tests.driver.client import PlaygroundClient, pictures_of, text_of
 from tests.playground.processes import Bot, Server
 from tests.playground.tiny_bot import PIXEL
+
+pytestmark = pytest.mark.process
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from shared.errors import UserError
 from tests.driver.client import PlaygroundClient, text_of
 from tests.playground.processes import online, serving
 
+pytestmark = pytest.mark.process
+
 
 def ask(client: PlaygroundClient, text: str, **options: str) -> str:
     said = client.send(text, **options)  # type: ignore[arg-type]

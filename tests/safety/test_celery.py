@@ -24,6 +24,8 @@ from tests import factories, lives
 from tests.launcher.running import wait_until
 from tests.safety.server import Server
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")
 OPTIONS = {TRAIN_QUEUE: ("-Q", TRAIN_QUEUE, "-c", "1"), GENERATE_QUEUE: ("-Q", GENERATE_QUEUE)}

@@ -29,7 +29,7 @@ AGREED = ("ada", "ben", "cleo")
 TAVERN = {"channel": "tavern"}
 PATIENT_S = 400
 """A busy machine needs minutes for a training of seconds."""
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.process, pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from tests import factories
 from tests.safety.certificates import Authority
 from tests.safety.server import Server
 
+pytestmark = pytest.mark.process
+
 HOUR = datetime.timedelta(hours=1)
 ROOT = Path(__file__).resolve().parents[2]
 EXPIRED, OTHER_HOST, STRANGER = "has expired", "is for another host", "is of nobody whom this machine trusts"

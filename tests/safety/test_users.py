@@ -16,6 +16,8 @@ from shared.settings import get_settings
 from tests.safety.server import FOLDER, START, USERS, Server
 from worker.cli import main
 
+pytestmark = pytest.mark.process
+
 TRANSCRIPT = "0123456789abcdef01234567"
 DANGEROUS = (
     "FLUSHALL",

@@ -14,6 +14,8 @@ import redis
 from shared import keys
 from tests.safety.server import Server
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 TRANSCRIPT = "0123456789abcdef01234567"
 READS_ONLY = {"transcript", "transcript_text", "transcript_gone"}

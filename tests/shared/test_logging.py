@@ -194,6 +194,7 @@ def test_a_second_call_replaces_the_first() -> None:
     assert len(records(second)) == 1
 
 
+@pytest.mark.process
 def test_an_uncaught_exception_is_logged_without_the_secret() -> None:
     program = (
         "from shared.logging import configure_logging\nfrom shared.settings import Settings\n"

@@ -19,7 +19,7 @@ from tests.worker.small import biased, fields_of, network, windows
 from tests.worker.test_model_file import FIXTURES
 from worker.store import ModelStore
 
-pytestmark = pytest.mark.usefixtures("one_and_two")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 BLOCKED = ("aa",)
 _TWO = tuple(Variant(model_id="old", name="old", temperature=t) for t in (0.5, 1.0))

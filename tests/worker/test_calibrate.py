@@ -10,6 +10,8 @@ from galvanic.plan import Budget, make_plan
 from galvanic.text import TextOptions, prepare
 from tests.worker.texts import babble
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("sureness", [0.75, *(pytest.param(at, marks=pytest.mark.long) for at in (1.0, 1.25))])
 def test_a_network_that_is_too_sure_is_made_less_so(sureness: float) -> None:

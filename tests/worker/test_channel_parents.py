@@ -31,6 +31,8 @@ from tests.worker.channels import (
 from tests.worker.texts import babble, corpus
 from worker.attempt import _transcripts
 
+pytestmark = pytest.mark.slow
+
 
 def public(client: redis.Redis, parent: ModelRecord, job_id: str = "t-2") -> TrainJob:
     """Going on from a model, on a text that is nobody's."""

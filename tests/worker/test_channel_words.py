@@ -22,6 +22,8 @@ from tests.worker.small import stored
 from worker import lease
 from worker.files import JobFiles, remove_leftovers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
 def test_no_message_is_kept_with_a_model(

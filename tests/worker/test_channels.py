@@ -42,6 +42,8 @@ from worker.events import JobEvents, Superseded
 from worker.files import JobFiles
 from worker.training import run_train
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_channel_is_learned(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> None:
     job = channel_job(info, replaces="an-old-one")

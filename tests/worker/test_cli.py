@@ -23,6 +23,8 @@ from tests.worker.hostile import apart
 from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.cli import main
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -25,6 +25,8 @@ from worker.files import JobFiles
 from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = TrainOptions(epochs=3, units=8, random_seed=1)
 
 

@@ -20,7 +20,7 @@ from tests.worker.jobs import compare_job, generate_job, run, surprise_job
 from tests.worker.small import LETTERS, fields_of, random_weights, stored, windows
 from worker.handlers import HANDLERS
 
-pytestmark = pytest.mark.usefixtures("one_and_two")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 LONG = 1_000_000
 """Characters, which no machine writes within the seconds of these tests."""

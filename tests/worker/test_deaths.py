@@ -25,6 +25,8 @@ from worker import hooks
 from worker.files import JobFiles
 from worker.training import MAX_DEATHS, run_train
 
+pytestmark = pytest.mark.slow
+
 TEXT = babble(1_500)
 
 

@@ -179,6 +179,7 @@ def test_a_container_is_known_by_its_control_group(name: str, machine: Path) -> 
     assert gather(machine).container
 
 
+@pytest.mark.process
 def test_the_tool_is_asked_for_cards_and_programs(machine: Path) -> None:
     tool(
         machine,
@@ -198,6 +199,7 @@ esac""",
 
 
 @pytest.mark.parametrize("stream", ["", ">&2"])
+@pytest.mark.process
 def test_what_a_failing_tool_says_is_kept(stream: str, machine: Path) -> None:
     tool(machine, f"echo 'Failed to initialize NVML: Driver/library version mismatch' {stream}; exit 18")
     facts = gather(machine)

@@ -26,6 +26,8 @@ from shared.settings import Settings
 from worker.doctor.findings import Finding, Level
 from worker.doctor.redis_server import examine
 
+pytestmark = pytest.mark.process
+
 Start = Callable[..., redis.Redis]
 
 

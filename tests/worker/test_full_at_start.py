@@ -27,6 +27,8 @@ from worker.jobs import answer_errors
 from worker.store import ModelStore
 from worker.training import run_train
 
+pytestmark = pytest.mark.slow
+
 TEXT = babble(1_500)
 
 

@@ -23,6 +23,8 @@ from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.store import ModelStore
 from worker.warm import WarmModels
 
+pytestmark = pytest.mark.slow
+
 Memorised = tuple[Path, TrainResult, Recorder]
 Classic = tuple[Path, TrainResult]
 

@@ -32,7 +32,7 @@ from worker.app import app
 from worker.handlers import Handler
 from worker.jobs import JobContext
 
-pytestmark = pytest.mark.usefixtures("one_and_two")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 
 def _variants(*of: tuple[str, float | None]) -> Sequence[Variant]:

@@ -14,6 +14,8 @@ from shared.errors import UserError
 from tests.worker.machines import gpu_machine
 from worker import gpus, hardware
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 

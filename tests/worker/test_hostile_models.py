@@ -21,7 +21,7 @@ from tests.worker.jobs import PLACE, generate_job, import_job, run, surprise_job
 from tests.worker.small import LETTERS, biased, network, random_weights
 from tests.worker.texts import SENTENCE, corpus
 
-pytestmark = pytest.mark.usefixtures("one_and_two")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 MIB = 2**20
 ONE = np.zeros((1, 1), np.uint8)

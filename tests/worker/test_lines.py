@@ -15,6 +15,8 @@ from shared.jobs import TrainOptions
 from tests.worker.small import model
 from tests.worker.texts import babble, corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("window", "line"),

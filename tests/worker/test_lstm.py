@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from galvanic.lstm import LSTM, lstm
 
+pytestmark = pytest.mark.slow
+
 TIME, BATCH, FEATURES, UNITS = 9, 3, 5, 7
 
 

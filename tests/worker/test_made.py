@@ -18,6 +18,8 @@ from worker.events import JobEvents
 from worker.files import JobFiles, Made, remove_leftovers
 from worker.store import ModelStore
 
+pytestmark = pytest.mark.slow
+
 
 class Killed(BaseException):
     """Stands for the end of the process."""

@@ -19,7 +19,7 @@ from tests.worker.hostile import apart, sealed
 from tests.worker.jobs import PLACE, export_job, import_job, run
 from tests.worker.small import save_model, stored
 
-pytestmark = pytest.mark.usefixtures("one_and_two")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 SOURCE = 77
 REF = TranscriptRef(transcript_id="aa11", revision=4, guild_id=PLACE.guild_id, channel_id=SOURCE)

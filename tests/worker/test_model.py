@@ -21,6 +21,8 @@ from galvanic.text.recipe import UNICODE_SCALARS
 from shared.errors import UserError
 from tests.worker.texts import SENTENCE, Recorder, babble
 
+pytestmark = pytest.mark.slow
+
 Memorised = tuple[Path, TrainResult, Recorder]
 Classic = tuple[Path, TrainResult]
 

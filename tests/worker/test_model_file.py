@@ -22,6 +22,8 @@ from tests.fixtures.make_model import logits_of
 from tests.worker.hostile import apart, sealed
 from tests.worker.texts import EPOCHS, Recorder
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SAVED = sorted(FIXTURES.glob("format-*/*.safetensors"))
 CHAR = FIXTURES / "format-3" / "char.safetensors"

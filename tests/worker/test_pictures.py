@@ -20,7 +20,7 @@ from galvanic.results import CurvePoint
 from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import fields_of, network
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
 ODD = "Grüße, שלום مرحبا 你好 😀👩\u200d👧 e\u0301\u0300\u0302 \x00\x1b\u202e\t\r\n﷽ $x^2$ \udc80"
 CURVE = tuple(CurvePoint(epoch, 3 - 0.1 * epoch, 3.1 - 0.1 * min(epoch, 6) + 0.01 * epoch) for epoch in range(1, 13))
 

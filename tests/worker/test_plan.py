@@ -11,6 +11,8 @@ from galvanic.network import build, get_weights
 from galvanic.plan import Budget, NetworkConfig, make_plan
 from shared.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 BOOK = 400_000
 
 

@@ -29,6 +29,8 @@ from worker.forgetting import Forgetter
 from worker.remote import StoreAway
 from worker.store import ModelStore
 
+pytestmark = pytest.mark.slow
+
 MB = 1_000_000
 
 

@@ -21,6 +21,8 @@ from tests.worker.test_train import run, save_after_each_step
 from tests.worker.texts import Recorder
 from worker.remote import StoreAway, when_there_is_room
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from galvanic.streams import Row
 from shared.errors import UserError
 from tests.worker.small import biased, network, random_weights
 
+pytestmark = pytest.mark.slow
+
 LOGITS = np.array([1.0, 0.0, -1.0, 0.5, 2.0, 1.9, -3.0], np.float32)
 
 

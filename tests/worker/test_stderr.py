@@ -18,6 +18,8 @@ from shared import presence
 from tests.hosts import Host
 from tests.launcher.running import wait_until
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent.parent
 SERVICE = """
 import ctypes, os, sys, time

@@ -18,6 +18,8 @@ from worker import serve
 from worker import store as store_module
 from worker.store import ModelStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:

@@ -160,6 +160,7 @@ def test_unknown_recipe_is_refused() -> None:
         prepare("text" * 100, TextOptions("words"))
 
 
+@pytest.mark.process
 def test_texts_and_command_line_work_without_tensorflow() -> None:
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"

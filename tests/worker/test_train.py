@@ -22,6 +22,8 @@ from shared.jobs import TrainOptions
 from shared.settings import Settings
 from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
 
+pytestmark = pytest.mark.slow
+
 TEXT = babble(3_000)
 
 

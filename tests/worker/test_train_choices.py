@@ -17,6 +17,8 @@ from shared.errors import UserError
 from shared.jobs import TrainOptions
 from tests.worker.test_train import RECIPES, TEXT, run, small_plan
 
+pytestmark = pytest.mark.slow
+
 CHAR = make_plan("char", 80, 400_000, Budget(epochs=20))
 CLASSIC = make_plan("classic", 30, 90_000)
 

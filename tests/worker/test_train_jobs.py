@@ -28,6 +28,8 @@ from worker.hooks import JobHooks
 from worker.store import ModelStore
 from worker.training import run_train
 
+pytestmark = pytest.mark.slow
+
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
 THREAD = 999

@@ -20,6 +20,8 @@ from tests.worker.hostile import apart
 from tests.worker.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder, babble
 
+pytestmark = pytest.mark.slow
+
 OTHER = babble(2_500, seed=4).replace("storm", "été ☔").replace("sailor", "Wächter")
 """A text with symbols that `TEXT` has not, and without some that it has."""
 PARENT_EPOCHS = 16

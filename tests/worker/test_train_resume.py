@@ -16,6 +16,8 @@ from shared.errors import UserError
 from tests.worker.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("recipe", "precision"),

@@ -30,7 +30,7 @@ from tests.worker.texts import SENTENCE
 from worker import warm
 from worker.store import ModelStore
 
-pytestmark = pytest.mark.usefixtures("one_and_two")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 MIB = 2**20
 

@@ -16,7 +16,7 @@ from tests import lives
 from tests.worker.jobs import generate_job, run
 from worker.handlers import HANDLERS
 
-pytestmark = pytest.mark.usefixtures("one_and_two")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 
 def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:
