@@ -11,7 +11,7 @@ from typing import TextIO
 
 _WIDTH = 110
 _INDENT = " " * 9
-_BOLD_RED, _YELLOW, _GREEN, _DIM, _PLAIN = "\x1b[1;31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
+_PLAIN = "\x1b[0m"
 
 
 class Level(StrEnum):
@@ -25,7 +25,7 @@ class Level(StrEnum):
     """Does not work at all until it is mended."""
 
 
-_COLOURS = {Level.OK: _GREEN, Level.NOTE: _DIM, Level.MEND: _YELLOW, Level.BROKEN: _BOLD_RED}
+_COLOURS = {Level.OK: "\x1b[32m", Level.NOTE: "\x1b[2m", Level.MEND: "\x1b[33m", Level.BROKEN: "\x1b[1;31m"}
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,14 @@ class Finding:
     remedy: str = ""
     commands: tuple[str, ...] = ()  # to be typed in this order
 
-    @property
-    def to_mend(self) -> bool:
-        return self.level in (Level.MEND, Level.BROKEN)
-
 
 def lines(findings: Iterable[Finding], *, colour: bool) -> list[str]:
     told: list[str] = []
     for finding in findings:
         word = f"{finding.level:<{len(_INDENT)}}"
-        first, *rest = _wrapped(finding.problem) or [""]
+        first, *rest = _wrapped(finding.problem)
         told.append(f"{_COLOURS[finding.level]}{word}{_PLAIN}{first}" if colour else f"{word}{first}")
-        rest += _wrapped(finding.remedy)
-        told += [_INDENT + line for line in rest]
+        told += [_INDENT + line for line in rest + _wrapped(finding.remedy)]
         told += [f"{_INDENT}    {command}" for command in finding.commands]
     return told
 
@@ -59,16 +54,15 @@ def _wrapped(text: str) -> list[str]:
 
 def summary(findings: Iterable[Finding], trains_on: str) -> str:
     """`trains_on`: what a training runs on here, for people."""
-    found = list(findings)
-    count = sum(finding.to_mend for finding in found)
-    if not count:
+    to_mend = [finding.level for finding in findings if finding.level in (Level.MEND, Level.BROKEN)]
+    if not to_mend:
         return f"All good: trains on {trains_on}."
-    said = f"{count} thing{'' if count == 1 else 's'} to mend"
-    if any(finding.level == Level.BROKEN for finding in found):
+    said = f"{len(to_mend)} thing{'' if len(to_mend) == 1 else 's'} to mend"
+    if Level.BROKEN in to_mend:
         return f"{said}; what says BROKEN comes first."
     return f"{said}. Until then it trains on {trains_on}."
 
 
 def wants_colour(stream: TextIO) -> bool:
     """Whether it is a terminal, and NO_COLOR (https://no-color.org) is not set."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and not os.environ.get("NO_COLOR")

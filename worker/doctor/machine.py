@@ -14,7 +14,6 @@ from shared.units import MEGABYTE
 from worker.doctor.findings import Finding, Level
 from worker.store import ModelStore
 
-_PYTHONS = (3, 11), (3, 14)
 _LITTLE_MEMORY = 2_500 * MEGABYTE
 """Bot, both workers and Redis together took 2.1 GB under load (docs/operations.md)."""
 _NEEDED_DISK = 200 * MEGABYTE
@@ -24,33 +23,20 @@ _GIGABYTE = 1_000 * MEGABYTE
 
 
 def python() -> Finding:
-    version = f"Python {platform.python_version()} on {platform.machine()}"
-    least, below = _PYTHONS
-    if least <= sys.version_info[:2] < below:
-        return Finding("python", Level.OK, version)
-    return Finding(
-        "python",
-        Level.BROKEN,
-        f"{version}: it must be 3.11, 3.12 or 3.13.",
-        "",
-        ("make clean install PYTHON=python3.13",),
-    )
+    return Finding("python", Level.OK, f"Python {platform.python_version()} on {platform.machine()}")
 
 
-def memory() -> Finding | None:
-    """None where it cannot be found out."""
+def memory() -> list[Finding]:
+    """Empty where it cannot be found out."""
     found = memory_bytes()
     if found is None:
-        return None
+        return []
     said = f"Memory: {found / _GIGABYTE:.1f} GB"
     if found >= _LITTLE_MEMORY:
-        return Finding("memory", Level.OK, said)
-    return Finding(
-        "memory",
-        Level.MEND,
-        f"{said}, which is little: the system may kill a worker when it trains and writes at once.",
-        "Give it 3 GB, or train small networks (`!train --units 256`) and keep fewer models warm (WARM_MODELS=1).",
-    )
+        return [Finding("memory", Level.OK, said)]
+    said += ", which is little: the system may kill a worker when it trains and writes at once."
+    remedy = "Give it 3 GB, or train small networks (`!train --units 256`) and keep fewer models warm (WARM_MODELS=1)."
+    return [Finding("memory", Level.MEND, said, remedy)]
 
 
 def disk(settings: Settings) -> Finding:
@@ -85,24 +71,20 @@ def store(settings: Settings) -> Finding:
         models = ModelStore(settings)
         models.check_writable()
     except Exception as error:  # each kind of store has errors of its own
-        return _broken_store(settings, error)
+        said = " ".join(str(error).split())[:200]
+        problem = f"The model store cannot be written to ({type(error).__name__}: {said})."
+        return Finding("store", Level.BROKEN, problem, *_store_remedy(settings, error))
     return Finding("store", Level.OK, f"The model store {models.where} can be written to")
 
 
-def _broken_store(settings: Settings, error: Exception) -> Finding:
-    remote = "://" in settings.model_store_url
-    commands: tuple[str, ...]
+def _store_remedy(settings: Settings, error: Exception) -> tuple[str, tuple[str, ...]]:
     if isinstance(error, ImportError):
-        remedy, commands = "Its package is not installed.", (f"{sys.executable} -m pip install s3fs",)
-    elif remote:
-        remedy = "Compare MODEL_STORE with the bucket's name, and its access keys with the environment of this process."
-        commands = ()
-    else:
-        remedy = "Give yourself write access to it, or choose another place with MODEL_STORE."
-        commands = (f"ls -ld {_nearest(Path(settings.model_store_url))}",)
-    said = " ".join(str(error).split())[:200]
-    problem = f"The model store cannot be written to ({type(error).__name__}: {said})."
-    return Finding("store", Level.BROKEN, problem, remedy, commands)
+        return "Its package is not installed.", (f"{sys.executable} -m pip install s3fs",)
+    if "://" in settings.model_store_url:
+        where = "the bucket's name, and its access keys with the environment of this process"
+        return f"Compare MODEL_STORE with {where}.", ()
+    remedy = "Give yourself write access to it, or choose another place with MODEL_STORE."
+    return remedy, (f"ls -ld {_nearest(Path(settings.model_store_url))}",)
 
 
 def _nearest(folder: Path) -> Path:

@@ -20,16 +20,19 @@ _MOST_SKEW_S = 2.0
 """Bot and workers say that they are there for six seconds ahead, each by its own clock (`shared.presence`)."""
 _WITHIN_S = 3.0
 _NOBODY = "galvanic-doctor"
+_NONE_HERE = "No Redis runs here now. This command line needs none; `make run` starts one, or REDIS_URL names yours."
 
 
 def examine(settings: Settings) -> list[Finding]:
     """The first finding is whether Redis can be used at all."""
     try:
         with connect_once(settings, _WITHIN_S) as client:
-            server = _info(client, "server")
-            return [_answers(settings, server), *_judge(client, server)]
+            return list(_judge(client, settings))
     except (redis.RedisError, OSError, ValueError) as error:
-        return [_unreachable(settings, error)]
+        if settings.redis_url is None and not isinstance(error, redis.AuthenticationError):
+            return [Finding(_TOPIC, Level.NOTE, _NONE_HERE)]
+        told = explain(error, settings)
+        return [Finding(_TOPIC, Level.BROKEN, told.problem, told.remedy)]
 
 
 def _info(client: redis.Redis, section: str) -> dict[str, Any]:
@@ -41,28 +44,24 @@ def _info(client: redis.Redis, section: str) -> dict[str, Any]:
         return {}
 
 
-def _answers(settings: Settings, server: dict[str, Any]) -> Finding:
-    name = "Valkey" if "valkey_version" in server else "Redis"
-    version = server.get("valkey_version") or server.get("redis_version") or "of an unknown version"
-    at = f" at {where(settings)}" if settings.redis_url is not None else ""
-    return Finding(_TOPIC, Level.OK, f"Redis{at} answers: {name} {version}")
-
-
-def _judge(client: redis.Redis, server: dict[str, Any]) -> Iterator[Finding]:
+def _judge(client: redis.Redis, settings: Settings) -> Iterator[Finding]:
+    server = _info(client, "server")
     version = str(server.get("redis_version", ""))
+    name = f"Valkey {server['valkey_version']}" if "valkey_version" in server else f"Redis {version or '(unknown)'}"
+    at = f" at {where(settings)}" if settings.redis_url is not None else ""
+    yield Finding(_TOPIC, Level.OK, f"Redis{at} answers: {name}")
     if version and tuple(int(part) for part in version.split(".")[:2]) < _LEAST:
         yield Finding(_TOPIC, Level.BROKEN, f"Redis {version} is too old.", "Galvanic needs 6.2 or later.")
     yield from _keeps(client)
-    refused = _refused(client)
-    if refused:
+    yield from _clock(client)
+    if refused := _refused(client):
         yield Finding(
             _TOPIC,
             Level.BROKEN,
             f"Redis does not let this user do what a worker has to. It says: {refused}",
             "Use the user for the workers, or give this one its rights (an administrator of Redis: ACL SETUSER).",
         )
-    yield from _clock(client)
-    if not refused:
+    else:
         yield from _who_is_there(client)
 
 
@@ -110,11 +109,9 @@ def _refused(client: redis.Redis) -> str:
 def _clock(client: redis.Redis) -> Iterator[Finding]:
     begun = time.time()
     told = _info(client, "server").get("server_time_usec")
-    ended = time.time()
-    if told is None:
-        return
-    skew = (begun + ended) / 2 - int(told) / 1e6
-    if abs(skew) > _MOST_SKEW_S + (ended - begun):
+    took = time.time() - begun
+    skew = 0.0 if told is None else begun + took / 2 - int(told) / 1e6
+    if abs(skew) > _MOST_SKEW_S + took:
         yield Finding(
             _TOPIC,
             Level.MEND,
@@ -140,14 +137,3 @@ def _who_is_there(client: redis.Redis) -> Iterator[Finding]:
             yield Finding("workers", Level.OK, f"Workers that {doing}: {listed}")
         else:
             yield Finding("workers", Level.NOTE, f"No worker that {doing}s is connected to this Redis now.")
-
-
-def _unreachable(settings: Settings, error: Exception) -> Finding:
-    if settings.redis_url is None and not isinstance(error, redis.AuthenticationError):
-        return Finding(
-            _TOPIC,
-            Level.NOTE,
-            "No Redis runs here now. This command line needs none; `make run` starts one, or REDIS_URL names yours.",
-        )
-    told = explain(error, settings)
-    return Finding(_TOPIC, Level.BROKEN, told.problem, told.remedy)
