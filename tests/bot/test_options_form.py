@@ -29,7 +29,7 @@ async def form_of(live: Live, command: str, **options: Any) -> Interaction:
 
 def sent_off(live: Live, opened: Interaction, values: dict[str, str]) -> bool:
     try:
-        live.acts.submit_modal(ADA, opened.id, values, {})
+        live.acts.submit_modal(ADA, opened.id, values)
     except UserError:  # the bot's library knows a form only once Discord has it
         return False
     return True

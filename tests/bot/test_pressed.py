@@ -105,5 +105,5 @@ async def test_a_form_asks_again_when_it_is_sent(live: Live) -> None:
     (opened,) = await live.until(lambda: [one for one in live.world.interactions.values() if one.modal], "the form")
     await live.until(lambda: live.bot._connection._view_store._modals, "the form to be known")
     _only_reads(live, "ben", LAB)
-    live.acts.submit_modal(USER_IDS["ben"], opened.id, {"words": "the sea"}, {})
+    live.acts.submit_modal(USER_IDS["ben"], opened.id, {"words": "the sea"})
     await live.until(lambda: live.whispered("ben", "You can't send messages in this channel"), "a refusal")

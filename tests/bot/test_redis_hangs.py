@@ -99,7 +99,7 @@ async def test_a_form_is_acknowledged(hanging: Hanging) -> None:
     message = await live.bot.get_partial_messageable(LAB).send("a model", view=view)
     opened = live.acts.click(ada, LAB, message.id, "galvanic:write:m1")
     assert await hanging.outcome(opened) == "modal"
-    sent = live.acts.submit_modal(ada, opened.id, {"words": "the sea", "temperature": ""}, {})
+    sent = live.acts.submit_modal(ada, opened.id, {"words": "the sea", "temperature": ""})
     assert await hanging.outcome(sent) == "done"
 
 

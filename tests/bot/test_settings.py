@@ -109,7 +109,7 @@ async def fill(live: Live, shown: Message, what: str, person: str = "ada", **val
     """Open a form of the panel and send it."""
     opened = live.acts.click(USER_IDS[person], LAB, shown.id, PANEL + what)
     await live.until(lambda: opened.modal, f"the form {what}")
-    live.acts.submit_modal(USER_IDS[person], opened.id, values, {})
+    live.acts.submit_modal(USER_IDS[person], opened.id, values)
 
 
 async def test_all_settings_stand_in_plain_words(live: Live) -> None:
@@ -253,7 +253,7 @@ async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -
     opened = live.acts.click(USER_IDS["ben"], LAB, shown.id, PANEL + "prefix")
     await live.until(lambda: opened.modal, "the form")
     live.world.remove_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
-    live.acts.submit_modal(USER_IDS["ben"], opened.id, {"prefix": "?"}, {})
+    live.acts.submit_modal(USER_IDS["ben"], opened.id, {"prefix": "?"})
     await live.until(lambda: live.whispered("ben", "Manage Server"), "the refusal")
     assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
 
@@ -304,7 +304,7 @@ async def test_who_sends_a_form_that_was_opened_too_long_ago_is_told_so(live: Li
         live.bot._connection._view_store._modals.clear()
     else:
         form._dispatch_timeout()
-    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"prefix": "?"} if what == "prefix" else {}, {})
+    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"prefix": "?"} if what == "prefix" else {})
     await live.until(lambda: live.whispered("ada", "This form no longer works"), "an answer")
     assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
 
