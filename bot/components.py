@@ -32,6 +32,7 @@ GUILD = r"(?P<guild>\d{1,20})"
 FORM_S = 3_600
 """Discord does not tell when somebody closes a form: without a limit it would be kept for ever."""
 _PREFIX = "galvanic:"
+_ALONE = {"ephemeral": True, "thinking": True}
 
 Who = Literal["writers", "readers", "anybody"]
 """Who may press: whoever may write in the channel, whoever may use the bot there, or all. The work checks the rest."""
@@ -117,15 +118,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Form:
-    """Sent after a restart or after `FORM_S`, it is refused (`bot.admin.cog_errors`). `how`: reply or update."""
+    """Sent after a restart or after `FORM_S`, it is refused (`bot.admin.cog_errors`). `sent`: what is done with it."""
 
     name: str
     title: str
     fields: Sequence[Field]
-    work: Work
-    who: Who = "writers"
-    how: How = "reply"
-    hold: Hold | None = None
+    sent: Action
 
 
 class Components:
@@ -162,31 +160,30 @@ class Components:
         return (name, action, arguments.groupdict()) if action is not None and arguments is not None else None
 
     async def open(self, interaction: Interaction, form: Form) -> None:
-        await interaction.response.send_modal(_Modal(form, self))
+        await interaction.response.send_modal(_Modal(form, self._carry_out))
 
     async def _pressed(self, interaction: Interaction, custom_id: str, values: Sequence[Any]) -> None:
         if (found := self.find(custom_id)) is not None:  # else `bot.admin.cog_errors` says that it no longer works
             name, action, arguments = found
             await self._carry_out(name, action, Press(interaction, arguments, replace_surrogates(list(values))))
 
-    async def _carry_out(self, doing: str, action: Action | Form, press: Press, sent: _Modal | None = None) -> None:
+    async def _carry_out(
+        self, doing: str, action: Action, press: Press, way_back: Callable[[], discord.ui.View] | None = None
+    ) -> None:
+        """`way_back`: of a form: shown with a refusal, opens the form again with what was typed."""
         interaction, how = press.interaction, action.how
         if how == "help":
             how = "update" if press.is_private else "private"
-        defer: dict[str, Any] | None = {"private": {"ephemeral": True, "thinking": True}, "update": {}}.get(how)
-        way_back = sent.way_back if sent is not None else None
         try:
             if action.who != "anybody":
                 await self._access.require_place(interaction.user, interaction.channel)
             if action.who == "writers":
                 require_writer(interaction)
-        except Exception as error:  # discord.py would drop it
-            await self._responder.tell(interaction, self._responder.explain(error, doing))
-            return
-        async with self._responder.answering(interaction, doing, defer=defer, way_back=way_back):
-            if isinstance(action, Action) and action.owner and str(interaction.user.id) != press["user"]:
-                remedy = f"Only <@{press['user']}> can answer it."
-                raise UserError("This question is for somebody else.", remedy)
+            if action.owner and str(interaction.user.id) != press["user"]:
+                raise UserError("This question is for somebody else.", f"Only <@{press['user']}> can answer it.")
+            # At once, since Redis may take longer than Discord's 3 s.
+            if how in ("update", "private"):
+                await acknowledge(interaction, **(_ALONE if how == "private" else {}))
             with action.hold(interaction.guild_id or 0) if action.hold is not None else contextlib.nullcontext():
                 send = await self._reply(press) if how == "reply" else interaction.followup.send
                 if how == "private":
@@ -194,6 +191,9 @@ class Components:
                 made = await action.work(dataclasses.replace(press, send=send))
                 if isinstance(made, Form):
                     await self.open(interaction, made)
+        except Exception as error:  # discord.py would only log it
+            view = way_back() if way_back is not None and isinstance(error, UserError) else None
+            await self._responder.tell(interaction, self._responder.explain(error, doing), view)
 
     async def _reply(self, press: Press) -> Send:
         """Acknowledge a press that is answered with a new message; what posts that.
@@ -210,20 +210,12 @@ class Components:
         channel = self._client.get_partial_messageable(actor.place.channel_id, guild_id=actor.guild_id)
         return functools.partial(channel.send, **options)
 
-    async def sent(self, interaction: Interaction, modal: _Modal) -> None:
-        typed = {name: replace_surrogates(field.value) for name, field in modal.inputs.items()}
-        await self._carry_out(modal.form.name, modal.form, Press(interaction, typed=typed), modal)
-
-    async def back(self, interaction: Interaction, form: Form) -> None:
-        async with self._responder.answering(interaction, "back to the form"):
-            await self.open(interaction, form)
-
 
 class _Modal(discord.ui.Modal):
-    def __init__(self, form: Form, components: Components) -> None:
+    def __init__(self, form: Form, carry_out: Callable[..., Awaitable[None]]) -> None:
         super().__init__(title=form.title[:45], timeout=FORM_S)
         self.form = form
-        self._components = components
+        self._carry_out = carry_out
         self.inputs: dict[str, discord.ui.TextInput[Any]] = {}
         for field in form.fields:
             self.inputs[field.name] = discord.ui.TextInput(
@@ -238,14 +230,21 @@ class _Modal(discord.ui.Modal):
             self.add_item(made)
 
     async def on_submit(self, interaction: Interaction) -> None:
-        await self._components.sent(interaction, self)
+        typed = {name: replace_surrogates(field.value) for name, field in self.inputs.items()}
+        await self._carry_out(self.form.name, self.form.sent, Press(interaction, typed=typed), self._way_back)
 
-    def way_back(self) -> discord.ui.View:
+    def _way_back(self) -> discord.ui.View:
         """A button that opens the form again, with what was typed."""
         fields = [dataclasses.replace(field, default=self.inputs[field.name].value) for field in self.form.fields]
-        form = dataclasses.replace(self.form, fields=fields)
+
+        async def form(_: Press) -> Form:
+            return dataclasses.replace(self.form, fields=fields)
+
+        async def back(interaction: Interaction) -> None:
+            await self._carry_out("back to the form", Action(form, who="anybody", how="form"), Press(interaction))
+
         button: discord.ui.Button[Any] = discord.ui.Button(label="Back to the form")
-        button.callback = functools.partial(self._components.back, form=form)  # type: ignore[method-assign]
+        button.callback = back  # type: ignore[method-assign]
         return discord.ui.View(timeout=FORM_S).add_item(button)
 
 

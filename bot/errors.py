@@ -146,8 +146,6 @@ def _of_discord(error: BaseException) -> bool:
 def _of_command(error: Exception, usage: str) -> UserError | None:
     """What was wrong with a command as given; None: it is not the person's doing."""
     match error:
-        case commands.NoPrivateMessage() | app_commands.NoPrivateMessage():
-            return servers_only()
         case commands.NotOwner():
             return UserError("Only the bot's operator can do that.", "Ask them, if you need it.")
         case commands.CheckFailure() | app_commands.CheckFailure():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,7 @@ from bot.errors import (
     too_late,
 )
 from bot.escape import NOBODY, plain
+from bot.servers.access import may_send
 from bot.types import Context, Send, User
 from shared.errors import UserError
 from shared.settings import Settings
@@ -37,7 +39,6 @@ TYPING_AFTER_S = 0.4
 """Most answers come sooner; the request that shows "is typing" would only delay them."""
 SENT = "📬 I sent you a direct message."
 NOT_SENT = "I can't send you a direct message: you don't take any from me."
-_TYPING_EVERY_S = 8.0
 _SAID_FOR_S = 60.0
 _STEP_BACK_S = 0.1
 
@@ -64,10 +65,12 @@ def addressed(send: Send, name: str) -> Send:
 
 
 def replying(ctx: Context) -> dict[str, Any]:
-    """Options of a `send` with which an answer refers to the message and is never posted twice."""
+    """Options of a `send` with which an answer refers to the message, if it may, and is never posted twice."""
     if ctx.interaction is not None:
         return {}
-    return {"reference": ctx.message.to_reference(fail_if_not_exists=False), "nonce": f"a-{ctx.message.id}"}
+    may_refer = ctx.guild is None or ctx.bot_permissions.read_message_history
+    reference = ctx.message.to_reference(fail_if_not_exists=False) if may_refer else None
+    return {"reference": reference, "nonce": f"a-{ctx.message.id}"}
 
 
 class PatientContext(commands.Context[commands.Bot]):
@@ -125,30 +128,6 @@ class Responder:
     def explain(self, error: BaseException, doing: str, usage: str = "") -> UserError:
         return explain(error, doing, self._settings, usage)
 
-    @asynccontextmanager
-    async def answering(
-        self,
-        interaction: Interaction,
-        doing: str,
-        *,
-        defer: dict[str, Any] | None = None,
-        way_back: Callable[[], discord.ui.View] | None = None,
-    ) -> AsyncIterator[None]:
-        """Acknowledge an interaction at once and, should the work within fail, tell the person why.
-
-        Args:
-            doing: what is done, for the log.
-            defer: options to defer with, since Redis may take longer than Discord's 3 s; None: the work answers.
-            way_back: of a form: shown with a refusal, opens the form again with what was typed.
-        """
-        if defer is not None:
-            await acknowledge(interaction, **defer)
-        try:
-            yield
-        except Exception as error:  # discord.py would only log it
-            view = way_back() if way_back is not None and isinstance(error, UserError) else None
-            await self.tell(interaction, self.explain(error, doing), view)
-
     async def tell(self, interaction: Interaction, problem: UserError, view: discord.ui.View | None = None) -> None:
         """Tell one person what went wrong, however the interaction was answered before.
 
@@ -172,37 +151,29 @@ class Responder:
         if isinstance(problem, AlreadyReported):
             self._refused(ctx)
             return
+        by_message = ctx.interaction is None  # an interaction has a way of its own
+        turn = self._turns.setdefault(ctx.channel.id, asyncio.Lock()) if by_message else asyncio.Lock()
         try:
-            async with self._turn(ctx):
+            async with turn:  # one refusal at a time goes to a channel: many at once would hold up all answers there
                 await retry(functools.partial(self._respond, ctx, problem), unless=ctx.bot.is_closed)
                 self._refused(ctx)
+                if by_message:
+                    # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
+                    await asyncio.sleep(_STEP_BACK_S)
         except DISCORD_ERRORS as error:
             status, code = getattr(error, "status", None), getattr(error, "code", None)
             kind = type(error).__name__
             log.warning("answer_not_posted", channel_id=ctx.channel.id, error=kind, status=status, code=code)
 
-    @asynccontextmanager
-    async def _turn(self, ctx: Context) -> AsyncIterator[None]:
-        """One refusal at a time goes to a channel: many at once would hold up all answers there."""
-        if ctx.interaction is not None:  # which has a way of its own
-            yield
-            return
-        async with self._turns.setdefault(ctx.channel.id, asyncio.Lock()):
-            yield
-            # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
-            await asyncio.sleep(_STEP_BACK_S)
-
     async def _respond(self, ctx: Context, problem: UserError) -> None:
         if ctx.interaction is not None and not ctx.interaction.is_expired():
             await self.tell(ctx.interaction, problem)
             return
-        permissions = ctx.bot_permissions
-        in_thread = isinstance(ctx.channel, discord.Thread)
-        nonce = f"e-{ctx.message.id}"
-        if permissions.send_messages_in_threads if in_thread else permissions.send_messages:
+        nonce = {"nonce": f"e-{ctx.message.id}"}
+        if may_send(ctx.bot_permissions, ctx.channel):
             gone_after = WRONG_PLACE_S if isinstance(problem, WrongPlace) else None
             try:
-                await post_error(ctx.send, problem, reference=_reference(ctx), delete_after=gone_after, nonce=nonce)
+                await post_error(ctx.send, problem, delete_after=gone_after, **(replying(ctx) | nonce))
             except discord.Forbidden as error:
                 if is_transient(error):
                     raise
@@ -212,19 +183,11 @@ class Responder:
         if ctx.command is None and ctx.prefix is not None and not is_mention(ctx.prefix):
             log.info("unknown_command_not_answered", channel_id=ctx.channel.id)  # it may be another bot's
             return
-        await post_error(ctx.author.send, problem, nonce=nonce)
+        await post_error(ctx.author.send, problem, **nonce)
 
 
 def is_mention(prefix: str | None) -> bool:
     return prefix is not None and prefix.startswith("<@")
-
-
-def _reference(ctx: Context) -> discord.MessageReference | None:
-    if ctx.interaction is not None:  # there is no message to refer to
-        return None
-    if ctx.guild is not None and not ctx.bot_permissions.read_message_history:
-        return None
-    return ctx.message.to_reference(fail_if_not_exists=False)
 
 
 async def _tell(interaction: Interaction, problem: UserError, view: discord.ui.View | None) -> None:
@@ -244,9 +207,7 @@ async def _tell(interaction: Interaction, problem: UserError, view: discord.ui.V
 
 
 async def _tell_in_channel(interaction: Interaction, problem: UserError) -> None:
-    if interaction.channel_id is None:
-        log.warning("answer_not_posted", interaction_id=interaction.id, error="no channel")
-        return
+    assert interaction.channel_id is not None
     client = cast(discord.Client, interaction.client)
     channel = client.get_partial_messageable(interaction.channel_id, guild_id=interaction.guild_id)
     send = addressed(channel.send, f"**{plain(interaction.user.display_name)}**")
@@ -255,14 +216,12 @@ async def _tell_in_channel(interaction: Interaction, problem: UserError) -> None
 
 async def _remove_placeholder(interaction: Interaction) -> None:
     """Remove a public "is thinking": what replaces it would be public, too."""
-    try:
+    with contextlib.suppress(discord.NotFound):  # it is gone already
         placeholder = await interaction.original_response()
         if placeholder.flags.loading and not placeholder.flags.ephemeral:
             # As long as it is thinking, the next answer would go into its place, even after it was deleted.
             await placeholder.edit(content="❌", allowed_mentions=NOBODY)
             await placeholder.delete()
-    except discord.NotFound as error:  # it is gone already
-        log.info("placeholder_gone", interaction_id=interaction.id, code=error.code)
 
 
 class Typing:
@@ -288,13 +247,9 @@ class Typing:
 
     async def _show(self, channel_id: int) -> None:
         await asyncio.sleep(TYPING_AFTER_S)
-        channel = self._client.get_partial_messageable(channel_id)
-        while True:
-            try:
-                await channel.typing()
-            except DISCORD_ERRORS as error:
-                log.info("typing_not_shown", channel_id=channel_id, error=type(error).__name__)
-            await asyncio.sleep(_TYPING_EVERY_S)
+        with contextlib.suppress(*DISCORD_ERRORS):
+            async with self._client.get_partial_messageable(channel_id).typing():
+                await asyncio.Event().wait()
 
 
 # ------------------------------------------- answers that are one person's own business

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+from dataclasses import dataclass
 
 import discord
 import structlog
@@ -24,56 +26,51 @@ log = structlog.get_logger()
 
 _TREE_LOG = logging.getLogger("discord.app_commands.tree")
 _WORD = re.compile(r"[^\W\d_][\w-]+")
+_NO_LONGER = {
+    discord.InteractionType.component: UserError(
+        "This button or menu no longer works: I was restarted or updated.", "Run the command again."
+    ),
+    discord.InteractionType.modal_submit: UserError(
+        "This form no longer works: I was restarted, or it was open for too long.", "Open it again."
+    ),
+}
 _UNANSWERED_S = 2.0
 """A control still unanswered after this is answered here, within Discord's 3 s."""
 
 
+@dataclass(eq=False, repr=False)
 class Errors(commands.Cog):
-    def __init__(self, bot: commands.Bot, servers: GuildSettingsStore, access: Access, responder: Responder) -> None:
-        self._bot = bot
-        self._servers = servers
-        self._access = access
-        self._responder = responder
+    bot: commands.Bot
+    servers: GuildSettingsStore
+    access: Access
+    responder: Responder
 
     async def cog_load(self) -> None:
-        self._bot.tree.error(self._on_tree_error)
+        self.bot.tree.error(self._on_tree_error)
         _TREE_LOG.addFilter(_unless_choices_not_taken)
 
     @commands.Cog.listener()
     async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
         unknown = isinstance(error, commands.CommandNotFound)
-        problem = await self.unknown(ctx) if unknown else await self.explain(ctx, error)
-        if problem is not None:
-            await self._responder.respond(ctx, problem)
+        if (problem := await (self.unknown(ctx) if unknown else self.explain(ctx, error))) is not None:
+            await self.responder.respond(ctx, problem)
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: Interaction) -> None:
         """Answer a button, a menu or a form that this run of the bot does not know."""
-        if interaction.type not in (discord.InteractionType.component, discord.InteractionType.modal_submit):
+        if (problem := _NO_LONGER.get(interaction.type)) is None:
             return
         await asyncio.sleep(_UNANSWERED_S)
-        if interaction.response.is_done():
-            return
-        if interaction.type is discord.InteractionType.modal_submit:
-            problem = UserError(
-                "This form no longer works: I was restarted, or it was open for too long.", "Open it again."
-            )
-        else:
-            problem = UserError(
-                "This button or menu no longer works: I was restarted or updated.", "Run the command again."
-            )
-        try:
-            await post_error(interaction.response.send_message, problem, ephemeral=True)
-        except (discord.InteractionResponded, *DISCORD_ERRORS) as error:
-            log.info("interaction_answered_elsewhere", interaction_id=interaction.id, error=type(error).__name__)
+        if not interaction.response.is_done():
+            with contextlib.suppress(discord.InteractionResponded, *DISCORD_ERRORS):  # it was answered elsewhere
+                await post_error(interaction.response.send_message, problem, ephemeral=True)
 
     async def _on_tree_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         if interaction.command is None:  # Discord still shows a command that this version no longer has
-            problem = UserError("This command no longer exists.", "Type `/` to see all my commands.")
-            await self._responder.tell(interaction, problem)
+            await self.responder.tell(interaction, self.responder.explain(error, "unknown"))
             return
-        ctx: Context = await self._bot.get_context(interaction)
-        await self._responder.respond(ctx, await self.explain(ctx, error))
+        ctx: Context = await self.bot.get_context(interaction)
+        await self.responder.respond(ctx, await self.explain(ctx, error))
 
     async def explain(self, ctx: Context, error: Exception) -> UserError:
         """What to tell the person; logged unless they can mend it."""
@@ -83,26 +80,29 @@ class Errors(commands.Cog):
                 require_permissions(ctx)
             except UserError as missing:
                 return missing
-        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild is not None else None)
+        prefix = await self._prefix(ctx)
         usage = f"`{prefix}help` shows how commands are used."
         if ctx.command is not None:
             usage = f"Usage: `{prefix}{ctx.command.extras.get('usage', ctx.command.qualified_name)}`"
-        return self._responder.explain(cause, str(ctx.command), usage)
+        return self.responder.explain(cause, str(ctx.command), usage)
+
+    async def _prefix(self, ctx: Context) -> str:
+        return await self.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
 
     async def unknown(self, ctx: Context) -> UserError | None:
         """What to say to an unknown command; None: it is not meant as one, or is another bot's."""
-        prefix = await self._servers.prefix(ctx.guild.id if ctx.guild is not None else None)
+        prefix = await self._prefix(ctx)
         typed = ctx.invoked_with or ""
         # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
         meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not is_mention(ctx.prefix)
         word = meant and _WORD.fullmatch(typed) is not None
-        known = [command for command in self._bot.walk_commands() if not command.hidden]
+        known = (command for command in self.bot.walk_commands() if not command.hidden)
         names = [name for command in known for name in (command.qualified_name, *command.aliases)]
         near = nearest(typed, names, prefix, 0.55 if meant else 0.8)
         if not near and not word and ctx.guild is not None:
             return None
         try:
-            await self._access.require_place(ctx.author, ctx.channel)
+            await self.access.require_place(ctx.author, ctx.channel)
         except WrongPlace as wrong:
             return wrong if near else None
         except Exception as error:
@@ -114,9 +114,8 @@ class Errors(commands.Cog):
 def _unless_choices_not_taken(record: logging.LogRecord) -> bool:
     """Keep discord.py from logging that autocomplete choices came too late, as when somebody types fast."""
     error = record.exc_info[1] if record.exc_info else None
-    if not isinstance(error, DISCORD_ERRORS):
+    code = getattr(error, "code", None)
+    if not isinstance(error, DISCORD_ERRORS) or (code not in TOO_LATE and not is_transient(error)):
         return True
-    if getattr(error, "code", None) not in TOO_LATE and not is_transient(error):
-        return True
-    log.info("choices_not_taken", error=type(error).__name__, code=getattr(error, "code", None))
+    log.info("choices_not_taken", error=type(error).__name__, code=code)
     return False

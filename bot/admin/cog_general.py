@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import discord
 from discord import app_commands
@@ -19,22 +20,15 @@ from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
 
 
+@dataclass(eq=False, repr=False)
 class General(commands.Cog):
-    """`sync`: sends Discord the slash commands; how many there are."""
+    """`send_commands`: sends Discord the slash commands; how many there are."""
 
-    def __init__(
-        self,
-        bot: commands.Bot,
-        servers: GuildSettingsStore,
-        pages: Help,
-        report: StatusReport,
-        sync: Callable[[], Awaitable[int]],
-    ) -> None:
-        self._bot = bot
-        self._servers = servers
-        self._help = pages
-        self._report = report
-        self._sync = sync
+    bot: commands.Bot
+    servers: GuildSettingsStore
+    pages: Help
+    report: StatusReport
+    send_commands: Callable[[], Awaitable[int]]
 
     @hybrid_command(
         name="help",
@@ -45,11 +39,11 @@ class General(commands.Cog):
     async def help_(self, ctx: Context, *, command: str | None = None) -> None:
         """Show what I can do, or how one command is used."""
         guild_id = ctx.guild.id if ctx.guild is not None else None
-        await ctx.send(**await self._help.page(command, ctx.author, guild_id), ephemeral=True)
+        await ctx.send(**await self.pages.page(command, ctx.author, guild_id), ephemeral=True)
 
     @help_.autocomplete("command")
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return choices(self._help.names(interaction.user), typed)
+        return choices(self.pages.names(interaction.user), typed)
 
     @hybrid_command(
         extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"
@@ -62,12 +56,12 @@ class General(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         full = is_admin(ctx.author) or await self._is_owner(ctx.author)
-        await ctx.send(embed=await self._report.embed(full=full), ephemeral=True)
+        await ctx.send(embed=await self.report.embed(full=full), ephemeral=True)
 
     async def _is_owner(self, user: User) -> bool:
         """False also when Discord does not say so now."""
         try:
-            return await self._bot.is_owner(user)
+            return await self.bot.is_owner(user)
         except DISCORD_ERRORS:
             return False
 
@@ -81,18 +75,18 @@ class General(commands.Cog):
         For the bot's operator; it happens by itself when they have changed.
         """
         async with ctx.typing():
-            count = await self._sync()
+            count = await self.send_commands()
         await ctx.send(f"Discord has my {count} slash commands now. You may have to restart Discord to see them.")
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         """Tell somebody who writes directly what works there; commands and mentions are answered elsewhere."""
-        assert self._bot.user is not None
-        if message.guild is not None or message.author.bot or decoding.to_bot(message, self._bot.user.id) is not None:
+        assert self.bot.user is not None
+        if message.guild is not None or message.author.bot or decoding.to_bot(message, self.bot.user.id) is not None:
             return
-        ctx: Context = await self._bot.get_context(message)
+        ctx: Context = await self.bot.get_context(message)
         if ctx.command is None and not ctx.invoked_with:
-            prefix = await self._servers.prefix(None)
+            prefix = await self.servers.prefix(None)
             await ctx.send(
                 f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
                 f"{WORKS_DIRECTLY}."

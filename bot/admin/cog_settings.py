@@ -11,7 +11,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.components import Components, Field, Form, Press, button, custom_id, view
+from bot.components import Action, Components, Field, Form, Press, button, custom_id, view
 from bot.errors import error_embed
 from bot.escape import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain
 from bot.options.checks import as_limit
@@ -181,7 +181,7 @@ class ServerSettings(commands.Cog):
 
 
 def _form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:
-    return Form(f"{title} form", title, fields, keep, who="anybody", how="update")
+    return Form(f"{title} form", title, fields, Action(keep, who="anybody", how="update"))
 
 
 def _administered(press: Press) -> discord.Guild:

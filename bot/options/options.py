@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from discord.ext import commands
 from discord.utils import MISSING
 
-from bot.components import Field, Form, Hold, Press
+from bot.components import Action, Field, Form, Hold, Press
 from bot.errors import nearest
 from bot.errors import shown as shown
 from bot.escape import code, label
@@ -202,7 +202,7 @@ def options_form(
         await _add(ctx, flags, " ".join([*(f"--{name} {value}" for name, value in values.items()), rest]))
         await work(press)
 
-    return Form("options form", label(f"Options of {ctx.command}"), fields, submit, hold=hold)
+    return Form("options form", label(f"Options of {ctx.command}"), fields, Action(submit, hold=hold))
 
 
 async def _add(ctx: Context, flags: Options, line: str) -> None:

@@ -14,7 +14,7 @@ import discord
 import structlog
 
 from bot import components
-from bot.components import Field, Form, Press
+from bot.components import Action, Field, Form, Press
 from bot.errors import MISSING_PERMISSIONS
 from bot.models.requests import Requests
 from bot.options import checks, decoding
@@ -258,7 +258,7 @@ class Generating(Requests):
             who = form.actor
             await self.generate(who, request, form.send, letter=embeds.PRESSED, nonce=_pressed_id(who))
 
-        return Form("generate form", "Generate a text", _FIELDS, sent, hold=self.slot)
+        return Form("generate form", "Generate a text", _FIELDS, Action(sent, hold=self.slot))
 
     def register(self, table: components.Components) -> None:
         for action in changes.BUTTONS:

@@ -39,10 +39,8 @@ PARAMETER = commands.Parameter("words", inspect.Parameter.KEYWORD_ONLY, annotati
         commands.BadFlagArgument(FLAG, "x", ValueError()),
         commands.MissingFlagArgument(FLAG),
         commands.CheckFailure("x"),
-        commands.NoPrivateMessage(),
         commands.NotOwner("x"),
         app_commands.CheckFailure("x"),
-        app_commands.NoPrivateMessage(),
         app_commands.TransformerError("x", discord.AppCommandOptionType.integer, app_commands.Transformer()),  # type: ignore[arg-type]
         app_commands.CommandNotFound("x", []),
     ],
