@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import discord
+from discord import app_commands
 from discord.ext import commands
 
 from bot.components import Press, menu, view
@@ -32,13 +35,13 @@ _START = "*"
 Command = commands.Command[Any, ..., Any]
 
 
+@dataclass(frozen=True)
 class Help:
-    def __init__(self, known: commands.GroupMixin[Any], servers: GuildSettingsStore) -> None:
-        self._known = known
-        self._servers = servers
+    known: commands.GroupMixin[Any]
+    servers: GuildSettingsStore
 
     def names(self, user: User) -> list[str]:
-        return sorted(command.qualified_name for command in self._known.walk_commands() if for_person(command, user))
+        return sorted(command.qualified_name for command in self.known.walk_commands() if for_person(command, user))
 
     async def page(self, name: str | None, user: User, guild_id: int | None) -> dict[str, Any]:
         """The page of a command, as somebody typed its name, or (None) the first page; for `send` or `edit`.
@@ -46,15 +49,15 @@ class Help:
         Leaves out what is not for this user or, when `guild_id` is None, not for direct messages.
         Raises UserError: there is no such command.
         """
-        prefix = await self._servers.prefix(guild_id)
-        here = [one for one in self._known.commands if guild_id is not None or one.name in IN_DIRECT_MESSAGES]
+        prefix = await self.servers.prefix(guild_id)
+        here = [one for one in self.known.commands if guild_id is not None or one.name in IN_DIRECT_MESSAGES]
         known = sorted((one for one in here if for_person(one, user)), key=_place)
         if name is None:
             return {"embed": overview(known, prefix, direct=guild_id is None), "view": _menu(known)}
         command = self._find(name, prefix)
         group = command if isinstance(command, commands.Group) else command.parent
-        entries = sorted(group.commands, key=lambda part: part.name) if isinstance(group, commands.Group) else known
         elsewhere = guild_id is None and (command.root_parent or command).name not in IN_DIRECT_MESSAGES
+        entries = _parts(group) if isinstance(group, commands.Group) else known
         return {"embed": page(command, prefix, elsewhere=elsewhere), "view": _menu(entries, start=True)}
 
     async def turn(self, press: Press) -> None:
@@ -65,13 +68,11 @@ class Help:
 
     def _find(self, typed: str, prefix: str) -> Command:
         name = " ".join(typed.lower().removeprefix(prefix.lower()).removeprefix("/").split())
-        command = self._known.get_command(name)
-        if command is None:
-            known = [command.qualified_name for command in self._known.walk_commands() if not command.hidden]
-            near = nearest(name, known)
-            remedy = f"Did you mean {near}? " if near else ""
-            raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
-        return command
+        if (command := self.known.get_command(name)) is not None:
+            return command
+        near = nearest(name, [one.qualified_name for one in self.known.walk_commands() if not one.hidden])
+        remedy = f"Did you mean {near}? " if near else ""
+        raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
 
 
 def for_person(command: Command, user: User) -> bool:
@@ -108,55 +109,51 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
 
 
 def _line(command: Command, prefix: str) -> str:
-    said = f"`{prefix}{command.name}` {_lowered(_about(command))}"
+    said = f"`{prefix}{command.name}` {_about(command)}"
     if isinstance(command, commands.Group):
         said += ": " + ", ".join(f"`{part.name}`" for part in _parts(command))
     return said
 
 
 def _about(command: Command) -> str:
-    return (command.description or command.short_doc).rstrip(".")
+    """A description within a line: `Learn a text` -> `learn a text`, but `I` stays."""
+    text = (command.description or command.short_doc).rstrip(".")
+    return text if re.match(r"I\b", text) else text[:1].lower() + text[1:]
 
 
 def _parts(group: commands.Group[Any, ..., Any]) -> list[Command]:
     return sorted((part for part in group.commands if not part.hidden), key=lambda part: part.name)
 
 
-def _lowered(text: str) -> str:
-    """A description within a line: `Learn a text` -> `learn a text`, but `I` stays."""
-    first, *_ = text.split(maxsplit=1) or [""]
-    return text if first.startswith(("I'", "I’")) or first == "I" else text[:1].lower() + text[1:]
-
-
 def page(command: Command, prefix: str, *, elsewhere: bool = False) -> discord.Embed:
     """How one command is used; `elsewhere`: it is read in direct messages, where the command does not work."""
     usage = command.extras.get("usage", command.qualified_name)
-    said = [_paragraphs(command.help or command.description)]
+    # Without the docstring's line ends, which Discord would show.
+    paragraphs = (command.help or command.description).split("\n\n")
+    said = ["\n\n".join(" ".join(part.split()) for part in paragraphs)]
     if elsewhere:
         said.append("*This works in servers only.*")
     if command.extras.get("admin"):
         said.append(f"*{ADMINS_ONLY}*")
     if command.aliases:
-        short = ", ".join(f"`{prefix}{_alias_name(command, alias)}`" for alias in command.aliases)
-        said.append(f"Aliases: {short}")
+        names = (f"{command.full_parent_name} {alias}".strip() for alias in command.aliases)
+        said.append(f"Aliases: {', '.join(f'`{prefix}{name}`' for name in names)}")
     said.append(f"```\n{prefix}{usage}\n```")
     embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE)
     if isinstance(command, commands.Group):
-        _add(embed, "Subcommands", [f"`{part.name}` {_lowered(_about(part))}" for part in _parts(command)])
+        _add(embed, "Subcommands", [f"`{part.name}` {_about(part)}" for part in _parts(command)])
     examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
     if examples not in ([], [f"{prefix}{usage}"]):
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
     for heading, options in described(command):
         _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])
-    if _has_slash(command):
+    if _slash(command) is not None or command.extras.get("slash"):  # its own, or a separate one
         embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
     return embed
 
 
-def _has_slash(command: Command) -> bool:
-    """Whether there is a slash command of that name: its own, or a separate one (`extras`)."""
-    own = isinstance(command, commands.HybridCommand) and command.app_command is not None
-    return own or bool(command.extras.get("slash"))
+def _slash(command: Command) -> app_commands.Command[Any, ..., Any] | app_commands.Group | None:
+    return command.app_command if isinstance(command, commands.HybridCommand) else None
 
 
 def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -165,11 +162,12 @@ def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     flags = [kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)]
     for kind in flags:
         yield from kind.described()
-    if isinstance(command, commands.HybridCommand) and command.app_command is not None:
-        known = {"advanced", *(str(flag.name) for kind in flags for flag in kind.get_flags().values())}
+    slash = _slash(command)
+    if isinstance(slash, app_commands.Command):
+        known = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}
         others = [
             (parameter.display_name.upper(), str(parameter.description))
-            for parameter in command.app_command.parameters
+            for parameter in slash.parameters
             if str(parameter.description) != "…" and parameter.display_name not in known
         ]
         yield "Arguments", others
@@ -177,20 +175,8 @@ def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 def _add(embed: discord.Embed, heading: str, lines: Sequence[str]) -> None:
     """Add lines under a heading, in as many fields as Discord's limit makes of them."""
-    name, held = heading, ""
+    pages = commands.Paginator(prefix=None, suffix=None, max_size=FIELD_LIMIT)
     for line in lines:
-        if len(held) + len(line) + 1 > FIELD_LIMIT:
-            embed.add_field(name=name, value=held, inline=False)
-            name, held = f"{heading} (more)", ""
-        held = f"{held}\n{line}" if held else line
-    if held:
-        embed.add_field(name=name, value=held, inline=False)
-
-
-def _alias_name(command: Command, alias: str) -> str:
-    return f"{command.full_parent_name} {alias}".strip()
-
-
-def _paragraphs(text: str) -> str:
-    """A docstring without its line ends, which Discord would show."""
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+        pages.add_line(line)
+    for place, text in enumerate(pages.pages):
+        embed.add_field(name=f"{heading} (more)" if place else heading, value=text, inline=False)
