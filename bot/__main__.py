@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import signal
 import sys
 
 import discord
@@ -88,21 +90,16 @@ def _health(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> None:
     assert settings.discord_token is not None
-    loop = asyncio.get_running_loop()
     async with Galvanic(settings) as bot:
         with bot.metrics.served():
+            bot.tasks.spawn(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
             task = asyncio.create_task(_serve(bot, settings.discord_token.get_secret_value()))
-            if sys.platform != "win32":
-                import signal
-
-                loop.add_signal_handler(signal.SIGTERM, task.cancel)
-            telling = asyncio.create_task(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
+            with contextlib.suppress(NotImplementedError):  # on Windows
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
             try:
                 await task
             except asyncio.CancelledError:
                 log.info("stopping")
-            finally:
-                telling.cancel()
 
 
 async def _serve(bot: Galvanic, token: str) -> None:

@@ -16,57 +16,25 @@ from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot.admin.cog_errors import Errors
-from bot.admin.cog_general import General
-from bot.admin.cog_settings import ServerSettings
-from bot.admin.cog_welcome import Welcome
-from bot.admin.metrics import BotMetrics
-from bot.admin.status import StatusReport
-from bot.background import is_transient, run_forever
-from bot.channels.chores import Chores
+from bot.admin import cog_errors, cog_general, cog_settings, cog_welcome, metrics, status
+from bot.background import Tasks, is_transient, run_forever
+from bot.channels import chores, consent, held, importer, missed, rights, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
-from bot.channels.consent import ConsentStore
-from bot.channels.held import Holdings
-from bot.channels.importer import Importer
-from bot.channels.missed import Missed
-from bot.channels.rights import Rights
-from bot.channels.sources import Sources
-from bot.channels.store import TranscriptStore
-from bot.channels.watch import Watch
-from bot.channels.withdrawals import Withdrawals
 from bot.components import Components
 from bot.escape import replace_surrogates
-from bot.gateway import connection
-from bot.gateway.pacing import Pacing
-from bot.gateway.syncing import sync, sync_if_changed
+from bot.gateway import connection, pacing, syncing
 from bot.help import Help
-from bot.jobs.admission import Admission
-from bot.jobs.client import JobClient
-from bot.jobs.delivery import Delivery
-from bot.jobs.dispatcher import Dispatcher
-from bot.jobs.snapshot import Snapshots
+from bot.jobs import admission, client, delivery, dispatcher, snapshot
 from bot.leader import Leader
-from bot.models.actions import ModelActions
-from bot.models.audience import Audience
+from bot.models import actions, audience, lifetime, registry, removal, transfer
 from bot.models.cog import Models
-from bot.models.lifetime import Lifetimes
-from bot.models.registry import Registry
-from bot.models.removal import Removal
-from bot.models.transfer import Transfer
 from bot.options import decoding
-from bot.options.decoding import PlainWords, Tree
 from bot.responder import PatientContext, Responder, Typing
-from bot.servers.access import Access
-from bot.servers.cooldowns import Cooldowns
+from bot.servers import access, cooldowns
 from bot.servers.settings import GuildSettingsStore
-from bot.train.card import TrainingCards
-from bot.train.cog import Training
-from bot.train.cog_jobs import Jobs
-from bot.train.remake import Remaking
-from bot.train.start import TASTE_MINUTES, Trainings
+from bot.train import card, cog, cog_jobs, remake, start
+from bot.write import cog_chat, generate
 from bot.write.cog import Writing
-from bot.write.cog_chat import Chat
-from bot.write.generate import Generating
 from shared import presence
 from shared.connect import connect_async
 from shared.events import Event, Failed
@@ -91,16 +59,16 @@ class Galvanic(commands.Bot):
             members=learning and settings.members_intent,
         )
         self.settings = settings
-        self.admission = Admission(settings)
-        self.metrics = BotMetrics(self, settings, self.admission)
+        self.admission = admission.Admission(settings)
+        self.metrics = metrics.BotMetrics(self, settings, self.admission)
         connection.prepare()
-        Pacing(self.metrics.trace)
+        pacing.Pacing(self.metrics.trace)
         super().__init__(
             command_prefix=_prefixes,
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
-            tree_cls=Tree,
+            tree_cls=decoding.Tree,
             case_insensitive=True,
             strip_after_prefix=True,
             # Nothing looks members up either, whatever the intents would let it know of them.
@@ -112,24 +80,27 @@ class Galvanic(commands.Bot):
             guild_ready_timeout=0.5,
             http_trace=self.metrics.trace,
         )
+        self.tasks = Tasks()
+        self.has_begun = False
+        self.identifies = connection.Identifies()
         self.redis = connect_async(settings)
         self.leader = Leader(self.redis)
-        self.queue = JobClient(settings, self.redis, self.metrics.ended)
-        self.dispatcher = Dispatcher(self.redis, self.queue)
-        self.guild_settings = GuildSettingsStore(settings, self.redis)
-        self.access = Access(self.guild_settings)
+        self.queue = client.JobClient(settings, self.redis, self.metrics.ended)
+        self.dispatcher = dispatcher.Dispatcher(self.redis, self.queue)
+        self.guild_settings = servers = GuildSettingsStore(settings, self.redis)
+        self.access = access.Access(servers)
         self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
         self.components = Components(self, self.responder, self.access)
-        self.cooldowns = Cooldowns(self.redis)
-        self.outlook = Snapshots(self.redis)
-        self.consents = ConsentStore(settings, self.redis, self.leader)
-        self.transcripts = TranscriptStore(self.redis, self.leader)
-        self.audience = Audience(self, settings)
-        self.registry = Registry(self.redis, self.guild_settings, self.audience)
-        self.lifetimes = Lifetimes(self.redis, settings)
-        self.removal = Removal(self, self.registry, self.queue, self.outlook)
-        self.chores, self.looks = Chores("words"), Chores("looking for changes")
-        self.withdrawals = Withdrawals(
+        self.cooldowns = cooldowns.Cooldowns(self.redis)
+        self.outlook = snapshot.Snapshots(self.redis)
+        self.consents = consent.ConsentStore(settings, self.redis, self.leader)
+        self.transcripts = store.TranscriptStore(self.redis, self.leader)
+        self.audience = audience.Audience(self, settings)
+        self.registry = registry.Registry(self.redis, servers, self.audience)
+        self.lifetimes = lifetime.Lifetimes(self.redis, settings)
+        self.removal = removal.Removal(self, self.registry, self.queue, self.outlook)
+        self.chores, self.looks = chores.Chores("words"), chores.Chores("looking for changes")
+        self.withdrawals = withdrawals.Withdrawals(
             self,
             self.redis,
             self.consents,
@@ -138,22 +109,22 @@ class Galvanic(commands.Bot):
             self.chores,
             stale=lambda: self.remaking.wake(),
         )
-        self.sources = Sources(settings, self, self.guild_settings, self.consents, self.audience)
+        self.sources = sources.Sources(settings, self, servers, self.consents, self.audience)
         self.typing = Typing(self)
-        self.delivery = Delivery(self, self.queue, settings, self.typing.shown)
-        self.training_cards = TrainingCards(
+        self.delivery = delivery.Delivery(self, self.queue, settings, self.typing.shown)
+        self.training_cards = card.TrainingCards(
             self,
             settings,
-            self.guild_settings,
+            servers,
             self.queue,
             self.outlook,
             self.registry,
             self.audience,
             self.lifetimes.revisions,
         )
-        self.trainings = Trainings(
+        self.trainings = start.Trainings(
             settings,
-            self.guild_settings,
+            servers,
             self.access,
             self.cooldowns,
             self.queue,
@@ -164,11 +135,24 @@ class Galvanic(commands.Bot):
             self.lifetimes,
             self.transcripts,
         )
-        self.importer = self._make_importer()
-        self.remaking = Remaking(
+        self.importer = importer.Importer(
             self,
             settings,
-            self.guild_settings,
+            servers,
+            self.redis,
+            self.transcripts,
+            self.consents,
+            self.sources,
+            self.withdrawals,
+            self.queue,
+            self.outlook,
+            self.delivery,
+            self.trainings.admitted,
+        )
+        self.remaking = remake.Remaking(
+            self,
+            settings,
+            servers,
             self.redis,
             self.queue,
             self.outlook,
@@ -182,88 +166,74 @@ class Galvanic(commands.Bot):
             before=(self.withdrawals.resume,),
             after=(self.withdrawals.close_done,),
         )
-        self.training_control = Jobs(
-            self.guild_settings, self.queue, self.outlook, self.audience, self.training_cards, self.importer
+        self.training_control = cog_jobs.Jobs(
+            servers, self.queue, self.outlook, self.audience, self.training_cards, self.importer
         )
-        self.trainings.register(self.components)
-        self.training_control.register(self.components)
         self.delivery.show_trainings(self.training_cards)
         self.delivery.subscribe(self._job_delivered)
-        servers = self.guild_settings
         common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
-        self.model_actions = ModelActions(*common, self.lifetimes, self.removal)
-        self.transfer = Transfer(*common, self.audience, self.lifetimes, self.removal)
-        self.generating = Generating(*common, self.admission.slot)
-        self.model_actions.register(self.components)
-        self.transfer.register(self.components)
-        self.generating.register(self.components)
+        self.model_actions = actions.ModelActions(*common, self.lifetimes, self.removal)
+        self.transfer = transfer.Transfer(*common, self.audience, self.lifetimes, self.removal)
+        self.generating = generate.Generating(*common, self.admission.slot)
+        self.holdings = held.Holdings(
+            self,
+            settings,
+            self.redis,
+            self.consents,
+            self.transcripts,
+            self.registry,
+            self.lifetimes,
+            self.outlook,
+        )
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
-        self.identifies = connection.Identifies()
-        self._presence: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
-        pages = Help(self, self.guild_settings)
-        report = StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, self.settings.data_dir)
-        panel = ServerSettings(self.guild_settings, self.settings.command_prefix, self.registry.stored_bytes)
-        for cog in (
-            Errors(self, self.guild_settings, self.access, self.responder),
-            General(self, self.guild_settings, pages, report, functools.partial(sync, self.tree, self.redis)),
-            panel,
-            Training(self.settings, self.trainings, self.sources, self.importer, self.transcripts, self.components),
-            self.training_control,
-            Welcome(self, self.settings, self.redis, self.guild_settings, TASTE_MINUTES),
-        ):
-            await self.add_cog(cog)
-        panel.register(self.components)
-        self.components.add("help", pages.turn, who="anybody", how="help")
-        await self.add_cog(Writing(self.components.open, self.generating))
-        await self.add_cog(Chat(self, self.generating))
-        await self.add_cog(Models(self.model_actions, self.transfer, self.removal))
-        await self._add_channels()
-        self.add_dynamic_items(self.components.item())
-        await asyncio.gather(sync_if_changed(self.tree, self.redis), self.queue.warm())
-
-    def _make_importer(self) -> Importer:
-        return Importer(
-            self,
-            self.settings,
-            self.guild_settings,
-            connection=self.redis,
-            store=self.transcripts,
-            consents=self.consents,
-            sources=self.sources,
-            withdrawals=self.withdrawals,
-            queue=self.queue,
-            outlook=self.outlook,
-            delivery=self.delivery,
-            admitted=self.trainings.admitted,
-        )
-
-    async def _add_channels(self) -> None:
-        settings, servers, consents, store = self.settings, self.guild_settings, self.consents, self.transcripts
+        settings, servers, texts = self.settings, self.guild_settings, self.transcripts
+        pages = Help(self, servers)
+        report = status.StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, settings.data_dir)
+        send_commands = functools.partial(syncing.sync, self.tree, self.redis)
+        panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
         removing = (self.registry, self.removal, self.outlook, self.queue)
-        watch = Watch(self, servers, consents, store, self.withdrawals, self.chores, *removing)
-        self.holdings = Holdings(
-            self, settings, self.redis, consents, store, self.registry, self.lifetimes, self.outlook
-        )
-        rights = Rights(
+        changes = watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, *removing)
+        people = rights.Rights(
             self,
             settings,
             servers,
-            sources=self.sources,
-            consents=consents,
-            registry=self.registry,
-            withdrawals=self.withdrawals,
-            holdings=self.holdings,
+            self.sources,
+            self.consents,
+            self.registry,
+            self.withdrawals,
+            self.holdings,
         )
-        for cog in (
-            watch,
-            Missed(self, consents, store, watch, self.looks),
-            Privacy(settings, servers, self.cooldowns, consents, self.holdings, rights),
+        for one in (
+            cog_errors.Errors(self, servers, self.access, self.responder),
+            cog_general.General(self, servers, pages, report, send_commands),
+            panel,
+            cog.Training(settings, self.trainings, self.sources, self.importer, texts, self.components),
+            self.training_control,
+            cog_welcome.Welcome(self, settings, self.redis, servers, start.TASTE_MINUTES),
+            Writing(self.components.open, self.generating),
+            cog_chat.Chat(self, self.generating),
+            Models(self.model_actions, self.transfer, self.removal),
+            changes,
+            missed.Missed(self, self.consents, texts, changes, self.looks),
+            Privacy(settings, servers, self.cooldowns, self.consents, self.holdings, people),
         ):
-            await self.add_cog(cog)
-        rights.register(self.components)
+            await self.add_cog(one)
+        for service in (
+            self.trainings,
+            self.training_control,
+            self.model_actions,
+            self.transfer,
+            self.generating,
+            panel,
+            people,
+        ):
+            service.register(self.components)
+        self.components.add("help", pages.turn, who="anybody", how="help")
+        self.add_dynamic_items(self.components.item())
+        await asyncio.gather(syncing.sync_if_changed(self.tree, self.redis), self.queue.warm())
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Unlike discord.py's, tries again after a first connection that failed, which has no session to resume."""
@@ -282,18 +252,16 @@ class Galvanic(commands.Bot):
         await self.identifies.wait()
 
     async def on_ready(self) -> None:
-        if self._presence is None:
-            self.chores.start()
-            self.looks.start()
-            self.delivery.start()
-            self.importer.start()
-            self.remaking.start()
-            beat_s = presence.BEAT_S
-            said = run_forever("presence", self._say_present, every_s=beat_s, retry_at_most_s=beat_s)
-            self._presence = asyncio.create_task(said)
-            # What a start leaves behind is never freed; each full collection of it took 23 ms.
-            gc.freeze()
-            log.info("ready", guilds=len(self.guilds))
+        if self.has_begun:
+            return
+        self.has_begun = True
+        for one in (self.chores, self.looks, self.delivery, self.importer, self.remaking):
+            one.start()
+        beat_s = presence.BEAT_S
+        self.tasks.spawn(run_forever("presence", self._say_present, every_s=beat_s, retry_at_most_s=beat_s))
+        # What a start leaves behind is never freed; each full collection of it took 23 ms.
+        gc.freeze()
+        log.info("ready", guilds=len(self.guilds))
 
     def _job_delivered(self, job: Job, event: Event | None, seconds: float | None) -> None:
         if seconds is not None:
@@ -315,19 +283,10 @@ class Galvanic(commands.Bot):
         else:
             await self.invoke(ctx)
 
-    async def prefix(self, guild: discord.Guild | None) -> str:
-        return await self.guild_settings.prefix(guild.id if guild is not None else None)
-
     async def close(self) -> None:
-        if self._presence is not None:
-            self._presence.cancel()
-        await self.remaking.stop()
-        await self.importer.stop()
-        await self.chores.stop()
-        await self.looks.stop()
-        await self.dispatcher.stop()
-        await self.delivery.stop()
-        await self.queue.stop()
+        await self.tasks.end()
+        for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.queue):
+            await one.stop()
         await super().close()
         with contextlib.suppress(RedisError):
             await self.delivery.note_delivered()  # what was posted while the others were being stopped
@@ -353,7 +312,7 @@ class Galvanic(commands.Bot):
         ctx = await super().get_context(origin, **options)
         ctx.received_at = received_at  # type: ignore[attr-defined]  # for `BotMetrics.replied`
         if isinstance(origin, discord.Message):
-            ctx.view = PlainWords(ctx.view)
+            ctx.view = decoding.PlainWords(ctx.view)
         return ctx
 
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
@@ -366,4 +325,5 @@ class Galvanic(commands.Bot):
 
 
 async def _prefixes(bot: Galvanic, message: discord.Message) -> list[str]:
-    return [*commands.when_mentioned(bot, message), await bot.prefix(message.guild)]
+    guild_id = message.guild.id if message.guild is not None else None
+    return [*commands.when_mentioned(bot, message), await bot.guild_settings.prefix(guild_id)]
