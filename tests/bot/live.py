@@ -10,6 +10,7 @@ from simcord.backend.models import Message
 
 from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from tests.driver.admin import Admin
 from tests.driver.control import Driver
 
 T = TypeVar("T")
@@ -86,6 +87,10 @@ class Live:
     def dm(self, person: str = "ben") -> int:
         """Id of the channel for direct messages between the bot and a person."""
         return int(self.world.get_dm_channel(USER_IDS[person]).id)
+
+    def remove_channel(self, channel_id: int) -> None:
+        """Delete a channel, and tell the bot."""
+        Admin(self.world)._remove(channel_id)
 
     def requests(self, *methods: str) -> list[Any]:
         """What the bot sent Discord, newest last."""

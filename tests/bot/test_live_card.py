@@ -126,7 +126,7 @@ async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_ho
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     job = await begun(live, channel.id, source)
     log = worker.begin()
-    live.world.remove_channel(channel.id)
+    live.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5) if learned else Started(worker="w"))
     await live.until(lambda: live.showing(first, channel=live.dm("ada")), "the first word")
     assert worker.redis.get(keys.job_control(job.job_id)) == control
@@ -142,7 +142,7 @@ async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_ho
 async def test_a_waiting_training_whose_channel_is_deleted_is_over_with_one_word(live: Live, worker: StandIn) -> None:
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     await begun(live, channel.id)
-    live.world.remove_channel(channel.id)
+    live.remove_channel(channel.id)
     await begun(live, CHANNEL_IDS["lab"], job_id="t-78")
     worker.redis.hset(keys.job("t-77"), "arrived", "99")  # its card is to show another place
     await live.until(lambda: live.shown("was deleted", channel=live.dm("ada")), "the end")
@@ -160,7 +160,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     job = await begun(live, channel.id)
     log = worker.begin()
-    live.world.remove_channel(channel.id)
+    live.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5))
     if takes_messages:
         here = await live.until(lambda: live.showing("ending the training", channel=dm), "the first word")
@@ -193,7 +193,7 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
     channel = live.world.create_channel(GUILDS[0].id, "short-lived")
     await begun(live, channel.id)
     log = worker.begin()
-    live.world.remove_channel(channel.id)
+    live.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5))
     await live.until(lambda: live.showing("ending the training", channel=live.dm("ada")), "the first word")
     failures = []

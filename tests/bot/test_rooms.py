@@ -271,7 +271,7 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
     text = corpus(source="channel", sha256="", transcript=ref(where))
     await begun(live, CELLAR, corpus=text)
     StandIn(live.bot.settings).begin()
-    live.world.remove_channel(where)
+    live.remove_channel(where)
     await live.until(lambda: live.bot.get_channel(where) is None, "the bot to hear of it")
     worker = connect(live.bot.settings)
     await live.until(lambda: worker.hkeys(keys.guild_models(GUILD)) == [b"others"], "the models to go")
@@ -287,7 +287,7 @@ async def test_it_goes_with_a_channel_that_is_deleted_while_redis_is_away(
     heard(live, where)
     away = Away(live, monkeypatch)
     away.gone = True
-    live.world.remove_channel(where)
+    live.remove_channel(where)
     await live.until(lambda: away.refused >= 10, "tries")
     away.gone = False
     worker = connect(live.bot.settings)

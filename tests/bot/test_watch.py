@@ -208,7 +208,7 @@ async def test_while_redis_is_away_it_is_remembered(live: Live, monkeypatch: pyt
 
 async def test_a_deleted_channel_is_forbidden_and_its_words_go(live: Live) -> None:
     _, known = await read(live)
-    live.world.remove_channel(LAB)
+    live.remove_channel(LAB)
     await until(lambda: is_gone(known))
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
 
