@@ -111,7 +111,6 @@ class Galvanic(commands.Bot):
         )
         self.sources = sources.Sources(settings, self, servers, self.consents, self.audience)
         self.typing = Typing(self)
-        self.delivery = delivery.Delivery(self, self.queue, settings, self.typing.shown)
         self.training_cards = card.TrainingCards(
             self,
             settings,
@@ -121,6 +120,9 @@ class Galvanic(commands.Bot):
             self.registry,
             self.audience,
             self.lifetimes.revisions,
+        )
+        self.delivery = delivery.Delivery(
+            self, self.queue, settings, self.training_cards, self.typing.shown, self._job_delivered
         )
         self.trainings = start.Trainings(
             settings,
@@ -169,8 +171,6 @@ class Galvanic(commands.Bot):
         self.training_control = cog_jobs.Jobs(
             servers, self.queue, self.outlook, self.audience, self.training_cards, self.importer
         )
-        self.delivery.show_trainings(self.training_cards)
-        self.delivery.subscribe(self._job_delivered)
         common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
         self.model_actions = actions.ModelActions(*common, self.lifetimes, self.removal)
         self.transfer = transfer.Transfer(*common, self.audience, self.lifetimes, self.removal)

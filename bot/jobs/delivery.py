@@ -70,17 +70,18 @@ class Delivery:
         client: discord.Client,
         queue: JobClient,
         settings: Settings,
+        cards: TrainingCards,
         waiting: Callable[[int], AbstractAsyncContextManager[None]],
+        ended: Ended,
     ) -> None:
         """`waiting` shows in a channel (its id) that somebody waits there."""
         self._client = client
         self._queue = queue
         self._settings = settings
+        self._cards = cards
         self._waiting = waiting
-        self._presenters: dict[tuple[type, type], Presenter[Any, Any]] = {}
-        self._slow: set[type] = set()
-        self._cards: TrainingCards | None = None
-        self._subscribers: list[Ended] = []
+        self._ended = ended
+        self._presenters: dict[tuple[type, type], tuple[Presenter[Any, Any], bool]] = {}
         self._tasks = Tasks()
         self._asking: set[str] = set()
         self.in_background: set[str] = set()  # ids of the jobs that are delivered in the background
@@ -94,21 +95,12 @@ class Delivery:
 
         `slow`: Discord may take as long as it likes for it, not only `POSTED_WITHIN_S`.
         """
-        self._presenters[job, event] = presenter
-        if slow:
-            self._slow.add(job)
-
-    def show_trainings(self, cards: TrainingCards) -> None:
-        self._cards = cards
-
-    def subscribe(self, subscriber: Ended) -> None:
-        self._subscribers.append(subscriber)
+        self._presenters[job, event] = (presenter, slow)
 
     def start(self) -> None:
         """Take up the jobs of an earlier run."""
-        noting = run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note)
         self._tasks.spawn(run_forever("look_for_undelivered", self.look, every_s=_LOOK_AGAIN_S))
-        self._tasks.spawn(noting)
+        self._tasks.spawn(run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note))
 
     async def stop(self) -> None:
         """End all tasks; what was not delivered is delivered after the next start."""
@@ -250,8 +242,11 @@ class Delivery:
                     raise
                 pause_s = next(pauses_s, None) if transient else None
                 if pause_s is None:
-                    _log_lost(error, transient)
-                    if not transient and getattr(error, "code", None) not in CLOSED:
+                    refused = transient or isinstance(error, discord.HTTPException)
+                    code = getattr(error, "code", None)
+                    told = log.warning if refused else log.exception
+                    told("answer_too_late" if transient else "answer_not_posted", error=type(error).__name__, code=code)
+                    if not transient and code not in CLOSED:
                         await self._say_lost(job, send)
                     self.delivered(job.job_id)
                     return
@@ -260,15 +255,15 @@ class Delivery:
         self._tell(job, event, None)
 
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
-        async with nullcontext() if type(job) in self._slow else each_request_within(POSTED_WITHIN_S):
-            if (presenter := self._presenters.get((type(job), type(event)))) is not None:
-                try:
-                    await presenter(send, job, event, **options)
-                except UserError as problem:
-                    await post_error(send, problem, **options)
-                return
-            failed = event if isinstance(event, Failed) else _too_slow()
-            await post_error(send, UserError(failed.problem, failed.remedy), **options)
+        presenter, slow = self._presenters.get((type(job), type(event)), (None, False))
+        async with nullcontext() if slow else each_request_within(POSTED_WITHIN_S):
+            try:
+                if presenter is None:
+                    failed = event if isinstance(event, Failed) else _too_slow()
+                    raise UserError(failed.problem, failed.remedy)
+                await presenter(send, job, event, **options)
+            except UserError as problem:
+                await post_error(send, problem, **options)
 
     def _reply_to(self, place: Place) -> Send:
         """Posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""
@@ -312,15 +307,13 @@ class Delivery:
         self._tasks.spawn(deliver()).set_name(f"deliver {job.job_id}")
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
-        assert self._cards is not None
         with self._queue.news_of(job.job_id) as news:
             await self._cards.keep(job, card, news)
         self._tell(job, None, None)
 
     def _tell(self, job: Job, event: Event | None, seconds: float | None) -> None:
         self.delivered(job.job_id, job if isinstance(job, TrainJob) else None)
-        for subscriber in self._subscribers:
-            subscriber(job, event, seconds)
+        self._ended(job, event, seconds)
 
     def delivered(self, job_id: str, training: TrainJob | None = None) -> None:
         """Note that a job's end was shown. Redis is told in the background, again and again while it is away."""
@@ -360,7 +353,7 @@ class Delivery:
             self._foreign.add(job_id)
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
             card = await self._queue.card(job_id)
-            if card is not None and self._cards is not None:
+            if card is not None:
                 await self._cards.show_foreign(job_id, card)
             return
         if job_id not in await self._queue.undelivered() or self._is_ours(job_id):
@@ -386,12 +379,3 @@ def _too_slow() -> Failed:
 
 def _restarted() -> Failed:
     return Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
-
-
-def _log_lost(error: Exception, transient: bool) -> None:
-    if isinstance(error, discord.HTTPException):
-        log.warning("answer_not_posted", status=error.status, code=error.code)
-    elif transient:
-        log.warning("answer_too_late", error=type(error).__name__)
-    else:
-        log.error("answer_not_posted", exc_info=error)

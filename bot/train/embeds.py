@@ -98,41 +98,35 @@ class CardContext:
 
 
 def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
-    match state.state:
-        case "finished":
-            assert state.finished is not None
-            embed = finished(state.finished, state.progress, context)
-        case "failed":
-            assert state.failed is not None
-            embed = discord.Embed(
-                title=f"Could not learn {short_title(job)}",
-                description=f"{state.failed.problem}\n{state.failed.remedy}".strip(),
-                colour=RED,
-            )
-        case "cancelled":
-            why = "The bot's operator has turned off learning from channels. " if context.off else ""
-            said = f"{why}Nothing was kept."
-            embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=said, colour=GREY)
-        case _:
-            embed = _unfinished(job, state, context)
+    if state.finished is not None:
+        embed = finished(state.finished, state.progress, context)
+    elif state.failed is not None:
+        said = f"{state.failed.problem}\n{state.failed.remedy}".strip()
+        embed = discord.Embed(title=f"Could not learn {short_title(job)}", description=said, colour=RED)
+    elif state.state == "cancelled":
+        why = "The bot's operator has turned off learning from channels. " if context.off else ""
+        said = f"{why}Nothing was kept."
+        embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=said, colour=GREY)
+    else:
+        embed = _unfinished(job, state, context)
     footer = [f"recipe {job.options.recipe}", count(job.corpus.chars, "character"), f"job {job.job_id}"]
-    embed.set_footer(text=" · ".join(footer))
-    return embed
+    return embed.set_footer(text=" · ".join(footer))
+
+
+def _note(title: str, said: str, colour: int | None, job_id: str) -> discord.Embed:
+    return discord.Embed(title=title, description=said, colour=colour).set_footer(text=f"job {job_id}")
 
 
 def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
     """`full`: Redis is there, but its disk or its memory is full."""
-    what = "cannot be reached**"
+    what = "cannot be reached**, so"
     if full:
         what = "takes nothing**: its disk or its memory is full. The bot's operator has to make room. Until then"
-    return discord.Embed(
-        title=f"Learning {short_title(job)}",
-        description=(
-            f"⚠️ **The job queue (Redis) {what}{'' if full else ', so'} I can't see how far this training is.\n"
-            "The training itself continues; this card is updated when the queue is back."
-        ),
-        colour=AMBER,
+    said = (
+        f"⚠️ **The job queue (Redis) {what} I can't see how far this training is.\n"
+        "The training itself continues; this card is updated when the queue is back."
     )
+    return discord.Embed(title=f"Learning {short_title(job)}", description=said, colour=AMBER)
 
 
 def foreign(job_id: str) -> discord.Embed:
@@ -141,7 +135,7 @@ def foreign(job_id: str) -> discord.Embed:
         "⚠️ **Another version of me began this training**, and I can't read it. It is not lost: its card goes on when "
         "that version, or a newer one, runs again. Ask the bot's operator."
     )
-    return discord.Embed(title="A training", description=said, colour=AMBER).set_footer(text=f"job {job_id}")
+    return _note("A training", said, AMBER, job_id)
 
 
 def without_chart(embed: discord.Embed) -> discord.Embed:
@@ -159,17 +153,15 @@ def without_samples(embed: discord.Embed) -> discord.Embed:
 
 def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
     """How a training ended, in three short lines: for when Discord does not take its card."""
+    title, said, remedy = f"Cancelled: {short_title(job)}", "Nothing was kept.", ""
     if state.finished is not None:
         title = f"Learned {short_title(job)}"
         said = f"✅ Its model is called `{state.finished.model.name}`."
         remedy = "Discord didn't take the whole card; `model info` and the model's name shows the rest."
     elif state.failed is not None:
         title, said, remedy = f"Could not learn {short_title(job)}", state.failed.problem, state.failed.remedy
-    else:
-        title, said, remedy = f"Cancelled: {short_title(job)}", "Nothing was kept.", ""
-    embed = discord.Embed(title=clipped(title, TITLE_LIMIT))
-    embed.description = f"{clipped(said, FIELD_LIMIT)}\n{clipped(remedy, FIELD_LIMIT)}".strip()
-    return embed.set_footer(text=f"job {job.job_id}")
+    said = f"{clipped(said, FIELD_LIMIT)}\n{clipped(remedy, FIELD_LIMIT)}".strip()
+    return _note(clipped(title, TITLE_LIMIT), said, None, job.job_id)
 
 
 def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
@@ -177,8 +169,7 @@ def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
     doing = "ending the training, to keep the best so far" if kept else "cancelling the training"
     gone = f"The channel where you had me learn {short_title(job)} was deleted"
     said = f"{gone}, so I am {doing}. You hear from me when that is done."
-    embed = discord.Embed(title=f"Ending early: {short_title(job)}", description=said, colour=GREY)
-    return embed.set_footer(text=f"job {job.job_id}")
+    return _note(f"Ending early: {short_title(job)}", said, GREY, job.job_id)
 
 
 def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingState) -> discord.Embed:
@@ -197,49 +188,62 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingStat
 
 
 def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
-    embed = discord.Embed(title=f"Learning {short_title(job)}", colour=BLURPLE)
     progress = state.progress
-    if not context.worker_there:
-        embed.colour = AMBER
-        then = "It starts" if progress is None else "The training resumes from its last checkpoint"
-        embed.description = (
-            f"⚠️ **No worker is running**, so no training makes progress.\n{then} as soon as one is running. "
-            "The bot's operator can start one with `make run` or `python -m worker serve train`."
-        )
-    elif state.state == "queued":
-        where = f": {in_line(context.place, context.waiting, context.begins)}." if context.place is not None else "…"
-        embed.description = f"🕓 **Queued**{where}"
-        embed.colour = GREY
-    elif context.control == "cancel":
-        embed.description = "🛑 **Cancelling**…"
-    elif state.state == "interrupted":
-        embed.description = "⏸️ **Paused**: the worker is restarting. The training was saved and resumes from there."
-        embed.colour = AMBER
-    elif context.control == "finish":
-        embed.description = "🏁 **Finishing**: I keep the best so far."
-    elif state.state == "reading" or progress is None:
-        again = " again, from its last checkpoint" if state.resumed else ""
-        embed.description = f"📖 **Reading** the text{again}…"
-    else:
-        embed.description = _DOING[progress.doing]
+    said, colour = [_doing(state, context)], BLURPLE
+    if state.state == "queued":
+        colour = GREY
+    if not context.worker_there or (state.state == "interrupted" and context.control != "cancel"):
+        colour = AMBER
     if state.trouble is not None and state.state != "interrupted":
-        embed.description = f"{embed.description}\n{_TROUBLE[state.trouble]}"
-        embed.colour = AMBER
+        said.append(_TROUBLE[state.trouble])
+        colour = AMBER
     if state.restart_reason is not None:
-        embed.description = f"{embed.description}\n🔁 {_RESTART_REASONS[state.restart_reason]}"
+        said.append(f"🔁 {_RESTART_REASONS[state.restart_reason]}")
+    if progress is not None:
+        said.append(f"`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**")
+    embed = discord.Embed(title=f"Learning {short_title(job)}", description="\n".join(said), colour=colour)
     if progress is not None:
         _add_progress(embed, job.options, progress, ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
     if progress is None:
-        embed.add_field(name="Text", value="\n".join([count(job.corpus.chars, "character"), *job.corpus.notes]))
-        embed.add_field(name="Takes", value=_takes(job.options, context))
-        if context.machines:
-            embed.add_field(name="Runs on", value=clipped(" or ".join(context.machines), FIELD_LIMIT))
+        machines = clipped(" or ".join(context.machines), FIELD_LIMIT)
+        text = "\n".join([count(job.corpus.chars, "character"), *job.corpus.notes])
+        _add(embed, {"Text": text, "Takes": _takes(job.options, context), "Runs on": machines})
     if state.samples and context.quotable:
         sample = state.samples[-1]
         text = quote(context.blocked.mask(sample.text))
         embed.add_field(name=f"{_SAMPLE} after epoch {sample.epoch}", value=text, inline=False)
     return embed
+
+
+def _doing(state: TrainingState, context: CardContext) -> str:
+    """What happens now to a training that is not over."""
+    progress = state.progress
+    if not context.worker_there:
+        then = "It starts" if progress is None else "The training resumes from its last checkpoint"
+        return (
+            f"⚠️ **No worker is running**, so no training makes progress.\n{then} as soon as one is running. "
+            "The bot's operator can start one with `make run` or `python -m worker serve train`."
+        )
+    if state.state == "queued":
+        where = f": {in_line(context.place, context.waiting, context.begins)}." if context.place is not None else "…"
+        return f"🕓 **Queued**{where}"
+    if context.control == "cancel":
+        return "🛑 **Cancelling**…"
+    if state.state == "interrupted":
+        return "⏸️ **Paused**: the worker is restarting. The training was saved and resumes from there."
+    if context.control == "finish":
+        return "🏁 **Finishing**: I keep the best so far."
+    if state.state == "reading" or progress is None:
+        return f"📖 **Reading** the text{' again, from its last checkpoint' if state.resumed else ''}…"
+    return _DOING[progress.doing]
+
+
+def _add(embed: discord.Embed, fields: dict[str, str], *, inline: bool = True) -> None:
+    """Add those that say something."""
+    for name, value in fields.items():
+        if value:
+            embed.add_field(name=name, value=value, inline=inline)
 
 
 def _takes(options: TrainOptions, context: CardContext) -> str:
@@ -257,19 +261,24 @@ def _limit(options: TrainOptions, most_minutes: float) -> float | None:
 
 def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progress, *, ending: bool) -> None:
     """`ending`: somebody asked for its end, so that its plan says nothing any more."""
-    embed.description = f"{embed.description}\n`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**"
     # Where time decides, nobody knows how many epochs there will be.
     of = f" of {progress.epochs}" if options.by_epochs else ""
-    embed.add_field(name="Epoch", value=f"{progress.epoch}{of}")
-    embed.add_field(name="Step", value=f"{progress.step:,} of {progress.steps:,}")
-    embed.add_field(name="Time left", value=_SOON if ending else time_left(progress))
-    embed.add_field(name="Training loss", value=bits(progress.train_loss))
-    embed.add_field(name="Held-out loss", value=bits(progress.heldout_loss))
-    speed = f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…"
-    embed.add_field(name="Speed", value=speed)
+    fields = {
+        "Epoch": f"{progress.epoch}{of}",
+        "Step": f"{progress.step:,} of {progress.steps:,}",
+        "Time left": _SOON if ending else time_left(progress),
+        "Training loss": bits(progress.train_loss),
+        "Held-out loss": bits(progress.heldout_loss),
+        "Speed": _speed(progress),
+    }
+    _add(embed, fields)
     known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
     if known is not None:
         embed.add_field(name="In plain words", value=f"Now it is {choosing(known)}.", inline=False)
+
+
+def _speed(progress: Progress | None) -> str:
+    return f"{progress.chars_per_s:,.0f} characters/s" if progress is not None and progress.chars_per_s else "…"
 
 
 def time_left(progress: Progress) -> str:
@@ -290,42 +299,36 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
     }[end.stopped]
     more = "" if end.stopped == "early" else f" `{context.prefix}train more` trains it further."
     example = "I think" if model.source_channels else "the monster"
-    embed = discord.Embed(
-        title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}",
-        description=(
-            f"✅ `{model.name}` is now this channel's model.{why}\n"
-            f"Try `{context.prefix}generate {example}`, or any words of yours.{more}"
-        ),
-        colour=GREEN,
-    )
-    if model.replaces is not None:
-        embed.description = (
-            f"✅ `{model.name}` is trained.{why}\nIn a moment it takes the name of the model that it was made for, and "
-            "its place where that was chosen."
-        )
+    what = "trained"
+    said = f"Try `{context.prefix}generate {example}`, or any words of yours.{more}"
     if not context.quotable:
-        embed.description = (
-            f"✅ `{model.name}` is trained.{why}\n🔒 It can't be used in this channel, and none of its texts are shown "
-            "here: not everybody who reads this channel could have read what it learned from."
+        said = (
+            "🔒 It can't be used in this channel, and none of its texts are shown here: not everybody who reads this "
+            "channel could have read what it learned from."
         )
-    embed.add_field(name="Epochs", value=f"{model.epochs:,}" + (" in all" if model.parent is not None else ""))
-    embed.add_field(name="Time", value=duration(end.seconds))
-    embed.add_field(name="Size", value=count(model.parameters, "weight"))
-    embed.add_field(name="Training loss", value=bits(model.train_loss))
-    embed.add_field(name="Held-out loss", value=bits(model.heldout_loss))
-    speed = progress.chars_per_s if progress is not None else None
-    embed.add_field(name="Learned at", value=f"{speed:,.0f} characters/s" if speed else "…")
+    elif model.replaces is not None:
+        said = "In a moment it takes the name of the model that it was made for, and its place where that was chosen."
+    else:
+        what = "now this channel's model"
+    embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=GREEN)
+    embed.description = f"✅ `{model.name}` is {what}.{why}\n{said}"
+    fields = {
+        "Epochs": f"{model.epochs:,}" + (" in all" if model.parent is not None else ""),
+        "Time": duration(end.seconds),
+        "Size": count(model.parameters, "weight"),
+        "Training loss": bits(model.train_loss),
+        "Held-out loss": bits(model.heldout_loss),
+        "Learned at": _speed(progress),
+    }
+    _add(embed, fields)
     embed.add_field(name="In plain words", value=_prediction(model), inline=False)
-    if model.parent is not None:
-        embed.add_field(name="Continued from", value=f"`{model.parent}`")
-    if model.copy_share is not None:
-        embed.add_field(name="Copied", value=copied(model.copy_share), inline=False)
-    for number, sample in enumerate(end.samples[:3] if context.quotable else (), start=1):
-        embed.add_field(name=f"{_SAMPLE} {number}", value=quote(context.blocked.mask(sample)), inline=False)
-    if notes := context.blocked.mask("\n".join(end.notes)).strip():
-        embed.add_field(name="Worth knowing", value=clipped(notes, FIELD_LIMIT), inline=False)
-    embed.set_image(url=f"attachment://{LOSS_FILE}")
-    return embed
+    _add(embed, {"Continued from": f"`{model.parent}`" if model.parent is not None else ""})
+    samples = end.samples[:3] if context.quotable else ()
+    below = {f"{_SAMPLE} {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
+    share = copied(model.copy_share) if model.copy_share is not None else ""
+    notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
+    _add(embed, {"Copied": share, **below, "Worth knowing": notes}, inline=False)
+    return embed.set_image(url=f"attachment://{LOSS_FILE}")
 
 
 def _prediction(model: ModelRecord) -> str:
@@ -346,38 +349,29 @@ def _bits(nats: float) -> str:
 
 def how(job: TrainJob, most_minutes: float) -> str:
     """`most_minutes`: the longest any training may learn; with a number of epochs, only less is somebody's choice."""
-    said = [RECIPE_WORDS[job.options.recipe]]
-    if job.parent is not None:
-        said.append(f"continues `{job.parent.name}`")
-    if job.replaces is not None:
-        said.append("made again without words that were withdrawn")
-    return " · ".join(said + _choices(job.options, most_minutes))
-
-
-def _choices(options: TrainOptions, most_minutes: float) -> list[str]:
-    said = []
-    if options.epochs is not None:
-        said.append(count(options.epochs, "epoch"))
-    if (minutes := _limit(options, most_minutes)) is not None:
-        said.append(limit(minutes))
-    if options.layers is not None:
-        said.append(count(options.layers, "layer"))
-    if options.units is not None:
-        said.append(f"{options.units:,} units" + (" in each layer" if options.layers != 1 else ""))
-    if options.encoding is not None:
-        said.append(f"{options.encoding} encoding")
-    numbers = (
-        ("embedding of", options.embedding),
-        ("dropout", options.dropout),
-        ("batch", options.batch),
-        ("length", options.length),
-        ("learning rate", options.learning_rate),
-        ("random seed", options.random_seed),
-    )
-    said += [f"{name} {figure(value)}" for name, value in numbers if value is not None]
-    if options.keep_licence:
-        said.append("licence kept")
-    return said
+    options, minutes = job.options, _limit(job.options, most_minutes)
+    each = "" if options.layers == 1 else " in each layer"
+    numbers = {
+        "embedding of": options.embedding,
+        "dropout": options.dropout,
+        "batch": options.batch,
+        "length": options.length,
+        "learning rate": options.learning_rate,
+        "random seed": options.random_seed,
+    }
+    said = [
+        RECIPE_WORDS[options.recipe],
+        f"continues `{job.parent.name}`" if job.parent is not None else "",
+        "made again without words that were withdrawn" if job.replaces is not None else "",
+        count(options.epochs, "epoch") if options.epochs is not None else "",
+        limit(minutes) if minutes is not None else "",
+        count(options.layers, "layer") if options.layers is not None else "",
+        f"{options.units:,} units{each}" if options.units is not None else "",
+        f"{options.encoding} encoding" if options.encoding is not None else "",
+        *(f"{name} {figure(value)}" for name, value in numbers.items() if value is not None),
+        "licence kept" if options.keep_licence else "",
+    ]
+    return " · ".join(filter(None, said))
 
 
 def samples(job: TrainJob, state: TrainingState, blocked: Blocklist) -> discord.Embed:
