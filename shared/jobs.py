@@ -6,8 +6,7 @@ newer bot asked for.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final, Literal, TypeGuard
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,8 +24,9 @@ from galvanic.options import refuse_for_classic as refuse_for_classic
 JOB_VERSION: Final = 1
 
 Snowflake = Annotated[int, Field(ge=0)]
-_JOB_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-JobId = Annotated[str, Field(pattern=f"^{_JOB_ID}$")]  # part of keys in Redis, and a folder's name: no path
+JobId = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+]  # part of keys in Redis, and a folder's name: no path
 MOST_LENGTH = 1_000_000  # characters that a job may ask for; the operator's limit may be lower
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
@@ -60,13 +60,16 @@ class ModelRef(_Message):
     name: str
 
 
-class TrainJob(_Message):
-    """Learn `corpus` (its text lies in Redis under its hash)."""
-
+class _Job(_Message):
     version: Literal[1] = JOB_VERSION
-    kind: Literal["train"] = "train"
     job_id: JobId
     place: Place
+
+
+class TrainJob(_Job):
+    """Learn `corpus` (its text lies in Redis under its hash)."""
+
+    kind: Literal["train"] = "train"
     corpus: CorpusInfo
     options: TrainOptions
     parent: ModelRef | None = None  # the model to start from (`--from`, `train more`)
@@ -88,13 +91,10 @@ class MixPart(ModelRef):
     weight: float = Field(gt=0, le=1_000)
 
 
-class GenerateJob(_Message):
+class GenerateJob(_Job):
     """Continue `seed` with a model, or with several at once."""
 
-    version: Literal[1] = JOB_VERSION
     kind: Literal["generate"] = "generate"
-    job_id: JobId
-    place: Place
     model_id: str  # of a mixture the first
     model_name: str
     seed: str
@@ -120,13 +120,10 @@ class Variant(ModelRef):
     temperature: float | None = Field(None, ge=0, le=2)
 
 
-class CompareJob(_Message):
+class CompareJob(_Job):
     """Continue the same seed in several ways: other temperatures, or other models."""
 
-    version: Literal[1] = JOB_VERSION
     kind: Literal["compare"] = "compare"
-    job_id: JobId
-    place: Place
     seed: str
     length: int = Field(ge=1, le=MOST_LENGTH)
     variants: tuple[Variant, ...] = Field(min_length=1, max_length=MOST_VARIANTS)
@@ -135,58 +132,43 @@ class CompareJob(_Message):
     blocked: tuple[str, ...] = ()
 
 
-class SurpriseJob(_Message):
+class SurpriseJob(_Job):
     """Draw how expected each character of `text` was to a model; the picture is `SURPRISE_FILE`."""
 
-    version: Literal[1] = JOB_VERSION
     kind: Literal["surprise"] = "surprise"
-    job_id: JobId
-    place: Place
     model: ModelRef
     text: str = Field(min_length=1, max_length=SURPRISE_LIMIT)
     author_id: Snowflake | None = None  # as of a GenerateJob
 
 
-class PictureJob(_Message):
+class PictureJob(_Job):
     """Draw a model's card, its loss curve and its figures; the picture is `CARD_FILE`."""
 
-    version: Literal[1] = JOB_VERSION
     kind: Literal["picture"] = "picture"
-    job_id: JobId
-    place: Place
     model: ModelRef
 
 
-class ExportJob(_Message):
+class ExportJob(_Job):
     """Lay a model, as one file, into Redis as `MODEL_FILE`."""
 
-    version: Literal[1] = JOB_VERSION
     kind: Literal["export"] = "export"
-    job_id: JobId
-    place: Place
     model: ModelRef
     most_bytes: int = Field(ge=1)  # what the channel takes; a larger file is refused
 
 
-class ImportJob(_Message):
+class ImportJob(_Job):
     """Check an exported model (its bytes lie in Redis as `MODEL_FILE`) and enter it into the guild's registry."""
 
-    version: Literal[1] = JOB_VERSION
     kind: Literal["import"] = "import"
-    job_id: JobId
-    place: Place
     file_name: str  # as it was uploaded; only for messages
     name: str | None = None  # None: the one that the file carries
     disk_bytes: int | None = None  # what the guild's models may take in the store; None: no limit
 
 
-class DeleteJob(_Message):
+class DeleteJob(_Job):
     """Remove the files of a model that is in no registry any more. It is sent again until that is done."""
 
-    version: Literal[1] = JOB_VERSION
     kind: Literal["delete"] = "delete"
-    job_id: JobId
-    place: Place
     model_id: str
 
 
@@ -199,10 +181,6 @@ def author_of(job: Job) -> int:
     """Whose words a job holds: those of who asked for it, unless they are somebody else's."""
     author_id = job.author_id if isinstance(job, GenerateJob | SurpriseJob) else None
     return job.place.user_id if author_id is None else author_id
-
-
-def is_job_id(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and re.fullmatch(_JOB_ID, value) is not None
 
 
 def task_name(kind: str) -> str:

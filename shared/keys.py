@@ -10,205 +10,141 @@ trimmed, or loses each with its end. What belongs to a model, a server or a chan
 
 from __future__ import annotations
 
+import re
+
+
+class _Key(str):
+    """A template; calling it fills in what is between braces, in that order."""
+
+    def __call__(self, *values: object) -> str:
+        return re.sub(r"{\w+}", "{}", self).format(*values)
+
+
 JOB_TTL_S = 30 * 24 * 3600  # a job, its events and its files are kept for a month after its last event
 
+# Stream, trimmed: `{job: id}` for each change of a job, `{worker: name}` when a worker's state changes.
 NOTIFICATIONS = "events"
-"""Stream, trimmed: `{job: id}` for each change of a job, `{worker: name}` when a worker's state changes."""
 
+# Set: ids of jobs whose result the bot has not shown yet; it delivers them after a restart. No deletions.
 OUTBOX = "jobs:undelivered"
-"""Set: ids of jobs whose result the bot has not shown yet; it delivers them after a restart. No deletions."""
 
+# Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists.
 ACTIVE = "jobs:active"
-"""Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists."""
 
+# Hash: guild id -> `start tag:order` of its training that was sent last (`bot.jobs.fairness.Served`).
 SERVED = "jobs:served"
-"""Hash: guild id -> `start tag:order` of its training that was sent last (`bot.jobs.fairness.Served`)."""
 
+# List of how long trainings took (JSON, newest first, trimmed), to estimate the next ones by.
 HISTORY = "jobs:history"
-"""List of how long trainings took (JSON, newest first, trimmed), to estimate the next ones by."""
 
+# Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
+# has removed them takes it out.
 DELETING = "models:deleting"
-"""Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
-has removed them takes it out."""
 
+# Hash: id of a model that learned words which were withdrawn since -> seconds since the epoch when that was found.
 STALE = "models:stale"
-"""Hash: id of a model that learned words which were withdrawn since -> seconds since the epoch when that was found."""
 
+# Hash: `guild:user` of a member who withdrew -> ids (JSON) of models with their words; told when none is left.
 WITHDRAWALS = "withdrawals:open"
-"""Hash: `guild:user` of a member who withdrew -> ids (JSON) of models with their words; told when none is left."""
 
+# String: written to see whether Redis takes anything.
 PROBE = "probe"
-"""String: written to see whether Redis takes anything."""
 
+# Hash: id of a transcript that is not forgotten yet -> id of its guild.
 TRANSCRIPTS = "transcripts"
-"""Hash: id of a transcript that is not forgotten yet -> id of its guild."""
 
+# Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.importer`), until
+# its card shows it.
 READINGS_ENDED = "transcripts:ended"
-"""Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.importer`), until
-its card shows it."""
 
+# Hash of what is known of a job beside its events (`shared.lifecycle`).
+# `job`: the job itself (JSON). `key`: idempotency key of the call that entered it, `entered_at`: when, in seconds since
+# the epoch. `card`: `channel:message` that shows it. `state`: `waiting`, `sent`, `begun` or `over`. `attempt`: number
+# of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of its process.
+# `deaths`: attempts in a row that ended without a word and without headway, the running one counted. `progress`: entry
+# of the newest progress. `model_id`: of the model that it makes. Of trainings also `arrived`, the virtual time when it
+# was entered, and `start_tag`, once it was sent.
+job = _Key("job:{job_id}")
 
-def job(job_id: str) -> str:
-    """Hash of what is known of a job beside its events (`shared.lifecycle`).
+# Stream of the job's events, field `event` (JSON). Of progress only the newest is kept.
+# The last one also has the field `last`, so that whoever does not know its kind still knows that it is the end.
+job_events = _Key("job:{job_id}:events")
 
-    `job`: the job itself (JSON). `key`: idempotency key of the call that entered it,
-    `entered_at`: when, in seconds since the epoch. `card`: `channel:message` that
-    shows it. `state`: `waiting`, `sent`, `begun` or `over`. `attempt`: number of the newest one; `nonce`: random, of
-    that one. `worker`: who has begun it; `holder`: random, of its process. `deaths`: attempts in a row that ended
-    without a word and without headway, the running one counted. `progress`: entry of the newest progress. `model_id`:
-    of the model that it makes. Of trainings also `arrived`, the virtual time when it was entered, and `start_tag`, once
-    it was sent.
-    """
-    return f"job:{job_id}"
+# String: `attempt:nonce` of the attempt that has the job; expires unless its worker renews it (`lifecycle`).
+job_lease = _Key("job:{job_id}:lease")
 
+# String: `cancel` or `finish`, set by the bot, polled by the worker.
+job_control = _Key("job:{job_id}:control")
 
-def job_pattern() -> str:
-    """Matches `job` of every job, and the other keys of jobs, which are no hashes."""
-    return "job:*"
+# String: bytes of a file of the job's result, or of its request (an import).
+artifact = _Key("job:{job_id}:file:{name}")
 
+# String: the text, UTF-8, zlib-compressed, expiring.
+corpus = _Key("corpus:{sha256}")
 
-def job_events(job_id: str) -> str:
-    """Stream of the job's events, field `event` (JSON). Of progress only the newest is kept.
+# Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
+# `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words out. `withdrawn`: the revision at
+# which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds. `left_out`: lines that were too many.
+# While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is, and what is to come of it;
+# `card`: `channel:message` that shows it; and `cancelled`: `1` once somebody cancelled it. It lives as long as a model
+# refers to it.
+transcript = _Key("transcript:{transcript_id}")
 
-    The last one also has the field `last`, so that whoever does not know its kind still knows that it is the end.
-    """
-    return f"job:{job_id}:events"
+# List of a transcript's pages: lines joined by `\n`, UTF-8, zlib-compressed; empty: nothing left. Expires.
+transcript_text = _Key("transcript:{transcript_id}:text")
 
+# List of the same pages: zlib-compressed JSON, `[message id, author id]` for each line, in a thread also the thread's
+# id. Expires with the text.
+transcript_index = _Key("transcript:{transcript_id}:index")
 
-def job_lease(job_id: str) -> str:
-    """String: `attempt:nonce` of the attempt that has the job; expires unless its worker renews it (`lifecycle`)."""
-    return f"job:{job_id}:lease"
+# Hash: id of a member whose words are in a transcript -> number of lines.
+transcript_members = _Key("transcript:{transcript_id}:members")
 
+# Hash: id of a member whose words are in a transcript -> the pseudonym that their lines begin with.
+transcript_names = _Key("transcript:{transcript_id}:names")
 
-def job_control(job_id: str) -> str:
-    """String: `cancel` or `finish`, set by the bot, polled by the worker."""
-    return f"job:{job_id}:control"
+# Hash of what has yet to be taken out: `a:` and an author's id -> ``, `m:` and a message's id -> its new line (``: it
+# was deleted), `t:` and the id of a deleted thread -> ``. No worker reads the text while it is there.
+transcript_gone = _Key("transcript:{transcript_id}:gone")
 
+# Hash: id of a member -> what they said about learning from their messages (JSON, `bot.channels.consent`).
+consent = _Key("guild:{guild_id}:consent")
 
-def artifact(job_id: str, name: str) -> str:
-    """String: bytes of a file of the job's result, or of its request (an import)."""
-    return f"job:{job_id}:file:{name}"
+# Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.channels.consent`).
+allowed_channels = _Key("guild:{guild_id}:allowed")
 
+# String: a ModelRecord (JSON).
+model = _Key("model:{model_id}")
 
-def corpus(sha256: str) -> str:
-    """String: the text, UTF-8, zlib-compressed, expiring."""
-    return f"corpus:{sha256}"
+# Hash of a guild's models: name -> model id.
+guild_models = _Key("guild:{guild_id}:models")
 
+# Hash of a channel's choices: `model` (id of its current model), `temperature`, `chat` (`1`: answers mentions).
+channel = _Key("channel:{channel_id}")
 
-def transcript(transcript_id: str) -> str:
-    """Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
+# String: what a server's admins have set (JSON, `bot.servers.settings.GuildSettings`).
+guild_settings = _Key("guild:{guild_id}:settings")
 
-    `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words out. `withdrawn`: the revision
-    at which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds. `left_out`: lines that were too
-    many. While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is, and what is to come of
-    it; `card`: `channel:message` that shows it; and `cancelled`: `1` once somebody cancelled it. It lives as long as a
-    model refers to it.
-    """
-    return f"transcript:{transcript_id}"
+# String that lives as long as a person (or, for `chat`, a channel) must wait before the next `what`.
+cooldown = _Key("cooldown:{what}:{guild_id}:{who}")
 
+# Hash: name of a worker -> what it runs on, in plain words.
+worker_info = _Key("workers:{queue}:info")
 
-def transcript_text(transcript_id: str) -> str:
-    r"""List of a transcript's pages: lines joined by `\n`, UTF-8, zlib-compressed; empty: nothing left. Expires."""
-    return f"transcript:{transcript_id}:text"
+# Hash: name of a worker -> `free`, `busy JOB ATTEMPT` or `draining`.
+worker_states = _Key("workers:{queue}:state")
 
+# Sorted set of the workers that serve a queue: name -> time at which its word expires.
+workers = _Key("workers:{queue}")
 
-def transcript_index(transcript_id: str) -> str:
-    """List of the same pages: zlib-compressed JSON, `[message id, author id]` for each line, in a thread also the
-    thread's id. Expires with the text.
-    """
-    return f"transcript:{transcript_id}:index"
+# String: which of several bots with the same token leads; expires unless that bot renews it.
+leader = _Key("bot:{application_id}:leader")
 
+# String: the bot has greeted this server. Expires once the server counts as an old one.
+greeted = _Key("bot:greeted:{guild_id}")
 
-def transcript_members(transcript_id: str) -> str:
-    """Hash: id of a member whose words are in a transcript -> number of lines."""
-    return f"transcript:{transcript_id}:members"
+# String: the bot that led last, even if its lead has lapsed (see `bot.leader.Leader.step`).
+term = _Key("bot:{application_id}:term")
 
-
-def transcript_names(transcript_id: str) -> str:
-    """Hash: id of a member whose words are in a transcript -> the pseudonym that their lines begin with."""
-    return f"transcript:{transcript_id}:names"
-
-
-def transcript_gone(transcript_id: str) -> str:
-    """Hash of what has yet to be taken out: `a:` and an author's id -> ``, `m:` and a message's id -> its new line (``:
-    it was deleted), `t:` and the id of a deleted thread -> ``. No worker reads the text while it is there.
-    """
-    return f"transcript:{transcript_id}:gone"
-
-
-def consent(guild_id: int) -> str:
-    """Hash: id of a member -> what they said about learning from their messages (JSON, `bot.channels.consent`)."""
-    return f"guild:{guild_id}:consent"
-
-
-def consent_pattern() -> str:
-    return "guild:*:consent"
-
-
-def allowed_channels(guild_id: int) -> str:
-    """Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.channels.consent`)."""
-    return f"guild:{guild_id}:allowed"
-
-
-def allowed_channels_pattern() -> str:
-    return "guild:*:allowed"
-
-
-def model(model_id: str) -> str:
-    """String: a ModelRecord (JSON)."""
-    return f"model:{model_id}"
-
-
-def guild_models(guild_id: int) -> str:
-    """Hash of a guild's models: name -> model id."""
-    return f"guild:{guild_id}:models"
-
-
-def channel(channel_id: int) -> str:
-    """Hash of a channel's choices: `model` (id of its current model), `temperature`, `chat` (`1`: answers mentions)."""
-    return f"channel:{channel_id}"
-
-
-def guild_settings(guild_id: int) -> str:
-    """String: what a server's admins have set (JSON, `bot.servers.settings.GuildSettings`)."""
-    return f"guild:{guild_id}:settings"
-
-
-def cooldown(what: str, guild_id: int, who: int) -> str:
-    """String that lives as long as a person (or, for `chat`, a channel) must wait before the next `what`."""
-    return f"cooldown:{what}:{guild_id}:{who}"
-
-
-def worker_info(queue: str) -> str:
-    """Hash: name of a worker -> what it runs on, in plain words."""
-    return f"workers:{queue}:info"
-
-
-def worker_states(queue: str) -> str:
-    """Hash: name of a worker -> `free`, `busy JOB ATTEMPT` or `draining`."""
-    return f"workers:{queue}:state"
-
-
-def workers(queue: str) -> str:
-    """Sorted set of the workers that serve a queue: name -> time at which its word expires."""
-    return f"workers:{queue}"
-
-
-def leader(application_id: int) -> str:
-    """String: which of several bots with the same token leads; expires unless that bot renews it."""
-    return f"bot:{application_id}:leader"
-
-
-def greeted(guild_id: int) -> str:
-    """String: the bot has greeted this server. Expires once the server counts as an old one."""
-    return f"bot:greeted:{guild_id}"
-
-
-def term(application_id: int) -> str:
-    """String: the bot that led last, even if its lead has lapsed (see `bot.leader.Leader.step`)."""
-    return f"bot:{application_id}:term"
-
-
-def synced_commands(application_id: int | None) -> str:
-    """String: hash of the slash commands that were last sent to Discord."""
-    return f"bot:{application_id}:commands"
+# String: hash of the slash commands that were last sent to Discord.
+synced_commands = _Key("bot:{application_id}:commands")

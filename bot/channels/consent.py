@@ -121,12 +121,12 @@ class ConsentStore:
 
     async def guilds_of(self, user_id: int) -> list[int]:
         """The servers where somebody said something, also those that they have left."""
-        scan = self._redis.scan_iter(match=keys.consent_pattern(), count=500)
+        scan = self._redis.scan_iter(match=keys.consent("*"), count=500)
         return [_guild(key) async for key in scan if await reply(self._redis.hexists(key, str(user_id)))]
 
     async def guilds(self) -> set[int]:
         """The servers with an answer or an allowed channel."""
-        patterns = (keys.consent_pattern(), keys.allowed_channels_pattern())
+        patterns = (keys.consent("*"), keys.allowed_channels("*"))
         return {_guild(key) for one in patterns async for key in self._redis.scan_iter(match=one, count=500)}
 
     async def agree(self, guild_id: int, user_id: int, asked: int = 0) -> Said:

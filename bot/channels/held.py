@@ -222,7 +222,7 @@ class Holdings:
         name = str(user_id).encode()
         cursor, seen = 0, set[bytes]()
         while True:
-            scan = self.redis.scan(cursor, match=keys.job_pattern(), count=_KEYS_AT_ONCE, _type="hash")
+            scan = self.redis.scan(cursor, match=keys.job("*"), count=_KEYS_AT_ONCE, _type="hash")
             cursor, found = cast(tuple[int, list[bytes]], await reply(scan))
             fresh = [key for key in found if key not in seen]
             seen.update(fresh)  # a scan may bring a key twice

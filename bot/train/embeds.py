@@ -113,7 +113,7 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
     return embed.set_footer(text=" · ".join(footer))
 
 
-def _note(title: str, said: str, colour: int | None, job_id: str) -> discord.Embed:
+def _note(title: str, said: str, colour: discord.Colour | None, job_id: str) -> discord.Embed:
     return discord.Embed(title=title, description=said, colour=colour).set_footer(text=f"job {job_id}")
 
 

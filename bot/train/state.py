@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from shared.events import (
-    Cancelled,
     Difficulty,
     Event,
     Failed,
     Finished,
-    Interrupted,
     Progress,
     Sample,
     Started,
@@ -23,6 +21,15 @@ from shared.jobs import TrainJob
 from shared.transcripts import Revision
 
 State = Literal["queued", "reading", "training", "interrupted", "finished", "failed", "cancelled"]
+_STATES: dict[str, State] = {
+    "started": "reading",
+    "progress": "training",
+    "interrupted": "interrupted",
+    "finished": "finished",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+"""What the last event of a kind makes of a training."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +63,23 @@ class TrainingState:
         """Events after the end change nothing."""
         if self.over:
             return self
+        now = replace(self, state=_STATES.get(event.kind, self.state))
         match event:
             case Started():
-                begun = self if event.resumed else replace(self, progress=None, samples=())  # nothing of it is left
+                begun = now if event.resumed else replace(now, progress=None, samples=())  # nothing of it is left
                 reason = event.restart_reason or self.restart_reason
-                return replace(begun, state="reading", trouble=None, resumed=event.resumed, restart_reason=reason)
-            case Progress():
-                return replace(self, state="training", progress=event)
+                return replace(begun, trouble=None, resumed=event.resumed, restart_reason=reason)
             case Sample():
-                return replace(self, samples=(*self.samples, event))
+                return replace(now, samples=(*self.samples, event))
             case Trouble():
-                return replace(self, trouble=event.what)
-            case Interrupted():
-                return replace(self, state="interrupted")
+                return replace(now, trouble=event.what)
+            case Progress():
+                return replace(now, progress=event)
             case Finished():
-                return replace(self, state="finished", finished=event)
+                return replace(now, finished=event)
             case Failed():
-                return replace(self, state="failed", failed=event)
-            case Cancelled():
-                return replace(self, state="cancelled")
-            case _:
-                return self  # queued is where it begins; a generate job's answer has no card
+                return replace(now, failed=event)
+        return now
 
     def samples_stand(self, job: TrainJob, revisions: Mapping[str, Revision]) -> bool:
         """Whether no member has withdrawn words that the training had read when it wrote its samples.

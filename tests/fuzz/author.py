@@ -102,7 +102,7 @@ class Author(StandIn):
 
     def forget(self) -> None:
         """Drop what a case has left: trainings that wait, jobs and their files."""
-        for key in self.redis.scan_iter(keys.job_pattern()):
+        for key in self.redis.scan_iter(keys.job("*")):
             self.redis.delete(key)
         for key in (keys.ACTIVE, keys.OUTBOX):
             self.redis.delete(key)

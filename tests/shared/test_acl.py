@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,11 +39,7 @@ SAMPLES: dict[str, Any] = {
 def example(name: str) -> str | None:
     """A key by the name of what makes it; None for a name that makes no key."""
     value = getattr(keys, name)
-    if isinstance(value, str):
-        return value
-    if not callable(value) or name.endswith("_pattern"):
-        return None
-    return str(value(**{parameter: SAMPLES[parameter] for parameter in inspect.signature(value).parameters}))
+    return value.format(**SAMPLES) if isinstance(value, str) else None
 
 
 def used_in(*folders: str, but: str = "") -> set[str]:
