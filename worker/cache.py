@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
 
-from galvanic.checkpoint import is_full
-
 PARTIAL = ".partial-"
-_ENTRY = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})\.([0-9a-f]{16})")
 
 log = structlog.get_logger()
 
@@ -35,77 +30,54 @@ class ModelCache:
     def reading(self, model_id: str, version: str, size: int, download: Callable[[Path], None]) -> Iterator[Path]:
         """A path that stays as long as the context; `download` writes the copy unless it is there.
 
-        `version`: 16 hexadecimal digits. `size`: bytes. Raises OSError: from `download`; nothing of it is left then.
+        `version`: 16 characters. `size`: bytes. Raises OSError: from `download`; nothing of it is left then.
         """
         place = self.folder / f"{model_id}.{version}"
-        with temporary(self.folder, model_id) as own:
+        with self._temporary(model_id) as own:
             while not _link(place, own):
-                self._download(place, size, download)
-            for other in self._entries():  # what it was before is of no more use
-                if _model_of(other) == model_id and other != place:
+                self._make_room(size)
+                with self._temporary(model_id) as partial:
+                    download(partial)
+                    partial.replace(place)
+            for other in self._copies(model_id):  # what it was before is of no more use
+                if other != place:
                     other.unlink(missing_ok=True)
             yield own
 
     @contextlib.contextmanager
     def newest(self, model_id: str) -> Iterator[Path | None]:
         """The copy used last, of whatever version; None: there is none."""
-        with temporary(self.folder, model_id) as own:
-            copies = [place for place in reversed(self._entries()) if _model_of(place) == model_id]
-            yield own if any(_link(place, own) for place in copies) else None
+        with self._temporary(model_id) as own:
+            yield own if any(_link(place, own) for place in reversed(self._copies(model_id))) else None
 
     def ids(self) -> set[str]:
-        return {_model_of(place) for place in self._entries()}
+        return {place.stem for place in self._copies()}
 
-    def forget(self, model_id: str) -> bool:
-        """Return whether there was a copy."""
-        own = [place for place in self._entries() if _model_of(place) == model_id]
-        for path in (*own, *self.folder.glob(f"{PARTIAL}{model_id}.*")):
+    def forget(self, model_id: str) -> None:
+        for path in (*self._copies(model_id), *self.folder.glob(f"{PARTIAL}{model_id}.*")):
             path.unlink(missing_ok=True)
-        return bool(own)
 
-    def _download(self, place: Path, size: int, download: Callable[[Path], None]) -> None:
-        self._make_room(size, place)
-        with temporary(self.folder, _model_of(place)) as partial:
-            try:
-                download(partial)
-            except OSError as error:
-                if not is_full(error) or not self._make_room(self._most, place):
-                    raise
-                download(partial)
-            partial.replace(place)
-
-    def _make_room(self, size: float, place: Path) -> bool:
-        """Remove the least recently used until `size` bytes fit; return whether any went."""
-        entries = {path: _stat(path).st_size for path in self._entries() if path != place}
-        taken, removed = sum(entries.values()), False
-        for path, own in entries.items():
-            if taken + size <= self._most:
-                break
+    def _make_room(self, size: int) -> None:
+        """Remove the least recently used until `size` bytes fit."""
+        copies = self._copies()
+        sizes = [_used(path)[1] for path in copies]
+        while copies and sum(sizes) + size > self._most:
+            path, own = copies.pop(0), sizes.pop(0)
             path.unlink(missing_ok=True)
-            taken, removed = taken - own, True
-            log.info("cached_model_evicted", model_id=_model_of(path), bytes=own)
-        return removed
+            log.info("cached_model_evicted", model_id=path.stem, bytes=own)
 
-    def _entries(self) -> list[Path]:
-        """The copies, the least recently used first."""
+    def _copies(self, model_id: str = "[!.]*") -> list[Path]:
+        """The least recently used first."""
+        return sorted(self.folder.glob(f"{model_id}.{'?' * 16}"), key=_used)
+
+    @contextlib.contextmanager
+    def _temporary(self, model_id: str) -> Iterator[Path]:
+        """A path for a file, which is removed afterwards."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{PARTIAL}{model_id}.{secrets.token_hex(8)}"
         try:
-            found = [path for path in self.folder.iterdir() if _ENTRY.fullmatch(path.name)]
-        except FileNotFoundError:
-            return []
-        return sorted(found, key=lambda path: _stat(path).st_mtime_ns)
-
-
-@contextlib.contextmanager
-def temporary(folder: Path, model_id: str) -> Iterator[Path]:
-    """A path in `folder` for a file or a folder; removed afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{PARTIAL}{model_id}.{secrets.token_hex(8)}"
-    try:
-        yield path
-    finally:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
+            yield path
+        finally:
             path.unlink(missing_ok=True)
 
 
@@ -113,22 +85,15 @@ def _link(place: Path, own: Path) -> bool:
     """Make `own` a link to the copy, and mark it as used now; return whether there is one."""
     with contextlib.suppress(FileNotFoundError):
         os.utime(place)
-        try:
-            os.link(place, own)
-        except PermissionError:  # a file system without links
-            shutil.copyfile(place, own)
+        os.link(place, own)
         return True
     return False
 
 
-def _stat(path: Path) -> os.stat_result:
-    """A copy's; if it was removed meanwhile, its folder's."""
+def _used(copy: Path) -> tuple[int, int]:
+    """When it was used last, and its bytes; 0 if it was removed meanwhile."""
     try:
-        return path.stat()
+        stat = copy.stat()
     except FileNotFoundError:
-        return path.parent.stat()
-
-
-def _model_of(place: Path) -> str:
-    found = _ENTRY.fullmatch(place.name)
-    return found[1] if found else ""
+        return 0, 0
+    return stat.st_mtime_ns, stat.st_size

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import redis
-from pydantic import ValidationError
 
 from shared import keys
 from shared.corpora import unpacked_limit
@@ -25,8 +24,15 @@ LOOK_EVERY_S = 0.5
 _PART = 2**20
 
 
-class Withdrawn(Exception):
-    """A member withdrew words that this training has read: it is to start over without them."""
+RestartReason = Literal["withdrawn", "changed"]
+
+
+class StartOver(Exception):
+    """A member withdrew words that this training has read, or they changed before it went on: it must learn anew."""
+
+    def __init__(self, why: RestartReason = "withdrawn") -> None:
+        super().__init__(why)
+        self.why = why
 
 
 def is_withdrawn(ref: TranscriptRef, revision: Revision | None) -> bool:
@@ -66,7 +72,7 @@ def read_channel(
     """
     asked = job.corpus.transcript
     assert asked is not None
-    info = _info(client, asked.transcript_id)
+    info = info_of(client, asked.transcript_id)
     if info is None or info.guild_id != job.place.guild_id:
         raise UserError("The channel's messages are no longer kept.", "Run the command again: I read the channel anew.")
     revision = _write(client, info, path, unpacked_limit(settings), go_on)
@@ -82,12 +88,9 @@ def read_channel(
     )
 
 
-def _info(client: redis.Redis, transcript_id: str) -> TranscriptInfo | None:
+def info_of(client: redis.Redis, transcript_id: str) -> TranscriptInfo | None:
     data = cast(bytes | None, client.hget(keys.transcript(transcript_id), "info"))
-    try:
-        return TranscriptInfo.model_validate_json(data) if data is not None else None
-    except ValidationError:
-        return None
+    return TranscriptInfo.model_validate_json(data) if data is not None else None
 
 
 def _write(client: redis.Redis, info: TranscriptInfo, path: Path, max_bytes: int, go_on: Callable[[], None]) -> int:

@@ -22,6 +22,7 @@ from shared.transcripts import Revision, read_revision
 
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
+Control = Literal["cancel", "finish"]
 
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
 """redis-py's errors while the server cannot be reached, does not answer, or takes nothing."""
@@ -44,15 +45,14 @@ class Superseded(Exception):
 class News:
     """What a running training must know."""
 
-    control: Literal["cancel", "finish"] | None  # what a person asked of it
+    control: Control | None  # what a person asked of it
     revisions: dict[str, Revision | None]  # of the transcripts that it asked about; None: forgotten
 
 
 class JobEvents:
     """The events and attempts of one job, and what people ask of it.
 
-    Progress may be dropped while Redis is away (the next one says more); everything else is tried for ten minutes,
-    unless it says otherwise, and then raises redis.RedisError.
+    What needs Redis is tried for ten minutes, unless it says otherwise, and then raises redis.RedisError.
     """
 
     def __init__(self, client: redis.Redis, job_id: str, attempt: int = 0, nonce: str = "") -> None:
@@ -66,17 +66,11 @@ class JobEvents:
         self.ended: Event | None = None
 
     @property
-    def outcome(self) -> Literal["finished", "failed", "cancelled", "superseded"]:
-        """How the job ended, as far as this attempt knows; `superseded`: another has it, or had it ended."""
-        match self.ended.kind if self.ended is not None else None:
-            case "failed":
-                return "failed"
-            case "cancelled":
-                return "cancelled"
-            case None:
-                return "superseded"
-            case _:
-                return "finished"
+    def outcome(self) -> str:
+        """`finished`, `failed`, `cancelled`, or `superseded`: another attempt has the job, or had it ended."""
+        if self.ended is None:
+            return "superseded"
+        return self.ended.kind if self.ended.kind in ("failed", "cancelled") else "finished"
 
     def remember(self, past: Past) -> None:
         def note() -> None:
@@ -145,11 +139,10 @@ class JobEvents:
                 pipe.waitaof(1, 0, _DURABLE_WITHIN_MS)
                 return bool(pipe.execute()[1][0])
         except redis.ResponseError as error:
-            if "unknown command" in str(error):  # before Redis 7.2
-                time.sleep(_FSYNC_EVERY_S)
-                return True
-            log.warning("not_known_to_be_durable", job_id=self.job_id, error=type(error).__name__)
-            return True  # it keeps no log
+            # It keeps no log, or is older than 7.2 and does not know the command.
+            log.info("not_known_to_be_durable", job_id=self.job_id, error=str(error))
+            time.sleep(_FSYNC_EVERY_S)
+            return True
 
     def model_id(self) -> str:
         """The id of the job's model: unguessable, and the same in every attempt."""
@@ -162,14 +155,6 @@ class JobEvents:
     def publish(self, event: Event) -> None:
         """Append `event` to the job's stream and notify. Raises Superseded if a later attempt has spoken."""
         self._seq += 1
-        if event.kind == "progress":
-            try:
-                self._send(event)
-            except REDIS_DOWN as error:
-                if self._reachable:
-                    log.warning("progress_dropped", job_id=self.job_id, error=type(error).__name__)
-                self._reachable = False
-            return
         self._insist(lambda: self._send(event))
 
     def tell_once(self, event: Event) -> None:
@@ -263,13 +248,8 @@ class JobEvents:
         except REDIS_DOWN:
             return None
         revisions = dict(zip(transcript_ids, map(read_revision, found), strict=True))
-        match control:
-            case b"cancel":
-                return News("cancel", revisions)
-            case b"finish":
-                return News("finish", revisions)
-            case _:
-                return News(None, revisions)
+        asked: dict[bytes | None, Control] = {b"cancel": "cancel", b"finish": "finish"}
+        return News(asked.get(control), revisions)
 
     def forget_samples(self) -> None:
         """Remove from the stream what was, or may have been, written with words that were withdrawn."""

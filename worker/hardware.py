@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from worker.doctor.gpu import why_unused
 from worker.doctor.gpu_facts import GpuFacts, gather
 from worker.gpus import Gpu, chosen
 
-_ASK_S = 10
 _CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 """TensorFlow's own, which it reads when it makes the threads that compute."""
 _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNORECASE)
@@ -63,27 +61,9 @@ def usable_gpus(facts: GpuFacts | None = None) -> list[Gpu]:
 
 
 def _processor() -> str:
-    name = _named_by_linux() or _named_by_macos() or platform.processor() or platform.machine()
-    return " ".join(_NOISE.sub(" ", name).split()) or "an unknown processor"
-
-
-def _named_by_linux() -> str:
-    try:
+    described = ""
+    with contextlib.suppress(OSError):
         described = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
-    except OSError:
-        return ""
     found = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def _named_by_macos() -> str:
-    tool = shutil.which("sysctl")
-    if platform.system() != "Darwin" or tool is None:
-        return ""
-    try:
-        asked = subprocess.run(
-            [tool, "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=_ASK_S, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return asked.stdout.strip()
+    name = found[1] if found else platform.processor() or platform.machine()
+    return " ".join(_NOISE.sub(" ", name).split()) or "an unknown processor"

@@ -1,4 +1,4 @@
-"""What all kinds of job share: reading the message, and telling the person what went wrong. No Celery here."""
+"""What all kinds of job share: beginning one, and telling the person what went wrong. No Celery here."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import structlog
 from pydantic import ValidationError
 
 from galvanic.checkpoint import is_full
+from galvanic.results import TrainingInterrupted
+from shared import presence
 from shared.errors import UserError
-from shared.events import Failed
-from shared.jobs import Job
+from shared.events import Event, Failed
+from shared.jobs import Job, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
 from worker.events import JobEvents, Superseded
@@ -23,60 +25,30 @@ from worker.warm import WarmModels
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
-
-
-class Stopped(Exception):
-    """This worker is told to stop: the job is to wait again."""
-
-
-def answer_errors(job_events: JobEvents, work: Callable[[], None]) -> None:
-    """Run `work`; whatever goes wrong is told to the person, and its cause is logged."""
-    try:
-        work()
-    except (Stopped, Superseded, redis.RedisError):
-        raise
-    except UserError as error:
-        log.info("job_refused")  # the sentences may quote what the person wrote
-        job_events.publish(Failed(problem=error.problem, remedy=error.remedy))
-    except MemoryError:
-        log.exception("out_of_memory")
-        job_events.publish(_OUT_OF_MEMORY)
-    except StoreAway as error:
-        log.error("store_away", error=str(error))
-        job_events.publish(_NO_STORE)
-    except OSError as error:
-        log.exception("job_failed")
-        if is_full(error):
-            failed = Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
-        else:
-            failed = _unknown(job_events.job_id)
-        job_events.publish(failed)
-    except Exception as error:
-        log.exception("job_failed")
-        # TensorFlow's own, which is no MemoryError, and may not be imported here.
-        memory = type(error).__name__ == "ResourceExhaustedError"
-        job_events.publish(_OUT_OF_MEMORY if memory else _unknown(job_events.job_id))
-
-
-_NO_STORE = Failed(
-    problem="The model store can't be reached just now.",
-    remedy="Try again in a minute. If it stays so, the bot's operator finds the cause in the worker's log.",
-)
 _OUT_OF_MEMORY = Failed(
     problem="The worker ran out of memory.",
     remedy="Try fewer units or layers, a smaller batch or length, or a shorter text.",
 )
 
 
-def _unknown(job_id: str) -> Failed:
-    return Failed(
-        problem="Something went wrong in the worker.",
-        remedy=f"The bot's operator can find the cause in the worker's log, under job `{job_id}`.",
-    )
+@dataclass(frozen=True)
+class JobContext:
+    settings: Settings
+    client: redis.Redis  # shared by all threads
+    job_events: JobEvents  # its last event is published by who runs the job
+    models: WarmModels  # kept in memory, and the store behind them
+    until: float  # when nobody waits for an answer any more (`time.monotonic`)
 
 
-def unpack(job_events: JobEvents, kind: type[J], data: bytes) -> J | None:
-    """A job that was begun, from its JSON; what cannot be read is refused, which is the job's end."""
+def begin(job_events: JobEvents, kind: type[J], attempt: int, nonce: str) -> J | None:
+    """Begin the attempt that a message names. What cannot be read is refused, which is the job's end.
+
+    None: there is nothing to do; the message may be out of date. Raises redis.RedisError.
+    """
+    data = job_events.begin(attempt, nonce, worker=presence.own_name(), training=kind is TrainJob)
+    if data is None:
+        log.info("attempt_not_made", job_id=job_events.job_id, attempt=attempt)
+        return None
     try:
         job = kind.model_validate_json(data)
         if job.job_id == job_events.job_id:
@@ -99,10 +71,46 @@ def in_context(job: Job) -> AbstractContextManager[None]:
     return job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
 
 
-@dataclass(frozen=True)
-class JobContext:
-    settings: Settings
-    client: redis.Redis  # shared by all threads
-    job_events: JobEvents  # its last event is published by who runs the job
-    models: WarmModels  # kept in memory, and the store behind them
-    until: float  # when nobody waits for an answer any more (`time.monotonic`)
+def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None]) -> str:
+    """Do a job that was begun, and send its last event; whatever goes wrong is told to the person. Returns the outcome.
+
+    `work` returns None when it has sent that itself. Raises redis.RedisError or TrainingInterrupted: the job is not
+    over.
+    """
+    try:
+        try:
+            last = work()
+        except (TrainingInterrupted, Superseded, redis.RedisError):
+            raise
+        except Exception as error:
+            last = _failed(error, job.job_id)
+        if last is not None:
+            job_events.publish(last)
+    except Superseded:
+        log.warning("job_superseded", attempt=job_events.attempt)  # or taken back: others have answered
+    else:
+        log.info("job_ended", kind=job.kind, outcome=job_events.outcome)
+    return job_events.outcome
+
+
+def _failed(error: Exception, job_id: str) -> Failed:
+    """What the person is told; the cause is logged."""
+    if isinstance(error, UserError):
+        log.info("job_refused")  # the sentences may quote what the person wrote
+        return Failed(problem=error.problem, remedy=error.remedy)
+    if isinstance(error, StoreAway):
+        log.error("store_away", error=str(error))
+        return Failed(
+            problem="The model store can't be reached just now.",
+            remedy="Try again in a minute. If it stays so, the bot's operator finds the cause in the worker's log.",
+        )
+    log.exception("job_failed")
+    # TensorFlow's own is no MemoryError, and may not be imported here.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return _OUT_OF_MEMORY
+    if isinstance(error, OSError) and is_full(error):
+        return Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
+    return Failed(
+        problem="Something went wrong in the worker.",
+        remedy=f"The bot's operator can find the cause in the worker's log, under job `{job_id}`.",
+    )

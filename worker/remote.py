@@ -1,17 +1,13 @@
-"""A remote model store: one object a model, so that it is there whole or not at all."""
+"""The file system of the model store: a folder, or wherever fsspec reaches; and its troubles in plain words."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import fsspec
-import structlog
 
 from galvanic.checkpoint import disk_full, is_full
 from galvanic.checkpoint import when_there_is_room as _when_there_is_room
@@ -20,14 +16,9 @@ from shared.errors import UserError
 from shared.settings import Settings
 
 T = TypeVar("T")
-_PROBE = ".probe-"
 _CONNECT_S = 5
 _READ_S = 30
 """Without a byte; a large model takes longer in all."""
-_PLACE_OF = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
-"""What tells versions of an object apart: the first of these that the file system knows."""
-
-log = structlog.get_logger()
 
 
 class StoreAway(OSError):
@@ -47,96 +38,6 @@ def difficulty(error: OSError) -> Difficulty | None:
 def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
     """As the engine's function, but waits while the model store is away, too."""
     return _when_there_is_room(write, hooks, difficulty)
-
-
-class Found(NamedTuple):
-    """`version` differs when the content does; `size` is in bytes."""
-
-    version: str
-    size: int
-
-
-class RemoteStore:
-    """S3 replaces an object in one step: readers have the old or the new one. Elsewhere it is written beside and moved.
-
-    Every method raises StoreAway while the store cannot be used.
-    """
-
-    def __init__(self, filesystem: Any, root: str) -> None:
-        self._fs = filesystem
-        self.root = root
-        protocol = filesystem.protocol
-        # S3 knows no folders; s3fs would make the bucket, which is not ours to do.
-        self._folders = "s3" not in ((protocol,) if isinstance(protocol, str) else protocol)
-
-    def find(self, name: str) -> Found | None:
-        try:
-            info = self._try(lambda: self._fs.info(self._path(name)))
-        except FileNotFoundError:
-            return None
-        mark = next((str(info[key]) for key in _PLACE_OF if info.get(key) is not None), "")
-        size = int(info["size"] or 0)
-        return Found(hashlib.sha256(f"{mark} {size}".encode()).hexdigest()[:16], size)
-
-    def put(self, name: str, file: Path) -> None:
-        path = self._path(name)
-        if not self._folders:
-            self._try(lambda: self._fs.put_file(str(file), path))
-            return
-        partial = f"{path}.{secrets.token_hex(4)}.partial"
-        self._make(path.rpartition("/")[0])
-        self._try(lambda: self._fs.put_file(str(file), partial))
-        self._try(lambda: self._fs.mv(partial, path))
-
-    def get(self, name: str, file: Path) -> None:
-        """Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
-        self._try(lambda: self._fs.get_file(self._path(name), str(file)))
-
-    def remove(self, name: str) -> None:
-        try:
-            self._try(lambda: self._fs.rm_file(self._path(name)))
-        except FileNotFoundError:
-            return
-
-    def names(self, folder: str = "") -> list[str]:
-        """The objects in a folder, without its name."""
-        path = f"{self.root}/{folder}".rstrip("/")
-        try:
-            found = self._try(lambda: self._fs.ls(path, detail=True))
-        except FileNotFoundError:
-            return []
-        return sorted(str(info["name"]).rpartition("/")[2] for info in found if info["type"] == "file")
-
-    def folders(self, folder: str) -> list[str]:
-        try:
-            found = self._try(lambda: self._fs.ls(f"{self.root}/{folder}", detail=True))
-        except FileNotFoundError:
-            return []
-        return sorted(str(info["name"]).rstrip("/").rpartition("/")[2] for info in found if info["type"] == "directory")
-
-    def remove_folder(self, folder: str) -> None:
-        path = f"{self.root}/{folder}"
-        try:
-            self._try(lambda: self._fs.rm(path, recursive=True))
-        except FileNotFoundError:
-            return
-
-    def check_writable(self) -> None:
-        probe = f"{self.root}/{_PROBE}{secrets.token_hex(4)}"
-        self._make(self.root)
-        self._try(lambda: self._fs.pipe_file(probe, b"probe"))
-        self._try(lambda: self._fs.rm_file(probe))
-
-    def _path(self, name: str) -> str:
-        return f"{self.root}/{name}"
-
-    def _make(self, folder: str) -> None:
-        if self._folders:
-            self._try(lambda: self._fs.makedirs(folder, exist_ok=True))
-
-    def _try(self, call: Callable[[], T]) -> T:
-        with _in_words(self.root):
-            return call()
 
 
 def open_filesystem(settings: Settings) -> tuple[Any, str]:
@@ -170,24 +71,26 @@ def open_filesystem(settings: Settings) -> tuple[Any, str]:
 
 
 @contextmanager
-def _in_words(where: str) -> Iterator[None]:
+def in_words(where: str) -> Iterator[None]:
     """Let every error be `StoreAway`, save a missing object and a full disk of this host."""
     try:
         yield
-    except FileNotFoundError as error:
-        if _code(error) == "NoSuchBucket":
-            raise StoreAway(f"The model store has no such bucket ({where})", "missing") from error
-        raise
-    except PermissionError as error:
-        raise StoreAway(f"The model store ({where}) refuses these keys", _code(error)) from error
-    except OSError as error:
-        if is_full(error) or isinstance(error, StoreAway):
-            raise
-        raise StoreAway(f"The model store ({where}) does not answer", _code(error)) from error
     except Exception as error:  # each kind of store has errors of its own
-        if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
-            raise StoreAway(f"There are no keys for the model store ({where})", type(error).__name__) from error
-        raise StoreAway(f"The model store ({where}) does not answer", _code(error)) from error
+        code = _code(error)
+        match error:
+            case FileNotFoundError() if code != "NoSuchBucket":
+                raise
+            case FileNotFoundError():
+                problem = f"The model store has no such bucket ({where})"
+            case PermissionError():
+                problem = f"The model store ({where}) refuses these keys"
+            case OSError() if is_full(error):
+                raise
+            case _ if code.endswith(("CredentialsError", "CredentialRetrievalError")):
+                problem = f"There are no keys for the model store ({where})"
+            case _:
+                problem = f"The model store ({where}) does not answer"
+        raise StoreAway(problem, code) from error
 
 
 def _code(error: BaseException) -> str:

@@ -6,12 +6,15 @@ settings; `python -m worker serve QUEUE` is the same with a GPU or a number of c
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import secrets
 import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -131,64 +134,74 @@ def node_name(settings: Settings, queue: str) -> str:
 
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
     """Have all that runs beside Celery's worker start and end with it."""
-    from worker.forgetting import Forgetter
-    from worker.heap import Trimmer
+    from worker import memory
     from worker.metrics.numbers import KILLED
     from worker.metrics.served import Watched
     from worker.pool_log import join_our_log
+    from worker.repeat import Repeating
+    from worker.store import ModelStore
     from worker.warm import warm_models
 
-    if queue == GENERATE_QUEUE:
+    generates = queue == GENERATE_QUEUE
+    if generates:
         import worker.handlers  # noqa: F401  # so that the first message need not wait for it
 
     def state() -> presence.State:
         if (folder / STOP_FILE).exists():
             return "draining"
         # Before a child begins, all that is known is that it was given something to do.
-        return "busy" if queue == TRAIN_QUEUE and reserved_requests else "free"
+        return "busy" if not generates and reserved_requests else "free"
 
+    models = warm_models() if generates else None
+    store = models.store if models else ModelStore(settings)
     watched = Watched(settings, queue, name)
     heartbeat = presence.Heartbeat(settings, queue, name, state)
-    trimmer = Trimmer()
-    forgetter = Forgetter(settings, warm_models() if queue == GENERATE_QUEUE else None)
+    worked = threading.Event()
     beside = ExitStack()
     beside.enter_context(watched)
 
+    def trim() -> None:
+        if worked.is_set():
+            worked.clear()
+            memory.trim()
+
     def ready(**_: Any) -> None:
         heartbeat.start()
-        forgetter.start()
+        beside.callback(heartbeat.stop)
+        forget = functools.partial(memory.forget_deleted, connect(settings), store.cache, models)
+        beside.enter_context(Repeating(forget, memory.FORGET_EVERY_S, "not_looked_for_deleted_models"))
         _announce(settings, queue, name)
-        _tidy(settings)
-        if queue == TRAIN_QUEUE:
-            _clean_up(settings)
+        _clean_up(settings, queue)
         log.info("worker_ready", queue=queue)
-        if queue == GENERATE_QUEUE:
+        if models:  # a train worker's child ends after each job
             threading.Thread(target=_import_tensorflow, args=(watched,), name="warm-up", daemon=True).start()
-            trimmer.start()  # a train worker's child ends after each job
-
-    def worked(**_: Any) -> None:
-        trimmer.worked()
+            compare = Repeating(models.drop_replaced, memory.COMPARE_EVERY_S, "not_looked_for_replaced_models")
+            beside.enter_context(compare)
+            beside.enter_context(Repeating(trim, memory.TRIM_EVERY_S, "memory_not_returned"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError):
             KILLED.inc()
             threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death", daemon=True).start()
 
-    def stopping(**_: Any) -> None:
-        (folder / STOP_FILE).touch()
-
-    def stopped(**_: Any) -> None:
-        forgetter.stop()
-        if heartbeat.is_alive():
-            heartbeat.stop()
-        beside.close()
-
     signals.celeryd_after_setup.connect(join_our_log, weak=False)
     signals.worker_ready.connect(ready, weak=False)
-    signals.task_postrun.connect(worked, weak=False)
+    signals.task_postrun.connect(lambda **_: worked.set(), weak=False)
     signals.task_failure.connect(failed, weak=False)
-    signals.worker_shutting_down.connect(stopping, weak=False)
-    signals.worker_shutdown.connect(stopped, weak=False)
+    signals.worker_shutting_down.connect(lambda **_: (folder / STOP_FILE).touch(), weak=False)
+    signals.worker_shutdown.connect(lambda **_: beside.close(), weak=False)
+
+
+@contextlib.contextmanager
+def _reaching_redis(settings: Settings, trouble: str) -> Iterator[redis.Redis]:
+    """A client for what can be left undone: while Redis is away, that is logged as `trouble`."""
+    client = connect(settings)
+    try:
+        yield client
+    except redis.RedisError as error:
+        log.warning(trouble, error=type(error).__name__)
+    finally:
+        client.close()
 
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
@@ -196,28 +209,18 @@ def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> No
     from worker.events import JobEvents
 
     log.warning("training_died", job_id=job_id, attempt=attempt)
-    client = connect(settings)
-    try:
+    with _reaching_redis(settings, "death_not_told") as client:
         JobEvents(client, job_id, attempt, nonce).requeue("died")
-    except redis.RedisError as error:  # its lease lapses
-        log.error("redis_lost", job_id=job_id, error=type(error).__name__)
-    finally:
-        client.close()
 
 
 def _announce(settings: Settings, queue: str, worker: str) -> None:
     """Say what this worker runs on, and forget those that are gone."""
-    client = connect(settings)
     key = keys.worker_info(queue)
-    try:
+    with _reaching_redis(settings, "redis_unreachable") as client:
         gone = {name.decode() for name in cast(list[bytes], client.hkeys(key))} - set(presence.alive(client, queue))
         if gone:
             client.hdel(key, *gone)
         client.hset(key, worker, _runs_on(queue))
-    except redis.RedisError as error:
-        log.warning("redis_unreachable", queue=queue, error=type(error).__name__)
-    finally:
-        client.close()
 
 
 def _runs_on(queue: str) -> str:
@@ -233,29 +236,21 @@ def _runs_on(queue: str) -> str:
     return describe(facts)
 
 
-def _clean_up(settings: Settings) -> None:
-    """Remove what an earlier run left of trainings that are over: it may have members' words in it."""
+def _clean_up(settings: Settings, queue: str) -> None:
+    """Remove what an earlier run was writing when it was killed, and what it left of trainings that are over: it may
+    have members' words in it."""
     from worker.copies import remove_left_copies
     from worker.files import remove_leftovers
-
-    client = connect(settings)
-    try:
-        remove_leftovers(settings, client)
-        remove_left_copies(settings, client)
-    except redis.RedisError as error:
-        log.warning("leftovers_not_looked_for", error=type(error).__name__)  # the next training looks again
-    finally:
-        client.close()
-
-
-def _tidy(settings: Settings) -> None:
-    """Remove what an earlier run was writing into the model store when it was killed."""
     from worker.store import ModelStore
 
     try:
         ModelStore(settings).tidy()
-    except Exception as error:  # each kind of store has errors of its own; jobs meet them again
+    except OSError as error:  # jobs meet it again
         log.warning("store_not_tidied", error=type(error).__name__)
+    if queue == TRAIN_QUEUE:
+        with _reaching_redis(settings, "leftovers_not_looked_for") as client:  # the next training looks again
+            remove_leftovers(settings, client)
+            remove_left_copies(settings, client)
 
 
 def start_child() -> None:

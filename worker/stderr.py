@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -28,7 +28,7 @@ from shared.logging import configure_logging, renderer
 from shared.settings import get_settings
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_LEFT_OPEN_S = 2.0  # after the service's end, should a process that it started hold the pipe open
+_LOOK_EVERY_S = 0.05
 _LONGEST_LINE = 2**20
 # absl's "I0000 00:00:1795692307.496778   10607 port.cc:153] ..." and TensorFlow's own "2026-11-26 11:00:00.0: I ...".
 _NATIVE = re.compile(
@@ -54,7 +54,8 @@ def run_recorded(queue: str) -> Path:
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until there is somebody to forward them, or to take them
+    # Until there is somebody to forward them, or to take them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
     child = os.fork()
     if child:
         os.dup2(reading, 0)
@@ -68,29 +69,38 @@ def run_recorded(queue: str) -> Path:
     set_pdeathsig("SIGKILL")  # only Linux can
     if os.getppid() != parent:  # it was gone before the call
         os.kill(os.getpid(), signal.SIGKILL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_FORWARDED, signal.SIGCHLD))
     return Path(folder)
 
 
 def main() -> None:
     """Read what the service writes until its end; then end as it did."""
     child, queue, folder = int(sys.argv[1]), *sys.argv[2:]
+    ended: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
 
+    def reap(*_: object) -> None:
+        """As process 1 of a container, it is given orphans. The child's end also ends the reading, once the pipe is
+        empty: a process that the child started may hold it open."""
+        with contextlib.suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                if found[0] == child:
+                    ended.append(os.waitstatus_to_exitcode(found[1]))
+                    os.set_blocking(0, False)
+
     for number in _FORWARDED:
         signal.signal(number, forward)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    signal.signal(signal.SIGCHLD, reap)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_FORWARDED, signal.SIGCHLD))
     configure_logging(queue, get_settings())
-    reader = threading.Thread(target=_read, args=(sys.stdin.buffer,), daemon=True)
-    reader.start()
-    while (ended := os.wait())[0] != child:  # as process 1 of a container, it is given orphans
-        pass
-    reader.join(_LEFT_OPEN_S)
+    _read(sys.stdin.buffer)
+    while not ended:  # it has closed its output, and is about to end
+        time.sleep(_LOOK_EVERY_S)
     shutil.rmtree(folder, ignore_errors=True)
-    code = os.waitstatus_to_exitcode(ended[1])
+    code = ended[0]
     if code < 0:
         structlog.get_logger("stderr").error("service_killed", signal=signal.Signals(-code).name)
         with contextlib.suppress(OSError):  # SIGKILL has no other

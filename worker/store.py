@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, NamedTuple
 
 import structlog
 from fsspec.implementations.local import LocalFileSystem
@@ -22,51 +22,44 @@ from shared.errors import UserError
 from shared.settings import Settings
 from shared.units import MEGABYTE
 from worker.cache import PARTIAL, ModelCache
-from worker.remote import RemoteStore, StoreAway, open_filesystem
+from worker.remote import StoreAway, in_words, open_filesystem
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL_KEPT_S = 24 * 3600.0
 """No write takes as long, on any disk."""
+_VERSIONED_BY = ("ETag", "etag", "mtime", "ino", "LastModified", "last_modified", "updated", "created")
+"""What tells versions of an object apart, as file systems name it."""
 
 log = structlog.get_logger()
+
+
+class _Found(NamedTuple):
+    """`version` differs when the content does; `size` is in bytes."""
+
+    version: str
+    size: int
 
 
 class ModelStore:
     """A remote store's models are copied onto this host to be read (`worker.cache`), into `data_dir`.
 
-    `where` is for people, without a password in the address; `remote` is None for a folder. Raises UserError: nothing
-    here knows such an address. Its methods raise StoreAway, an OSError, while a remote store cannot be used.
+    `where` is for people, without a password in the address. Raises UserError: nothing here knows such an address. Its
+    methods raise StoreAway, an OSError, while a remote store cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
-        filesystem: Any
-        filesystem, self.where = open_filesystem(settings)
-        local = isinstance(filesystem, LocalFileSystem)
-        self.remote = None if local else RemoteStore(filesystem, self.where)
+        self._fs, self.where = open_filesystem(settings)
+        self.is_local = isinstance(self._fs, LocalFileSystem)
         self.cache = ModelCache(settings.data_dir / "cache" / "models", settings.model_cache_mb * MEGABYTE)
-        self._folder = Path(self.where)
 
     def save(self, file: Path, model_id: str) -> None:
         """Replace a model in one step, synced to a local store's disk. Raises OSError: nothing of it is left."""
-        if self.remote is not None:
-            self.remote.put(_object(model_id), file)
-            return
-        target = self._place(model_id)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{PARTIAL}{model_id}-{secrets.token_hex(4)}")
-        try:
-            shutil.copyfile(file, partial)
-            with partial.open("rb+") as written:
-                os.fsync(written.fileno())
-            partial.replace(target)
-            sync_folder(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
+        self.put(_object(model_id), file)
 
     def take(self, file: Path, model_id: str) -> None:
         """As `save`, but move the file, which on one disk takes no space. Raises OSError: the file is still there."""
-        if self.remote is None:
-            target = self._place(model_id)
+        if self.is_local:
+            target = Path(self._path(_object(model_id)))
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 file.replace(target)
@@ -84,14 +77,8 @@ class ModelStore:
 
     def version(self, model_id: str) -> str | None:
         """Changes when a model is replaced; None: there is no such model."""
-        if self.remote is not None:
-            found = self.remote.find(_object(model_id))
-            return found.version if found else None
-        try:
-            stat = self._place(model_id).stat()
-        except FileNotFoundError:
-            return None
-        return f"{stat.st_ino}-{stat.st_mtime_ns}"
+        found = self._find(_object(model_id))
+        return found.version if found else None
 
     @contextlib.contextmanager
     def reading(self, model_id: str) -> Iterator[Path]:
@@ -100,31 +87,28 @@ class ModelStore:
         While the store is away an earlier copy serves. Raises UserError: no such model; StoreAway: no copy either;
         OSError: no disk space for one.
         """
-        with contextlib.ExitStack() as kept:
-            yield self._local(model_id) if self.remote is None else self._copy(self.remote, model_id, kept)
-
-    def _local(self, model_id: str) -> Path:
-        if not (place := self._place(model_id)).is_file():
-            raise _missing()
-        return place
-
-    def _copy(self, remote: RemoteStore, model_id: str, kept: contextlib.ExitStack) -> Path:
         name = _object(model_id)
-        try:
-            found = remote.find(name)
-        except StoreAway as error:
-            if (copy := kept.enter_context(self.cache.newest(model_id))) is None:
-                raise
-            log.warning("copy_serves", model_id=model_id, error=str(error))
-            return copy
-        if found is None:
-            self.cache.forget(model_id)
-            raise _missing()
-        try:
-            reading = self.cache.reading(model_id, found.version, found.size, lambda path: remote.get(name, path))
-            return kept.enter_context(reading)
-        except FileNotFoundError:  # it was deleted just now
-            raise _missing() from None
+        with contextlib.ExitStack() as kept:
+            try:
+                found = self._find(name)
+            except StoreAway as error:
+                if (copy := kept.enter_context(self.cache.newest(model_id))) is None:
+                    raise
+                log.warning("copy_serves", model_id=model_id, error=str(error))
+                yield copy
+                return
+            if found is None:
+                self.cache.forget(model_id)
+                raise _missing()
+            if self.is_local:
+                yield Path(self._path(name))
+                return
+            try:
+                reading = self.cache.reading(model_id, *found, lambda path: self.get(name, path))
+                copy = kept.enter_context(reading)
+            except FileNotFoundError:  # it was deleted just now
+                raise _missing() from None
+            yield copy
 
     def open(self, model_id: str) -> IO[bytes]:
         """The file as it is now, even if it is deleted while it is read. Raises UserError: no such model; OSError."""
@@ -136,52 +120,102 @@ class ModelStore:
 
     def ids(self) -> list[str]:
         """Raises OSError: the store cannot be read."""
-        if self.remote is not None:
-            names = self.remote.names()
-        else:
-            try:
-                names = [path.name for path in self._folder.iterdir()]
-            except FileNotFoundError:
-                return []
-        found = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
-        return sorted(name for name in found if _MODEL_ID.fullmatch(name))
+        found = (name.removesuffix(SUFFIX) for name in self.names("") if name.endswith(SUFFIX))
+        return [name for name in found if _MODEL_ID.fullmatch(name)]
 
     def delete(self, model_id: str) -> None:
         """Remove this host's copy, too; one that is not there is no error. Raises OSError: it cannot be removed."""
-        if self.remote is None:
-            self._place(model_id).unlink(missing_ok=True)
-            return
+        name = _object(model_id)
         self.cache.forget(model_id)
-        self.remote.remove(_object(model_id))
+        self.remove(name)
 
     def tidy(self) -> None:
         """Remove partial files of killed processes: a day old, as younger ones may be in use. Raises OSError."""
-        for path in sorted((self.cache.folder if self.remote else self._folder).glob(f"{PARTIAL}*")):
-            try:
+        for path in (Path(self.where) if self.is_local else self.cache.folder).glob(f"{PARTIAL}*"):
+            with contextlib.suppress(FileNotFoundError):  # another worker is tidying
                 stat = path.lstat()
                 # A rename changes the ctime alone.
-                if time.time() - max(stat.st_mtime, stat.st_ctime) < _PARTIAL_KEPT_S:
-                    continue
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
+                if time.time() - max(stat.st_mtime, stat.st_ctime) >= _PARTIAL_KEPT_S:
                     path.unlink()
-            except FileNotFoundError:
-                continue  # another worker is tidying
-            log.info("partial_removed", name=path.name)
+                    log.info("partial_removed", name=path.name)
 
     def check_writable(self) -> None:
         """Raises OSError: the store cannot be written to."""
-        if self.remote is not None:
-            self.remote.check_writable()
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        probe = self._folder / f"{PARTIAL}{secrets.token_hex(4)}"
-        probe.write_bytes(b"probe")
-        probe.unlink()
+        probe = self._path(f"{PARTIAL}{secrets.token_hex(4)}")
+        with self._using() as fs:
+            self._make_folder(probe)
+            fs.pipe_file(probe, b"probe")
+            fs.rm_file(probe)
 
-    def _place(self, model_id: str) -> Path:
-        return self._folder / _object(model_id)
+    def put(self, name: str, file: Path) -> None:
+        """S3 replaces an object in one step: readers have the old or the new one. Elsewhere it is written beside and
+        moved."""
+        path = self._path(name)
+        with self._using() as fs:
+            if self._is_s3:
+                fs.put_file(str(file), path)
+                return
+            folder, _, last = path.rpartition("/")
+            partial = f"{folder}/{PARTIAL}{last}-{secrets.token_hex(4)}"
+            self._make_folder(path)
+            try:
+                fs.put_file(str(file), partial)
+                if self.is_local:
+                    with Path(partial).open("rb+") as written:
+                        os.fsync(written.fileno())
+                fs.mv(partial, path)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    fs.rm_file(partial)
+                raise
+            if self.is_local:
+                sync_folder(Path(folder))
+
+    def get(self, name: str, file: Path) -> None:
+        """Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
+        with self._using() as fs:
+            fs.get_file(self._path(name), str(file))
+
+    def remove(self, name: str, *, folder: bool = False) -> None:
+        """One that is not there is no error."""
+        with contextlib.suppress(FileNotFoundError), self._using() as fs:
+            if folder:
+                fs.rm(self._path(name), recursive=True)
+            else:
+                fs.rm_file(self._path(name))
+
+    def names(self, folder: str, kind: Literal["file", "directory"] = "file") -> list[str]:
+        """What is in a folder, without its name, in order."""
+        with contextlib.suppress(FileNotFoundError), self._using() as fs:
+            found = fs.ls(self._path(folder).rstrip("/"), detail=True)
+            return sorted(str(one["name"]).rstrip("/").rpartition("/")[2] for one in found if one["type"] == kind)
+        return []
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[Any]:
+        with contextlib.nullcontext() if self.is_local else in_words(self.where):
+            yield self._fs
+
+    def _find(self, name: str) -> _Found | None:
+        with contextlib.suppress(FileNotFoundError), self._using() as fs:
+            info = fs.info(self._path(name))
+            size = int(info["size"] or 0)
+            marks = [str(info.get(key)) for key in _VERSIONED_BY]
+            return _Found(hashlib.sha256(f"{marks} {size}".encode()).hexdigest()[:16], size)
+        return None
+
+    @property
+    def _is_s3(self) -> bool:
+        """S3 knows no folders; s3fs would make the bucket, which is not ours to do."""
+        protocol = self._fs.protocol
+        return "s3" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+    def _make_folder(self, path: str) -> None:
+        if not self._is_s3:
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+
+    def _path(self, name: str) -> str:
+        return f"{self.where}/{name}"
 
 
 def _object(model_id: str) -> str:

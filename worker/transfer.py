@@ -16,8 +16,9 @@ from shared.errors import UserError
 from shared.events import Deleted, Exported, Imported
 from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob, TranscriptRef
 from shared.models import ModelRecord
-from shared.transcripts import TranscriptInfo, revision_of
+from shared.transcripts import revision_of
 from shared.units import MEGABYTE
+from worker.channel_text import info_of, revisions_now
 from worker.events import Superseded
 from worker.jobs import JobContext
 
@@ -42,7 +43,8 @@ def export(job: ExportJob, context: JobContext) -> Exported:
 
     data = cast(bytes | None, context.client.get(keys.model(job.model.model_id)))
     transcripts = ModelRecord.model_validate_json(data).transcripts if data is not None else ()
-    if any(not _stands(ref, context.client) for ref in transcripts):
+    now = revisions_now(context.client, transcripts)
+    if any((revision := now.get(ref.transcript_id)) is None or revision.now != ref.revision for ref in transcripts):
         raise UserError(
             f"Words that `{job.model.name}` learned from were withdrawn, so it can't be exported any more.",
             "It will be made again without them, or deleted; a new one can be exported.",
@@ -64,7 +66,6 @@ def import_(job: ImportJob, context: JobContext) -> None:
     most = int(context.settings.import_max_mb * MEGABYTE)
     file = keys.artifact(job.job_id, MODEL_FILE)
     if context.client.strlen(file) > most:
-        context.client.delete(file)
         raise UserError(
             f"This file has more than {context.settings.import_max_mb:g} MB.",
             "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
@@ -72,17 +73,12 @@ def import_(job: ImportJob, context: JobContext) -> None:
     data = cast(bytes | None, context.client.get(file))
     if data is None:
         raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")
+    record = _save(job, data, most, context)
     try:
-        record = _save(job, data, most, context)
         context.job_events.enter(Imported(model=record, notes=_FOREIGN), current=False)
-    except redis.RedisError:
-        raise  # the job comes again, and needs its file
     except Superseded:
-        if not context.client.exists(keys.model(context.job_events.model_id())):
-            context.models.store.delete(context.job_events.model_id())  # the job was taken back
-        raise
-    except Exception:
-        context.client.delete(file)  # a refused one must not fill Redis
+        if not context.client.exists(keys.model(record.model_id)):
+            context.models.store.delete(record.model_id)  # the job was taken back
         raise
     context.client.delete(file)
 
@@ -117,7 +113,7 @@ def _transcripts(job: ImportJob, description: Description, client: redis.Redis) 
                 "This model learned from messages of another server's channels, and may be used only there.",
                 "Train one on a text, or on a channel of this server.",
             )
-        revision, info = revision_of(client, ref.transcript_id), _info(client, ref.transcript_id)
+        revision, info = revision_of(client, ref.transcript_id), info_of(client, ref.transcript_id)
         if revision is None or info is None or info.guild_id != ref.guild_id or revision.now < ref.revision:
             raise UserError(
                 "This model learned from channels' messages that I no longer know of, so I can't tell whether all of "
@@ -131,17 +127,6 @@ def _transcripts(job: ImportJob, description: Description, client: redis.Redis) 
             )
         kept.append(info.ref(ref.revision))
     return tuple(kept)
-
-
-def _info(client: redis.Redis, transcript_id: str) -> TranscriptInfo | None:
-    data = cast(bytes | None, client.hget(keys.transcript(transcript_id), "info"))
-    return TranscriptInfo.model_validate_json(data) if data is not None else None
-
-
-def _stands(ref: TranscriptRef, client: redis.Redis) -> bool:
-    """Whether no words were taken out of a transcript since it was read."""
-    revision = revision_of(client, ref.transcript_id)
-    return revision is not None and revision.now == ref.revision
 
 
 def _require_room(job: ImportJob, size: int, context: JobContext) -> None:

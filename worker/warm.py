@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 T = TypeVar("T")
 PASSES = 4  # or models being loaded, at once; each keeps a core busy
+MOST_TOGETHER = 16
+"""As many as one batch of the writing loop has (`galvanic.streams.BUCKETS`): what is more waits for the next pass, and
+those of this one are answered meanwhile."""
 
 
 class _Slot:
@@ -50,19 +55,15 @@ class _Slot:
 
         with self._lock:
             if self._model is None:
-                version = self._version()
+                version = ""  # should a copy serve while the store is away, it is compared when that is back
+                with contextlib.suppress(StoreAway):
+                    version = self._store.version(self._model_id) or ""
                 with self._store.reading(self._model_id) as path:
                     model = load_model(path)
                 model.description.network.check_pace()  # it may have been let in by an older version
                 self._model = model
                 self.version = version
             return self._model
-
-    def _version(self) -> str:
-        try:
-            return self._store.version(self._model_id) or ""
-        except StoreAway:
-            return ""  # should a copy serve meanwhile, it is looked at again when the store is back
 
     def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
         with self._passes:
@@ -87,16 +88,12 @@ class WarmModels:
     def write(self, model_id: str, request: WriteRequest) -> Generation:
         """Together with what others ask of the model. Raises UserError if the request cannot be fulfilled."""
         with self._slot(model_id) as slot:
-            return slot.batcher.submit(request)
+            return slot.batcher.submit([request])[0].result()
 
     def write_all(self, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
         """Several texts in one pass: each, or why there is none."""
         with self._slot(model_id) as slot:
-            outcomes = slot.batcher.submit_all(requests)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, UserError):
-                raise outcome
-        return outcomes  # type: ignore[return-value]  # nothing else is left
+            return [_outcome(written) for written in slot.batcher.submit(requests)]
 
     def use(self, model_id: str, work: Callable[[TextModel], T]) -> T:
         """Do something else with a model."""
@@ -154,39 +151,28 @@ class WarmModels:
                     del self._slots[known]
 
 
-_warm: WarmModels | None = None
-_warm_lock = threading.Lock()
+def _outcome(written: Future[Generation]) -> Generation | UserError:
+    try:
+        return written.result()
+    except UserError as error:
+        return error
 
 
+@functools.cache
 def warm_models() -> WarmModels:
-    """Those of this process."""
-    global _warm
-    with _warm_lock:
-        _warm = _warm or WarmModels(get_settings())
-        return _warm
+    """Those of this process; the first call is made while there is one thread."""
+    return WarmModels(get_settings())
 
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
-MOST_TOGETHER = 16
-"""As many as one batch of the writing loop has (`galvanic.streams.BUCKETS`): what is more waits for the next pass, and
-those of this one are answered meanwhile."""
-
-
-@dataclass
-class _Waiting(Generic[Request, Result]):
-    request: Request
-    result: Result | None = None
-    error: BaseException | None = None
-    over: bool = False
 
 
 class Batcher(Generic[Request, Result]):
-    """Gathers the requests of many threads into few passes.
+    """Gathers the requests of many threads into few passes; a lone request is served at once.
 
-    A thread that finds a place free serves all who wait. A lone request is served at once. `serve` does one pass: for
-    each request a result, or an error to raise where that came from. `most`: requests in a pass; `at_once`: passes side
-    by side.
+    `serve` does one pass: for each request a result, or an error to raise where that came from. `most`: requests in a
+    pass, and that come in one call; `at_once`: passes side by side.
     """
 
     def __init__(
@@ -197,57 +183,37 @@ class Batcher(Generic[Request, Result]):
     ) -> None:
         self._serve = serve
         self._most = most
-        self._free = at_once
-        self._waiting: list[_Waiting[Request, Result]] = []
-        self._changed = threading.Condition()
+        self._waiting: SimpleQueue[tuple[Request, Future[Result]]] = SimpleQueue()
+        self._passes = ThreadPoolExecutor(at_once, "pass")
 
-    def submit(self, request: Request) -> Result:
-        """Raises what `serve` raised for this request, or gave in place of its result."""
-        (outcome,) = self.submit_all([request])
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+    def submit(self, requests: Sequence[Request]) -> list[Future[Result]]:
+        """They are served in the same pass if it has room. A pass is due for each call, so none is left over."""
+        waiting: list[tuple[Request, Future[Result]]] = [(request, Future()) for request in requests]
+        for one in waiting:
+            self._waiting.put(one)
+        self._passes.submit(self._pass)
+        return [future for _, future in waiting]
 
-    def submit_all(self, requests: Sequence[Request]) -> list[Result | BaseException]:
-        """Several requests, served in the same pass if it has room.
+    def _pass(self) -> None:
+        together: list[tuple[Request, Future[Result]]] = []
+        with contextlib.suppress(Empty):
+            while len(together) < self._most:
+                together.append(self._waiting.get_nowait())
+        if together:
+            self._answer(together)
 
-        For each its result, or what `serve` raised for it or gave in place of its result.
-        """
-        mine: list[_Waiting[Request, Result]] = [_Waiting(request) for request in requests]
-        with self._changed:
-            self._waiting.extend(mine)
-        while together := self._next(mine):
-            try:
-                self._pass(together)
-            finally:
-                with self._changed:
-                    self._free += 1
-                    self._changed.notify_all()
-        # A result is None only where `serve` gave that.
-        return [one.result if one.error is None else one.error for one in mine]  # type: ignore[misc]
-
-    def _next(self, mine: list[_Waiting[Request, Result]]) -> list[_Waiting[Request, Result]]:
-        """The requests of a pass that is this thread's to do; none once its own are over."""
-        with self._changed:
-            self._changed.wait_for(lambda: all(one.over for one in mine) or (self._free and self._waiting))
-            if all(one.over for one in mine):
-                return []
-            together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            self._free -= 1
-            return together
-
-    def _pass(self, together: list[_Waiting[Request, Result]]) -> None:
+    def _answer(self, together: Sequence[tuple[Request, Future[Result]]]) -> None:
+        results: Sequence[Result | BaseException]
         try:
-            results = self._serve([one.request for one in together])
+            results = self._serve([request for request, _ in together])
         except BaseException as error:
             if len(together) > 1:  # one of them may have broken it: each gets its own chance
                 for one in together:
-                    self._pass([one])
+                    self._answer([one])
                 return
             results = [error]
-        for one, result in zip(together, results, strict=True):
+        for (_, future), result in zip(together, results, strict=True):
             if isinstance(result, BaseException):
-                one.error = result
+                future.set_exception(result)
             else:
-                one.result = result
-            one.over = True
+                future.set_result(result)

@@ -182,6 +182,5 @@ def test_a_training_whose_host_is_lost_goes_on_elsewhere(cluster: Cluster) -> No
     assert finished.model.epochs >= before
     store = ModelStore(cluster.settings)
     assert store.ids() == [finished.model.model_id]
-    assert store.remote is not None
-    cluster.until("no copy", lambda: store.remote is not None and store.remote.folders("checkpoints") == [])
+    cluster.until("no copy", lambda: store.names("checkpoints", "directory") == [])
     assert not [event for _, event in cluster.told(job.job_id) if isinstance(event, Interrupted)]

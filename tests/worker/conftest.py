@@ -51,10 +51,14 @@ def client(settings: Settings) -> redis.Redis:
     return connect(settings)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_warm() -> None:
+    warm.warm_models.cache_clear()
+
+
 @pytest.fixture
-def one_and_two(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def one_and_two(settings: Settings, tmp_path: Path) -> None:
     """A store with the models `one` and `two`, none of which is warm."""
-    monkeypatch.setattr(warm, "_warm", None)
     for seed, name in enumerate(("one", "two")):
         save_model(tmp_path / name, seed=seed)
         ModelStore(settings).save(tmp_path / name, name)

@@ -36,13 +36,17 @@ def _wait_until(what: Callable[[], bool], patience_s: float = 30) -> None:
         time.sleep(0.001)
 
 
+def ask(batcher: Batcher[int, int], number: int) -> int:
+    return batcher.submit([number])[0].result()
+
+
 def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) -> list[int | BaseException]:
     """The results of `numbers`, all of which were submitted while the pass of another request (0) ran."""
     batcher: Batcher[int, int] = Batcher(serve, most)
 
     def ask(number: int) -> int | BaseException:
         try:
-            return batcher.submit(number)
+            return batcher.submit([number])[0].result()
         except (RuntimeError, ValueError) as error:
             return error
 
@@ -50,7 +54,7 @@ def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) 
         first = threads.submit(ask, 0)
         assert serve.begun.wait(30)
         others = [threads.submit(ask, number) for number in numbers]
-        _wait_until(lambda: len(batcher._waiting) == len(numbers))
+        _wait_until(lambda: batcher._waiting.qsize() == len(numbers))
         serve.go_on.set()
         assert first.result() == 0
         return [other.result() for other in others]
@@ -80,11 +84,11 @@ def test_a_lone_request_is_served_at_once() -> None:
     serve = Counting()
     serve.go_on.set()
     batcher: Batcher[int, int] = Batcher(serve)
-    assert [batcher.submit(number) for number in (1, 2)] == [2, 4]
+    assert [ask(batcher, number) for number in (1, 2)] == [2, 4]
     assert serve.passes == [[1], [2]]
     with pytest.raises(RuntimeError):
-        batcher.submit(1313)
-    assert batcher.submit(3) == 6
+        ask(batcher, 1313)
+    assert ask(batcher, 3) == 6
 
 
 def test_passes_run_side_by_side_where_there_is_room() -> None:
@@ -95,23 +99,25 @@ def test_passes_run_side_by_side_where_there_is_room() -> None:
         return [2 * number for number in numbers]
 
     batcher: Batcher[int, int] = Batcher(serve, at_once=2)
-    with ThreadPoolExecutor(2) as threads:
-        assert list(threads.map(batcher.submit, (1, 2))) == [2, 4]
+    first = batcher.submit([1])
+    _wait_until(batcher._waiting.empty)
+    assert ask(batcher, 2) == 4
+    assert first[0].result() == 2
 
 
 def test_several_requests_of_one_thread_share_a_pass() -> None:
     serve = Counting()
     serve.go_on.set()
     batcher: Batcher[int, int] = Batcher(serve, most=4)
-    first, wrong, third = batcher.submit_all([1, -2, 3])
-    assert (first, third) == (2, 6)
-    assert isinstance(wrong, ValueError)
-    assert len(batcher.submit_all(range(6))) == 6
-    assert batcher.submit_all([]) == []
-    assert [len(together) for together in serve.passes] == [3, 4, 2]
+    first, wrong, third = batcher.submit([1, -2, 3])
+    assert (first.result(), third.result()) == (2, 6)
+    assert isinstance(wrong.exception(), ValueError)
+    assert batcher.submit([]) == []
+    assert [len(together) for together in serve.passes] == [3]
 
 
 def test_many_threads_and_passes_lose_nothing() -> None:
     batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers], most=7, at_once=3)
+    doubled = [2 * number for number in range(2_000)]
     with ThreadPoolExecutor(40) as threads:
-        assert list(threads.map(batcher.submit, range(2_000))) == [2 * number for number in range(2_000)]
+        assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import redis
@@ -18,7 +17,6 @@ from shared.transcripts import TranscriptInfo
 from tests.factories import GUILD
 from tests.worker.channels import (
     SMALL,
-    channel_corpus,
     channel_job,
     delete_message,
     enter,
@@ -29,7 +27,7 @@ from tests.worker.channels import (
     withdraw,
 )
 from tests.worker.texts import babble, corpus
-from worker.attempt import _transcripts
+from worker.record import oldest
 
 pytestmark = pytest.mark.slow
 
@@ -56,14 +54,10 @@ def test_what_an_ancestor_heard_is_in_the_model(client: redis.Redis, settings: S
 
 
 def test_of_two_revisions_the_older_one_counts(info: TranscriptInfo) -> None:
-    def model(revision: int) -> Any:
-        return ModelRecord.model_construct(transcripts=(info.ref(revision),))
-
-    now = channel_corpus(info.ref(5))
-    assert _transcripts(now, model(3)) == (info.ref(3),)
-    assert _transcripts(now, model(7)) == (info.ref(5),)
-    assert _transcripts(now, None) == (info.ref(5),)
-    assert _transcripts(corpus("x"), None) == ()
+    other = info.ref(5).model_copy(update={"transcript_id": "other"})
+    for known in (3, 7):
+        assert set(oldest((info.ref(known), other, info.ref(5)))) == {info.ref(min(known, 5)), other}
+    assert oldest(()) == ()
 
 
 @pytest.mark.parametrize("happens", [withdraw, delete_message])

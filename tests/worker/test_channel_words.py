@@ -72,7 +72,7 @@ def test_how_long_the_words_stay_is_not_the_workers_to_say(
 
 def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settings: Settings) -> None:
     def left(job_id: str) -> Path:
-        files = JobFiles.of(settings, job_id)
+        files = JobFiles(settings, job_id)
         files.folder.mkdir(parents=True)
         files.text.write_text("words", "utf-8")
         return files.folder
@@ -88,7 +88,7 @@ def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settin
 def test_words_that_cannot_be_removed_from_the_disk_are_told_of(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = JobFiles.of(settings, "t-1")
+    files = JobFiles(settings, "t-1")
     files.discard()
     files.folder.mkdir(parents=True)
     files.text.write_text(RAIN, "utf-8")

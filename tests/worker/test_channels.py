@@ -165,7 +165,7 @@ def test_what_was_interrupted_goes_on_only_with_the_same_words(
 ) -> None:
     job = enter(client, channel_job(info))
     interrupt(job, monkeypatch)
-    files = JobFiles.of(settings, job.job_id)
+    files = JobFiles(settings, job.job_id)
     assert files.checkpoint.exists()
     assert not files.text.exists()
     assert isinstance(events_of(client, keys.job_events(job.job_id))[-1], Interrupted)
@@ -193,7 +193,7 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(
         patch.setattr(JobEvents, "enter", killed)
         run_train(*lives.message(client, job.job_id))
     assert len(list((settings.data_dir / "models").iterdir())) == 1
-    checkpoint = JobFiles.of(settings, job.job_id).checkpoint
+    checkpoint = JobFiles(settings, job.job_id).checkpoint
     checkpoint.mkdir(exist_ok=True)
     for author in (ANN, BEN):
         withdraw(settings, info, author)
@@ -219,7 +219,7 @@ def test_a_checkpoint_of_words_that_nobody_knows_is_not_gone_on_with(
 ) -> None:
     job = enter(client, channel_job(info))
     interrupt(job, monkeypatch)
-    JobFiles.of(settings, job.job_id).learned.write_text("{}", "utf-8")
+    JobFiles(settings, job.job_id).learned.write_text("{}", "utf-8")
     assert isinstance(train(client, job), Finished)
     assert starts(client)[1:] == [(False, "withdrawn")]
 

@@ -72,7 +72,7 @@ def test_the_same_host_goes_on_from_its_own(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     interrupted(client, monkeypatch, tmp_path / "stop")
-    monkeypatch.setattr(CheckpointCopies, "_take", lambda *_: pytest.fail("the copy is no newer"))
+    monkeypatch.setattr(ModelStore, "get", lambda *_: pytest.fail("the copy is no newer"))
     assert isinstance(train(client, "t-1", options=OPTIONS), Finished)
 
 
@@ -80,8 +80,8 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
     settings = get_settings()
     store = ModelStore(settings)
     here, there = (
-        JobFiles.of(settings, "t-1"),
-        JobFiles.of(settings.model_copy(update={"data_dir": tmp_path / "x"}), "t-1"),
+        JobFiles(settings, "t-1"),
+        JobFiles(settings.model_copy(update={"data_dir": tmp_path / "x"}), "t-1"),
     )
     for attempt, files in ((1, here), (2, there)):
         files.checkpoint.mkdir(parents=True)
@@ -89,8 +89,7 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
         made = CheckpointCopies(settings, store, files, attempt)
         made.saved()
         made.complete()
-    assert store.remote is not None
-    assert store.remote.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
+    assert store.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
     assert not CheckpointCopies(settings, store, there, 3).bring()
     assert CheckpointCopies(settings, store, here, 3).bring()
     assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
@@ -99,13 +98,11 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
 
 def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis, tmp_path: Path) -> None:
     settings = get_settings()
-    files = JobFiles.of(settings, "t-1")
-    files.checkpoint.mkdir(parents=True)
-    (files.checkpoint / "checkpoint.safetensors").write_text("x")
     for job_id in ("t-1", "t-2"):
-        made = CheckpointCopies(
-            settings, ModelStore(settings), JobFiles(**{**vars(files), "folder": files.folder.parent / job_id}), 1
-        )
+        files = JobFiles(settings, job_id)
+        files.checkpoint.mkdir(parents=True)
+        (files.checkpoint / "checkpoint.safetensors").write_text("x")
+        made = CheckpointCopies(settings, ModelStore(settings), files, 1)
         made.saved()
         made.complete()
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
@@ -142,8 +139,8 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
     monkeypatch.setenv("CHECKPOINT_EVERY_S", "1")
     monkeypatch.setattr(copies.CheckpointCopies, "complete", lambda *_: None)
     made: list[str] = []
-    put = copies.RemoteStore.put
-    monkeypatch.setattr(copies.RemoteStore, "put", lambda self, name, file: (made.append(name), put(self, name, file)))
+    put = ModelStore.put
+    monkeypatch.setattr(ModelStore, "put", lambda self, name, file: (made.append(name), put(self, name, file)))
     get_settings.cache_clear()
     settings = get_settings().model_copy(update={"checkpoint_copy_every_s": 0.0})
     monkeypatch.setattr("worker.training.get_settings", lambda: settings)

@@ -67,7 +67,7 @@ def test_deaths_count_since_the_last_headway(
 
     for _ in range(MAX_DEATHS):
         attempt_that_dies()
-    files = JobFiles.of(settings, job.job_id)
+    files = JobFiles(settings, job.job_id)
     assert files.checkpoint.exists()
     if given_up:
         run_train(*lives.message(client, job.job_id))

@@ -44,7 +44,7 @@ def test_an_attempt_that_gets_on_after_all_has_its_lease_again(
     log = lives.take(client, job.job_id)
     client.delete(keys.job_lease(job.job_id))
     with capture_logs() as logged, lease.Lease(client, job, log, 60) as held:
-        while not held._lapsed:
+        while not held.lapsed:
             time.sleep(0.01)
         assert not client.exists(keys.job_lease(job.job_id))
         monkeypatch.setattr(lease, "STALLED_AFTER_S", 600)

@@ -14,8 +14,9 @@ from shared.jobs import LOSS_FILE
 from shared.settings import Settings
 from tests.factories import GUILD
 from tests.worker.test_train_jobs import TEXT, train
+from worker import attempt
 from worker.events import JobEvents
-from worker.files import JobFiles, Made, remove_leftovers
+from worker.files import JobFiles, Made, read, remove_leftovers
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
@@ -39,8 +40,8 @@ def test_the_rest_is_done_by_the_next_attempt(
         with pytest.raises(Killed):
             train(client, "t-1")
     assert not client.exists(keys.guild_models(GUILD))
-    files = JobFiles.of(settings, "t-1")
-    made = Made.load(files.made)
+    files = JobFiles(settings, "t-1")
+    made = read(files.made, Made)
     assert made is not None
     import galvanic.training
 
@@ -86,13 +87,13 @@ def test_what_redis_lost_of_the_end_is_told_again(
 def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = Made.save
+    save = attempt.write_text
 
-    def frozen(made: Made, path: Path) -> None:
-        save(made, path)
+    def frozen(path: Path, text: str) -> None:
+        save(path, text)
         client.hset(keys.job("t-1"), "state", "over")  # another worker's attempt was cancelled
 
-    monkeypatch.setattr(Made, "save", frozen)
+    monkeypatch.setattr(attempt, "write_text", frozen)
     train(client, "t-1")
     assert ModelStore(settings).ids() == []
     assert not client.exists(keys.guild_models(GUILD))
@@ -116,4 +117,4 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
     client.hset(keys.job("t-1"), "state", "over")
     remove_leftovers(settings, client)
     assert ModelStore(settings).ids() == []
-    assert not JobFiles.of(settings, "t-1").folder.exists()
+    assert not JobFiles(settings, "t-1").folder.exists()

@@ -22,10 +22,9 @@ from tests.worker.channels import events_of
 from tests.worker.jobs import delete_job, export_job, generate_job, run
 from tests.worker.small import save_model
 from tests.worker.test_train_jobs import train
-from worker import remote, warm
+from worker import memory, remote, warm
 from worker.cli import main
 from worker.files import JobFiles
-from worker.forgetting import Forgetter
 from worker.remote import StoreAway
 from worker.store import ModelStore
 
@@ -147,13 +146,12 @@ def test_each_host_forgets_what_was_deleted_and_what_was_replaced(
         client.set(keys.model(name), record(model_id=name).model_dump_json())
     there = another_host(monkeypatch, tmp_path / "there")
     models = warm.WarmModels(there)
-    forgetter = Forgetter(there, models)
     before = {name: models.use(name, lambda model: model) for name in ("one", "two", "three")}
-    forgetter.look()
+    memory.forget_deleted(client, models.store.cache, models)
     assert models.ids() == {"one", "two", "three"}
     client.delete(keys.model("one"))  # as the bot does, long before its files are gone
     store.save(tmp_path / "three", "two")
-    forgetter.look()
+    memory.forget_deleted(client, models.store.cache, models)
     models.drop_replaced()
     assert models.ids() == {"three"}
     assert copies(there) == ["three", "two"]
@@ -161,14 +159,13 @@ def test_each_host_forgets_what_was_deleted_and_what_was_replaced(
     assert models.use("two", lambda model: model).description == before["three"].description
     # Copies of what was deleted while this host was off go when it looks for the first time.
     client.delete(keys.model("two"))
-    Forgetter(there, None).look()
+    memory.forget_deleted(client, ModelStore(there).cache, None)
     assert copies(there) == ["three"]
 
 
 def test_a_deleted_model_is_gone_from_the_store(
     s3: tuple[S3Server, str], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warm, "_warm", None)
     client = connect(get_settings())
     save_model(tmp_path / "one")
     ModelStore(get_settings()).save(tmp_path / "one", "one")
@@ -185,7 +182,6 @@ def test_a_deleted_model_is_gone_from_the_store(
 def test_a_store_that_is_away_is_told_in_plain_words(
     redis_url: str, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(warm, "_warm", None)
     for name, value in S3Server().environment("nobody").items():  # it was never started
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
@@ -271,7 +267,7 @@ def test_a_model_that_is_made_waits_for_its_store(redis_url: str, monkeypatch: p
         assert kinds.index("trouble") > kinds.index("sample"), "it was trained meanwhile"
         assert troubles[-1] is None
         assert ModelStore(settings).ids() == [event.model.model_id]
-        assert not JobFiles.of(settings, "t-1").folder.exists()
+        assert not JobFiles(settings, "t-1").folder.exists()
     finally:
         comes.join()
         server.stop()

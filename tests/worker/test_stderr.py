@@ -56,17 +56,14 @@ def service(code: str, folder: Path, **environment: str) -> subprocess.Completed
     return subprocess.run(command, cwd=ROOT, env=os.environ | own, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("onednn", ["0", "1"])
-@pytest.mark.parametrize("level", ["0", "2"])
-def test_what_tensorflow_says_when_it_is_imported_is_in_the_log(tmp_path: Path, onednn: str, level: str) -> None:
-    code = "import tensorflow as tf; tf.config.list_physical_devices(); log.info('imported')"
-    choice = {"TF_ENABLE_ONEDNN_OPTS": onednn, "TF_CPP_MIN_LOG_LEVEL": level}
-    done = service(code, tmp_path, LOG_LEVEL="DEBUG", **choice)
+def test_what_tensorflow_says_when_it_is_imported_is_in_the_log(tmp_path: Path) -> None:
+    code = "import tensorflow as tf; log.info('imported')"
+    chatty = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "0"}
+    done = service(code, tmp_path, LOG_LEVEL="DEBUG", **chatty)
     assert (done.returncode, done.stdout) == (0, "")
-    told = records(done.stderr)
-    assert "imported" in [record["event"] for record in told]
-    assert ("oneDNN custom operations are on" in done.stderr) == (onednn == "1")
-    quiet = service(code, tmp_path, **choice)
+    assert "imported" in [record["event"] for record in records(done.stderr)]
+    assert "oneDNN custom operations are on" in done.stderr
+    quiet = service(code, tmp_path, **chatty)
     assert [record["event"] for record in records(quiet.stderr)] == ["imported"], "information is for who debugs"
 
 

@@ -38,7 +38,7 @@ client = connect(get_settings())
 log = JobEvents(client, job_id)
 assert log.begin(int(attempt), nonce, worker="deaf", training=True)
 log.publish(Started(worker="deaf"))
-with stopping.StopDeadline(log, JobFiles.of(get_settings(), job_id)):
+with stopping.StopDeadline(log, JobFiles(get_settings(), job_id)):
     print("began", flush=True)
     time.sleep(60)
 """
@@ -67,12 +67,12 @@ def test_it_is_handed_over(settings: Settings, client: redis.Redis, tmp_path: Pa
         assert process.wait(30) == 1
     assert kinds(client, job.job_id) == [Queued, Started, Interrupted]
     assert client.hget(keys.job(job.job_id), "state") == b"waiting"
-    assert JobFiles.of(settings, job.job_id).take_end(), "it did not die"
+    assert JobFiles(settings, job.job_id).take_end(), "it did not die"
 
 
 def test_who_does_not_wait_for_it_has_not_killed_it(settings: Settings, client: redis.Redis, tmp_path: Path) -> None:
     """A second Ctrl-C."""
-    files, stop = JobFiles.of(settings, "t-1"), tmp_path / "stop"
+    files, stop = JobFiles(settings, "t-1"), tmp_path / "stop"
     files.folder.mkdir(parents=True)
     with deaf(client, "t-1", stop, stops_within_s=60) as process:
         assert not files.ended.exists()
@@ -90,7 +90,7 @@ def kinds(client: redis.Redis, job_id: str) -> list[type]:
 
 
 def test_an_end_in_order_is_no_death_though_redis_could_not_be_told(settings: Settings) -> None:
-    files = JobFiles.of(settings, "t-1")
+    files = JobFiles(settings, "t-1")
     assert not files.take_end()
     files.note_end()
     assert files.take_end()

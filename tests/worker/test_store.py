@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from structlog.testing import capture_logs
 
 from shared.errors import UserError
@@ -82,13 +83,13 @@ def names(folder: Path) -> list[str]:
 def killed_while_copying(store: ModelStore, file: Path, model_id: str) -> None:
     """Leaves half a model."""
 
-    def copy(source: Path, target: Path) -> None:
-        target.write_bytes(source.read_bytes()[:1])
+    def copy(_: LocalFileSystem, source: str, target: str) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:1])
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module.shutil, "copyfile", copy)
-        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        patch.setattr(LocalFileSystem, "put_file", copy)
+        patch.setattr(LocalFileSystem, "rm_file", lambda *_: None)
         with pytest.raises(Killed):
             store.save(file, model_id)
 
@@ -121,7 +122,8 @@ def test_half_a_copy_of_a_remote_model_goes_too(file: Path, tmp_path: Path, monk
     store = ModelStore(Settings(_env_file=None, data_dir=tmp_path / "data", model_store=url))
     store.tidy()
     half = tmp_path / "data" / "cache" / "models" / ".partial-abc-01234567"
-    half.mkdir(parents=True)
+    half.parent.mkdir(parents=True)
+    half.touch()
     store.tidy()
     assert half.exists()
     monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
@@ -137,7 +139,7 @@ def test_a_worker_tidies_when_it_starts(
     for name in ("celeryd_after_setup", "worker_ready", "task_postrun", "worker_shutting_down", "worker_shutdown"):
         signal = getattr(serve.signals, name)
         monkeypatch.setattr(signal, "connect", lambda act, *, name=name, weak: connected.update({name: act}))
-    monkeypatch.setattr(serve, "_import_tensorflow", lambda: None)
+    monkeypatch.setattr(serve, "_import_tensorflow", lambda _: None)
     monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
     store = ModelStore(settings)
     killed_while_copying(store, file, "abc")
@@ -154,7 +156,7 @@ def test_a_store_that_cannot_be_tidied_is_no_reason_not_to_start(
 ) -> None:
     monkeypatch.setattr(ModelStore, "tidy", full(1, ModelStore.tidy, errno.EACCES))
     with capture_logs() as logs:
-        serve._tidy(settings)
+        serve._clean_up(settings, GENERATE_QUEUE)
     assert [entry["event"] for entry in logs] == ["store_not_tidied"]
 
 

@@ -22,7 +22,7 @@ from tests.worker.small import stored
 from tests.worker.texts import babble
 from tests.worker.texts import corpus as corpus_of
 from worker import lease
-from worker import training as train_job
+from worker.attempt import Attempt
 from worker.events import JobEvents
 from worker.hooks import JobHooks
 from worker.store import ModelStore
@@ -180,18 +180,18 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
 ) -> None:
     """As after a machine stood still: Redis let the training wait again before this one told anything."""
     monkeypatch.setattr(lease, "RENEW_S", 0.01)
-    begin, steps = train_job.attempt_training, []
+    run, steps = Attempt.run, []
 
-    def stood_still(*arguments: Any) -> None:
+    def stood_still(attempt: Attempt) -> Any:
         client.delete(keys.job_lease("t-1"))
-        job_events, held = arguments[3], arguments[4]
+        job_events, held = attempt._job_events, attempt._lease
         monkeypatch.setattr(job_events, "publish", lambda event: steps.append(event.kind))
         assert lives.run(client, lifecycle.requeue("t-1", job_events.attempt, job_events.nonce, "lapsed")) == b"waiting"
         while not held.lost:
             time.sleep(0.01)
-        begin(*arguments)
+        return run(attempt)
 
-    monkeypatch.setattr(train_job, "attempt_training", stood_still)
+    monkeypatch.setattr(Attempt, "run", stood_still)
     assert train(client, "t-1").kind == "interrupted"
     assert set(steps) <= {"started", "progress"}
     assert client.hget(keys.job("t-1"), "state") == b"waiting"
@@ -205,6 +205,6 @@ def test_being_asked_whether_to_go_on_is_headway(client: redis.Redis) -> None:
             self.touches += 1
 
     held: Any = Touched()
-    hooks = JobHooks(JobEvents(client, "t-1"), held)
+    hooks = JobHooks(JobEvents(client, "t-1"), held, held)
     hooks.control()
     assert held.touches == 1

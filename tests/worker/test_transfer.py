@@ -120,7 +120,6 @@ def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkey
     assert isinstance(large, Failed)
     assert " MB" in large.problem
     assert "IMPORT_MAX_MB" in large.remedy
-    assert not client.exists(keys.artifact("i-2", MODEL_FILE))
 
 
 def test_a_model_that_the_channel_cannot_take_is_refused(client: redis.Redis) -> None:
@@ -187,7 +186,6 @@ def test_hostile_descriptions_are_refused(
     assert problem in answer.problem
     assert answer.remedy
     assert not client.exists(keys.guild_models(PLACE.guild_id))
-    assert not client.exists(keys.artifact("i-1", MODEL_FILE))
     assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one.safetensors", "two.safetensors"}
 
 

@@ -76,7 +76,7 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         for model_id in backup.models:
             store.delete(model_id)
         for job_id in backup.jobs:
-            JobFiles.of(settings, job_id).discard()
+            JobFiles(settings, job_id).discard()
         raise
     without_files = _forget(client, missing) if missing else ()
     now_ms = 1_000 * time.time()
@@ -145,7 +145,7 @@ def _require_empty(settings: Settings, client: redis.Redis, store: ModelStore) -
         found.append(f"Redis has {count(len(present), 'key')} ({what})")
     if models := store.ids():
         found.append(f"the model store {store.where} has {count(len(models), 'model')}")
-    checkpoints = JobFiles.of(settings, "any").folder.parent
+    checkpoints = JobFiles(settings, "any").folder.parent
     if checkpoints.is_dir() and any(checkpoints.iterdir()):
         found.append(f"{checkpoints} has checkpoints")
     if found:
@@ -171,6 +171,6 @@ def _move(settings: Settings, store: ModelStore, folder: Path, backup: Backup) -
     for model_id in sorted(backup.models):
         store.take(folder / MODELS / f"{model_id}.safetensors", model_id)
     for job_id in sorted(backup.jobs):
-        place = JobFiles.of(settings, job_id).folder
+        place = JobFiles(settings, job_id).folder
         place.parent.mkdir(parents=True, exist_ok=True)
         (folder / CHECKPOINTS / job_id).rename(place)

@@ -77,7 +77,7 @@ def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say) -> 
         write_entries(archive, snapshot.entries)
         say(f"Redis: {count(description.entries, 'key')}")
         missing = _add_models(archive, ModelStore(settings), client, snapshot.models, say)
-        checkpoints = sum(_add_checkpoint(archive, JobFiles.of(settings, one), one) for one in snapshot.jobs)
+        checkpoints = sum(_add_checkpoint(archive, JobFiles(settings, one), one) for one in snapshot.jobs)
     return Taken(description, checkpoints, missing)
 
 

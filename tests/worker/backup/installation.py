@@ -58,7 +58,7 @@ class Installation:
         return ModelStore(self.settings)
 
     def files_of(self, job_id: str) -> JobFiles:
-        return JobFiles.of(self.settings, job_id)
+        return JobFiles(self.settings, job_id)
 
     def contents(self) -> dict[bytes, Any]:
         """Every key of Redis with its value and its moment of expiry."""

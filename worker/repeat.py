@@ -1,0 +1,54 @@
+"""A thread that does something again and again."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+
+import redis
+import structlog
+
+from worker.remote import StoreAway
+
+_ENDS_WITHIN_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Repeating:
+    """Calls `step` at once and every `every_s` seconds; use as a context manager.
+
+    `trouble` names what is logged, once, while Redis or the model store is away, which is waited out. The thread logs
+    in the context of whoever made this.
+    """
+
+    def __init__(self, step: Callable[[], None], every_s: float, trouble: str) -> None:
+        self._step = step
+        self._every_s = every_s
+        self._trouble = trouble
+        self._ended = threading.Event()
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=trouble, daemon=True)
+
+    def _run(self) -> None:
+        reachable = True
+        while not self._ended.is_set():
+            try:
+                self._step()
+                reachable = True
+            except (redis.RedisError, StoreAway) as error:
+                if reachable:
+                    log.warning(self._trouble, error=type(error).__name__)
+                reachable = False
+            except Exception as error:
+                log.error(self._trouble, error=type(error).__name__)
+            self._ended.wait(self._every_s)
+
+    def __enter__(self) -> Repeating:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(_ENDS_WITHIN_S)
