@@ -15,9 +15,9 @@ import redis
 import structlog
 import yarl
 
+from bot import gateway
 from bot.app import Galvanic
 from bot.background import run_forever
-from bot.gateway import connection
 from shared import presence
 from shared.connect import connect, explain
 from shared.logging import configure_logging
@@ -103,7 +103,7 @@ async def _run(settings: Settings) -> None:
 
 
 async def _serve(bot: Galvanic, token: str) -> None:
-    await connection.log_in(bot, token, bot.metrics.missed)
+    await gateway.log_in(bot, token, bot.metrics.missed)
     bot.metrics.logged_in = True
     assert bot.application_id is not None
     await bot.leader.wait(bot.application_id)

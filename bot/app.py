@@ -16,13 +16,13 @@ from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot.admin import cog_errors, cog_general, cog_settings, cog_welcome, metrics, status
+from bot import gateway
+from bot.admin import cog_errors, cog_general, cog_settings, cog_welcome, metrics
 from bot.background import Tasks, is_transient, run_forever
 from bot.channels import chores, consent, held, importer, missed, rights, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
 from bot.components import Components
 from bot.escape import replace_surrogates
-from bot.gateway import connection, pacing, syncing
 from bot.help import Help
 from bot.jobs import admission, client, delivery, dispatcher, snapshot
 from bot.leader import Leader
@@ -61,8 +61,8 @@ class Galvanic(commands.Bot):
         self.settings = settings
         self.admission = admission.Admission(settings)
         self.metrics = metrics.BotMetrics(self, settings, self.admission)
-        connection.prepare()
-        pacing.Pacing(self.metrics.trace)
+        gateway.prepare()
+        gateway.Pacing(self.metrics.trace)
         super().__init__(
             command_prefix=_prefixes,
             intents=intents,
@@ -82,7 +82,7 @@ class Galvanic(commands.Bot):
         )
         self.tasks = Tasks()
         self.has_begun = False
-        self.identifies = connection.Identifies()
+        self.identifies = gateway.Identifies()
         self.redis = connect_async(settings)
         self.leader = Leader(self.redis)
         self.queue = client.JobClient(settings, self.redis, self.metrics.ended)
@@ -191,8 +191,10 @@ class Galvanic(commands.Bot):
     async def setup_hook(self) -> None:
         settings, servers, texts = self.settings, self.guild_settings, self.transcripts
         pages = Help(self, servers)
-        report = status.StatusReport(self, self.redis, self.metrics, self.outlook, self.admission, settings.data_dir)
-        send_commands = functools.partial(syncing.sync, self.tree, self.redis)
+        report = cog_general.StatusReport(
+            self, self.redis, self.metrics, self.outlook, self.admission, settings.data_dir
+        )
+        send_commands = functools.partial(gateway.sync, self.tree, self.redis)
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
         removing = (self.registry, self.removal, self.outlook, self.queue)
         changes = watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, *removing)
@@ -233,7 +235,7 @@ class Galvanic(commands.Bot):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())
-        await asyncio.gather(syncing.sync_if_changed(self.tree, self.redis), self.queue.warm())
+        await asyncio.gather(gateway.sync_if_changed(self.tree, self.redis), self.queue.warm())
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Unlike discord.py's, tries again after a first connection that failed, which has no session to resume."""
@@ -295,7 +297,7 @@ class Galvanic(commands.Bot):
 
     async def tell_trouble(self) -> None:
         """Say in Redis, for `make run` to show, that Discord cannot be reached."""
-        if (said := connection.trouble(self.metrics.away_since)) is not None:
+        if (said := gateway.trouble(self.metrics.away_since)) is not None:
             await presence.beat_async(self.redis, presence.TROUBLE, said)
 
     async def _say_present(self) -> None:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import math
+import platform
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
 import discord
+import redis.asyncio
 from discord import app_commands
 from discord.ext import commands
+from redis.exceptions import RedisError, ResponseError
 
-from bot.admin.status import StatusReport
-from bot.background import DISCORD_ERRORS
+from bot.admin.metrics import BotMetrics, memory_of
+from bot.background import DISCORD_ERRORS, reply
 from bot.errors import WORKS_DIRECTLY
+from bot.escape import AMBER, GREEN, RED, plain
 from bot.help import Help
+from bot.jobs.admission import Admission
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot, Snapshots
 from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
+from bot.words import bar, duration, span
+from shared import keys, presence
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.metrics.registry import disk, version_of
+from shared.units import count
 
 
 @dataclass(eq=False, repr=False)
@@ -91,3 +107,126 @@ class General(commands.Cog):
                 f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
                 f"{WORKS_DIRECTLY}."
             )
+
+
+_MOST_LINES = 5
+_LITTLE_SPACE = 0.05
+"""Share of the disk; less is reported as a problem."""
+_LIBRARIES = f"discord.py {discord.__version__}, Python {platform.python_version()}"
+_KINDS = ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating"))
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    client: discord.Client
+    connection: redis.asyncio.Redis
+    metrics: BotMetrics
+    trainings: Snapshots
+    texts: Admission
+    data_dir: Path
+
+    async def embed(self, *, full: bool) -> discord.Embed:
+        """`full`: what operators and admins see; otherwise only whether all works."""
+        embed = discord.Embed(title="Status", colour=GREEN)
+        try:
+            machines = {queue: await self._machines(queue) for queue, _ in _KINDS}
+            if full:
+                return await self._full(embed, machines)
+            for queue, does in _KINDS:
+                embed.add_field(name=does, value="✅ worker running" if machines[queue] else "⚠️ no worker")
+            if not all(machines.values()):
+                embed.colour = AMBER
+        except RedisError:
+            embed.colour, embed.description = RED, "❌ The job queue (Redis) can't be reached."
+        if (away := self._away()) is not None:
+            embed.add_field(name="Discord", value=away)
+        return embed.set_footer(text=_LIBRARIES)
+
+    async def _full(self, embed: discord.Embed, machines: dict[str, Counter[str]]) -> discord.Embed:
+        snapshot = await self.trainings.look(now=True)
+        used, limit = await self._memory()
+        problems = [f"⚠️ **{does}**: no worker is running." for queue, does in _KINDS if not machines[queue]]
+        free, all_of = disk(self.data_dir) or (None, 0)
+        if free is not None and free < _LITTLE_SPACE * all_of:
+            problems.append("⚠️ **The disk** is almost full: what is trained can't be saved then.")
+        if limit and used > 0.9 * limit:
+            problems.append("⚠️ **Redis** has almost no memory left: no command is taken then.")
+        embed.colour = AMBER if problems else GREEN
+        embed.description = "\n".join(problems) or "✅ Everything works."
+        for queue, does in _KINDS:
+            embed.add_field(name=does, value=_workers(machines[queue]))
+        guilds = count(len(self.client.guilds), "server")
+        embed.add_field(name="Discord", value=f"{self._away() or 'not heard of yet'}\n{guilds}")
+        embed.add_field(name="Trainings", value=trainings(snapshot), inline=False)
+        embed.add_field(name="Texts", value=self._pace())
+        held = f"{size(used)}" + (f" of {size(limit)}" if limit else "") if used else "answers"
+        embed.add_field(name="Redis", value=f"✅ {held}")
+        if free is not None:
+            embed.add_field(name="Disk", value=f"{size(free)} free of {size(all_of)}")
+        up = f"up for {duration(time.monotonic() - self.metrics.began)}"
+        version = version_of("galvanic")
+        return embed.set_footer(text=f"All servers together · Galvanic {version}, {up} · {_LIBRARIES}")
+
+    async def _machines(self, queue: str) -> Counter[str]:
+        """What the workers that are there run on, and how many on each."""
+        alive = await reply(presence.alive_async(self.connection, queue))
+        info = await reply(self.connection.hgetall(keys.worker_info(queue)))
+        return Counter(sorted(info.get(name.encode(), b"").decode() or "a machine" for name in alive))
+
+    async def _memory(self) -> tuple[int, int]:
+        """See `memory_of`; (0, 0): this Redis user may not ask."""
+        try:
+            return memory_of(cast(dict[str, Any], await reply(self.connection.info("memory"))))
+        except ResponseError:
+            return 0, 0
+
+    def _away(self) -> str | None:
+        """None until the first heartbeat is answered."""
+        latency = self.client.latency
+        return None if math.isnan(latency) else f"{latency * 1000:.0f} ms away"
+
+    def _pace(self) -> str:
+        a_minute, median_s = self.metrics.pace()
+        if median_s is None:
+            lately = "none in the last ten minutes"
+        else:
+            lately = f"{a_minute:.1f} a minute\n{median_s:.2f} s in the median"
+        return lately + (f"\n{self.texts.waiting} waited for" if self.texts.waiting else "")
+
+
+def _workers(machines: Counter[str]) -> str:
+    if not machines:
+        return "⚠️ no worker"
+    lines = [f"✅ {count(machines.total(), 'worker')}"]
+    lines += [plain(name[:60]) + (f" (× {number})" if number > 1 else "") for name, number in machines.items()]
+    return "\n".join(_shortened(lines, 1 + _MOST_LINES, "other machines"))
+
+
+def trainings(snapshot: QueueSnapshot) -> str:
+    running = [_running(one) for one in snapshot.trainings if one.place is None]
+    lines = _shortened(running, _MOST_LINES, "more that run")
+    if snapshot.waiting:
+        waits = "1 waits" if snapshot.waiting == 1 else f"{snapshot.waiting} wait"
+        begins = next((one.begins for one in snapshot.trainings if one.place == 0), None)
+        when = "" if begins is None else f", the next begins in {'a moment' if begins.seconds < 1 else span(begins)}"
+        lines.append(f"🕓 {waits}{when}")
+    return "\n".join(lines) or "None is running or waiting."
+
+
+def _running(one: QueuedTraining) -> str:
+    if one.progress is None:
+        return "🧠 reading the text"
+    left = "" if one.ends is None else f", {span(one.ends)} left"
+    return f"🧠 `{bar(one.progress.share)}` {math.floor(100 * one.progress.share)} %{left}"
+
+
+def _shortened(lines: list[str], most: int, others: str) -> list[str]:
+    return [*lines[:most], f"and {len(lines) - most} {others}"] if len(lines) > most else lines
+
+
+def size(amount: int) -> str:
+    """`3.2 MB`, `78 GB`."""
+    for unit, above in (("GB", 1e9), ("MB", 1e6)):
+        if amount >= above:
+            return f"{amount / above:.1f} {unit}" if amount < 10 * above else f"{amount / above:,.0f} {unit}"
+    return f"{amount / 1e3:.0f} kB"

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from bot.background import DISCORD_ERRORS, Tasks, backoff, is_transient, retry, run_forever, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
-from bot.gateway.pacing import each_request_within
+from bot.gateway import each_request_within
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed

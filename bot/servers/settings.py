@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
@@ -24,6 +25,7 @@ _READ_S = 1.5
 _SPARED_S = 2.0
 """How long Redis is not asked again after it did not answer: an interaction reads settings more than once."""
 
+_compiled = functools.lru_cache(maxsize=32)(Blocklist)
 log = structlog.get_logger()
 
 
@@ -85,7 +87,6 @@ class GuildSettingsStore:
         self._settings = settings
         self._redis = client
         self._known: dict[int, GuildSettings] = {}
-        self._blocklists: dict[tuple[str, ...], Blocklist] = {}
         self._changing = asyncio.Lock()
         self._silent_until = float("-inf")
 
@@ -133,11 +134,7 @@ class GuildSettingsStore:
             return self._settings.command_prefix
 
     async def blocklist(self, guild_id: int | None) -> Blocklist:
-        entries = (await self.get(guild_id)).blocklist
-        if entries not in self._blocklists:
-            self._blocklists.clear()  # admins change it seldom: keep only what is in use
-            self._blocklists[entries] = Blocklist(entries)
-        return self._blocklists[entries]
+        return _compiled((await self.get(guild_id)).blocklist)
 
     @property
     def most(self) -> Quotas:

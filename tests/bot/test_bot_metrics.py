@@ -10,8 +10,8 @@ import redis.asyncio
 from prometheus_client import generate_latest
 
 from bot.admin import metrics as numbers
+from bot.admin.cog_general import size, trainings
 from bot.admin.metrics import route_of
-from bot.admin.status import size, trainings
 from bot.jobs.fairness import Estimate
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from shared import keys

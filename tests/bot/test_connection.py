@@ -17,10 +17,10 @@ import pytest
 from discord.backoff import ExponentialBackoff
 from structlog.testing import capture_logs
 
+from bot import gateway
 from bot.__main__ import _serve
 from bot.app import Galvanic
-from bot.gateway import connection
-from bot.gateway.connection import Identifies
+from bot.gateway import Identifies
 from launcher.system import Trouble
 from shared.connect import connect
 from shared.settings import Settings
@@ -39,8 +39,8 @@ MOST_IDENTIFIES = 1_000
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every wait is a fiftieth of what it is."""
-    monkeypatch.setattr(connection, "LONGEST_WAIT_S", connection.LONGEST_WAIT_S / 50)
-    monkeypatch.setattr(connection, "IDENTIFY_EVERY_S", 0.1)
+    monkeypatch.setattr(gateway, "LONGEST_WAIT_S", gateway.LONGEST_WAIT_S / 50)
+    monkeypatch.setattr(gateway, "IDENTIFY_EVERY_S", 0.1)
 
 
 @contextlib.contextmanager
@@ -56,11 +56,11 @@ def tries(logged: list[Any]) -> list[Any]:
 
 
 def test_no_wait_for_discord_is_long(settings: Settings) -> None:
-    connection.prepare()
+    gateway.prepare()
     backoff = ExponentialBackoff()
     waits = [backoff.delay() for _ in range(500)]
-    assert max(waits) <= connection.LONGEST_WAIT_S
-    assert connection.LONGEST_WAIT_S + connection.IDENTIFY_EVERY_S < 15
+    assert max(waits) <= gateway.LONGEST_WAIT_S
+    assert gateway.LONGEST_WAIT_S + gateway.IDENTIFY_EVERY_S < 15
     assert len(set(waits[10:])) > 100, "they differ, so that not all bots come back at once"
 
 
@@ -74,7 +74,7 @@ async def test_after_an_outage_it_hears_what_is_said(
         # By now discord.py itself would wait for minutes.
         await live.until(lambda: len(tries(logged)) >= 12, "twelve tries")
         assert live.bot.metrics.away_since is not None
-        assert max(entry["try_again_s"] for entry in tries(logged)) <= connection.LONGEST_WAIT_S + 0.1
+        assert max(entry["try_again_s"] for entry in tries(logged)) <= gateway.LONGEST_WAIT_S + 0.1
         missed = live.send("!help", channel="library")
         if not resumed:
             live.gateway.forget_sessions()
@@ -82,7 +82,7 @@ async def test_after_an_outage_it_hears_what_is_said(
         await live.until(lambda: live.bot.metrics.connected, "the bot to be back")
     assert "!train" in await live.ask("!help")
     assert (live.answer(missed) is not None) == resumed
-    assert connection.trouble(live.bot.metrics.away_since) is None
+    assert gateway.trouble(live.bot.metrics.away_since) is None
     assert not [record for record in caplog.records if record.exc_info]
 
 
@@ -136,5 +136,5 @@ def test_discord_is_asked_to_greet_the_bot_less_than_a_thousand_times_a_day() ->
         identifies.note(now)
         sent.append(now)
     assert max(sum(1 for at in sent if 0 <= at - begin < 86_400) for begin in sent[::50]) < MOST_IDENTIFIES
-    assert min(later - earlier for earlier, later in pairwise(sent)) >= connection.IDENTIFY_EVERY_S
+    assert min(later - earlier for earlier, later in pairwise(sent)) >= gateway.IDENTIFY_EVERY_S
     assert sent[20] - sent[0] < 200, "a few outages in a row delay nothing"

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import background, errors
-from bot.gateway.syncing import sync_if_changed
+from bot.gateway import sync_if_changed
 from bot.options import decoding
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys

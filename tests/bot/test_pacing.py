@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from bot.gateway.pacing import Pacing, each_request_within
+from bot.gateway import Pacing, each_request_within
 from bot.jobs import delivery
 from shared.settings import Settings
 from tests.bot.live import Live

@@ -12,7 +12,7 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry, Counter
 
-from bot.admin.queue_metrics import Queues, read_figures
+from bot.admin.metrics import Queues, read_figures
 from shared import keys
 from shared.connect import connect
 from shared.metrics.asking import ask_health

@@ -1,0 +1,252 @@
+"""The way to Discord: connecting and reconnecting, the pace of requests, and its list of slash commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import random
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import discord
+import redis.asyncio
+import structlog
+from discord import app_commands
+from discord.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+from bot.background import DISCORD_ERRORS, TOO_MANY_REQUESTS, TRANSIENT, backoff, retry
+from shared import keys
+
+LONGEST_WAIT_S = 8.0
+"""Between two tries. With the pause before an identify the bot is back within 15 s."""
+IDENTIFY_EVERY_S = 5.0
+"""Discord's limit for one bot."""
+_FREE_IDENTIFIES = 100
+_IDENTIFY_SELDOM_S = 100.0
+"""Between two after `_FREE_IDENTIFIES` within a day: at 1,000 Discord resets the token."""
+_DAY_S = 86_400.0
+_AWAY_S = 10.0
+"""A shorter absence is not reported: Discord itself asks for a reconnect now and then."""
+AWAY = (
+    "Discord can't be reached, so the bot goes on trying. Is this machine online? See https://discordstatus.com, too."
+)
+
+log = structlog.get_logger()
+_delay_of_discord_py = ExponentialBackoff.delay
+
+
+def prepare() -> None:
+    """Cap discord.py's waits between two tries, up to 17 minutes, and log its tries in our form.
+
+    It has no option for either. `connect(reconnect=False)` in a loop of our own would lose the session, and close the
+    HTTP session that posts answers, at each outage of the gateway alone.
+    """
+    ExponentialBackoff.delay = _delay  # type: ignore[method-assign,assignment]
+    logging.getLogger("discord.client").addFilter(_in_our_form)
+
+
+def _delay(backoff: ExponentialBackoff[bool]) -> float:
+    return min(_delay_of_discord_py(backoff), random.uniform(LONGEST_WAIT_S / 2, LONGEST_WAIT_S))
+
+
+def _in_our_form(record: logging.LogRecord) -> bool:
+    """Keep discord.py from logging, with a traceback, that it tries again; one line says so instead."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not str(record.msg).startswith("Attempting a reconnect") or not isinstance(record.args, tuple):
+        return True
+    status = getattr(error, "status", None) or getattr(error, "code", None)
+    log.warning("discord_unreachable", error=type(error).__name__, status=status, try_again_s=record.args[0])
+    return False
+
+
+async def log_in(client: discord.Client, token: str, missed: Callable[[], None]) -> None:
+    """Retry `client.login` while Discord cannot be reached; each time call `missed`. Raises discord.LoginFailure."""
+
+    async def attempt() -> None:
+        try:
+            await client.login(token)
+        except DISCORD_ERRORS:
+            # A login makes a new HTTP session, and leaves it open with its connections.
+            await client.http.close()
+            client.http.connector = discord.utils.MISSING
+            missed()
+            raise
+
+    await retry(attempt, "discord_unreachable", pauses_s=backoff(most_s=LONGEST_WAIT_S))
+
+
+class Identifies:
+    """When the bot may identify again, by Discord's limits, whether or not the last one succeeded."""
+
+    def __init__(self) -> None:
+        self._at: deque[float] = deque(maxlen=_FREE_IDENTIFIES)
+
+    def wait_s(self, now: float) -> float:
+        if not self._at:
+            return 0.0
+        many = len(self._at) == _FREE_IDENTIFIES and now - self._at[0] < _DAY_S
+        return max(0.0, self._at[-1] + (_IDENTIFY_SELDOM_S if many else IDENTIFY_EVERY_S) - now)
+
+    def note(self, now: float) -> None:
+        self._at.append(now)
+
+    async def wait(self) -> None:
+        # Discord asks for 1 to 5 s after it has ended a session.
+        wait = self.wait_s(time.monotonic())
+        if wait > IDENTIFY_EVERY_S:
+            log.warning("identify_put_off", wait_s=round(wait))
+        await asyncio.sleep(max(wait, random.uniform(1, 5) if self._at else 0))
+        self.note(time.monotonic())
+
+
+def trouble(away_since: float | None) -> str | None:
+    """What to tell whoever runs the bot; None: Discord is there, or away only for a moment. `away_since`: monotonic."""
+    return AWAY if away_since is not None and time.monotonic() - away_since > _AWAY_S else None
+
+
+_UNTOLD_PAUSE_S = 1.0
+"""For a refusal that does not say how long to wait."""
+_LOOK_EVERY_S = 0.05
+"""While a host is closed."""
+
+
+@dataclass
+class _Limit:
+    timeout: asyncio.Timeout
+    seconds: float
+    over: bool = False
+
+
+@dataclass
+class _Gate:
+    """One host. Once it has refused, one request at a time tries whether it takes them again."""
+
+    closed_until: float | None = None
+    tried: bool = False
+
+
+_limit: ContextVar[_Limit | None] = ContextVar("_limit", default=None)
+
+
+@asynccontextmanager
+async def each_request_within(seconds: float) -> AsyncIterator[None]:
+    """Raises TimeoutError: Discord took longer for one request, not counting the wait for one's turn."""
+    async with asyncio.timeout(None) as timeout:
+        limit = _Limit(timeout, seconds)
+        token = _limit.set(limit)
+        try:
+            yield
+        finally:
+            limit.over = True
+            _limit.reset(token)
+
+
+class Pacing:
+    """Lets no request out during a pause. `trace`: of the HTTP session of all discord.py's requests.
+
+    discord.py waits out Discord's own limits. A proxy in front of Discord refuses without the header `Via`, which
+    discord.py raises at once, so that everybody who posts would try again on their own.
+    """
+
+    def __init__(self, trace: aiohttp.TraceConfig) -> None:
+        self._gates: dict[str | None, _Gate] = defaultdict(_Gate)
+        trace.on_request_start.append(self._begin)
+        trace.on_request_end.append(self._answered)
+        trace.on_request_exception.append(self._failed)
+
+    async def _begin(
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, begun: aiohttp.TraceRequestStartParams
+    ) -> None:
+        gate = self._gates[begun.url.host]
+        context.tries = False
+        while gate.closed_until is not None and not context.tries:
+            if not gate.tried and time.monotonic() >= gate.closed_until:
+                gate.tried = context.tries = True
+            else:
+                await asyncio.sleep(_LOOK_EVERY_S)
+        _set_clock(running=True)
+
+    async def _answered(
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams
+    ) -> None:
+        gate, headers = self._gates[ended.url.host], ended.response.headers
+        if ended.response.status == TOO_MANY_REQUESTS and "Via" not in headers:
+            pause = _seconds(headers.get("Retry-After"))
+            log.warning("discord_asks_for_a_pause", pause_s=pause)
+            gate.closed_until = max(gate.closed_until or 0.0, time.monotonic() + pause)
+        elif context.tries:
+            gate.closed_until = None
+        self._over(gate, context)
+
+    async def _failed(
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        self._over(self._gates[ended.url.host], context)
+
+    @staticmethod
+    def _over(gate: _Gate, context: SimpleNamespace) -> None:
+        _set_clock(running=False)
+        if context.tries:
+            gate.tried = False
+
+
+def _set_clock(*, running: bool) -> None:
+    limit = _limit.get()
+    if limit is not None and not limit.over and not limit.timeout.expired():
+        limit.timeout.reschedule(asyncio.get_running_loop().time() + limit.seconds if running else None)
+
+
+def _seconds(header: str | None) -> float:
+    """`Retry-After`, which may also be a date: that is not read."""
+    try:
+        return max(0.0, float(header or _UNTOLD_PAUSE_S))
+    except ValueError:
+        return _UNTOLD_PAUSE_S
+
+
+Tree = app_commands.CommandTree[Any]
+
+
+async def sync(tree: Tree, connection: redis.asyncio.Redis) -> int:
+    """How many commands were sent. Raises discord.HTTPException: Discord refused them."""
+    sent = await tree.sync()
+    with contextlib.suppress(RedisError):  # the next start sends them once more
+        await connection.set(keys.synced_commands(tree.client.application_id), _digest(tree))
+    log.info("commands_synced", count=len(sent))
+    return len(sent)
+
+
+async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
+    """Send the slash commands if they differ from Discord's. A failure is logged: `!x` works without.
+
+    Syncing at every start would run into Discord's limit on it. A hash of what was sent last is kept in Redis; the
+    names are compared with Discord's own list, too, in case that hash is another bot's.
+    """
+    try:
+        known = {command.name for command in await tree.fetch_commands()}
+        changed = known != {command.name for command in tree.get_commands()}
+        with contextlib.suppress(RedisError):
+            key = keys.synced_commands(tree.client.application_id)
+            changed = changed or await connection.get(key) != _digest(tree).encode()
+        if changed:
+            await sync(tree, connection)
+    except discord.HTTPException as error:
+        log.error("commands_not_synced", status=error.status, code=error.code)
+    except TRANSIENT as error:  # the bot goes on with those that Discord has; the next start tries again
+        log.warning("commands_not_synced", error=type(error).__name__)
+
+
+def _digest(tree: Tree) -> str:
+    payload = [command.to_dict(tree) for command in tree.get_commands()]
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,1 +1,0 @@
-"""The way to Discord: connecting, the pace of requests, and its list of commands."""
