@@ -192,19 +192,18 @@ class BotMetrics:
         ):
             Gauge(f"galvanic_{name}", said, registry=self.registry).set_function(read)
         self.trace = aiohttp.TraceConfig()
-        self.trace.on_request_end.append(self._answered_by_discord)
-        self.trace.on_request_exception.append(self._not_answered_by_discord)
+        self.trace.on_request_end.append(self._seen)
+        self.trace.on_request_exception.append(self._seen)
 
-    async def _answered_by_discord(
-        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams
+    async def _seen(
+        self,
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        ended: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams,
     ) -> None:
-        if ended.response.status != 101:  # the gateway, which is no request
-            self.requests.labels(ended.method, route_of(ended.url.path), str(ended.response.status)).inc()
-
-    async def _not_answered_by_discord(
-        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, ended: aiohttp.TraceRequestExceptionParams
-    ) -> None:
-        self.requests.labels(ended.method, route_of(ended.url.path), "none").inc()
+        status = str(ended.response.status) if isinstance(ended, aiohttp.TraceRequestEndParams) else "none"
+        if status != "101":  # the gateway, which is no request
+            self.requests.labels(ended.method, route_of(ended.url.path), status).inc()
 
     def missed(self) -> None:
         """Discord, or its gateway, cannot be reached."""

@@ -17,6 +17,7 @@ from bot.admin.cog_errors import Errors
 from bot.errors import Refused, explain
 from bot.escape import code
 from bot.write.cog import GenerateFlags
+from playground.places import CHANNEL_IDS, USER_IDS
 from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import Live
@@ -132,16 +133,31 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "problem", "remedy"),
     [
-        ("!frobnicate", "no command `!frobnicate`", "`!help` lists them all"),
         ("!halp", "no command `!halp`", "Did you mean `!help`?"),
         ("!Modles", "no command `!Modles`", "`!models`"),
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
-        ("!cancel", "You have no training here", "`!jobs` lists"),
+        ("!sync", "Only the bot's operator", "Ask them"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),
-        ("!model use", "`NAME` is missing", "Usage: `!model use NAME`"),
     ],
 )
 async def test_what_is_said(live: Live, typed: str, problem: str, remedy: str) -> None:
-    said = await live.ask(typed)
+    said = await live.ask(typed, person="ben")
     assert problem in said
     assert remedy in said
+
+
+async def test_errors_of_slash_commands_are_for_the_person_alone(live: Live) -> None:
+    for command, options, words in (
+        ("generate", {"seed": "the sea", "model": "nosuch"}, "No model called `nosuch`"),
+        ("cancel", {"job": "t-1"}, "There is no training `t-1`"),
+        ("help", {"command": "nosuch"}, "There is no command `nosuch`"),
+    ):
+        live.acts.slash(USER_IDS["ben"], CHANNEL_IDS["lab"], command, options, {})
+        await live.until(lambda words=words: live.whispered("ben", words), words)  # type: ignore[misc]
+    assert live.showing("❌") is None
+
+
+async def test_the_operator_syncs_and_a_thread_is_a_channel(live: Live) -> None:
+    assert "slash commands now" in await live.ask("!sync")
+    thread = live.world.create_thread(CHANNEL_IDS["library"], "aside", USER_IDS["ada"])
+    assert "no command `!frobnicate`" in await live.ask("!frobnicate", channel=thread.id)

@@ -11,6 +11,7 @@ import discord
 import pytest
 from simcord.backend.models import Interaction, Message
 
+from bot import responder
 from bot.background import reply
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -19,31 +20,10 @@ from tests.bot.test_mentions import shown
 from tests.factories import record
 
 COMMANDS = (
-    "train",
-    "generate",
-    "compare",
-    "mix",
-    "surprise",
-    "chat",
-    "models",
-    "model",
-    "model info",
-    "model use",
-    "model temperature",
-    "model rename",
-    "model delete",
-    "model share",
-    "model unshare",
-    "model export",
-    "model import",
-    "jobs",
-    "cancel",
-    "finish",
-    "help",
-    "settings",
-    "status",
-    "catalogue",
-)
+    "train", "generate", "compare", "mix", "surprise", "chat", "models", "model", "model info", "model use",
+    "model temperature", "model rename", "model delete", "model share", "model unshare", "model export", "model import",
+    "jobs", "cancel", "finish", "help", "settings", "status", "catalogue",
+)  # fmt: skip
 OPTIONS = (
     ("generate", "seed"),
     ("generate", "mix"),
@@ -92,8 +72,9 @@ TYPED = (
 
 
 @pytest.fixture
-async def busy(live: Live) -> Live:
+async def busy(live: Live, monkeypatch: pytest.MonkeyPatch) -> Live:
     """A bot that nobody has to wait for, in a server that has a model called `a`."""
+    monkeypatch.setattr(responder, "_STEP_BACK_S", 0)  # nobody else is to be answered meanwhile
     for what in ("train", "generate", "chat"):
         setattr(live.bot.settings, f"{what}_cooldown_s", 0.0)
     model = record(name="a", guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], owner_id=USER_IDS["ada"])
@@ -117,10 +98,10 @@ async def test_each_command_answers_whatever_is_typed(busy: Live, name: str, cap
     require_nobody_pinged(busy)
 
 
-@pytest.mark.parametrize("words", [words for words in TYPED if words])
-async def test_slash_commands_do_too(busy: Live, words: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+async def test_slash_commands_do_too(busy: Live, command: str, option: str, caplog: pytest.LogCaptureFixture) -> None:
     ada, lab = USER_IDS["ada"], CHANNEL_IDS["lab"]
-    for command, option in OPTIONS:
+    for words in filter(None, TYPED):
         filled = {option: words} | ({"name": "a"} if command == "model share" else {})
         called = busy.acts.slash(ada, lab, command, filled, {})
         await busy.until(lambda called=called: answered(busy, called), f"an answer to /{command}")  # type: ignore[misc]

@@ -11,7 +11,9 @@ import discord
 import bot
 from bot.escape import NOBODY
 from playground.places import CHANNEL_IDS, USER_IDS
+from shared.events import Generated
 from tests.bot.live import Live
+from tests.bot.stand_in import StandIn
 
 EDITS = {"edit", "edit_message", "edit_original_response"}
 HOSTILE = "@everyone <@1297000000000000022> <@&1297000000000000001>"
@@ -29,7 +31,6 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
     lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
     for typed in (f"!{HOSTILE}", f"!frobnicate {HOSTILE}", f"!help {HOSTILE}", f"!train {HOSTILE}", "!status"):
         live.send(typed)
-    live.send(f"!generate {HOSTILE}")
     live.send("hello", person="ben", channel=live.dm())
     live.acts.slash(ada, lab, "help", {"command": HOSTILE}, {})
     live.acts.slash(ada, lab, "generate", {"seed": HOSTILE}, {})
@@ -47,6 +48,13 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
         requests = live.requests("POST", "PATCH")
         return [(f"{entry.method} {entry.path}", data) for entry in requests for data in shown(entry.json)]
 
+    worker = StandIn(live.bot.settings)
+    worker.add_model()
+    live.send(f"!generate {HOSTILE}")
+    worker.tell(
+        await worker.asked(live), Generated(seed=HOSTILE, text=HOSTILE, temperature=0.5, random_seed=1, seconds=0.1)
+    )
+    await live.until(lambda: live.showing("random seed 1"), "the text")
     kinds = ("POST /channels/", "PATCH /webhooks/", "POST /webhooks/")
     await live.until(lambda: all(any(path.startswith(kind) for path, _ in seen()) for kind in kinds), "each kind")
     for path, data in seen():

@@ -60,6 +60,14 @@ async def test_without_send_messages_a_slash_command_works(live: Live, command: 
     assert "❌" not in text_of(answer)
 
 
+async def test_without_embeds_it_says_so_in_plain_text(live: Live) -> None:
+    await deny(live, "embed_links")
+    for typed in ("!help", "!models", "!frobnicate", "!settings", "!status"):
+        sent = live.send(typed)
+        answer = await live.until(lambda sent=sent: live.answer(sent), typed)  # type: ignore[misc]
+        assert (answer.embeds, "❌" in answer.content) == ([], True)
+
+
 async def test_another_bots_command_is_not_answered_directly(live: Live) -> None:
     await deny(live, "send_messages")
     live.send("!frobnicate")

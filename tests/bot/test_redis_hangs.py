@@ -57,16 +57,10 @@ def hanging(live: Live, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     [
         ("generate", {"seed": "the sea"}),
         ("train", {"source": "frankenstein"}),
-        ("catalogue", {}),
         ("help", {"command": "nonsense"}),
-        ("compare", {"seed": " "}),
         ("surprise", {"text": "the sea"}),
         ("mix", {"first": "a", "first_share": 1, "second": "b", "second_share": 1}),
-        ("models", {}),
-        ("jobs", {}),
         ("status", {}),
-        ("model temperature", {}),
-        ("chat", {}),
     ],
 )
 async def test_a_slash_command_is_acknowledged(hanging: Hanging, command: str, options: dict[str, Any]) -> None:

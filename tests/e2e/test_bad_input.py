@@ -19,20 +19,14 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!train", "What should I learn?", "!catalogue"),
         ("!train harbour --epochs 0", "`--epochs` is 0", "from 1 to"),
         ("!train harbour --epochs many", "`--epochs` can't be `many`", "Usage"),
-        ("!train harbour --minutes 99999", "out of range", "from 0.1 to"),
         ("!train harbour --recipe soup", "`--recipe` can't be `soup`", "`char`, `word` or `classic`"),
-        ("!train harbour --layers 9", "`--layers` is 9", "from 1 to 8"),
         ("!train harbour --units x", "`--units` can't be `x`", "8 to 4,096"),
-        ("!train harbour --lr 2", "`--lr` is 2", "from 0.00001 to 1"),
-        ("!train harbour --encoding hot", "`--encoding` can't be `hot`", "`embedding` or `one-hot`"),
         ("!train harbour --encoding one-hot --embedding 8", "has no embedding", "Leave out one of them"),
         ("!train harbour --recipe classic --embedding 8", "doesn't go with the recipe `classic`", "Leave out"),
         ("!train harbour --from nosuch", "No model called `nosuch`", "!models"),
         ("!train more --layers 2", "keeps its network", "Leave out `--layers`"),
-        ("!train more --from nosuch", "No model called `nosuch`", "!models"),
         ("!train harbour --name ../../x", "isn't a valid model name", "32"),
         ("!train harbour --epohcs 2", "no option `--epohcs`", "`--epochs`"),
-        ("!train harbour --epochs", "`--epochs` needs a value", "Usage"),
         ("!train ../../../etc/passwd", "There is no text called", "catalogue"),
         ("!generate the sea --from-corpus", "so it can't use your words", "Leave out the words"),
         ("!frobnicate", "There is no command `!frobnicate`", "`!help` lists them all"),
@@ -42,17 +36,11 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!generate the sea --temperature 9", "`--temperature` is 9", "from 0 to 2"),
         ("!generate the sea --tempo 0.5", "no option `--tempo`", r"write `\--tempo`"),
         ("!generate the sea --top 5", "`--top` is not clear: `--top-k` or `--top-p`", "Write more of it"),
-        ("!generate the sea --length 0", "`--length` is 0", "from 1 to"),
         ("!generate the sea --model nosuch", "No model called `nosuch`", "!models"),
-        ("!generate the sea --top-k 0", "`--top-k` is 0", "from 1 to"),
-        ("!generate the sea --top-p 2", "`--top-p` is 2", "from 0.001 to 1"),
-        ("!generate the sea --min-p 1", "`--min-p` is 1", "from 0 to 0.99"),
         ("!generate the sea --stop page", "`--stop` can't be `page`", "`sentence` or `line`"),
         ("!generate the sea --mix a", "`--mix` names only one model", "`--mix frankenstein:0.7,alice:0.3`"),
-        ("!generate the sea --mix a:1,b:0", "Part 2 of `--mix`, `b:0`", "above 0"),
         ("!generate the sea --mix a,b --model c", "don't go together", "Leave out one"),
         ("!generate the sea --mix a,b", "No model called `a`", "!models"),
-        ("!generat the sea", "There is no command `!generat`", "`!generate`"),
         ("!model use nosuch", "No model called `nosuch`", "!models"),
         ("!cancel t-1", "There is no training `t-1`", "bottom of its card"),
         ("!help nosuch", "There is no command `nosuch`", "!help"),
@@ -97,16 +85,6 @@ def test_a_seed_of_unknown_characters_is_explained(system: System) -> None:
     assert "Worth knowing" in text_of(partly)
     wholly = system.ask("!generate 漢字 --model letters")
     assert "❌" in text_of(wholly)
-
-
-def test_missing_permissions_are_named(system: System) -> None:
-    system.client.deny_bot("embed_links", "attach_files", channel="library")
-    try:
-        text = text_of(system.ask("!train harbour", channel="library"))
-        assert "Embed Links" in text
-        assert "Attach Files" in text
-    finally:
-        system.client.deny_bot(channel="library")
 
 
 def test_an_unreachable_mirror_is_named(system: System) -> None:

@@ -43,22 +43,20 @@ def test_a_bad_token(server: Server, tmp_path: Path) -> None:
     assert "bad-token" not in last
 
 
-def test_no_token(tmp_path: Path) -> None:
-    status, last = run_bot(tmp_path, None)
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({}, "No DISCORD_TOKEN is set"), ({"DISCORD_TOKEN": "any-token", "TRAIN_MINUTES": "soon"}, "TRAIN_MINUTES")],
+)
+def test_a_setting_that_is_missing_or_cannot_be_read(tmp_path: Path, settings: dict[str, str], words: str) -> None:
+    status, last = run_bot(tmp_path, None, **settings)
     assert status == EX_CONFIG
-    assert "No DISCORD_TOKEN is set" in last
+    assert words in last
 
 
 def test_missing_message_content_intent(strict: Server, tmp_path: Path) -> None:
     status, last = run_bot(tmp_path, strict.url, DISCORD_TOKEN="any-token")
     assert status == EX_CONFIG
     assert "Message Content Intent" in last
-
-
-def test_a_setting_that_cannot_be_read(tmp_path: Path) -> None:
-    status, last = run_bot(tmp_path, None, DISCORD_TOKEN="any-token", TRAIN_MINUTES="soon")
-    assert status == EX_CONFIG
-    assert "TRAIN_MINUTES" in last
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import UserError
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import restart_bot, submit, whisper, whispered
+from tests.e2e.acts import restart_bot, submit, whisper
 from tests.e2e.system import System
 
 PANEL = "galvanic:settings:"
@@ -51,26 +50,6 @@ def _without(system: System, card: Message, words: str) -> Message | None:
     return message if message is not None and words not in text_of(message) else None
 
 
-def test_members_neither_see_nor_change_it(system: System, panel: Message) -> None:
-    assert "Only members with Manage Server" in text_of(system.ask("!settings", person="ben"))
-    with pytest.raises(UserError, match="no command /settings"):
-        system.client.slash("settings", person="ben")
-    before = system.client.send("a press follows")["id"]
-    system.client.select(panel["id"], PANEL + "channels", ["library"], person="ben")
-    system.client.click(panel["id"], PANEL + "blocklist", person="cleo")
-    for person in ("ben", "cleo"):
-        whisper(system, "Manage Server", before, person=person)
-    assert "In every channel" in text_of(system.client.message(panel["id"]) or panel)
-
-
-def test_a_slash_panel_is_seen_by_its_admin_alone(system: System, panel: Message) -> None:
-    system.client.slash("settings")
-    shown = whisper(system, "Settings of", panel["id"])
-    assert whispered(system, "Settings of", panel["id"], person="ben") is None
-    system.client.select(shown["id"], PANEL + "generate_roles", ["Readers"])
-    system.wait_for_card(shown, "Members with <@&", timeout=60)
-
-
 def test_other_channels_are_refused_with_a_message_that_goes(system: System, panel: Message) -> None:
     system.add_model("channelled", channel_id=int(system.client.world().channels["lab"]))
     written = system.ask("!generate the sea --length 30")
@@ -80,9 +59,6 @@ def test_other_channels_are_refused_with_a_message_that_goes(system: System, pan
     assert "I'm not allowed in this channel" in text_of(refused)
     library = system.client.world().channels["library"]
     assert f"<#{library}>" in text_of(refused)
-    assert "not allowed" not in text_of(system.ask("!help", person="ben"))
-    assert "not allowed" not in text_of(system.ask("!models", person="ben", channel="library"))
-    assert "not allowed" not in text_of(system.ask("!models"))
     thread = system.client.create_thread("a talk", channel="lab")
     assert "not allowed" in text_of(system.ask("!models", person="ben", channel=thread))
     # Buttons ask, too.
