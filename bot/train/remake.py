@@ -6,18 +6,19 @@ All that is found here is computed from Redis each time, so it survives whatever
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import discord
 import structlog
 from redis.asyncio import Redis
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, is_transient, reply, run_forever
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, reply, run_forever
 from bot.channels.importer import Importer, ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
@@ -35,17 +36,15 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import Revision
 
-EVERY_S = 600.0
+EVERY_S = 60.0
 """Between two looks, when nothing happens that calls for one."""
 _GATHER_S = 2.0
 """Several members may withdraw in a row: one look is enough for all."""
-_BUSY_S = 10.0
 _TRIES = 6
 """Tries to make a stale model again, in the time there is for it: each shows a card."""
 _HOUR_S = 3_600.0
 
 Chore = Callable[[], Awaitable[Any]]
-T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -70,7 +69,6 @@ class Remaking:
     after: Sequence[Chore] = ()
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: Tasks = field(default_factory=Tasks)
-    _looks: int = 0
     _tried: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -82,50 +80,37 @@ class Remaking:
     def wake(self) -> None:
         self._wakeup.set()
 
-    async def _look_at_all(self) -> float:
-        if self._looks:
-            await asyncio.sleep(_GATHER_S)
-            self._wakeup.clear()
-        self._looks += 1
+    async def _look_at_all(self) -> None:
+        await asyncio.sleep(_GATHER_S)
+        self._wakeup.clear()
         if self.settings.channel_training == "off":
-            await self._attempt(cancel_trainings(self.outlook, self.queue, lambda _: True), None)
-        for chore in self.before:
-            await self._attempt(chore(), None)
-        wait_s = EVERY_S
-        for guild in list(self.client.guilds):
-            wait_s = min(wait_s, await self._attempt(self.look(guild), EVERY_S))
-        for chore in (self.forget_unused, *self.after):
-            await self._attempt(chore(), None)
-        return max(1.0, wait_s)
+            await self._attempt(cancel_trainings(self.outlook, self.queue, lambda _: True))
+        guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.client.guilds]
+        for chore in (*self.before, *guilds, self.forget_unused, *self.after):
+            await self._attempt(chore())
 
-    async def _attempt(self, part: Awaitable[T], otherwise: T) -> T:
+    async def _attempt(self, part: Awaitable[Any]) -> None:
         """What fails in one part must not keep other servers or models from their turn.
 
         Raises `redis.RedisError`: Redis cannot be reached, so that the other parts could do nothing either.
         """
         try:
-            return await part
+            await part
         except REDIS_DOWN:
             raise
         except Exception:
             log.exception("upkeep_failed")
-            return otherwise
 
-    async def look(self, guild: discord.Guild) -> float:
-        """Do what is due; the seconds until something else is, at most `EVERY_S`. Raises `redis.RedisError`."""
+    async def look(self, guild: discord.Guild) -> None:
+        """Do what is due to a server's models. Raises `redis.RedisError`."""
         models = [model for model in await self.registry.all(guild.id) if model.transcripts]
-        if not models:
-            return EVERY_S
         revisions = await self.lifetimes.revisions([ref.transcript_id for model in models for ref in model.transcripts])
-        wait_s = EVERY_S
         for model in models:
-            wait_s = min(wait_s, await self._attempt(self._look_after(guild, model, models, revisions), EVERY_S))
-        return wait_s
+            await self._attempt(self._look_after(guild, model, models, revisions))
 
     async def _look_after(
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
-    ) -> float:
-        """Do what is due; the seconds until more is."""
+    ) -> None:
         known = {one.model_id for one in models}
         if (self.lifetimes.expires(model) or math.inf) <= time.time():
             await self.delete(guild, model, "its time was over")
@@ -134,36 +119,31 @@ class Remaking:
         elif model.replaces is not None and model.replaces not in known:
             await self._inherit(model)
         elif model.is_stale(revisions):
-            return await self._mend(guild, model, models, revisions)
-        return EVERY_S
+            await self._mend(guild, model, models, revisions)
 
     # ------------------------------------------------------------------ stale models
 
     async def _mend(
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
-    ) -> float:
-        """Make a stale model again, put the new one into its place, or delete it; the seconds until more is due."""
+    ) -> None:
+        """Make a stale model again, put the new one into its place, or delete it."""
         # A new model that lacks only what was deleted or changed since is better than the one that it replaces.
         new = next((one for one in models if one.replaces == model.model_id and not _withdrawn(one, revisions)), None)
         if new is not None:
             await self._replace(guild, model, new)
-            return EVERY_S
-        since, within = await self.lifetimes.stale_since(model), _HOUR_S * self.settings.forget_within_hours
-        deadline, now = since + within, time.time()
-        if now >= deadline:
+            return
+        since, within_s = await self.lifetimes.stale_since(model), _HOUR_S * self.settings.forget_within_hours
+        now = time.time()
+        if now >= since + within_s - EVERY_S:
             await self.delete(guild, model, "a member's words in it were withdrawn")
-            return EVERY_S
+            return
         # Deletions are frequent, so they are gathered for half the time; a withdrawal is acted upon at once.
-        due = since if _withdrawn(model, revisions) else since + within / 2
-        due = max(due, self._tried.get(model.model_id, -math.inf) + within / _TRIES)
-        if now < due:
-            return min(EVERY_S, due - now, deadline - now)
+        due = since if _withdrawn(model, revisions) else since + within_s / 2
+        due = max(due, self._tried.get(model.model_id, -math.inf) + within_s / _TRIES)
         # The channels of an unavailable server are not known: a try would be wasted.
-        if guild.unavailable or await self._is_busy(guild, model):
-            return _BUSY_S
-        self._tried[model.model_id] = now
-        await self._make_again(guild, model)
-        return min(EVERY_S, deadline - time.time())
+        if now >= due and not guild.unavailable and not await self._is_busy(guild, model):
+            self._tried[model.model_id] = now
+            await self._make_again(guild, model)
 
     async def _is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
@@ -176,11 +156,8 @@ class Remaking:
             if (plan := await self._plan(guild, model)) is not None:
                 await self.importer.begin_again(model, plan)
                 log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
-        except UserError:
-            log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id)
-        except DISCORD_ERRORS as error:
-            if not is_transient(error):
-                log.warning("model_not_made_again", model_id=model.model_id, error=type(error).__name__)
+        except (UserError, *DISCORD_ERRORS) as error:
+            log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__)
 
     async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
         """None: it cannot be made again, because it learned from several channels, or that is gone.
@@ -222,13 +199,11 @@ class Remaking:
     async def _inherit(self, new: ModelRecord) -> None:
         """Give a model the name of the one that it was made for, which is gone."""
         name = new.options.name if new.options is not None else None
-        changes: tuple[dict[str, object], ...] = ({"name": name or new.name, "replaces": None}, {"replaces": None})
-        for change in changes:
-            try:
-                await self.registry.amend(new.model_id, functools.partial(_changed, change))
-            except UserError:  # somebody took the name meanwhile
-                continue
-            return
+        for wished in (name or new.name, new.name):
+            change = functools.partial(_renamed, name=wished)
+            with contextlib.suppress(UserError):  # somebody took the name meanwhile
+                await self.registry.amend(new.model_id, change)
+                return
 
     async def delete(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
         await self._drop(model)
@@ -267,8 +242,8 @@ class Remaking:
                 log.info("transcript_forgotten", transcript_id=one.transcript_id, guild_id=one.info.guild_id)
 
 
-def _changed(change: dict[str, object], record: ModelRecord) -> ModelRecord:
-    return record.model_copy(update=change)
+def _renamed(record: ModelRecord, name: str) -> ModelRecord:
+    return record.model_copy(update={"name": name, "replaces": None})
 
 
 def _withdrawn(model: ModelRecord, revisions: dict[str, Revision]) -> bool:
