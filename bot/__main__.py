@@ -11,7 +11,6 @@ import sys
 import discord
 import discord.gateway
 import discord.http
-import redis
 import structlog
 import yarl
 
@@ -19,9 +18,8 @@ from bot import gateway
 from bot.app import Galvanic
 from bot.background import run_forever
 from shared import presence
-from shared.connect import connect, explain
 from shared.logging import configure_logging
-from shared.metrics.asking import ask_health
+from shared.metrics import health_command
 from shared.settings import Settings, SettingsError, read_settings
 
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
@@ -48,7 +46,7 @@ def main() -> int:
     except SettingsError as error:
         return _refuse(str(error))
     if sys.argv[1:] == ["health"]:
-        return _health(settings)
+        return health_command(settings, presence.BOT)
     configure_logging("bot", settings)
     if settings.discord_token is None:
         return _refuse(f"No DISCORD_TOKEN is set. Put one into .env: {PORTAL} -> your application -> Bot -> Token.")
@@ -73,19 +71,6 @@ def main() -> int:
     except KeyboardInterrupt:
         log.info("stopped")
     return 0
-
-
-def _health(settings: Settings) -> int:
-    """0 if a bot is healthy, else 1. Without METRICS_PORT all it knows is whether one was heard of lately."""
-    if (told := ask_health(settings, presence.BOT)) is not None:
-        well, problems = told
-        print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
-        return 0 if well else 1
-    try:
-        return 0 if presence.alive(connect(settings), presence.BOT) else 1
-    except redis.RedisError as error:
-        print(explain(error, settings), file=sys.stderr)
-        return 1
 
 
 async def _run(settings: Settings) -> None:

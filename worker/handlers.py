@@ -19,7 +19,7 @@ from shared.settings import get_settings
 from worker import transfer, writing
 from worker.events import JobEvents
 from worker.jobs import J, JobContext, begin, carry_out, in_context
-from worker.metrics.numbers import counted
+from worker.metrics import counted
 from worker.warm import warm_models
 
 AT_ONCE = 4  # so many jobs that are not gathered; more would only slow each other down

@@ -26,15 +26,15 @@ from celery.exceptions import WorkerLostError
 from celery.worker.state import reserved_requests
 
 from shared import keys, presence
-from shared.connect import connect, explain
+from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
-from shared.metrics.asking import ask_health
+from shared.metrics import health_command, served
 from shared.settings import Settings, get_settings
 from worker.stderr import run_recorded
 
 if TYPE_CHECKING:
-    from worker.metrics.served import Watched
+    from worker.metrics import Watched
 
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
@@ -112,19 +112,8 @@ def health(queue: str) -> int:
     `Settings.worker_name`, the one of that name.
     """
     settings = get_settings()
-    if (told := ask_health(settings, queue)) is not None:
-        well, problems = told
-        print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
-        return 0 if well else 1
-    try:
-        names = presence.alive(connect(settings), queue)
-    except redis.RedisError as error:
-        print(explain(error, settings), file=sys.stderr)
-        return 1
     here = f"@{socket.gethostname()}:"
-    if settings.worker_name:
-        here = f"{queue}-{settings.worker_name}{here}"
-    return 0 if any(here in name for name in names) else 1
+    return health_command(settings, queue, f"{queue}-{settings.worker_name}{here}" if settings.worker_name else here)
 
 
 def node_name(settings: Settings, queue: str) -> str:
@@ -135,8 +124,7 @@ def node_name(settings: Settings, queue: str) -> str:
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
     """Have all that runs beside Celery's worker start and end with it."""
     from worker import memory
-    from worker.metrics.numbers import KILLED
-    from worker.metrics.served import Watched
+    from worker.metrics import KILLED, Watched
     from worker.pool_log import join_our_log
     from worker.repeat import Repeating
     from worker.store import ModelStore
@@ -158,7 +146,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     heartbeat = presence.Heartbeat(settings, queue, name, state)
     worked = threading.Event()
     beside = ExitStack()
-    beside.enter_context(watched)
+    beside.enter_context(served(settings, watched.registry, watched.health))
 
     def trim() -> None:
         if worked.is_set():
@@ -264,5 +252,5 @@ def start_child() -> None:
 
 def _import_tensorflow(watched: Watched) -> None:
     """Five seconds that the first person to ask need not wait."""
-    with watched.health.loading():
+    with watched.loading():
         import galvanic.generate  # noqa: F401

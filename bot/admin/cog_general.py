@@ -32,7 +32,7 @@ from bot.types import Context, User, hybrid_command
 from bot.words import bar, duration, span
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.metrics.registry import disk, version_of
+from shared.metrics import disk, version_of
 from shared.units import count
 
 

@@ -27,8 +27,7 @@ from bot.types import Context
 from shared import keys
 from shared.connect import connect_once
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.metrics.registry import PATIENCE_S, new_registry
-from shared.metrics.server import Health, MetricsServer
+from shared.metrics import PATIENCE_S, Health, new_registry, served, version_of
 from shared.presence import BOT
 from shared.settings import Settings
 
@@ -118,7 +117,6 @@ LAG_EVERY_S = 0.5
 LATELY_S = 600.0
 _MOST_LATELY = 5_000
 _ANSWER_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-_LIBRARIES = ("discord.py", "aiohttp")
 _ROUTE_WORDS = frozenset(
     {
         "applications", "attachments", "bans", "callback", "channels", "commands", "emojis", "gateway", "guilds",
@@ -154,7 +152,8 @@ class BotMetrics:
         self.logged_in = self.leads = self.connected = False
         self.away_since: float | None = None
         self.lately: deque[tuple[float, float]] = deque(maxlen=_MOST_LATELY)
-        self.registry = new_registry("bot", settings.data_dir, _LIBRARIES)
+        libraries = {"discord_py": version_of("discord.py"), "aiohttp": version_of("aiohttp")}
+        self.registry = new_registry("bot", settings.data_dir, **libraries)
         self.registry.register(Queues(self._redis))
         counter = functools.partial(Counter, registry=self.registry)
         histogram = functools.partial(Histogram, registry=self.registry)
@@ -257,16 +256,14 @@ class BotMetrics:
             self.lag.observe(max(0.0, self.turned_at - due))
 
     @contextmanager
-    def served(self) -> Iterator[MetricsServer]:
-        """Serve `/metrics` and `/health`, if METRICS_PORT is set."""
-        server = MetricsServer(self.registry, self.health)
-        server.start(self._settings)
+    def served(self) -> Iterator[int | None]:
+        """Serve `/metrics` and `/health`, if METRICS_PORT is set; yields the port."""
         watching = asyncio.create_task(self.keep_watching_loop())
         try:
-            yield server
+            with served(self._settings, self.registry, self.health) as port:
+                yield port
         finally:
             watching.cancel()
-            server.stop()
 
     def health(self) -> Health:
         """Asked from another thread. A bot that stands by is healthy without Discord's gateway."""

@@ -108,8 +108,8 @@ async def test_the_bot_says_what_is_wrong(live: Live) -> None:
 
 async def test_the_pages_are_served_while_the_bot_runs(live: Live) -> None:
     live.bot.settings.metrics_port = free_port()
-    with live.bot.metrics.served() as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    with live.bot.metrics.served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /health HTTP/1.0\r\n\r\n")
         assert b"503" in await reader.readline(), "it has not logged in"
         writer.close()

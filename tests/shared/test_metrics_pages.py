@@ -15,24 +15,21 @@ from prometheus_client import CollectorRegistry, Counter
 from bot.admin.metrics import Queues, read_figures
 from shared import keys
 from shared.connect import connect
-from shared.metrics.asking import ask_health
-from shared.metrics.registry import UNKNOWN, disk, new_registry, version_of
-from shared.metrics.server import Health, MetricsServer
+from shared.metrics import UNKNOWN, Health, ask_health, disk, new_registry, served, version_of
 from shared.settings import Settings
 from tests.e2e.system import free_port
 from tests.shared.test_logging import records, start
 
 
 @pytest.fixture
-def served() -> Iterator[tuple[Settings, list[str]]]:
-    """A server of a process whose problems can be changed."""
+def service() -> Iterator[tuple[Settings, list[str]]]:
+    """The pages of a process whose problems can be changed."""
     registry, problems = CollectorRegistry(), list[str]()
     Counter("galvanic_tries", "Tries.", registry=registry).inc(3)
-    server = MetricsServer(registry, lambda: Health("train", tuple(problems), "resting"))
     settings = Settings(metrics_port=free_port())
-    assert server.start(settings)
-    yield settings, problems
-    server.stop()
+    with served(settings, registry, lambda: Health("train", tuple(problems), "resting")) as port:
+        assert port == settings.metrics_port
+        yield settings, problems
 
 
 def get(settings: Settings, path: str) -> tuple[int, str]:
@@ -42,8 +39,8 @@ def get(settings: Settings, path: str) -> tuple[int, str]:
     return reply.status, reply.read().decode()
 
 
-def test_numbers_and_health_are_served(served: tuple[Settings, list[str]]) -> None:
-    settings, problems = served
+def test_numbers_and_health_are_served(service: tuple[Settings, list[str]]) -> None:
+    settings, problems = service
     assert "galvanic_tries_total 3.0" in get(settings, "/metrics")[1]
     status, body = get(settings, "/health")
     assert (status, json.loads(body)) == (200, {"ok": True, "service": "train", "state": "resting", "problems": []})
@@ -53,8 +50,8 @@ def test_numbers_and_health_are_served(served: tuple[Settings, list[str]]) -> No
     assert get(settings, "/elsewhere")[0] == 404
 
 
-def test_the_health_command_asks_the_service_beside_it(served: tuple[Settings, list[str]]) -> None:
-    settings, problems = served
+def test_the_health_command_asks_the_service_beside_it(service: tuple[Settings, list[str]]) -> None:
+    settings, problems = service
     assert ask_health(settings, "train") == (True, [])
     problems.append("It has no time.")
     assert ask_health(settings, "train") == (False, ["It has no time."])
@@ -65,26 +62,18 @@ def test_the_health_command_asks_the_service_beside_it(served: tuple[Settings, l
     assert ask_health(Settings(metrics_port=free_port()), "train") is None
 
 
-def test_a_port_that_is_taken_is_said_and_stops_nothing() -> None:
+def test_a_port_that_cannot_be_had_is_said_and_stops_nothing() -> None:
     out = start(log_level="INFO")
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen(1)
-        port = other.getsockname()[1]
-        server = MetricsServer(CollectorRegistry(), lambda: Health("bot"))
-        assert not server.start(Settings(metrics_port=port))
-        server.stop()
-    (record,) = records(out)
-    assert record["event"] == "metrics_not_served"
-    assert record["problem"].startswith(f"Port {port} is taken by another program")
-
-
-def test_a_host_of_others_is_said() -> None:
-    out = start(log_level="INFO")
-    assert not MetricsServer(CollectorRegistry(), lambda: Health("bot")).start(
-        Settings(metrics_port=free_port(), metrics_host="192.0.2.1")
-    )
-    assert "192.0.2.1 is no address of this machine" in records(out)[0]["problem"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = Settings(metrics_port=other.getsockname()[1])
+        elsewhere = Settings(metrics_port=free_port(), metrics_host="192.0.2.1")
+        for settings in (Settings(), taken, elsewhere):
+            with served(settings, CollectorRegistry(), lambda: Health("bot")) as port:
+                assert port is None
+    first, second = records(out)
+    assert first["event"] == second["event"] == "metrics_not_served"
+    assert first["problem"].startswith(f"127.0.0.1:{taken.metrics_port} cannot be had (Address already in use)")
+    assert "192.0.2.1:" in second["problem"]
 
 
 def test_the_queues_are_read_from_redis(settings: Settings) -> None:
@@ -138,8 +127,8 @@ def test_while_redis_is_away_that_is_all_that_is_shown() -> None:
 
 
 def test_a_process_says_what_it_is_made_of(settings: Settings) -> None:
-    registry = new_registry("train", settings.data_dir, ("no-such-package|redis", "neither"))
-    labels = {"service": "train", "no_such_package": version_of("redis"), "neither": UNKNOWN}
+    registry = new_registry("train", settings.data_dir, own=version_of("redis"), neither=version_of("no-such-package"))
+    labels = {"service": "train", "own": version_of("redis"), "neither": UNKNOWN}
     (sample,) = next(family for family in registry.collect() if family.name == "galvanic_build").samples
     assert labels.items() <= sample.labels.items()
     free, size = disk(settings.data_dir) or (0, 0)

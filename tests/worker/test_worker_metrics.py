@@ -24,13 +24,12 @@ from tests import lives
 from tests.worker.jobs import generate_job, run
 from worker import gpus
 from worker.lease import STALLED_AFTER_S
-from worker.metrics.numbers import JOBS, WRITTEN, Gpus, Training, TrainingRequest, worker_registry
-from worker.metrics.served import Watched, WorkerHealth
+from worker.metrics import JOBS, WRITTEN, Gpus, TrainingRequest, Watched
 
 HALF = Progress(epoch=2, epochs=2, step=0, steps=10, train_loss=1.5, heldout_loss=1.75, eta_s=9.0, chars_per_s=1_000.0)
 
 
-def shown(training: Training) -> dict[str, float]:
+def shown(training: Watched) -> dict[str, float]:
     """The values without buckets."""
     return {
         sample.name: sample.value for family in training.collect() for sample in family.samples if not sample.labels
@@ -55,11 +54,11 @@ def until(true: object) -> None:
 
 def test_the_parent_shows_what_the_job_tells(settings: Settings, client: redis.Redis) -> None:
     requests: list[Any] = []
-    training = Training(settings, requests)
+    training = Watched(settings, TRAIN_QUEUE, "train@here:1", requests)
     assert "galvanic_training_heldout_loss_nats" not in shown(training)
     job_events = lives.take(client, "t-1")
     requests.append(asked())
-    assert training.running
+    assert training.health().state == "a training runs"
     assert "galvanic_training_heldout_loss_nats" not in shown(training), "it has told nothing yet"
     job_events.publish(HALF)
     now = shown(training)
@@ -69,7 +68,7 @@ def test_the_parent_shows_what_the_job_tells(settings: Settings, client: redis.R
     requests[:] = [asked(attempt=2)]
     assert "galvanic_training_heldout_loss_nats" not in shown(training), "that was told by the attempt before"
     requests.clear()
-    assert not training.running
+    assert training.health().state == ""
 
 
 def request() -> TrainingRequest:
@@ -85,11 +84,6 @@ def test_how_a_training_ended(monkeypatch: pytest.MonkeyPatch, outcome: str) -> 
     request().send_event("task-succeeded", result=repr(outcome), runtime=2.0)
     request().send_event("task-succeeded", result=repr(None), runtime=2.0)  # its message was out of date
     assert ended("train", outcome) == before + 1
-
-
-def test_without_a_port_nothing_is_served(settings: Settings) -> None:
-    with Watched(settings, TRAIN_QUEUE, "train@here:1") as watched:
-        assert watched.port is None
 
 
 @pytest.mark.usefixtures("one_and_two")
@@ -114,44 +108,44 @@ def test_a_gpus_memory_is_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("queue", [TRAIN_QUEUE, GENERATE_QUEUE])
 def test_a_page_can_be_read_and_names_its_service(settings: Settings, queue: str) -> None:
-    page = generate_latest(worker_registry(settings, queue, Training(settings))).decode()
+    page = generate_latest(Watched(settings, queue, "w").registry).decode()
     assert list(text_string_to_metric_families(page))
     assert f'service="{queue}"' in page
 
 
 def test_a_worker_is_ill_when_its_heartbeat_stops(settings: Settings) -> None:
-    health = WorkerHealth(settings, TRAIN_QUEUE, "train@here:1", Training(settings))
-    assert "not yet" in health.look().problems[0]
+    watched = Watched(settings, TRAIN_QUEUE, "train@here:1")
+    assert "not yet" in watched.health().problems[0]
     heartbeat = Heartbeat(settings, TRAIN_QUEUE, "train@here:1", lambda: "free")
     heartbeat.start()
-    until(lambda: health.look().ok)
+    until(lambda: watched.health().ok)
     heartbeat.stop()
     connect(settings).zadd(keys.workers(TRAIN_QUEUE), {"train@here:1": time.time() - 30})
-    assert health.look().problems == ("Its heartbeat stopped 30 s ago: it counts as gone.",)
+    assert watched.health().problems == ("Its heartbeat stopped 30 s ago: it counts as gone.",)
 
 
 def test_a_training_without_headway_is_ill(settings: Settings) -> None:
     connect(settings).zadd(keys.workers(TRAIN_QUEUE), {"train@here:1": time.time() + 60})
     running = asked()
-    health = WorkerHealth(settings, TRAIN_QUEUE, "train@here:1", Training(settings, [running]))
-    assert (health.look().ok, health.look().state) == (True, "a training runs")
+    watched = Watched(settings, TRAIN_QUEUE, "train@here:1", [running])
+    assert (watched.health().ok, watched.health().state) == (True, "a training runs")
     running.time_start -= STALLED_AFTER_S + 60
-    assert health.look().problems == ("The running training has made no headway for 16 minutes.",)
+    assert watched.health().problems == ("The running training has made no headway for 16 minutes.",)
 
 
 def test_a_generate_worker_is_well_once_tensorflow_is_there(settings: Settings) -> None:
     connect(settings).zadd(keys.workers(GENERATE_QUEUE), {"generate@here:1": time.time() + 60})
-    health = WorkerHealth(settings, GENERATE_QUEUE, "generate@here:1", Training(settings))
-    assert health.look().problems == ("TensorFlow is still being loaded.",)
-    with pytest.raises(ImportError), health.loading():
+    watched = Watched(settings, GENERATE_QUEUE, "generate@here:1")
+    assert watched.health().problems == ("TensorFlow is still being loaded.",)
+    with pytest.raises(ImportError), watched.loading():
         raise ImportError("libcudart.so")
-    assert "cannot be loaded (ImportError)" in health.look().problems[0]
-    with health.loading():
+    assert "cannot be loaded (ImportError)" in watched.health().problems[0]
+    with watched.loading():
         pass
 
 
 def test_redis_away_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path}/nowhere.sock")
     get_settings.cache_clear()
-    health = WorkerHealth(Settings(), TRAIN_QUEUE, "train@here:1", Training(Settings()))
-    assert health.look().problems[0].startswith("Redis cannot be reached")
+    watched = Watched(Settings(), TRAIN_QUEUE, "train@here:1")
+    assert watched.health().problems[0].startswith("Redis cannot be reached")

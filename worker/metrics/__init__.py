@@ -1,1 +1,0 @@
-"""What a worker shows of itself: to Prometheus, and to whoever restarts what is ill."""
